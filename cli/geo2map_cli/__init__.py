@@ -1,0 +1,1 @@
+"""The command line of geo2map: parses, calls once, prints once."""

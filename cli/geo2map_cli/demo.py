@@ -1,0 +1,55 @@
+"""`geo2map demo`: a town drawn from a seed, rendered, and where to look."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geo2map_cli.options import Bar, model_options, overwrite_option, report_options, show_notes
+
+
+@click.command("demo")
+@click.option(
+    "--out",
+    default="geo2map-demo",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for everything.",
+)
+@click.option("--size", type=click.IntRange(512, 16384), default=4096, show_default=True, help="Side of the scene, px.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws another town.")
+@model_options
+@overwrite_option
+@report_options
+def command(out: Path, size: int, seed: int, overwrite: bool, as_json: bool, **options: Any) -> None:
+    """Draw a town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and say what to open."""
+    from geo2map.api import middle_block, preview_block, render
+    from geo2map.engine import load_engine
+    from geo2map.mosaic import mosaic
+    from geo2map.picture import require_new, side_by_side, write_picture
+    from geo2map.plan import make_plan
+    from geo2map.scene import open_scene
+    from geo2map.town import make_town
+
+    scene, tiles, raster, picture = out / "town.tif", out / "tiles", out / "map.tif", out / "before-after.png"
+    require_new(picture, overwrite)
+    engine = load_engine(**options)
+    out.mkdir(parents=True, exist_ok=True)
+    click.echo(f"drawing a town of {size} x {size} px ...", err=True)
+    make_town(scene, out / "town-truth.tif", size=size, seed=seed)
+    with Bar() as bar:
+        report = render(scene, tiles, engine=engine, overwrite=overwrite, progress=bar)
+        mosaic(tiles, raster, overwrite=overwrite, progress=bar)
+    with open_scene(scene) as opened:
+        plan = make_plan(opened, engine.card)
+        write_picture(side_by_side(*preview_block(plan, opened, engine, middle_block(plan, opened, 3))), picture)
+    show_notes(report.notes)
+    files = {"scene": scene, "tiles": tiles, "map": raster, "picture": picture, "truth": out / "town-truth.tif"}
+    if as_json:
+        click.echo(json.dumps(report.to_dict() | {"files": {name: path.as_posix() for name, path in files.items()}}))
+        return
+    click.echo(report)
+    click.echo(f"look at {picture}, or drag {scene} and {raster} into QGIS; XYZ tiles are in {tiles}")

@@ -1,0 +1,25 @@
+"""`geo2map mosaic`: XYZ tiles in, one GeoTIFF out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from geo2map_cli.options import Bar, overwrite_option, report_options
+
+
+@click.command("mosaic")
+@click.argument("tiles", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .tif.")
+@click.option("--zoom", type=click.IntRange(0, 24), help="Which zoom. [default: the largest]")
+@overwrite_option
+@report_options
+def command(tiles: Path, out: Path, zoom: int | None, overwrite: bool, as_json: bool) -> None:
+    """Join a folder of XYZ TILES into one tiled, compressed GeoTIFF with overviews and alpha."""
+    from geo2map.mosaic import mosaic
+
+    with Bar() as bar:
+        mosaic(tiles, out, zoom=zoom, overwrite=overwrite, progress=bar)
+    click.echo(json.dumps({"out": out.as_posix()}) if as_json else str(out))

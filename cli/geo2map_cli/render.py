@@ -1,0 +1,97 @@
+"""`geo2map render`: the main job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from geo2map_cli.options import (
+    Bar,
+    format_option,
+    model_options,
+    overwrite_option,
+    plan_options,
+    report_options,
+    show,
+    show_notes,
+)
+
+
+@click.command("render")
+@click.argument("scenes", nargs=-1, required=True, type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles, or a .tif.")
+@click.option("--each", is_flag=True, help="Render several scenes one by one into OUT/<scene name>.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and what it will cost; write nothing.")
+@model_options
+@plan_options
+@format_option
+@overwrite_option
+@report_options
+def command(
+    scenes: tuple[str, ...], out: str, each: bool, dry_run: bool, overwrite: bool, as_json: bool, **options: Any
+) -> None:
+    """Render SCENES (GeoTIFF or any raster with a CRS) as seamless map tiles.
+
+    \b
+    geo2map render scene.tif --out tiles/      {z}/{x}/{y}.png and a TileJSON
+    geo2map render scene.tif --out map.tif     one GeoTIFF with overviews
+    geo2map render *.tif --each --out maps/    maps/<scene name>/ for each
+    """
+    if len(scenes) > 1 and not each:
+        raise click.UsageError(f"{len(scenes)} scenes given: pass --each to render them one by one into {out}/<name>.")
+    engine = {name: options.pop(name) for name in ("model", "device", "precision", "threads", "batch")}
+    if dry_run:
+        for scene in scenes:
+            _dry_run(scene, out, engine, options, as_json)
+    elif each:
+        _render_each(scenes, out, engine, {**options, "overwrite": overwrite}, as_json)
+    else:
+        _render(scenes[0], out, engine, {**options, "overwrite": overwrite}, as_json)
+
+
+def _render(scene: str, out: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool) -> None:
+    from geo2map.api import render
+    from geo2map.engine import load_engine
+
+    with Bar() as bar:
+        report = render(scene, out, engine=load_engine(**engine), progress=bar, **options)
+    show_notes(report.notes)
+    show(report, as_json)
+
+
+def _render_each(
+    scenes: tuple[str, ...], out: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool
+) -> None:
+    from geo2map.api import render_each
+    from geo2map.engine import load_engine
+
+    reports = []
+    for report in render_each(scenes, out, engine=load_engine(**engine), progress=Bar(), **options):
+        reports.append(report)
+        if not as_json:
+            show_notes(report.notes)
+            show(report, as_json=False)
+    if as_json:
+        click.echo(json.dumps([report.to_dict() for report in reports]))
+    failed = [report.name for report in reports if report.error]
+    if failed:
+        raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {', '.join(failed)}")
+
+
+def _dry_run(scene: str, out: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool) -> None:
+    from geo2map.engine import load_engine
+    from geo2map.estimate import estimate
+    from geo2map.plan import PlanOptions, make_plan
+    from geo2map.scene import open_scene
+
+    loaded = load_engine(**engine)
+    with open_scene(scene) as opened:
+        plan = make_plan(opened, loaded.card, PlanOptions(**options))
+        costs = estimate(plan, opened, loaded, Path(out).suffix)
+    if as_json:
+        click.echo(json.dumps({"plan": json.loads(plan.to_json()), "estimate": costs.to_dict()}))
+    else:
+        click.echo(f"{plan}\n{costs}")

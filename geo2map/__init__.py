@@ -1,0 +1,75 @@
+"""geo2map: turn satellite scenes into seamless, georeferenced maps.
+
+The names below are imported when first used, so that `import geo2map` needs neither torch nor rasterio.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geo2map.api import preview, render, render_each, tile, translate_tiles
+    from geo2map.block import Block, BlockImage
+    from geo2map.engine import Engine, load_engine
+    from geo2map.errors import Geo2MapError
+    from geo2map.model import ModelCard, find_model, load_card, packaged_models
+    from geo2map.mosaic import mosaic
+    from geo2map.pipeline import Report, run
+    from geo2map.plan import Plan, PlanOptions, make_plan
+    from geo2map.scene import Scene, open_scene
+    from geo2map.sinks import open_sink
+    from geo2map.town import make_town
+    from geo2map.types import Tile
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "geo2map.api": ("preview", "render", "render_each", "tile", "translate_tiles"),
+    "geo2map.block": ("Block", "BlockImage"),
+    "geo2map.engine": ("Engine", "load_engine"),
+    "geo2map.errors": ("Geo2MapError",),
+    "geo2map.model": ("ModelCard", "find_model", "load_card", "packaged_models"),
+    "geo2map.mosaic": ("mosaic",),
+    "geo2map.pipeline": ("Report", "run"),
+    "geo2map.plan": ("Plan", "PlanOptions", "make_plan"),
+    "geo2map.scene": ("Scene", "open_scene"),
+    "geo2map.sinks": ("open_sink",),
+    "geo2map.town": ("make_town",),
+    "geo2map.types": ("Tile",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Block",
+    "BlockImage",
+    "Engine",
+    "Geo2MapError",
+    "ModelCard",
+    "Plan",
+    "PlanOptions",
+    "Report",
+    "Scene",
+    "Tile",
+    "find_model",
+    "load_card",
+    "load_engine",
+    "make_plan",
+    "make_town",
+    "mosaic",
+    "open_scene",
+    "open_sink",
+    "packaged_models",
+    "preview",
+    "render",
+    "render_each",
+    "run",
+    "tile",
+    "translate_tiles",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'geo2map' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)

@@ -1,0 +1,212 @@
+"""The public face: each stage as one call, from files to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geo2map import grid
+from geo2map.block import Block
+from geo2map.engine import Engine, load_engine
+from geo2map.errors import Geo2MapError, TileSetError, ZoomError
+from geo2map.fill import FILL_RADIUS
+from geo2map.grid import PixelWindow
+from geo2map.model import ModelCard
+from geo2map.pipeline import Report, prepare, run, translate
+from geo2map.plan import Plan, PlanOptions, choose_margin, make_plan
+from geo2map.protocols import Progress
+from geo2map.scene import Scene, TileSource, open_scene
+from geo2map.scene.rendition import make_rendition
+from geo2map.sinks import open_sink
+from geo2map.tilejson import TileSet
+from geo2map.types import Image, Mask, Tile
+from geo2map.xyz import XyzFolder
+
+PathLike = str | Path
+
+
+def render(
+    scene: PathLike,
+    out: PathLike,
+    *,
+    engine: Engine | PathLike = "sat2map",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Renders a scene as a map.
+
+    Args:
+        scene: a raster with a CRS; anything rasterio opens.
+        out: a folder for XYZ tiles, or a .tif.
+        engine: a loaded engine, or the name or file of a model.
+        overwrite: replace an existing output.
+        progress: see `geo2map.run`.
+        options: the fields of `geo2map.PlanOptions`, e.g. zoom=17, match="none".
+
+    Raises:
+        Geo2MapError: one of its children, with one plain sentence.
+    """
+    engine = as_engine(engine)
+    with open_scene(scene) as opened:
+        plan = make_plan(opened, engine.card, PlanOptions(**options))
+        sink = open_sink(out, tile_set(plan), overwrite=overwrite)
+        with opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
+            return run(plan, source, engine, sink, batch=engine.batch, progress=progress)
+
+
+def render_each(
+    scenes: Iterable[PathLike],
+    out: PathLike,
+    *,
+    engine: Engine | PathLike = "sat2map",
+    suffix: str = "",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Iterator[Report]:
+    """Renders scenes one by one into `out/<scene name><suffix>`; a failed one does not stop the rest.
+
+    Yields:
+        A report a scene as soon as it is done; `error` says why it failed.
+    """
+    engine = as_engine(engine)
+    for scene in scenes:
+        target = Path(out) / f"{Path(scene).stem}{suffix}"
+        try:
+            yield render(scene, target, engine=engine, overwrite=overwrite, progress=progress, **options)
+        except Geo2MapError as error:
+            yield Report(Path(scene).stem, error=str(error))
+
+
+def tile(
+    scene: PathLike,
+    out: PathLike,
+    *,
+    card: ModelCard,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Cuts a scene into XYZ tiles for a model, colours applied, nothing translated. Lossless (PNG).
+
+    Translating the tiles gives the same pixels at maxzoom as rendering the scene.
+    """
+    with open_scene(scene) as opened:
+        plan = make_plan(opened, card, PlanOptions(**options)).untranslated()
+        sink = open_sink(out, tile_set(plan, colours_for=card.name), overwrite=overwrite)
+        with opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
+            return run(plan, source, None, sink, progress=progress)
+
+
+def translate_tiles(
+    tiles: PathLike,
+    out: PathLike,
+    *,
+    engine: Engine | PathLike = "sat2map",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Translates a folder of XYZ tiles at its maxzoom, each block reading its neighbours for the margin.
+
+    Args:
+        tiles: made by `geo2map.tile` or by anyone else (256 px).
+        out: a folder for XYZ tiles, or a .tif.
+        options: the fields of `geo2map.PlanOptions`; zoom picks one of the folder's zooms.
+    """
+    engine = as_engine(engine)
+    folder = XyzFolder(Path(tiles))
+    plan = plan_tiles(folder, engine.card, PlanOptions(**options))
+    sink = open_sink(out, tile_set(plan), overwrite=overwrite)
+    source = TileSource(folder, plan.maxzoom, plan.rendition)
+    return run(plan, source, engine, sink, batch=engine.batch, progress=progress)
+
+
+def plan_tiles(folder: XyzFolder, card: ModelCard, options: PlanOptions) -> Plan:
+    """The plan for translating an XYZ folder; a folder cut by geo2map keeps its scene's window and colours."""
+    if not (zooms := folder.zooms):
+        raise TileSetError(f"{folder.path} asked, but it holds no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg")
+    zoom = options.zoom if options.zoom is not None else max(zooms)
+    if zoom not in zooms:
+        raise ZoomError(f"zoom {zoom} asked, but {folder.path} has zooms {min(zooms)} to {max(zooms)}")
+    known = TileSet.load(folder.path)
+    window = known.window if known and known.maxzoom == zoom else _tiles_window(folder, zoom)
+    match = "none" if known and known.extra.get("colours_for") == card.name else options.match
+    rendition, _ = make_rendition(_sample_tiles(folder, zoom), card.colours, match)
+    margin, notes = choose_margin(card, options.margin)
+    return Plan(
+        name=known.name if known else folder.path.resolve().name,
+        maxzoom=zoom,
+        minzoom=grid.one_tile_zoom(window, zoom) if options.minzoom is None else options.minzoom,
+        window=window,
+        block_span=options.block_span,
+        margin=margin,
+        fill_radius=FILL_RADIUS,
+        neutral=card.colours.neutral,
+        rendition=rendition,
+        format=options.format,
+        model=f"{card.name} {card.fingerprint}",
+        notes=notes,
+    )
+
+
+def preview(scene: Scene, engine: Engine, tile: Tile, **options: Any) -> Image:
+    """One tile of the map of an open scene, uint8 (256, 256, 3); pixels without data are white."""
+    plan = make_plan(scene, engine.card, PlanOptions(**{"zoom": tile.z, **options}))
+    block = Block(tile.z, tile.x, tile.y, 1, 1, plan.margin)
+    return preview_block(plan, scene, engine, block)[1]
+
+
+def preview_block(plan: Plan, scene: Scene, engine: Engine, block: Block) -> tuple[Image, Image]:
+    """Source and map of one block without its margin, two uint8 (H, W, 3); no data is white."""
+    with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
+        image = prepare(plan, source, block)
+    translated = translate([image], engine)[0]
+    return _on_white(image.core().pixels, image.core().mask), _on_white(translated.pixels, translated.mask)
+
+
+def middle_block(plan: Plan, scene: Scene, span: int) -> Block:
+    """A block of at most span x span tiles around the middle of the scene's valid pixels."""
+    tiles = plan.tiles
+    valid = scene.coverage(plan.maxzoom, cell := 64)
+    if not valid.any():
+        raise TileSetError(f"a preview of {plan.name} asked, but it has no valid pixel")
+    rows, columns = np.nonzero(valid)
+    middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+    x = (plan.window.left + int(columns[middle]) * cell) // grid.TILE_SIZE - span // 2
+    y = (plan.window.top + int(rows[middle]) * cell) // grid.TILE_SIZE - span // 2
+    part = PixelWindow(x, y, x + span, y + span).intersection(tiles)
+    return Block(plan.maxzoom, part.left, part.top, part.width, part.height, plan.margin)
+
+
+def tile_set(plan: Plan, **extra: Any) -> TileSet:
+    """What the output of a plan says about itself."""
+    extra |= {"model": plan.model, "plan": plan.fingerprint}
+    return TileSet(plan.name, plan.format, plan.minzoom, plan.maxzoom, plan.window, extra)
+
+
+def as_engine(engine: Engine | PathLike) -> Engine:
+    """A loaded engine for an engine, a packaged model's name or a model file."""
+    return engine if isinstance(engine, Engine) else load_engine(engine)
+
+
+def _tiles_window(folder: XyzFolder, zoom: int) -> PixelWindow:
+    columns, rows = np.array([(tile.x, tile.y) for tile in folder.tiles(zoom)]).T
+    left, top = int(columns.min()), int(rows.min())
+    right, bottom = int(columns.max()) + 1, int(rows.max()) + 1
+    return PixelWindow(*(edge * grid.TILE_SIZE for edge in (left, top, right, bottom)))
+
+
+def _sample_tiles(folder: XyzFolder, zoom: int, count: int = 64) -> Image:
+    """Valid pixels of evenly spread tiles, every fourth row and column, uint8 (pixels, 3)."""
+    tiles = list(folder.tiles(zoom))
+    found = [folder.read(tile) for tile in tiles[:: max(1, len(tiles) // count)]]
+    return np.concatenate([pixels[::4, ::4][mask[::4, ::4]] for pixels, mask in filter(None, found)])
+
+
+def _on_white(image: Image, mask: Mask) -> Image:
+    return np.where(mask[..., None], image, np.uint8(255))

@@ -1,0 +1,104 @@
+"""A generator on a device, as a function of uint8 pictures."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from geo2map.engine.device import available_threads, choose_device, choose_dtype
+from geo2map.errors import DeviceError, ModelFileError
+from geo2map.model import ModelCard, find_model, load_card, load_weights
+from geo2map.nn import build
+from geo2map.types import Batch, Precision
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Translates batches. The only place where uint8 becomes float and back.
+
+    BatchNorm uses its running statistics and dropout is off, so a picture's pixels depend neither on its
+    batch mates nor on the order of calls. Not thread-safe: call from one thread.
+
+    Attributes:
+        card: the model's card.
+        device, dtype: where and in which number format the network runs.
+        batch: most pictures at once; halved for good when the device runs out of memory.
+    """
+
+    def __init__(
+        self, generator: nn.Module, card: ModelCard, device: torch.device, dtype: torch.dtype, batch: int | None = None
+    ) -> None:
+        self.card, self.device, self.dtype = card, device, dtype
+        self.batch = batch or (1 if device.type == "cpu" else 8)
+        self._generator = generator.eval().requires_grad_(False)
+        self._generator.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def translate(self, batch: Batch) -> Batch:
+        """Translates uint8 (N, H, W, 3) to uint8 of the same shape; H, W are multiples of `card.size_multiple`.
+
+        Raises:
+            DeviceError: not even one picture fits into the device's memory.
+        """
+        done: list[Batch] = []
+        while (start := sum(map(len, done))) < len(batch):
+            try:
+                done.append(self._forward(batch[start : start + self.batch]))
+            except torch.OutOfMemoryError as error:
+                self._halve(batch.shape, error)
+        return np.concatenate(done) if len(done) != 1 else done[0]
+
+    def _halve(self, shape: tuple[int, ...], error: Exception) -> None:
+        if self.batch == 1:
+            raise DeviceError(
+                f"{self.device} ran out of memory on one block of {shape[2]} x {shape[1]} px: lower --block-span"
+            ) from error
+        self.batch //= 2
+        log.warning("%s ran out of memory: going on with batches of %d", self.device, self.batch)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def _forward(self, batch: Batch) -> Batch:
+        # An NHWC array seen as NCHW is torch's channels_last already: no copy, and the fast layout.
+        pixels = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device).permute(0, 3, 1, 2)
+        output: Tensor = self._generator(pixels.to(self.dtype).div_(127.5).sub_(1.0))
+        levels = output.float().add_(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+        return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def load_engine(
+    model: str | Path = "sat2map",
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    threads: int | None = None,
+    batch: int | None = None,
+) -> Engine:
+    """Loads a model by packaged name or file and puts it on a device.
+
+    Args:
+        model: "sat2map", or the path of a geo2map .safetensors file.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        precision: "auto" (fp32), "fp32", "bf16" or "fp16".
+        threads: CPU threads of torch; default all that this process may use.
+        batch: blocks at once; default 1 on the CPU, 8 elsewhere.
+
+    Raises:
+        ModelFileError: not a model, or its weights do not fit its card.
+        DeviceError: the device is not there.
+    """
+    path = find_model(model)
+    card = load_card(path)
+    try:
+        generator = build(card.architecture, **card.config)
+        generator.load_state_dict(load_weights(path))
+    except (ValueError, RuntimeError) as error:
+        raise ModelFileError(f"{path} has weights that do not fit its card ({error}): get the model again") from error
+    where = choose_device(device)
+    torch.set_num_threads(threads or available_threads())
+    return Engine(generator, card, where, choose_dtype(precision, where), batch)

@@ -1,0 +1,53 @@
+"""Every error geo2map raises on purpose: one root, one plain sentence each.
+
+A message says what was asked, what was found and what to do. Each child also derives from the builtin
+that a caller who has never heard of geo2map would catch.
+"""
+
+
+class Geo2MapError(Exception):
+    """Root of all errors that geo2map raises on purpose."""
+
+
+class SceneError(Geo2MapError, OSError):
+    """A scene cannot be opened or read."""
+
+
+class GeoreferenceError(Geo2MapError, ValueError):
+    """A scene's coordinate reference system or geotransform is missing or unusable."""
+
+
+class BandError(Geo2MapError, ValueError):
+    """The bands asked for are not in the scene, or are of an unusable type."""
+
+
+class ZoomError(Geo2MapError, ValueError):
+    """A zoom is out of range or makes no sense for this scene and model."""
+
+
+class ResolutionError(Geo2MapError, ValueError):
+    """The scene's ground resolution is too far from what the model was trained for."""
+
+
+class PlanError(Geo2MapError, ValueError):
+    """A plan asks for something that cannot be done."""
+
+
+class ModelFileError(Geo2MapError, ValueError):
+    """A model file is missing, damaged, or not a geo2map model."""
+
+
+class DeviceError(Geo2MapError, RuntimeError):
+    """The device or precision asked for is not available, or ran out of memory."""
+
+
+class OutputError(Geo2MapError, OSError):
+    """An output exists already, cannot be written, or is of an unknown kind."""
+
+
+class TileSetError(Geo2MapError, ValueError):
+    """A folder of tiles is not what a stage needs: no tiles, mixed zooms, broken images."""
+
+
+class DataError(Geo2MapError, ValueError):
+    """Training or evaluation data are missing, broken or of the wrong shape."""

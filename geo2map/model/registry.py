@@ -1,0 +1,32 @@
+"""The models that come with the package, and how a name becomes a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from geo2map.errors import ModelFileError
+
+DATA = Path(__file__).parent / "data"
+
+
+def packaged_models() -> dict[str, Path]:
+    """Names and files of the packaged models."""
+    return {path.stem: path for path in sorted(DATA.glob("*.safetensors"))}
+
+
+def find_model(model: str | Path) -> Path:
+    """The file of a packaged model's name or of a path.
+
+    Raises:
+        ModelFileError: neither; the message lists the packaged names.
+    """
+    packaged = packaged_models()
+    if str(model) in packaged:
+        return packaged[str(model)]
+    path = Path(model)
+    if path.is_file():
+        return path
+    names = ", ".join(packaged) or "none"
+    raise ModelFileError(
+        f"model {str(model)!r} asked, but it is neither a file nor a packaged model (these are: {names})"
+    )

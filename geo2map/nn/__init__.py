@@ -1,0 +1,26 @@
+"""Networks and losses: pure torch, nothing geographic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geo2map.nn.patchgan import PatchGAN
+from geo2map.nn.unet import UNetGenerator
+
+__all__ = ["ARCHITECTURES", "PatchGAN", "UNetGenerator", "build"]
+
+ARCHITECTURES = {"unet": UNetGenerator}
+
+
+def build(architecture: str, **config: Any) -> UNetGenerator:
+    """Makes a generator from the name and the literal configuration that a model card carries.
+
+    Raises:
+        ValueError: no such architecture, or a configuration it does not take.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}")
+    try:
+        return ARCHITECTURES[architecture](**config)
+    except TypeError as error:
+        raise ValueError(f"architecture {architecture!r} cannot be built: {error}") from error

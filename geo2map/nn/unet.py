@@ -1,0 +1,181 @@
+"""The pix2pix U-Net generator (Isola et al., CVPR 2017), of any depth, with optional residual blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+Norm = Literal["batch", "instance", "none"]
+Interval = tuple[int, int]
+
+
+def _norm(kind: Norm, channels: int) -> nn.Module:
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation residual block: x + (Norm-ReLU-Conv3x3) twice. Keeps the shape."""
+
+    def __init__(self, channels: int, norm: Norm) -> None:
+        super().__init__()
+        bias = norm != "batch"
+        self.body = nn.Sequential(
+            _norm(norm, channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=bias),
+            _norm(norm, channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=bias),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.body(x)
+        return out
+
+
+class ResizeKernel(nn.Module):
+    """Parametrises a 4x4 stride-2 transposed kernel as nearest-neighbour upsampling and a 3x3 convolution.
+
+    Resize-convolution has no checkerboard (Odena et al., Distill 2016) and equals exactly the transposed
+    convolution whose kernel is (w2, w1+w2, w0+w1, w0) along each axis, so training costs no more than with
+    the plain layer, and removing the parametrisation leaves a plain `ConvTranspose2d`.
+    """
+
+    def forward(self, weight3: Tensor) -> Tensor:
+        for axis in (2, 3):
+            w0, w1, w2 = weight3.unbind(axis)
+            weight3 = torch.stack((w2, w1 + w2, w0 + w1, w0), axis)
+        return weight3
+
+    def right_inverse(self, weight4: Tensor) -> Tensor:
+        return weight4[:, :, 1:, 1:].contiguous()
+
+
+class UNetGenerator(nn.Module):
+    """Encoder of 4x4 stride-2 convolutions, mirrored decoder of transposed ones, a skip at every level.
+
+    Level k (1 is the outermost) works at 1/2^k of the input's resolution. The order inside a level is the
+    paper's: LeakyReLU(0.2), convolution, norm on the way down; ReLU, transposed convolution, norm on the way
+    up; no norm on the first and on the innermost convolution; tanh at the end.
+
+    Args:
+        widths: channels of each level; their number is the depth.
+        residual_blocks: blocks after each level's convolution on the way down; empty means none.
+        norm: normalisation; only "batch" (in eval mode) and "none" make tiled output equal whole output.
+        dropout: levels on the way up, counted like `widths`, that drop half their channels' pixels in training.
+        in_channels, out_channels: bands of input and output.
+        resize_convolution: train the way up as resize-convolution (see `ResizeKernel`); `fold` ends it.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (64, 128, 256, 512, 512, 512, 512, 512),
+        residual_blocks: Sequence[int] = (),
+        norm: Norm = "batch",
+        dropout: Sequence[int] = (),
+        in_channels: int = 3,
+        out_channels: int = 3,
+        resize_convolution: bool = False,
+    ) -> None:
+        super().__init__()
+        self.depth = len(widths)
+        self.residual_blocks = tuple(residual_blocks) or (0,) * self.depth
+        if len(self.residual_blocks) != self.depth:
+            raise ValueError(f"{self.depth} widths but {len(self.residual_blocks)} residual_blocks: give one a level")
+        bias = norm != "batch"
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for level, width in enumerate(widths, start=1):
+            inner = widths[level - 2] if level > 1 else in_channels
+            layers: list[nn.Module] = [nn.Conv2d(inner, width, 4, stride=2, padding=1, bias=bias)]
+            if level > 1:
+                layers.insert(0, nn.LeakyReLU(0.2))
+                if level < self.depth:
+                    layers.append(_norm(norm, width))
+            layers += [ResidualBlock(width, norm) for _ in range(self.residual_blocks[level - 1])]
+            self.down.append(nn.Sequential(*layers))
+            below = width if level == self.depth else 2 * width
+            outer = widths[level - 2] if level > 1 else out_channels
+            upward = nn.ConvTranspose2d(below, outer, 4, stride=2, padding=1, bias=bias or level == 1)
+            tail: list[nn.Module] = [nn.Tanh()] if level == 1 else [_norm(norm, outer)]
+            if level in dropout:
+                tail.append(nn.Dropout(0.5))
+            self.up.append(nn.Sequential(nn.ReLU(), upward, *tail))
+        self.apply(initialise)
+        if resize_convolution:
+            for upward in self._transposed():
+                parametrize.register_parametrization(upward, "weight", ResizeKernel())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Translates float (N, in_channels, H, W) in [-1, 1]; H and W are multiples of 2^depth."""
+        skips: list[Tensor] = []
+        for down in self.down:
+            x = down(x)
+            skips.append(x)
+        x = skips.pop()
+        for up in reversed(self.up):
+            x = up(x)
+            if skips:
+                x = torch.cat((skips.pop(), x), 1)
+        return x
+
+    def fold(self) -> UNetGenerator:
+        """Turns resize-convolutions into the plain transposed convolutions they equal, in place."""
+        for upward in self._transposed():
+            if parametrize.is_parametrized(upward, "weight"):
+                parametrize.remove_parametrizations(upward, "weight", leave_parametrized=True)
+        return self
+
+    def _transposed(self) -> list[nn.ConvTranspose2d]:
+        return [layer for up in self.up for layer in up.children() if isinstance(layer, nn.ConvTranspose2d)]
+
+    @property
+    def size_multiple(self) -> int:
+        """Blocks must start and end on multiples of this many pixels of one global grid."""
+        return int(2**self.depth)
+
+    @property
+    def margin(self) -> int:
+        """Pixels of real context that an aligned block needs for its output to be exact, a multiple of
+        `size_multiple`. Computed by walking the needed interval back through the layers."""
+        low, high = 0, self.size_multiple
+        first, last = self._needed((low, high), level=0)
+        reach = max(low - first, last - (high - 1))
+        return -(-reach // self.size_multiple) * self.size_multiple
+
+    def _needed(self, wanted: Interval, level: int) -> Interval:
+        """Input pixels needed for an interval [first, past) of the output of everything below `level`.
+
+        Both intervals are at 1/2^level of the full resolution; what is returned is inclusive and at full
+        resolution. A 4x4 stride-2 transposed convolution needs [ceil((i-2)/2), floor((i+1)/2)] for output i;
+        a 4x4 stride-2 convolution needs [2j-1, 2j+2]; a residual block widens by 2.
+        """
+        first, last = wanted[0], wanted[1] - 1
+        first, last = -((2 - first) // 2), (last + 1) // 2
+        reach = self._encoder_reach(first, last, level + 1)
+        if level + 1 == self.depth:
+            return reach
+        below = self._needed((first, last + 1), level + 1)
+        return min(reach[0], below[0]), max(reach[1], below[1])
+
+    def _encoder_reach(self, first: int, last: int, level: int) -> Interval:
+        for k in range(level, 0, -1):
+            radius = 2 * self.residual_blocks[k - 1]
+            first, last = 2 * (first - radius) - 1, 2 * (last + radius) + 2
+        return first, last
+
+
+def initialise(module: nn.Module) -> None:
+    """The paper's initialisation: convolutions N(0, 0.02), batch-norm scale N(1, 0.02), biases 0."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)

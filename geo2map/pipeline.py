@@ -1,0 +1,189 @@
+"""Read, fill, translate, write: the one place where geography and tensors meet."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+
+from geo2map.block import Block, BlockImage
+from geo2map.fill import fill
+from geo2map.plan import Plan
+from geo2map.protocols import Progress, Sink, Source, Translator
+
+READ_AHEAD = 4
+WRITERS = 2
+
+T = TypeVar("T")
+
+
+@dataclass
+class Report:
+    """What a run did.
+
+    Attributes:
+        name: of the scene.
+        maxzoom, minzoom: of the output.
+        translated, empty: blocks with and without a valid pixel.
+        tiles: tiles written at maxzoom.
+        seconds: wall-clock of the run ("total"), and the time spent in each stage; stages overlap.
+        notes: the plan's sentences.
+        error: why the run failed, None if it did not.
+    """
+
+    name: str
+    maxzoom: int = 0
+    minzoom: int = 0
+    translated: int = 0
+    empty: int = 0
+    tiles: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-able values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"{self.name}: failed: {self.error}"
+        return (
+            f"{self.name}: {self.tiles} tiles at zoom {self.maxzoom}, overviews down to zoom {self.minzoom}; "
+            f"{self.translated} blocks translated, {self.empty} empty, {self.seconds.get('total', 0.0):.1f} s"
+        )
+
+
+def run(
+    plan: Plan,
+    source: Source,
+    translator: Translator | None,
+    sink: Sink,
+    *,
+    blocks: Sequence[Block] | None = None,
+    batch: int = 1,
+    progress: Progress | None = None,
+) -> Report:
+    """Renders a plan: reads ahead in one thread, translates in this one, encodes and writes in others.
+
+    Commits the sink at the end; on any error, Ctrl-C included, aborts it and lets the error go on.
+
+    Args:
+        translator: None writes the source's own pixels.
+        blocks: some of the plan's blocks; default all.
+        batch: blocks of equal shape translated at once.
+        progress: called with ("blocks", done, total) from this thread.
+
+    Raises:
+        Geo2MapError: whatever source, translator or sink raise.
+    """
+    started = time.perf_counter()
+    pipeline = _Pipeline(plan, source, translator, sink)
+    total = plan.block_count if blocks is None else len(blocks)
+    try:
+        for done in pipeline.run(plan.blocks() if blocks is None else blocks, batch):
+            if progress is not None:
+                progress("blocks", done, total)
+        pipeline.clock("commit", sink.commit)
+    except BaseException:
+        sink.abort()
+        raise
+    pipeline.report.seconds["total"] = time.perf_counter() - started
+    return pipeline.report
+
+
+def prepare(plan: Plan, source: Source, block: Block) -> BlockImage:
+    """Reads a block as the network shall see it: with margin, and filled where the scene has no data.
+
+    The fill looks `plan.fill_radius` farther than the margin, so that it is the same in every block. A block
+    whose core has no valid pixel is left as it is: nobody will translate it.
+    """
+    image = source.read(block.with_margin(plan.margin + plan.fill_radius))
+    if plan.fill_radius and image.core().mask.any():
+        image = BlockImage(image.block, fill(image, plan.neutral, plan.fill_radius), image.mask)
+    return image.with_margin(plan.margin)
+
+
+def translate(images: list[BlockImage], translator: Translator) -> list[BlockImage]:
+    """Translates block images of equal shape and drops their margins."""
+    batch = translator.translate(np.stack([image.pixels for image in images]))
+    return [BlockImage(i.block, pixels, i.mask).core() for i, pixels in zip(images, batch, strict=True)]
+
+
+class _Pipeline:
+    """One run's stages and their clocks; every queue between them is bounded."""
+
+    def __init__(self, plan: Plan, source: Source, translator: Translator | None, sink: Sink) -> None:
+        self.plan, self.source, self.translator, self.sink = plan, source, translator, sink
+        self.report = Report(plan.name, plan.maxzoom, plan.minzoom, notes=plan.notes)
+
+    def clock(self, stage: str, call: Callable[..., T], *args: Any) -> T:
+        """Calls and books the time. Each stage is booked from one thread at a time, except writing, whose
+        threads may lose a tick between them."""
+        started = time.perf_counter()
+        try:
+            return call(*args)
+        finally:
+            self.report.seconds[stage] = self.report.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+    def run(self, blocks: Iterable[Block], batch: int) -> Iterator[int]:
+        """Everything but the commit; yields the number of blocks done so far."""
+        writing: deque[Future[None]] = deque()
+        done = 0
+        with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(WRITERS) as writers:
+            try:
+                for images in self._batches(self._read(blocks, reader), batch):
+                    for image in self._translated(images):
+                        writing.append(writers.submit(self.clock, "write", self.sink.write, image))
+                        self.report.tiles += sum(1 for _ in image.tiles())
+                    while len(writing) > 2 * WRITERS:
+                        writing.popleft().result()
+                    done += len(images)
+                    yield done
+                while writing:
+                    writing.popleft().result()
+            except BaseException:
+                reader.shutdown(cancel_futures=True)
+                writers.shutdown(cancel_futures=True)
+                raise
+
+    def _read(self, blocks: Iterable[Block], reader: ThreadPoolExecutor) -> Iterator[BlockImage]:
+        """Block images in order, at most `READ_AHEAD` of them read before they are asked for."""
+        submitted = (reader.submit(self.clock, "read", prepare, self.plan, self.source, block) for block in blocks)
+        coming = deque(islice(submitted, READ_AHEAD))
+        while coming:
+            image = coming.popleft().result()
+            coming.extend(islice(submitted, 1))
+            yield image
+
+    def _batches(self, images: Iterator[BlockImage], size: int) -> Iterator[list[BlockImage]]:
+        """Up to `size` consecutive images of equal shape; images with an empty core go alone."""
+        waiting: list[BlockImage] = []
+        for image in images:
+            empty = not image.core().mask.any()
+            if waiting and (empty or len(waiting) == size or image.pixels.shape != waiting[0].pixels.shape):
+                yield waiting
+                waiting = []
+            if empty:
+                yield [image]
+            else:
+                waiting.append(image)
+        if waiting:
+            yield waiting
+
+    def _translated(self, images: list[BlockImage]) -> list[BlockImage]:
+        """What is to be written of a batch: nothing of an empty block."""
+        images = [image for image in images if image.core().mask.any()] if len(images) == 1 else images
+        if not images:
+            self.report.empty += 1
+            return []
+        self.report.translated += len(images)
+        if self.translator is None:
+            return [image.core() for image in images]
+        return self.clock("translate", translate, images, self.translator)

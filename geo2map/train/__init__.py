@@ -1,0 +1,1 @@
+"""The pix2pix trainer: pairs in, a model file out. Nothing geographic."""

@@ -1,0 +1,51 @@
+"""From a training run to a model file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from geo2map.colour import ColourStatistics
+from geo2map.model import ModelCard, save_model
+from geo2map.palette import MAPS_PALETTE
+from geo2map.train.trainer import Trainer
+
+
+def export(
+    trainer: Trainer, path: Path, *, name: str, zoom: int, ground_resolution: float, facts: dict[str, Any] | None = None
+) -> ModelCard:
+    """Writes the averaged generator as a model file.
+
+    Args:
+        name: of the model.
+        zoom, ground_resolution: of the training imagery, the latter in metres per pixel on the ground.
+        facts: more fields of the card: metrics, licence, limits, training (added to what the run knows).
+
+    Returns:
+        The card as written, but for the hash of the weights.
+    """
+    config, facts = trainer.config, dict(facts or {})
+    generator = trainer.exported()
+    training = {
+        "recipe": json.loads(config.to_json()),
+        "pairs": len(trainer.pairs.pairs),
+        "steps": trainer.step,
+        **facts.pop("training", {}),
+    }
+    card = ModelCard(
+        name=name,
+        architecture="unet",
+        config=config.generator,
+        ground_resolution=ground_resolution,
+        zoom=zoom,
+        margin=generator.margin,
+        size_multiple=generator.size_multiple,
+        colours=ColourStatistics.of(trainer.pairs.pixels(side=0)),
+        palette=MAPS_PALETTE if config.direction == "a2b" else None,
+        training=training,
+        **facts,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(path, generator.state_dict(), card)
+    return card

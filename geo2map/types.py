@@ -1,0 +1,48 @@
+"""Names for the values that pass between the rooms."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""uint8 (H, W, 3), red green blue."""
+
+Batch = npt.NDArray[np.uint8]
+"""uint8 (N, H, W, 3)."""
+
+Mask = npt.NDArray[np.bool_]
+"""bool (H, W), True where a pixel is valid."""
+
+TileFormat = Literal["png", "webp", "jpeg"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Match = Literal["auto", "model", "none"]
+Resampling = Literal["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average"]
+
+
+class Tile(NamedTuple):
+    """An XYZ tile, row 0 in the north; equal to and usable as a `mercantile.Tile`."""
+
+    x: int
+    y: int
+    z: int
+
+
+class Bounds(NamedTuple):
+    """Web-mercator metres."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+class LngLatBounds(NamedTuple):
+    """Degrees."""
+
+    west: float
+    south: float
+    east: float
+    north: float

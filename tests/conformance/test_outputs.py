@@ -1,0 +1,190 @@
+"""Others read what geo2map writes: GDAL (through rasterio), mercantile, Pillow, and gdalinfo where installed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import mercantile
+import numpy as np
+import PIL.Image
+import pytest
+import rasterio
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from geo2map.block import Block, BlockImage
+from geo2map.grid import PixelWindow
+from geo2map.pyramid import make_parent
+from geo2map.sinks import open_sink
+from geo2map.tilejson import ATTRIBUTION, TileSet
+
+BLOCK = Block(z=14, x=13055, y=8467, columns=5, rows=3)  # Jakarta: odd column and row, so that overviews straddle
+HOLE = (slice(256, 512), slice(512, 768))  # one tile of the middle row is missing
+WINDOW = PixelWindow(BLOCK.core.left + 37, BLOCK.core.top + 21, BLOCK.core.right, BLOCK.core.bottom - 3)
+TILESET = TileSet("jakarta", "png", 12, 14, WINDOW, {"model": "town 1"})
+
+
+@pytest.fixture(scope="module")
+def image() -> BlockImage:
+    rng = np.random.default_rng(11)
+    shape = (BLOCK.core.height, BLOCK.core.width)
+    mask = np.zeros(shape, dtype=np.bool_)
+    mask[WINDOW.slices(BLOCK.core)] = True
+    mask[HOLE] = False
+    return BlockImage(BLOCK, rng.integers(0, 256, (*shape, 3), dtype=np.uint8), mask)
+
+
+@pytest.fixture(scope="module")
+def outputs(image: BlockImage, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("outputs")
+    for name in ("tiles", "map.tif"):
+        with open_sink(folder / name, TILESET) as sink:
+            sink.write(image)
+            sink.commit()
+    return folder
+
+
+def _rgba(image: BlockImage) -> np.ndarray:
+    """uint8 (4, H, W), zero where invalid."""
+    return np.moveaxis(
+        np.dstack([image.pixels, np.full_like(image.mask, 255, np.uint8)]) * image.mask[..., None], -1, 0
+    )
+
+
+def _corners() -> tuple[float, float, float, float]:
+    first = mercantile.xy_bounds(BLOCK.x, BLOCK.y, BLOCK.z)
+    last = mercantile.xy_bounds(BLOCK.x + BLOCK.columns - 1, BLOCK.y + BLOCK.rows - 1, BLOCK.z)
+    return first.left, last.bottom, last.right, first.top
+
+
+def test_geotiff_lies_where_mercantile_says(outputs: Path) -> None:
+    with rasterio.open(outputs / "map.tif") as raster:
+        assert raster.crs.to_epsg() == 3857
+        assert tuple(raster.bounds) == pytest.approx(_corners(), abs=1e-6)
+        tile = mercantile.xy_bounds(13057, 8468, 14)
+        assert raster.index(tile.left + 0.01, tile.top - 0.01) == (256, 512)
+
+
+def test_geotiff_pixels_are_the_images(outputs: Path, image: BlockImage) -> None:
+    with rasterio.open(outputs / "map.tif") as raster:
+        assert np.array_equal(raster.read(), _rgba(image))
+        assert np.array_equal(raster.dataset_mask() > 0, image.mask)
+
+
+def test_geotiff_is_what_gis_programs_like(outputs: Path) -> None:
+    with rasterio.open(outputs / "map.tif") as raster:
+        assert [band.name for band in raster.colorinterp] == ["red", "green", "blue", "alpha"]
+        assert raster.block_shapes == [(256, 256)] * 4
+        assert (raster.profile["compress"], raster.profile["interleave"]) == ("deflate", "pixel")
+        assert raster.tags(ns="IMAGE_STRUCTURE")["PREDICTOR"] == "2"
+        assert raster.overviews(1) == [2, 4, 8]
+        tags = raster.tags()
+        assert tags["TIFFTAG_SOFTWARE"] == "geo2map"
+        assert tags["TIFFTAG_IMAGEDESCRIPTION"] == ATTRIBUTION
+        assert json.loads(tags["GEO2MAP"]) == {"window": list(WINDOW), "model": "town 1"}
+        assert not any("DATETIME" in name for name in tags)
+
+
+def test_geotiff_leaves_missing_tiles_out(outputs: Path) -> None:
+    with rasterio.open(outputs / "map.tif") as raster:
+        places = {
+            (x, y): raster.get_tag_item(f"BLOCK_OFFSET_{x}_{y}", "TIFF", bidx=1) for x in range(5) for y in range(3)
+        }
+    assert [place for place, offset in places.items() if not offset] == [(2, 1)]
+
+
+def test_geotiff_overviews_are_box_averages_of_valid_pixels(outputs: Path, image: BlockImage) -> None:
+    tiles = {(tile.x - BLOCK.x, tile.y - BLOCK.y): (pixels, mask) for tile, pixels, mask in image.tiles()}
+    pixels, mask = make_parent({place: tile for place, tile in tiles.items() if max(place) < 2})
+    with rasterio.open(outputs / "map.tif", OVERVIEW_LEVEL=0) as overview:
+        assert (overview.width, overview.height) == (640, 384)
+        assert overview.block_shapes[0] == (256, 256)
+        found = overview.read(window=Window(0, 0, 256, 256))
+    assert np.array_equal(found[3] > 0, mask)
+    assert np.abs(np.moveaxis(found[:3], 0, -1).astype(int) - pixels)[mask].max() <= 1
+    with rasterio.open(outputs / "map.tif", OVERVIEW_LEVEL=2) as overview:
+        assert max(overview.width, overview.height) <= 256
+
+
+def test_tiles_read_by_pillow_are_the_images(outputs: Path, image: BlockImage) -> None:
+    whole = np.zeros((4, BLOCK.core.height, BLOCK.core.width), dtype=np.uint8)
+    for tile in BLOCK.tiles:
+        path = outputs / "tiles" / f"{tile.z}" / f"{tile.x}" / f"{tile.y}.png"
+        if path.exists():
+            row, column = (tile.y - BLOCK.y) * 256, (tile.x - BLOCK.x) * 256
+            whole[:, row : row + 256, column : column + 256] = np.moveaxis(
+                np.array(PIL.Image.open(path).convert("RGBA")), -1, 0
+            )
+    assert np.array_equal(whole, _rgba(image))
+
+
+def test_parents_are_mercantiles(outputs: Path) -> None:
+    def stored(zoom: int) -> set[mercantile.Tile]:
+        paths = (outputs / "tiles" / str(zoom)).rglob("*.png")
+        return {mercantile.Tile(int(path.parent.name), int(path.stem), zoom) for path in paths}
+
+    assert len(stored(14)) == 14
+    assert stored(13) == {mercantile.parent(tile) for tile in stored(14)}
+    assert stored(12) == {mercantile.parent(tile) for tile in stored(13)}
+
+
+def _gdal_xyz(folder: Path, level: int) -> str:
+    """A GDAL WMS description of an XYZ folder, as QGIS and gdal_translate open it."""
+    half = 20037508.342789244
+    return f"""<GDAL_WMS><Service name="TMS">
+        <ServerUrl>{folder.resolve().as_uri()}/${{z}}/${{x}}/${{y}}.png</ServerUrl></Service>
+        <DataWindow><UpperLeftX>{-half}</UpperLeftX><UpperLeftY>{half}</UpperLeftY>
+        <LowerRightX>{half}</LowerRightX><LowerRightY>{-half}</LowerRightY>
+        <TileLevel>{level}</TileLevel><TileCountX>1</TileCountX><TileCountY>1</TileCountY>
+        <YOrigin>top</YOrigin></DataWindow><Projection>EPSG:3857</Projection>
+        <BlockSizeX>256</BlockSizeX><BlockSizeY>256</BlockSizeY><BandsCount>4</BandsCount>
+        <ZeroBlockHttpCodes>204,404</ZeroBlockHttpCodes>
+        <ZeroBlockOnServerException>true</ZeroBlockOnServerException></GDAL_WMS>"""
+
+
+def _read_bounds(raster: DatasetReader, bounds: tuple[float, float, float, float]) -> np.ndarray:
+    window = raster.window(*bounds).round_offsets().round_lengths()
+    return raster.read(window=window)
+
+
+def test_gdal_reads_the_folder_at_the_same_place(outputs: Path, image: BlockImage) -> None:
+    with rasterio.open(_gdal_xyz(outputs / "tiles", 14)) as world:
+        assert np.array_equal(_read_bounds(world, _corners()), _rgba(image))
+
+
+def test_gdal_reads_the_overviews_at_the_same_place(outputs: Path, image: BlockImage) -> None:
+    tiles = {(tile.x - BLOCK.x, tile.y - BLOCK.y): (pixels, mask) for tile, pixels, mask in image.tiles()}
+    children = {(dx, dy): tiles[dx + 1, dy + 1] for dx in (0, 1) for dy in (0, 1) if (dx + 1, dy + 1) in tiles}
+    pixels, mask = make_parent(children)
+    parent = mercantile.parent(BLOCK.x + 1, BLOCK.y + 1, 14)
+    assert (parent.x * 2, parent.y * 2) == (BLOCK.x + 1, BLOCK.y + 1)
+    with rasterio.open(_gdal_xyz(outputs / "tiles", 13)) as world:
+        found = _read_bounds(world, tuple(mercantile.xy_bounds(parent)))
+    assert np.array_equal(np.moveaxis(found[:3], 0, -1), pixels)
+    assert np.array_equal(found[3] > 0, mask)
+
+
+def test_tilejson_bounds_are_those_of_the_scenes_pixels(outputs: Path) -> None:
+    document = json.loads((outputs / "tiles" / "tilejson.json").read_text(encoding="utf-8"))
+    west, south, east, north = document["bounds"]
+    left, top = mercantile.xy(west, north)
+    right, bottom = mercantile.xy(east, south)
+    with rasterio.open(outputs / "map.tif") as raster:
+        corners = [*(~raster.transform @ (left, top)), *(~raster.transform @ (right, bottom))]
+    assert corners == pytest.approx([37, 21, 1280, 765], abs=1e-3)
+    assert str(outputs) not in json.dumps(document)
+
+
+@pytest.mark.skipif(shutil.which("gdalinfo") is None, reason="gdalinfo (Debian's gdal-bin) is not installed")
+def test_gdalinfo_agrees(outputs: Path) -> None:
+    told = subprocess.run(
+        ["gdalinfo", "-json", "-checksum", str(outputs / "map.tif")], check=True, capture_output=True, text=True
+    )
+    report = json.loads(told.stdout)
+    assert report["size"] == [1280, 768]
+    assert [band["colorInterpretation"] for band in report["bands"]] == ["Red", "Green", "Blue", "Alpha"]
+    assert report["cornerCoordinates"]["upperLeft"] == pytest.approx([_corners()[0], _corners()[3]], abs=1e-3)
+    assert report["stac"]["proj:epsg"] == 3857 if "stac" in report else True

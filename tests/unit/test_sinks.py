@@ -1,0 +1,532 @@
+"""Sinks: what appears when, what is left behind, what is refused; and the folder and document they write."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import mercantile
+import numpy as np
+import pytest
+import rasterio
+
+from geo2map.block import Block, BlockImage
+from geo2map.encode import encode_tile
+from geo2map.errors import Geo2MapError, OutputError, TileSetError, ZoomError
+from geo2map.grid import PixelWindow
+from geo2map.mosaic import mosaic
+from geo2map.sinks import RasterSink, XyzSink, open_sink
+from geo2map.sinks.atomic import first_stranger
+from geo2map.tilejson import TileSet
+from geo2map.types import Tile
+from geo2map.xyz import XyzFolder
+
+BLOCK = Block(z=10, x=600, y=300, columns=3, rows=2)
+TILESET = TileSet("town", "png", 8, 10, PixelWindow(600 * 256 + 9, 300 * 256 + 5, 603 * 256, 302 * 256), {"model": "m"})
+
+
+def _image(block: Block = BLOCK, seed: int = 1) -> BlockImage:
+    """Noise; the north-west tile is empty, the one east of it partly valid."""
+    rng = np.random.default_rng(seed)
+    shape = (block.core.height, block.core.width)
+    mask = np.ones(shape, dtype=np.bool_)
+    mask[:256, :300] = False
+    return BlockImage(block, rng.integers(0, 256, (*shape, 3), dtype=np.uint8), mask)
+
+
+def _render(path: str | Path, tileset: TileSet = TILESET, overwrite: bool = False, seed: int = 1) -> None:
+    sink = open_sink(path, tileset, overwrite=overwrite)
+    sink.write(_image(seed=seed))
+    sink.commit()
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _bytes(path: Path) -> dict[str, bytes]:
+    return {name: (path / name).read_bytes() for name in _names(path)} if path.is_dir() else {"": path.read_bytes()}
+
+
+@contextmanager
+def _failing(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> Iterator[None]:
+    """Within, a method of Path fails as the operating system would."""
+
+    def fail(self: Path, *_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, name, fail)
+        yield
+
+
+OUTPUTS = ["tiles", "map.tif"]
+
+
+# What appears
+
+
+def test_a_folder_of_tiles_holds_valid_tiles_overviews_and_the_document(tmp_path: Path) -> None:
+    _render(tmp_path / "tiles")
+    leaves = [f"10/{x}/{y}.png" for x, y in ((600, 301), (601, 300), (601, 301), (602, 300), (602, 301))]
+    parents = ["8/150/75.png", "9/300/150.png", "9/301/150.png"]
+    assert _names(tmp_path) == sorted(f"tiles/{name}" for name in [*leaves, *parents, "tilejson.json"])
+    pixels, mask = XyzFolder(tmp_path / "tiles").read(Tile(601, 300, 10)) or (None, None)
+    assert np.array_equal(mask, _image().mask[:256, 256:512])
+    assert np.array_equal(pixels, _image().pixels[:256, 256:512] * _image().mask[:256, 256:512, None])
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_nothing_is_visible_before_commit_and_nothing_left_after(tmp_path: Path, name: str) -> None:
+    sink = open_sink(tmp_path / name, TILESET)
+    sink.write(_image())
+    assert [path.name for path in tmp_path.iterdir()] == [f".{name}.partial"]
+    sink.commit()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    sink.commit()
+    sink.abort()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with pytest.raises(OutputError, match="finished"):
+        sink.write(_image())
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("format", ["png", "webp", "jpeg"])
+def test_the_same_pixels_give_the_same_bytes_whatever_the_blocks(tmp_path: Path, name: str, format: str) -> None:
+    tileset = replace(TILESET, format=format)
+    _render(tmp_path / "a" / name, tileset)
+    sink = open_sink(tmp_path / "b" / name, tileset)
+    image = _image()
+    parts = [
+        BlockImage(Block(10, tile.x, tile.y, 1, 1), pixels, mask)
+        for tile, pixels, mask in reversed(list(image.tiles()))
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(sink.write, [*parts, *parts[:1]]))
+    sink.commit()
+    assert _bytes(tmp_path / "a" / name) == _bytes(tmp_path / "b" / name)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_abort_leaves_nothing_not_even_parents(tmp_path: Path, name: str) -> None:
+    with open_sink(tmp_path / "new" / "deep" / name, TILESET) as sink:
+        sink.write(_image())
+        sink.abort()
+        sink.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_abort_keeps_parents_that_others_use(tmp_path: Path, name: str) -> None:
+    sink = open_sink(tmp_path / "new" / name, TILESET)
+    (tmp_path / "new" / "note.txt").write_text("mine")
+    sink.abort()
+    assert _names(tmp_path) == ["new/note.txt"]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_error_within_with_aborts(tmp_path: Path, name: str) -> None:
+    with pytest.raises(KeyboardInterrupt), open_sink(tmp_path / name, TILESET) as sink:
+        sink.write(_image())
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_what_a_killed_run_left_is_removed(tmp_path: Path, name: str) -> None:
+    killed = open_sink(tmp_path / name, TILESET)
+    killed.write(_image(seed=5))
+    (tmp_path / f".{name}.partial" / "10" / "600" / "300.png.tmp").write_bytes(b"half")
+    _render(tmp_path / name)
+    _render(tmp_path / "fresh" / name)
+    assert _bytes(tmp_path / name) == _bytes(tmp_path / "fresh" / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "fresh"])
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_no_valid_pixel_is_an_error_not_a_blank(tmp_path: Path, name: str) -> None:
+    image = _image()
+    with pytest.raises(OutputError, match="valid pixel"), open_sink(tmp_path / name, TILESET) as sink:
+        sink.write(BlockImage(image.block, image.pixels, np.zeros_like(image.mask)))
+        sink.commit()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_block_of_another_zoom_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="zoom 10"), open_sink(tmp_path / "tiles", TILESET) as sink:
+        sink.write(_image(replace(BLOCK, z=11)))
+
+
+# Which sink
+
+
+@pytest.mark.parametrize("name", ["tiles", "tiles.v2/", "map.tif/", ".hidden", "deep/er/tiles"])
+def test_folders(tmp_path: Path, name: str) -> None:
+    with open_sink(f"{tmp_path}/{name}", TILESET) as sink:
+        assert isinstance(sink, XyzSink)
+
+
+def test_an_existing_folder_is_a_folder_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "2024.05").mkdir()
+    _render(tmp_path / "2024.05")
+    assert (tmp_path / "2024.05" / "tilejson.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["map.tif", "map.TIFF", "a.b.tif"])
+def test_rasters(tmp_path: Path, name: str) -> None:
+    with open_sink(tmp_path / name, TILESET) as sink:
+        assert isinstance(sink, RasterSink)
+
+
+@pytest.mark.parametrize("name", ["map.mbtiles", "map.png", "tiles.v2"])
+def test_other_suffixes_say_what_is_supported(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=r"\.tif.*folder of tiles"):
+        open_sink(tmp_path / name, TILESET)
+
+
+# What is there already
+
+
+def test_an_empty_folder_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "tiles").mkdir()
+    _render(tmp_path / "tiles")
+    assert (tmp_path / "tiles" / "tilejson.json").is_file()
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_existing_output_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    _render(tmp_path / name)
+    before = _bytes(tmp_path)
+    with pytest.raises(OutputError, match="--overwrite"):
+        open_sink(tmp_path / name, TILESET)
+    assert _bytes(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_overwriting_replaces_at_commit_only(tmp_path: Path, name: str) -> None:
+    _render(tmp_path / name)
+    before = _bytes(tmp_path / name)
+    with open_sink(tmp_path / name, TILESET, overwrite=True) as sink:
+        sink.write(_image(seed=2))
+        assert _bytes(tmp_path / name) == before
+    assert _bytes(tmp_path) == {f"{name}/{key}".rstrip("/"): data for key, data in before.items()}
+    _render(tmp_path / name, overwrite=True, seed=2)
+    assert _bytes(tmp_path / name) != before
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_output_that_turns_up_during_the_run_is_kept(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match="--overwrite"), open_sink(tmp_path / name, TILESET) as sink:
+        sink.write(_image())
+        _render(tmp_path / "other" / name, seed=3)
+        (tmp_path / "other" / name).rename(tmp_path / name)
+        sink.commit()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "other"])
+
+
+STRANGERS = [
+    "notes.txt",
+    "Documents/letter.odt",
+    "10/holiday.jpg",
+    "10/600/holiday.jpg",
+    "10/600/5.odt",
+    "10/600/5",
+    "2024/12/1.jpg",
+    "10/600/5/6.png",
+    ".ssh/id_rsa",
+    "10/README",
+]
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_overwriting_never_deletes_a_folder_with_anything_else_in_it(tmp_path: Path, stranger: str) -> None:
+    home = tmp_path / "home"
+    _render(home)
+    (home / stranger).parent.mkdir(parents=True, exist_ok=True)
+    (home / stranger).write_text("precious")
+    before = _bytes(tmp_path)
+    with pytest.raises(OutputError, match="no part of a tile set"):
+        open_sink(home, TILESET, overwrite=True)
+    assert _bytes(tmp_path) == before
+
+
+def test_a_stranger_that_turns_up_during_the_run_is_kept(tmp_path: Path) -> None:
+    _render(tmp_path / "tiles")
+    with (
+        pytest.raises(OutputError, match=r"notes\.txt"),
+        open_sink(tmp_path / "tiles", TILESET, overwrite=True) as sink,
+    ):
+        sink.write(_image(seed=2))
+        (tmp_path / "tiles" / "notes.txt").write_text("precious")
+        before = _bytes(tmp_path / "tiles")
+        sink.commit()
+    assert _bytes(tmp_path / "tiles") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["tiles"]
+
+
+def test_a_web_page_alone_is_no_tile_set(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<h1>hello</h1>")
+    with pytest.raises(OutputError, match="neither zooms"):
+        open_sink(tmp_path, TILESET, overwrite=True)
+
+
+def test_links_are_strangers(tmp_path: Path) -> None:
+    (tmp_path / "tiles").mkdir()
+    (tmp_path / "tiles" / "10").symlink_to(tmp_path)
+    assert first_stranger(tmp_path / "tiles") == tmp_path / "tiles" / "10"
+
+
+def test_sidecars_and_clutter_are_not(tmp_path: Path) -> None:
+    _render(tmp_path / "tiles")
+    for name in ("tiles.xml", "town.qlr", ".DS_Store", "10/600/301.png.aux.xml", "10/600/301.kml", "10/Thumbs.db"):
+        (tmp_path / "tiles" / name).write_text("")
+    assert first_stranger(tmp_path / "tiles") is None
+    _render(tmp_path / "tiles", overwrite=True)
+    assert not (tmp_path / "tiles" / "town.qlr").exists()
+
+
+def test_a_hidden_folder_of_someone_else_is_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / ".tiles.partial").mkdir()
+    (tmp_path / ".tiles.partial" / "diary.txt").write_text("precious")
+    with pytest.raises(OutputError, match=r"diary\.txt"):
+        open_sink(tmp_path / "tiles", TILESET)
+    assert _names(tmp_path) == [".tiles.partial/diary.txt"]
+
+
+def test_a_failed_swap_puts_the_old_output_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _render(tmp_path / "tiles")
+    before = _bytes(tmp_path)
+    rename = Path.rename
+
+    def fail_for_fresh(self: Path, target: Path) -> Path:
+        if self.name.endswith(".partial"):
+            raise PermissionError(errno.EACCES, "in use", str(self))
+        return rename(self, target)
+
+    with open_sink(tmp_path / "tiles", TILESET, overwrite=True) as sink:
+        sink.write(_image(seed=2))
+        monkeypatch.setattr(Path, "rename", fail_for_fresh)
+        with pytest.raises(OutputError, match="in use"):
+            sink.commit()
+    assert _bytes(tmp_path) == before
+
+
+def test_an_output_lost_between_two_renames_comes_back(tmp_path: Path) -> None:
+    _render(tmp_path / "tiles")
+    before = _bytes(tmp_path / "tiles")
+    (tmp_path / "tiles").rename(tmp_path / ".tiles.replaced")
+    with pytest.raises(OutputError, match="--overwrite"):
+        open_sink(tmp_path / "tiles", TILESET)
+    assert _bytes(tmp_path / "tiles") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["tiles"]
+
+
+# Places that cannot be written
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_file_above_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"file is a file"):
+        open_sink(tmp_path / "file" / "deep" / name, TILESET)
+    assert _names(tmp_path) == ["file"]
+
+
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "tiles").write_text("")
+    with pytest.raises(OutputError, match="it is a file"):
+        open_sink(tmp_path / "tiles", TILESET, overwrite=True)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ENAMETOOLONG, errno.EIO])
+def test_the_operating_systems_refusals_become_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    with _failing(monkeypatch, "mkdir", number), pytest.raises(OutputError) as caught:
+        open_sink(tmp_path / "new" / name, TILESET)
+    assert os.strerror(number) in str(caught.value)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_full_disk_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with open_sink(tmp_path / name, TILESET) as sink:
+        with _failing(monkeypatch, "write_bytes", errno.ENOSPC), pytest.raises(OutputError, match="disk is full"):
+            sink.write(_image())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_at_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_sink(tmp_path / "tiles", TILESET) as sink:
+        sink.write(_image())
+        with _failing(monkeypatch, "write_bytes", errno.ENOSPC), pytest.raises(OutputError, match="disk is full"):
+            sink.commit()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_vanished_staging_folder_is_an_error_not_a_torn_output(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path / "tiles", TILESET)
+    (tmp_path / ".tiles.partial").rmdir()
+    with pytest.raises(OutputError):
+        sink.write(_image())
+    with pytest.raises(Geo2MapError):
+        sink.commit()
+    sink.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file size limits are POSIX")
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.8, 0.95, 0.999])
+def test_a_geotiff_cut_short_is_never_renamed(tmp_path: Path, share: float) -> None:
+    import resource
+
+    _render(tmp_path / "tiles", replace(TILESET, format="webp"))
+    mosaic(tmp_path / "tiles", tmp_path / "whole.tif")
+    size = (tmp_path / "whole.tif").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size * share), before[1]))
+    try:
+        with pytest.raises(OutputError):
+            mosaic(tmp_path / "tiles", tmp_path / "cut.tif")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiles", "whole.tif"]
+
+
+# Mosaics of anyone's tiles
+
+
+def _foreign(folder: Path, *names: str) -> Path:
+    """Tiles of noise by name, formats by suffix, and some things that are no tiles."""
+    formats = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+    mask = np.ones((256, 256), dtype=np.bool_)
+    for number, name in enumerate(names):
+        pixels = np.random.default_rng(number).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(encode_tile(pixels, mask, formats[Path(name).suffix]))
+    for name in ("README.md", "3/notes.txt", "3/07/1.png", "3/1/x.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    return folder
+
+
+def test_a_mosaic_of_mixed_formats_takes_the_largest_zoom_or_the_one_asked(tmp_path: Path) -> None:
+    tiles = _foreign(tmp_path / "t", "3/1/1.png", "3/2/1.jpg", "3/4/2.webp", "3/2/2.jpeg", "2/0/0.png")
+    mosaic(tiles, tmp_path / "new" / "3.tif")
+    mosaic(tiles, tmp_path / "2.tif", zoom=2)
+    with rasterio.open(tmp_path / "new" / "3.tif") as three, rasterio.open(tmp_path / "2.tif") as two:
+        assert (three.width, three.height, two.width, two.height) == (4 * 256, 2 * 256, 256, 256)
+        assert three.read(4)[::256, ::256].tolist() == [[255, 255, 0, 0], [0, 255, 0, 255]]
+        assert "GEO2MAP" not in three.tags()
+    folder = XyzFolder(tiles)
+    assert (folder.zooms, folder.format) == ((2, 3), "png")
+    assert list(folder.tiles(3)) == [Tile(1, 1, 3), Tile(2, 1, 3), Tile(2, 2, 3), Tile(4, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("names", "zoom", "said"),
+    [
+        ((), None, "no tiles"),
+        (("3/1/1.png",), 4, "zooms 3"),
+        (("18/0/0.png", "18/200000/200000.png"), None, "scattered"),
+    ],
+)
+def test_folders_a_mosaic_cannot_use(tmp_path: Path, names: tuple[str, ...], zoom: int | None, said: str) -> None:
+    with pytest.raises(TileSetError, match=said):
+        mosaic(_foreign(tmp_path / "t", *names), tmp_path / "out.tif", zoom=zoom)
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_mosaic_names_a_broken_tile_and_leaves_nothing(tmp_path: Path) -> None:
+    tiles = _foreign(tmp_path / "t", "3/1/1.png", "3/2/1.png")
+    (tiles / "3" / "2" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(TileSetError, match=r"1\.png"):
+        mosaic(tiles, tmp_path / "out.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_a_mosaic_of_nothing_but_transparency_is_refused(tmp_path: Path) -> None:
+    tiles = _foreign(tmp_path / "t", "3/1/1.png")
+    blank = encode_tile(np.zeros((256, 256, 3), np.uint8), np.zeros((256, 256), np.bool_), "png")
+    (tiles / "3" / "1" / "1.png").write_bytes(blank)
+    with pytest.raises(TileSetError, match="no map"):
+        mosaic(tiles, tmp_path / "out.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.parametrize("name", ["out.png", "out"])
+def test_a_mosaic_is_a_geotiff(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=r"\.tif"):
+        mosaic(_foreign(tmp_path / "t", "3/1/1.png"), tmp_path / name)
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(TileSetError, match="no such folder"):
+        mosaic(tmp_path / "nowhere", tmp_path / "out.tif")
+
+
+def test_overwriting_a_geotiff_drops_what_is_no_longer_true(tmp_path: Path) -> None:
+    tiles = _foreign(tmp_path / "t", "3/1/1.png")
+    for name in ("out.tif", "out.tif.aux.xml", "out.tif.ovr"):
+        (tmp_path / name).write_text("old")
+    mosaic(tiles, tmp_path / "out.tif", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "t"]
+
+
+# The document
+
+
+def test_the_document_says_where_and_what_and_comes_back(tmp_path: Path) -> None:
+    document = TILESET.to_json()
+    TILESET.write(tmp_path)
+    assert TileSet.load(tmp_path) == TILESET
+    assert _names(tmp_path) == ["tilejson.json"]
+    assert (document["tilejson"], document["scheme"], document["tiles"]) == ("3.0.0", "xyz", ["./{z}/{x}/{y}.png"])
+    assert document["geo2map"] == {"window": list(TILESET.window), "model": "m"}
+    west, south, east, north = document["bounds"]
+    around = [mercantile.bounds(x, y, 10) for x, y in ((600, 300), (602, 301))]
+    assert (east, south) == pytest.approx((around[1].east, around[1].south), abs=1e-8)
+    assert around[0].west < west < around[0].east
+    assert around[0].south < north < around[0].north
+    assert mercantile.tile(*document["center"]) == mercantile.Tile(*[150, 75, 8])
+    assert document["minzoom"] <= document["center"][2] <= document["maxzoom"]
+
+
+def test_the_document_of_others_and_none(tmp_path: Path) -> None:
+    assert TileSet.load(tmp_path) is None
+    (tmp_path / "tilejson.json").write_text('{"tilejson": "3.0.0", "tiles": []}')
+    assert TileSet.load(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"scheme": "tms"}', '{"geo2map": {}}', '{"geo2map": {"window": [1]}}']
+)
+def test_a_damaged_document_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tilejson.json").write_text(text)
+    with pytest.raises(TileSetError, match=r"tilejson\.json"):
+        TileSet.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"minzoom": 11}, ZoomError),
+        ({"maxzoom": 25}, ZoomError),
+        ({"format": "gif"}, TileSetError),
+        ({"window": PixelWindow(5, 5, 5, 9)}, TileSetError),
+        ({"extra": {"window": 1}}, TileSetError),
+        ({"extra": {"path": Path("x")}}, TileSetError),
+        ({"extra": {"nan": float("nan")}}, TileSetError),
+    ],
+)
+def test_a_tile_set_that_cannot_be_is_refused(change: dict[str, object], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        replace(TILESET, **change)
