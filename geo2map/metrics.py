@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt, gaussian_filter, minimum_filter  # type: ignore[attr-defined]
+from scipy.ndimage import distance_transform_edt, gaussian_filter, minimum_filter
 
 from geo2map.errors import DataError
 from geo2map.palette import Palette

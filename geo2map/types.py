@@ -18,6 +18,7 @@ Mask = npt.NDArray[np.bool_]
 
 TileFormat = Literal["png", "webp", "jpeg"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+GanMode = Literal["bce", "lsgan"]
 Match = Literal["auto", "model", "none"]
 Resampling = Literal["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average"]
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from geo2map.palette import Palette
-
-GanMode = Literal["bce", "lsgan"]
+from geo2map.types import GanMode
 
 
 def adversarial(logits: Tensor, real: bool, mode: GanMode = "bce") -> Tensor:

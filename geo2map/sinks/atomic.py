@@ -85,13 +85,11 @@ def replace_folder(fresh: Path, final: Path) -> None:
     The caller has made sure, by `check_replaceable`, that there is nothing but tiles in it.
 
     Raises:
-        OSError: it cannot be renamed; then everything is as it was.
+        OSError: it cannot be renamed; then all is as it was, but for an empty folder of that name.
     """
-    if not os.path.lexists(final):
-        fresh.rename(final)
-        return
-    if not any(final.iterdir()):
+    if os.path.lexists(final) and not any(final.iterdir()):
         final.rmdir()  # renaming onto an empty folder works on POSIX only
+    if not os.path.lexists(final):
         fresh.rename(final)
         return
     old = hidden_sibling(final, "replaced")

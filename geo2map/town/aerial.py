@@ -14,14 +14,15 @@ from geo2map.town.roofs import SUN
 from geo2map.town.scatter import Shapes, Town
 from geo2map.types import Image as Picture
 
+LEAVES = (36, 41, 31)
 WATER = (28, 38, 33)
 BANK = (66, 63, 56)
 VERGE = (44, 48, 35)
 INFIELD = (112, 84, 62)
-WALK = (92, 90, 85)
+WALK = (97, 95, 90)
 SURFACE: dict[RoadKind, tuple[int, int, int]] = {
-    "street": (82, 81, 77),
-    "main": (80, 79, 76),
+    "street": (86, 85, 81),
+    "main": (84, 83, 80),
     "highway": (78, 77, 73),
     "ramp": (80, 79, 75),
     "path": (92, 88, 80),
@@ -121,14 +122,15 @@ def _trees(picture: Field, trees: Array, resolution: float, rng: np.random.Gener
     size = len(picture)
     canvas = Canvas.blank("I", size, resolution)
     canvas.discs(trees, range(1, len(trees) + 1))
-    rows, columns = np.nonzero(np.asarray(canvas.image))
-    index = np.asarray(canvas.image)[rows, columns] - 1
+    numbers = np.asarray(canvas.image)
+    rows, columns = np.nonzero(numbers)
+    index = numbers[rows, columns] - 1
     x, y, radius = trees[index].T.astype(np.float32)
     slope = ((columns + 0.5) * resolution - x) * SUN[0] + ((rows + 0.5) * resolution - y) * SUN[1]
     tone = rng.lognormal(0, 0.22, len(trees)).astype(np.float32)[index]
     leaves = smooth_noise(size, 1.9 / resolution, rng)[rows, columns]
     light = tone * np.exp(0.65 * slope / radius + 0.36 * leaves)
-    picture[rows, columns] = light[:, None] * np.array([36, 41, 31], dtype=np.float32)
+    picture[rows, columns] = light[:, None] * np.array(LEAVES, dtype=np.float32)
 
 
 def _expose(picture: Field, rng: np.random.Generator) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -120,10 +121,10 @@ def _rows(site: Site, cell: Cell, row: Row, rng: np.random.Generator) -> None:
         near = rng.uniform(*row.setback) + rng.normal(0, 0.3, n)
         far = near + np.where(rng.random(n) < 0.7, rng.uniform(*row.depth), rng.uniform(*row.depth, n))
         homes = np.stack([left, front + inward * near, right - rng.uniform(*row.gap, n), front + inward * far], axis=1)
-        _build_row(site, homes, inward * (far - near), row, rng)
+        _build_row(site, homes, inward, row, rng)
 
 
-def _build_row(site: Site, homes: Array, depth: Array, row: Row, rng: np.random.Generator) -> None:
+def _build_row(site: Site, homes: Array, inward: float, row: Row, rng: np.random.Generator) -> None:
     """Houses of mostly one colour, a few lots left empty, some with an annex behind."""
     n = len(homes)
     colours = np.where(rng.random((n, 1)) < 0.55, pick(row.roofs, 1, rng), pick(row.roofs, n, rng))
@@ -133,7 +134,7 @@ def _build_row(site: Site, homes: Array, depth: Array, row: Row, rng: np.random.
     built = rng.random(n) < 0.96
     annex = homes.copy()
     annex[:, 1] = homes[:, 3]
-    annex[:, 3] = homes[:, 3] + np.sign(depth) * rng.uniform(3, 7, n)
+    annex[:, 3] += inward * rng.uniform(3, 7, n)
     annex[:, 2] -= (homes[:, 2] - homes[:, 0]) * rng.uniform(0.3, 0.6, n)
     behind = make_rects(annex, colours * rng.uniform(0.6, 1.1, (n, 1)), height * 0.6)
     site.buildings += [behind.take(built & (rng.random(n) < row.annex)), houses.take(built)]
@@ -163,10 +164,10 @@ def _works(site: Site, cell: Cell, rng: np.random.Generator) -> None:
     while u + 15 < cell.u1:
         end = min(u + rng.uniform(24, 75), cell.u1)
         split = rng.choice([cell.v1, rng.uniform(cell.v0 + 18, cell.v1 - 18)])
-        for v0, v1 in ((cell.v0, split), (split, cell.v1)):
+        for v0, v1 in pairwise(sorted({cell.v0, split, cell.v1})):
             if rng.random() < 0.2:
                 _park_cars(site, Cell(u, v0, end, v1), rng)
-            elif v1 > v0:
+            else:
                 margin = rng.choice([0.4, 0.4, 5.0])
                 roof = np.array([u, v0, end - margin, v1])
                 site.buildings.append(make_rects(roof, pick(WORKS, 1, rng), rng.uniform(6, 12)))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from rasterio.errors import RasterioError
 from rasterio.transform import from_origin
 
-from geo2map.errors import PlanError
+from geo2map.errors import OutputError, PlanError
 from geo2map.town.aerial import paint_aerial
 from geo2map.town.scatter import build_town
 from geo2map.town.truth import paint_truth
@@ -43,6 +44,7 @@ def make_town(
 
     Raises:
         PlanError: the town would be too small to hold a block.
+        OutputError: a file cannot be written.
     """
     if size * metres_per_pixel < SMALLEST:
         raise PlanError(f"a town needs {SMALLEST:.0f} m, and {size} px of {metres_per_pixel} m are less: ask for more")
@@ -80,6 +82,10 @@ def _write(path: Path, image: Image, valid: Mask, resolution: float) -> None:
         "predictor": 2,
         "zlevel": 4,
     }
-    with rasterio.open(partial, "w", **profile) as file:
-        file.write(np.moveaxis(np.where(valid[..., None], image, np.uint8(0)), -1, 0))
+    try:
+        with rasterio.open(partial, "w", **profile) as file:
+            file.write(np.moveaxis(np.where(valid[..., None], image, np.uint8(0)), -1, 0))
+    except RasterioError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written: {error}") from error
     partial.replace(path)

@@ -230,7 +230,5 @@ def ball_field(plan: Plan) -> list[Polygon]:
     size = min(1.0, plan.park.area**0.5 / 300)
     arc = middle + np.linspace(-np.pi / 4, np.pi / 4, 16)
     edges = [np.stack([x + r * size * np.cos(arc), y + r * size * np.sin(arc)], axis=1) for r in (95.0, 38.0)]
-    first, second, third = (
-        (x + r * size * np.cos(a), y + r * size * np.sin(a)) for r, a in zip((20, 28, 20), arc[[1, 8, 14]], strict=True)
-    )
-    return [*(Polygon([(x, y), *edge]) for edge in edges), Polygon([(x, y), first, second, third])]
+    outfield, infield = (Polygon([(x, y), *edge]) for edge in edges)
+    return [outfield, infield, infield.buffer(-6 * size, join_style="mitre")]

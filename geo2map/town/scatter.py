@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import shapely
 from shapely.geometry import LineString
 
@@ -22,11 +21,6 @@ class Shapes:
 
     corners: Array
     colours: Array
-
-    def __add__(self, other: Shapes) -> Shapes:
-        return Shapes(
-            *(np.concatenate(pair) for pair in ((self.corners, other.corners), (self.colours, other.colours)))
-        )
 
 
 @dataclass(frozen=True)
@@ -76,9 +70,9 @@ def build_town(size: int, resolution: float, rng: np.random.Generator) -> Town:
     quarters = [_quarter(k, district, owner, plan.side, rng) for k, district in enumerate(plan.districts, start=1)]
     trees = [*(quarter.trees for quarter in quarters), _park_trees(plan, size, resolution, rng)]
     trees += [_roadside_trees(plan, rng), _shore_trees(plan, rng)]
-    return Town(
-        plan, quarters, _street_cars(plan.roads, rng), _rooted(np.concatenate(trees), plan, quarters, owner, rng)
-    )
+    free = _may_root(np.concatenate(trees), plan, quarters, owner)
+    # Chance order, so that no kind of tree always covers another.
+    return Town(plan, quarters, _street_cars(plan.roads, rng), rng.permutation(free))
 
 
 def _owners(plan: Plan, size: int, resolution: float) -> Canvas:
@@ -171,8 +165,8 @@ def _roadside_trees(plan: Plan, rng: np.random.Generator) -> Array:
     trees = []
     for road in plan.roads:
         if road.kind in ("street", "main"):
-            place, ahead = _along(road.line, 8.5, rng)
-            kerb = (ASPHALT[road.kind] / 2 + 1.8) * rng.choice([-1, 1], len(place))
+            place, ahead = _along(road.line, 10.5, rng)
+            kerb = (ASPHALT[road.kind] / 2 + 2.4) * rng.choice([-1, 1], len(place))
             trees.append(_crowns(_beside(place, ahead, kerb), rng, 2.9))
     place, ahead = _along(plan.highway, 1.6, rng)
     verge = rng.uniform(18, 34, len(place)) * rng.choice([-1, 1], len(place))
@@ -191,17 +185,16 @@ def _park_trees(plan: Plan, size: int, resolution: float, rng: np.random.Generat
     woods = smooth_noise(size, 80 / resolution, rng)
     pixels = np.clip((place / resolution).astype(int), 0, size - 1)
     wooded = woods[pixels[:, 1], pixels[:, 0]] + rng.normal(0, 0.35, len(place)) > 0.05
-    inside = shapely.contains_xy(plan.park.buffer(-3).difference(shapely.union_all(ball_field(plan)[:1])), place)
+    inside = shapely.contains_xy(plan.park.buffer(-3).difference(ball_field(plan)[0]), place)
     return _crowns(place[wooded & inside], rng, 3.6)
 
 
-def _rooted(trees: Array, plan: Plan, quarters: list[Quarter], owner: Canvas, rng: np.random.Generator) -> Array:
-    """The trees that stand neither on a roof nor a road nor in the water, in chance order."""
+def _may_root(trees: Array, plan: Plan, quarters: list[Quarter], owner: Canvas) -> Array:
+    """The trees that stand neither on a roof nor a road nor in the water."""
     taken = Canvas.blank("L", owner.image.width, owner.resolution)
     for quarter in quarters:
         taken.shape(shapely.polygons(quarter.buildings), 1)
     for road in plan.roads:
         taken.shape(road.area(ASPHALT[road.kind]), 1)
     taken.shape(plan.water, 1)
-    free: npt.NDArray[np.bool_] = taken.at(trees[:, :2]) == 0
-    return rng.permutation(trees[free])
+    return trees[taken.at(trees[:, :2]) == 0]

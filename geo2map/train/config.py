@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from geo2map.errors import DataError
-from geo2map.nn.losses import GanMode
+from geo2map.types import GanMode
 
 Direction = Literal["a2b", "b2a"]
 

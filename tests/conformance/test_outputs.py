@@ -1,4 +1,7 @@
-"""Others read what geo2map writes: GDAL (through rasterio), mercantile, Pillow, and gdalinfo where installed."""
+"""Others read what geo2map writes, and geo2map reads what others write.
+
+The others are GDAL (through rasterio), mercantile, Pillow, and gdalinfo where installed.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,15 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geo2map.block import Block, BlockImage
+from geo2map.encode import encode_tile
+from geo2map.errors import OutputError, TileSetError
 from geo2map.grid import PixelWindow
+from geo2map.mosaic import mosaic
 from geo2map.pyramid import make_parent
 from geo2map.sinks import open_sink
 from geo2map.tilejson import ATTRIBUTION, TileSet
+from geo2map.types import Tile
+from geo2map.xyz import XyzFolder
 
 BLOCK = Block(z=14, x=13055, y=8467, columns=5, rows=3)  # Jakarta: odd column and row, so that overviews straddle
 HOLE = (slice(256, 512), slice(512, 768))  # one tile of the middle row is missing
@@ -187,4 +195,84 @@ def test_gdalinfo_agrees(outputs: Path) -> None:
     assert report["size"] == [1280, 768]
     assert [band["colorInterpretation"] for band in report["bands"]] == ["Red", "Green", "Blue", "Alpha"]
     assert report["cornerCoordinates"]["upperLeft"] == pytest.approx([_corners()[0], _corners()[3]], abs=1e-3)
-    assert report["stac"]["proj:epsg"] == 3857 if "stac" in report else True
+    assert '"EPSG",3857]' in report["coordinateSystem"]["wkt"]
+
+
+# Mosaics of anyone's tiles
+
+
+def _foreign(folder: Path, *names: str) -> Path:
+    """Tiles of noise by name, formats by suffix, and some things that are no tiles."""
+    formats = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+    mask = np.ones((256, 256), dtype=np.bool_)
+    for number, name in enumerate(names):
+        pixels = np.random.default_rng(number).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(encode_tile(pixels, mask, formats[Path(name).suffix]))
+    for name in ("README.md", "3/notes.txt", "3/07/1.png", "3/1/x.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    return folder
+
+
+def test_a_mosaic_of_mixed_formats_takes_the_largest_zoom_or_the_one_asked(tmp_path: Path) -> None:
+    tiles = _foreign(tmp_path / "t", "3/1/1.png", "3/2/1.jpg", "3/4/2.webp", "3/2/2.jpeg", "2/0/0.png")
+    mosaic(tiles, tmp_path / "new" / "3.tif")
+    mosaic(tiles, tmp_path / "2.tif", zoom=2)
+    with rasterio.open(tmp_path / "new" / "3.tif") as three, rasterio.open(tmp_path / "2.tif") as two:
+        assert (three.width, three.height, two.width, two.height) == (4 * 256, 2 * 256, 256, 256)
+        assert three.read(4)[::256, ::256].tolist() == [[255, 255, 0, 0], [0, 255, 0, 255]]
+        assert "GEO2MAP" not in three.tags()
+    folder = XyzFolder(tiles)
+    assert (folder.zooms, folder.format) == ((2, 3), "png")
+    assert list(folder.tiles(3)) == [Tile(1, 1, 3), Tile(2, 1, 3), Tile(2, 2, 3), Tile(4, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("names", "zoom", "said"),
+    [
+        ((), None, "no tiles"),
+        (("3/1/1.png",), 4, "zooms 3"),
+        (("18/0/0.png", "18/200000/200000.png"), None, "scattered"),
+    ],
+)
+def test_folders_a_mosaic_cannot_use(tmp_path: Path, names: tuple[str, ...], zoom: int | None, said: str) -> None:
+    with pytest.raises(TileSetError, match=said):
+        mosaic(_foreign(tmp_path / "t", *names), tmp_path / "out.tif", zoom=zoom)
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_mosaic_names_a_broken_tile_and_leaves_nothing(tmp_path: Path) -> None:
+    tiles = _foreign(tmp_path / "t", "3/1/1.png", "3/2/1.png")
+    (tiles / "3" / "2" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(TileSetError, match=r"1\.png"):
+        mosaic(tiles, tmp_path / "out.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_a_mosaic_of_nothing_but_transparency_is_refused(tmp_path: Path) -> None:
+    tiles = _foreign(tmp_path / "t", "3/1/1.png")
+    blank = encode_tile(np.zeros((256, 256, 3), np.uint8), np.zeros((256, 256), np.bool_), "png")
+    (tiles / "3" / "1" / "1.png").write_bytes(blank)
+    with pytest.raises(TileSetError, match="no map"):
+        mosaic(tiles, tmp_path / "out.tif")
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.parametrize("name", ["out.png", "out"])
+def test_a_mosaic_is_a_geotiff(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=r"\.tif"):
+        mosaic(_foreign(tmp_path / "t", "3/1/1.png"), tmp_path / name)
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(TileSetError, match="no such folder"):
+        mosaic(tmp_path / "nowhere", tmp_path / "out.tif")
+
+
+def test_overwriting_a_geotiff_drops_what_is_no_longer_true(tmp_path: Path) -> None:
+    tiles = _foreign(tmp_path / "t", "3/1/1.png")
+    for name in ("out.tif", "out.tif.aux.xml", "out.tif.ovr"):
+        (tmp_path / name).write_text("old")
+    mosaic(tiles, tmp_path / "out.tif", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "t"]

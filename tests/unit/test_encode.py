@@ -25,9 +25,8 @@ def _noise() -> np.ndarray:
 
 def _smooth() -> np.ndarray:
     ramp = np.linspace(40, 200, 256).astype(np.uint8)
-    return np.dstack(
-        [np.broadcast_to(ramp, (256, 256)), np.broadcast_to(ramp[:, None], (256, 256)), np.full((256, 256), 90)]
-    )
+    across = np.broadcast_to(ramp, (256, 256))
+    return np.dstack([across, across.T, np.full_like(across, 90)])
 
 
 def _file(mode: str, size: tuple[int, int] = (256, 256), format: str = "PNG", **options: object) -> bytes:
@@ -84,10 +83,17 @@ def test_bytes_are_deterministic_and_independent_of_memory_layout(format: str, m
     assert encode_tile(pixels, mask, format) == encode_tile(frame[20:276, 20:276], np.asfortranarray(mask), format)
 
 
-def test_invalid_pixels_do_not_reach_a_png() -> None:
+@pytest.mark.parametrize("format", SUFFIXES)
+def test_what_invalid_pixels_held_does_not_reach_the_bytes(format: str) -> None:
     pixels, other = _noise(), _noise()
     other[HALF] = pixels[HALF]
-    assert encode_tile(pixels, HALF, "png") == encode_tile(other, HALF, "png")
+    assert encode_tile(pixels, HALF, format) == encode_tile(other, HALF, format)
+
+
+def test_webp_does_not_bleed_at_the_rim() -> None:
+    pixels = np.full((256, 256, 3), 230, dtype=np.uint8)
+    found, _ = decode_tile(encode_tile(pixels, HALF, "webp"))
+    assert np.abs(found.astype(int) - 230)[HALF].max() <= 2
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])

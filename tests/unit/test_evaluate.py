@@ -253,7 +253,7 @@ class FakeCard:
 def command(monkeypatch: pytest.MonkeyPatch) -> click.Command:
     asked: list[object] = []
 
-    def load_engine(model: str, *, device: str, precision: str) -> SimpleNamespace:
+    def load_engine(model: str, *, device: str, precision: str, **_: object) -> SimpleNamespace:
         asked.append((model, device, precision))
         return SimpleNamespace(translate=Negative().translate, card=FakeCard(model))
 
@@ -296,4 +296,5 @@ def test_command_of_b2a_has_no_classes(command: click.Command, folder: Path) -> 
 def test_command_leaves_errors_to_main(command: click.Command, tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["--data", str(tmp_path / "missing")])
     assert isinstance(result.exception, DataError)
-    assert CliRunner().invoke(command, ["--data", str(tmp_path), "--limit", "0"]).exit_code == 2
+    for options in (["--limit", "0"], ["--json", "--markdown"]):
+        assert CliRunner().invoke(command, ["--data", str(tmp_path), *options]).exit_code == 2

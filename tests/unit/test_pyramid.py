@@ -72,7 +72,7 @@ def test_parent_equals_a_float_mean_everywhere(seed: int, density: float) -> Non
 def test_a_flat_colour_stays_that_colour_at_the_rim() -> None:
     mask = np.zeros((256, 256), dtype=np.bool_)
     mask[101, 77] = True
-    pixels = np.where(mask[..., None], np.uint8(201), np.uint8(3))
+    pixels = np.where(mask[..., None], np.full(3, 201, np.uint8), np.full(3, 3, np.uint8))
     found, valid = make_parent({(0, 0): (pixels, mask)})
     assert valid.sum() == 1
     assert found[50, 38].tolist() == [201, 201, 201]

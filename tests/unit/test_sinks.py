@@ -13,10 +13,8 @@ from pathlib import Path
 import mercantile
 import numpy as np
 import pytest
-import rasterio
 
 from geo2map.block import Block, BlockImage
-from geo2map.encode import encode_tile
 from geo2map.errors import Geo2MapError, OutputError, TileSetError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.mosaic import mosaic
@@ -131,9 +129,13 @@ def test_abort_keeps_parents_that_others_use(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_an_error_within_with_aborts(tmp_path: Path, name: str) -> None:
-    with pytest.raises(KeyboardInterrupt), open_sink(tmp_path / name, TILESET) as sink:
-        sink.write(_image())
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with open_sink(tmp_path / name, TILESET) as sink:
+            sink.write(_image())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -151,9 +153,10 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_no_valid_pixel_is_an_error_not_a_blank(tmp_path: Path, name: str) -> None:
     image = _image()
-    with pytest.raises(OutputError, match="valid pixel"), open_sink(tmp_path / name, TILESET) as sink:
+    with open_sink(tmp_path / name, TILESET) as sink:
         sink.write(BlockImage(image.block, image.pixels, np.zeros_like(image.mask)))
-        sink.commit()
+        with pytest.raises(OutputError, match="valid pixel"):
+            sink.commit()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -222,11 +225,12 @@ def test_overwriting_replaces_at_commit_only(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_an_output_that_turns_up_during_the_run_is_kept(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match="--overwrite"), open_sink(tmp_path / name, TILESET) as sink:
+    with open_sink(tmp_path / name, TILESET) as sink:
         sink.write(_image())
         _render(tmp_path / "other" / name, seed=3)
         (tmp_path / "other" / name).rename(tmp_path / name)
-        sink.commit()
+        with pytest.raises(OutputError, match="--overwrite"):
+            sink.commit()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "other"])
 
 
@@ -258,14 +262,12 @@ def test_overwriting_never_deletes_a_folder_with_anything_else_in_it(tmp_path: P
 
 def test_a_stranger_that_turns_up_during_the_run_is_kept(tmp_path: Path) -> None:
     _render(tmp_path / "tiles")
-    with (
-        pytest.raises(OutputError, match=r"notes\.txt"),
-        open_sink(tmp_path / "tiles", TILESET, overwrite=True) as sink,
-    ):
+    with open_sink(tmp_path / "tiles", TILESET, overwrite=True) as sink:
         sink.write(_image(seed=2))
         (tmp_path / "tiles" / "notes.txt").write_text("precious")
         before = _bytes(tmp_path / "tiles")
-        sink.commit()
+        with pytest.raises(OutputError, match=r"notes\.txt"):
+            sink.commit()
     assert _bytes(tmp_path / "tiles") == before
     assert [path.name for path in tmp_path.iterdir()] == ["tiles"]
 
@@ -276,6 +278,7 @@ def test_a_web_page_alone_is_no_tile_set(tmp_path: Path) -> None:
         open_sink(tmp_path, TILESET, overwrite=True)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
 def test_links_are_strangers(tmp_path: Path) -> None:
     (tmp_path / "tiles").mkdir()
     (tmp_path / "tiles" / "10").symlink_to(tmp_path)
@@ -358,9 +361,12 @@ def test_the_operating_systems_refusals_become_one_sentence(
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_full_disk_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    with open_sink(tmp_path / name, TILESET) as sink:
-        with _failing(monkeypatch, "write_bytes", errno.ENOSPC), pytest.raises(OutputError, match="disk is full"):
-            sink.write(_image())
+    with (
+        open_sink(tmp_path / name, TILESET) as sink,
+        _failing(monkeypatch, "write_bytes", errno.ENOSPC),
+        pytest.raises(OutputError, match="disk is full"),
+    ):
+        sink.write(_image())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -399,86 +405,6 @@ def test_a_geotiff_cut_short_is_never_renamed(tmp_path: Path, share: float) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiles", "whole.tif"]
-
-
-# Mosaics of anyone's tiles
-
-
-def _foreign(folder: Path, *names: str) -> Path:
-    """Tiles of noise by name, formats by suffix, and some things that are no tiles."""
-    formats = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
-    mask = np.ones((256, 256), dtype=np.bool_)
-    for number, name in enumerate(names):
-        pixels = np.random.default_rng(number).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(encode_tile(pixels, mask, formats[Path(name).suffix]))
-    for name in ("README.md", "3/notes.txt", "3/07/1.png", "3/1/x.png"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("")
-    return folder
-
-
-def test_a_mosaic_of_mixed_formats_takes_the_largest_zoom_or_the_one_asked(tmp_path: Path) -> None:
-    tiles = _foreign(tmp_path / "t", "3/1/1.png", "3/2/1.jpg", "3/4/2.webp", "3/2/2.jpeg", "2/0/0.png")
-    mosaic(tiles, tmp_path / "new" / "3.tif")
-    mosaic(tiles, tmp_path / "2.tif", zoom=2)
-    with rasterio.open(tmp_path / "new" / "3.tif") as three, rasterio.open(tmp_path / "2.tif") as two:
-        assert (three.width, three.height, two.width, two.height) == (4 * 256, 2 * 256, 256, 256)
-        assert three.read(4)[::256, ::256].tolist() == [[255, 255, 0, 0], [0, 255, 0, 255]]
-        assert "GEO2MAP" not in three.tags()
-    folder = XyzFolder(tiles)
-    assert (folder.zooms, folder.format) == ((2, 3), "png")
-    assert list(folder.tiles(3)) == [Tile(1, 1, 3), Tile(2, 1, 3), Tile(2, 2, 3), Tile(4, 2, 3)]
-
-
-@pytest.mark.parametrize(
-    ("names", "zoom", "said"),
-    [
-        ((), None, "no tiles"),
-        (("3/1/1.png",), 4, "zooms 3"),
-        (("18/0/0.png", "18/200000/200000.png"), None, "scattered"),
-    ],
-)
-def test_folders_a_mosaic_cannot_use(tmp_path: Path, names: tuple[str, ...], zoom: int | None, said: str) -> None:
-    with pytest.raises(TileSetError, match=said):
-        mosaic(_foreign(tmp_path / "t", *names), tmp_path / "out.tif", zoom=zoom)
-    assert not (tmp_path / "out.tif").exists()
-
-
-def test_a_mosaic_names_a_broken_tile_and_leaves_nothing(tmp_path: Path) -> None:
-    tiles = _foreign(tmp_path / "t", "3/1/1.png", "3/2/1.png")
-    (tiles / "3" / "2" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(TileSetError, match=r"1\.png"):
-        mosaic(tiles, tmp_path / "out.tif")
-    assert [path.name for path in tmp_path.iterdir()] == ["t"]
-
-
-def test_a_mosaic_of_nothing_but_transparency_is_refused(tmp_path: Path) -> None:
-    tiles = _foreign(tmp_path / "t", "3/1/1.png")
-    blank = encode_tile(np.zeros((256, 256, 3), np.uint8), np.zeros((256, 256), np.bool_), "png")
-    (tiles / "3" / "1" / "1.png").write_bytes(blank)
-    with pytest.raises(TileSetError, match="no map"):
-        mosaic(tiles, tmp_path / "out.tif")
-    assert [path.name for path in tmp_path.iterdir()] == ["t"]
-
-
-@pytest.mark.parametrize("name", ["out.png", "out"])
-def test_a_mosaic_is_a_geotiff(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match=r"\.tif"):
-        mosaic(_foreign(tmp_path / "t", "3/1/1.png"), tmp_path / name)
-
-
-def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(TileSetError, match="no such folder"):
-        mosaic(tmp_path / "nowhere", tmp_path / "out.tif")
-
-
-def test_overwriting_a_geotiff_drops_what_is_no_longer_true(tmp_path: Path) -> None:
-    tiles = _foreign(tmp_path / "t", "3/1/1.png")
-    for name in ("out.tif", "out.tif.aux.xml", "out.tif.ovr"):
-        (tmp_path / name).write_text("old")
-    mosaic(tiles, tmp_path / "out.tif", overwrite=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "t"]
 
 
 # The document

@@ -1,0 +1,157 @@
+"""The signature of the project: output does not depend on block, batch, grid offset or restart.
+
+Scenes here have a ragged rim, a hole and an empty stretch; comparisons are of raw output, before any encoding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from geo2map.block import Block
+from geo2map.engine import Engine
+from geo2map.grid import PixelWindow
+from geo2map.model import ModelCard
+from geo2map.pipeline import prepare, run, translate
+from geo2map.plan import Plan
+from geo2map.protocols import Translator
+from geo2map.testing import ArraySource, BlurTranslator, MemorySink
+from geo2map.types import Image, Mask
+
+ZOOM = 17
+SPANS = (1, 2, 4, 8)
+
+
+def ragged_source(left: int, top: int, width: int, height: int, seed: int = 0) -> ArraySource:
+    """Blocky noise with a slanted rim, a hole and a dust of single missing pixels."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
+    pixels = np.kron(coarse, np.ones((8, 8, 1), dtype=int))[:height, :width] + rng.integers(-20, 20, (height, width, 3))
+    rows, columns = np.mgrid[:height, :width]
+    mask = (rows > 40 + columns // 7) & (columns < width - 30 - rows // 9)
+    mask &= (rows - height // 2) ** 2 + (columns - width // 3) ** 2 > 70**2
+    mask &= rng.random((height, width)) > 0.001
+    window = PixelWindow(left, top, left + width, top + height)
+    return ArraySource(window, np.clip(pixels, 0, 255).astype(np.uint8), mask)
+
+
+def make_plan(source: ArraySource, span: int, margin: int, radius: int = 32) -> Plan:
+    return Plan(
+        name="ragged",
+        maxzoom=ZOOM,
+        minzoom=ZOOM,
+        window=source.window,
+        block_span=span,
+        margin=margin,
+        fill_radius=radius,
+        neutral=(50, 53, 46),
+    )
+
+
+def render(
+    plan: Plan, source: ArraySource, translator: Translator, batch: int = 1
+) -> dict[tuple[int, ...], tuple[Image, Mask]]:
+    sink = MemorySink()
+    run(plan, source, translator, sink, batch=batch)
+    assert sink.committed
+    return dict(sink.tiles)
+
+
+def render_whole(plan: Plan, source: ArraySource, translator: Translator, offset: int = 0) -> tuple[Block, Image, Mask]:
+    """One pass over everything, tiles and margin, the grid shifted by whole tiles."""
+    tiles = plan.tiles
+    block = Block(
+        ZOOM, tiles.left - offset, tiles.top - offset, tiles.width + 2 * offset, tiles.height + 2 * offset, plan.margin
+    )
+    image = translate([prepare(plan, source, block)], translator)[0]
+    return image.block, image.pixels, image.mask
+
+
+def differences(tiles: dict[tuple[int, ...], tuple[Image, Mask]], block: Block, pixels: Image, mask: Mask) -> int:
+    """Largest difference on valid pixels; the sets of tiles must agree too."""
+    worst, seen = 0, 0
+    for (x, y, _), (tile, tile_mask) in tiles.items():
+        rows = slice((y - block.y) * 256, (y - block.y + 1) * 256)
+        columns = slice((x - block.x) * 256, (x - block.x + 1) * 256)
+        np.testing.assert_array_equal(tile_mask, mask[rows, columns])
+        delta = np.abs(tile.astype(int) - pixels[rows, columns].astype(int))[tile_mask]
+        worst, seen = max(worst, int(delta.max())), seen + int(tile_mask.sum())
+    assert seen == mask.sum()
+    return worst
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("span", SPANS)
+def test_a_blur_is_bit_identical(span: int, batch: int) -> None:
+    source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 1500, 1200)
+    blur = BlurTranslator(radius=19)
+    plan = make_plan(source, span, margin=19)
+    assert differences(render(plan, source, blur, batch), *render_whole(plan, source, blur)) == 0
+
+
+def test_too_small_a_margin_is_noticed() -> None:
+    source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 700, 600)
+    blur = BlurTranslator(radius=19)
+    whole = render_whole(make_plan(source, 1, margin=19), source, blur)
+    assert differences(render(make_plan(source, 1, margin=12), source, blur), *whole) > 5
+
+
+def test_too_short_a_fill_is_noticed() -> None:
+    """A fill that looked no farther than the margin would differ from block to block."""
+    source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 700, 600)
+    blur, plan = BlurTranslator(radius=19), make_plan(source, 1, margin=19)
+
+    class Shortsighted(ArraySource):
+        def read(self, block: Block):  # type: ignore[no-untyped-def]
+            image = super().read(block)
+            image.mask[:32], image.mask[-32:], image.mask[:, :32], image.mask[:, -32:] = False, False, False, False
+            return image
+
+    broken = Shortsighted(source.window, source.pixels, source.mask)
+    assert differences(render(plan, broken, blur), *render_whole(plan, source, blur)) > 5
+
+
+def test_bits_do_not_depend_on_the_batch(engine: Engine) -> None:
+    source = ragged_source(500 * 256, 600 * 256, 600, 560)
+    plan = make_plan(source, 1, engine.card.margin)
+    alone = render(plan, source, engine, batch=1)
+    both = render(plan, source, replace_batch(engine, 2), batch=2)
+    for tile, (pixels, _) in alone.items():
+        np.testing.assert_array_equal(pixels, both[tile][0])
+
+
+def replace_batch(engine: Engine, batch: int) -> Engine:
+    other = Engine(engine._generator, engine.card, engine.device, engine.dtype, batch)
+    assert other.batch == batch
+    return other
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_the_packaged_model_differs_by_at_most_one_level(engine: Engine, span: int) -> None:
+    source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 900, 800)
+    plan = make_plan(source, span, engine.card.margin)
+    assert differences(render(plan, source, engine), *render_whole(plan, source, engine)) <= 1
+
+
+def test_a_grid_shifted_by_half_a_block(engine: Engine) -> None:
+    """Blocks of 2 x 2 tiles that start one tile farther north-west give the same pixels."""
+    source = ragged_source(1004 * 256 + 5, 772 * 256 + 9, 1000, 700)
+    plan = make_plan(source, 2, engine.card.margin)
+    tiles = render(plan, source, engine)
+    block, pixels, mask = render_whole(plan, source, engine, offset=1)
+    assert differences(tiles, block, pixels, mask) <= 1
+    shifted = MemorySink()
+    grown = replace(plan, window=plan.window.grow(256))
+    run(grown, source, engine, shifted)
+    for tile, (tile_pixels, tile_mask) in tiles.items():
+        delta = np.abs(tile_pixels.astype(int) - shifted.tiles[tile][0].astype(int))[tile_mask]  # type: ignore[index]
+        assert delta.max() <= 1
+
+
+def test_a_margin_of_the_model_less_one_step_is_noticed(engine: Engine) -> None:
+    source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 600, 500)
+    card: ModelCard = engine.card
+    whole = render_whole(make_plan(source, 1, card.margin), source, engine)
+    assert differences(render(make_plan(source, 1, 32), source, engine), *whole) > 1

@@ -1,0 +1,96 @@
+"""The import layers are law: a module imports only from rows above its own, and two worlds meet in few places."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "geo2map"
+
+ROWS = (
+    {"errors", "types"},
+    {"grid", "palette", "colour", "picture"},
+    {"block", "encode", "nn", "model", "metrics"},
+    {"protocols", "fill", "xyz", "town"},
+    {"tilejson", "scene", "testing", "engine", "train"},
+    {"plan", "pyramid", "evaluate"},
+    {"mosaic", "pipeline"},
+    {"sinks"},
+    {"api"},
+    {"estimate"},
+)
+ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
+TENSORS = {"nn", "engine", "train"}
+BOTH = {"api", "estimate"}
+MAY_LOAD_TORCH_LAZILY = {"model"}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, nested: bool) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if nested else iter(tree.body)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms_imported(path: Path) -> set[str]:
+    parts = [name.split(".") for name in imports(path, nested=True)]
+    return {part[1] for part in parts if part[0] == "geo2map" and len(part) > 1 and part[1] in ROW_OF}
+
+
+def test_every_room_has_a_row() -> None:
+    assert {room(path) for path in modules()} == set(ROW_OF)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_only_from_rows_above(path: Path) -> None:
+    own = room(path)
+    wrong = {other for other in rooms_imported(path) if other != own and ROW_OF[other] >= ROW_OF[own]}
+    assert not wrong, f"{own} (row {ROW_OF[own]}) must not import {wrong}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_two_worlds(path: Path) -> None:
+    own = room(path)
+    roots = {name.split(".")[0] for name in imports(path, nested=own not in MAY_LOAD_TORCH_LAZILY)}
+    if own not in TENSORS | BOTH:
+        assert "torch" not in roots
+    if own in TENSORS | {"model", "metrics", "evaluate"}:
+        assert not roots & {"rasterio", "mercantile"}
+    assert not roots & {"pickle", "click"}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_small_rooms(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.end_lineno:
+            assert node.end_lineno - node.lineno < 60, f"{path.name}:{node.name} is too long"
+
+
+def test_help_loads_neither_torch_nor_rasterio() -> None:
+    code = (
+        "import sys; from geo2map_cli.main import cli; cli.main(['--help'], standalone_mode=False);"
+        "assert not {'torch', 'rasterio', 'numpy'} & set(sys.modules), sorted(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "render" in done.stdout
