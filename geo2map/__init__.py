@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from geo2map.api import preview, render, render_each, tile, translate_tiles
+    from geo2map.api import preview, render, render_each, tile, tile_set, translate_tiles
     from geo2map.block import Block, BlockImage
     from geo2map.engine import Engine, load_engine
     from geo2map.errors import Geo2MapError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "geo2map.api": ("preview", "render", "render_each", "tile", "translate_tiles"),
+    "geo2map.api": ("preview", "render", "render_each", "tile", "tile_set", "translate_tiles"),
     "geo2map.block": ("Block", "BlockImage"),
     "geo2map.engine": ("Engine", "load_engine"),
     "geo2map.errors": ("Geo2MapError",),
@@ -65,6 +65,7 @@ __all__ = [
     "render_each",
     "run",
     "tile",
+    "tile_set",
     "translate_tiles",
 ]
 

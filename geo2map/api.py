@@ -11,7 +11,7 @@ import numpy as np
 from geo2map import grid
 from geo2map.block import Block
 from geo2map.engine import Engine, load_engine
-from geo2map.errors import Geo2MapError, TileSetError, ZoomError
+from geo2map.errors import Geo2MapError, OutputError, TileSetError, ZoomError
 from geo2map.fill import FILL_RADIUS
 from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
@@ -53,8 +53,10 @@ def render(
     engine = as_engine(engine)
     with open_scene(scene) as opened:
         plan = make_plan(opened, engine.card, PlanOptions(**options))
-        sink = open_sink(out, tile_set(plan), overwrite=overwrite)
-        with opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
+        with (
+            opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source,
+            open_sink(out, tile_set(plan), overwrite=overwrite, progress=progress) as sink,
+        ):
             return run(plan, source, engine, sink, batch=engine.batch, progress=progress)
 
 
@@ -74,9 +76,13 @@ def render_each(
         A report a scene as soon as it is done; `error` says why it failed.
     """
     engine = as_engine(engine)
+    taken: set[Path] = set()
     for scene in scenes:
         target = Path(out) / f"{Path(scene).stem}{suffix}"
         try:
+            if target in taken:
+                raise OutputError(f"{target} asked for {scene}, but a scene of the same name is there: rename one")
+            taken.add(target)
             yield render(scene, target, engine=engine, overwrite=overwrite, progress=progress, **options)
         except Geo2MapError as error:
             yield Report(Path(scene).stem, error=str(error))
@@ -97,8 +103,10 @@ def tile(
     """
     with open_scene(scene) as opened:
         plan = make_plan(opened, card, PlanOptions(**options)).untranslated()
-        sink = open_sink(out, tile_set(plan, colours_for=card.name), overwrite=overwrite)
-        with opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
+        with (
+            opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source,
+            open_sink(out, tile_set(plan, colours_for=card.name), overwrite=overwrite, progress=progress) as sink,
+        ):
             return run(plan, source, None, sink, progress=progress)
 
 
@@ -121,9 +129,9 @@ def translate_tiles(
     engine = as_engine(engine)
     folder = XyzFolder(Path(tiles))
     plan = plan_tiles(folder, engine.card, PlanOptions(**options))
-    sink = open_sink(out, tile_set(plan), overwrite=overwrite)
     source = TileSource(folder, plan.maxzoom, plan.rendition)
-    return run(plan, source, engine, sink, batch=engine.batch, progress=progress)
+    with open_sink(out, tile_set(plan), overwrite=overwrite, progress=progress) as sink:
+        return run(plan, source, engine, sink, batch=engine.batch, progress=progress)
 
 
 def plan_tiles(folder: XyzFolder, card: ModelCard, options: PlanOptions) -> Plan:
@@ -172,13 +180,14 @@ def preview_block(plan: Plan, scene: Scene, engine: Engine, block: Block) -> tup
 def middle_block(plan: Plan, scene: Scene, span: int) -> Block:
     """A block of at most span x span tiles around the middle of the scene's valid pixels."""
     tiles = plan.tiles
-    valid = scene.coverage(plan.maxzoom, cell := 64)
+    cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
+    valid = scene.coverage(plan.maxzoom, cell)
     if not valid.any():
         raise TileSetError(f"a preview of {plan.name} asked, but it has no valid pixel")
     rows, columns = np.nonzero(valid)
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
-    x = (plan.window.left + int(columns[middle]) * cell) // grid.TILE_SIZE - span // 2
-    y = (plan.window.top + int(rows[middle]) * cell) // grid.TILE_SIZE - span // 2
+    x = (plan.window.left + int(columns[middle]) * cell + cell // 2) // grid.TILE_SIZE - span // 2
+    y = (plan.window.top + int(rows[middle]) * cell + cell // 2) // grid.TILE_SIZE - span // 2
     part = PixelWindow(x, y, x + span, y + span).intersection(tiles)
     return Block(plan.maxzoom, part.left, part.top, part.width, part.height, plan.margin)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import binary_dilation
 
 from geo2map.api import tile_set
 from geo2map.block import Block
@@ -76,16 +77,23 @@ def estimate(plan: Plan, scene: Scene, engine: Engine, suffix: str = "") -> Esti
 
 
 def _valid_tiles(plan: Plan, scene: Scene) -> Mask:
-    """Which tiles of `plan.tiles` have data, bool (rows, columns), from a look at every 16th pixel or fewer."""
+    """Which tiles of `plan.tiles` have data, bool (rows, columns).
+
+    A look at every 16th pixel or fewer sees nearly all; the tiles around those, which may hold a sliver, are read.
+    """
     side = max(plan.window.width, plan.window.height)
     cell = max(16, 2 ** int(np.ceil(np.log2(side / FINEST_CELLS))))
     rows, columns = np.nonzero(scene.coverage(plan.maxzoom, cell))
     tiles = plan.tiles
     valid = np.zeros((tiles.height, tiles.width), dtype=np.bool_)
-    valid[
-        (plan.window.top + rows * cell) // TILE_SIZE - tiles.top,
-        (plan.window.left + columns * cell) // TILE_SIZE - tiles.left,
-    ] = True
+    rows = np.minimum(plan.window.top + rows * cell + cell // 2, plan.window.bottom - 1) // TILE_SIZE
+    columns = np.minimum(plan.window.left + columns * cell + cell // 2, plan.window.right - 1) // TILE_SIZE
+    valid[rows - tiles.top, columns - tiles.left] = True
+    doubtful = ~valid & (binary_dilation(valid, np.ones((3, 3))) | (not valid.any()))
+    with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
+        for row, column in np.argwhere(doubtful).tolist():
+            block = Block(plan.maxzoom, tiles.left + column, tiles.top + row, 1, 1)
+            valid[row, column] = source.read(block).mask.any()
     return valid
 
 

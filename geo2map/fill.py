@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_dilation
 
 from geo2map.block import BlockImage
 from geo2map.types import Image, Mask
@@ -27,34 +26,38 @@ def fill(image: BlockImage, neutral: tuple[int, int, int], radius: int = FILL_RA
         return image.pixels
     filled = image.pixels.copy()
     filled[~image.mask] = neutral
-    rows, columns = np.nonzero(~image.mask & _near(image.mask, radius))
+    nearest_row = _nearest_row(image.mask)
+    rows, columns = np.nonzero(~image.mask & _near(nearest_row, radius))
     if rows.size:
-        from_rows, from_columns, found = _nearest(image.mask, rows, columns, radius)
+        from_rows, from_columns, found = _nearest(nearest_row, rows, columns, radius)
         filled[rows[found], columns[found]] = image.pixels[from_rows[found], from_columns[found]]
     return filled
 
 
-def _near(mask: Mask, radius: int) -> Mask:
-    """Pixels within `radius` columns and rows of a valid one."""
-    line = np.ones(2 * radius + 1, dtype=np.bool_)
-    return binary_dilation(binary_dilation(mask, line[:, None]), line[None, :])
-
-
-def _vertical(mask: Mask) -> npt.NDArray[np.int32]:
+def _nearest_row(mask: Mask) -> npt.NDArray[np.int32]:
     """Row of the nearest valid pixel of the same column (the upper one on a tie), far away if none; int32 (H, W)."""
     height = mask.shape[0]
     far = 4 * height
     row = np.arange(height, dtype=np.int32)[:, None]
-    above = np.maximum.accumulate(np.where(mask, row, -far), axis=0)
-    below = np.minimum.accumulate(np.where(mask, row, far)[::-1], axis=0)[::-1]
-    return np.where(row - above <= below - row, above, below).astype(np.int32)
+    above = np.maximum.accumulate(np.where(mask, row, np.int32(-far)), axis=0)
+    below = np.minimum.accumulate(np.where(mask, row, np.int32(far))[::-1], axis=0)[::-1]
+    return np.where(row - above <= below - row, above, below)
+
+
+def _near(nearest_row: npt.NDArray[np.int32], radius: int) -> Mask:
+    """Pixels with a valid one within `radius` rows and `radius` columns."""
+    height, width = nearest_row.shape
+    within_rows = np.abs(nearest_row - np.arange(height, dtype=np.int32)[:, None]) <= radius
+    nearest_column = _nearest_row(within_rows.T)
+    near: Mask = (np.abs(nearest_column - np.arange(width, dtype=np.int32)[:, None]) <= radius).T
+    return near
 
 
 def _nearest(
-    mask: Mask, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], radius: int
+    nearest_row: npt.NDArray[np.int32], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], radius: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
     """Nearest valid pixels of the pixels given, and whether they are within `radius`."""
-    nearest_row, width = _vertical(mask), mask.shape[1]
+    width = nearest_row.shape[1]
     best = np.full(rows.size, radius * radius + 1, dtype=np.int64)
     from_rows, from_columns = rows.copy(), columns.copy()
     open_ = np.arange(rows.size)

@@ -185,7 +185,7 @@ def _tags(tileset: TileSet | None) -> dict[str, str]:
     tags = {"TIFFTAG_SOFTWARE": "geo2map"}
     if tileset is None:
         return tags
-    facts = tileset.to_json()["geo2map"]
+    facts = tileset.to_dict()["geo2map"]
     return tags | {
         "TIFFTAG_DOCUMENTNAME": tileset.name,
         "TIFFTAG_IMAGEDESCRIPTION": ATTRIBUTION,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -45,5 +46,6 @@ def write_picture(picture: Image, path: Path) -> None:
         Pillow.fromarray(picture).save(partial, format="PNG")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise OutputError(f"output {path} asked, but it cannot be written ({error}): give another --out") from error

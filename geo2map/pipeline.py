@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ READ_AHEAD = 4
 WRITERS = 2
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -86,8 +88,10 @@ def run(
     started = time.perf_counter()
     pipeline = _Pipeline(plan, source, translator, sink)
     total = plan.block_count if blocks is None else len(blocks)
+    log.info("running plan %s of %s", plan.fingerprint, plan)
     try:
         for done in pipeline.run(plan.blocks() if blocks is None else blocks, batch):
+            log.debug("%s: %d of %d blocks", plan.name, done, total)
             if progress is not None:
                 progress("blocks", done, total)
         pipeline.clock("commit", sink.commit)
@@ -95,6 +99,7 @@ def run(
         sink.abort()
         raise
     pipeline.report.seconds["total"] = time.perf_counter() - started
+    log.info("%s", pipeline.report)
     return pipeline.report
 
 

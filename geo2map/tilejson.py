@@ -52,7 +52,7 @@ class TileSet:
             raise TileSetError(f"tile set {self.name!r} has the empty window {tuple(self.window)}: give it some pixels")
         _check_extra(self.extra)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The document as plain JSON values; degrees are rounded to 9 places (0.1 mm)."""
         bounds = [round(value, 9) for value in lnglat_bounds(self.window, self.maxzoom)]
         latitude = round(window_latitude(self.window, self.maxzoom), 9)
@@ -78,7 +78,7 @@ class TileSet:
             OutputError: it cannot be written.
         """
         path = Path(folder) / FILE_NAME
-        text = json.dumps(self.to_json(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+        text = json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
         with output_errors(path):
             fresh = path.with_name(f"{path.name}.tmp")
             fresh.write_text(text, encoding="utf-8", newline="\n")

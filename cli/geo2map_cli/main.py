@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 
@@ -9,6 +10,8 @@ import click
 
 from geo2map import __version__
 from geo2map.errors import Geo2MapError
+
+log = logging.getLogger(__name__)
 
 COMMANDS = {
     "render": "Render a scene as map tiles or a GeoTIFF.",
@@ -66,6 +69,7 @@ def main() -> None:
         sys.exit(130)
     except Geo2MapError as error:
         click.echo(f"geo2map: {error}", err=True)
+        log.info("failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
         sys.exit(1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,4 +36,4 @@ def command(scene: str, out: Path, span: int, overwrite: bool, as_json: bool, **
         pictures = preview_block(plan, opened, engine, block)
     write_picture(side_by_side(*pictures), out)
     show_notes(plan.notes)
-    click.echo(f'{{"out": "{out.as_posix()}"}}' if as_json else f"{out}: source left, map right")
+    click.echo(json.dumps({"out": out.as_posix()}) if as_json else f"{out}: source left, map right")

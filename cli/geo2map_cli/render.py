@@ -44,8 +44,7 @@ def command(
         raise click.UsageError(f"{len(scenes)} scenes given: pass --each to render them one by one into {out}/<name>.")
     engine = {name: options.pop(name) for name in ("model", "device", "precision", "threads", "batch")}
     if dry_run:
-        for scene in scenes:
-            _dry_run(scene, out, engine, options, as_json)
+        _dry_run(scenes, out, each, engine, options, as_json)
     elif each:
         _render_each(scenes, out, engine, {**options, "overwrite": overwrite}, as_json)
     else:
@@ -69,11 +68,12 @@ def _render_each(
     from geo2map.engine import load_engine
 
     reports = []
-    for report in render_each(scenes, out, engine=load_engine(**engine), progress=Bar(), **options):
-        reports.append(report)
-        if not as_json:
+    with Bar() as bar:
+        for report in render_each(scenes, out, engine=load_engine(**engine), progress=bar, **options):
+            reports.append(report)
             show_notes(report.notes)
-            show(report, as_json=False)
+            if not as_json:
+                show(report, as_json=False)
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports]))
     failed = [report.name for report in reports if report.error]
@@ -81,17 +81,23 @@ def _render_each(
         raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {', '.join(failed)}")
 
 
-def _dry_run(scene: str, out: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool) -> None:
+def _dry_run(
+    scenes: tuple[str, ...], out: str, each: bool, engine: dict[str, Any], options: dict[str, Any], as_json: bool
+) -> None:
     from geo2map.engine import load_engine
     from geo2map.estimate import estimate
     from geo2map.plan import PlanOptions, make_plan
     from geo2map.scene import open_scene
 
     loaded = load_engine(**engine)
-    with open_scene(scene) as opened:
-        plan = make_plan(opened, loaded.card, PlanOptions(**options))
-        costs = estimate(plan, opened, loaded, Path(out).suffix)
+    suffix = "" if each or out.endswith("/") or Path(out).is_dir() else Path(out).suffix
+    found = []
+    for scene in scenes:
+        with open_scene(scene) as opened:
+            plan = make_plan(opened, loaded.card, PlanOptions(**options))
+            costs = estimate(plan, opened, loaded, suffix)
+        found.append({"plan": json.loads(plan.to_json()), "estimate": costs.to_dict()})
+        if not as_json:
+            click.echo(f"{plan}\n{costs}")
     if as_json:
-        click.echo(json.dumps({"plan": json.loads(plan.to_json()), "estimate": costs.to_dict()}))
-    else:
-        click.echo(f"{plan}\n{costs}")
+        click.echo(json.dumps(found if each else found[0]))

@@ -48,7 +48,9 @@ class Engine:
         while (start := sum(map(len, done))) < len(batch):
             try:
                 done.append(self._forward(batch[start : start + self.batch]))
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
                 self._halve(batch.shape, error)
         return np.concatenate(done) if len(done) != 1 else done[0]
 
@@ -69,6 +71,11 @@ class Engine:
         output: Tensor = self._generator(pixels.to(self.dtype).div_(127.5).sub_(1.0))
         levels = output.float().add_(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
         return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory ran out: torch has a class of error for devices, but only a message for the CPU."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def load_engine(
@@ -98,7 +105,8 @@ def load_engine(
         generator = build(card.architecture, **card.config)
         generator.load_state_dict(load_weights(path))
     except (ValueError, RuntimeError) as error:
-        raise ModelFileError(f"{path} has weights that do not fit its card ({error}): get the model again") from error
+        found = " ".join(str(error).split())[:300]
+        raise ModelFileError(f"{path} has weights that do not fit its card ({found}): get the model again") from error
     where = choose_device(device)
     torch.set_num_threads(threads or available_threads())
     return Engine(generator, card, where, choose_dtype(precision, where), batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,12 @@ from geo2map.types import Bounds, Mask, Resampling
 
 MERCATOR = CRS.from_epsg(3857)
 SAMPLE_SIDE = 1024
-GDAL_OPTIONS = {"GDAL_CACHEMAX": 256, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "VRT_SHARED_SOURCE": "0"}
+GDAL_OPTIONS = {
+    "GDAL_CACHEMAX": 256 * 2**20,  # in bytes: unlike GDAL, rasterio does not take small numbers for megabytes
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "VRT_SHARED_SOURCE": "0",
+}
+DAMAGED = "check the file, it may be damaged or cut short"
 
 
 class Scene:
@@ -48,7 +54,7 @@ class Scene:
     def __init__(self, path: str | Path, indexes: Sequence[int] | None = None) -> None:
         self.path = str(path)
         self.name = Path(path).stem
-        with wrap_gdal(f"scene {self.path} asked", SceneError), warnings.catch_warnings():
+        with wrap_gdal(f"scene {self.path} asked", SceneError, DAMAGED), warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said better below
             self.dataset = rasterio.open(self.path)
         try:
@@ -98,8 +104,9 @@ class Scene:
     def _to_mercator(self, xs: npt.ArrayLike, ys: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Map coordinates of pixel corners (columns, rows) in web-mercator metres, (2, points)."""
         east, north = self.dataset.transform * (np.asarray(xs, dtype=float), np.asarray(ys, dtype=float))
+        name = self.dataset.crs.to_string()[:60]
         with wrap_gdal(
-            f"{self.path}: web-mercator asked for CRS {self.dataset.crs.to_string()[:60]}", GeoreferenceError
+            f"{self.path} in web-mercator asked from its CRS {name}", GeoreferenceError, "set a CRS of the Earth"
         ):
             return np.array(transform(self.dataset.crs, MERCATOR, east, north))
 
@@ -142,9 +149,12 @@ class Scene:
         data = self.dataset
         factor = max(1.0, max(data.width, data.height) / SAMPLE_SIDE)
         shape = (max(1, round(data.height / factor)), max(1, round(data.width / factor)))
-        with wrap_gdal(f"pixels of {self.path} asked", SceneError):
+        with rasterio.Env(**GDAL_OPTIONS), wrap_gdal(f"pixels of {self.path} asked", SceneError, DAMAGED):
             values = data.read(self.indexes, out_shape=(3, *shape))
-            mask = data.dataset_mask(out_shape=shape) >= 128
+            if ColorInterp.alpha in data.colorinterp:  # GDAL's own mask overlooks an alpha that is not the fourth band
+                mask = data.read(data.colorinterp.index(ColorInterp.alpha) + 1, out_shape=shape) > 0
+            else:
+                mask = data.dataset_mask(out_shape=shape) >= 128
         return np.moveaxis(values, 0, -1)[mask]
 
     def coverage(self, zoom: int, cell: int) -> Mask:
@@ -157,8 +167,12 @@ class Scene:
         size = grid.mercator_resolution(zoom) * cell
         bounds = grid.window_bounds(window, zoom)
         matrix = Affine(size, 0, bounds.left, 0, -size, bounds.top)
-        with self._warped(matrix, shape[1], shape[0], "nearest") as vrt:
-            return np.asarray(vrt.read(vrt.count) >= 128)
+        with (
+            rasterio.Env(**GDAL_OPTIONS),
+            wrap_gdal(f"pixels of {self.path} asked", SceneError, DAMAGED),
+            self._warped(matrix, shape[1], shape[0], "nearest") as vrt,
+        ):
+            return np.asarray(vrt.read(vrt.colorinterp.index(ColorInterp.alpha) + 1) >= 128)
 
     def at(self, zoom: int, rendition: Rendition, resampling: Resampling = "cubic") -> SceneSource:
         """The scene as a source of pixels at one zoom."""
@@ -199,7 +213,7 @@ class SceneSource:
         self._frame = scene.window(zoom)
         bounds, size = grid.window_bounds(self._frame, zoom), grid.mercator_resolution(zoom)
         matrix = Affine(size, 0, bounds.left, 0, -size, bounds.top)
-        with wrap_gdal(f"{scene.path} at zoom {zoom} asked", SceneError):
+        with wrap_gdal(f"{scene.path} at zoom {zoom} asked", SceneError, DAMAGED):
             self._vrt = scene._warped(matrix, self._frame.width, self._frame.height, resampling)
         self._alpha = self._vrt.colorinterp.index(ColorInterp.alpha) + 1
 
@@ -231,7 +245,7 @@ class SceneSource:
     def _read(self, window: PixelWindow) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         rows, columns = window.slices(self._frame)
         part = windows.Window.from_slices(rows, columns)
-        with rasterio.Env(**GDAL_OPTIONS), wrap_gdal(f"pixels of {self.scene.path} asked", SceneError):
+        with rasterio.Env(**GDAL_OPTIONS), wrap_gdal(f"pixels of {self.scene.path} asked", SceneError, DAMAGED):
             bands = self._vrt.read((*self.scene.indexes, self._alpha), window=part)
         return bands[:3], bands[3]
 
@@ -254,10 +268,10 @@ def open_scene(path: str | Path, *, indexes: Sequence[int] | None = None) -> Sce
 
 
 @contextmanager
-def wrap_gdal(asked: str, kind: type[Exception]) -> Iterator[None]:
-    """Turns GDAL's errors into ours, one sentence."""
+def wrap_gdal(asked: str, kind: type[Exception], advice: str) -> Iterator[None]:
+    """Turns GDAL's errors into ours: one sentence of what was asked, what GDAL found and what to do."""
     try:
         yield
     except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
-        found = " ".join(str(error.__cause__ or error).split("{")[0].split())[:300]
-        raise kind(f"{asked}, but GDAL says: {found}") from error
+        found = " ".join(re.split("(?: from [`'])?{", str(error.__cause__ or error))[0].split())[:300].rstrip(".")
+        raise kind(f"{asked}, but GDAL says: {found}; {advice}") from error

@@ -53,7 +53,7 @@ def make_stretch(values: npt.NDArray[np.generic]) -> tuple[tuple[float, float], 
     if np.issubdtype(values.dtype, np.integer) and finite.min() >= 0 and 1 < finite.max() <= 255:
         return ((0.0, 255.0),) * 3
     low, high = np.percentile(finite, (2, 98), axis=0)
-    return tuple((float(a), float(max(b, a + 1e-6))) for a, b in zip(low, high, strict=True))
+    return tuple((float(a), float(max(b, a + 1e-6 * max(1.0, abs(a))))) for a, b in zip(low, high, strict=True))
 
 
 def make_rendition(

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from geo2map.block import BlockImage
 from geo2map.mosaic import check_raster_path, mosaic
 from geo2map.protocols import Progress
-from geo2map.sinks.staging import TileStaging
+from geo2map.sinks.staging import StagedSink, TileStaging
 from geo2map.tilejson import TileSet
 
 
-class RasterSink:
+class RasterSink(StagedSink):
     """Writes one RGBA GeoTIFF with internal overviews; it appears under its name, complete, at commit.
 
-    A `geo2map.protocols.Sink`. The spool beside the output takes about as much disk as the GeoTIFF itself. As a
-    context manager it aborts what was not committed. One process at a time may write an output of a name.
+    A `geo2map.protocols.Sink`. The spool beside the output takes about as much disk as the GeoTIFF itself.
 
     Attributes:
         path: the file.
@@ -43,10 +39,6 @@ class RasterSink:
         check_raster_path(self._final, overwrite=overwrite)
         self._staging = TileStaging(self._final, "png", tileset.maxzoom)
 
-    def write(self, image: BlockImage) -> None:
-        """Spools the tiles of a block image; see `geo2map.protocols.Sink`."""
-        self._staging.write(image)
-
     def commit(self) -> None:
         """Writes the GeoTIFF, gives it its name and removes the spool; harmless when repeated.
 
@@ -60,16 +52,3 @@ class RasterSink:
         self.tileset.write(self._staging.folder)
         mosaic(self._staging.folder, self._final, overwrite=self._overwrite, progress=self._progress)
         self._staging.discard()
-
-    def abort(self) -> None:
-        """Removes the spool and leaves an older file as it was; harmless after `commit`."""
-        if self._staging.open:
-            self._staging.discard()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()

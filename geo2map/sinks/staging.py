@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from geo2map.block import BlockImage
 from geo2map.encode import encode_tile
@@ -73,3 +75,33 @@ class TileStaging:
         self.open = False
         shutil.rmtree(self.folder, ignore_errors=True)
         remove_parents(self._parents)
+
+
+class StagedSink:
+    """What sinks have in common whose tiles wait in a `TileStaging`: a subclass says how they become the output.
+
+    As a context manager it aborts what was not committed. One process at a time may write an output of a name.
+    """
+
+    _staging: TileStaging
+
+    def write(self, image: BlockImage) -> None:
+        """Stores the tiles of a block image; see `geo2map.protocols.Sink`."""
+        self._staging.write(image)
+
+    def commit(self) -> None:
+        """Makes the output of the staged tiles; harmless when repeated."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Removes what was written and leaves an older output as it was; harmless after `commit`."""
+        if self._staging.open:
+            self._staging.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()

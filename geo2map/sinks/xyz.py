@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from geo2map.block import BlockImage
 from geo2map.errors import OutputError
 from geo2map.protocols import Progress
 from geo2map.pyramid import build_overviews
 from geo2map.sinks.atomic import check_replaceable, replace_folder, restore_replaced
-from geo2map.sinks.staging import TileStaging
+from geo2map.sinks.staging import StagedSink, TileStaging
 from geo2map.tilejson import TileSet
 from geo2map.xyz import output_errors
 
 
-class XyzSink:
+class XyzSink(StagedSink):
     """Writes `{z}/{x}/{y}` tiles of `tileset.format`; the folder appears under its name, complete, at commit.
 
-    A `geo2map.protocols.Sink`. As a context manager it aborts what was not committed. One process at a time may
-    write an output of a name.
+    A `geo2map.protocols.Sink`.
 
     Attributes:
         path: the folder.
@@ -49,10 +45,6 @@ class XyzSink:
             self._check_final()
         self._staging = TileStaging(self._final, tileset.format, tileset.maxzoom)
 
-    def write(self, image: BlockImage) -> None:
-        """Stores the tiles of a block image; see `geo2map.protocols.Sink`."""
-        self._staging.write(image)
-
     def commit(self) -> None:
         """Makes overviews and tilejson.json and gives the folder its name; harmless when repeated.
 
@@ -70,19 +62,6 @@ class XyzSink:
             self._check_final()
             replace_folder(folder, self._final)
         self._staging.close()
-
-    def abort(self) -> None:
-        """Removes what was written and leaves an older output as it was; harmless after `commit`."""
-        if self._staging.open:
-            self._staging.discard()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
 
     def _check_final(self) -> None:
         """Refuses a place that is taken."""

@@ -38,16 +38,16 @@ class TrainConfig:
     """
 
     direction: Direction = "a2b"
-    steps: int = 10_000
+    steps: int = 5_000
     decay_from: float = 0.5
-    batch: int = 4
-    crop: int = 384
+    batch: int = 6
+    crop: int = 320
     widths: tuple[int, ...] = (32, 64, 128, 256, 256)
     residual_blocks: tuple[int, ...] = (0, 0, 2, 2, 0)
     resize_convolution: bool = True
     discriminator_width: int = 32
     gan_mode: GanMode = "bce"
-    adversarial_from: float = 0.5
+    adversarial_from: float = 0.6
     lambda_gan: float = 1.0
     lambda_l1: float = 100.0
     balance: float = 0.4
@@ -55,7 +55,7 @@ class TrainConfig:
     betas: tuple[float, float] = (0.5, 0.999)
     ema: float = 0.998
     scale_jitter: float = 1.2
-    photometric: float = 1.0
+    photometric: float = 0.3
     autocast: Literal["bf16", "none"] = "bf16"
     seed: int = 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from geo2map.errors import DataError
 from geo2map.nn import PatchGAN, UNetGenerator
@@ -128,11 +128,18 @@ class Trainer:
         tensor = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
         return tensor.contiguous(memory_format=torch.channels_last)
 
-    def exported(self) -> UNetGenerator:
-        """A copy of the averaged generator with plain layers, in eval mode, on the CPU."""
-        folded = UNetGenerator(**self.config.generator, resize_convolution=self.config.resize_convolution)
-        folded.load_state_dict(self.average.module.state_dict())
-        return folded.fold().eval()
+    def exported(self, recalibrate: int = 60) -> UNetGenerator:
+        """A copy of the averaged generator with plain layers, in eval mode, on the CPU.
+
+        Averaged weights do not fit averaged batch statistics, so BatchNorm's are measured anew over
+        `recalibrate` batches that training never saw; 0 keeps the averages.
+        """
+        config = self.config
+        exported = UNetGenerator(**config.generator, resize_convolution=config.resize_convolution)
+        exported.load_state_dict(self.average.module.state_dict())
+        fresh = range(config.steps, config.steps + recalibrate)
+        update_bn((self._tensor(self.pairs.batch(step)[0]) for step in fresh), exported.to(self.device))
+        return exported.cpu().fold().eval()
 
     def save(self, path: Path) -> None:
         """Writes everything needed to go on: networks, optimisers, average, step, random state."""

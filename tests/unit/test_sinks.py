@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import mercantile
 import numpy as np
 import pytest
 
 from geo2map.block import Block, BlockImage
-from geo2map.errors import Geo2MapError, OutputError, TileSetError, ZoomError
+from geo2map.errors import Geo2MapError, OutputError
 from geo2map.grid import PixelWindow
 from geo2map.mosaic import mosaic
 from geo2map.sinks import RasterSink, XyzSink, open_sink
@@ -405,54 +404,3 @@ def test_a_geotiff_cut_short_is_never_renamed(tmp_path: Path, share: float) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiles", "whole.tif"]
-
-
-# The document
-
-
-def test_the_document_says_where_and_what_and_comes_back(tmp_path: Path) -> None:
-    document = TILESET.to_json()
-    TILESET.write(tmp_path)
-    assert TileSet.load(tmp_path) == TILESET
-    assert _names(tmp_path) == ["tilejson.json"]
-    assert (document["tilejson"], document["scheme"], document["tiles"]) == ("3.0.0", "xyz", ["./{z}/{x}/{y}.png"])
-    assert document["geo2map"] == {"window": list(TILESET.window), "model": "m"}
-    west, south, east, north = document["bounds"]
-    around = [mercantile.bounds(x, y, 10) for x, y in ((600, 300), (602, 301))]
-    assert (east, south) == pytest.approx((around[1].east, around[1].south), abs=1e-8)
-    assert around[0].west < west < around[0].east
-    assert around[0].south < north < around[0].north
-    assert mercantile.tile(*document["center"]) == mercantile.Tile(*[150, 75, 8])
-    assert document["minzoom"] <= document["center"][2] <= document["maxzoom"]
-
-
-def test_the_document_of_others_and_none(tmp_path: Path) -> None:
-    assert TileSet.load(tmp_path) is None
-    (tmp_path / "tilejson.json").write_text('{"tilejson": "3.0.0", "tiles": []}')
-    assert TileSet.load(tmp_path) is None
-
-
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"scheme": "tms"}', '{"geo2map": {}}', '{"geo2map": {"window": [1]}}']
-)
-def test_a_damaged_document_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "tilejson.json").write_text(text)
-    with pytest.raises(TileSetError, match=r"tilejson\.json"):
-        TileSet.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"minzoom": 11}, ZoomError),
-        ({"maxzoom": 25}, ZoomError),
-        ({"format": "gif"}, TileSetError),
-        ({"window": PixelWindow(5, 5, 5, 9)}, TileSetError),
-        ({"extra": {"window": 1}}, TileSetError),
-        ({"extra": {"path": Path("x")}}, TileSetError),
-        ({"extra": {"nan": float("nan")}}, TileSetError),
-    ],
-)
-def test_a_tile_set_that_cannot_be_is_refused(change: dict[str, object], error: type[Exception]) -> None:
-    with pytest.raises(error):
-        replace(TILESET, **change)

@@ -1,0 +1,11 @@
+"""One call: a scene in, a folder of tiles out.
+
+python examples/render_scene.py scene.tif tiles/
+"""
+
+import sys
+
+import geo2map as g2m
+
+report = g2m.render(sys.argv[1], sys.argv[2], match="auto", overwrite=True)
+print(report)

@@ -1,0 +1,286 @@
+"""What a person is used to: --json, --dry-run, --each, -v, logs, bars, Ctrl-C, a help that answers at once."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pytest
+from geo2map_cli.options import Bar
+
+from geo2map.plan import Plan
+from geo2map.tilejson import TileSet
+from geo2map.xyz import XyzFolder
+
+Command = Callable[..., Any]
+SceneWriter = Callable[..., Path]
+MODULE = (sys.executable, "-m", "geo2map_cli")
+
+
+@pytest.fixture
+def cornered_scene(write_scene: SceneWriter) -> Path:
+    """Noise of 900 x 700 px; the north-west half is nodata, and so are whole tiles."""
+    rows, columns = np.mgrid[:700, :900]
+    pixels = np.random.default_rng(1).integers(1, 255, (3, 700, 900), dtype=np.uint8)
+    return write_scene("cornered.tif", pixels * (rows / 700 + columns / 900 > 1), nodata=0)
+
+
+# --json
+
+
+@pytest.mark.parametrize("out", ["tiles", "map.tif"])
+def test_json_is_all_there_is_on_stdout(
+    out: str, geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    result = geo2map("render", small_scene, "--out", tmp_path / out, "--model", tiny_model, "--json")
+    report = json.loads(result.out)
+    assert (result.code, report["name"], report["maxzoom"], report["error"]) == (0, "small", 17, None)
+    assert report["tiles"] == 4
+    assert result.err.splitlines() == report["notes"]
+
+
+def test_without_json_a_person_reads_one_line(
+    geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    result = geo2map("render", small_scene, "--out", tmp_path / "tiles", "--model", tiny_model)
+    assert re.fullmatch(r"small: 4 tiles at zoom 17, .* 1 blocks translated, 0 empty, [\d.]+ s\n", result.out)
+
+
+def test_every_command_speaks_json(geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path) -> None:
+    model = ("--model", tiny_model, "--json")
+    tiles, map_tiles, look = tmp_path / "tiles", tmp_path / "map-tiles", tmp_path / 'a "good" look.png'
+    raster = tmp_path / "map.tif"
+    assert json.loads(geo2map("tile", small_scene, "--out", tiles, *model).out)["tiles"] == 4
+    assert json.loads(geo2map("translate", tiles, "--out", map_tiles, *model).out)["tiles"] == 4
+    assert json.loads(geo2map("mosaic", map_tiles, "--out", raster, "--json").out) == {"out": raster.as_posix()}
+    preview = geo2map("preview", small_scene, "--out", look, "--span", 1, *model)
+    assert json.loads(preview.out) == {"out": look.as_posix()}
+    assert look.exists()
+
+
+def test_an_error_leaves_stdout_empty(geo2map: Command, tmp_path: Path) -> None:
+    result = geo2map("render", tmp_path / "missing.tif", "--out", tmp_path / "tiles", "--json")
+    assert (result.code, result.out) == (1, "")
+
+
+# --dry-run
+
+
+@pytest.mark.parametrize("out", ["tiles", "map.tif"])
+def test_a_dry_run_writes_nothing_and_comes_true(
+    out: str, geo2map: Command, cornered_scene: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    command = ("render", cornered_scene, "--out", tmp_path / out, "--model", tiny_model, "--block-span", 1, "--json")
+    before = sorted(tmp_path.rglob("*"))
+    promised = json.loads(geo2map(*command, "--dry-run").out)
+    assert sorted(tmp_path.rglob("*")) == before
+
+    done = json.loads(geo2map(*command).out)
+    assert done["empty"] > 0
+    assert promised["estimate"]["blocks"] == done["translated"]
+    assert promised["estimate"]["tiles"]["17"] == done["tiles"]
+    if out == "tiles":
+        folder = XyzFolder(tmp_path / out)
+        written = {str(zoom): len(list(folder.tiles(zoom))) for zoom in folder.zooms}
+        assert promised["estimate"]["tiles"] == written
+
+
+def test_the_plan_of_a_dry_run_is_the_plan_of_the_run(
+    geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    command = ("render", small_scene, "--out", tmp_path / "tiles", "--model", tiny_model, "--json")
+    promised = json.loads(geo2map(*command, "--dry-run").out)["plan"]
+    plan = Plan.from_json(json.dumps(promised))
+    assert json.loads(plan.to_json()) == promised
+    geo2map(*command)
+    tileset = TileSet.load(tmp_path / "tiles")
+    assert tileset is not None
+    assert tileset.extra["plan"] == plan.fingerprint
+    assert tileset.window == plan.window
+
+
+def test_a_dry_run_of_nothing_promises_nothing(
+    geo2map: Command, write_scene: SceneWriter, tiny_model: Path, tmp_path: Path
+) -> None:
+    scene = write_scene("void.tif", np.zeros((3, 300, 300), np.uint8), nodata=0)
+    result = geo2map("render", scene, "--out", tmp_path / "tiles", "--model", tiny_model, "--dry-run", "--json")
+    estimate = json.loads(result.out)["estimate"]
+    assert (estimate["blocks"], estimate["bytes"], set(estimate["tiles"].values())) == (0, 0, {0})
+
+
+def test_a_dry_run_of_each_scene_is_one_json_document(
+    geo2map: Command, small_scene: Path, cornered_scene: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    scenes = (small_scene, cornered_scene)
+    result = geo2map("render", *scenes, "--each", "--out", tmp_path, "--model", tiny_model, "--dry-run", "--json")
+    assert [found["plan"]["name"] for found in json.loads(result.out)] == ["small", "cornered"]
+
+
+# --each
+
+
+def test_one_broken_scene_does_not_stop_the_rest(
+    geo2map: Command, write_scene: SceneWriter, tiny_model: Path, tmp_path: Path
+) -> None:
+    scenes = [write_scene("first.tif"), write_scene("broken.tif", crs=None), write_scene("last.tif")]
+    out = tmp_path / "maps"
+    result = geo2map("render", *scenes, "--each", "--out", out, "--model", tiny_model, "--json")
+    assert result.code == 1
+    assert result.err.splitlines()[-1].endswith("1 of 3 scenes failed: broken")
+    reports = {report["name"]: report["error"] for report in json.loads(result.out)}
+    assert (reports["first"], reports["last"]) == (None, None)
+    assert "no coordinate reference system" in reports["broken"]
+    assert sorted(path.name for path in out.iterdir()) == ["first", "last"]
+    assert len(list(XyzFolder(out / "last").tiles(17))) == 4
+
+
+def test_a_person_reads_each_scenes_outcome(
+    geo2map: Command, write_scene: SceneWriter, tiny_model: Path, tmp_path: Path
+) -> None:
+    scenes = [write_scene("broken.tif", crs=None), write_scene("good.tif")]
+    result = geo2map("render", *scenes, "--each", "--out", tmp_path / "maps", "--model", tiny_model)
+    broken, good = result.out.splitlines()
+    assert broken.startswith("broken: failed: ")
+    assert good.startswith("good: 4 tiles at zoom 17")
+
+
+def test_scenes_of_one_name_do_not_overwrite_each_other(
+    geo2map: Command, write_scene: SceneWriter, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "north").mkdir()
+    scenes = [write_scene("scene.tif"), write_scene("north/scene.tif")]
+    result = geo2map("render", *scenes, "--each", "--out", tmp_path / "maps", "--model", tiny_model, "--overwrite")
+    assert result.code == 1
+    first, second = result.out.splitlines()
+    assert first.startswith("scene: 4 tiles")
+    assert "same name" in second
+
+
+# -v, --log-file, bars
+
+
+def test_verbose_tells_what_happens(geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path) -> None:
+    command = ("render", small_scene, "--model", tiny_model, "--block-span", 1, "--out")
+    quiet = geo2map(*command, tmp_path / "0").err
+    told = geo2map(*command, tmp_path / "1", "-v").err
+    everything = geo2map(*command, tmp_path / "2", "-vv").err
+    assert "INFO" not in quiet
+    assert " INFO running plan " in told
+    assert "DEBUG" not in told
+    assert "DEBUG small: 4 of 4 blocks" in everything
+
+
+def test_a_log_file_is_appended_to_and_keeps_errors(
+    geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "run.log"
+    command = ("render", small_scene, "--model", tiny_model, "--log-file", log, "--out", tmp_path / "tiles")
+    first, second = geo2map(*command), geo2map(*command)
+    assert (first.code, second.code) == (0, 1)
+    assert "INFO" not in first.err + second.err
+    text = log.read_text(encoding="utf-8")
+    assert text.index("INFO running plan") < text.index("INFO small: 4 tiles") < text.index("failed: ")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_with_rate_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    for stream in (Terminal(), io.StringIO()):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with Bar() as bar:
+            for done in range(1, 4):
+                bar("blocks", done, 3)
+            bar("overviews", 1, 1)
+        shown.append(stream.getvalue())
+    assert "blocks" in shown[0]
+    assert "block/s" in shown[0]
+    assert "overviews" in shown[0]
+    assert shown[1] == ""
+
+
+def test_bars_follow_a_run_to_its_end(
+    geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(Bar, "__call__", lambda _, stage, done, total: seen.append(f"{stage} {done}/{total}"))
+    geo2map("render", small_scene, "--model", tiny_model, "--out", tmp_path / "tiles")
+    geo2map("render", small_scene, "--model", tiny_model, "--out", tmp_path / "map.tif")
+    assert {"blocks 1/1", "overviews 3/3", "mosaic 4/4"} <= set(seen)
+
+
+# Processes
+
+
+def test_ctrl_c_stops_cleanly(write_scene: SceneWriter, tmp_path: Path) -> None:
+    scene = write_scene("large.tif", np.full((3, 2500, 2500), 99, np.uint8))
+    out = tmp_path / "new" / "tiles"
+    command = [*MODULE, "render", scene, "--out", out, "--block-span", "1"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not any(out.parent.rglob("*.png")):  # the first tile: the run is in its midst
+            assert child.poll() is None, child.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        child.send_signal(signal.SIGINT)
+        stdout, stderr = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert (child.returncode, stdout) == (130, "")
+    assert stderr.strip() == "stopped; nothing half-written is left behind"
+    assert list(tmp_path.iterdir()) == [scene]
+
+
+def test_help_answers_at_once() -> None:
+    """Measured as processor time, so that a busy machine does not matter; the limit asked for is 0.2 s of clock."""
+    times = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([*MODULE, "--help"], capture_output=True, text=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert "render" in done.stdout
+    assert median(times) < 0.2
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from geo2map_cli.main import cli; cli.main(['--help'], standalone_mode=False);"
+        "print({'torch', 'rasterio', 'numpy', 'PIL'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.parametrize("command", ["render", "preview", "demo", "tile", "translate", "mosaic", "train", "evaluate"])
+def test_every_command_has_help(command: str, geo2map: Command) -> None:
+    result = geo2map(command, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert f"geo2map {command} [OPTIONS]" in result.out.splitlines()[0]
+
+
+def test_the_version_is_the_packages(geo2map: Command) -> None:
+    from geo2map import __version__
+
+    assert geo2map("--version").out == f"geo2map, version {__version__}\n"
+
+
+def test_the_module_runs_as_the_command_does() -> None:
+    done = subprocess.run([*MODULE, "mosaic", "no-such-folder", "--out", "map.tif"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("geo2map: no-such-folder was given as a tile folder")

@@ -1,0 +1,35 @@
+"""Every example runs as printed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import rasterio
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(script: str, *arguments: Path) -> str:
+    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_render_stages(tmp_path: Path) -> None:
+    assert "one tile: (256, 256, 3) uint8" in run("render_stages.py", tmp_path)
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        assert dataset.crs.to_epsg() == 3857
+        assert dataset.count == 4
+
+
+def test_render_scene(small_scene: Path, tmp_path: Path) -> None:
+    assert "tiles at zoom 17" in run("render_scene.py", small_scene, tmp_path / "tiles")
+    assert (tmp_path / "tiles" / "tilejson.json").is_file()
+
+
+def test_every_example_has_a_test() -> None:
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert all(f'"{path.name}"' in text for path in EXAMPLES.glob("*.py"))

@@ -1,0 +1,238 @@
+"""Plans: every tile in one block, a JSON form, a fingerprint, and the choice of zoom and margin."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geo2map import grid
+from geo2map.colour import ColourStatistics
+from geo2map.errors import PlanError, ResolutionError, ZoomError
+from geo2map.grid import PixelWindow
+from geo2map.model import ModelCard
+from geo2map.plan import Plan, PlanOptions, choose_margin, choose_zoom
+from geo2map.scene import Rendition
+
+CARD = ModelCard(
+    name="sat2map",
+    architecture="unet",
+    config={},
+    ground_resolution=0.905,
+    zoom=17,
+    margin=160,
+    size_multiple=32,
+    colours=ColourStatistics.of(np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)),
+)
+UNET_256 = replace(CARD, name="unet_256", margin=512, size_multiple=256)
+LOOKS_AT_ALL = replace(CARD, name="instance", exact=False)
+PLAN = Plan(name="town", maxzoom=17, minzoom=12, window=PixelWindow(1000, 2000, 3000, 3500), block_span=4)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    zoom = draw(st.integers(3, 24))
+    left, top = draw(st.integers(0, 256 * 7)), draw(st.integers(0, 256 * 7))
+    width, height = draw(st.integers(1, 5000)), draw(st.integers(1, 5000))
+    corner = draw(st.sampled_from([0, max(0, 2**zoom - 30) * 256]))
+    window = PixelWindow(left, top, left + width, top + height)
+    window = PixelWindow(*(edge + corner for edge in window)).intersection(grid.world_window(zoom))
+    if window.empty:
+        window = grid.world_window(zoom).intersection(PixelWindow(0, 0, width, height))
+    curves = st.none() | st.just(((1, 2, 255),) * 3)
+    return Plan(
+        name=draw(st.text(max_size=9)),
+        maxzoom=zoom,
+        minzoom=draw(st.integers(0, zoom)),
+        window=window,
+        block_span=draw(st.integers(1, 9)),
+        margin=draw(st.integers(0, 5)) * 32,
+        fill_radius=32,
+        neutral=(50, 53, 46),
+        rendition=Rendition(draw(st.none() | st.just(((0.5, 4000.25),) * 3)), draw(curves)),
+        resampling=draw(st.sampled_from(["cubic", "nearest"])),
+        format=draw(st.sampled_from(["png", "webp"])),
+        model="sat2map 0123",
+        notes=tuple(draw(st.lists(st.text(max_size=5), max_size=2))),
+    )
+
+
+# Blocks
+
+
+@given(plans())
+def test_blocks_cover_each_tile_once(plan: Plan) -> None:
+    blocks = list(plan.blocks())
+    tiles = Counter(tile for block in blocks for tile in block.tiles)
+    expected = plan.tiles
+    assert set(tiles.values()) == {1}
+    assert {(tile.x, tile.y) for tile in tiles} == {
+        (x, y) for x in range(expected.left, expected.right) for y in range(expected.top, expected.bottom)
+    }
+    assert len(blocks) == plan.block_count
+
+
+@given(plans())
+def test_blocks_lie_on_one_grid(plan: Plan) -> None:
+    """A block's place depends on the span alone, not on the scene: scenes that meet have the same blocks."""
+    for block in plan.blocks():
+        assert block.x // plan.block_span == (block.x + block.columns - 1) // plan.block_span
+        assert block.y // plan.block_span == (block.y + block.rows - 1) // plan.block_span
+        assert (block.z, block.margin) == (plan.maxzoom, plan.margin)
+
+
+@given(plans())
+def test_tiles_hold_the_window_and_no_more(plan: Plan) -> None:
+    tiles, window = plan.tiles, plan.window
+    assert 0 <= window.left - tiles.left * 256 < 256
+    assert 0 <= window.top - tiles.top * 256 < 256
+    assert 0 <= tiles.right * 256 - window.right < 256
+    assert 0 <= tiles.bottom * 256 - window.bottom < 256
+
+
+# JSON and fingerprint
+
+
+@given(plans())
+def test_json_round_trip(plan: Plan) -> None:
+    again = Plan.from_json(plan.to_json())
+    assert again == plan
+    assert again.fingerprint == plan.fingerprint
+    assert hash(again) == hash(plan)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"maxzoom": 18},
+        {"minzoom": 11},
+        {"window": PixelWindow(1000, 2000, 3000, 3501)},
+        {"block_span": 5},
+        {"margin": 32},
+        {"fill_radius": 16},
+        {"neutral": (1, 0, 0)},
+        {"rendition": Rendition(stretch=((0.0, 255.0),) * 3)},
+        {"rendition": Rendition(curves=((0, 1),) * 3)},
+        {"resampling": "nearest"},
+        {"format": "webp"},
+        {"model": "sat2map 0123"},
+    ],
+)
+def test_the_fingerprint_changes_with_what_matters(change: dict[str, Any]) -> None:
+    assert replace(PLAN, **change).fingerprint != PLAN.fingerprint
+
+
+def test_the_fingerprint_does_not_change_with_notes() -> None:
+    assert replace(PLAN, notes=("a warning",)).fingerprint == PLAN.fingerprint
+
+
+def test_the_fingerprint_is_the_same_in_every_process() -> None:
+    assert PLAN.fingerprint == "4ce2c629f7c2d05b"
+
+
+def test_the_untranslated_plan_has_the_same_tiles_and_colours() -> None:
+    plan = replace(PLAN, margin=160, fill_radius=32, model="m", format="jpeg", rendition=Rendition(((0.0, 9.0),) * 3))
+    cut = plan.untranslated()
+    assert (cut.margin, cut.fill_radius, cut.model, cut.format) == (0, 0, "", "png")
+    assert (cut.tiles, cut.rendition, cut.resampling) == (plan.tiles, plan.rendition, plan.resampling)
+
+
+def test_plans_that_cannot_be() -> None:
+    with pytest.raises(PlanError, match="covers no pixel"):
+        replace(PLAN, window=PixelWindow(5, 5, 5, 9))
+    with pytest.raises(ZoomError, match="minzoom 18 .* lower --minzoom"):
+        replace(PLAN, minzoom=18)
+    for options in ({"zoom": 25}, {"zoom": -1}, {"minzoom": 25}):
+        with pytest.raises(ZoomError, match="give 0 to 24"):
+            PlanOptions(**options)
+    with pytest.raises(PlanError, match="at least 1 tile"):
+        PlanOptions(block_span=0)
+
+
+# Zoom
+
+
+def a_scene(ground_resolution: float, latitude: float = 40.7) -> Any:
+    return SimpleNamespace(name="town", ground_resolution=ground_resolution, latitude=latitude)
+
+
+@given(st.floats(-85, 85), st.floats(0.1, 5), st.floats(0.2, 2.9))
+def test_the_chosen_zoom_is_within_a_factor_of_1_42(latitude: float, resolution: float, coarser: float) -> None:
+    card = replace(CARD, ground_resolution=resolution)
+    zoom = choose_zoom(a_scene(resolution * coarser, latitude), card, PlanOptions())
+    ratio = grid.ground_resolution(zoom, latitude) / resolution
+    assert max(ratio, 1 / ratio) < 1.42
+
+
+@pytest.mark.parametrize(("latitude", "zoom"), [(0, 17), (40.7, 17), (-40.7, 17), (60, 16), (75, 15)])
+def test_the_zoom_follows_the_ground_not_the_map(latitude: float, zoom: int) -> None:
+    assert choose_zoom(a_scene(0.9, latitude), CARD, PlanOptions()) == zoom
+
+
+def test_a_scene_too_coarse_for_the_model() -> None:
+    assert choose_zoom(a_scene(0.905 * 3), CARD, PlanOptions()) == 17
+    with pytest.raises(ResolutionError, match=r"resolves 10 m .* trained at 0.905 m .* --force"):
+        choose_zoom(a_scene(10), CARD, PlanOptions())
+    with pytest.raises(ResolutionError):
+        choose_zoom(a_scene(10), CARD, PlanOptions(zoom=13))
+    assert choose_zoom(a_scene(10), CARD, PlanOptions(zoom=13, force=True)) == 13
+
+
+@given(st.floats(-85, 85), st.floats(0.1, 2.5))
+def test_the_finest_useful_zoom_is_named_and_allowed(latitude: float, resolution: float) -> None:
+    scene = a_scene(resolution, latitude)
+    with pytest.raises(ZoomError, match="is its finest useful zoom") as caught:
+        choose_zoom(scene, CARD, PlanOptions(zoom=24))
+    finest = int(str(caught.value).split(": zoom ")[1].split()[0])
+    assert choose_zoom(scene, CARD, PlanOptions(zoom=finest)) == finest
+    oversampled = resolution / grid.ground_resolution(finest, latitude)
+    assert 2 - 1e-9 < oversampled <= 4 + 1e-9
+    with pytest.raises(ZoomError):
+        choose_zoom(scene, CARD, PlanOptions(zoom=finest + 1))
+    assert choose_zoom(scene, CARD, PlanOptions(zoom=24, force=True)) == 24
+
+
+# Margin
+
+
+@pytest.mark.parametrize(
+    ("card", "asked", "margin", "warning"),
+    [
+        (CARD, None, 160, None),
+        (CARD, 192, 192, None),
+        (CARD, 128, 128, "needs a margin of 160 px"),
+        (CARD, 0, 0, "needs a margin of 160 px"),
+        (UNET_256, None, 256, "--margin 512 removes them"),
+        (UNET_256, 512, 512, None),
+        (UNET_256, 256, 256, "reduced, not absent"),
+        (LOOKS_AT_ALL, None, 160, "reduced, not absent"),
+        (LOOKS_AT_ALL, 512, 512, "reduced, not absent"),
+    ],
+)
+def test_the_margin_and_its_warning(card: ModelCard, asked: int | None, margin: int, warning: str | None) -> None:
+    found, notes = choose_margin(card, asked)
+    assert found == margin
+    assert len(notes) == (warning is not None)
+    if warning is not None:
+        assert notes[0].startswith("warning: ")
+        assert warning in notes[0]
+
+
+@pytest.mark.parametrize("asked", [-32, 1, 33, 100])
+def test_a_margin_off_the_models_grid(asked: int) -> None:
+    with pytest.raises(PlanError, match="multiple of 32"):
+        choose_margin(CARD, asked)
+
+
+def test_half_a_zoom_is_the_worst_mismatch() -> None:
+    """The bound above is tight: between two zooms the mismatch is the square root of 2."""
+    between = math.sqrt(grid.mercator_resolution(17) * grid.mercator_resolution(16)) * 1.0001
+    assert choose_zoom(a_scene(1, 0), replace(CARD, ground_resolution=between), PlanOptions()) == 16
+    assert choose_zoom(a_scene(1, 0), replace(CARD, ground_resolution=between / 1.0002), PlanOptions()) == 17

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from geo2map.engine import load_engine
+from geo2map.errors import DataError
+from geo2map.model import load_card
+from geo2map.train.augment import augment, light_curve
+from geo2map.train.config import TrainConfig
+from geo2map.train.dataset import Pairs, list_pictures, load_pair
+from geo2map.train.export import export
+from geo2map.train.trainer import Trainer
+
+TINY = TrainConfig(
+    steps=6,
+    batch=2,
+    crop=64,
+    widths=(8, 8, 8),
+    residual_blocks=(0, 1, 0),
+    discriminator_width=4,
+    adversarial_from=0.5,
+    autocast="none",
+    seed=3,
+)
+
+
+@pytest.fixture(scope="module")
+def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A|B pictures in which B is a colour code of A's brightness: learnable in seconds."""
+    folder = tmp_path_factory.mktemp("pairs")
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        bright = np.kron(rng.random((6, 6)) > 0.5, np.ones((16, 16), dtype=bool))
+        a = np.where(bright[..., None], 190, 60) + rng.integers(-9, 9, (96, 96, 3))
+        b = np.where(bright[..., None], (254, 254, 252), (177, 208, 254))
+        Image.fromarray(np.concatenate((a, b), 1).astype(np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+def trainer(folder: Path, config: TrainConfig = TINY) -> Trainer:
+    return Trainer(Pairs(list_pictures(folder), config))
+
+
+def weights(run: Trainer) -> dict[str, torch.Tensor]:
+    networks = (run.generator, run.discriminator, run.average)
+    return {f"{i}.{k}": v for i, network in enumerate(networks) for k, v in network.state_dict().items()}
+
+
+def test_resuming_equals_never_having_stopped(pairs_folder: Path, tmp_path: Path) -> None:
+    through = trainer(pairs_folder)
+    through.run(tmp_path / "through")
+    trainer(pairs_folder).run(tmp_path / "stopped", until=4)
+    resumed = trainer(pairs_folder)
+    resumed.load(tmp_path / "stopped")
+    assert resumed.step == 4
+    resumed.run(tmp_path / "stopped")
+    assert resumed.step == through.step == 6
+    expected = weights(through)
+    for name, tensor in weights(resumed).items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
+    config = replace(TINY, steps=60, learning_rate=2e-3, ema=0.8, photometric=0.0)
+    run = trainer(pairs_folder, config)
+    started: list[float] = []
+    run.on_step = lambda state: started.append(state.losses["l1"])
+    run.run(tmp_path / "checkpoint")
+    assert np.mean(started[-5:]) < 0.5 * np.mean(started[:5])
+    export(run, tmp_path / "m.safetensors", name="m", zoom=17, ground_resolution=0.9)
+    a, b = load_pair(list_pictures(pairs_folder)[0])
+    translated = load_engine(tmp_path / "m.safetensors", device="cpu").translate(a[None])[0]
+    error = np.abs(translated[16:-16, 16:-16].astype(int) - b[16:-16, 16:-16]).mean()
+    constant = np.abs(b.astype(int) - np.median(b, axis=(0, 1))).mean()
+    assert error < 0.6 * constant
+
+
+def test_the_exported_model_says_what_it_needs(pairs_folder: Path, tmp_path: Path) -> None:
+    run = trainer(pairs_folder)
+    run.run(tmp_path / "checkpoint", until=2)
+    export(run, tmp_path / "m.safetensors", name="m", zoom=16, ground_resolution=1.8, facts={"licence": "MIT"})
+    card = load_card(tmp_path / "m.safetensors")
+    assert (card.name, card.zoom, card.ground_resolution, card.licence) == ("m", 16, 1.8, "MIT")
+    assert (card.margin, card.size_multiple) == (run.generator.margin, 8)
+    assert card.training["recipe"]["seed"] == 3
+    assert card.training["steps"] == 2
+
+
+def test_a_checkpoint_of_another_network_is_refused(pairs_folder: Path, tmp_path: Path) -> None:
+    trainer(pairs_folder).save(tmp_path / "checkpoint")
+    other = trainer(pairs_folder, replace(TINY, widths=(8, 8), residual_blocks=(0, 0)))
+    with pytest.raises(DataError, match="not a checkpoint of this training"):
+        other.load(tmp_path / "checkpoint")
+
+
+def test_crops_are_a_function_of_the_step_alone(pairs_folder: Path) -> None:
+    first, second = (Pairs(list_pictures(pairs_folder), TINY) for _ in range(2))
+    for step in (5, 0):
+        for ours, theirs in zip(first.batch(step), second.batch(step), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert not np.array_equal(first.batch(0)[0], first.batch(1)[0])
+
+
+def test_both_sides_move_together() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (90, 90, 3), dtype=np.uint8)
+    config = replace(TINY, photometric=0.0)
+    for seed in range(20):
+        a, b = augment(picture, picture, config, np.random.default_rng(seed))
+        np.testing.assert_array_equal(a, b)
+        assert a.shape == (64, 64, 3)
+
+
+def test_light_curves_are_monotone() -> None:
+    for seed in range(20):
+        curve = light_curve(1.0, np.random.default_rng(seed))
+        assert (np.diff(curve.astype(int), axis=1) >= 0).all()
+
+
+def test_b2a_swaps_the_sides(pairs_folder: Path) -> None:
+    a, b = (Pairs(list_pictures(pairs_folder), replace(TINY, direction=d)).pixels(0) for d in ("a2b", "b2a"))
+    assert b[:, 2].min() > 200 > a[:, 2].min()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: (folder / "1.jpg").write_bytes(b"\xff\xd8 broken"), "1.jpg is not a readable picture"),
+        (lambda folder: Image.new("RGB", (129, 64)).save(folder / "1.png"), "1.png is 129 px wide"),
+        (lambda folder: Image.new("RGB", (80, 40)).save(folder / "1.png"), "1.png is 40 x 40 px a side"),
+        (lambda _: None, "holds no .jpg or .png"),
+    ],
+)
+def test_bad_data_names_the_file(tmp_path: Path, make, message: str) -> None:  # type: ignore[no-untyped-def]
+    make(tmp_path)
+    with pytest.raises(DataError, match=message):
+        Pairs(list_pictures(tmp_path), TINY)
+
+
+def test_config_round_trip_and_refusal() -> None:
+    assert TrainConfig.from_json(TINY.to_json()) == TINY
+    with pytest.raises(DataError, match="multiple of 8"):
+        replace(TINY, crop=60)
+    rates = [TINY.learning_rate_at(step) for step in range(7)]
+    assert rates[:4] == [TINY.learning_rate] * 4
+    assert rates[-1] == 0
