@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from geo2map.engine import Engine, load_engine
     from geo2map.errors import Geo2MapError
     from geo2map.model import ModelCard, find_model, load_card, packaged_models
-    from geo2map.mosaic import mosaic
+    from geo2map.mosaic import mosaic as mosaic_tiles
     from geo2map.pipeline import Report, run
     from geo2map.plan import Plan, PlanOptions, make_plan
     from geo2map.scene import Scene, open_scene
@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "geo2map.api": ("preview", "render", "render_each", "tile", "tile_set", "translate_tiles"),
+    "geo2map.api": ("mosaic_tiles", "preview", "render", "render_each", "tile", "tile_set", "translate_tiles"),
     "geo2map.block": ("Block", "BlockImage"),
     "geo2map.engine": ("Engine", "load_engine"),
     "geo2map.errors": ("Geo2MapError",),
     "geo2map.model": ("ModelCard", "find_model", "load_card", "packaged_models"),
-    "geo2map.mosaic": ("mosaic",),
     "geo2map.pipeline": ("Report", "run"),
     "geo2map.plan": ("Plan", "PlanOptions", "make_plan"),
     "geo2map.scene": ("Scene", "open_scene"),
@@ -56,7 +55,7 @@ __all__ = [
     "load_engine",
     "make_plan",
     "make_town",
-    "mosaic",
+    "mosaic_tiles",
     "open_scene",
     "open_sink",
     "packaged_models",

@@ -15,6 +15,7 @@ from geo2map.errors import Geo2MapError, OutputError, TileSetError, ZoomError
 from geo2map.fill import FILL_RADIUS
 from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
+from geo2map.mosaic import mosaic as mosaic_tiles  # noqa: F401 (public so: `geo2map.mosaic` is the module)
 from geo2map.pipeline import Report, prepare, run, translate
 from geo2map.plan import Plan, PlanOptions, choose_margin, make_plan
 from geo2map.protocols import Progress
@@ -51,6 +52,7 @@ def render(
         Geo2MapError: one of its children, with one plain sentence.
     """
     engine = as_engine(engine)
+    _require_elsewhere(out, scene)
     with open_scene(scene) as opened:
         plan = make_plan(opened, engine.card, PlanOptions(**options))
         with (
@@ -101,6 +103,7 @@ def tile(
 
     Translating the tiles gives the same pixels at maxzoom as rendering the scene.
     """
+    _require_elsewhere(out, scene)
     with open_scene(scene) as opened:
         plan = make_plan(opened, card, PlanOptions(**options)).untranslated()
         with (
@@ -201,6 +204,12 @@ def tile_set(plan: Plan, **extra: Any) -> TileSet:
 def as_engine(engine: Engine | PathLike) -> Engine:
     """A loaded engine for an engine, a packaged model's name or a model file."""
     return engine if isinstance(engine, Engine) else load_engine(engine)
+
+
+def _require_elsewhere(out: PathLike, scene: PathLike) -> None:
+    """Refuses to put an output in its scene's place, overwriting allowed or not."""
+    if Path(out).resolve() == Path(scene).resolve():
+        raise OutputError(f"output {out} asked, but that is the scene itself: give another --out")
 
 
 def _tiles_window(folder: XyzFolder, zoom: int) -> PixelWindow:

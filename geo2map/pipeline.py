@@ -32,7 +32,7 @@ class Report:
     Attributes:
         name: of the scene.
         maxzoom, minzoom: of the output.
-        translated, empty: blocks with and without a valid pixel.
+        translated, empty: blocks with and without a valid pixel (`geo2map.tile` cuts, translating nothing).
         tiles: tiles written at maxzoom.
         seconds: wall-clock of the run ("total"), and the time spent in each stage; stages overlap.
         notes: the plan's sentences.
@@ -89,11 +89,12 @@ def run(
     pipeline = _Pipeline(plan, source, translator, sink)
     total = plan.block_count if blocks is None else len(blocks)
     log.info("running plan %s of %s", plan.fingerprint, plan)
+    told = 0
     try:
         for done in pipeline.run(plan.blocks() if blocks is None else blocks, batch):
             log.debug("%s: %d of %d blocks", plan.name, done, total)
-            if progress is not None:
-                progress("blocks", done, total)
+            if progress is not None and done > told:
+                progress("blocks", told := done, total)
         pipeline.clock("commit", sink.commit)
     except BaseException:
         sink.abort()
@@ -140,7 +141,6 @@ class _Pipeline:
     def run(self, blocks: Iterable[Block], batch: int) -> Iterator[int]:
         """Everything but the commit; yields the number of blocks done so far."""
         writing: deque[Future[None]] = deque()
-        done = 0
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(WRITERS) as writers:
             try:
                 for images in self._batches(self._read(blocks, reader), batch):
@@ -149,10 +149,10 @@ class _Pipeline:
                         self.report.tiles += sum(1 for _ in image.tiles())
                     while len(writing) > 2 * WRITERS:
                         writing.popleft().result()
-                    done += len(images)
-                    yield done
+                    yield self.report.translated + self.report.empty
                 while writing:
                     writing.popleft().result()
+                yield self.report.translated + self.report.empty
             except BaseException:
                 reader.shutdown(cancel_futures=True)
                 writers.shutdown(cancel_futures=True)
@@ -168,26 +168,24 @@ class _Pipeline:
             yield image
 
     def _batches(self, images: Iterator[BlockImage], size: int) -> Iterator[list[BlockImage]]:
-        """Up to `size` consecutive images of equal shape; images with an empty core go alone."""
+        """Up to `size` consecutive images of equal shape; those with an empty core are counted and passed over."""
         waiting: list[BlockImage] = []
         for image in images:
-            empty = not image.core().mask.any()
-            if waiting and (empty or len(waiting) == size or image.pixels.shape != waiting[0].pixels.shape):
+            if not image.core().mask.any():
+                self.report.empty += 1
+                continue
+            if waiting and image.pixels.shape != waiting[0].pixels.shape:
                 yield waiting
                 waiting = []
-            if empty:
-                yield [image]
-            else:
-                waiting.append(image)
+            waiting.append(image)
+            if len(waiting) == size:
+                yield waiting
+                waiting = []
         if waiting:
             yield waiting
 
     def _translated(self, images: list[BlockImage]) -> list[BlockImage]:
-        """What is to be written of a batch: nothing of an empty block."""
-        images = [image for image in images if image.core().mask.any()] if len(images) == 1 else images
-        if not images:
-            self.report.empty += 1
-            return []
+        """What is to be written of a batch: the map, or the source itself where nobody translates."""
         self.report.translated += len(images)
         if self.translator is None:
             return [image.core() for image in images]

@@ -72,6 +72,7 @@ class Plan:
         rendition: stretch and match.
         resampling, format: as in `PlanOptions`.
         model: name and fingerprint of the card, "" where nothing is translated.
+        content: hash of the scene's decimated sample, so that another scene of the same name is another plan.
         notes: sentences a user should read: scale mismatch, match, warnings. Not part of the fingerprint.
     """
 
@@ -87,6 +88,7 @@ class Plan:
     resampling: Resampling = "cubic"
     format: TileFormat = "png"
     model: str = ""
+    content: str = ""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -162,7 +164,8 @@ def make_plan(scene: Scene, card: ModelCard, options: PlanOptions | None = None)
     options = options or PlanOptions()
     zoom = choose_zoom(scene, card, options)
     window = scene.window(zoom)
-    rendition, distance = make_rendition(scene.sample(), card.colours, options.match)
+    sample = scene.sample()
+    rendition, distance = make_rendition(sample, card.colours, options.match)
     margin, margin_notes = choose_margin(card, options.margin)
     floor = grid.one_tile_zoom(window, zoom)
     return Plan(
@@ -178,6 +181,7 @@ def make_plan(scene: Scene, card: ModelCard, options: PlanOptions | None = None)
         resampling=options.resampling,
         format=options.format,
         model=f"{card.name} {card.fingerprint}",
+        content=hashlib.sha256(sample.tobytes()).hexdigest()[:16],
         notes=(_scale_note(scene, card, zoom), _match_note(rendition, distance, card), *margin_notes),
     )
 

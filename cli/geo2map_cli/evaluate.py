@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @model_options
 @report_options
 @click.option("--markdown", is_flag=True, help="Print a Markdown table; the default.")
+@click.option("--write-card", is_flag=True, help="Also write the figures into the model file's card.")
 def command(
     folder: Path,
     direction: Direction,
@@ -48,6 +50,7 @@ def command(
     limit: int | None,
     as_json: bool,
     markdown: bool,
+    write_card: bool,
     **hardware: Any,
 ) -> None:
     """Measure a model on held-out pairs, beside a picture of constant land colour.
@@ -63,7 +66,17 @@ def command(
     names: tuple[ProtocolName, ...] = ("native",) if protocol == "native" else ("maps256", "maps256-reduced")
     scored = [_rows(folder, engine, name, direction, limit) for name in names]
     rows = [*(found[0] for found in scored), *scored[0][1:]]  # the constant picture's row is the same in both
+    if write_card:
+        _write_card(hardware["model"], {row.protocol: row.report() for row in rows[: len(names)]})
     click.echo(to_json(rows) if as_json else table(rows))
+
+
+def _write_card(model: str, measured: dict[str, Any]) -> None:
+    from geo2map.model import find_model, load_card, load_weights, save_model
+
+    path = find_model(model)
+    card = load_card(path)
+    save_model(path, load_weights(path), replace(card, metrics=card.metrics | measured))
 
 
 def _rows(

@@ -24,6 +24,7 @@ from geo2map_cli.options import (
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles, or a .tif.")
 @click.option("--each", is_flag=True, help="Render several scenes one by one into OUT/<scene name>.")
+@click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it will cost; write nothing.")
 @model_options
 @plan_options
@@ -31,7 +32,14 @@ from geo2map_cli.options import (
 @overwrite_option
 @report_options
 def command(
-    scenes: tuple[str, ...], out: str, each: bool, dry_run: bool, overwrite: bool, as_json: bool, **options: Any
+    scenes: tuple[str, ...],
+    out: str,
+    each: bool,
+    geotiff: bool,
+    dry_run: bool,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Render SCENES (GeoTIFF or any raster with a CRS) as seamless map tiles.
 
@@ -42,11 +50,15 @@ def command(
     """
     if len(scenes) > 1 and not each:
         raise click.UsageError(f"{len(scenes)} scenes given: pass --each to render them one by one into {out}/<name>.")
+    if geotiff and not each:
+        raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
+    suffix = ".tif" if geotiff or (Path(out).suffix and not each and not Path(out).is_dir()) else ""
     engine = {name: options.pop(name) for name in ("model", "device", "precision", "threads", "batch")}
     if dry_run:
-        _dry_run(scenes, out, each, engine, options, as_json)
+        _dry_run(scenes, suffix, engine, options, as_json)
     elif each:
-        _render_each(scenes, out, engine, {**options, "overwrite": overwrite}, as_json)
+        options |= {"overwrite": overwrite, "suffix": suffix}
+        _render_each(scenes, out, engine, options, as_json)
     else:
         _render(scenes[0], out, engine, {**options, "overwrite": overwrite}, as_json)
 
@@ -82,7 +94,7 @@ def _render_each(
 
 
 def _dry_run(
-    scenes: tuple[str, ...], out: str, each: bool, engine: dict[str, Any], options: dict[str, Any], as_json: bool
+    scenes: tuple[str, ...], suffix: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool
 ) -> None:
     from geo2map.engine import load_engine
     from geo2map.estimate import estimate
@@ -90,7 +102,6 @@ def _dry_run(
     from geo2map.scene import open_scene
 
     loaded = load_engine(**engine)
-    suffix = "" if each or out.endswith("/") or Path(out).is_dir() else Path(out).suffix
     found = []
     for scene in scenes:
         with open_scene(scene) as opened:
@@ -100,4 +111,4 @@ def _dry_run(
         if not as_json:
             click.echo(f"{plan}\n{costs}")
     if as_json:
-        click.echo(json.dumps(found if each else found[0]))
+        click.echo(json.dumps(found if len(found) > 1 else found[0]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from geo2map.errors import ModelFileError
+from geo2map.errors import ModelFileError, OutputError
 from geo2map.model.card import ModelCard
 
 if TYPE_CHECKING:
@@ -29,8 +29,14 @@ def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard) -> None:
     digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in half.values())).hexdigest()[:16]
     card = replace(card, training=card.training | {"weights_sha256": digest})
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(half, {KEY: card.to_json()}))
-    partial.replace(path)
+    try:
+        partial.write_bytes(save(half, {KEY: card.to_json()}))
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"model {path} asked, but it cannot be written ({error}): free the place or the disk"
+        ) from error
 
 
 def load_card(path: Path) -> ModelCard:

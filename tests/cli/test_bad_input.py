@@ -271,7 +271,8 @@ def taken(tmp_path: Path) -> Path:
         ("taken/letter.txt/map.tif", (), "is a file"),
         ("taken", (), "not empty"),
         ("taken", ("--overwrite",), "letter.txt in it is no part of a tile set"),
-        ("small.tif", (), "--overwrite"),
+        ("small.tif", (), "the scene itself"),
+        ("older.tif", (), "--overwrite"),
     ],
 )
 def test_an_output_that_cannot_be(
@@ -283,7 +284,7 @@ def test_an_output_that_cannot_be(
     taken: Path,
     tmp_path: Path,
 ) -> None:
-    assert taken.exists()
+    (taken.parent / "older.tif").touch()
     refused("render", small_scene, "--out", tmp_path / out, *options, phrases=(phrase,))
 
 
@@ -310,11 +311,10 @@ def test_an_output_is_replaced_only_when_asked(
     assert not any(Path(name).name.startswith(".") for name in after)
 
 
-def test_the_scene_is_not_overwritten_by_its_map_when_the_run_fails(
-    refused: Callable[..., None], write_scene: SceneWriter
-) -> None:
-    scene = write_scene("scene.tif", NOTHING, nodata=0)
-    refused("render", scene, "--out", scene, "--overwrite", phrases=("no tile has a valid pixel",))
+@pytest.mark.parametrize("command", ["render", "tile"])
+def test_the_scene_is_not_overwritten_by_its_map(command: str, refused: Callable[..., None], small_scene: Path) -> None:
+    out = small_scene.parent / ".." / small_scene.parent.name / small_scene.name
+    refused(command, small_scene, "--out", out, "--overwrite", phrases=("the scene itself",))
 
 
 @pytest.mark.parametrize("command", ["translate", "mosaic"])

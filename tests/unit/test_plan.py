@@ -133,10 +133,6 @@ def test_the_fingerprint_does_not_change_with_notes() -> None:
     assert replace(PLAN, notes=("a warning",)).fingerprint == PLAN.fingerprint
 
 
-def test_the_fingerprint_is_the_same_in_every_process() -> None:
-    assert PLAN.fingerprint == "4ce2c629f7c2d05b"
-
-
 def test_the_untranslated_plan_has_the_same_tiles_and_colours() -> None:
     plan = replace(PLAN, margin=160, fill_radius=32, model="m", format="jpeg", rendition=Rendition(((0.0, 9.0),) * 3))
     cut = plan.untranslated()
@@ -147,7 +143,7 @@ def test_the_untranslated_plan_has_the_same_tiles_and_colours() -> None:
 def test_plans_that_cannot_be() -> None:
     with pytest.raises(PlanError, match="covers no pixel"):
         replace(PLAN, window=PixelWindow(5, 5, 5, 9))
-    with pytest.raises(ZoomError, match="minzoom 18 .* lower --minzoom"):
+    with pytest.raises(ZoomError, match=r"minzoom 18 .* lower --minzoom"):
         replace(PLAN, minzoom=18)
     for options in ({"zoom": 25}, {"zoom": -1}, {"minzoom": 25}):
         with pytest.raises(ZoomError, match="give 0 to 24"):

@@ -16,6 +16,7 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp, Resampling
+from rasterio.env import get_gdal_config
 from rasterio.warp import reproject, transform
 from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
@@ -25,6 +26,7 @@ from geo2map.block import Block, BlockImage
 from geo2map.errors import BandError, SceneError
 from geo2map.grid import PixelWindow
 from geo2map.scene import Rendition, Scene, SceneSource, open_scene
+from geo2map.scene.reader import GDAL_OPTIONS
 from geo2map.scene.rendition import make_rendition, make_stretch
 
 ZOOM = 17
@@ -375,6 +377,12 @@ def test_damage_is_never_read_as_nodata(write: SceneWriter) -> None:
             scene.coverage(ZOOM, 1)
         with pytest.raises(SceneError, match="cut short"), scene.at(ZOOM, Rendition()) as source:
             read_whole(source, scene.window(ZOOM))
+
+
+def test_the_block_cache_holds_blocks() -> None:
+    """Rasterio takes the number as bytes whatever its size; a cache of 256 bytes made reading 16 times slower."""
+    with rasterio.Env(**GDAL_OPTIONS):
+        assert get_gdal_config("GDAL_CACHEMAX") == 256 * 2**20
 
 
 def test_a_scene_is_closed_with_its_context(write: SceneWriter) -> None:

@@ -1,0 +1,165 @@
+"""`render` with the packaged model: the same bytes again, whatever the batch, whatever happened before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+import geo2map
+from geo2map.api import tile_set
+from geo2map.engine import Engine
+from geo2map.errors import OutputError, SceneError
+from geo2map.plan import PlanOptions, make_plan
+from geo2map.scene import SceneSource
+from geo2map.types import Tile
+from geo2map.xyz import XyzFolder
+
+OUTPUTS = ["tiles", "map.tif"]
+
+
+@pytest.fixture
+def cornered(small_scene: Path) -> Path:
+    """The small scene with a nodata corner."""
+    with rasterio.open(small_scene, "r+") as dataset:
+        rows, columns = np.mgrid[: dataset.height, : dataset.width]
+        dataset.nodata = 0
+        dataset.write(dataset.read() * (rows + columns > 200).astype(np.uint8))
+    return small_scene
+
+
+@contextmanager
+def batches_of(engine: Engine, batch: int) -> Iterator[Engine]:
+    before, engine.batch = engine.batch, batch
+    yield engine
+    engine.batch = before
+
+
+def content(path: Path) -> dict[str, bytes]:
+    """Every file's bytes."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return {str(file.relative_to(path)): file.read_bytes() for file in files if file.is_file()}
+
+
+@pytest.mark.parametrize("out", OUTPUTS)
+def test_bytes_do_not_depend_on_the_run_or_the_batch(out: str, cornered: Path, engine: Engine, tmp_path: Path) -> None:
+    results = []
+    for number, batch in enumerate((1, 1, 3)):
+        with batches_of(engine, batch):
+            geo2map.render(cornered, tmp_path / str(number) / out, engine=engine, block_span=1)
+        results.append(content(tmp_path / str(number) / out))
+    assert len(results[0]) >= (6 if out == "tiles" else 1)
+    assert results[0] == results[1]
+    assert results[0] == results[2]
+
+
+def test_the_block_span_changes_at_most_one_level(cornered: Path, engine: Engine, tmp_path: Path) -> None:
+    for span in (1, 4):
+        geo2map.render(cornered, tmp_path / f"span{span}", engine=engine, block_span=span)
+    one, four = XyzFolder(tmp_path / "span1"), XyzFolder(tmp_path / "span4")
+    places = list(one.tiles(17))
+    assert places == list(four.tiles(17))
+    for place in places:
+        (pixels, mask), (others, same) = one.read(place), four.read(place)  # type: ignore[misc]
+        np.testing.assert_array_equal(mask, same)
+        assert np.abs(pixels.astype(int) - others)[mask].max() <= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
+@pytest.mark.parametrize("out", OUTPUTS)
+def test_a_killed_run_leaves_no_output_and_a_second_gives_the_same_bytes(
+    out: str, cornered: Path, engine: Engine, tmp_path: Path
+) -> None:
+    geo2map.render(cornered, tmp_path / "undisturbed" / out, engine=engine, block_span=1)
+    target = tmp_path / "killed" / out
+    command = [sys.executable, "-m", "geo2map_cli", "render", str(cornered), "--out", str(target)]
+    child = subprocess.Popen([*command, "--block-span", "1", "--device", "cpu"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not any(target.parent.rglob("*.png")):
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    child.kill()
+    assert child.wait() == -9
+    assert not target.exists()
+    assert [path.name for path in target.parent.iterdir()] == [f".{out}.partial"]
+    geo2map.render(cornered, target, engine=engine, block_span=1)
+    assert content(target) == content(tmp_path / "undisturbed" / out)
+    assert list(target.parent.iterdir()) == [target]
+
+
+# The Python interface
+
+
+def test_the_report_says_what_was_done(cornered: Path, engine: Engine, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    report = geo2map.render(
+        cornered, tmp_path / "tiles", engine=engine, block_span=1, progress=lambda *step: seen.append(step)
+    )
+    tiles = list(XyzFolder(tmp_path / "tiles").tiles(17))
+    assert (report.name, report.maxzoom, report.tiles, report.error) == ("small", 17, len(tiles), None)
+    assert {"total", "read", "translate", "write", "commit"} <= report.seconds.keys()
+    assert any("scale mismatch" in note for note in report.notes)
+    assert {stage for stage, _, _ in seen} == {"blocks", "overviews"}
+
+
+def test_a_failed_scene_is_reported_and_the_rest_is_rendered(cornered: Path, engine: Engine, tmp_path: Path) -> None:
+    scenes = [tmp_path / "missing.tif", cornered]
+    broken, good = geo2map.render_each(scenes, tmp_path / "maps", engine=engine, suffix=".tif")
+    assert "no such file" in str(broken.error)
+    assert good.error is None
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["small.tif"]
+
+
+def test_a_preview_is_the_rendered_tile(cornered: Path, engine: Engine, tmp_path: Path) -> None:
+    geo2map.render(cornered, tmp_path / "tiles", engine=engine, block_span=1)
+    folder = XyzFolder(tmp_path / "tiles")
+    place = list(folder.tiles(17))[-1]
+    pixels, mask = folder.read(place)  # type: ignore[misc]
+    with geo2map.open_scene(cornered) as scene:
+        seen = geo2map.preview(scene, engine, Tile(*place))
+    np.testing.assert_array_equal(seen[mask], pixels[mask])
+    assert (seen[~mask] == 255).all()
+
+
+def test_stage_by_stage(cornered: Path, engine: Engine, tmp_path: Path) -> None:
+    """What `render` does, spelled out: every part can be replaced by one of your own."""
+    geo2map.render(cornered, tmp_path / "rendered", engine=engine)
+    with geo2map.open_scene(cornered) as scene:
+        plan = make_plan(scene, engine.card, PlanOptions())
+        with (
+            scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source,
+            geo2map.open_sink(tmp_path / "staged", tile_set(plan)) as sink,
+        ):
+            geo2map.run(plan, source, engine, sink)
+    assert content(tmp_path / "staged") == content(tmp_path / "rendered")
+
+
+@pytest.mark.parametrize("out", OUTPUTS)
+def test_a_source_that_cannot_be_opened_leaves_nothing(
+    out: str, cornered: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise SceneError("went away")
+
+    monkeypatch.setattr(SceneSource, "__init__", fail)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(SceneError, match="went away"):
+        geo2map.render(cornered, tmp_path / "new" / out, engine=engine)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_taken_output_is_refused_before_any_work(
+    cornered: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "map.tif").touch()
+    monkeypatch.setattr(Engine, "translate", lambda *_: pytest.fail("translated"))
+    with pytest.raises(OutputError, match="--overwrite"):
+        geo2map.render(cornered, tmp_path / "map.tif", engine=engine)

@@ -1,0 +1,261 @@
+"""The engine: rounding, batches, memory that runs out, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from geo2map.colour import ColourStatistics
+from geo2map.engine import Engine, load_engine
+from geo2map.engine import device as devices
+from geo2map.errors import DeviceError, ModelFileError
+from geo2map.model import ModelCard, find_model
+from geo2map.nn import UNetGenerator
+
+CPU = torch.device("cpu")
+CARD = ModelCard(
+    name="fake",
+    architecture="unet",
+    config={},
+    ground_resolution=1.0,
+    zoom=17,
+    margin=32,
+    size_multiple=16,
+    colours=ColourStatistics.of(np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)),
+)
+
+
+def engine_of(generator: nn.Module, batch: int | None = None, dtype: torch.dtype = torch.float32) -> Engine:
+    return Engine(generator, CARD, CPU, dtype, batch)
+
+
+def noise(count: int, side: int = 16) -> np.ndarray:
+    return np.random.default_rng(count).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+class Function(nn.Module):
+    """A generator made of one function."""
+
+    def __init__(self, function: object) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)  # type: ignore[no-any-return, operator]
+
+
+class OnlyFits(nn.Module):
+    """Negates; runs out of memory above some number of pictures."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most, self.sizes = most, []  # type: ignore[var-annotated]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.sizes.append(len(x))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return -x
+
+
+# Numbers
+
+
+def test_every_grey_level_survives_the_identity() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+    np.testing.assert_array_equal(engine_of(nn.Identity()).translate(levels), levels)
+
+
+def test_the_network_sees_minus_one_to_one_in_rgb_planes() -> None:
+    seen: list[Tensor] = []
+    picture = np.zeros((1, 16, 32, 3), np.uint8)
+    picture[..., 0], picture[..., 2] = 255, 51
+    engine_of(Function(lambda x: seen.append(x.clone()) or x)).translate(picture)
+    (x,) = seen
+    assert x.shape == (1, 3, 16, 32)
+    assert x.dtype == torch.float32
+    torch.testing.assert_close(x[0].mean(dim=(1, 2)), torch.tensor([1.0, -1.0, -0.6]))
+
+
+@pytest.mark.parametrize(
+    ("value", "level"),
+    [
+        (-7.0, 0),
+        (-1.0, 0),
+        (-1 + 0.4 / 127.5, 0),
+        (-1 + 0.6 / 127.5, 1),
+        (1 - 0.6 / 127.5, 254),
+        (1.0, 255),
+        (9.0, 255),
+    ],
+)
+def test_output_is_rounded_and_clamped(value: float, level: int) -> None:
+    output = engine_of(Function(lambda x: torch.full_like(x, value))).translate(noise(1))
+    assert (output == level).all()
+
+
+def test_the_input_is_left_alone() -> None:
+    batch = noise(2)
+    before = batch.copy()
+    engine_of(Function(lambda x: x.mul_(0))).translate(batch)
+    np.testing.assert_array_equal(batch, before)
+
+
+def test_views_and_odd_memory_orders_are_welcome() -> None:
+    batch = noise(2, 32)
+    cut = batch[:, 8:24, ::2][:, :, ::-1]
+    np.testing.assert_array_equal(engine_of(nn.Identity()).translate(cut), cut)
+
+
+def test_half_precision_is_used_and_comes_back_as_uint8() -> None:
+    seen: list[torch.dtype] = []
+    output = engine_of(Function(lambda x: seen.append(x.dtype) or x), dtype=torch.bfloat16).translate(noise(1))
+    assert seen == [torch.bfloat16]
+    assert output.dtype == np.uint8
+    assert np.abs(output.astype(int) - noise(1)).max() <= 1
+
+
+# Batches and memory
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 7, 100])
+def test_any_number_of_pictures_in_order(batch: int) -> None:
+    network = OnlyFits(100)
+    output = engine_of(network, batch).translate(noise(7))
+    np.testing.assert_array_equal(output, 255 - noise(7))
+    assert max(network.sizes) == min(batch, 7)
+
+
+def test_running_out_of_memory_halves_the_batch_for_good() -> None:
+    network = OnlyFits(2)
+    engine = engine_of(network, 8)
+    np.testing.assert_array_equal(engine.translate(noise(8)), 255 - noise(8))
+    assert network.sizes == [8, 4, 2, 2, 2, 2]
+    assert engine.batch == 2
+    network.sizes.clear()
+    engine.translate(noise(3))
+    assert network.sizes == [2, 1]
+
+
+def test_what_was_done_before_is_not_done_again() -> None:
+    network = OnlyFits(100)
+    engine = engine_of(network, 4)
+
+    def forward(x: Tensor) -> Tensor:
+        network.most = 1 if len(network.sizes) == 1 else network.most
+        return OnlyFits.forward(network, x)
+
+    network.forward = forward  # type: ignore[method-assign]
+    np.testing.assert_array_equal(engine.translate(noise(8)), 255 - noise(8))
+    assert network.sizes == [4, 4, 2, 1, 1, 1, 1]
+
+
+def test_not_even_one_picture_fits() -> None:
+    with pytest.raises(DeviceError, match=r"16 x 16 px: lower --block-span") as caught:
+        engine_of(OnlyFits(0), 4).translate(noise(4))
+    assert isinstance(caught.value.__cause__, torch.OutOfMemoryError)
+
+
+def test_running_out_of_main_memory_counts_as_well() -> None:
+    def greedy(x: Tensor) -> Tensor:
+        return torch.empty(2**60, dtype=torch.uint8) if len(x) > 1 else x
+
+    engine = engine_of(Function(greedy), 2)
+    np.testing.assert_array_equal(engine.translate(noise(2)), noise(2))
+    assert engine.batch == 1
+
+
+def test_other_errors_are_not_hidden() -> None:
+    engine = engine_of(UNetGenerator((4,) * 4), 2)
+    with pytest.raises(RuntimeError, match=r"[Ss]izes of tensors"):
+        engine.translate(noise(2, 24))
+    assert engine.batch == 2
+
+
+def test_the_network_does_not_learn_or_drop_anything() -> None:
+    """BatchNorm and dropout in training mode would make pictures depend on their mates and on chance."""
+    network = UNetGenerator((8,) * 4, dropout=(2, 3)).train()
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data.normal_(0, 0.3)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    engine = engine_of(network, 4)
+    alone = np.concatenate([engine.translate(picture[None]) for picture in noise(4, 64)])
+    assert alone.std() > 20
+    assert np.abs(engine.translate(noise(4, 64)).astype(int) - alone).max() <= 1
+    np.testing.assert_array_equal(engine.translate(noise(4, 64)[:1]), alone[:1])
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+# Devices
+
+
+@pytest.mark.parametrize("name", ["abacus", "cuda:", "cuda:-1", "", "meta", "xpu"])
+def test_devices_that_are_none(name: str) -> None:
+    with pytest.raises(DeviceError, match=r"cuda:N or mps|CUDA devices"):
+        devices.choose_device(name)
+
+
+def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.choose_device("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(DeviceError, match="sees 2 CUDA devices"):
+        devices.choose_device("cuda:9")
+
+
+def test_auto_takes_the_fastest_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert devices.choose_device("auto") == CPU
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert devices.choose_device("auto").type == "mps"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert devices.choose_device("auto").type == "cuda"
+
+
+def test_precision() -> None:
+    assert devices.choose_dtype("auto", CPU) == torch.float32
+    assert devices.choose_dtype("auto", torch.device("cuda")) == torch.float32
+    assert devices.choose_dtype("bf16", CPU) == torch.bfloat16
+    assert devices.choose_dtype("fp16", torch.device("cuda")) == torch.float16
+    with pytest.raises(DeviceError, match="fp32 or bf16"):
+        devices.choose_dtype("fp16", CPU)
+
+
+@pytest.mark.parametrize(
+    ("quotas", "threads"),
+    [
+        (((0, 0), (0, 0)), 8),
+        (((250_000, 100_000), (0, 0)), 3),
+        (((0, 0), (50_000, 100_000)), 1),
+        (((-1, 9), (0, 0)), 8),
+    ],
+)
+def test_threads_honour_the_containers_limit(
+    quotas: tuple[tuple[int, int], tuple[int, int]], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(devices, "_cgroup2", lambda: quotas[0])
+    monkeypatch.setattr(devices, "_cgroup1", lambda: quotas[1])
+    assert devices.available_threads() == threads
+
+
+def test_loading() -> None:
+    threads = torch.get_num_threads()
+    try:
+        engine = load_engine("sat2map", device="cpu", precision="bf16", threads=1, batch=5)
+        assert (engine.card.name, engine.batch, engine.dtype) == ("sat2map", 5, torch.bfloat16)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(threads)
+    assert load_engine(find_model("sat2map"), device="cpu", threads=threads).batch == 1
+
+
+def test_a_model_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="sat2map"):
+        load_engine(tmp_path / "no.safetensors")

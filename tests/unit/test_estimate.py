@@ -1,0 +1,118 @@
+"""The estimate: tiles and blocks counted exactly, the rest to the right order of magnitude."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from affine import Affine
+
+from geo2map.api import tile_set
+from geo2map.colour import ColourStatistics
+from geo2map.engine import Engine
+from geo2map.estimate import Estimate, estimate
+from geo2map.model import ModelCard
+from geo2map.pipeline import run
+from geo2map.plan import PlanOptions, make_plan
+from geo2map.scene import open_scene
+from geo2map.sinks import open_sink
+from geo2map.xyz import XyzFolder
+
+SceneWriter = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    """Returns what it gets: counting needs no network."""
+    colours = ColourStatistics.of(np.random.default_rng(0).integers(1, 255, (999, 3), dtype=np.uint8))
+    facts = {"ground_resolution": 0.905, "zoom": 17, "margin": 16, "size_multiple": 16}
+    card = ModelCard(name="identity", architecture="unet", config={}, colours=colours, **facts)
+    return Engine(torch.nn.Identity(), card, torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> SceneWriter:
+    """Writes noise, valid where `valid` (H, W) is, turned and shifted."""
+
+    def write_scene(valid: np.ndarray, turn: float = 0.0, east: float = 0.0) -> Path:
+        height, width = valid.shape
+        noise = np.random.default_rng(0).integers(1, 255, (3, height, width), dtype=np.uint8)
+        matrix = Affine.translation(590_000 + east, 4_510_000) @ Affine.rotation(turn) @ Affine.scale(0.9, -0.9)
+        profile = {"driver": "GTiff", "count": 3, "height": height, "width": width, "dtype": "uint8", "nodata": 0}
+        with rasterio.open(tmp_path / "scene.tif", "w", **profile, crs="EPSG:32618", transform=matrix) as dataset:
+            dataset.write(noise * valid)
+        return tmp_path / "scene.tif"
+
+    return write_scene
+
+
+def promise_and_truth(path: Path, engine: Engine, out: Path, span: int = 1) -> tuple[Estimate, dict[int, int], int]:
+    """The estimate, the tiles by zoom that a run then writes, and the blocks it translates."""
+    with open_scene(path) as scene:
+        plan = make_plan(scene, engine.card, PlanOptions(block_span=span))
+        promised = estimate(plan, scene, engine)
+        with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
+            report = run(plan, source, engine, open_sink(out, tile_set(plan)))
+    folder = XyzFolder(out)
+    return promised, {zoom: len(list(folder.tiles(zoom))) for zoom in folder.zooms}, report.translated
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_tiles_and_blocks_are_counted_exactly(seed: int, write: SceneWriter, engine: Engine, tmp_path: Path) -> None:
+    """Corners, turns and shifts leave slivers of data in some tiles."""
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(260, 700, 2)
+    rows, columns = np.mgrid[:height, :width]
+    a, b = rng.uniform(0.2, 1.0, 2)
+    path = write(rows / (height * a) + columns / (width * b) > 1, [0, 0, 20][seed % 3], rng.uniform(0, 300))
+    promised, written, translated = promise_and_truth(path, engine, tmp_path / "tiles", span=1 + seed % 2)
+    assert promised.tiles == written
+    assert promised.blocks == translated
+
+
+@pytest.mark.parametrize("side", [1, 3, 15, 40])
+def test_a_scene_smaller_than_a_look(side: int, write: SceneWriter, engine: Engine, tmp_path: Path) -> None:
+    path = write(np.ones((side, side), dtype=bool))
+    promised, written, translated = promise_and_truth(path, engine, tmp_path / "tiles")
+    assert (promised.tiles, promised.blocks) == (written, translated)
+
+
+def test_islands_in_nothing(write: SceneWriter, engine: Engine, tmp_path: Path) -> None:
+    valid = np.zeros((900, 900), dtype=bool)
+    valid[30:60, 30:60], valid[700:890, 850:890] = True, True
+    promised, written, translated = promise_and_truth(write(valid), engine, tmp_path / "tiles")
+    assert (promised.tiles, promised.blocks) == (written, translated)
+
+
+def test_nothing_costs_nothing(write: SceneWriter, engine: Engine) -> None:
+    with open_scene(write(np.zeros((300, 300), dtype=bool))) as scene:
+        found = estimate(make_plan(scene, engine.card), scene, engine)
+    assert (set(found.tiles.values()), found.blocks, found.bytes, found.seconds) == ({0}, 0, 0, 0.0)
+
+
+@pytest.mark.parametrize("suffix", ["", ".tif"])
+def test_bytes_are_near(suffix: str, write: SceneWriter, engine: Engine, tmp_path: Path) -> None:
+    out = tmp_path / f"map{suffix}"
+    with open_scene(write(np.ones((1000, 1000), dtype=bool))) as scene:
+        plan = make_plan(scene, engine.card, PlanOptions(block_span=1))
+        promised = estimate(plan, scene, engine, suffix)
+        with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
+            run(plan, source, engine, open_sink(out, tile_set(plan)))
+    files = [path for path in out.rglob("*") if path.is_file()] if out.is_dir() else [out]
+    truth = sum(path.stat().st_size for path in files)
+    assert promised.bytes == pytest.approx(truth, rel=0.2)
+    assert promised.seconds > 0
+    assert promised.memory is None or promised.memory > 2**20
+
+
+def test_what_a_person_and_a_program_read() -> None:
+    found = Estimate({17: 12, 16: 4, 15: 1}, 9, 3 * 2**20, 512 * 2**20, 61.4)
+    assert str(found) == (
+        "17 tiles (z17: 12, z16: 4, z15: 1), 9 blocks to translate\nabout 3.0 MiB, 512 MiB of memory, 61 s"
+    )
+    assert json.loads(json.dumps(found.to_dict()))["blocks"] == 9
