@@ -103,7 +103,7 @@ class Scene:
 
     def _to_mercator(self, xs: npt.ArrayLike, ys: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Map coordinates of pixel corners (columns, rows) in web-mercator metres, (2, points)."""
-        east, north = self.dataset.transform * (np.asarray(xs, dtype=float), np.asarray(ys, dtype=float))
+        east, north = self.dataset.transform @ (np.asarray(xs, dtype=float), np.asarray(ys, dtype=float))
         name = self.dataset.crs.to_string()[:60]
         with wrap_gdal(
             f"{self.path} in web-mercator asked from its CRS {name}", GeoreferenceError, "set a CRS of the Earth"
