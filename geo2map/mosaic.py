@@ -44,9 +44,8 @@ _PROFILE: dict[str, Any] = {
     "predictor": 2,
     "zlevel": 5,
     "bigtiff": "IF_SAFER",
-    "sparse_ok": True,
 }
-_OVERVIEW_OPTIONS = {"GDAL_TIFF_OVR_BLOCKSIZE": TILE_SIZE, "SPARSE_OK_OVERVIEW": "YES", "ZLEVEL_OVERVIEW": 5}
+_OVERVIEW_OPTIONS = {"GDAL_TIFF_OVR_BLOCKSIZE": TILE_SIZE, "ZLEVEL_OVERVIEW": 5}
 _SURVIVES = 4  # an alpha of 4 in one pixel is still 1 in the average of four
 
 _Index = npt.NDArray[np.int32]
