@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.ndimage import binary_dilation
 
 from geo2map.api import tile_set
@@ -22,8 +23,9 @@ from geo2map.scene import Scene
 from geo2map.sinks import open_sink
 from geo2map.types import Mask
 
-SAMPLE_BLOCKS = 4
+SAMPLE_BLOCKS = 6
 FINEST_CELLS = 4096
+Cover = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -63,21 +65,20 @@ def estimate(plan: Plan, scene: Scene, engine: Engine, suffix: str = "") -> Esti
     Args:
         suffix: of the output, "" for a tile folder, ".tif" for a GeoTIFF.
     """
-    cells = _valid_tiles(plan, scene)
-    tiles = _tiles_by_zoom(plan, cells)
-    blocks = [block for block in plan.blocks() if _any_valid(plan, cells, block)]
+    cover = _cover(plan, scene)
+    tiles = _tiles_by_zoom(plan, cover > 0)
+    blocks = [block for block in plan.blocks() if _covered(plan, cover, block)]
     if not blocks:
         return Estimate(tiles, 0, 0, _peak_memory(), 0.0)
     sample = blocks[:: -(-len(blocks) // SAMPLE_BLOCKS)]
-    seconds, size, count = _render_sample(plan, scene, engine, sample, suffix)
+    seconds, size = _render_sample(plan, scene, engine, sample, suffix)
     cost = sum(_pixels(block) for block in blocks) / sum(_pixels(block) for block in sample)
-    return Estimate(
-        tiles, len(blocks), round(size * tiles[plan.maxzoom] / max(1, count)), _peak_memory(), seconds * cost
-    )
+    growth = cover.sum() / sum(_covered(plan, cover, block) for block in sample)
+    return Estimate(tiles, len(blocks), round(size * growth), _peak_memory(), seconds * cost)
 
 
-def _valid_tiles(plan: Plan, scene: Scene) -> Mask:
-    """Which tiles of `plan.tiles` have data, bool (rows, columns).
+def _cover(plan: Plan, scene: Scene) -> Cover:
+    """Share of each tile of `plan.tiles` that has data, float (rows, columns); 0 only where there is none.
 
     A look at every 16th pixel or fewer sees nearly all; the tiles around those, which may hold a sliver, are read.
     """
@@ -85,16 +86,17 @@ def _valid_tiles(plan: Plan, scene: Scene) -> Mask:
     cell = max(16, 2 ** int(np.ceil(np.log2(side / FINEST_CELLS))))
     rows, columns = np.nonzero(scene.coverage(plan.maxzoom, cell))
     tiles = plan.tiles
-    valid = np.zeros((tiles.height, tiles.width), dtype=np.bool_)
+    cover = np.zeros((tiles.height, tiles.width))
     rows = np.minimum(plan.window.top + rows * cell + cell // 2, plan.window.bottom - 1) // TILE_SIZE
     columns = np.minimum(plan.window.left + columns * cell + cell // 2, plan.window.right - 1) // TILE_SIZE
-    valid[rows - tiles.top, columns - tiles.left] = True
-    doubtful = ~valid & (binary_dilation(valid, np.ones((3, 3))) | (not valid.any()))
+    np.add.at(cover, (rows - tiles.top, columns - tiles.left), (cell / TILE_SIZE) ** 2)
+    seen = cover > 0
+    doubtful = ~seen & (binary_dilation(seen, np.ones((3, 3))) | (not seen.any()))
     with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
         for row, column in np.argwhere(doubtful).tolist():
             block = Block(plan.maxzoom, tiles.left + column, tiles.top + row, 1, 1)
-            valid[row, column] = source.read(block).mask.any()
-    return valid
+            cover[row, column] = source.read(block).mask.mean()
+    return np.minimum(cover, 1.0)
 
 
 def _tiles_by_zoom(plan: Plan, valid: Mask) -> dict[int, int]:
@@ -107,19 +109,18 @@ def _tiles_by_zoom(plan: Plan, valid: Mask) -> dict[int, int]:
     return counts
 
 
-def _any_valid(plan: Plan, valid: Mask, block: Block) -> bool:
+def _covered(plan: Plan, cover: Cover, block: Block) -> float:
+    """How many tiles' worth of data a block has."""
     top, left = block.y - plan.tiles.top, block.x - plan.tiles.left
-    return bool(valid[top : top + block.rows, left : left + block.columns].any())
+    return float(cover[top : top + block.rows, left : left + block.columns].sum())
 
 
 def _pixels(block: Block) -> int:
     return block.window.width * block.window.height
 
 
-def _render_sample(
-    plan: Plan, scene: Scene, engine: Engine, sample: list[Block], suffix: str
-) -> tuple[float, int, int]:
-    """Seconds, bytes and tiles at maxzoom of a small run like the real one."""
+def _render_sample(plan: Plan, scene: Scene, engine: Engine, sample: list[Block], suffix: str) -> tuple[float, int]:
+    """Seconds and bytes of a small run like the real one."""
     side = sample[0].margin * 2 + TILE_SIZE
     engine.translate(np.zeros((1, side, side, 3), dtype=np.uint8))  # the first call allocates: not the run's pace
     output = replace(tile_set(plan), minzoom=max(plan.minzoom, plan.maxzoom - 2))
@@ -127,10 +128,10 @@ def _render_sample(
         out = Path(folder) / f"sample{suffix}"
         started = time.perf_counter()
         with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
-            report = run(plan, source, engine, open_sink(out, output), blocks=sample, batch=engine.batch)
+            run(plan, source, engine, open_sink(out, output), blocks=sample, batch=engine.batch)
         seconds = time.perf_counter() - started
         files = [path for path in out.rglob("*") if path.is_file()] if out.is_dir() else [out]
-        return seconds, sum(path.stat().st_size for path in files), report.tiles
+        return seconds, sum(path.stat().st_size for path in files)
 
 
 def _peak_memory() -> int | None:
