@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,13 @@ from geo2map import grid
 from geo2map.block import Block
 from geo2map.engine import Engine, load_engine
 from geo2map.errors import Geo2MapError, OutputError, TileSetError, ZoomError
-from geo2map.fill import FILL_RADIUS
 from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
 from geo2map.mosaic import mosaic as mosaic_tiles  # noqa: F401 (public so: `geo2map.mosaic` is the module)
 from geo2map.pipeline import Report, prepare, run, translate
-from geo2map.plan import Plan, PlanOptions, choose_margin, make_plan
+from geo2map.plan import Plan, PlanOptions, make_plan, plan_window
 from geo2map.protocols import Progress
 from geo2map.scene import Scene, TileSource, open_scene
-from geo2map.scene.rendition import make_rendition
 from geo2map.sinks import open_sink
 from geo2map.tilejson import TileSet
 from geo2map.types import Image, Mask, Tile
@@ -146,23 +145,10 @@ def plan_tiles(folder: XyzFolder, card: ModelCard, options: PlanOptions) -> Plan
         raise ZoomError(f"zoom {zoom} asked, but {folder.path} has zooms {min(zooms)} to {max(zooms)}")
     known = TileSet.load(folder.path)
     window = known.window if known and known.maxzoom == zoom else _tiles_window(folder, zoom)
-    match = "none" if known and known.extra.get("colours_for") == card.name else options.match
-    rendition, _ = make_rendition(_sample_tiles(folder, zoom), card.colours, match)
-    margin, notes = choose_margin(card, options.margin)
-    return Plan(
-        name=known.name if known else folder.path.resolve().name,
-        maxzoom=zoom,
-        minzoom=grid.one_tile_zoom(window, zoom) if options.minzoom is None else options.minzoom,
-        window=window,
-        block_span=options.block_span,
-        margin=margin,
-        fill_radius=FILL_RADIUS,
-        neutral=card.colours.neutral,
-        rendition=rendition,
-        format=options.format,
-        model=f"{card.name} {card.fingerprint}",
-        notes=notes,
-    )
+    if known and known.extra.get("colours_for") == card.name:
+        options = replace(options, match="none")
+    name = known.name if known else folder.path.resolve().name
+    return plan_window(card, options, name=name, zoom=zoom, window=window, sample=_sample_tiles(folder, zoom))
 
 
 def preview(scene: Scene, engine: Engine, tile: Tile, **options: Any) -> Image:

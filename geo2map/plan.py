@@ -8,6 +8,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from geo2map import grid
 from geo2map.block import Block
 from geo2map.errors import PlanError, ResolutionError, ZoomError
@@ -163,15 +166,30 @@ def make_plan(scene: Scene, card: ModelCard, options: PlanOptions | None = None)
     """
     options = options or PlanOptions()
     zoom = choose_zoom(scene, card, options)
-    window = scene.window(zoom)
-    sample = scene.sample()
+    plan = plan_window(card, options, name=scene.name, zoom=zoom, window=scene.window(zoom), sample=scene.sample())
+    return replace(plan, notes=(_scale_note(scene, card, zoom), *plan.notes))
+
+
+def plan_window(
+    card: ModelCard,
+    options: PlanOptions,
+    *,
+    name: str,
+    zoom: int,
+    window: PixelWindow,
+    sample: npt.NDArray[np.generic],
+) -> Plan:
+    """Decides everything about translating a window of pixels at a zoom, whatever they come from.
+
+    Args:
+        sample: valid pixels from all over the window, (pixels, 3) in the source's type.
+    """
     rendition, distance = make_rendition(sample, card.colours, options.match)
     margin, margin_notes = choose_margin(card, options.margin)
-    floor = grid.one_tile_zoom(window, zoom)
     return Plan(
-        name=scene.name,
+        name=name,
         maxzoom=zoom,
-        minzoom=floor if options.minzoom is None else options.minzoom,
+        minzoom=grid.one_tile_zoom(window, zoom) if options.minzoom is None else options.minzoom,
         window=window,
         block_span=options.block_span,
         margin=margin,
@@ -182,7 +200,7 @@ def make_plan(scene: Scene, card: ModelCard, options: PlanOptions | None = None)
         format=options.format,
         model=f"{card.name} {card.fingerprint}",
         content=hashlib.sha256(sample.tobytes()).hexdigest()[:16],
-        notes=(_scale_note(scene, card, zoom), _match_note(rendition, distance, card), *margin_notes),
+        notes=(_match_note(rendition, distance, card), *margin_notes),
     )
 
 
