@@ -138,8 +138,7 @@ def translate_tiles(
 
 def plan_tiles(folder: XyzFolder, card: ModelCard, options: PlanOptions) -> Plan:
     """The plan for translating an XYZ folder; a folder cut by geo2map keeps its scene's window and colours."""
-    if not (zooms := folder.zooms):
-        raise TileSetError(f"{folder.path} asked, but it holds no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg")
+    zooms = folder.require_zooms()
     zoom = options.zoom if options.zoom is not None else max(zooms)
     if zoom not in zooms:
         raise ZoomError(f"zoom {zoom} asked, but {folder.path} has zooms {min(zooms)} to {max(zooms)}")

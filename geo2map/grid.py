@@ -6,12 +6,12 @@ import math
 from typing import NamedTuple
 
 import mercantile
+from affine import Affine
 
 from geo2map.types import Bounds, LngLatBounds, Tile
 
 TILE_SIZE = 256
 MAX_ZOOM = 24
-MAX_LATITUDE = 85.0511287798066
 EARTH_RADIUS = 6378137.0
 HALF_WORLD = math.pi * EARTH_RADIUS
 
@@ -104,6 +104,12 @@ def window_bounds(window: PixelWindow, zoom: int) -> Bounds:
         window.right * size - HALF_WORLD,
         HALF_WORLD - window.top * size,
     )
+
+
+def window_transform(window: PixelWindow, zoom: int, cell: int = 1) -> Affine:
+    """The geotransform of a raster over a pixel window whose pixels are `cell` global pixels wide."""
+    bounds, size = window_bounds(window, zoom), mercator_resolution(zoom) * cell
+    return Affine(size, 0.0, bounds.left, 0.0, -size, bounds.top)
 
 
 def bounds_window(bounds: Bounds, zoom: int) -> PixelWindow:

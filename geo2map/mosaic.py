@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from affine import Affine
 from rasterio._err import CPLE_BaseError  # the public error module leaves GDAL's own errors out
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geo2map.errors import OutputError, TileSetError
-from geo2map.grid import TILE_SIZE, PixelWindow, mercator_resolution, window_bounds
+from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
 from geo2map.protocols import Progress
 from geo2map.tilejson import ATTRIBUTION, TileSet
 from geo2map.types import Tile
@@ -58,7 +57,7 @@ def mosaic(
     """Writes the tiles of one zoom as an RGBA GeoTIFF with internal overviews.
 
     The file is EPSG:3857, tiled like the folder, and covers the rectangle around the existing tiles; missing tiles
-    are transparent and take no room. It is written under a hidden name, read back, and renamed at the very end, so a
+    are transparent. It is written under a hidden name, read back, and renamed at the very end, so a
     killed run leaves no blank that looks like a map. The same tiles give the same bytes. Memory: 8 bytes a tile.
 
     Args:
@@ -108,11 +107,7 @@ def check_raster_path(out: Path, *, overwrite: bool) -> None:
 
 
 def _pick_zoom(folder: XyzFolder, zoom: int | None) -> int:
-    if not (zooms := folder.zooms):
-        raise TileSetError(
-            f"{folder.path} was given as a tile folder, but holds no tiles named "
-            "{z}/{x}/{y}.png, .webp or .jpg: check the path"
-        )
+    zooms = folder.require_zooms()
     if zoom is not None and zoom not in zooms:
         found = ", ".join(map(str, zooms))
         raise TileSetError(f"zoom {zoom} of {folder.path} was asked for, but it has zooms {found}: choose one of these")
@@ -140,9 +135,7 @@ def _extent(index: _Index) -> PixelWindow:
 
 def _profile(extent: PixelWindow, zoom: int) -> dict[str, Any]:
     pixels = PixelWindow(*(TILE_SIZE * edge for edge in extent))
-    bounds, size = window_bounds(pixels, zoom), mercator_resolution(zoom)
-    transform = Affine(size, 0.0, bounds.left, 0.0, -size, bounds.top)
-    return _PROFILE | {"width": pixels.width, "height": pixels.height, "transform": transform}
+    return _PROFILE | {"width": pixels.width, "height": pixels.height, "transform": window_transform(pixels, zoom)}
 
 
 def _write_tiles(partial: Path, folder: XyzFolder, zoom: int, index: _Index, progress: Progress | None) -> _Index:

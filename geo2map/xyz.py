@@ -56,10 +56,18 @@ class XyzFolder:
         Raises:
             TileSetError: there are no tiles.
         """
+        path = self.tile_path(next(self.tiles(self.require_zooms()[-1])))
+        return FORMAT_OF_SUFFIX[path.suffix] if path else "png"
+
+    def require_zooms(self) -> tuple[int, ...]:
+        """The zooms, at least one.
+
+        Raises:
+            TileSetError: there are no tiles.
+        """
         if not (zooms := self.zooms):
             raise TileSetError(f"{self.path} holds no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg: check the path")
-        path = self.tile_path(next(self.tiles(zooms[-1])))
-        return FORMAT_OF_SUFFIX[path.suffix] if path else "png"
+        return zooms
 
     def columns(self, zoom: int) -> list[int]:
         """Columns with a folder at a zoom, ascending; some may turn out to be empty."""

@@ -164,9 +164,7 @@ class Scene:
         """
         window = self.window(zoom)
         shape = (-(-window.height // cell), -(-window.width // cell))
-        size = grid.mercator_resolution(zoom) * cell
-        bounds = grid.window_bounds(window, zoom)
-        matrix = Affine(size, 0, bounds.left, 0, -size, bounds.top)
+        matrix = grid.window_transform(window, zoom, cell)
         with (
             rasterio.Env(**GDAL_OPTIONS),
             wrap_gdal(f"pixels of {self.path} asked", SceneError, DAMAGED),
@@ -211,8 +209,7 @@ class SceneSource:
     def __init__(self, scene: Scene, zoom: int, rendition: Rendition, resampling: Resampling) -> None:
         self.scene, self.rendition = scene, rendition
         self._frame = scene.window(zoom)
-        bounds, size = grid.window_bounds(self._frame, zoom), grid.mercator_resolution(zoom)
-        matrix = Affine(size, 0, bounds.left, 0, -size, bounds.top)
+        matrix = grid.window_transform(self._frame, zoom)
         with wrap_gdal(f"{scene.path} at zoom {zoom} asked", SceneError, DAMAGED):
             self._vrt = scene._warped(matrix, self._frame.width, self._frame.height, resampling)
         self._alpha = self._vrt.colorinterp.index(ColorInterp.alpha) + 1

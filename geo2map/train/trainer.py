@@ -137,8 +137,9 @@ class Trainer:
         config = self.config
         exported = UNetGenerator(**config.generator, resize_convolution=config.resize_convolution)
         exported.load_state_dict(self.average.module.state_dict())
-        fresh = range(config.steps, config.steps + recalibrate)
-        update_bn((self._tensor(self.pairs.batch(step)[0]) for step in fresh), exported.to(self.device))
+        if recalibrate:  # update_bn forgets the averages before it looks for batches
+            fresh = range(config.steps, config.steps + recalibrate)
+            update_bn((self._tensor(self.pairs.batch(step)[0]) for step in fresh), exported.to(self.device))
         return exported.cpu().fold().eval()
 
     def save(self, path: Path) -> None:

@@ -149,3 +149,11 @@ def test_config_round_trip_and_refusal() -> None:
     rates = [TINY.learning_rate_at(step) for step in range(7)]
     assert rates[:4] == [TINY.learning_rate] * 4
     assert rates[-1] == 0
+
+
+def test_export_without_recalibration_keeps_the_averages(pairs_folder: Path, tmp_path: Path) -> None:
+    run = trainer(pairs_folder)
+    run.run(tmp_path / "checkpoint", until=2)
+    averages = run.average.module.state_dict()["down.1.2.running_var"]
+    assert torch.equal(run.exported(recalibrate=0).state_dict()["down.1.2.running_var"], averages)
+    assert not torch.equal(run.exported(recalibrate=2).state_dict()["down.1.2.running_var"], averages)
