@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from geo2map.errors import DataError
+from geo2map.types import Image
+
+NEAR = 14
+"""Levels within which a colour is taken for a palette colour blurred by JPEG."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,22 @@ class Palette:
         distance = ((pixels - self.colours.astype(np.int32)) ** 2).sum(axis=-1)
         return self.class_of_entry[distance.argmin(axis=-1)]
 
+    def flatten(self, image: Image, levels: int) -> Image:
+        """Colours whose channels are all within `levels` of a palette colour become the nearest such one."""
+        flat, best = image.copy(), np.full(image.shape[:-1], levels + 1, dtype=np.uint8)
+        value = np.arange(256, dtype=np.int16)
+        for colour in self.colours:
+            red, green, blue = (np.abs(value - level).astype(np.uint8)[image[..., i]] for i, level in enumerate(colour))
+            distance = np.maximum(np.maximum(red, green), blue)
+            closer = distance < best
+            best[closer], flat[closer] = distance[closer], colour
+        return flat
+
+    def share(self, pixels: npt.NDArray[np.uint8]) -> float:
+        """Share of pixels, uint8 (..., 3), that lie within `NEAR` levels of one of the colours; 0 to 1."""
+        distance = np.abs(pixels[..., None, :].astype(np.int16) - self.colours.astype(np.int16)).max(axis=-1)
+        return float((distance.min(axis=-1) <= NEAR).mean())
+
 
 MAPS_PALETTE = Palette(
     (
@@ -60,3 +84,22 @@ MAPS_PALETTE = Palette(
     )
 )
 """The style of the pix2pix `maps` pictures (Google Maps of about 2016)."""
+
+
+def load_palette(path: Path) -> Palette:
+    """Reads a palette: tab-separated text with the columns class, red, green, blue.
+
+    Raises:
+        DataError: missing, or not such a table.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        entries = tuple((row["class"], (int(row["red"]), int(row["green"]), int(row["blue"]))) for row in rows)
+        if not entries or not all(0 <= level <= 255 for _, colour in entries for level in colour):
+            raise ValueError("no rows, or levels outside 0 to 255")
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"palette {path} asked, but it is no tab-separated table of class, red, green, blue ({error}): mend it"
+        ) from error
+    return Palette(entries)

@@ -18,9 +18,14 @@ Mask = npt.NDArray[np.bool_]
 
 TileFormat = Literal["png", "webp", "jpeg"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-GanMode = Literal["bce", "lsgan"]
+GanMode = Literal["bce", "lsgan", "hinge"]
 Match = Literal["auto", "model", "none"]
-Resampling = Literal["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average"]
+Mode = Literal["exact", "faithful"]
+Storage = Literal["fp16", "fp32"]
+Order = Literal["first", "last", "newest", "finest"]
+Resampling = Literal[
+    "nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "max", "min", "med", "q1", "q3", "rms"
+]
 
 
 class Tile(NamedTuple):

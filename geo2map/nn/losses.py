@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,11 +13,24 @@ from geo2map.types import GanMode
 
 
 def adversarial(logits: Tensor, real: bool, mode: GanMode = "bce") -> Tensor:
-    """Mean loss of calling every patch real (or fake): the paper's cross-entropy, or least squares."""
+    """The discriminator's mean loss of calling every patch real (or fake); for the first two modes the generator's
+    too: the paper's cross-entropy, least squares (Mao et al., ICCV 2017), or hinge (Lim & Ye, 2017)."""
+    if mode == "hinge":
+        return F.relu(1.0 - logits if real else 1.0 + logits).mean()
     target = torch.full_like(logits, 1.0 if real else 0.0)
     if mode == "bce":
         return F.binary_cross_entropy_with_logits(logits, target)
     return F.mse_loss(logits, target)
+
+
+def fooling(logits: Tensor, mode: GanMode = "bce") -> Tensor:
+    """The generator's mean loss over the logits of its own patches."""
+    return -logits.mean() if mode == "hinge" else adversarial(logits, True, mode)
+
+
+def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Mean L1 between the discriminator's features of fake and real (pix2pixHD, Wang et al., CVPR 2018)."""
+    return torch.stack([F.l1_loss(f.float(), r.float().detach()) for f, r in zip(fake, real, strict=True)]).mean()
 
 
 class BalancedL1(nn.Module):

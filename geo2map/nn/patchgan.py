@@ -32,5 +32,13 @@ class PatchGAN(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Logits float (N, 1, h, w), high where the patch of B looks real given A."""
-        logits: Tensor = self.body(torch.cat((a, b), 1))
-        return logits
+        return self.judge(a, b)[0]
+
+    def judge(self, a: Tensor, b: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits as `forward` has them, and the features after each LeakyReLU for feature matching."""
+        x, features = torch.cat((a, b), 1), []
+        for layer in self.body:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                features.append(x)
+        return x, features

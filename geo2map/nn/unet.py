@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-Norm = Literal["batch", "instance", "none"]
+from geo2map.nn.renorm import BatchRenorm2d
+
+Norm = Literal["batch", "renorm", "instance", "none"]
 Interval = tuple[int, int]
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
-    if kind == "batch":
-        return nn.BatchNorm2d(channels)
+    if kind in ("batch", "renorm"):
+        return nn.BatchNorm2d(channels) if kind == "batch" else BatchRenorm2d(channels)
     return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
 
 
@@ -24,7 +26,7 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, norm: Norm) -> None:
         super().__init__()
-        bias = norm != "batch"
+        bias = norm not in ("batch", "renorm")
         self.body = nn.Sequential(
             _norm(norm, channels),
             nn.ReLU(),
@@ -54,7 +56,11 @@ class ResizeKernel(nn.Module):
         return weight3
 
     def right_inverse(self, weight4: Tensor) -> Tensor:
-        return weight4[:, :, 1:, 1:].contiguous()
+        """The 3x3 kernel of a folded one; for any other, the middle is the mean of what both halves say."""
+        for axis in (3, 2):
+            a, b, c, d = weight4.unbind(axis)
+            weight4 = torch.stack((d, (b - a + c - d) / 2, a), axis)
+        return weight4.contiguous()
 
 
 class UNetGenerator(nn.Module):
@@ -67,7 +73,8 @@ class UNetGenerator(nn.Module):
     Args:
         widths: channels of each level; their number is the depth.
         residual_blocks: blocks after each level's convolution on the way down; empty means none.
-        norm: normalisation; only "batch" (in eval mode) and "none" make tiled output equal whole output.
+        norm: normalisation; "batch" and "renorm" (in eval mode, where they are the same) and "none" make tiled
+            output equal whole output, "instance" does not.
         dropout: levels on the way up, counted like `widths`, that drop half their channels' pixels in training.
         in_channels, out_channels: bands of input and output.
         resize_convolution: train the way up as resize-convolution (see `ResizeKernel`); `fold` ends it.
@@ -88,7 +95,7 @@ class UNetGenerator(nn.Module):
         self.residual_blocks = tuple(residual_blocks) or (0,) * self.depth
         if len(self.residual_blocks) != self.depth:
             raise ValueError(f"{self.depth} widths but {len(self.residual_blocks)} residual_blocks: give one a level")
-        bias = norm != "batch"
+        bias = norm not in ("batch", "renorm")
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(widths, start=1):
             inner = widths[level - 2] if level > 1 else in_channels
@@ -108,7 +115,7 @@ class UNetGenerator(nn.Module):
             self.up.append(nn.Sequential(nn.ReLU(), upward, *tail))
         self.apply(initialise)
         if resize_convolution:
-            for upward in self._transposed():
+            for upward in self.transposed():
                 parametrize.register_parametrization(upward, "weight", ResizeKernel())
 
     def forward(self, x: Tensor) -> Tensor:
@@ -126,12 +133,13 @@ class UNetGenerator(nn.Module):
 
     def fold(self) -> UNetGenerator:
         """Turns resize-convolutions into the plain transposed convolutions they equal, in place."""
-        for upward in self._transposed():
+        for upward in self.transposed():
             if parametrize.is_parametrized(upward, "weight"):
                 parametrize.remove_parametrizations(upward, "weight", leave_parametrized=True)
         return self
 
-    def _transposed(self) -> list[nn.ConvTranspose2d]:
+    def transposed(self) -> list[nn.ConvTranspose2d]:
+        """The transposed convolutions of the way up, outermost first."""
         return [layer for up in self.up for layer in up.children() if isinstance(layer, nn.ConvTranspose2d)]
 
     @property

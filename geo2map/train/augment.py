@@ -7,8 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from geo2map.train.config import TrainConfig
-
-Picture = npt.NDArray[np.uint8]
+from geo2map.train.pictures import Picture
 
 
 def augment(a: Picture, b: Picture, config: TrainConfig, rng: np.random.Generator) -> tuple[Picture, Picture]:
@@ -16,7 +15,7 @@ def augment(a: Picture, b: Picture, config: TrainConfig, rng: np.random.Generato
 
     Args:
         a, b: uint8 (H, W, 3) of one size, at least `config.crop` on each side.
-        config: crop, scale_jitter and photometric are used.
+        config: crop, rotate, scale_jitter and photometric are used.
         rng: the only source of randomness.
 
     Returns:
@@ -26,7 +25,7 @@ def augment(a: Picture, b: Picture, config: TrainConfig, rng: np.random.Generato
     factor = np.exp(rng.uniform(-1, 1) * np.log(config.scale_jitter)) if rng.random() < 0.5 else 1.0
     side = min(round(config.crop * factor), height, width)
     top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
-    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+    turns, mirrored = int(rng.integers(4)) * config.rotate, bool(rng.integers(2))
     a, b = (_cut(image, (left, top, left + side, top + side), config.crop, turns, mirrored) for image in (a, b))
     if config.photometric and rng.random() < 0.7:
         curve = light_curve(config.photometric, rng)

@@ -3,78 +3,107 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from geo2map.errors import DataError
 from geo2map.types import GanMode
 
 Direction = Literal["a2b", "b2a"]
+Norm = Literal["batch", "renorm"]
+Autocast = Literal["bf16", "fp16", "none"]
+PresetName = Literal["geo2map", "pix2pix"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Choices of one training run; the defaults are the `geo2map` recipe.
+    """Choices of one training run; the defaults are the `geo2map` preset.
 
     Attributes:
         direction: "a2b" (the left picture is the input) or "b2a".
-        steps: optimiser steps in all.
-        decay_from: share of the steps after which the learning rate falls linearly to 0.
-        batch: pairs a step.
+        steps: optimiser steps in all; not used where `epochs` is given.
+        epochs: passes over all pictures in all.
+        decay_from: share of the run after which the learning rate falls linearly to 0.
+        batch: pairs a step, in each process.
+        resize: every picture is first resized to this many px a side; None leaves its resolution alone.
         crop: side of the training crops in px, a multiple of 2^depth.
-        widths, residual_blocks: the generator's, see `geo2map.nn.UNetGenerator`.
+        rotate: crops are turned by quarter turns too, not only mirrored.
+        scale_jitter: half of the crops are cut up to this factor larger or smaller and resampled.
+        photometric: strength of brightness, contrast, gamma and haze jitter of the input; 0 is off.
+        flatten: map colours within this many levels of a palette colour become it, which removes JPEG's noise.
+        widths, residual_blocks, dropout: the generator's, see `geo2map.nn.UNetGenerator`.
+        norm: "batch" or "renorm" (`geo2map.nn.BatchRenorm2d`); exported as plain BatchNorm either way.
         resize_convolution: train the decoder without checkerboards; folded when exported.
         discriminator_width: channels of the PatchGAN's first convolution.
-        gan_mode: "bce" (the paper's) or "lsgan".
-        adversarial_from: share of the steps after which the discriminator joins.
-        lambda_gan, lambda_l1: weights of the generator's losses.
+        gan_mode: "bce" (the paper's), "lsgan" or "hinge".
+        adversarial_from: share of the run after which the discriminator joins.
+        lambda_gan, lambda_l1, lambda_features: weights of the generator's losses; features: feature matching.
         balance: how much L1 favours rare map classes, see `geo2map.nn.losses.BalancedL1`; 0 is the paper's L1.
         learning_rate, betas: Adam's.
-        ema: decay of the moving average of the weights that is exported.
-        scale_jitter: crops are cut up to this factor larger or smaller and resampled.
-        photometric: strength of brightness, contrast, gamma and haze jitter of the input; 0 is off.
-        autocast: "bf16" or "none".
+        ema: decay of the moving average of the weights that is exported; 0 exports the last weights.
+        recalibrate: batches over which BatchNorm's statistics are measured anew for the export; 0 keeps them.
+        autocast: "bf16", "fp16" (with loss scaling) or "none".
         seed: of everything random.
     """
 
     direction: Direction = "a2b"
     steps: int = 5_000
+    epochs: float | None = None
     decay_from: float = 0.5
     batch: int = 6
+    resize: int | None = None
     crop: int = 320
+    rotate: bool = True
+    scale_jitter: float = 1.2
+    photometric: float = 0.3
+    flatten: int = 6
     widths: tuple[int, ...] = (32, 64, 128, 256, 256)
     residual_blocks: tuple[int, ...] = (0, 0, 2, 2, 0)
+    dropout: tuple[int, ...] = ()
+    norm: Norm = "batch"
     resize_convolution: bool = True
     discriminator_width: int = 32
     gan_mode: GanMode = "bce"
     adversarial_from: float = 0.6
     lambda_gan: float = 1.0
     lambda_l1: float = 100.0
+    lambda_features: float = 0.0
     balance: float = 0.4
     learning_rate: float = 3e-4
     betas: tuple[float, float] = (0.5, 0.999)
     ema: float = 0.998
-    scale_jitter: float = 1.2
-    photometric: float = 0.3
-    autocast: Literal["bf16", "none"] = "bf16"
+    recalibrate: int = 60
+    autocast: Autocast = "bf16"
     seed: int = 0
 
     def __post_init__(self) -> None:
         multiple = 2 ** len(self.widths)
         if self.crop % multiple:
             raise DataError(f"crop {self.crop} asked, but {len(self.widths)} levels need a multiple of {multiple} px")
-        if self.steps < 1 or self.batch < 1:
-            raise DataError(f"steps {self.steps} and batch {self.batch} asked: both must be at least 1")
+        if self.resize is not None and self.resize < self.crop:
+            raise DataError(f"crop {self.crop} of pictures resized to {self.resize} px asked: lower --crop")
+        if self.steps < 1 or self.batch < 1 or (self.epochs is not None and self.epochs <= 0):
+            raise DataError(f"{self.steps} steps, {self.epochs} epochs, batch {self.batch} asked: give more than 0")
 
     @property
     def generator(self) -> dict[str, Any]:
         """The generator's literal configuration, as `geo2map.nn.build` and the card take it."""
         return {"widths": list(self.widths), "residual_blocks": list(self.residual_blocks), "norm": "batch"}
 
-    def learning_rate_at(self, step: int) -> float:
-        """Constant, then linear to 0."""
-        start = self.decay_from * self.steps
-        return self.learning_rate * min(1.0, (self.steps - step) / max(1.0, self.steps - start))
+    def total_steps(self, pairs: int, world: int = 1) -> int:
+        """Optimiser steps of the run over this many pairs in this many processes."""
+        return self.steps if self.epochs is None else max(1, round(self.epochs * pairs / (self.batch * world)))
+
+    def learning_rate_at(self, progress: float) -> float:
+        """Constant, then linear to 0, for a share of the run that is done."""
+        return self.learning_rate * min(1.0, (1.0 - progress) / max(1e-12, 1.0 - self.decay_from))
+
+    def with_choices(self, **choices: Any) -> TrainConfig:
+        """The same with some choices made otherwise; `None` changes nothing, steps alone put epochs aside."""
+        chosen = {name: value for name, value in choices.items() if value is not None}
+        if "steps" in chosen and "epochs" not in chosen:
+            chosen["epochs"] = None
+        return replace(self, **chosen)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -86,3 +115,49 @@ class TrainConfig:
             key: tuple(v) if isinstance(v, list) else v for key, v in json.loads(text).items() if key in known
         }
         return cls(**values)
+
+
+PRESETS: dict[PresetName, dict[str, Any]] = {
+    "geo2map": {},
+    "pix2pix": {
+        "epochs": 200.0,
+        "decay_from": 0.5,
+        "batch": 1,
+        "resize": 286,
+        "crop": 256,
+        "rotate": False,
+        "scale_jitter": 1.0,
+        "photometric": 0.0,
+        "flatten": 0,
+        "widths": (64, 128, 256, 512, 512, 512, 512, 512),
+        "residual_blocks": (),
+        "dropout": (5, 6, 7),
+        "resize_convolution": False,
+        "discriminator_width": 64,
+        "adversarial_from": 0.0,
+        "balance": 0.0,
+        "learning_rate": 2e-4,
+        "ema": 0.0,
+        "recalibrate": 0,
+        "autocast": "none",
+    },
+}
+"""What a preset sets; the paper's recipe (Isola et al., CVPR 2017) and ours, which is the defaults."""
+
+
+TO_PHOTOGRAPHS: dict[str, Any] = {
+    "adversarial_from": 0.15,
+    "balance": 0.0,
+    "flatten": 0,
+    "lambda_features": 10.0,
+    "photometric": 0.0,
+}
+"""What the preset `geo2map` sets otherwise for "b2a": texture is the discriminator's work, a map has no light."""
+
+
+def make_config(preset: PresetName = "geo2map", **choices: Any) -> TrainConfig:
+    """The configuration of a preset with some choices made otherwise, see `TrainConfig.with_choices`."""
+    chosen = PRESETS[preset]
+    if preset == "geo2map" and choices.get("direction") == "b2a":
+        chosen = TO_PHOTOGRAPHS
+    return TrainConfig(**chosen).with_choices(**choices)

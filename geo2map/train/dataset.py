@@ -1,79 +1,102 @@
-"""Pairs of pictures, held in memory, and the crops a training step sees."""
+"""Pairs of pictures as a training step sees them: a batch is a pure function of configuration and step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from geo2map.errors import DataError
+from geo2map.palette import MAPS_PALETTE, Palette
 from geo2map.train.augment import augment
-from geo2map.train.config import TrainConfig
+from geo2map.train.config import Direction, TrainConfig
+from geo2map.train.pictures import PairFile, Picture
 
-Picture = npt.NDArray[np.uint8]
-PICTURES = frozenset({".jpg", ".jpeg", ".png"})
-
-
-def list_pictures(folder: Path) -> list[Path]:
-    """Pictures of a folder, in natural order (2.jpg before 10.jpg).
-
-    Raises:
-        DataError: the folder is missing or holds no JPEG or PNG.
-    """
-    if not folder.is_dir():
-        raise DataError(f"pairs in {folder} asked, but there is no such folder")
-    found = sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in PICTURES),
-        key=lambda path: (len(path.stem), path.name),
-    )
-    if not found:
-        raise DataError(f"pairs in {folder} asked, but it holds no .jpg or .png: give a folder of A|B pictures")
-    return found
-
-
-def load_pair(path: Path) -> tuple[Picture, Picture]:
-    """Reads a side-by-side A|B picture; two uint8 (H, W, 3).
-
-    Raises:
-        DataError: the file is broken or its width is odd.
-    """
-    try:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:
-        raise DataError(f"{path} is not a readable picture ({error}): remove or replace it") from error
-    if pixels.shape[1] % 2:
-        raise DataError(f"{path} is {pixels.shape[1]} px wide: A|B side by side need an even width")
-    half = pixels.shape[1] // 2
-    return pixels[:, :half], pixels[:, half:]
+MEMORY = 8 * 2**30
+"""Bytes of decoded pictures that are kept; the others are decoded again whenever they are needed."""
+STATISTICS_STRIDE = 4
+RECOGNISED = 0.7
+"""Share of pixels near a palette colour from which a map is taken to be drawn in that palette."""
 
 
 class Pairs:
-    """All pairs of a folder in memory; a step's batch is a pure function of (config, step)."""
+    """The pairs of a run. All are read once at the start, so bad data is found before an hour has passed.
 
-    def __init__(self, paths: Sequence[Path], config: TrainConfig) -> None:
-        self.config = config
-        self.pairs = [load_pair(path)[:: 1 if config.direction == "a2b" else -1] for path in paths]
-        for path, (a, _) in zip(paths, self.pairs, strict=True):
-            if min(a.shape[:2]) < config.crop:
-                raise DataError(
-                    f"{path} is {a.shape[1]} x {a.shape[0]} px a side, smaller than crop {config.crop}: lower --crop"
-                )
+    Args:
+        files: see `geo2map.train.pictures.list_pairs`.
+        config: direction, resize, crop, flatten and the augmentation are used.
+        palette: of the map side, None if it has none; used to flatten it.
+        memory: bytes of decoded pictures to keep.
 
-    def batch(self, step: int) -> tuple[Picture, Picture]:
-        """The pairs of one step, uint8 (batch, crop, crop, 3) twice; every epoch sees each picture once."""
-        crops = [self._sample(index) for index in range(step * self.config.batch, (step + 1) * self.config.batch)]
+    Attributes:
+        size: px a side of the first picture as it is on disk (the shorter side).
+        input_pixels, output_pixels: every fourth pixel of all pictures in rows and columns, uint8 (pixels, 3).
+
+    Raises:
+        DataError: a picture that is broken, odd or too small; it is named.
+    """
+
+    def __init__(
+        self, files: Sequence[PairFile], config: TrainConfig, palette: Palette | None = None, memory: int = MEMORY
+    ) -> None:
+        self.files, self.config, self.palette = list(files), config, palette
+        self._kept: dict[int, tuple[Picture, Picture]] = {}
+        samples: list[tuple[Picture, Picture]] = []
+        with ThreadPoolExecutor() as pool:
+            for index, pair in enumerate(pool.map(self._load, self.files)):
+                if memory >= 2 * pair[0].nbytes:
+                    memory -= 2 * pair[0].nbytes
+                    self._kept[index] = pair
+                samples.append((_thinned(pair[0]), _thinned(pair[1])))
+        self.size = min(self.files[0].load()[0].shape[:2])
+        self.input_pixels, self.output_pixels = (np.concatenate([s[side] for s in samples]) for side in (0, 1))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[Picture, Picture]:
+        """Input and output of one pair, uint8 (H, W, 3) each, resized and flattened as configured."""
+        return self._kept[index] if index in self._kept else self._load(self.files[index])
+
+    def _load(self, file: PairFile) -> tuple[Picture, Picture]:
+        config = self.config
+        a, b = file.load()
+        if self.palette and config.flatten and config.direction == "a2b":
+            b = self.palette.flatten(b, config.flatten)
+        if config.resize:
+            a, b = (_resized(side, config.resize) for side in (a, b))
+        if min(a.shape[:2]) < config.crop:
+            raise DataError(
+                f"{file.a} is {a.shape[1]} x {a.shape[0]} px a side, smaller than crop {config.crop}: lower --crop"
+            )
+        return (a, b) if config.direction == "a2b" else (b, a)
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[Picture, Picture]:
+        """One process's pairs of one step, uint8 (batch, crop, crop, 3) twice; every epoch sees each picture once."""
+        first = (step * world + rank) * self.config.batch
+        crops = [self._sample(index) for index in range(first, first + self.config.batch)]
         return np.stack([a for a, _ in crops]), np.stack([b for _, b in crops])
 
     def _sample(self, index: int) -> tuple[Picture, Picture]:
-        epoch, position = divmod(index, len(self.pairs))
-        order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self.pairs))
-        a, b = self.pairs[order[position]]
+        epoch, position = divmod(index, len(self))
+        order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self))
+        a, b = self[int(order[position])]
         return augment(a, b, self.config, np.random.default_rng((self.config.seed, 1, index)))
 
-    def pixels(self, side: int, stride: int = 4) -> npt.NDArray[np.uint8]:
-        """Every stride-th pixel of side 0 (input) or 1 (output) of all pairs, uint8 (pixels, 3)."""
-        return np.concatenate([pair[side][::stride, ::stride].reshape(-1, 3) for pair in self.pairs])
+
+def _thinned(picture: Picture) -> Picture:
+    return picture[::STATISTICS_STRIDE, ::STATISTICS_STRIDE].reshape(-1, 3)
+
+
+def _resized(picture: Picture, side: int) -> Picture:
+    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def recognise_palette(files: Sequence[PairFile], direction: Direction) -> Palette | None:
+    """The style of the `maps` pictures if the map side of some pairs is drawn in it, else None."""
+    side = 1 if direction == "a2b" else 0
+    chosen = files[:: max(1, len(files) // 16)]
+    pixels = np.concatenate([_thinned(file.load()[side]) for file in chosen])
+    return MAPS_PALETTE if MAPS_PALETTE.share(pixels) > RECOGNISED else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from geo2map.colour import ColourStatistics
 from geo2map.model import ModelCard, save_model
-from geo2map.palette import MAPS_PALETTE
 from geo2map.train.trainer import Trainer
 
 
@@ -19,17 +19,19 @@ def export(
 
     Args:
         name: of the model.
-        zoom, ground_resolution: of the training imagery, the latter in metres per pixel on the ground.
+        zoom, ground_resolution: of the pictures on disk, the latter in metres per pixel on the ground; the card
+            says the network's own where the training resized them.
         facts: more fields of the card: metrics, licence, limits, training (added to what the run knows).
 
     Returns:
         The card as written, but for the hash of the weights.
     """
     config, facts = trainer.config, dict(facts or {})
+    coarser = trainer.pairs.size / config.resize if config.resize else 1.0
     generator = trainer.exported()
     training = {
         "recipe": json.loads(config.to_json()),
-        "pairs": len(trainer.pairs.pairs),
+        "pairs": len(trainer.pairs),
         "steps": trainer.step,
         **facts.pop("training", {}),
     }
@@ -37,12 +39,12 @@ def export(
         name=name,
         architecture="unet",
         config=config.generator,
-        ground_resolution=ground_resolution,
-        zoom=zoom,
+        ground_resolution=ground_resolution * coarser,
+        zoom=max(0, round(zoom - math.log2(coarser))),
         margin=generator.margin,
         size_multiple=generator.size_multiple,
-        colours=ColourStatistics.of(trainer.pairs.pixels(side=0)),
-        palette=MAPS_PALETTE if config.direction == "a2b" else None,
+        colours=ColourStatistics.of(trainer.pairs.input_pixels),
+        palette=trainer.pairs.palette if config.direction == "a2b" else None,
         training=training,
         **facts,
     )

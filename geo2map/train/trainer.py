@@ -1,154 +1,197 @@
-"""The pix2pix training loop: alternate discriminator and generator, average, checkpoint, carry on."""
+"""The state of a pix2pix training and its one step: discriminator, generator, average."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from geo2map.errors import DataError
 from geo2map.nn import PatchGAN, UNetGenerator
-from geo2map.nn.losses import BalancedL1, adversarial
-from geo2map.palette import MAPS_PALETTE
-from geo2map.train.dataset import Pairs, Picture
+from geo2map.nn.losses import BalancedL1, adversarial, feature_matching, fooling
+from geo2map.train.config import TrainConfig
+from geo2map.train.dataset import Pairs
+from geo2map.train.pictures import Picture
+from geo2map.train.world import World
 
 log = logging.getLogger(__name__)
 Losses = dict[str, float]
+MAY_DIFFER = {"steps", "epochs"}
+"""Choices that a resumed run may make otherwise: how long it goes on."""
 
 
 class Trainer:
-    """State of one run: networks, optimisers, moving average, step. Knows pairs and nothing else.
+    """Networks, optimisers, moving average and step of one run.
+
+    A step's crops and randomness are functions of the seed, the step and the process alone, so there is no random
+    state to keep.
 
     Attributes:
-        step: optimiser steps done.
+        step, total: optimiser steps done and to do.
         losses: of the last step, by name.
-        on_step: called after every step with the trainer; logging and sample sheets hang here.
     """
 
-    def __init__(self, pairs: Pairs, device: torch.device | str = "cpu") -> None:
+    def __init__(self, pairs: Pairs, world: World | None = None) -> None:
         config = pairs.config
-        self.pairs, self.config, self.device = pairs, config, torch.device(device)
+        self.pairs, self.config, self.world = pairs, config, world or World()
+        self.device = self.world.device
+        self.total = config.total_steps(len(pairs), self.world.size)
         torch.manual_seed(config.seed)
         self.generator = UNetGenerator(
-            config.widths, config.residual_blocks, resize_convolution=config.resize_convolution
+            config.widths,
+            config.residual_blocks,
+            config.norm,
+            config.dropout,
+            resize_convolution=config.resize_convolution,
         )
         self.discriminator = PatchGAN(config.discriminator_width)
         for network in (self.generator, self.discriminator):
             network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._shared_generator = self.world.shared(self.generator, broadcast_buffers=True)
+        # two forward passes before one backward forbid touching the buffers in between
+        self._shared_discriminator = self.world.shared(self.discriminator, broadcast_buffers=False)
         self.average = AveragedModel(self.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self.optimise_g = torch.optim.Adam(self.generator.parameters(), config.learning_rate, config.betas)
         self.optimise_d = torch.optim.Adam(self.discriminator.parameters(), config.learning_rate, config.betas)
-        self.balanced_l1 = self._balanced_l1().to(self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.autocast == "fp16")
+        self.l1 = self._l1().to(self.device)
         self.step = 0
         self.losses: Losses = {}
-        self.on_step: Callable[[Trainer], None] = lambda _: None
 
-    def _balanced_l1(self) -> BalancedL1:
-        classes = MAPS_PALETTE.classify(self.pairs.pixels(side=1, stride=16))
-        shares = np.bincount(classes, minlength=len(MAPS_PALETTE.classes)) / classes.size
-        balance = self.config.balance if self.config.direction == "a2b" else 0.0
-        return BalancedL1(MAPS_PALETTE, torch.from_numpy(shares), balance)
+    def _l1(self) -> nn.Module:
+        palette, pixels = self.pairs.palette, self.pairs.output_pixels
+        if palette is None or not self.config.balance or self.config.direction != "a2b":
+            return nn.L1Loss()
+        classes = palette.classify(pixels[:: max(1, len(pixels) // 1_000_000)])
+        shares = np.bincount(classes, minlength=len(palette.classes)) / classes.size
+        return BalancedL1(palette, torch.from_numpy(shares), self.config.balance)
 
-    def run(self, checkpoint: Path, minutes: float = 5.0, until: int | None = None) -> None:
-        """Trains up to step `until` (default: the configured steps), saving a checkpoint every `minutes`.
+    @property
+    def epoch(self) -> int:
+        """Passes over all pictures that are done."""
+        return self.step * self.config.batch * self.world.size // len(self.pairs)
 
-        Args:
-            checkpoint: file written beside its name and renamed, so a kill leaves the previous one.
-            minutes: between checkpoints.
-            until: stop early, for instance to measure.
+    @property
+    def playing(self) -> bool:
+        """Whether the discriminator has joined."""
+        return self.config.lambda_gan > 0 and self.step >= self.config.adversarial_from * self.total
+
+    def batch(self, step: int) -> tuple[Picture, Picture]:
+        """This process's crops of a step, see `Pairs.batch`; may be called from another thread."""
+        return self.pairs.batch(step, self.world.rank, self.world.size)
+
+    def train_step(self, a: Picture, b: Picture) -> None:
+        """One pix2pix step on a batch of crops: discriminator first, then generator.
+
+        Raises:
+            DataError: the losses are no longer numbers.
         """
-        saved = time.monotonic()
-        last = min(until or self.config.steps, self.config.steps)
-        with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(self.pairs.batch, self.step)
-            try:
-                while self.step < last:
-                    a, b = coming.result()
-                    coming = pool.submit(self.pairs.batch, self.step + 1)
-                    self.train_step(self._tensor(a), self._tensor(b))
-                    self.on_step(self)
-                    if time.monotonic() - saved > 60 * minutes:
-                        self.save(checkpoint)
-                        saved = time.monotonic()
-            finally:
-                self.save(checkpoint)
-
-    def train_step(self, real_a: Tensor, real_b: Tensor) -> None:
-        """One pix2pix step on float (N, 3, H, W) in [-1, 1]: discriminator first, then generator."""
-        config = self.config
+        seed = np.random.SeedSequence((self.config.seed, 2, self.step, self.world.rank))
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        rate = self.config.learning_rate_at(self.step / self.total)
         for optimiser in (self.optimise_g, self.optimise_d):
             for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate_at(self.step)
-        playing = config.lambda_gan > 0 and self.step >= config.adversarial_from * config.steps
+                group["lr"] = rate
+        real_a, real_b = self._tensor(a), self._tensor(b)
         with self._autocast():
-            fake_b = self.generator(real_a)
-        if playing:
-            self._train_discriminator(real_a, real_b, fake_b.detach())
-        l1 = self.balanced_l1(fake_b.float(), real_b)
-        loss = config.lambda_l1 * l1
-        if playing:
-            self.discriminator.requires_grad_(False)
-            with self._autocast():
-                logits = self.discriminator(real_a, fake_b)
-            gan = adversarial(logits.float(), True, config.gan_mode)
-            loss = loss + config.lambda_gan * gan
-            self.losses["gan"] = gan.item()
-        self.optimise_g.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimise_g.step()
+            fake_b = self._shared_generator(real_a)
+        found = {"discriminator": self._train_discriminator(real_a, real_b, fake_b.detach())} if self.playing else {}
+        found |= self._train_generator(real_a, real_b, fake_b)
+        self.scaler.update()
         self.average.update_parameters(self.generator)
         self.step += 1
-        self.losses["l1"] = l1.item()
+        self.losses = {name: value.item() for name, value in found.items()}
         if not np.isfinite(self.losses["l1"]):
-            raise DataError(f"training diverged at step {self.step}: lower the learning rate, resume a checkpoint")
+            raise DataError(f"training diverged at step {self.step}: lower --learning-rate and --resume")
 
-    def _train_discriminator(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor) -> None:
+    def _train_discriminator(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor) -> Tensor:
         self.discriminator.requires_grad_(True)
         with self._autocast():
-            on_real, on_fake = self.discriminator(real_a, real_b), self.discriminator(real_a, fake_b)
+            on_real, on_fake = (self._shared_discriminator(real_a, b) for b in (real_b, fake_b))
         mode = self.config.gan_mode
         loss = 0.5 * (adversarial(on_real.float(), True, mode) + adversarial(on_fake.float(), False, mode))
-        self.optimise_d.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimise_d.step()
-        self.losses["discriminator"] = loss.item()
+        self._minimise(loss, self.optimise_d)
+        return loss
+
+    def _train_generator(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
+        config = self.config
+        found = {"l1": self.l1(fake_b.float(), real_b)}
+        loss = config.lambda_l1 * found["l1"]
+        if self.playing:
+            self.discriminator.requires_grad_(False)
+            with self._autocast():
+                logits, features = self.discriminator.judge(real_a, fake_b)
+            found["gan"] = fooling(logits.float(), config.gan_mode)
+            loss = loss + config.lambda_gan * found["gan"]
+            if config.lambda_features:
+                with torch.no_grad(), self._autocast():
+                    real_features = self.discriminator.judge(real_a, real_b)[1]
+                found["features"] = feature_matching(features, real_features)
+                loss = loss + config.lambda_features * found["features"]
+        self._minimise(loss, self.optimise_g)
+        return found
+
+    def _minimise(self, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(optimiser)
 
     def _autocast(self) -> AbstractContextManager[None]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.autocast == "bf16")
+        kind = self.config.autocast
+        dtype = torch.float16 if kind == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype, enabled=kind != "none")
 
     def _tensor(self, batch: Picture) -> Tensor:
         tensor = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
         return tensor.contiguous(memory_format=torch.channels_last)
 
-    def exported(self, recalibrate: int = 60) -> UNetGenerator:
+    def exported(self, recalibrate: int | None = None) -> UNetGenerator:
         """A copy of the averaged generator with plain layers, in eval mode, on the CPU.
 
         Averaged weights do not fit averaged batch statistics, so BatchNorm's are measured anew over
-        `recalibrate` batches that training never saw; 0 keeps the averages.
+        `recalibrate` batches (default: the configuration's) that training never saw; 0 keeps the averages.
         """
         config = self.config
         exported = UNetGenerator(**config.generator, resize_convolution=config.resize_convolution)
         exported.load_state_dict(self.average.module.state_dict())
-        if recalibrate:  # update_bn forgets the averages before it looks for batches
-            fresh = range(config.steps, config.steps + recalibrate)
-            update_bn((self._tensor(self.pairs.batch(step)[0]) for step in fresh), exported.to(self.device))
+        if count := config.recalibrate if recalibrate is None else recalibrate:
+            fresh = range(self.total, self.total + count)  # update_bn forgets the averages before it looks for batches
+            update_bn((self._tensor(self.batch(step)[0]) for step in fresh), exported.to(self.device))
         return exported.cpu().fold().eval()
 
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Takes over the weights of a model file of the same architecture, as a new run's beginning.
+
+        Raises:
+            DataError: the weights are of another architecture.
+        """
+        plain = UNetGenerator(**self.config.generator)
+        try:
+            plain.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        except RuntimeError as error:
+            raise DataError(f"the model to start from is not the network asked for: {error}") from error
+        with torch.no_grad():
+            for ours, theirs in zip(self.generator.transposed(), plain.transposed(), strict=True):
+                if parametrize.is_parametrized(ours):  # unfolds the kernel
+                    ours.weight = theirs.weight.detach().to(self.device)
+        own = self.generator.state_dict()
+        others = {name: tensor for name, tensor in plain.state_dict().items() if name in own}
+        self.generator.load_state_dict(own | others)
+        self.average.module.load_state_dict(self.generator.state_dict())
+
     def save(self, path: Path) -> None:
-        """Writes everything needed to go on: networks, optimisers, average, step, random state."""
-        state = {name: part.state_dict() for name, part in self._parts().items()}
+        """Writes everything needed to go on: networks, optimisers, average, step. Beside its name, then renamed."""
+        state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts().items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
-        extra = {"config": self.config.to_json(), "step": self.step, "rng": torch.get_rng_state()}
-        torch.save(state | extra, partial)
+        torch.save(state | {"config": self.config.to_json(), "step": self.step}, partial)
         partial.replace(path)
         log.info("checkpoint %s at step %d", path, self.step)
 
@@ -156,22 +199,42 @@ class Trainer:
         """Restores what `save` wrote; tensors and numbers only, nothing is unpickled.
 
         Raises:
-            DataError: the file is not a checkpoint of this configuration.
+            DataError: the file is not a checkpoint of this configuration; says which choice differs.
         """
+        state = load_checkpoint(path, self.device)
+        theirs = TrainConfig.from_json(state["config"])
+        for name in vars(self.config).keys() - MAY_DIFFER:
+            ours, saved = getattr(self.config, name), getattr(theirs, name)
+            if ours != saved:
+                raise DataError(f"{name} {ours} asked, but {path} was trained with {saved}: give that, or start anew")
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
             self.step = int(state["step"])
-            torch.set_rng_state(state["rng"].cpu())
-        except Exception as error:
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise DataError(f"{path} is not a checkpoint of this training: {error}") from error
 
-    def _parts(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
+    def _parts(self) -> dict[str, Any]:
         return {
             "generator": self.generator,
             "discriminator": self.discriminator,
             "average": self.average,
             "optimise_g": self.optimise_g,
             "optimise_d": self.optimise_d,
+            "scaler": self.scaler,
         }
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Reads a checkpoint's tensors, numbers and text; nothing is unpickled.
+
+    Raises:
+        DataError: missing or not a checkpoint.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        if not isinstance(state, dict) or not {"config", "step"} <= state.keys():
+            raise ValueError("no step and configuration in it")
+        return state
+    except Exception as error:  # torch raises half a dozen kinds for damaged files
+        raise DataError(f"checkpoint {path} asked, but it cannot be read ({error}): train without --resume") from error

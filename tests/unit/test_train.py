@@ -13,8 +13,10 @@ from geo2map.errors import DataError
 from geo2map.model import load_card
 from geo2map.train.augment import augment, light_curve
 from geo2map.train.config import TrainConfig
-from geo2map.train.dataset import Pairs, list_pictures, load_pair
+from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
+from geo2map.train.pictures import list_pairs, list_pictures, load_pair
+from geo2map.train.run import Run
 from geo2map.train.trainer import Trainer
 
 TINY = TrainConfig(
@@ -24,6 +26,7 @@ TINY = TrainConfig(
     widths=(8, 8, 8),
     residual_blocks=(0, 1, 0),
     discriminator_width=4,
+    recalibrate=4,
     adversarial_from=0.5,
     autocast="none",
     seed=3,
@@ -44,7 +47,11 @@ def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trainer(folder: Path, config: TrainConfig = TINY) -> Trainer:
-    return Trainer(Pairs(list_pictures(folder), config))
+    return Trainer(Pairs(list_pairs(folder), config))
+
+
+def run_to(state: Trainer, folder: Path, until: int | None = None) -> None:
+    Run(folder=folder, until=until).train(state)
 
 
 def weights(run: Trainer) -> dict[str, torch.Tensor]:
@@ -52,26 +59,34 @@ def weights(run: Trainer) -> dict[str, torch.Tensor]:
     return {f"{i}.{k}": v for i, network in enumerate(networks) for k, v in network.state_dict().items()}
 
 
-def test_resuming_equals_never_having_stopped(pairs_folder: Path, tmp_path: Path) -> None:
-    through = trainer(pairs_folder)
-    through.run(tmp_path / "through")
-    trainer(pairs_folder).run(tmp_path / "stopped", until=4)
-    resumed = trainer(pairs_folder)
-    resumed.load(tmp_path / "stopped")
-    assert resumed.step == 4
-    resumed.run(tmp_path / "stopped")
-    assert resumed.step == through.step == 6
+@pytest.mark.parametrize("choices", [{}, {"norm": "renorm", "dropout": (3,), "gan_mode": "hinge"}])
+def test_resuming_equals_never_having_stopped(pairs_folder: Path, tmp_path: Path, choices: dict[str, object]) -> None:
+    """4 pairs, batch 2: 2 + 2 epochs equal 4 epochs, dropout and all."""
+    config = replace(TINY, epochs=4.0, lambda_features=1.0, **choices)  # type: ignore[arg-type]
+    through = trainer(pairs_folder, config)
+    run_to(through, tmp_path / "through")
+    run_to(trainer(pairs_folder, config), tmp_path / "stopped", until=4)
+    resumed = trainer(pairs_folder, config)
+    resumed.load(tmp_path / "stopped" / "checkpoint.pt")
+    assert (resumed.step, resumed.epoch) == (4, 2)
+    run_to(resumed, tmp_path / "stopped")
+    assert resumed.step == through.step == 8
     expected = weights(through)
     for name, tensor in weights(resumed).items():
         assert torch.equal(tensor, expected[name]), name
+    losses = [pd.read_text().splitlines() for pd in sorted(tmp_path.glob("*/losses.csv"))]
+    steps = [[line.split(",")[0] for line in lines[1:]] for lines in losses]
+    assert steps == [[str(n) for n in range(1, 9)]] * 2
+    assert [p.name for p in sorted((tmp_path / "stopped" / "samples").iterdir())] == [
+        f"epoch-000{n}.png" for n in (1, 2, 3, 4)
+    ]
 
 
 def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
     config = replace(TINY, steps=60, learning_rate=2e-3, ema=0.8, photometric=0.0)
     run = trainer(pairs_folder, config)
     started: list[float] = []
-    run.on_step = lambda state: started.append(state.losses["l1"])
-    run.run(tmp_path / "checkpoint")
+    Run(folder=tmp_path, tell=lambda _: started.append(run.losses["l1"])).train(run)
     assert np.mean(started[-5:]) < 0.5 * np.mean(started[:5])
     export(run, tmp_path / "m.safetensors", name="m", zoom=17, ground_resolution=0.9)
     a, b = load_pair(list_pictures(pairs_folder)[0])
@@ -83,7 +98,7 @@ def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
 
 def test_the_exported_model_says_what_it_needs(pairs_folder: Path, tmp_path: Path) -> None:
     run = trainer(pairs_folder)
-    run.run(tmp_path / "checkpoint", until=2)
+    run_to(run, tmp_path, until=2)
     export(run, tmp_path / "m.safetensors", name="m", zoom=16, ground_resolution=1.8, facts={"licence": "MIT"})
     card = load_card(tmp_path / "m.safetensors")
     assert (card.name, card.zoom, card.ground_resolution, card.licence) == ("m", 16, 1.8, "MIT")
@@ -95,12 +110,12 @@ def test_the_exported_model_says_what_it_needs(pairs_folder: Path, tmp_path: Pat
 def test_a_checkpoint_of_another_network_is_refused(pairs_folder: Path, tmp_path: Path) -> None:
     trainer(pairs_folder).save(tmp_path / "checkpoint")
     other = trainer(pairs_folder, replace(TINY, widths=(8, 8), residual_blocks=(0, 0)))
-    with pytest.raises(DataError, match="not a checkpoint of this training"):
+    with pytest.raises(DataError, match=r"asked, but .* was trained with"):
         other.load(tmp_path / "checkpoint")
 
 
 def test_crops_are_a_function_of_the_step_alone(pairs_folder: Path) -> None:
-    first, second = (Pairs(list_pictures(pairs_folder), TINY) for _ in range(2))
+    first, second = (Pairs(list_pairs(pairs_folder), TINY) for _ in range(2))
     for step in (5, 0):
         for ours, theirs in zip(first.batch(step), second.batch(step), strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -123,7 +138,7 @@ def test_light_curves_are_monotone() -> None:
 
 
 def test_b2a_swaps_the_sides(pairs_folder: Path) -> None:
-    a, b = (Pairs(list_pictures(pairs_folder), replace(TINY, direction=d)).pixels(0) for d in ("a2b", "b2a"))
+    a, b = (Pairs(list_pairs(pairs_folder), replace(TINY, direction=d)).input_pixels for d in ("a2b", "b2a"))
     assert b[:, 2].min() > 200 > a[:, 2].min()
 
 
@@ -139,21 +154,21 @@ def test_b2a_swaps_the_sides(pairs_folder: Path) -> None:
 def test_bad_data_names_the_file(tmp_path: Path, make, message: str) -> None:  # type: ignore[no-untyped-def]
     make(tmp_path)
     with pytest.raises(DataError, match=message):
-        Pairs(list_pictures(tmp_path), TINY)
+        Pairs(list_pairs(tmp_path), TINY)
 
 
 def test_config_round_trip_and_refusal() -> None:
     assert TrainConfig.from_json(TINY.to_json()) == TINY
     with pytest.raises(DataError, match="multiple of 8"):
         replace(TINY, crop=60)
-    rates = [TINY.learning_rate_at(step) for step in range(7)]
+    rates = [TINY.learning_rate_at(step / 6) for step in range(7)]
     assert rates[:4] == [TINY.learning_rate] * 4
     assert rates[-1] == 0
 
 
 def test_export_without_recalibration_keeps_the_averages(pairs_folder: Path, tmp_path: Path) -> None:
     run = trainer(pairs_folder)
-    run.run(tmp_path / "checkpoint", until=2)
+    run_to(run, tmp_path, until=2)
     averages = run.average.module.state_dict()["down.1.2.running_var"]
     assert torch.equal(run.exported(recalibrate=0).state_dict()["down.1.2.running_var"], averages)
     assert not torch.equal(run.exported(recalibrate=2).state_dict()["down.1.2.running_var"], averages)

@@ -1,0 +1,160 @@
+"""Picture files of pairs: side by side in one file, or two parallel folders."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from geo2map.errors import DataError
+
+Picture = npt.NDArray[np.uint8]
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+PARALLEL = (("A", "B"), ("a", "b"), ("trainA", "trainB"), ("testA", "testB"))
+"""Names of two parallel folders: ours and CycleGAN's."""
+SPLITS = ("train", "val", "test")
+MAPS_ZOOM, MAPS_GROUND_RESOLUTION = 17, 0.905
+"""Of the pix2pix `maps` pictures: New York at zoom 17, metres per pixel."""
+
+
+@dataclass(frozen=True)
+class PairFile:
+    """Where one pair is: `a` alone holds A|B side by side, or `a` and `b` are files of one name.
+
+    Attributes:
+        name: the file's name.
+    """
+
+    a: Path
+    b: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return self.a.name
+
+    def load(self) -> tuple[Picture, Picture]:
+        """A and B, two uint8 (H, W, 3) of one shape.
+
+        Raises:
+            DataError: a broken file, an odd width, or two files of different size.
+        """
+        if self.b is None:
+            return load_pair(self.a)
+        a, b = _read(self.a), _read(self.b)
+        if a.shape != b.shape:
+            raise DataError(
+                f"{self.a} is {a.shape[1]} x {a.shape[0]} px, but {self.b} is {b.shape[1]} x {b.shape[0]} px: "
+                "the two sides of a pair need one size"
+            )
+        return a, b
+
+
+def list_pairs(folder: Path) -> list[PairFile]:
+    """The pairs of a folder, in natural order (2.jpg before 10.jpg).
+
+    Args:
+        folder: holds A|B pictures, or two folders A and B (or trainA and trainB) of pictures of the same names.
+
+    Raises:
+        DataError: no such folder, nothing in it, or a picture without its counterpart.
+    """
+    for first, second in PARALLEL:
+        if (folder / first).is_dir() and (folder / second).is_dir():
+            return _parallel(folder / first, folder / second)
+    return [PairFile(path) for path in list_pictures(folder)]
+
+
+def list_splits(data: Path, validation: Path | None = None) -> tuple[list[PairFile], list[PairFile]]:
+    """The pairs to train on and those kept aside.
+
+    Args:
+        data: a folder of pairs, or one with a folder `train` (and perhaps `val`) of pairs, as `geo2map pairs` makes.
+        validation: another folder of pairs; or a text file that names pictures of `data` to keep aside, one a line.
+
+    Raises:
+        DataError: a folder or file is missing, or a name in the list is no picture of `data`.
+    """
+    inside = data / "train"
+    files = list_pairs(inside if inside.is_dir() else data)
+    if validation is None:
+        return files, list_pairs(data / "val") if inside.is_dir() and (data / "val").is_dir() else []
+    if validation.is_dir():
+        return files, list_pairs(validation)
+    try:
+        names = set(validation.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"validation {validation} asked, but it is neither a folder nor a list of names") from error
+    unknown = names - {file.name for file in files}
+    if unknown or len(names) == len(files):
+        found = f"{sorted(unknown)[0]} is none of its pictures" if unknown else "nothing is left to train on"
+        raise DataError(f"pictures of {data} kept aside as {validation} says, but {found}: mend the list")
+    return [f for f in files if f.name not in names], [f for f in files if f.name in names]
+
+
+def read_facts(data: Path) -> tuple[int, float]:
+    """Zoom and ground resolution (metres per pixel) of a folder of pairs: of its `pairs.json`, else the maps set's.
+
+    Raises:
+        DataError: a pairs.json that cannot be read.
+    """
+    for path in (data / "pairs.json", data.parent / "pairs.json"):
+        if path.is_file():
+            try:
+                facts = json.loads(path.read_text(encoding="utf-8"))
+                return int(facts["zoom"]), float(facts["ground_resolution"])
+            except (OSError, KeyError, TypeError, ValueError) as error:
+                raise DataError(f"{path} cannot be read ({error}): give --zoom and --ground-resolution") from error
+    return MAPS_ZOOM, MAPS_GROUND_RESOLUTION
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Pictures of a folder, in natural order.
+
+    Raises:
+        DataError: the folder is missing or holds no JPEG or PNG.
+    """
+    if not folder.is_dir():
+        raise DataError(f"pairs in {folder} asked, but there is no such folder")
+    found = sorted(
+        (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES),
+        key=lambda path: (len(path.stem), path.name),
+    )
+    if not found:
+        inside = [name for name in SPLITS if (folder / name).is_dir()]
+        advice = f"give {' or '.join(str(folder / name) for name in inside)}" if inside else "give A|B pictures"
+        raise DataError(f"pairs in {folder} asked, but it holds no .jpg or .png: {advice}")
+    return found
+
+
+def _parallel(a: Path, b: Path) -> list[PairFile]:
+    partners = {path.stem: path for path in list_pictures(b)}
+    found = [PairFile(path, partners.pop(path.stem, None)) for path in list_pictures(a)]
+    lonely = [pair.a for pair in found if pair.b is None] or list(partners.values())
+    if lonely:
+        raise DataError(f"{lonely[0]} has no picture of its name on the other side: {a} and {b} need the same names")
+    return found
+
+
+def load_pair(path: Path) -> tuple[Picture, Picture]:
+    """Reads a side-by-side A|B picture; two uint8 (H, W, 3).
+
+    Raises:
+        DataError: the file is broken or its width is odd.
+    """
+    pixels = _read(path)
+    if pixels.shape[1] % 2:
+        raise DataError(f"{path} is {pixels.shape[1]} px wide: A|B side by side need an even width")
+    half = pixels.shape[1] // 2
+    return pixels[:, :half], pixels[:, half:]
+
+
+def _read(path: Path) -> Picture:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"{path} is not a readable picture ({error}): remove or replace it") from error

@@ -1,0 +1,181 @@
+"""A whole training, from pictures to a model file: prefetch, checkpoints, records, export."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from geo2map.model import ModelCard
+from geo2map.nn import UNetGenerator
+from geo2map.train.dataset import Pairs
+from geo2map.train.export import export
+from geo2map.train.pictures import Picture
+from geo2map.train.record import LossLog, write_sample_sheet
+from geo2map.train.trainer import Trainer
+
+log = logging.getLogger(__name__)
+SAMPLES = 4
+SAMPLE_RECALIBRATION = 8
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        step, total: optimiser steps.
+        epoch: passes over the pictures done.
+        steps_per_second: since this process began.
+        losses: smoothed, by name.
+    """
+
+    step: int
+    total: int
+    epoch: int
+    steps_per_second: float
+    losses: dict[str, float]
+
+    def __str__(self) -> str:
+        left = (self.total - self.step) / max(self.steps_per_second, 1e-9)
+        losses = " ".join(f"{name} {value:.4g}" for name, value in self.losses.items())
+        return (
+            f"step {self.step} of {self.total}, epoch {self.epoch}, {self.steps_per_second:.2f} steps/s, "
+            f"{left / 60:.0f} min left, {losses}"
+        )
+
+
+@dataclass(kw_only=True)
+class Run:
+    """Where a run keeps its files and what it tells.
+
+    Attributes:
+        folder: gets `checkpoint.pt`, `losses.csv` and `samples/epoch-0001.png`.
+        minutes: between checkpoints.
+        until: stop after this step, to go on later.
+        samples: pairs for the sample sheets; default the first of the training's own.
+        tell: called after every step.
+    """
+
+    folder: Path
+    minutes: float = 5.0
+    until: int | None = None
+    samples: Pairs | None = None
+    tell: Callable[[Progress], None] = field(default=lambda _: None)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def train(self, trainer: Trainer) -> None:
+        """Trains to the end (or to `until`); saves a checkpoint every `minutes`, at the end and when interrupted.
+
+        Raises:
+            DataError: training diverged; the last checkpoint is from before.
+        """
+        last = min(self.until or trainer.total, trainer.total)
+        record = _Record(self, trainer) if trainer.world.leads else None
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(trainer.batch, trainer.step)
+            try:
+                while trainer.step < last:
+                    batch, epoch = coming.result(), trainer.epoch
+                    coming = pool.submit(trainer.batch, trainer.step + 1)
+                    trainer.train_step(*batch)
+                    if record:
+                        record.after_step(epoch_ended=trainer.epoch > epoch)
+            except KeyboardInterrupt:
+                if record:
+                    record.save()
+                raise
+            finally:
+                if record:
+                    record.losses.close()
+        if record:
+            record.save()
+
+    def write_samples(self, trainer: Trainer) -> None:
+        """The sheet of the epoch that has just ended."""
+        pairs = self.samples or trainer.pairs
+        generator = trainer.exported(min(SAMPLE_RECALIBRATION, trainer.config.recalibrate))
+        chosen = np.linspace(0, len(pairs) - 1, min(SAMPLES, len(pairs))).round().astype(int)
+        sides = [tuple(_middle(side, trainer.config.crop) for side in pairs[int(index)]) for index in chosen]
+        rows = [(a, _translated(generator, a), b) for a, b in sides]
+        write_sample_sheet(self.folder / "samples" / f"epoch-{trainer.epoch:04d}.png", rows)
+
+
+class _Record:
+    """What the leading process does after every step: tell, write the losses, now and then a checkpoint."""
+
+    def __init__(self, run: Run, trainer: Trainer) -> None:
+        self.run, self.trainer = run, trainer
+        self.losses = LossLog(run.folder / "losses.csv", trainer.step)
+        self.first, self.started = trainer.step, time.monotonic()
+        self.saved = self.started
+        self.smooth: dict[str, float] = {}
+
+    def after_step(self, epoch_ended: bool) -> None:
+        run, trainer, now = self.run, self.trainer, time.monotonic()
+        for name, value in trainer.losses.items():
+            self.smooth[name] = 0.98 * self.smooth.get(name, value) + 0.02 * value
+        rate = trainer.optimise_g.param_groups[0]["lr"]
+        self.losses.write(
+            step=trainer.step,
+            epoch=trainer.epoch,
+            learning_rate=rate,
+            seconds=now - self.started,
+            **trainer.losses,
+        )
+        pace = (trainer.step - self.first) / (now - self.started)
+        run.tell(Progress(trainer.step, trainer.total, trainer.epoch, pace, dict(self.smooth)))
+        if epoch_ended:
+            self.losses.flush()
+            run.write_samples(trainer)
+        if now - self.saved > 60 * run.minutes:
+            self.save()
+
+    def save(self) -> None:
+        self.trainer.save(self.run.checkpoint)
+        self.saved = time.monotonic()
+
+
+def train(
+    trainer: Trainer, run: Run, out: Path, *, name: str, zoom: int, ground_resolution: float, **facts: Any
+) -> ModelCard | None:
+    """Runs a training and exports its model.
+
+    Args:
+        out: the model file.
+        name, zoom, ground_resolution: of the card, for the pictures as they are on disk.
+        facts: more of the card.
+
+    Returns:
+        The card; None where the run stopped early (`Run.until`) or in a process that does not lead.
+    """
+    started = time.monotonic()
+    run.train(trainer)
+    if trainer.step < trainer.total or not trainer.world.leads:
+        return None
+    training = {"hours": round((time.monotonic() - started) / 3600, 2), "device": str(trainer.device)}
+    training |= facts.pop("training", {})
+    facts["training"] = training
+    return export(trainer, out, name=name, zoom=zoom, ground_resolution=ground_resolution, facts=facts)
+
+
+def _middle(picture: Picture, side: int) -> Picture:
+    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+    return np.ascontiguousarray(picture[top : top + side, left : left + side])
+
+
+def _translated(generator: UNetGenerator, a: Picture) -> Picture:
+    tensor = torch.from_numpy(a).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+    with torch.inference_mode():
+        fake = generator(tensor)[0]
+    return ((fake + 1.0) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
