@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from geo2map.engine.device import available_threads, choose_device, choose_dtype
 from geo2map.errors import DeviceError, ModelFileError
 from geo2map.model import ModelCard, find_model, load_card, load_weights
 from geo2map.nn import build
-from geo2map.types import Batch, Precision
+from geo2map.types import Batch, Mode, Precision
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +23,14 @@ class Engine:
     """Translates batches. The only place where uint8 becomes float and back.
 
     BatchNorm uses its running statistics and dropout is off, so a picture's pixels depend neither on its
-    batch mates nor on the order of calls. Not thread-safe: call from one thread.
+    batch mates nor on the order of calls. Where the card is not exact, the same holds for each tile of a picture:
+    the network gets one tile at a time. Not thread-safe: call from one thread.
 
     Attributes:
         card: the model's card.
         device, dtype: where and in which number format the network runs.
-        batch: most pictures at once; halved for good when the device runs out of memory.
+        batch: most pictures at once, tiles where the card is not exact; halved for good when the device runs out
+            of memory.
     """
 
     def __init__(
@@ -44,6 +47,11 @@ class Engine:
         Raises:
             DeviceError: not even one picture fits into the device's memory.
         """
+        if self.card.exact:
+            return self._translate(batch)
+        return _each_square(batch, self.card.size_multiple, self._translate)
+
+    def _translate(self, batch: Batch) -> Batch:
         done: list[Batch] = []
         while (start := sum(map(len, done))) < len(batch):
             try:
@@ -67,10 +75,18 @@ class Engine:
     @torch.inference_mode()
     def _forward(self, batch: Batch) -> Batch:
         # An NHWC array seen as NCHW is torch's channels_last already: no copy, and the fast layout.
-        pixels = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(np.require(batch, requirements=("C", "W"))).to(self.device).permute(0, 3, 1, 2)
         output: Tensor = self._generator(pixels.to(self.dtype).div_(127.5).sub_(1.0))
         levels = output.float().add_(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
         return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def _each_square(batch: Batch, side: int, translate: Callable[[Batch], Batch]) -> Batch:
+    """Translates every square of `side` px that pictures are made of as a picture of its own."""
+    count, height, width, bands = batch.shape
+    squares = batch.reshape(count, height // side, side, width // side, side, bands).swapaxes(2, 3)
+    done = translate(squares.reshape(-1, side, side, bands))
+    return done.reshape(squares.shape).swapaxes(2, 3).reshape(batch.shape)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
@@ -85,6 +101,7 @@ def load_engine(
     precision: Precision = "auto",
     threads: int | None = None,
     batch: int | None = None,
+    mode: Mode | None = None,
 ) -> Engine:
     """Loads a model by packaged name or file and puts it on a device.
 
@@ -94,13 +111,14 @@ def load_engine(
         precision: "auto" (fp32), "fp32", "bf16" or "fp16".
         threads: CPU threads of torch; default all that this process may use.
         batch: blocks at once; default 1 on the CPU, 8 elsewhere.
+        mode: "exact" or "faithful", see `ModelCard.in_mode`; default the card's.
 
     Raises:
-        ModelFileError: not a model, or its weights do not fit its card.
+        ModelFileError: not a model, its weights do not fit its card, or it has no such mode.
         DeviceError: the device is not there.
     """
     path = find_model(model)
-    card = load_card(path)
+    card = load_card(path).in_mode(mode)
     try:
         generator = build(card.architecture, **card.config)
         generator.load_state_dict(load_weights(path))

@@ -1,7 +1,20 @@
 """Model files: weights and the card that says what they need."""
 
 from geo2map.model.card import ModelCard
-from geo2map.model.file import load_card, load_weights, save_model
-from geo2map.model.registry import find_model, packaged_models
+from geo2map.model.description import ModelDescription
+from geo2map.model.file import load_card, load_weights, replace_card, save_model
+from geo2map.model.importer import import_model
+from geo2map.model.registry import find_model, models_in, packaged_models
 
-__all__ = ["ModelCard", "find_model", "load_card", "load_weights", "packaged_models", "save_model"]
+__all__ = [
+    "ModelCard",
+    "ModelDescription",
+    "find_model",
+    "import_model",
+    "load_card",
+    "load_weights",
+    "models_in",
+    "packaged_models",
+    "replace_card",
+    "save_model",
+]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from geo2map.colour import ColourStatistics
 from geo2map.errors import ModelFileError
 from geo2map.palette import Palette
+from geo2map.types import Mode
 
 FORMAT = 1
+FAITHFUL_SIDE = 256
+"""Side in px of the pictures that pix2pix was trained and tested on, and of a tile."""
+MID_GREY = (128, 128, 128)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +29,9 @@ class ModelCard:
         zoom: web-mercator zoom of the training imagery.
         margin: pixels of real context that make tiled output equal to whole output.
         size_multiple: blocks start and end on multiples of this many pixels of the global grid.
-        exact: whether tiled equals whole at all; False for networks that look at the whole picture.
-        colours: statistics of the training imagery (the input side).
+        exact: True: blocks get `margin` px of context, and tiled output equals whole output. False: every square of
+            `size_multiple` px is translated by itself; all that networks can do whose norm looks at whole pictures.
+        colours: statistics of the training imagery (the input side); None where nobody knows them.
         palette: the map style of the output, if it has one.
         bands, value_range: what the input bands are and how uint8 becomes the network's numbers.
         training, metrics: facts for people: data, command, seed, hardware; figures on held-out data.
@@ -40,7 +45,7 @@ class ModelCard:
     zoom: int
     margin: int
     size_multiple: int
-    colours: ColourStatistics
+    colours: ColourStatistics | None = None
     exact: bool = True
     palette: Palette | None = None
     bands: tuple[str, ...] = ("red", "green", "blue")
@@ -56,10 +61,38 @@ class ModelCard:
                 f"card of {self.name!r} says ground resolution {self.ground_resolution}, margin {self.margin}, "
                 f"size multiple {self.size_multiple}: these cannot be; get the model file again"
             )
+        if not self.exact and (self.margin, self.size_multiple) != (0, FAITHFUL_SIDE):
+            raise ModelFileError(
+                f"card of {self.name!r} is not exact, but says margin {self.margin} and size multiple "
+                f"{self.size_multiple}: only 0 and {FAITHFUL_SIDE} go with that; get the model file again"
+            )
+
+    def in_mode(self, mode: Mode | None) -> ModelCard:
+        """The card of the same weights run in a mode; None is the card's own.
+
+        "exact" is the mode of `exact` cards. "faithful" translates each 256 px tile by itself, as pix2pix was trained
+        and tested: the pictures are those of the reference implementation's `eval`, and there are seams between them.
+
+        Raises:
+            ModelFileError: "exact" asked of a network that cannot.
+        """
+        if mode is None or (mode == "exact") == self.exact:
+            return self
+        if mode == "exact":
+            raise ModelFileError(
+                f"mode exact asked, but {self.name} normalises over whole pictures, so that no margin makes it "
+                "seamless: leave --mode out"
+            )
+        return replace(self, exact=False, margin=0, size_multiple=FAITHFUL_SIDE)
+
+    @property
+    def neutral(self) -> tuple[int, int, int]:
+        """What stands for no data: the median colour of the training imagery, or mid grey."""
+        return self.colours.neutral if self.colours else MID_GREY
 
     def to_json(self) -> str:
         """One JSON object, keys sorted."""
-        values = asdict(self) | {"format": FORMAT, "colours": self.colours.levels}
+        values = asdict(self) | {"format": FORMAT, "colours": self.colours.levels if self.colours else None}
         values["palette"] = self.palette.entries if self.palette else None
         return json.dumps(values, sort_keys=True)
 
@@ -74,7 +107,8 @@ class ModelCard:
             values = json.loads(text)
             if values.pop("format") > FORMAT:
                 raise ModelFileError("the model's card is of a newer format: update geo2map")
-            values["colours"] = ColourStatistics(tuple(tuple(band) for band in values["colours"]))
+            levels = values.pop("colours")
+            values["colours"] = ColourStatistics(tuple(tuple(band) for band in levels)) if levels else None
             entries = values.pop("palette")
             values["palette"] = Palette(tuple((name, tuple(colour)) for name, colour in entries)) if entries else None
             values["bands"] = tuple(values["bands"])

@@ -1,9 +1,11 @@
-"""One .safetensors file = weights in half precision + card. Nothing is ever unpickled."""
+"""One .safetensors file = weights (ours in half precision) + card. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,31 +14,83 @@ from safetensors import SafetensorError, safe_open
 
 from geo2map.errors import ModelFileError, OutputError
 from geo2map.model.card import ModelCard
+from geo2map.types import Storage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 KEY = "geo2map"
+PICKLES = frozenset({".pth", ".pt", ".ckpt"})
 
 
-def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard) -> None:
-    """Writes weights (floating ones as float16) and card; the card gets the weights' hash. Atomic."""
+def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard, dtype: Storage = "fp16") -> None:
+    """Writes weights and card; the card gets the weights' hash. Atomic.
+
+    Args:
+        dtype: of the floating-point weights in the file: "fp16" (half the size; outputs within a grey level) or "fp32".
+
+    Raises:
+        ModelFileError: a weight is not finite, or too large for fp16.
+        OutputError: the file cannot be written.
+    """
     import torch
     from safetensors.torch import save
 
-    half = {name: t.half() if t.is_floating_point() else t.to(torch.int64) for name, t in sorted(weights.items())}
-    half = {name: tensor.contiguous().cpu() for name, tensor in half.items()}
-    digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in half.values())).hexdigest()[:16]
+    floating = {"fp16": torch.float16, "fp32": torch.float32}[dtype]
+    stored = {name: t.to(floating if t.is_floating_point() else torch.int64) for name, t in sorted(weights.items())}
+    stored = {name: tensor.contiguous().cpu() for name, tensor in stored.items()}
+    for name, tensor in stored.items():
+        if not tensor.isfinite().all():
+            raise ModelFileError(
+                f"model {path} asked, but weight {name} is not finite in {dtype}: train again, or store fp32"
+            )
+    digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in stored.values())).hexdigest()[:16]
     card = replace(card, training=card.training | {"weights_sha256": digest})
+    _write(path, save(stored, {KEY: card.to_json()}))
+
+
+def replace_card(path: Path, card: ModelCard) -> None:
+    """Gives a model file another card; the weights stay as they are, bit for bit. Atomic; needs no torch.
+
+    Raises:
+        ModelFileError: not a readable .safetensors file.
+        OutputError: the file cannot be written.
+    """
+    from safetensors.numpy import load_file, save
+
+    with reading(path):
+        weights = load_file(path)
+    _write(path, save(weights, {KEY: card.to_json()}))
+
+
+def _write(path: Path, content: bytes) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
-        partial.write_bytes(save(half, {KEY: card.to_json()}))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise OutputError(
             f"model {path} asked, but it cannot be written ({error}): free the place or the disk"
         ) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what goes wrong while a .safetensors file is read into one sentence.
+
+    Raises:
+        ModelFileError: no such file, not safetensors, or truncated.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ModelFileError(f"model {path} asked, but there is no such file") from error
+    except (SafetensorError, OSError, struct.error) as error:
+        remedy = "bring it in with geo2map models import" if path.suffix in PICKLES else "get the model again"
+        raise ModelFileError(f"{path} is not a readable .safetensors file ({error}): {remedy}") from error
 
 
 def load_card(path: Path) -> ModelCard:
@@ -45,13 +99,8 @@ def load_card(path: Path) -> ModelCard:
     Raises:
         ModelFileError: no such file, not safetensors, truncated, or without a card.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(KEY)
-    except FileNotFoundError as error:
-        raise ModelFileError(f"model {path} asked, but there is no such file") from error
-    except (SafetensorError, OSError, struct.error) as error:
-        raise ModelFileError(f"{path} is not a readable .safetensors file ({error}): get the model again") from error
+    with reading(path), safe_open(path, framework="numpy") as file:
+        text = (file.metadata() or {}).get(KEY)
     if text is None:
         raise ModelFileError(f"{path} has weights but no geo2map card: it was not made by geo2map")
     return ModelCard.from_json(text)
@@ -65,7 +114,5 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """
     from safetensors.torch import load_file
 
-    try:
+    with reading(path):
         return {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path} is not a readable .safetensors file ({error}): get the model again") from error

@@ -11,7 +11,18 @@ DATA = Path(__file__).parent / "data"
 
 def packaged_models() -> dict[str, Path]:
     """Names and files of the packaged models."""
-    return {path.stem: path for path in sorted(DATA.glob("*.safetensors"))}
+    return models_in(DATA)
+
+
+def models_in(folder: Path) -> dict[str, Path]:
+    """Names and files of the .safetensors files in a folder.
+
+    Raises:
+        ModelFileError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ModelFileError(f"the models in {folder} asked, but there is no such folder")
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
 def find_model(model: str | Path) -> Path:

@@ -192,6 +192,35 @@ def test_the_network_does_not_learn_or_drop_anything() -> None:
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
 
 
+# Tile by tile
+
+
+class Whole(nn.Module):
+    """Takes the mean of the picture off, as networks do that look at whole pictures."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - x.mean(dim=(1, 2, 3), keepdim=True)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_a_card_that_is_not_exact_is_run_tile_by_tile(batch: int) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 512, 768, 3), dtype=np.uint8)
+    pictures[:, :256, :256] //= 2
+    engine = Engine(Whole(), CARD.in_mode("faithful"), CPU, torch.float32, batch)
+    output = engine.translate(pictures)
+    for top in (0, 256):
+        for left in (0, 256, 512):
+            tile = np.s_[:, top : top + 256, left : left + 256]
+            np.testing.assert_array_equal(output[tile], engine.translate(pictures[tile]))
+    assert (output != engine_of(Whole()).translate(pictures)).mean() > 0.5
+
+
+def test_the_mode_is_chosen_when_loading() -> None:
+    assert load_engine("sat2map", device="cpu", mode="exact").card.exact
+    card = load_engine("sat2map", device="cpu", mode="faithful").card
+    assert (card.exact, card.margin, card.size_multiple) == (False, 0, 256)
+
+
 # Devices
 
 

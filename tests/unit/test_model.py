@@ -14,9 +14,20 @@ from safetensors.torch import save_file
 
 from geo2map.colour import ColourStatistics
 from geo2map.errors import ModelFileError, OutputError
-from geo2map.model import ModelCard, find_model, load_card, load_weights, packaged_models, save_model
+from geo2map.model import (
+    ModelCard,
+    ModelDescription,
+    find_model,
+    load_card,
+    load_weights,
+    models_in,
+    packaged_models,
+    replace_card,
+    save_model,
+)
 from geo2map.nn import build
 from geo2map.palette import MAPS_PALETTE
+from geo2map.types import Storage
 
 CONFIG = {"widths": [4, 8, 8], "norm": "batch"}
 CARD = ModelCard(
@@ -119,7 +130,7 @@ def test_a_failed_save_leaves_the_older_model(
 
 def test_the_cards_json_round_trip() -> None:
     assert ModelCard.from_json(CARD.to_json()) == CARD
-    without = replace(CARD, palette=None)
+    without = replace(CARD, palette=None, colours=None)
     assert ModelCard.from_json(without.to_json()) == without
 
 
@@ -133,11 +144,74 @@ def test_the_cards_json_round_trip() -> None:
         (json.dumps(json.loads(CARD.to_json()) | {"surprise": 1}), "cannot be read"),
         (json.dumps(json.loads(CARD.to_json()) | {"colours": [[1, 2]]}), "cannot be read"),
         (json.dumps(json.loads(CARD.to_json()) | {"ground_resolution": 0}), "these cannot be"),
+        (json.dumps(json.loads(CARD.to_json()) | {"exact": False}), "only 0 and 256 go with that"),
     ],
 )
 def test_a_card_that_is_none(text: str, phrase: str) -> None:
     with pytest.raises(ModelFileError, match=phrase):
         ModelCard.from_json(text)
+
+
+def test_modes() -> None:
+    faithful = CARD.in_mode("faithful")
+    assert CARD.in_mode(None) == CARD.in_mode("exact") == CARD
+    assert faithful.in_mode(None) == faithful.in_mode("faithful") == faithful
+    assert (faithful.exact, faithful.margin, faithful.size_multiple) == (False, 0, 256)
+    assert faithful.fingerprint != CARD.fingerprint
+    with pytest.raises(ModelFileError, match="leave --mode out"):
+        faithful.in_mode("exact")
+
+
+def test_without_colours_mid_grey_stands_for_no_data() -> None:
+    assert CARD.colours is not None
+    assert CARD.neutral == CARD.colours.neutral
+    assert replace(CARD, colours=None).neutral == (128, 128, 128)
+
+
+# Storing
+
+
+def test_weights_can_be_stored_in_full(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    save_model(path, weights, CARD, "fp32")
+    for name, tensor in load_weights(path).items():
+        torch.testing.assert_close(tensor, weights[name], rtol=0, atol=0)
+    with safe_open(path, framework="numpy") as file:
+        assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"F32", "I64"}  # noqa: SIM118
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 70_000.0])
+def test_weights_that_do_not_fit_are_refused(path: Path, weights: dict[str, torch.Tensor], value: float) -> None:
+    before = path.read_bytes()
+    with pytest.raises(ModelFileError, match=r"down\.0\.0\.weight is not finite in fp16"):
+        save_model(path, weights | {"down.0.0.weight": weights["down.0.0.weight"] + value}, CARD)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "fp32"])
+def test_another_card_leaves_the_weights_alone(path: Path, weights: dict[str, torch.Tensor], dtype: Storage) -> None:
+    save_model(path, weights, CARD, dtype)
+    card, before, size = load_card(path), load_weights(path), path.stat().st_size
+    replace_card(path, card)
+    assert path.stat().st_size == size
+    replace_card(path, replace(card, metrics={"native": {"road_f1": 0.75}}))
+    after = load_weights(path)
+    assert load_card(path) == replace(card, metrics={"native": {"road_f1": 0.75}})
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_description(path: Path) -> None:
+    found = ModelDescription.of(path)
+    parameters = sum(p.numel() for p in build("unet", **CONFIG).parameters())
+    assert (found.parameters, found.dtype, found.bytes) == (parameters, "fp16", path.stat().st_size)
+    values = json.loads(json.dumps(found.to_dict()))
+    assert (values["name"], values["parameters"], values["metrics"]) == ("little", parameters, {"road_f1": 0.5})
+    text = str(replace(found, card=replace(CARD, metrics={"native": {"psnr": 24.5}, "maps256": {"ssim": 0.7}})))
+    for phrase in ("0.905 m per pixel (zoom 17)", "margin of 16 px", "widths 4-8-8", "highway 250-158-37", "ümlauts"):
+        assert phrase in text
+    table = [line.split() for line in text.splitlines()[-3:]]
+    assert table == [["metrics", "native", "maps256"], ["psnr", "24.5", "-"], ["ssim", "-", "0.7"]]
+    assert max(map(len, text.splitlines())) <= 100 + len(str(path))
 
 
 # Bad files
@@ -175,8 +249,11 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 def test_models_are_found_by_name_and_by_path(path: Path) -> None:
     assert find_model(path) == path
     assert find_model("sat2map") == packaged_models()["sat2map"]
+    assert models_in(path.parent) == {"little": path}
     with pytest.raises(ModelFileError, match="sat2map"):
         find_model("map2sat?")
+    with pytest.raises(ModelFileError, match="no such folder"):
+        models_in(path)
 
 
 def test_the_packaged_model_fits_its_card() -> None:

@@ -1,0 +1,147 @@
+"""From a generator file of the reference implementation to a model file of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geo2map.colour import ColourStatistics
+from geo2map.errors import ModelFileError, OutputError
+from geo2map.model.card import FAITHFUL_SIDE, ModelCard
+from geo2map.model.file import save_model
+from geo2map.model.junyanz import convert
+from geo2map.types import Storage
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ZOOM, GROUND_RESOLUTION = 16, 1.9
+"""Of pix2pix's own recipe: the maps pictures have 0.905 m per pixel, and their 600 px are reduced to 286."""
+WRAPPERS = ("state_dict", "model_state_dict", "netG")
+"""Keys under which training programs save a generator's state."""
+
+
+def import_model(
+    path: Path,
+    out: Path,
+    *,
+    name: str | None = None,
+    zoom: int | None = None,
+    ground_resolution: float | None = None,
+    colours: ColourStatistics | None = None,
+    licence: str = "unknown: ask whoever made the weights",
+    dtype: Storage = "fp32",
+    overwrite: bool = False,
+) -> None:
+    """Writes a model file that is the same function as a generator file of pytorch-CycleGAN-and-pix2pix in eval mode.
+
+    A generator with batch norm is exact with its full margin, and can also run in mode "faithful"; one with instance
+    norm runs in mode "faithful" alone, see `ModelCard.in_mode`.
+
+    Args:
+        path: the state of a U-Net generator, e.g. latest_net_G.pth. Only tensors are read, no pickled code is run.
+        out: the model file to write.
+        name: of the model; default the stem of `out`.
+        zoom, ground_resolution: of the training imagery, the latter in metres per pixel; see `scale`.
+        colours: statistics of the training imagery; None where nobody knows them: scenes are then not matched.
+        licence: of the weights.
+        dtype: of the weights in the file; "fp16" is half as large and no longer the same to the last digit.
+        overwrite: replace an existing `out`.
+
+    Raises:
+        ModelFileError: not such a file.
+        OutputError: `out` exists or cannot be written.
+    """
+    if out.exists() and not overwrite:
+        raise OutputError(f"output {out} asked, but it exists: pass --overwrite or another --out")
+    zoom, ground_resolution = scale(zoom, ground_resolution)
+    try:
+        config, weights = convert(_load(path))
+        margin, size_multiple = _reach(config)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
+    card = ModelCard(
+        name=name or out.stem,
+        architecture="unet",
+        config=config,
+        ground_resolution=ground_resolution,
+        zoom=zoom,
+        margin=margin,
+        size_multiple=size_multiple,
+        colours=colours,
+        training={"imported": path.name, "sha256": _digest(path)},
+        licence=licence,
+        limits="Imported: nothing is known about its quality until geo2map evaluate has measured it.",
+    )
+    save_model(out, weights, card.in_mode("faithful") if config["norm"] == "instance" else card, dtype)
+
+
+def scale(zoom: int | None, ground_resolution: float | None) -> tuple[int, float]:
+    """Zoom and ground resolution of training imagery: what is not known follows from the other, and both together
+    are those of pix2pix's recipe on the maps pictures.
+
+    Raises:
+        ModelFileError: a ground resolution that is not positive.
+    """
+    if ground_resolution is None:
+        ground_resolution = GROUND_RESOLUTION * 2.0 ** (ZOOM - (ZOOM if zoom is None else zoom))
+    if not ground_resolution > 0:
+        raise ModelFileError(f"ground resolution {ground_resolution} asked: give metres per pixel, more than 0")
+    if zoom is None:
+        zoom = round(ZOOM - math.log2(ground_resolution / GROUND_RESOLUTION))
+    return zoom, ground_resolution
+
+
+def _reach(config: dict[str, Any]) -> tuple[int, int]:
+    """Margin and size multiple of a U-Net, which must fit into a tile."""
+    import torch
+
+    from geo2map.nn import build
+
+    with torch.device("meta"):
+        generator = build("unet", **config)
+    if generator.size_multiple > FAITHFUL_SIDE:
+        raise ModelFileError(
+            f"a U-Net of depth 8 at most asked, but the file's has {generator.depth} and works on multiples of "
+            f"{generator.size_multiple} px, more than a tile has"
+        )
+    return generator.margin, generator.size_multiple
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _load(path: Path) -> Mapping[str, Tensor]:
+    """The tensors of a .pth file. Only tensors are unpickled: code in the file is refused, not run."""
+    import torch
+
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelFileError(f"a generator's file asked, but it cannot be read ({error.strerror})") from error
+    except Exception as error:  # bytes of any kind may make torch's reader stumble over anything
+        raise ModelFileError(_refusal(error)) from error
+    for wrapper in WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+    if not isinstance(found, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
+        kind = f"a dict of {', '.join(map(str, found))[:100]}" if isinstance(found, Mapping) else type(found).__name__
+        raise ModelFileError(f"a generator's state asked, but the file holds {kind}: save net.state_dict() alone")
+    return {str(key): tensor for key, tensor in found.items()}
+
+
+def _refusal(error: Exception) -> str:
+    stranger = re.search(r"GLOBAL (\S+)", str(error))
+    if stranger:
+        return (
+            f"a generator's tensors asked, but the file also holds Python code or objects ({stranger[1]}), which are "
+            "never loaded: save net.state_dict() alone, and do not trust a file that should be that"
+        )
+    said = " ".join(str(error).split())[:120]
+    return f"a PyTorch file asked, but this is none or damaged ({type(error).__name__}: {said}): get it again"

@@ -1,0 +1,164 @@
+"""`geo2map models`: list, show, import, and what can be done with an imported model afterwards."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from geo2map.model import load_card, load_weights, packaged_models
+
+Command = Callable[..., Any]
+Make = Callable[..., nn.Module]
+
+
+@pytest.fixture
+def generator_file(reference_unet: Make, tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a generator's state with a norm."""
+
+    def write(norm: str) -> Path:
+        torch.save(reference_unet(norm).state_dict(), tmp_path / f"{norm}_net_G.pth")
+        return tmp_path / f"{norm}_net_G.pth"
+
+    return write
+
+
+def test_the_packaged_models_are_listed(geo2map: Command) -> None:
+    names = list(packaged_models())
+    assert "sat2map" in names
+    result = geo2map("models", "list")
+    assert [line.split(":")[0] for line in result.out.splitlines()] == names
+    assert "0.905 m per pixel (zoom 17), seamless" in result.out
+    assert [model["name"] for model in json.loads(geo2map("models", "list", "--json").out)] == names
+
+
+def test_a_folder_is_listed_whatever_else_it_holds(geo2map: Command, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.safetensors").write_bytes(tiny_model.read_bytes())
+    (tmp_path / "broken.safetensors").write_bytes(tiny_model.read_bytes()[:100])
+    result = geo2map("models", "list", tmp_path)
+    assert result.code == 0
+    assert result.out.startswith("mine: ")
+    assert result.out.count("\n") == 1
+    assert result.err.startswith("warning: ")
+    assert "broken.safetensors" in result.err
+    (tmp_path / "mine.safetensors").unlink()
+    (tmp_path / "broken.safetensors").unlink()
+    assert geo2map("models", "list", tmp_path).out == "none\n"
+    assert geo2map("models", "list", tmp_path, "--json").out == "[]\n"
+
+
+def test_a_card_is_shown_to_people_and_programs(geo2map: Command) -> None:
+    text = geo2map("models", "show", "sat2map").out
+    for word in ("fingerprint", "licence", "limits", "hardware", "road f1", "parameters", "palette", "margin"):
+        assert word in text
+    values = json.loads(geo2map("models", "show", packaged_models()["sat2map"], "--json").out)
+    assert (values["name"], values["exact"], values["dtype"]) == ("sat2map", True, "fp16")
+    assert values["parameters"] > 1e6
+    assert values["bytes"] == packaged_models()["sat2map"].stat().st_size
+    assert len(values["fingerprint"]) == 12
+
+
+@pytest.mark.parametrize("command", [["--help"], ["list"], ["show", "sat2map"]])
+def test_looking_needs_no_torch(command: list[str]) -> None:
+    code = (
+        "import sys; from geo2map_cli.main import cli; cli.main(['models', *sys.argv[1:]], standalone_mode=False);"
+        "assert not {'torch', 'rasterio'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("norm", "options", "note"),
+    [
+        ("batch", (), None),
+        ("batch", ("--mode", "faithful"), "each tile by itself"),
+        ("instance", (), "each tile by itself"),
+    ],
+)
+def test_an_imported_model_renders(
+    norm: str,
+    options: tuple[str, ...],
+    note: str | None,
+    geo2map: Command,
+    generator_file: Callable[[str], Path],
+    small_scene: Path,
+    tmp_path: Path,
+) -> None:
+    model = tmp_path / "m.safetensors"
+    done = geo2map("models", "import", generator_file(norm), "--out", model, "--ground-resolution", 0.9, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["config"]["norm"] == norm
+    folder = tmp_path / "tiles"
+    rendered = geo2map("render", small_scene, "--out", folder, "--model", model, *options, "--json")
+    report = json.loads(rendered.out)
+    assert (rendered.code, report["maxzoom"], report["tiles"]) == (0, 17, 4)
+    assert any("unknown: left alone" in line for line in report["notes"])
+    assert any("warning" in line for line in report["notes"]) == (note is not None)
+    assert note is None or note in report["notes"][-1]
+
+
+def test_the_colours_of_another_model_can_be_taken_over(
+    geo2map: Command, generator_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    file, out = generator_file("batch"), tmp_path / "m.safetensors"
+    assert geo2map("models", "import", file, "--out", out, "--colours-from", "sat2map").code == 0
+    assert load_card(out).colours == load_card(packaged_models()["sat2map"]).colours
+    grey = tmp_path / "grey.safetensors"
+    geo2map("models", "import", file, "--out", grey)
+    assert geo2map("models", "import", file, "--out", tmp_path / "x", "--colours-from", grey).code == 2
+    assert not (tmp_path / "x").exists()
+
+
+def test_measuring_an_imported_model_leaves_its_weights_alone(
+    geo2map: Command, generator_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "pairs").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "pairs" / "1.png")
+    model = tmp_path / "m.safetensors"
+    geo2map("models", "import", generator_file("batch"), "--out", model)
+    before = load_weights(model)
+    assert geo2map("evaluate", "--data", tmp_path / "pairs", "--model", model, "--write-card").code == 0
+    assert "native" in load_card(model).metrics
+    assert all(torch.equal(tensor, before[name]) for name, tensor in load_weights(model).items())
+
+
+# What goes wrong
+
+
+def test_errors_are_one_sentence_and_leave_nothing(
+    geo2map: Command, generator_file: Callable[[str], Path], small_scene: Path, tmp_path: Path
+) -> None:
+    file, model = generator_file("instance"), tmp_path / "m.safetensors"
+    geo2map("models", "import", file, "--out", model)
+    (tmp_path / "text.pth").write_text("no pickle\n", encoding="utf-8")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    out = ("--out", tmp_path / "new.safetensors")
+    for arguments, phrase in (
+        (("models", "import", file, "--out", model), "--overwrite"),
+        (("models", "import", tmp_path / "text.pth", *out), "is none or damaged"),
+        (("models", "import", tmp_path / "missing.pth", *out), "cannot be read"),
+        (("models", "import", file, "--out", tmp_path / "text.pth" / "m.safetensors"), "cannot be written"),
+        (("models", "show", file), "models import"),
+        (("models", "show", "nobody"), "sat2map"),
+        (("models", "list", tmp_path / "missing"), "no such folder"),
+        (("render", small_scene, *out, "--model", model, "--mode", "exact"), "leave --mode out"),
+        (("render", small_scene, *out, "--model", model, "--margin", 256), "leave --margin out"),
+        (("render", small_scene, *out, "--model", model, "--match", "model"), "leave --match out"),
+    ):
+        result = geo2map(*arguments)
+        assert (result.code, result.out) == (1, ""), result
+        assert result.err.startswith("geo2map: ")
+        assert result.err.count("\n") == 1
+        assert phrase in result.err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
