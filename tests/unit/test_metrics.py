@@ -1,15 +1,17 @@
-"""Scores against hand-computed cases, skimage and numpy as referees, and their own algebra."""
+"""Scores against hand-computed cases, skimage, torchmetrics, scipy and numpy as referees, and their own algebra."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.ndimage import distance_transform_edt
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from geo2map import metrics
 from geo2map.errors import DataError
 from geo2map.metrics import (
     Differences,
@@ -21,6 +23,7 @@ from geo2map.metrics import (
     classify,
     confusion,
     mean_iou,
+    pooled,
     psnr,
     rmse,
     rmse_sum,
@@ -30,6 +33,7 @@ from geo2map.metrics import (
     tile_mismatch,
 )
 from geo2map.palette import MAPS_PALETTE
+from geo2map.train.pictures import list_pairs
 from geo2map.types import Image, Mask
 
 SIDES = st.tuples(st.integers(1, 24), st.integers(1, 24))
@@ -106,7 +110,8 @@ def test_masked_pixels_do_not_count(case: tuple[Image, Image, Mask]) -> None:
     assert np.array_equal(Differences.of(truth, prediction, mask).pixel, kept.pixel)
     roads = (truth[..., 0] > 128, prediction[..., 0] > 128, other[..., 0] > 128)
     assert RoadMatches.of(roads[0], roads[1], mask) == RoadMatches.of(roads[0], roads[2], mask)
-    assert SeamGradient.of(prediction, 4, 1, mask) == SeamGradient.of(other, 4, 1, mask)
+    assert SeamGradient.of(prediction, 4, 1, 2, mask) == SeamGradient.of(other, 4, 1, 2, mask)
+    assert SeamGradient.between(truth, prediction, 4, mask) == SeamGradient.between(truth, other, 4, mask)
 
 
 @given(pictures())
@@ -129,13 +134,13 @@ def test_strips_do_not_show(case: tuple[Image, Image, Mask], strip: int) -> None
 
     def scores() -> list[object]:
         differences = Differences.of(truth, prediction, mask)
-        seam = SeamGradient.of(truth, 5, 2, mask)
+        seam = SeamGradient.of(truth, 5, 2, 1, mask)
         classes = classify(truth, MAPS_PALETTE).tolist()
         return [*differences.channel, *differences.pixel, RoadMatches.of(*roads, mask), seam, classes]
 
     with pytest.MonkeyPatch.context() as patch:
         expected, similarity = scores(), ssim(truth, prediction, mask)
-        patch.setattr(metrics, "STRIP_PIXELS", strip)
+        patch.setattr(pooled, "STRIP_PIXELS", strip)
         assert scores() == expected
         assert ssim(truth, prediction, mask) == pytest.approx(similarity, nan_ok=True)
 
@@ -149,6 +154,31 @@ def test_ssim_and_psnr_equal_skimage(spread: int) -> None:
     assert ssim(truth, prediction) == pytest.approx(referee, abs=1e-9)
     assert psnr(truth, prediction) == pytest.approx(peak_signal_noise_ratio(truth, prediction))
     assert ssim(truth, truth) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("spread", [3, 40, 255])
+def test_scores_equal_torchmetrics(spread: int) -> None:
+    torch = pytest.importorskip("torch")
+    referee = pytest.importorskip("torchmetrics.functional", reason="torchmetrics is the referee")
+    truth = noise(1)
+    prediction = np.clip(truth + (noise(2).astype(int) - 128) * spread // 255, 0, 255).astype(np.uint8)
+    a, b = (
+        torch.from_numpy(picture.astype(np.float64).transpose(2, 0, 1).copy())[None] for picture in (truth, prediction)
+    )
+    assert rmse(truth, prediction) == pytest.approx(float(referee.mean_squared_error(b, a, squared=False)))
+    assert psnr(truth, prediction) == pytest.approx(
+        float(referee.image.peak_signal_noise_ratio(b, a, data_range=255.0)), abs=1e-4
+    )
+    _, local = referee.image.structural_similarity_index_measure(b, a, data_range=255.0, return_full_image=True)
+    inside = local[..., 5:-5, 5:-5]  # its own mean counts windows over the rim, reflected, which skimage's does not
+    assert ssim(truth, prediction) == pytest.approx(float(inside.mean()), abs=1e-6)
+    classes = classify(truth, MAPS_PALETTE), classify(prediction, MAPS_PALETTE)
+    counts = confusion(*classes, 6)
+    known, guessed = (torch.from_numpy(side) for side in classes)
+    matrix = referee.confusion_matrix(guessed, known, task="multiclass", num_classes=6)
+    assert np.array_equal(counts, matrix.numpy())
+    overlap = referee.jaccard_index(guessed, known, task="multiclass", num_classes=6, average="none")
+    assert class_iou(counts) == pytest.approx(overlap.numpy(), abs=1e-6)
 
 
 def test_ssim_looks_at_no_window_with_a_hole() -> None:
@@ -191,9 +221,16 @@ def test_road_distance_is_euclidean() -> None:
     assert road_f1(truth, far, tolerance=4) == 1.0
 
 
+@given(arrays(bool, SIDES), st.sampled_from([0.0, 1.0, 2.5, 3.0, 4.0]))
+def test_road_distance_is_scipys(roads: Mask, tolerance: float) -> None:
+    near = distance_transform_edt(~roads) <= tolerance if roads.any() else roads
+    everywhere = np.ones_like(roads)
+    assert RoadMatches.of(roads, everywhere, tolerance=tolerance).precision == Mean(near.sum(), roads.size)
+
+
 @pytest.mark.parametrize("strip", [1, 9, 27])
 def test_roads_match_across_strips(strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "STRIP_PIXELS", strip)
+    monkeypatch.setattr(pooled, "STRIP_PIXELS", strip)
     assert road_f1(stripe(12).T, stripe(15).T) == 1.0
     assert road_f1(stripe(12).T, stripe(16).T) == 0.0
 
@@ -233,20 +270,55 @@ def checkered(tile: int, step: int, side: int = 24) -> Image:
 
 
 def test_seam_ratio_of_a_hand_computed_case() -> None:
-    assert seam_gradient_ratio(checkered(8, 0), 8) == 1.0
-    assert seam_gradient_ratio(checkered(8, 6), 8) == 4.0  # 2 + 6 levels across, 2 inside
-    assert seam_gradient_ratio(checkered(8, 6)[3:, 3:], 8, offset=5) == 4.0
-    assert seam_gradient_ratio(checkered(8, 6)[3:, 3:], 8, offset=-3) == 4.0
-    assert seam_gradient_ratio(checkered(8, 6)[3:, 3:], 8) < 1.0
-    assert seam_gradient_ratio(checkered(8, 6)[:, :10], 8) == 4.0  # not square
+    assert seam_gradient_ratio(checkered(8, 0), 8, phase=1) == 1.0
+    assert seam_gradient_ratio(checkered(8, 6), 8, phase=1) == 4.0  # 2 + 6 levels across, 2 inside
+    assert seam_gradient_ratio(checkered(8, 6)[3:, 3:], 8, offset=5, phase=1) == 4.0
+    assert seam_gradient_ratio(checkered(8, 6)[3:, 3:], 8, offset=-3, phase=1) == 4.0
+    assert seam_gradient_ratio(checkered(8, 6)[3:, 3:], 8, phase=1) < 1.0
+    assert seam_gradient_ratio(checkered(8, 6)[:, :10], 8, phase=1) == 4.0  # not square
+
+
+def test_seam_ratio_compares_equal_phases() -> None:
+    """A grid of 4 px of the picture itself, such as JPEG's, is no seam of tiles of 12 px; a step there is one."""
+    blocky = checkered(4, 6)
+    assert seam_gradient_ratio(blocky, 12, phase=4) == 1.0
+    assert seam_gradient_ratio(blocky, 12, phase=1) > 2.0
+    assert seam_gradient_ratio(blocky + checkered(12, 6) // 2, 12, phase=4) > 1.2
+
+
+def test_seam_ratio_between_two_tilings_of_a_hand_computed_case() -> None:
+    first, second = checkered(8, 6), checkered(8, 6)[4:, 4:]  # the second's tiles begin half a tile later
+    side = (slice(0, 20), slice(0, 20))
+    assert SeamGradient.between(first[side], second[side], 8).ratio == 4.0
+    assert SeamGradient.between(noise(1), noise(1), 8).ratio == 1.0
+    with pytest.raises(DataError, match="one shape"):
+        SeamGradient.between(first, second, 8)
+
+
+@given(pictures(), st.integers(1, 6))
+def test_tilings_that_agree_have_no_seam(case: tuple[Image, Image, Mask], half: int) -> None:
+    truth, _, mask = case
+    ratio = SeamGradient.between(truth, truth, 2 * half, mask).ratio
+    assert ratio == 1.0 or np.isnan(ratio)
 
 
 def test_seam_ratio_of_flat_and_borderless_pictures() -> None:
-    assert np.isnan(seam_gradient_ratio(flat(9), 4))
-    assert np.isnan(seam_gradient_ratio(noise(0, 8, 8), 8))
+    assert np.isnan(seam_gradient_ratio(flat(9), 4, phase=1))
+    assert np.isnan(seam_gradient_ratio(noise(0, 8, 8), 8, phase=1))
     steps = flat(0)
     steps[8:] = 9
-    assert seam_gradient_ratio(steps, 8) == float("inf")
+    assert seam_gradient_ratio(steps, 8, phase=1) == float("inf")
+
+
+def test_true_pictures_have_no_seam(shared: Path) -> None:
+    """JPEG's blocks show in true maps and aerials (1.3 and 1.1 without the phase), tiles that are not there do not."""
+    files = list_pairs(shared / "maps" / "train")[::36]
+    for side in (0, 1):
+        found = SeamGradient(Mean(), Mean())
+        for file in files:
+            picture = file.load()[side]
+            found += SeamGradient.of(picture, 256) + SeamGradient.of(picture, 256, offset=128)
+        assert found.ratio == pytest.approx(1.0, abs=0.04)
 
 
 def test_differing_shapes_are_refused() -> None:

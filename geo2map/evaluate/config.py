@@ -1,0 +1,51 @@
+"""What is compared, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from geo2map.errors import DataError
+from geo2map.palette import Palette
+from geo2map.train.config import Direction as Direction
+
+ProtocolName = Literal["native", "maps256", "maps256-reduced"]
+TILE = 256
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How pictures are fed to a translator and compared.
+
+    Attributes:
+        size_multiple: the translator takes pictures whose sides are multiples of this many pixels.
+        margin: pixels of context around a picture, made by reflection, and around a tile; a multiple of
+            `size_multiple`.
+        palette: of the target pictures; None for photographs: no IoU and no road F1.
+        protocol: see the package.
+        direction: "a2b" translates the left half, "b2a" the right.
+        limit: how many pictures at most, the first in natural order; None: all.
+        name: of the translator in the table.
+        seams: how many pictures, evenly spread, are also translated in tiles; 0: no seam scores.
+        tile: side of these tiles, pixels; at most where the translator makes tiles of its own `size_multiple`, at
+            least twice that elsewhere.
+    """
+
+    size_multiple: int
+    margin: int
+    palette: Palette | None = None
+    protocol: ProtocolName = "native"
+    direction: Direction = "a2b"
+    limit: int | None = None
+    name: str = "model"
+    seams: int = 16
+    tile: int = TILE
+
+    def __post_init__(self) -> None:
+        least = {"size multiple": 1, "margin": 0, "limit": 1, "seams": 0, "tile": 2}
+        asked = (self.size_multiple, self.margin, 1 if self.limit is None else self.limit, self.seams, self.tile)
+        for (name, lowest), value in zip(least.items(), asked, strict=True):
+            if value < lowest:
+                raise DataError(f"{name} {value} asked: give at least {lowest}")
+        if self.margin % self.size_multiple:
+            raise DataError(f"margin {self.margin} asked: the model needs a multiple of {self.size_multiple} px")

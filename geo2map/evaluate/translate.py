@@ -1,0 +1,64 @@
+"""Pictures of any size through a translator that wants multiples: whole, or tile by tile as a renderer does."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image as Pillow
+
+from geo2map.errors import DataError
+from geo2map.protocols import Translator
+from geo2map.types import Batch, Image
+
+REDUCED_SIZE = 256
+
+
+def translate_picture(image: Image, translator: Translator, size_multiple: int, margin: int) -> Image:
+    """Translates a uint8 (H, W, 3) of any size in one pass, with `margin` pixels of reflection around it.
+
+    Raises:
+        DataError: the translator returns another size than it was given.
+    """
+    height, width = (-(-side // size_multiple) * size_multiple for side in image.shape[:2])
+    return _translate(image, translator, margin, (height, width), 0)
+
+
+def translate_tiled(image: Image, translator: Translator, margin: int, tile: int, offset: int = 0) -> Image:
+    """Translates a uint8 (H, W, 3) in tiles of `tile` pixels, each with `margin` pixels of what is around it.
+
+    Tiles begin at column and row `offset` + k `tile`. Beyond the picture is its reflection.
+
+    Raises:
+        DataError: the translator returns another size than it was given.
+    """
+    return _translate(image, translator, margin, (tile, tile), -offset % tile)
+
+
+def _translate(image: Image, translator: Translator, margin: int, tile: tuple[int, int], lead: int) -> Image:
+    """Tiles begin `lead` pixels left of and above the picture."""
+    grid = [-(-(side + lead) // step) for side, step in zip(image.shape[:2], tile, strict=True)]
+    whole = [count * step for count, step in zip(grid, tile, strict=True)]
+    trail = [past - lead - side for past, side in zip(whole, image.shape[:2], strict=True)]
+    padded = np.pad(image, [*((margin + lead, more + margin) for more in trail), (0, 0)], mode="reflect")
+    sides = (tile[0] + 2 * margin, tile[1] + 2 * margin)
+    windows = sliding_window_view(padded, sides, axis=(0, 1), writeable=True)[:: tile[0], :: tile[1]]
+    batch = windows.transpose(0, 1, 3, 4, 2).reshape(-1, *sides, 3)
+    cores = _checked(translator, batch)[:, margin : margin + tile[0], margin : margin + tile[1]]
+    joined = cores.reshape(*grid, *tile, 3).swapaxes(1, 2).reshape(*whole, 3)
+    return joined[lead : lead + image.shape[0], lead : lead + image.shape[1]]
+
+
+def _checked(translator: Translator, batch: Batch) -> Batch:
+    translated = translator.translate(batch)
+    if translated.shape != batch.shape:
+        raise DataError(
+            f"a translation of {batch.shape[2]} x {batch.shape[1]} px asked, found an array of shape "
+            f"{translated.shape} for one of {batch.shape}: check the model's size multiple"
+        )
+    return translated
+
+
+def resize_to_256(image: Image) -> Image:
+    """To uint8 (256, 256, 3) with Pillow's bicubic, antialiased when shrinking; an image of 256 px is kept."""
+    size = (REDUCED_SIZE, REDUCED_SIZE)
+    return np.asarray(Pillow.fromarray(np.ascontiguousarray(image)).resize(size, Pillow.Resampling.BICUBIC))
