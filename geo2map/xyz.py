@@ -10,7 +10,7 @@ from pathlib import Path
 
 from geo2map.encode import SUFFIXES, decode_tile
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
-from geo2map.grid import MAX_ZOOM
+from geo2map.grid import MAX_ZOOM, TILE_SIZE, PixelWindow
 from geo2map.types import Image, Mask, Tile, TileFormat
 
 FORMAT_OF_SUFFIX: dict[str, TileFormat] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
@@ -82,6 +82,13 @@ class XyzFolder:
         for column in self.columns(zoom):
             for row in self.rows(zoom, column):
                 yield Tile(column, row, zoom)
+
+    def window(self, zoom: int) -> PixelWindow:
+        """The smallest window of global pixels that holds the tiles of a zoom, of which there is at least one."""
+        reach = {column: (rows[0], rows[-1]) for column in self.columns(zoom) if (rows := self.rows(zoom, column))}
+        top, bottom = min(first for first, _ in reach.values()), max(last for _, last in reach.values()) + 1
+        left, right = min(reach), max(reach) + 1
+        return PixelWindow(left * TILE_SIZE, top * TILE_SIZE, right * TILE_SIZE, bottom * TILE_SIZE)
 
     def tile_path(self, tile: Tile) -> Path | None:
         """The tile's file, None where there is none."""

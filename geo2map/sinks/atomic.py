@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +24,10 @@ SIDECARS = frozenset(
 
 _CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "tmp", "xml", "kml"})
+
+
+Inspector = Callable[[Path], Path | None]
+"""Names the first thing in a folder that is no part of an output of its kind, as `first_stranger` does for tiles."""
 
 
 def hidden_sibling(path: Path, kind: str) -> Path:
@@ -65,24 +69,30 @@ def remove_parents(parents: Sequence[Path]) -> None:
             parent.rmdir()
 
 
-def remove_stale(folder: Path) -> None:
-    """Removes a folder of tiles that an earlier run left behind; harmless where there is none.
+def remove_stale(folder: Path, inspect: Inspector | None = None) -> None:
+    """Removes a folder that an earlier run left behind; harmless where there is none.
+
+    Args:
+        inspect: knows what may be in it; by default tiles.
 
     Raises:
-        OutputError: it holds something that is no part of a tile set.
+        OutputError: it holds something else.
         OSError: it cannot be removed.
     """
     if not os.path.lexists(folder):
         return
-    if (stranger := first_stranger(folder)) is not None:
+    if (stranger := (inspect or first_stranger)(folder)) is not None:
         raise OutputError(f"{folder} is needed for geo2map's own use, but holds {stranger}: move that away")
     shutil.rmtree(folder)
 
 
-def replace_folder(fresh: Path, final: Path) -> None:
+def replace_folder(fresh: Path, final: Path, inspect: Inspector | None = None) -> None:
     """Gives `fresh` the name `final`; the folder that has it is moved aside and deleted afterwards.
 
-    The caller has made sure, by `check_replaceable`, that there is nothing but tiles in it.
+    The caller has made sure, e.g. by `check_replaceable`, that there is nothing in it but what may go.
+
+    Args:
+        inspect: as in `remove_stale`.
 
     Raises:
         OSError: it cannot be renamed; then all is as it was, but for an empty folder of that name.
@@ -93,7 +103,7 @@ def replace_folder(fresh: Path, final: Path) -> None:
         fresh.rename(final)
         return
     old = hidden_sibling(final, "replaced")
-    remove_stale(old)
+    remove_stale(old, inspect)
     final.rename(old)
     try:
         fresh.rename(final)

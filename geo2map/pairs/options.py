@@ -1,0 +1,71 @@
+"""What a user may choose about pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from geo2map import grid
+from geo2map.errors import DataError, ZoomError
+from geo2map.pairs.folder import PairFormat
+from geo2map.palette import Palette
+from geo2map.scene.stretch import parse_stretch
+from geo2map.types import Resampling
+
+SIZES = 64, 4096
+RegistrationRule = Literal["warn", "drop", "off"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsOptions:
+    """How pairs are cut, checked and divided.
+
+    Attributes:
+        zoom: of the pictures.
+        size: width and height of A and of B, px; multiples of 256 read least.
+        format: of the files; "png" keeps the map's colours exactly.
+        shares: of train, val and test.
+        block: pictures along a side of the blocks that are divided; None takes up to 4, as the scene is large.
+        seed: another seed gives the blocks to other splits.
+        min_valid: share of A's and of B's pixels that must have data; what is missing is filled from nearby.
+        keep_blank: share of the pictures to keep whose map is of one colour (sea, fields).
+        registration: what to do with pictures whose map lies off: "warn", "drop", or do not look ("off").
+        max_shift: px that are not called off.
+        stretch: of the scene, see `geo2map.scene.stretch.parse_stretch`.
+        resampling: kernel for the scene.
+        map_resampling: kernel for the map; "bilinear" smooths borders as map renderers do and, unlike "cubic", makes no
+            colour beyond those it mixes; "nearest" keeps the colours exactly and the borders jagged.
+        palette: of the map, to count its classes.
+    """
+
+    zoom: int
+    size: int = 512
+    format: PairFormat = "png"
+    shares: tuple[float, float, float] = (80.0, 10.0, 10.0)
+    block: int | None = None
+    seed: int = 0
+    min_valid: float = 1.0
+    keep_blank: float = 1.0
+    registration: RegistrationRule = "warn"
+    max_shift: float = 4.0
+    stretch: str = "auto"
+    resampling: Resampling = "cubic"
+    map_resampling: Resampling = "bilinear"
+    palette: Palette | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.zoom <= grid.MAX_ZOOM:
+            raise ZoomError(f"zoom {self.zoom} asked: give 0 to {grid.MAX_ZOOM}")
+        if not SIZES[0] <= self.size <= SIZES[1]:
+            raise DataError(f"pictures of {self.size} px asked: give {SIZES[0]} to {SIZES[1]}")
+        if len(self.shares) != 3 or min(self.shares) < 0 or self.shares[0] <= 0:
+            raise DataError(f"shares {self.shares} asked: give those of train, val and test, e.g. 80,10,10")
+        if not (0 < self.min_valid <= 1 and 0 <= self.keep_blank <= 1):
+            raise DataError(
+                f"min_valid {self.min_valid} and keep_blank {self.keep_blank} asked: both are shares, 0 to 1"
+            )
+        if (self.block is not None and self.block < 1) or not self.max_shift > 0:
+            raise DataError(
+                f"block {self.block} and max_shift {self.max_shift} asked: give at least 1, and more than 0"
+            )
+        parse_stretch(self.stretch)
