@@ -1,0 +1,106 @@
+"""Areas of interest from whatever users have: vector files, GeoJSON, shapely geometries."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import shapely
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+from geo2map.aoi.area import Aoi, Geometries
+from geo2map.aoi.shape import bounds_aoi, polygons_aoi, polygons_of
+from geo2map.errors import AoiError
+
+AoiLike: TypeAlias = Aoi | shapely.Geometry | Mapping[str, Any] | tuple[float, float, float, float] | str | Path
+"""An area, a shapely geometry in degrees (longitude first), GeoJSON as a dict, (west, south, east, north) in degrees,
+or a vector file."""
+
+
+def make_aoi(source: AoiLike) -> Aoi:
+    """The area that a user means.
+
+    Raises:
+        AoiError: as `load_aoi`, `bounds_aoi` and `polygons_aoi` do.
+    """
+    if isinstance(source, Aoi):
+        return source
+    if isinstance(source, tuple):
+        return bounds_aoi(*source)
+    if isinstance(source, shapely.Geometry):
+        return _first_polygons([(np.array([source]), "EPSG:4326")], "a geometry")
+    if isinstance(source, Mapping):
+        return _first_polygons(_layers(json.dumps(source).encode(), "a GeoJSON object"), "a GeoJSON object")
+    return load_aoi(source)
+
+
+def load_aoi(path: str | Path) -> Aoi:
+    """Reads the polygons of a vector file: of the first layer that has some.
+
+    Args:
+        path: GeoJSON (in degrees; a "crs" member counts), GeoPackage, Shapefile, KML, FlatGeobuf: what GDAL reads.
+
+    Raises:
+        AoiError: no such file, not a vector file, no polygon, no CRS, or a place that web-mercator cannot show.
+    """
+    if "://" not in str(path) and not str(path).startswith("/vsi") and not Path(path).exists():
+        raise AoiError(f"{path} asked as area of interest, but there is no such file: check the path")
+    return _first_polygons(_layers(path, str(path)), str(path))
+
+
+def _first_polygons(layers: Iterable[tuple[Geometries, str | None]], name: str) -> Aoi:
+    """The area of the first layer with a polygon."""
+    kinds: set[str] = set()
+    for geometries, crs in layers:
+        if (polygons := polygons_of(geometries)).size:
+            return polygons_aoi(polygons, _crs(crs, name), name)
+        kinds |= {geometry.geom_type for geometry in geometries if not geometry.is_empty}
+    raise AoiError(
+        f"{name} asked as area of interest, but it holds {' and '.join(sorted(kinds)) or 'no geometry'}: "
+        "give one with a polygon"
+    )
+
+
+def _layers(source: str | Path | bytes, name: str) -> Iterator[tuple[Geometries, str | None]]:
+    """Geometries and CRS of the layers of a file, one by one."""
+    import pyogrio  # brings a GDAL of its own: loaded only where a file is read
+
+    with _gdal_errors(name):
+        kinds = pyogrio.list_layers(source)[:, 1]
+    for layer, kind in enumerate(kinds):
+        if kind is not None:
+            with _gdal_errors(name):
+                meta, _, wkb, _ = pyogrio.raw.read(source, layer=layer, columns=[], force_2d=True)
+                geometries = shapely.from_wkb(wkb)
+            yield geometries[~shapely.is_missing(geometries)], meta["crs"]
+
+
+@contextmanager
+def _gdal_errors(name: str) -> Iterator[None]:
+    """Turns what GDAL and GEOS say of a vector file into one sentence; their warnings help nobody here."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (RuntimeError, ValueError, shapely.GEOSException) as error:
+        said = re.sub(r"^'?\S+'?:? (?=not recog)", "", str(error)).split(";")[0].rstrip(".")
+        raise AoiError(
+            f"{name} asked as area of interest, but GDAL says: {said}; give a vector file, e.g. GeoJSON"
+        ) from error
+
+
+def _crs(text: str | None, name: str) -> CRS:
+    if not text:
+        raise AoiError(f"{name} asked as area of interest, but it has no CRS, so nobody can say where it is: set one")
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        found = " ".join(text.split())[:60]
+        raise AoiError(f"{name} asked as area of interest, but its CRS {found} is unknown: set one") from error

@@ -1,0 +1,209 @@
+"""What a scene is, and what rendering it would do: enough to decide, in the time of one look."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import mercantile
+import numpy as np
+import shapely
+from rasterio.crs import CRS
+
+from geo2map import grid
+from geo2map.aoi import make_aoi
+from geo2map.errors import AoiError, ResolutionError
+from geo2map.model import ModelCard
+from geo2map.plan import Plan, make_plan
+from geo2map.scene import Rendition, Scene
+from geo2map.scene.rendition import make_rendition
+from geo2map.types import LngLatBounds
+
+COLOURS = ("red", "green", "blue")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneDescription:
+    """A scene's facts and the plan that `geo2map.render` would follow by default.
+
+    Attributes:
+        name, path: of the scene.
+        driver: GDAL's, e.g. "GTiff".
+        width, height: pixels.
+        dtypes, roles: numpy's name and the file's colour interpretation of each band.
+        indexes: the bands used as red, green and blue, counted from 1.
+        overviews: factors by which the file's overviews are coarser.
+        crs: authority and code, or WKT.
+        bounds: degrees; east is beyond 180 where the scene crosses the antimeridian.
+        footprint: outline in degrees, a polygon, cut in two at the antimeridian.
+        ground_resolution: metres per pixel on the ground.
+        native_zoom: the zoom nearest to it.
+        nodata: values of pixels without data, for each of the bands read; None where none is declared.
+        alpha: the band or mask that says where data are, as GDAL calls it; None where there is none.
+        nodata_share: share of pixels without data, 0 to 1.
+        rendition: stretch and match, as rendering would have them.
+        colour_distance: grey levels from the model's imagery, after the stretch; None where that is not known.
+        model: name of the model.
+        plan: what rendering would do; None where it would refuse.
+        refused: the reason, None where there is none.
+        notes: what a user should know of how the scene is read.
+    """
+
+    name: str
+    path: str
+    driver: str
+    width: int
+    height: int
+    dtypes: tuple[str, ...]
+    roles: tuple[str, ...]
+    indexes: tuple[int, int, int]
+    overviews: tuple[int, ...]
+    crs: str
+    bounds: LngLatBounds
+    footprint: shapely.Geometry
+    ground_resolution: float
+    native_zoom: int
+    nodata: tuple[float, ...] | None
+    alpha: str | None
+    nodata_share: float
+    rendition: Rendition
+    colour_distance: float | None
+    model: str
+    plan: Plan | None
+    refused: str | None
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values; the footprint is a GeoJSON geometry, a nodata of NaN the string "nan"."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "rendition"}
+        return values | {
+            "footprint": shapely.geometry.mapping(self.footprint),
+            "nodata": self.nodata and [value if np.isfinite(value) else str(value) for value in self.nodata],
+            "stretch": self.rendition.stretch,
+            "matched": self.rendition.curves is not None,
+            "plan": None if self.plan is None else json.loads(self.plan.to_json()),
+        }
+
+    def __str__(self) -> str:
+        lines = (f"  {key:<12}{value}" for key, value in self._entries())
+        return "\n".join([f"{self.name}: {self.width} x {self.height} px, {_crs_name(self.crs)}", *lines])
+
+    def _entries(self) -> Iterator[tuple[str, str]]:
+        bounds = ",".join(f"{degrees:.5f}" for degrees in self.bounds)
+        yield "file", f"{self.path} ({self.driver}), overviews {', '.join(map(str, self.overviews)) or 'none'}"
+        yield "bounds", f"{bounds} (west,south,east,north)"
+        metres = float(f"{self.ground_resolution:.3g}")
+        yield "resolution", f"{metres:g} m per pixel on the ground, native zoom {self.native_zoom}"
+        yield "bands", ", ".join(self._bands())
+        yield "no data", f"{self.nodata_share:.1%} of the pixels ({self._validity})"
+        yield "stretch", _stretch(self.rendition)
+        if self.colour_distance is not None:
+            done = "matched" if self.rendition.curves else "left alone"
+            yield "colours", f"{self.colour_distance:.0f} grey levels from the imagery of {self.model}: {done}"
+        for note in self.notes:
+            yield "note", note
+        if self.refused:
+            yield "render", f"refused: {self.refused}"
+        elif self.plan:
+            tiles, blocks = self.plan.tiles, self.plan.block_count
+            yield (
+                "render",
+                f"{self.model} at zoom {self.plan.maxzoom}, overviews down to {self.plan.minzoom}, at most "
+                f"{tiles.width} x {tiles.height} tiles in {blocks} block{'s' * (blocks != 1)}",
+            )
+
+    def _bands(self) -> Iterator[str]:
+        """Each band with its type, its role in the file, and the colours it is used as."""
+        for index, (dtype, role) in enumerate(zip(self.dtypes, self.roles, strict=True), 1):
+            used = [colour for colour, chosen in zip(COLOURS, self.indexes, strict=True) if chosen == index]
+            as_colour = f" used as {' and '.join(used)}" if used and used != [role] else ""
+            yield f"{index} {role} {dtype}{as_colour}"
+
+    @property
+    def _validity(self) -> str:
+        said = [] if self.nodata is None else [f"nodata {_distinct(f'{value:g}' for value in self.nodata)}"]
+        said += [] if self.alpha is None else [self.alpha if self.alpha.startswith("mask") else f"alpha {self.alpha}"]
+        return " and ".join(said) or "nothing in the file says which"
+
+
+def describe(scene: Scene, card: ModelCard) -> SceneDescription:
+    """Describes an open scene and what rendering it with a model would do. Needs no torch.
+
+    Raises:
+        SceneError: the scene's pixels cannot be sampled.
+    """
+    data, bands = scene.dataset, scene.bands
+    rendition, distance = make_rendition(scene.sample(), card.colours, "auto")
+    plan, refused = _plan(scene, card)
+    return SceneDescription(
+        name=scene.name,
+        path=scene.path,
+        driver=data.driver,
+        width=data.width,
+        height=data.height,
+        dtypes=tuple(data.dtypes),
+        roles=tuple(role.name for role in data.colorinterp),
+        indexes=bands.indexes,
+        overviews=tuple(data.overviews(1)),
+        crs=scene.crs.to_string(),
+        bounds=_degrees(scene),
+        footprint=_footprint(scene),
+        ground_resolution=scene.ground_resolution,
+        native_zoom=grid.nearest_zoom(scene.ground_resolution, scene.latitude),
+        nodata=bands.nodata,
+        alpha=bands.alpha,
+        nodata_share=1.0 - scene.valid_share,
+        rendition=rendition,
+        colour_distance=None if card.colours is None else distance,
+        model=card.name,
+        plan=plan,
+        refused=refused,
+        notes=scene.notes,
+    )
+
+
+def _plan(scene: Scene, card: ModelCard) -> tuple[Plan | None, str | None]:
+    try:
+        return make_plan(scene, card), None
+    except ResolutionError as error:
+        return None, str(error)
+
+
+def _degrees(scene: Scene) -> LngLatBounds:
+    bounds = scene.bounds
+    west, south = mercantile.lnglat(bounds.left, bounds.bottom)
+    east, north = mercantile.lnglat(bounds.right, bounds.top)
+    return LngLatBounds(west, south, east, north)
+
+
+def _footprint(scene: Scene) -> shapely.Geometry:
+    """The outline to half a pixel, as far as web-mercator shows it; the bounds where it is no ring."""
+    longitudes, latitudes = scene.outline
+    ring = np.isfinite([longitudes, latitudes]).all() and abs(longitudes[-1] - longitudes[0]) < 1.0
+    try:
+        area = make_aoi(shapely.Polygon(scene.outline.T) if ring else shapely.box(*_degrees(scene)))
+    except AoiError:  # an outline that crosses itself, far out
+        area = make_aoi(shapely.box(*_degrees(scene)))
+    simple = shapely.simplify(area.geometry, scene.ground_resolution / 2)
+    return shapely.transform(simple, lambda xy: np.array([mercantile.lnglat(*point) for point in xy]).round(7))
+
+
+def _crs_name(crs: str) -> str:
+    """Code and name of a CRS."""
+    found = re.search(r'"([^"]+)"', CRS.from_user_input(crs).to_wkt())
+    name = found.group(1) if found else crs[:60]
+    return f"{crs} ({name})" if len(crs) < 20 else name
+
+
+def _stretch(rendition: Rendition) -> str:
+    if rendition.stretch is None:
+        return "none: 8-bit as it is"
+    return f"{_distinct(f'{low:g} to {high:g}' for low, high in rendition.stretch)} become black to white"
+
+
+def _distinct(words: Iterable[str]) -> str:
+    """Each once, for what is often the same in all bands."""
+    return ", ".join(dict.fromkeys(words))
