@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from geo2map import grid
 from geo2map.block import Block
+from geo2map.cover import look
 from geo2map.engine import Engine, load_engine
 from geo2map.errors import Geo2MapError, OutputError, TileSetError, ZoomError
 from geo2map.grid import PixelWindow
@@ -19,17 +20,20 @@ from geo2map.mosaic import mosaic as mosaic_tiles  # noqa: F401 (public so: `geo
 from geo2map.pipeline import Report, prepare, run, translate
 from geo2map.plan import Plan, PlanOptions, make_plan, plan_window
 from geo2map.protocols import Progress
-from geo2map.scene import Scene, TileSource, open_scene
+from geo2map.scene import Imagery, SceneOptions, TileSource, find_scenes, open_scenes
+from geo2map.scene.address import is_file_path, scene_name, shown
 from geo2map.sinks import open_sink
 from geo2map.tilejson import TileSet
 from geo2map.types import Image, Mask, Tile
 from geo2map.xyz import XyzFolder
 
 PathLike = str | Path
+Scenes = PathLike | Sequence[PathLike]
+"""One scene or several: files, folders, patterns, URLs; see `geo2map.open_scenes`."""
 
 
 def render(
-    scene: PathLike,
+    scenes: Scenes,
     out: PathLike,
     *,
     engine: Engine | PathLike = "sat2map",
@@ -37,23 +41,24 @@ def render(
     progress: Progress | None = None,
     **options: Any,
 ) -> Report:
-    """Renders a scene as a map.
+    """Renders a scene, or several as one, as a map.
 
     Args:
-        scene: a raster with a CRS; anything rasterio opens.
+        scenes: rasters with a CRS; anything rasterio opens.
         out: a folder for XYZ tiles, or a .tif.
         engine: a loaded engine, or the name or file of a model.
         overwrite: replace an existing output.
         progress: see `geo2map.run`.
-        options: the fields of `geo2map.PlanOptions`, e.g. zoom=17, match="none".
+        options: the fields of `geo2map.PlanOptions` and the keywords of `geo2map.open_scenes`, e.g. zoom=17, feather=8.
 
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
     engine = as_engine(engine)
-    _require_elsewhere(out, scene)
-    with open_scene(scene) as opened:
-        plan = make_plan(opened, engine.card, PlanOptions(**options))
+    _require_elsewhere(out, scenes)
+    reading, planning = split_options(options)
+    with open_scenes(scenes, **reading) as opened:
+        plan = make_plan(opened, engine.card, planning)
         with (
             opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source,
             open_sink(out, tile_set(plan), overwrite=overwrite, progress=progress) as sink,
@@ -62,7 +67,7 @@ def render(
 
 
 def render_each(
-    scenes: Iterable[PathLike],
+    scenes: Scenes,
     out: PathLike,
     *,
     engine: Engine | PathLike = "sat2map",
@@ -78,19 +83,21 @@ def render_each(
     """
     engine = as_engine(engine)
     taken: set[Path] = set()
-    for scene in scenes:
-        target = Path(out) / f"{Path(scene).stem}{suffix}"
+    for scene in find_scenes(scenes):
+        target = Path(out) / f"{scene_name(scene)}{suffix}"
         try:
             if target in taken:
-                raise OutputError(f"{target} asked for {scene}, but a scene of the same name is there: rename one")
+                raise OutputError(
+                    f"{target} asked for {shown(scene)}, but a scene of the same name is there: rename one"
+                )
             taken.add(target)
             yield render(scene, target, engine=engine, overwrite=overwrite, progress=progress, **options)
         except Geo2MapError as error:
-            yield Report(Path(scene).stem, error=str(error))
+            yield Report(scene_name(scene), error=str(error))
 
 
 def tile(
-    scene: PathLike,
+    scenes: Scenes,
     out: PathLike,
     *,
     card: ModelCard,
@@ -98,13 +105,14 @@ def tile(
     progress: Progress | None = None,
     **options: Any,
 ) -> Report:
-    """Cuts a scene into XYZ tiles for a model, colours applied, nothing translated. Lossless (PNG).
+    """Cuts a scene, or several as one, into XYZ tiles for a model, colours applied, nothing translated. Lossless (PNG).
 
     Translating the tiles gives the same pixels at maxzoom as rendering the scene.
     """
-    _require_elsewhere(out, scene)
-    with open_scene(scene) as opened:
-        plan = make_plan(opened, card, PlanOptions(**options)).untranslated()
+    _require_elsewhere(out, scenes)
+    reading, planning = split_options(options)
+    with open_scenes(scenes, **reading) as opened:
+        plan = make_plan(opened, card, planning).untranslated()
         with (
             opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source,
             open_sink(out, tile_set(plan, colours_for=card.name), overwrite=overwrite, progress=progress) as sink,
@@ -143,21 +151,28 @@ def plan_tiles(folder: XyzFolder, card: ModelCard, options: PlanOptions) -> Plan
     if zoom not in zooms:
         raise ZoomError(f"zoom {zoom} asked, but {folder.path} has zooms {min(zooms)} to {max(zooms)}")
     known = TileSet.load(folder.path)
-    window = known.window if known and known.maxzoom == zoom else _tiles_window(folder, zoom)
+    window = known.window if known and known.maxzoom == zoom else folder.window(zoom)
     if known and known.extra.get("colours_for") == card.name:
         options = replace(options, match="none")
     name = known.name if known else folder.path.resolve().name
     return plan_window(card, options, name=name, zoom=zoom, window=window, sample=_sample_tiles(folder, zoom))
 
 
-def preview(scene: Scene, engine: Engine, tile: Tile, **options: Any) -> Image:
+def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], PlanOptions]:
+    """Sorts keywords: those of `open_scenes`, and the rest as `PlanOptions`."""
+    names = {field.name for field in fields(SceneOptions)} | {"order", "feather"}
+    reading = {name: value for name, value in options.items() if name in names}
+    return reading, PlanOptions(**{name: value for name, value in options.items() if name not in names})
+
+
+def preview(scene: Imagery, engine: Engine, tile: Tile, **options: Any) -> Image:
     """One tile of the map of an open scene, uint8 (256, 256, 3); pixels without data are white."""
     plan = make_plan(scene, engine.card, PlanOptions(**{"zoom": tile.z, **options}))
     block = Block(tile.z, tile.x, tile.y, 1, 1, plan.margin)
     return preview_block(plan, scene, engine, block)[1]
 
 
-def preview_block(plan: Plan, scene: Scene, engine: Engine, block: Block) -> tuple[Image, Image]:
+def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> tuple[Image, Image]:
     """Source and map of one block without its margin, two uint8 (H, W, 3); no data is white."""
     with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
         image = prepare(plan, source, block)
@@ -165,18 +180,15 @@ def preview_block(plan: Plan, scene: Scene, engine: Engine, block: Block) -> tup
     return _on_white(image.core().pixels, image.core().mask), _on_white(translated.pixels, translated.mask)
 
 
-def middle_block(plan: Plan, scene: Scene, span: int) -> Block:
-    """A block of at most span x span tiles around the middle of the scene's valid pixels."""
-    tiles = plan.tiles
+def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
+    """A block of at most span x span tiles around the middle of the valid pixels that the plan wants."""
     cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
-    valid = scene.coverage(plan.maxzoom, cell)
-    if not valid.any():
-        raise TileSetError(f"a preview of {plan.name} asked, but it has no valid pixel")
-    rows, columns = np.nonzero(valid)
+    rows, columns = look(plan, scene, cell)
+    if not rows.size:
+        raise TileSetError(f"a preview of {plan.name} asked, but it has no valid pixel where it is asked for")
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
-    x = (plan.window.left + int(columns[middle]) * cell + cell // 2) // grid.TILE_SIZE - span // 2
-    y = (plan.window.top + int(rows[middle]) * cell + cell // 2) // grid.TILE_SIZE - span // 2
-    part = PixelWindow(x, y, x + span, y + span).intersection(tiles)
+    x, y = (int(pixels[middle]) // grid.TILE_SIZE - span // 2 for pixels in (columns, rows))
+    part = PixelWindow(x, y, x + span, y + span).intersection(plan.tiles)
     return Block(plan.maxzoom, part.left, part.top, part.width, part.height, plan.margin)
 
 
@@ -191,17 +203,10 @@ def as_engine(engine: Engine | PathLike) -> Engine:
     return engine if isinstance(engine, Engine) else load_engine(engine)
 
 
-def _require_elsewhere(out: PathLike, scene: PathLike) -> None:
-    """Refuses to put an output in its scene's place, overwriting allowed or not."""
-    if Path(out).resolve() == Path(scene).resolve():
+def _require_elsewhere(out: PathLike, scenes: Scenes) -> None:
+    """Refuses to put an output in a scene's place, overwriting allowed or not."""
+    if Path(out).resolve() in {Path(scene).resolve() for scene in find_scenes(scenes) if is_file_path(scene)}:
         raise OutputError(f"output {out} asked, but that is the scene itself: give another --out")
-
-
-def _tiles_window(folder: XyzFolder, zoom: int) -> PixelWindow:
-    columns, rows = np.array([(tile.x, tile.y) for tile in folder.tiles(zoom)]).T
-    left, top = int(columns.min()), int(rows.min())
-    right, bottom = int(columns.max()) + 1, int(rows.max()) + 1
-    return PixelWindow(*(edge * grid.TILE_SIZE for edge in (left, top, right, bottom)))
 
 
 def _sample_tiles(folder: XyzFolder, zoom: int, count: int = 64) -> Image:

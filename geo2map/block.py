@@ -16,7 +16,7 @@ class Block:
 
     Attributes:
         z: zoom.
-        x, y: column and row of the north-west tile.
+        x, y: column and row of the north-west tile; columns go on over the world's right edge, the antimeridian.
         columns, rows: number of tiles.
         margin: pixels of context on every side.
     """
@@ -45,10 +45,10 @@ class Block:
 
     @property
     def tiles(self) -> Iterator[Tile]:
-        """The block's tiles, row by row."""
+        """The block's tiles, row by row; beyond the world's right edge comes column 0."""
         for y in range(self.y, self.y + self.rows):
             for x in range(self.x, self.x + self.columns):
-                yield Tile(x, y, self.z)
+                yield Tile(x % 2**self.z, y, self.z)
 
     def with_margin(self, margin: int) -> Block:
         return replace(self, margin=margin)
@@ -86,6 +86,7 @@ class BlockImage:
     def tiles(self) -> Iterator[tuple[Tile, Image, Mask]]:
         """Views of the tiles that have a valid pixel, row by row."""
         for tile in self.block.tiles:
-            rows, columns = tile_window(tile).slices(self.block.window)
+            column = self.block.x + (tile.x - self.block.x) % 2**tile.z
+            rows, columns = tile_window(tile._replace(x=column)).slices(self.block.window)
             if (mask := self.mask[rows, columns]).any():
                 yield tile, self.pixels[rows, columns], mask

@@ -33,6 +33,10 @@ class PlanError(Geo2MapError, ValueError):
     """A plan asks for something that cannot be done."""
 
 
+class AoiError(Geo2MapError, ValueError):
+    """An area of interest cannot be read, has no area, or lies outside the scene."""
+
+
 class ModelFileError(Geo2MapError, ValueError):
     """A model file is missing, damaged, or not a geo2map model."""
 

@@ -10,22 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.ndimage import binary_dilation
 
 from geo2map.api import tile_set
 from geo2map.block import Block
+from geo2map.cover import Cover, tile_cover
 from geo2map.engine import Engine
 from geo2map.grid import TILE_SIZE
 from geo2map.pipeline import run
 from geo2map.plan import Plan
-from geo2map.scene import Scene
+from geo2map.scene import Imagery
 from geo2map.sinks import open_sink
 from geo2map.types import Mask
 
 SAMPLE_BLOCKS = 6
-FINEST_CELLS = 4096
-Cover = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -59,13 +56,13 @@ class Estimate:
         )
 
 
-def estimate(plan: Plan, scene: Scene, engine: Engine, suffix: str = "") -> Estimate:
+def estimate(plan: Plan, scene: Imagery, engine: Engine, suffix: str = "") -> Estimate:
     """Counts tiles and blocks with data, renders `SAMPLE_BLOCKS` of them for real and scales up.
 
     Args:
         suffix: of the output, "" for a tile folder, ".tif" for a GeoTIFF.
     """
-    cover = _cover(plan, scene)
+    cover = tile_cover(plan, scene)
     tiles = _tiles_by_zoom(plan, cover > 0)
     blocks = [block for block in plan.blocks() if _covered(plan, cover, block)]
     if not blocks:
@@ -77,34 +74,12 @@ def estimate(plan: Plan, scene: Scene, engine: Engine, suffix: str = "") -> Esti
     return Estimate(tiles, len(blocks), round(size * growth), _peak_memory(), seconds * cost)
 
 
-def _cover(plan: Plan, scene: Scene) -> Cover:
-    """Share of each tile of `plan.tiles` that has data, float (rows, columns); 0 only where there is none.
-
-    A look at every 16th pixel or fewer sees nearly all; the tiles around those, which may hold a sliver, are read.
-    """
-    side = max(plan.window.width, plan.window.height)
-    cell = max(16, 2 ** int(np.ceil(np.log2(side / FINEST_CELLS))))
-    rows, columns = np.nonzero(scene.coverage(plan.maxzoom, cell))
-    tiles = plan.tiles
-    cover = np.zeros((tiles.height, tiles.width))
-    rows = np.minimum(plan.window.top + rows * cell + cell // 2, plan.window.bottom - 1) // TILE_SIZE
-    columns = np.minimum(plan.window.left + columns * cell + cell // 2, plan.window.right - 1) // TILE_SIZE
-    np.add.at(cover, (rows - tiles.top, columns - tiles.left), (cell / TILE_SIZE) ** 2)
-    seen = cover > 0
-    doubtful = ~seen & (binary_dilation(seen, np.ones((3, 3))) | (not seen.any()))
-    with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
-        for row, column in np.argwhere(doubtful).tolist():
-            block = Block(plan.maxzoom, tiles.left + column, tiles.top + row, 1, 1)
-            cover[row, column] = source.read(block).mask.mean()
-    return np.minimum(cover, 1.0)
-
-
 def _tiles_by_zoom(plan: Plan, valid: Mask) -> dict[int, int]:
     rows, columns = np.nonzero(valid)
     rows, columns = rows + plan.tiles.top, columns + plan.tiles.left
     counts = {}
     for zoom in range(plan.maxzoom, plan.minzoom - 1, -1):
-        counts[zoom] = len(set(zip(rows.tolist(), columns.tolist(), strict=True)))
+        counts[zoom] = len(set(zip(rows.tolist(), (columns % 2**zoom).tolist(), strict=True)))
         rows, columns = rows // 2, columns // 2
     return counts
 
@@ -119,7 +94,7 @@ def _pixels(block: Block) -> int:
     return block.window.width * block.window.height
 
 
-def _render_sample(plan: Plan, scene: Scene, engine: Engine, sample: list[Block], suffix: str) -> tuple[float, int]:
+def _render_sample(plan: Plan, scene: Imagery, engine: Engine, sample: list[Block], suffix: str) -> tuple[float, int]:
     """Seconds and bytes of a small run like the real one."""
     side = sample[0].margin * 2 + TILE_SIZE
     engine.translate(np.zeros((1, side, side, 3), dtype=np.uint8))  # the first call allocates: not the run's pace

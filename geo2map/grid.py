@@ -40,6 +40,10 @@ class PixelWindow(NamedTuple):
         """The window with `pixels` more on every side."""
         return PixelWindow(self.left - pixels, self.top - pixels, self.right + pixels, self.bottom + pixels)
 
+    def shift(self, columns: int) -> PixelWindow:
+        """The window `columns` farther to the right."""
+        return PixelWindow(self.left + columns, self.top, self.right + columns, self.bottom)
+
     def intersection(self, other: PixelWindow) -> PixelWindow:
         """The common part; `empty` where there is none."""
         return PixelWindow(
@@ -112,9 +116,13 @@ def window_transform(window: PixelWindow, zoom: int, cell: int = 1) -> Affine:
     return Affine(size, 0.0, bounds.left, 0.0, -size, bounds.top)
 
 
-def bounds_window(bounds: Bounds, zoom: int) -> PixelWindow:
-    """The smallest pixel window that holds the bounds (a millionth of a pixel is forgiven)."""
-    size, forgiven = mercator_resolution(zoom), 1e-6
+def bounds_window(bounds: Bounds, zoom: int, forgiven: float = 1e-6) -> PixelWindow:
+    """The smallest pixel window that holds the bounds.
+
+    Args:
+        forgiven: pixels by which the bounds may stick out of it on every side.
+    """
+    size = mercator_resolution(zoom)
     return PixelWindow(
         math.floor((bounds.left + HALF_WORLD) / size + forgiven),
         math.floor((HALF_WORLD - bounds.top) / size + forgiven),

@@ -17,7 +17,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geo2map.errors import OutputError, TileSetError
-from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
+from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, window_transform, world_window
 from geo2map.protocols import Progress
 from geo2map.tilejson import ATTRIBUTION, TileSet
 from geo2map.types import Tile
@@ -48,7 +48,7 @@ _OVERVIEW_OPTIONS = {"GDAL_TIFF_OVR_BLOCKSIZE": TILE_SIZE, "ZLEVEL_OVERVIEW": 5}
 _SURVIVES = 4  # an alpha of 4 in one pixel is still 1 in the average of four
 
 _Index = npt.NDArray[np.int32]
-"""int32 (N, 2): row and column of tiles, sorted by row, then column."""
+"""int32 (N, 2): row and column of tiles, sorted by row, then column; columns go on over the world's right edge."""
 
 
 def mosaic(
@@ -76,7 +76,7 @@ def mosaic(
     folder = XyzFolder(tiles)
     tileset = TileSet.load(tiles)
     zoom = _pick_zoom(folder, zoom)
-    index = _index(folder, zoom)
+    index = _index(folder, zoom, _first_column(tileset, zoom))
     extent = _extent(index)
     partial = out.with_name(f".{out.stem}.partial{out.suffix}")
     with _gdal_errors(out):
@@ -114,9 +114,17 @@ def _pick_zoom(folder: XyzFolder, zoom: int | None) -> int:
     return zooms[-1] if zoom is None else zoom
 
 
-def _index(folder: XyzFolder, zoom: int) -> _Index:
+def _first_column(tileset: TileSet | None, zoom: int) -> int:
+    """Column with which a tile set across the antimeridian begins, so that the file is one piece; else 0."""
+    if tileset is None or tileset.window.right <= world_window(tileset.maxzoom).right:
+        return 0
+    return tile_range(tileset.window).left >> (tileset.maxzoom - zoom)
+
+
+def _index(folder: XyzFolder, zoom: int, first: int) -> _Index:
     numbers = (number for tile in folder.tiles(zoom) for number in (tile.y, tile.x))
     index = np.fromiter(numbers, dtype=np.int32).reshape(-1, 2)
+    index[index[:, 1] < first, 1] += 2**zoom
     index = index[np.lexsort((index[:, 1], index[:, 0]))]
     extent = _extent(index)
     if extent.width * extent.height > MOST_TILES:
@@ -143,7 +151,7 @@ def _write_tiles(partial: Path, folder: XyzFolder, zoom: int, index: _Index, pro
     extent, visible = _extent(index), np.zeros(len(index), dtype=np.bool_)
     with rasterio.open(partial, "w", **_profile(extent, zoom)) as dataset:
         for number, (row, column) in enumerate(index.tolist()):
-            tile = folder.read(Tile(column, row, zoom))
+            tile = folder.read(Tile(column % 2**zoom, row, zoom))
             if tile is not None and tile[1].any():
                 bands = np.stack([*np.moveaxis(tile[0], -1, 0), tile[1] * np.uint8(255)])
                 dataset.write(bands, window=_block(column - extent.left, row - extent.top))

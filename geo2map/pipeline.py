@@ -7,12 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
 
+from geo2map.aoi import Aoi
 from geo2map.block import Block, BlockImage
 from geo2map.fill import fill
 from geo2map.plan import Plan
@@ -108,12 +109,23 @@ def prepare(plan: Plan, source: Source, block: Block) -> BlockImage:
     """Reads a block as the network shall see it: with margin, and filled where the scene has no data.
 
     The fill looks `plan.fill_radius` farther than the margin, so that it is the same in every block. A block
-    whose core has no valid pixel is left as it is: nobody will translate it.
+    whose core has no pixel to write is left as it is: nobody will translate it.
+
+    Returns:
+        Pixels with their margin; the core's mask is True where there are data and the plan's aoi wants them.
     """
     image = source.read(block.with_margin(plan.margin + plan.fill_radius))
-    if plan.fill_radius and image.core().mask.any():
-        image = BlockImage(image.block, fill(image, plan.neutral, plan.fill_radius), image.mask)
-    return image.with_margin(plan.margin)
+    limited = image if plan.aoi is None else _limit(image, plan.aoi, plan.clip)
+    if plan.fill_radius and limited.core().mask.any():
+        limited = replace(limited, pixels=fill(image, plan.neutral, plan.fill_radius))
+    return limited.with_margin(plan.margin)
+
+
+def _limit(image: BlockImage, aoi: Aoi, clip: bool) -> BlockImage:
+    """The image, its core's mask False wherever the aoi wants nothing."""
+    mask = image.mask.copy()
+    mask[image.block.core.slices(image.block.window)] &= aoi.mask(image.block, clip)
+    return replace(image, mask=mask)
 
 
 def translate(images: list[BlockImage], translator: Translator) -> list[BlockImage]:

@@ -26,7 +26,8 @@ class TileSet:
         name: what to call it, as a rule the scene's name.
         format: of its tiles.
         minzoom, maxzoom: its zooms.
-        window: the exact footprint of the scene's pixels, global pixels at `maxzoom`.
+        window: the exact footprint of the scene's pixels, global pixels at `maxzoom`; goes on over the world's right
+            edge where the scene crosses the antimeridian.
         extra: JSON-able facts such as the model and its colours, kept under the key "geo2map".
 
     Raises:
@@ -54,7 +55,11 @@ class TileSet:
 
     def to_dict(self) -> dict[str, Any]:
         """The document as plain JSON values; degrees are rounded to 9 places (0.1 mm)."""
-        bounds = [round(value, 9) for value in lnglat_bounds(self.window, self.maxzoom)]
+        west, south, east, north = lnglat_bounds(self.window, self.maxzoom)
+        middle = (west + east + 360) / 2 % 360 - 180
+        if east > 180:  # TileJSON: bounds must not wrap around the antimeridian
+            west, east = -180.0, 180.0
+        bounds = [round(value, 9) for value in (west, south, east, north)]
         latitude = round(window_latitude(self.window, self.maxzoom), 9)
         zoom = max(self.minzoom, one_tile_zoom(self.window, self.maxzoom))
         return {
@@ -65,7 +70,7 @@ class TileSet:
             "minzoom": self.minzoom,
             "maxzoom": self.maxzoom,
             "bounds": bounds,
-            "center": [round((bounds[0] + bounds[2]) / 2, 9), latitude, zoom],
+            "center": [round(middle, 9), latitude, zoom],
             "format": self.format,
             "attribution": ATTRIBUTION,
             "geo2map": {"window": list(self.window), **self.extra},

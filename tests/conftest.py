@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+import torch
 from affine import Affine
 from hypothesis import settings
+from torch import Tensor, nn
 
 from geo2map.engine import Engine, load_engine
 from geo2map.town import make_town
@@ -41,6 +44,59 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("town") / "town.tif"
     make_town(path, size=1400, seed=3)
     return path
+
+
+class ReferenceBlock(nn.Module):
+    """A level of the U-Net of pytorch-CycleGAN-and-pix2pix, written down again with its nesting and its names."""
+
+    def __init__(self, outer: int, inner: int, norm: str, within: nn.Module | None, outermost: bool = False) -> None:
+        super().__init__()
+        bias = norm == "instance"
+        kernel = {"kernel_size": 4, "stride": 2, "padding": 1}
+        normed = {"batch": nn.BatchNorm2d, "instance": nn.InstanceNorm2d}[norm]
+        down = nn.Conv2d(3 if outermost else outer, inner, **kernel, bias=bias)
+        below = inner if within is None else 2 * inner
+        up = nn.ConvTranspose2d(below, 3 if outermost else outer, **kernel, bias=bias or outermost)
+        if outermost:
+            layers = [down, within, nn.ReLU(True), up, nn.Tanh()]
+        elif within is None:
+            layers = [nn.LeakyReLU(0.2, True), down, nn.ReLU(True), up, normed(outer)]
+        else:
+            before, after = [nn.LeakyReLU(0.2, True), down, normed(inner)], [nn.ReLU(True), up, normed(outer)]
+            layers = [*before, within, *after, nn.Dropout(0.5)]
+        self.outermost, self.model = outermost, nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
+
+
+class ReferenceUNet(nn.Module):
+    """Its U-Net generator: `depth` levels, `width` channels on the first, eight times as many from the fourth on."""
+
+    def __init__(self, depth: int, width: int, norm: str) -> None:
+        super().__init__()
+        widths = [width * min(2**level, 8) for level in range(depth)]
+        block = None
+        for level in reversed(range(1, depth)):
+            block = ReferenceBlock(widths[level - 1], widths[level], norm, block)
+        self.model = ReferenceBlock(3, width, norm, block, outermost=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
+
+
+@pytest.fixture(scope="session")
+def reference_unet() -> Callable[..., nn.Module]:
+    """Makes a generator as the reference implementation has it, with statistics of its norms that are its own."""
+
+    def make(norm: str = "batch", depth: int = 5, width: int = 4) -> nn.Module:
+        torch.manual_seed(depth)
+        network = ReferenceUNet(depth, width, norm)
+        with torch.no_grad():
+            network(torch.randn(2, 3, 2**depth, 2**depth) if norm == "batch" else torch.randn(1, 3, 256, 256))
+        return network.eval()
+
+    return make
 
 
 @pytest.fixture

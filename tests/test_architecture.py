@@ -15,17 +15,17 @@ PACKAGE = ROOT / "geo2map"
 ROWS = (
     {"errors", "types"},
     {"grid", "palette", "colour", "picture"},
-    {"block", "encode", "nn", "model", "metrics"},
-    {"protocols", "fill", "xyz", "town"},
-    {"tilejson", "scene", "testing", "engine", "train"},
+    {"block", "encode", "nn", "metrics"},
+    {"aoi", "protocols", "fill", "xyz", "town", "model"},
+    {"tilejson", "scene", "testing", "engine", "inception", "train"},
     {"plan", "pyramid", "evaluate"},
     {"mosaic", "pipeline"},
-    {"sinks"},
-    {"api"},
+    {"cover", "sinks"},
+    {"api", "description", "pairs"},
     {"estimate"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
-TENSORS = {"nn", "engine", "train"}
+TENSORS = {"nn", "engine", "inception", "train"}
 BOTH = {"api", "estimate"}
 MAY_LOAD_TORCH_LAZILY = {"model"}
 

@@ -30,6 +30,16 @@ def test_render_scene(small_scene: Path, tmp_path: Path) -> None:
     assert (tmp_path / "tiles" / "tilejson.json").is_file()
 
 
+def test_train_your_city(tmp_path: Path) -> None:
+    said = run("train_your_city.py", tmp_path)
+    assert "pairs of 128 x 128 px at zoom 17" in said
+    assert "mine after 4 steps" in said
+    assert "RMSE" in said
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        assert dataset.crs.to_epsg() == 3857
+    assert (tmp_path / "pairs" / "pairs.json").is_file()
+
+
 def test_every_example_has_a_test() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     assert all(f'"{path.name}"' in text for path in EXAMPLES.glob("*.py"))

@@ -16,12 +16,15 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     "render": "Render a scene as map tiles or a GeoTIFF.",
     "preview": "Put a few blocks of a scene and their map side by side.",
+    "info": "Say what a scene is and what render would do with it.",
     "demo": "Draw a town, render it and say what to open.",
     "tile": "Cut a scene into XYZ tiles, translating nothing.",
     "translate": "Translate a folder of XYZ tiles.",
     "mosaic": "Join a folder of XYZ tiles into one GeoTIFF.",
+    "pairs": "Cut a scene and its map into pairs to train on.",
     "train": "Train a model on pairs of pictures.",
     "evaluate": "Measure a model on held-out pairs.",
+    "models": "List, show and import models.",
 }
 
 

@@ -8,11 +8,34 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    from geo2map.aoi import Aoi
+
 F = TypeVar("F", bound=Callable[..., Any])
+LngLat: TypeAlias = tuple[float, float, float, float]
+
+KERNELS = (
+    "nearest",
+    "bilinear",
+    "cubic",
+    "cubic_spline",
+    "lanczos",
+    "average",
+    "mode",
+    "max",
+    "min",
+    "med",
+    "q1",
+    "q3",
+    "rms",
+)
+"""What --resampling may be: `geo2map.types.Resampling`, which the help must not import."""
+ENGINE_OPTIONS = ("model", "device", "precision", "threads", "batch", "mode")
+"""What `model_options` gives and `geo2map.load_engine` takes."""
 
 
 def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -20,7 +43,7 @@ def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def model_options(function: F) -> F:
-    """--model and where it runs; `engine_of` takes these."""
+    """--model and where and how it runs: `ENGINE_OPTIONS`."""
     return _stack(
         click.option("--model", default="sat2map", show_default=True, help="Packaged model or .safetensors file."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
@@ -33,6 +56,11 @@ def model_options(function: F) -> F:
         ),
         click.option("--threads", type=click.IntRange(1), help="CPU threads. [default: all allowed]"),
         click.option("--batch", type=click.IntRange(1), help="Blocks at once. [default: 1 on CPU, 8 on GPU]"),
+        click.option(
+            "--mode",
+            type=click.Choice(["exact", "faithful"]),
+            help="faithful: each tile by itself, as pix2pix was tested; seams. [default: the model's]",
+        ),
     )(function)
 
 
@@ -44,6 +72,12 @@ def plan_options(function: F) -> F:
         click.option("--block-span", type=click.IntRange(1, 64), default=4, show_default=True, help="Tiles a side."),
         click.option("--margin", type=click.IntRange(0), help="Context px around a block. [default: the model's]"),
         click.option(
+            "--stretch",
+            default="auto",
+            show_default=True,
+            help="auto, none, minmax, percentile:2,98 or LOW,HIGH[,LOW,HIGH,LOW,HIGH]; auto keeps 8-bit as it is.",
+        ),
+        click.option(
             "--match",
             type=click.Choice(["auto", "model", "none"]),
             default="auto",
@@ -52,13 +86,94 @@ def plan_options(function: F) -> F:
         ),
         click.option(
             "--resampling",
-            type=click.Choice(["nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average"]),
+            type=click.Choice(KERNELS),
             default="cubic",
             show_default=True,
             help="Kernel of the warp.",
         ),
         click.option("--force", is_flag=True, help="Go on where resolution or zoom make no sense."),
+        aoi_options,
     )(function)
+
+
+def reading_options(function: F) -> F:
+    """The keywords of `geo2map.open_scene`: how each scene is read."""
+    return _stack(
+        click.option("--indexes", callback=_parse_indexes, metavar="R,G,B", help="Bands, or one. [default: by colour]"),
+        click.option("--crs", help="CRS to use instead of the file's own, e.g. EPSG:32618."),
+        click.option("--nodata", type=float, help="Value of pixels without data, nan too. [default: the file's]"),
+    )(function)
+
+
+def scene_options(function: F) -> F:
+    """The keywords of `geo2map.open_scenes`."""
+    return _stack(
+        reading_options,
+        click.option(
+            "--order",
+            type=click.Choice(["first", "last", "newest", "finest"]),
+            default="first",
+            show_default=True,
+            help="Which of several scenes is on top.",
+        ),
+        click.option(
+            "--feather",
+            type=click.IntRange(0, 512),
+            default=0,
+            show_default=True,
+            help="Pixels over which the upper of two scenes fades into the lower.",
+        ),
+    )(function)
+
+
+def _parse_indexes(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    try:
+        indexes = tuple(int(part) for part in value.split(","))
+    except ValueError:
+        indexes = ()
+    if len(indexes) not in (1, 3):
+        raise click.BadParameter(f"{value!r} is neither one band nor three: give e.g. 3,2,1.")
+    return indexes
+
+
+def aoi_options(function: F) -> F:
+    """--aoi, --bounds and --clip; the command gets `aoi` (a `geo2map.aoi.Aoi` or None) and `clip`."""
+
+    @functools.wraps(function)
+    def wrapped(
+        *args: Any, aoi: str | None, bounds: tuple[float, float, float, float] | None, clip: bool, **kwargs: Any
+    ) -> Any:
+        if aoi is not None and bounds is not None:
+            raise click.UsageError("--aoi and --bounds given: pass one of them.")
+        if clip and aoi is None and bounds is None:
+            raise click.UsageError("--clip given, but nothing to clip to: pass --aoi or --bounds, too.")
+        return function(*args, aoi=_make_aoi(aoi if bounds is None else bounds), clip=clip, **kwargs)
+
+    return _stack(
+        click.option("--aoi", type=click.Path(), help="Vector file with polygons: write only tiles that they touch."),
+        click.option("--bounds", callback=_parse_bounds, metavar="W,S,E,N", help="Degrees, instead of --aoi."),
+        click.option("--clip", is_flag=True, help="Write only pixels inside --aoi or --bounds."),
+    )(wrapped)  # type: ignore[return-value]
+
+
+def _make_aoi(source: str | LngLat | None) -> Aoi | None:
+    if source is None:
+        return None
+    from geo2map.aoi import make_aoi
+
+    return make_aoi(source)
+
+
+def _parse_bounds(_: click.Context, __: click.Parameter, value: str | None) -> LngLat | None:
+    if value is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not west,south,east,north: four numbers in degrees.") from None
+    return west, south, east, north
 
 
 format_option = click.option(
@@ -99,8 +214,22 @@ def _set_up_logging(verbose: int, log_file: Path | None) -> None:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     if log_file is not None:
         level = min(level, logging.INFO)
-    logging.basicConfig(level=level, handlers=handlers, format="%(asctime)s %(levelname)s %(message)s", force=True)
+    for handler in handlers:
+        handler.setFormatter(Discreet("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level, handlers=handlers, force=True)
     logging.getLogger("rasterio").setLevel(max(level, logging.ERROR if verbose < 2 else logging.DEBUG))
+
+
+class Discreet(logging.Formatter):
+    """Leaves signatures, tokens and logins out of URLs, whoever logs them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if not {"?", "@"} & set(text):
+            return text
+        from geo2map.scene.address import shown
+
+        return shown(text)
 
 
 class Bar:
@@ -110,7 +239,7 @@ class Bar:
         self._bar: Any = None
         self._stage = ""
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         if not sys.stderr.isatty():
             return
         if stage != self._stage:
@@ -119,6 +248,7 @@ class Bar:
             self.close()
             self._stage = stage
             self._bar = tqdm(total=total, desc=stage, unit=stage.rstrip("s"), leave=False, dynamic_ncols=True)
+        self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from geo2map_cli.options import (
+    ENGINE_OPTIONS,
     Bar,
     format_option,
     model_options,
     overwrite_option,
     plan_options,
     report_options,
+    scene_options,
     show,
     show_notes,
 )
@@ -23,10 +26,11 @@ from geo2map_cli.options import (
 @click.command("render")
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles, or a .tif.")
-@click.option("--each", is_flag=True, help="Render several scenes one by one into OUT/<scene name>.")
+@click.option("--each", is_flag=True, help="Render scenes one by one into OUT/<scene name>.")
 @click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it will cost; write nothing.")
 @model_options
+@scene_options
 @plan_options
 @format_option
 @overwrite_option
@@ -41,34 +45,37 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Render SCENES (GeoTIFF or any raster with a CRS) as seamless map tiles.
+    """Render SCENES as seamless map tiles: GeoTIFFs, any rasters with a CRS, folders of them, "patterns*", URLs.
+
+    Several scenes are rendered as one: where they overlap, the first is on top (--order).
 
     \b
     geo2map render scene.tif --out tiles/      {z}/{x}/{y}.png and a TileJSON
     geo2map render scene.tif --out map.tif     one GeoTIFF with overviews
-    geo2map render *.tif --each --out maps/    maps/<scene name>/ for each
+    geo2map render sheets/ --out tiles/        one map of all sheets in a folder
+    geo2map render sheets/ --each --out maps/  maps/<scene name>/ for each
     """
-    if len(scenes) > 1 and not each:
-        raise click.UsageError(f"{len(scenes)} scenes given: pass --each to render them one by one into {out}/<name>.")
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
     suffix = ".tif" if geotiff or (Path(out).suffix and not each and not Path(out).is_dir()) else ""
-    engine = {name: options.pop(name) for name in ("model", "device", "precision", "threads", "batch")}
+    engine = {name: options.pop(name) for name in ENGINE_OPTIONS}
     if dry_run:
-        _dry_run(scenes, suffix, engine, options, as_json)
+        from geo2map.scene import find_scenes
+
+        _dry_run(find_scenes(scenes) if each else [scenes], suffix, engine, options, as_json)
     elif each:
         options |= {"overwrite": overwrite, "suffix": suffix}
         _render_each(scenes, out, engine, options, as_json)
     else:
-        _render(scenes[0], out, engine, {**options, "overwrite": overwrite}, as_json)
+        _render(scenes, out, engine, {**options, "overwrite": overwrite}, as_json)
 
 
-def _render(scene: str, out: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool) -> None:
+def _render(scenes: tuple[str, ...], out: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool) -> None:
     from geo2map.api import render
     from geo2map.engine import load_engine
 
     with Bar() as bar:
-        report = render(scene, out, engine=load_engine(**engine), progress=bar, **options)
+        report = render(scenes, out, engine=load_engine(**engine), progress=bar, **options)
     show_notes(report.notes)
     show(report, as_json)
 
@@ -94,18 +101,20 @@ def _render_each(
 
 
 def _dry_run(
-    scenes: tuple[str, ...], suffix: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool
+    jobs: Sequence[str | tuple[str, ...]], suffix: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool
 ) -> None:
+    from geo2map.api import split_options
     from geo2map.engine import load_engine
     from geo2map.estimate import estimate
-    from geo2map.plan import PlanOptions, make_plan
-    from geo2map.scene import open_scene
+    from geo2map.plan import make_plan
+    from geo2map.scene import open_scenes
 
     loaded = load_engine(**engine)
+    reading, planning = split_options(options)
     found = []
-    for scene in scenes:
-        with open_scene(scene) as opened:
-            plan = make_plan(opened, loaded.card, PlanOptions(**options))
+    for scenes in jobs:
+        with open_scenes(scenes, **reading) as opened:
+            plan = make_plan(opened, loaded.card, planning)
             costs = estimate(plan, opened, loaded, suffix)
         found.append({"plan": json.loads(plan.to_json()), "estimate": costs.to_dict()})
         if not as_json:

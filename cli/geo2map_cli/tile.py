@@ -6,18 +6,19 @@ from typing import Any
 
 import click
 
-from geo2map_cli.options import Bar, overwrite_option, plan_options, report_options, show, show_notes
+from geo2map_cli.options import Bar, overwrite_option, plan_options, report_options, scene_options, show, show_notes
 
 
 @click.command("tile")
-@click.argument("scene", type=click.Path())
+@click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles.")
 @click.option("--model", default="sat2map", show_default=True, help="Whose zoom and colours the tiles get.")
+@scene_options
 @plan_options
 @overwrite_option
 @report_options
-def command(scene: str, out: str, model: str, overwrite: bool, as_json: bool, **options: Any) -> None:
-    """Cut SCENE into lossless XYZ tiles at a model's zoom, colours applied, nothing translated.
+def command(scenes: tuple[str, ...], out: str, model: str, overwrite: bool, as_json: bool, **options: Any) -> None:
+    """Cut SCENES, as one, into lossless XYZ tiles at a model's zoom, colours applied, nothing translated.
 
     `geo2map translate` then gives the same pixels as `geo2map render`.
     """
@@ -25,6 +26,6 @@ def command(scene: str, out: str, model: str, overwrite: bool, as_json: bool, **
     from geo2map.model import find_model, load_card
 
     with Bar() as bar:
-        report = tile(scene, out, card=load_card(find_model(model)), overwrite=overwrite, progress=bar, **options)
+        report = tile(scenes, out, card=load_card(find_model(model)), overwrite=overwrite, progress=bar, **options)
     show_notes(report.notes)
     show(report, as_json)

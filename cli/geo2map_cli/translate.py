@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from geo2map_cli.options import (
+    ENGINE_OPTIONS,
     Bar,
     format_option,
     model_options,
@@ -31,8 +32,7 @@ def command(tiles: str, out: str, overwrite: bool, as_json: bool, **options: Any
     from geo2map.api import translate_tiles
     from geo2map.engine import load_engine
 
-    names = ("model", "device", "precision", "threads", "batch")
-    engine = load_engine(**{name: options.pop(name) for name in names})
+    engine = load_engine(**{name: options.pop(name) for name in ENGINE_OPTIONS})
     with Bar() as bar:
         report = translate_tiles(tiles, out, engine=engine, overwrite=overwrite, progress=bar, **options)
     show_notes(report.notes)

@@ -1,71 +1,72 @@
-"""Opens a raster and reads it, warped on the fly, on the global web-mercator pixel grid."""
+"""Opens a raster as a scene: a place on Earth, three colours, and where they are valid."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
-from affine import Affine
-from rasterio import windows
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp
-from rasterio.enums import Resampling as RasterioResampling
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform
+from rasterio.io import DatasetReader
 
 from geo2map import grid
-from geo2map.block import Block, BlockImage
-from geo2map.errors import BandError, GeoreferenceError, SceneError
+from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow
+from geo2map.scene.address import gdal_path, is_file_path, scene_name, shown
+from geo2map.scene.bands import Bands, choose_bands
+from geo2map.scene.footprint import find_footprint, find_outline
+from geo2map.scene.gdal import open_raster, opening, persistently, reading
+from geo2map.scene.georeference import Georeference, find_georeference
+from geo2map.scene.options import SceneOptions
 from geo2map.scene.rendition import Rendition
-from geo2map.types import Bounds, Mask, Resampling
+from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, believe_alpha, read_sample
+from geo2map.scene.source import SceneSource
+from geo2map.scene.vrt import colours_vrt, warped_vrt
+from geo2map.types import Mask, Resampling
 
-MERCATOR = CRS.from_epsg(3857)
-SAMPLE_SIDE = 1024
-GDAL_OPTIONS = {
-    "GDAL_CACHEMAX": 256 * 2**20,  # in bytes: unlike GDAL, rasterio does not take small numbers for megabytes
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "VRT_SHARED_SOURCE": "0",
-}
-DAMAGED = "check the file, it may be damaged or cut short"
+T = TypeVar("T", bound=np.generic)
 
 
 class Scene:
     """One open raster with a place on Earth. Use as a context manager; see `open_scene`.
 
     Attributes:
+        path: as it was given.
         name: the file's name without folder and suffix; output names come from it.
+        dataset: the raster itself.
         indexes: the bands used as red, green and blue, counted from 1.
+        footprint, bounds: where it lies; bounds in web-mercator metres, beyond the world's right edge where the scene
+            crosses the antimeridian.
         ground_resolution: metres on the ground per pixel at the scene's middle (geometric mean of both axes).
         latitude: degrees, of the scene's middle.
     """
 
-    def __init__(self, path: str | Path, indexes: Sequence[int] | None = None) -> None:
-        self.path = str(path)
-        self.name = Path(path).stem
-        with wrap_gdal(f"scene {self.path} asked", SceneError, DAMAGED), warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)  # said better below
-            self.dataset = rasterio.open(self.path)
+    def __init__(self, path: str | Path, options: SceneOptions | None = None) -> None:
+        options = options or SceneOptions()
+        self.path, self.name = str(path), scene_name(path)
+        self._address = gdal_path(path)
+        self.dataset = persistently(path, self._open)
         try:
-            self.indexes = self._choose_indexes(indexes)
-            self._require_georeference()
-            self.bounds = self._mercator_bounds()
-            self.latitude = self._latitude()
-            self.ground_resolution = self._ground_resolution()
+            with opening(path):
+                self._marked = choose_bands(self.dataset, shown(path), options.indexes, options.nodata)
+                self._place = find_georeference(self.dataset, shown(path), options.crs)
+            self.indexes = self._marked.indexes
+            self.footprint = find_footprint(self._place)
         except BaseException:
             self.dataset.close()
             raise
+        self.bounds, self.latitude = self.footprint.bounds, self.footprint.latitude
+        self.ground_resolution = self.footprint.ground_resolution
+
+    def _open(self) -> DatasetReader:
+        with opening(self.path):
+            return open_raster(self._address)
 
     def __enter__(self) -> Scene:
         return self
@@ -75,87 +76,55 @@ class Scene:
     ) -> None:
         self.dataset.close()
 
-    def _choose_indexes(self, indexes: Sequence[int] | None) -> tuple[int, ...]:
-        count = self.dataset.count
-        if indexes is not None:
-            if len(indexes) != 3 or not all(1 <= index <= count for index in indexes):
-                raise BandError(f"bands {tuple(indexes)} of {self.path} asked: give three of its bands 1 to {count}")
-            return tuple(indexes)
-        roles = self.dataset.colorinterp
-        if all(role in roles for role in (ColorInterp.red, ColorInterp.green, ColorInterp.blue)):
-            return tuple(roles.index(role) + 1 for role in (ColorInterp.red, ColorInterp.green, ColorInterp.blue))
-        if count < 3:
-            raise BandError(
-                f"{self.path} has {count} band{'s' if count > 1 else ''}, and the model needs red, green and blue: "
-                "give an RGB scene"
-            )
-        return (1, 2, 3)
+    @property
+    def bands(self) -> Bands:
+        """The roles of the bands, an alpha band only where its values are those of one."""
+        return self._believed[0]
 
-    def _require_georeference(self) -> None:
-        if self.dataset.crs is None:
-            raise GeoreferenceError(
-                f"{self.path} has no coordinate reference system, so nobody can say where on Earth it is: "
-                "set one, e.g. with gdal_edit.py -a_srs EPSG:code"
-            )
-        matrix = self.dataset.transform
-        if matrix == Affine.identity() or not math.isfinite(matrix.determinant) or matrix.determinant == 0:
-            raise GeoreferenceError(f"{self.path} has a CRS but no usable geotransform: georeference it first")
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how the scene is read."""
+        beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends: clipped"
+        clipped = (beyond,) if self.footprint.clipped else ()
+        return (*clipped, *self._believed[1], *ask_about_black(self.bands, self._look))
 
-    def _to_mercator(self, xs: npt.ArrayLike, ys: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Map coordinates of pixel corners (columns, rows) in web-mercator metres, (2, points)."""
-        east, north = self.dataset.transform @ (np.asarray(xs, dtype=float), np.asarray(ys, dtype=float))
-        name = self.dataset.crs.to_string()[:60]
-        with wrap_gdal(
-            f"{self.path} in web-mercator asked from its CRS {name}", GeoreferenceError, "set a CRS of the Earth"
-        ):
-            return np.array(transform(self.dataset.crs, MERCATOR, east, north))
+    @property
+    def arrangement(self) -> str:
+        """Another one where the scene lies elsewhere or is read otherwise; says nothing of its pixels."""
+        return hashlib.sha256(f"{self.bands} {self.bounds}".encode()).hexdigest()[:16]
 
-    def _mercator_bounds(self) -> Bounds:
-        """Bounds of the footprint, its edges followed in 64 steps, clipped to web-mercator's square."""
-        steps = np.linspace(0.0, 1.0, 65)
-        width, height = self.dataset.width, self.dataset.height
-        zeros, ones = np.zeros_like(steps), np.ones_like(steps)
-        columns = np.concatenate((steps, ones, steps, zeros)) * width
-        rows = np.concatenate((zeros, steps, ones, steps)) * height
-        x, y = self._to_mercator(columns, rows)
-        half = grid.HALF_WORLD
-        if not (np.isfinite(x).all() and np.isfinite(y).all()):
-            raise GeoreferenceError(f"{self.path} reaches beyond what web-mercator can show: cut it to 85° N..S first")
-        bounds = Bounds(*(float(np.clip(v, -half, half)) for v in (x.min(), y.min(), x.max(), y.max())))
-        if bounds.left >= bounds.right or bounds.bottom >= bounds.top:
-            raise GeoreferenceError(f"{self.path} lies wholly outside web-mercator (85.05° N..S): nothing to render")
-        return bounds
+    @property
+    def crs(self) -> CRS:
+        """Of the geotransform or of the ground control points, unless another was asked for."""
+        return self._place.crs
 
-    def _latitude(self) -> float:
-        middle = (self.bounds.bottom + self.bounds.top) / 2
-        return math.degrees(2 * math.atan(math.exp(middle / grid.EARTH_RADIUS)) - math.pi / 2)
-
-    def _ground_resolution(self) -> float:
-        column, row = self.dataset.width / 2, self.dataset.height / 2
-        x, y = self._to_mercator((column - 0.5, column + 0.5, column - 0.5), (row - 0.5, row - 0.5, row + 0.5))
-        area = abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]))
-        return math.sqrt(area) * math.cos(math.radians(self.latitude))
+    @property
+    def outline(self) -> npt.NDArray[np.float64]:
+        """Degrees once around the scene; see `geo2map.scene.footprint.find_outline`."""
+        return find_outline(self._place)
 
     def window(self, zoom: int) -> PixelWindow:
-        """The smallest window of global pixels that holds the scene."""
-        return grid.bounds_window(self.bounds, zoom).intersection(grid.world_window(zoom))
+        """The smallest window of global pixels that holds the scene; may reach over the world's right edge."""
+        world, frame = grid.world_window(zoom), self._frame(zoom)
+        if grid.tile_range(frame).width * grid.TILE_SIZE > world.width:  # else a tile would have two columns
+            return PixelWindow(world.left, frame.top, world.right, frame.bottom)
+        return frame
 
-    def sample(self) -> npt.NDArray[np.generic]:
-        """Valid pixels of one decimated read of the whole scene, (pixels, 3) in the scene's type.
+    def sample(self, side: int = SAMPLE_SIDE) -> npt.NDArray[np.generic]:
+        """Valid pixels from all over the scene, at most about side x side, (pixels, 3) in the scene's type.
 
         Raises:
             SceneError: damaged data.
         """
-        data = self.dataset
-        factor = max(1.0, max(data.width, data.height) / SAMPLE_SIDE)
-        shape = (max(1, round(data.height / factor)), max(1, round(data.width / factor)))
-        with rasterio.Env(**GDAL_OPTIONS), wrap_gdal(f"pixels of {self.path} asked", SceneError, DAMAGED):
-            values = data.read(self.indexes, out_shape=(3, *shape))
-            if ColorInterp.alpha in data.colorinterp:  # GDAL's own mask overlooks an alpha that is not the fourth band
-                mask = data.read(data.colorinterp.index(ColorInterp.alpha) + 1, out_shape=shape) > 0
-            else:
-                mask = data.dataset_mask(out_shape=shape) >= 128
-        return np.moveaxis(values, 0, -1)[mask]
+        bands = self.bands
+        pixels = self._look if side == SAMPLE_SIDE else self._read_sample(side)
+        colours = pixels[: bands.count, bands.valid(pixels)].T
+        return colours if bands.count == 3 else colours.repeat(3, axis=-1)
+
+    @property
+    def valid_share(self) -> float:
+        """Share of the scene's pixels that hold data, 0 to 1; from a sample."""
+        return float(self.bands.valid(self._look).mean())
 
     def coverage(self, zoom: int, cell: int) -> Mask:
         """Where the scene has data: one bool per `cell` x `cell` global pixels of `window(zoom)`, (rows, columns).
@@ -165,110 +134,78 @@ class Scene:
         window = self.window(zoom)
         shape = (-(-window.height // cell), -(-window.width // cell))
         matrix = grid.window_transform(window, zoom, cell)
-        with (
-            rasterio.Env(**GDAL_OPTIONS),
-            wrap_gdal(f"pixels of {self.path} asked", SceneError, DAMAGED),
-            self._warped(matrix, shape[1], shape[0], "nearest") as vrt,
-        ):
-            return np.asarray(vrt.read(vrt.colorinterp.index(ColorInterp.alpha) + 1) >= 128)
+        x, y = self.footprint.scale(matrix.a)
+        size = self.dataset.width, self.dataset.height
+        fewer = math.ceil(size[0] * min(1.0, x)), math.ceil(size[1] * min(1.0, y))
+        colours = colours_vrt(self._address, self.bands, size, shown=fewer)
+        document = warped_vrt(colours, self._place.decimated(*fewer), self.bands, matrix, shape, "nearest", (1.0, 1.0))
+        return self._read(document, lambda warped: np.asarray(warped.read(warped.count) >= 128))
 
     def at(self, zoom: int, rendition: Rendition, resampling: Resampling = "cubic") -> SceneSource:
-        """The scene as a source of pixels at one zoom."""
-        return SceneSource(self, zoom, rendition, resampling)
+        """The scene as a source of pixels at one zoom, from the overview that suits it."""
+        frame = self._frame(zoom)
+        x, y = self.footprint.scale(grid.mercator_resolution(zoom))
+        level, place = self._overview(min(1 / x, 1 / y))
+        colours = colours_vrt(self._address, self.bands, (place.width, place.height), level=level)
+        scale = x * self.dataset.width / place.width, y * self.dataset.height / place.height
+        matrix, shape = grid.window_transform(frame, zoom), (frame.height, frame.width)
+        document = warped_vrt(colours, place, self.bands, matrix, shape, resampling, scale)
+        return SceneSource(self.path, document, frame, zoom, rendition)
 
-    def _warped(self, matrix: Affine, width: int, height: int, resampling: Resampling) -> WarpedVRT:
-        """One warped view with an alpha band last, whatever kind of validity the file has.
+    @cached_property
+    def _look(self) -> npt.NDArray[np.generic]:
+        return self._read_sample(SAMPLE_SIDE)
 
-        GDAL derives the resampling scale for each chunk unless told, which shows at chunk borders; so it is told.
+    @cached_property
+    def _believed(self) -> tuple[Bands, tuple[str, ...]]:
+        """Bands and a note; looks at the pixels only where one is marked as alpha."""
+        return (self._marked, ()) if self._marked.alpha is None else believe_alpha(self._marked, self._look)
+
+    def _read_sample(self, side: int) -> npt.NDArray[np.generic]:
+        """Colours and alpha as stored, (bands, pixels)."""
+        document = colours_vrt(self._address, self._marked, (self.dataset.width, self.dataset.height))
+        return self._read(document, lambda colours: read_sample(colours, self.dataset, side))
+
+    def _read(self, document: str, read: Callable[[DatasetReader], npt.NDArray[T]]) -> npt.NDArray[T]:
+        def attempt() -> npt.NDArray[T]:
+            with reading(self.path), open_raster(document) as dataset:
+                return read(dataset)
+
+        return persistently(self.path, attempt)
+
+    def _frame(self, zoom: int) -> PixelWindow:
+        world, frame = grid.world_window(zoom), grid.bounds_window(self.bounds, zoom)
+        return PixelWindow(frame.left, max(frame.top, 0), frame.right, min(frame.bottom, world.bottom))
+
+    def _overview(self, ratio: float) -> tuple[int | None, Georeference]:
+        """The coarsest overview that is still as fine as asked (`gdalwarp -ovr AUTO`, its tolerance of 0.1 too).
+
+        Args:
+            ratio: scene pixels per output pixel.
         """
-        data = self.dataset
-        scale = min(1.0, self.ground_resolution / (matrix.a * math.cos(math.radians(self.latitude))))
-        options: dict[str, Any] = {"XSCALE": scale, "YSCALE": scale, "UNIFIED_SRC_NODATA": "YES", "DST_ALPHA_MAX": 255}
-        if data.nodata is not None:
-            options["src_nodata"] = data.nodata
-        return WarpedVRT(
-            data,
-            crs=MERCATOR,
-            transform=matrix,
-            width=width,
-            height=height,
-            resampling=RasterioResampling[resampling],
-            add_alpha=ColorInterp.alpha not in data.colorinterp,
-            tolerance=1e-6,
-            warp_mem_limit=64,
-            **options,
-        )
+        with opening(self.path):
+            levels = [level for level, factor in enumerate(self.dataset.overviews(1)) if factor < ratio + 0.1]
+            if not levels:
+                return None, self._place
+            with open_raster(self._address, OVERVIEW_LEVEL=levels[-1]) as overview:
+                return levels[-1], self._place.decimated(overview.width, overview.height)
 
 
-class SceneSource:
-    """A scene at one zoom (a `geo2map.protocols.Source`).
-
-    There is one fixed warped view for the whole scene: a pixel is the same whichever block asks for it.
-    """
-
-    def __init__(self, scene: Scene, zoom: int, rendition: Rendition, resampling: Resampling) -> None:
-        self.scene, self.rendition = scene, rendition
-        self._frame = scene.window(zoom)
-        matrix = grid.window_transform(self._frame, zoom)
-        with wrap_gdal(f"{scene.path} at zoom {zoom} asked", SceneError, DAMAGED):
-            self._vrt = scene._warped(matrix, self._frame.width, self._frame.height, resampling)
-        self._alpha = self._vrt.colorinterp.index(ColorInterp.alpha) + 1
-
-    def __enter__(self) -> SceneSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._vrt.close()
-
-    def read(self, block: Block) -> BlockImage:
-        """Reads a block; a pixel is valid where at least half of it is covered by valid scene pixels.
-
-        Raises:
-            SceneError: damaged data.
-        """
-        wanted = block.window
-        pixels = np.zeros((wanted.height, wanted.width, 3), dtype=np.uint8)
-        mask = np.zeros((wanted.height, wanted.width), dtype=np.bool_)
-        there = wanted.intersection(self._frame)
-        if not there.empty:
-            values, alpha = self._read(there)
-            rows, columns = there.slices(wanted)
-            mask[rows, columns] = alpha >= 128
-            pixels[rows, columns] = self.rendition(np.moveaxis(values, 0, -1))
-        return BlockImage(block, pixels, mask)
-
-    def _read(self, window: PixelWindow) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        rows, columns = window.slices(self._frame)
-        part = windows.Window.from_slices(rows, columns)
-        with rasterio.Env(**GDAL_OPTIONS), wrap_gdal(f"pixels of {self.scene.path} asked", SceneError, DAMAGED):
-            bands = self._vrt.read((*self.scene.indexes, self._alpha), window=part)
-        return bands[:3], bands[3]
-
-
-def open_scene(path: str | Path, *, indexes: Sequence[int] | None = None) -> Scene:
+def open_scene(
+    path: str | Path, *, indexes: Sequence[int] | None = None, crs: str | None = None, nodata: float | None = None
+) -> Scene:
     """Opens a raster as a scene; a context manager.
 
     Args:
-        path: anything rasterio opens.
-        indexes: the bands to use as red, green, blue, counted from 1; default by colour interpretation.
+        path: a file, a URL (https://, s3://, gs://, az://) or one of GDAL's virtual paths; anything rasterio opens.
+        indexes, crs, nodata: see `geo2map.scene.SceneOptions`.
 
     Raises:
         SceneError: the file is missing, not a raster, or damaged.
         GeoreferenceError: no CRS, no geotransform, or a place that web-mercator cannot show.
-        BandError: fewer than three bands, or not the ones asked for.
+        BandError: bands that the file does not have, or that are no colours; a nodata that they cannot hold.
     """
-    if "://" not in str(path) and not str(path).startswith("/vsi") and not Path(path).exists():
+    options = SceneOptions(indexes=indexes, crs=crs, nodata=nodata)
+    if is_file_path(path) and not Path(path).exists():
         raise SceneError(f"scene {path} asked, but there is no such file")
-    return Scene(path, indexes)
-
-
-@contextmanager
-def wrap_gdal(asked: str, kind: type[Exception], advice: str) -> Iterator[None]:
-    """Turns GDAL's errors into ours: one sentence of what was asked, what GDAL found and what to do."""
-    try:
-        yield
-    except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
-        found = " ".join(re.split("(?: from [`'])?{", str(error.__cause__ or error))[0].split())[:300].rstrip(".")
-        raise kind(f"{asked}, but GDAL says: {found}; {advice}") from error
+    return Scene(path, options)

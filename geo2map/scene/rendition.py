@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map.colour import ColourStatistics
+from geo2map.scene.stretch import Stretch, make_stretch
 from geo2map.types import Image, Match
 
 DIFFERENT = 14.0
@@ -23,15 +24,16 @@ class Rendition:
         curves: for each band the 256 levels that replace the stretched ones; None matches nothing.
     """
 
-    stretch: tuple[tuple[float, float], ...] | None = None
+    stretch: Stretch | None = None
     curves: tuple[tuple[int, ...], ...] | None = None
 
     def stretched(self, values: npt.NDArray[np.generic]) -> Image:
         """The stretch alone: any numbers (..., 3) to uint8 (..., 3)."""
         if self.stretch is None:
             return values.astype(np.uint8, copy=False)
-        low, high = np.array(self.stretch, dtype=np.float32).T
-        scaled = (values.astype(np.float32) - low) * (255.0 / (high - low))
+        exact = np.result_type(values.dtype, np.float32)  # 32-bit integers need 64-bit floats
+        low, high = np.array(self.stretch, dtype=exact).T
+        scaled = (values.astype(exact) - low) * (255.0 / (high - low))
         return np.rint(np.clip(np.nan_to_num(scaled), 0.0, 255.0)).astype(np.uint8)
 
     def __call__(self, values: npt.NDArray[np.generic]) -> Image:
@@ -43,21 +45,8 @@ class Rendition:
         return np.stack([curves[band][image[..., band]] for band in range(3)], axis=-1)
 
 
-def make_stretch(values: npt.NDArray[np.generic]) -> tuple[tuple[float, float], ...] | None:
-    """The stretch of a sample (pixels, 3): none for 8-bit data, wherever they are stored; else percentiles 2 to 98."""
-    if values.dtype == np.uint8:
-        return None
-    finite = values[np.isfinite(values).all(axis=-1)].astype(np.float64)
-    if not finite.size:
-        return None
-    if np.issubdtype(values.dtype, np.integer) and finite.min() >= 0 and 1 < finite.max() <= 255:
-        return ((0.0, 255.0),) * 3
-    low, high = np.percentile(finite, (2, 98), axis=0)
-    return tuple((float(a), float(max(b, a + 1e-6 * max(1.0, abs(a))))) for a, b in zip(low, high, strict=True))
-
-
 def make_rendition(
-    values: npt.NDArray[np.generic], target: ColourStatistics | None, match: Match
+    values: npt.NDArray[np.generic], target: ColourStatistics | None, match: Match, stretch: str = "auto"
 ) -> tuple[Rendition, float]:
     """Decides stretch and match from a decimated sample of the whole scene.
 
@@ -65,11 +54,12 @@ def make_rendition(
         values: (pixels, 3) of any type, valid pixels only.
         target: statistics of the model's training imagery; None matches nothing.
         match: "auto" (where the colours differ by more than `DIFFERENT`), "model" or "none".
+        stretch: see `geo2map.scene.stretch.parse_stretch`.
 
     Returns:
         The rendition, and the distance in grey levels between scene and target (0 without target).
     """
-    plain = Rendition(make_stretch(values))
+    plain = Rendition(make_stretch(values, stretch))
     if target is None or not len(values):
         return plain, 0.0
     statistics = ColourStatistics.of(plain.stretched(values))

@@ -38,7 +38,9 @@ class TileSource:
         return BlockImage(block, self.rendition(pixels), mask)
 
     def _paste(self, tile: Tile, block: Block, pixels: Image, mask: Mask) -> None:
-        if min(tile.x, tile.y) < 0 or max(tile.x, tile.y) >= 2**self.zoom or (found := self._tile(tile)) is None:
+        """Pastes one tile; rows end at the poles, columns begin anew beyond the antimeridian."""
+        side = 2**self.zoom
+        if not 0 <= tile.y < side or (found := self._tile(tile._replace(x=tile.x % side))) is None:
             return
         frame = tile_window(tile)
         part = frame.intersection(block.window)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+import shapely
 import torch
 from affine import Affine
+from rasterio.warp import transform
 
 from geo2map.api import tile_set
 from geo2map.colour import ColourStatistics
@@ -51,10 +54,12 @@ def write(tmp_path: Path) -> SceneWriter:
     return write_scene
 
 
-def promise_and_truth(path: Path, engine: Engine, out: Path, span: int = 1) -> tuple[Estimate, dict[int, int], int]:
+def promise_and_truth(
+    path: Path, engine: Engine, out: Path, span: int = 1, **options: Any
+) -> tuple[Estimate, dict[int, int], int]:
     """The estimate, the tiles by zoom that a run then writes, and the blocks it translates."""
     with open_scene(path) as scene:
-        plan = make_plan(scene, engine.card, PlanOptions(block_span=span))
+        plan = make_plan(scene, engine.card, PlanOptions(block_span=span, **options))
         promised = estimate(plan, scene, engine)
         with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
             report = run(plan, source, engine, open_sink(out, tile_set(plan)))
@@ -71,6 +76,26 @@ def test_tiles_and_blocks_are_counted_exactly(seed: int, write: SceneWriter, eng
     a, b = rng.uniform(0.2, 1.0, 2)
     path = write(rows / (height * a) + columns / (width * b) > 1, [0, 0, 20][seed % 3], rng.uniform(0, 300))
     promised, written, translated = promise_and_truth(path, engine, tmp_path / "tiles", span=1 + seed % 2)
+    assert promised.tiles == written
+    assert promised.blocks == translated
+
+
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_area_of_interest_is_counted_exactly(
+    seed: int, clip: bool, write: SceneWriter, engine: Engine, tmp_path: Path
+) -> None:
+    """A triangle and a speck that a look may overlook, over data with a slanted border."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:900, :1000]
+    path = write(rows / 700 + columns / 800 > 1, [0, 20][seed % 2])
+    corners = [(590_000, 4_510_000) + rng.uniform(0, 800, 2) * (1, -1) for _ in range(3)]
+    speck = shapely.box(590_600, 4_509_400, 590_604, 4_509_404)
+    utm = shapely.union_all([shapely.make_valid(shapely.Polygon(corners)), speck])
+    aoi = shapely.transform(utm, lambda xy: np.column_stack(transform("EPSG:32618", "EPSG:4326", *xy.T)))
+    promised, written, translated = promise_and_truth(
+        path, engine, tmp_path / "tiles", span=1 + seed % 2, aoi=aoi, clip=clip
+    )
     assert promised.tiles == written
     assert promised.blocks == translated
 

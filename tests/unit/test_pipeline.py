@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import shapely
 
+from geo2map import grid
+from geo2map.aoi import Aoi
 from geo2map.block import Block, BlockImage
 from geo2map.errors import DeviceError, OutputError, SceneError
-from geo2map.grid import PixelWindow
+from geo2map.grid import PixelWindow, tile_range
 from geo2map.pipeline import READ_AHEAD, prepare, run
 from geo2map.plan import Plan
-from geo2map.testing import ArraySource, IdentityTranslator, MemorySink
+from geo2map.testing import ArraySource, BlurTranslator, IdentityTranslator, MemorySink
 from geo2map.types import Batch
 
 WINDOW = PixelWindow(256 * 8 + 10, 256 * 4, 256 * 14, 256 * 7 - 30)
@@ -194,3 +197,70 @@ def test_reading_runs_only_a_little_ahead() -> None:
     source = noise()
     run(PLAN, Noting(source.window, source.pixels, source.mask), Looking(), MemorySink())
     assert len(reads) == 18
+
+
+# An area of interest limits what is written, not what is read
+
+
+def area(*points: tuple[float, float]) -> Aoi:
+    """A polygon whose corners are pixels of `WINDOW`."""
+    matrix = grid.window_transform(WINDOW, PLAN.maxzoom)
+    return Aoi(shapely.make_valid(shapely.Polygon([matrix @ point for point in points])).wkt)
+
+
+TRIANGLE = area((300, 100), (1200, 300), (500, 700))
+
+
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("span", [1, 2, 3])
+def test_pixels_do_not_depend_on_the_area(clip: bool, span: int) -> None:
+    """The blur shows every pixel that the network would not have seen."""
+    source, whole, part = noise(), MemorySink(), MemorySink()
+    source.mask[200:330, 500:640] = False
+    plan = replace(PLAN, block_span=span)
+    limited = replace(plan, window=TRIANGLE.cut(WINDOW, 6, clip, "noise"), aoi=TRIANGLE, clip=clip)
+    run(plan, source, BlurTranslator(32), whole)
+    report = run(limited, source, BlurTranslator(32), part)
+    assert 0 < report.tiles == len(part.tiles) < len(whole.tiles)
+    for tile, (pixels, mask) in part.tiles.items():
+        wanted = TRIANGLE.mask(Block(6, tile.x, tile.y, 1, 1), clip)
+        np.testing.assert_array_equal(mask, whole.tiles[tile][1] & wanted)
+        np.testing.assert_array_equal(pixels[mask], whole.tiles[tile][0][mask])
+    missing = {tile for tile in set(whole.tiles) - set(part.tiles) if whole.tiles[tile][1].any()}
+    for tile in missing:
+        assert not (whole.tiles[tile][1] & TRIANGLE.mask(Block(6, tile.x, tile.y, 1, 1), clip)).any()
+
+
+def test_blocks_outside_the_area_are_never_read() -> None:
+    reads: list[Block] = []
+
+    class Noting(ArraySource):
+        def read(self, block: Block) -> BlockImage:
+            reads.append(block.with_margin(0))
+            return super().read(block)
+
+    corners = area((0, 0), (100, 0), (1500, 600), (1500, 700), (1490, 700))  # a thin line across
+    plan = replace(PLAN, aoi=corners)
+    source, sink = noise(), MemorySink()
+    report = run(plan, Noting(WINDOW, source.pixels, source.mask), Counting(), sink)
+    wanted = {tile for block in PLAN.blocks() for tile in block.tiles if corners.tiles(tile_range(block.core), 6).any()}
+    assert {tile for block in reads for tile in block.tiles} == set(sink.tiles) == wanted
+    assert report.translated == len(reads) == plan.block_count < PLAN.block_count
+
+
+def test_data_outside_the_area_translate_nothing() -> None:
+    """A block that has data only where nobody wants it counts as empty, and its tiles are not written."""
+    translator, sink = Counting(), MemorySink()
+    west = area((5, 5), (30, 5), (30, 700), (5, 700))
+    source = noise(empty_columns=1)
+    report = run(replace(PLAN, block_span=2, aoi=west, clip=True), source, translator, sink)
+    assert (report.translated, translator.batches, sink.tiles) == (0, [], {})
+    assert report.empty == 2
+
+
+def test_an_area_goes_round_in_json() -> None:
+    plan = replace(PLAN, aoi=TRIANGLE, clip=True)
+    again = Plan.from_json(plan.to_json())
+    assert again == plan
+    assert len({plan.fingerprint, PLAN.fingerprint, replace(plan, clip=False).fingerprint}) == 3
+    assert "(those in the area of interest) in 10 blocks" in str(plan)

@@ -18,7 +18,7 @@ from geo2map.colour import ColourStatistics
 from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
-from geo2map.plan import Plan, PlanOptions, choose_margin, choose_zoom
+from geo2map.plan import Plan, PlanOptions, choose_margin, choose_zoom, plan_window
 from geo2map.scene import Rendition
 
 CARD = ModelCard(
@@ -32,7 +32,7 @@ CARD = ModelCard(
     colours=ColourStatistics.of(np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)),
 )
 UNET_256 = replace(CARD, name="unet_256", margin=512, size_multiple=256)
-LOOKS_AT_ALL = replace(CARD, name="instance", exact=False)
+LOOKS_AT_ALL = CARD.in_mode("faithful")
 PLAN = Plan(name="town", maxzoom=17, minzoom=12, window=PixelWindow(1000, 2000, 3000, 3500), block_span=4)
 
 
@@ -208,8 +208,8 @@ def test_the_finest_useful_zoom_is_named_and_allowed(latitude: float, resolution
         (UNET_256, None, 256, "--margin 512 removes them"),
         (UNET_256, 512, 512, None),
         (UNET_256, 256, 256, "reduced, not absent"),
-        (LOOKS_AT_ALL, None, 160, "reduced, not absent"),
-        (LOOKS_AT_ALL, 512, 512, "reduced, not absent"),
+        (LOOKS_AT_ALL, None, 0, "there are seams"),
+        (LOOKS_AT_ALL, 0, 0, "there are seams"),
     ],
 )
 def test_the_margin_and_its_warning(card: ModelCard, asked: int | None, margin: int, warning: str | None) -> None:
@@ -225,6 +225,29 @@ def test_the_margin_and_its_warning(card: ModelCard, asked: int | None, margin: 
 def test_a_margin_off_the_models_grid(asked: int) -> None:
     with pytest.raises(PlanError, match="multiple of 32"):
         choose_margin(CARD, asked)
+
+
+def test_a_margin_for_tiles_by_themselves() -> None:
+    with pytest.raises(PlanError, match=r"each tile by itself .*leave --margin out"):
+        choose_margin(LOOKS_AT_ALL, 256)
+
+
+# Colours
+
+
+def plan_of(card: ModelCard, options: PlanOptions) -> Plan:
+    dark = np.full((99, 3), 20, np.uint8)
+    return plan_window(card, options, name="town", zoom=17, window=PLAN.window, sample=dark)
+
+
+def test_a_model_of_unknown_colours_leaves_the_scenes_alone() -> None:
+    known, unknown = plan_of(CARD, PlanOptions()), plan_of(replace(CARD, colours=None), PlanOptions())
+    assert known.rendition.curves is not None
+    assert unknown.rendition == Rendition()
+    assert unknown.neutral == (128, 128, 128)
+    assert "unknown: left alone" in unknown.notes[0]
+    with pytest.raises(PlanError, match=r"no colour statistics: leave --match out"):
+        plan_of(replace(CARD, colours=None), PlanOptions(match="model"))
 
 
 def test_half_a_zoom_is_the_worst_mismatch() -> None:

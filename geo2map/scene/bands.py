@@ -1,0 +1,153 @@
+"""Which bands of a file are its colours, and what says which of its pixels are valid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.dtypes import in_dtype_range
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.io import DatasetReader
+
+from geo2map.errors import BandError
+
+RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """The roles of a file's bands.
+
+    Attributes:
+        indexes: the bands used as red, green and blue, counted from 1; a gray band three times.
+        palette: for each value of a paletted band its colour (red, green, blue, alpha); None for plain bands.
+        alpha: what GDAL calls the band that says how opaque a pixel is, "4" or "mask,1"; None where there is none.
+        alpha_max: its value where a pixel is opaque.
+        nodata: for each of `colours` the value of pixels without data, NaN included; None where none is declared.
+        dtype: numpy's name of the type that holds all of `indexes` and 0 to 255.
+    """
+
+    indexes: tuple[int, int, int]
+    palette: tuple[tuple[int, int, int, int], ...] | None
+    alpha: str | None
+    nodata: tuple[float, ...] | None
+    dtype: str
+    alpha_max: float = 255
+
+    @property
+    def colours(self) -> tuple[int, ...]:
+        """The bands to read: one for gray and for a palette, else three."""
+        return self.indexes[:1] if len(set(self.indexes)) == 1 else self.indexes
+
+    @property
+    def count(self) -> int:
+        """Colours that reading gives: one for gray, else three."""
+        return len(self.colours) if self.palette is None else 3
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether reading gives an alpha band after the colours; a palette always does."""
+        return self.alpha is not None or self.palette is not None
+
+    @property
+    def channels(self) -> list[list[int]]:
+        """For red, green and blue the level of each value of the palette, and for alpha where no other band is it."""
+        columns = [list(column) for column in zip(*(self.palette or ()), strict=True)]
+        hidden = set(self.nodata or ())
+        columns[3] = [0 if value in hidden else alpha for value, alpha in enumerate(columns[3])]
+        return columns if self.alpha is None else columns[:3]
+
+    def valid(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+        """Which of some pixels (bands, ...), colours and alpha as read, hold data, bool (...).
+
+        A pixel does unless it is less than half opaque, or all of its colours are nodata, or one is not finite.
+        """
+        colours = pixels[: self.count]
+        mask = np.isfinite(colours).all(axis=0)
+        if self.has_alpha:
+            mask &= pixels[self.count] >= self.alpha_max / 2
+        if self.nodata is not None and self.palette is None:
+            near = 2e-7 if colours.dtype.kind == "f" else 0.0  # a decimal nodata may be off in its last bit
+            values = np.array(self.nodata).reshape(-1, *[1] * (colours.ndim - 1))
+            mask &= ~np.isclose(colours, values, rtol=near, atol=0, equal_nan=True).all(axis=0)
+        return np.asarray(mask, dtype=np.bool_)
+
+
+def choose_bands(
+    dataset: DatasetReader, name: str, indexes: Sequence[int] | None = None, nodata: float | None = None
+) -> Bands:
+    """The bands asked for, or those that the file marks as colours.
+
+    By default: a palette; bands marked red, green and blue; the first three; the first one as gray where there
+    are only one or two. Bands marked as alpha are never colours. Where a file speaks of validity in several
+    ways, a pixel is valid where all of them agree.
+
+    Args:
+        nodata: used instead of the file's own.
+
+    Raises:
+        BandError: bands that the file does not have, or numbers that are no colours.
+    """
+    roles = dataset.colorinterp
+    chosen = _require(indexes, dataset.count, name) if indexes else _default(roles)
+    dtypes = [np.dtype(dataset.dtypes[index - 1].replace("complex_int16", "complex64")) for index in chosen]
+    if any(dtype.kind == "c" for dtype in dtypes):
+        raise BandError(f"{name} holds complex numbers, which are no colours: take their magnitude first")
+    palette = None
+    if len(set(chosen)) == 1 and roles[chosen[0] - 1] == ColorInterp.palette:
+        palette = tuple(colour for _, colour in sorted(dataset.colormap(chosen[0]).items()))
+    dtype = "uint8" if palette else str(np.result_type(*dtypes, np.uint8))
+    found = Bands(chosen, palette, _alpha(dataset, chosen), None, dtype)
+    return replace(found, nodata=_nodata(dataset, name, found.colours, nodata))
+
+
+def _require(indexes: Sequence[int], count: int, name: str) -> tuple[int, int, int]:
+    if not all(1 <= index <= count for index in indexes):
+        asked = ",".join(map(str, indexes))
+        raise BandError(f"indexes {asked} of {name} asked, but its bands are 1 to {count}: choose among these")
+    red, green, blue = tuple(indexes) * (3 // len(indexes))
+    return red, green, blue
+
+
+def _default(roles: Sequence[ColorInterp]) -> tuple[int, int, int]:
+    if all(role in roles for role in RGB):
+        red, green, blue = (roles.index(role) + 1 for role in RGB)
+        return red, green, blue
+    plain = [index for index, role in enumerate(roles, 1) if role != ColorInterp.alpha] or [1]
+    if len(plain) < 3:
+        return plain[0], plain[0], plain[0]
+    return plain[0], plain[1], plain[2]
+
+
+def _alpha(dataset: DatasetReader, indexes: tuple[int, ...]) -> str | None:
+    """An alpha band, wherever it stands (GDAL's own mask looks at the last band only), or else a mask."""
+    alphas = [index for index, role in enumerate(dataset.colorinterp, 1) if role == ColorInterp.alpha]
+    if alphas and alphas[-1] not in indexes:
+        return str(alphas[-1])
+    flags = dataset.mask_flag_enums[indexes[0] - 1]
+    said = {MaskFlags.all_valid, MaskFlags.nodata, MaskFlags.alpha}
+    return None if said & set(flags) else f"mask,{indexes[0]}"
+
+
+def _nodata(
+    dataset: DatasetReader, name: str, indexes: tuple[int, ...], asked: float | None
+) -> tuple[float, ...] | None:
+    """A value for each band, or none at all; NaN in floats that declare nothing.
+
+    A value that a band's type cannot hold is no pixel's value: no harm in a file, a mistake in a request.
+    """
+    dtypes = [dataset.dtypes[index - 1] for index in indexes]
+    if asked is not None and not all(_holds(dtype, asked) for dtype in dtypes):
+        raise BandError(f"nodata {asked:g} asked, but {name} holds {dtypes[0]}: give a value of that type")
+    values = [asked if asked is not None else dataset.nodatavals[index - 1] for index in indexes]
+    values = [np.nan if v is None and np.dtype(t).kind == "f" else v for v, t in zip(values, dtypes, strict=True)]
+    if any(value is None or not _holds(dtype, value) for value, dtype in zip(values, dtypes, strict=True)):
+        return None
+    return tuple(float(value) for value in values if value is not None)
+
+
+def _holds(dtype: str, value: float) -> bool:
+    kind = np.dtype(dtype).kind
+    return in_dtype_range(value, dtype) and (kind == "f" or float(value).is_integer())

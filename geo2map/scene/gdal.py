@@ -1,0 +1,114 @@
+"""How GDAL is set up, near and far, and how its errors become ours."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.env import get_gdal_config, getenv, hasenv
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import DatasetReader
+
+from geo2map.errors import Geo2MapError, SceneError
+from geo2map.scene.address import gdal_path, is_remote, shown
+
+GDAL_OPTIONS = {
+    "GDAL_CACHEMAX": 256 * 2**20,  # in bytes: unlike GDAL, rasterio does not take small numbers for megabytes
+    "VRT_SHARED_SOURCE": "0",
+    "GDAL_HTTP_MULTIRANGE": "YES",
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "GDAL_HTTP_TCP_KEEPALIVE": "YES",
+    "GDAL_HTTP_MAX_RETRY": 3,
+    "GDAL_HTTP_RETRY_DELAY": 0.5,  # seconds, doubled each time
+    "GDAL_HTTP_CONNECTTIMEOUT": 10,  # seconds
+    "GDAL_HTTP_LOW_SPEED_TIME": 20,  # seconds below the limit, in bytes per second, until a server counts as gone
+    "GDAL_HTTP_LOW_SPEED_LIMIT": 1,
+}
+REMOTE_OPTIONS = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no listing, no guessing at sidecars: each costs a request
+    "GDAL_INGESTED_BYTES_AT_OPEN": 32768,  # the header of most COGs
+}
+DAMAGED = "check the file, it may be damaged or cut short"
+UNREACHED = "check the address, your credentials and the connection, and try again"
+GONE = "the server or the connection failed: try again later"
+FORGET = {"CPL_VSIL_CURL_NON_CACHED": ":".join(f"/vsi{home}/" for home in ("curl", "s3", "gs", "az"))}
+
+WAY_DOWN = re.compile(r"(?:\S+, band \d+: )?IReadBlock failed at X offset \d+, Y offset \d+: ")
+
+T = TypeVar("T")
+
+
+def gdal_env(path: str | Path) -> rasterio.Env:
+    """GDAL's settings for a path, as a context. What the user set, by environment, `rasterio.Env` or file, wins."""
+    wanted: dict[str, Any] = GDAL_OPTIONS | (REMOTE_OPTIONS if is_remote(path) else {})
+    return rasterio.Env(**{key: value for key, value in wanted.items() if not _is_set(key)})
+
+
+def _is_set(key: str) -> bool:
+    if key == "GDAL_CACHEMAX":  # for which rasterio answers with the size in force, set or not
+        return key in os.environ or (hasenv() and key in getenv())
+    return get_gdal_config(key, normalize=False) is not None
+
+
+def open_raster(address: str, **options: Any) -> DatasetReader:
+    """Opens a raster, or a VRT document; says nothing of a missing geotransform, which others do better."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(address, **options)
+
+
+@contextmanager
+def opening(path: str | Path) -> Iterator[None]:
+    """GDAL set up to open a scene; its errors are ours."""
+    advice = UNREACHED if is_remote(path) else DAMAGED
+    with gdal_env(path), wrap_gdal(f"scene {shown(path)} asked", SceneError, advice):
+        yield
+
+
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """GDAL set up to read a scene's pixels; its errors are ours."""
+    advice = GONE if is_remote(path) else DAMAGED
+    with gdal_env(path), wrap_gdal(f"pixels of {shown(path)} asked", SceneError, advice):
+        yield
+
+
+def persistently(path: str | Path, call: Callable[[], T]) -> T:
+    """Calls, and once more where a remote scene failed.
+
+    GDAL repeats requests that are refused, but not those whose answer breaks off, and it remembers what it got
+    of them; so everything it knows of the path is forgotten in between. `call` opens the scene anew.
+    """
+    try:
+        return call()
+    except SceneError:
+        if not is_remote(path):
+            raise
+    with opening(path), rasterio.Env(**FORGET):  # forgotten when it closes; says why if the server is gone
+        rasterio.open(gdal_path(path)).close()
+    return call()
+
+
+@contextmanager
+def wrap_gdal(asked: str, kind: type[Exception], advice: str) -> Iterator[None]:
+    """Turns GDAL's errors into ours: one sentence of what was asked, what GDAL found and what to do."""
+    try:
+        yield
+    except Geo2MapError:
+        raise
+    except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
+        raise kind(f"{asked}, but GDAL says: {_said(error)}; {advice}") from error
+
+
+def _said(error: BaseException) -> str:
+    """What GDAL said, on one line: no documents, no secrets, not the whole way down to the block that failed."""
+    text = re.split("(?: from [`'])?{", shown(str(error.__cause__ or error)))[0]
+    text = WAY_DOWN.sub("", " ".join(text.split()))
+    return text[:300].rstrip(".!")

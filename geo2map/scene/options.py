@@ -1,0 +1,33 @@
+"""What a user may say about a scene that its file does not, or says wrongly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from geo2map.errors import BandError
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneOptions:
+    """How to read a scene; the defaults believe the file.
+
+    Attributes:
+        indexes: one band (gray) or three (red, green, blue), counted from 1; None goes by colour interpretation.
+        crs: anything rasterio takes for a CRS, e.g. "EPSG:32618"; used instead of the file's own.
+        nodata: value of pixels without data (NaN is one) in every band; used instead of the file's own.
+
+    Raises:
+        BandError: neither one band nor three.
+    """
+
+    indexes: Sequence[int] | None = None
+    crs: str | None = None
+    nodata: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.indexes is not None:
+            if len(self.indexes) not in (1, 3):
+                asked = ",".join(map(str, self.indexes))
+                raise BandError(f"indexes {asked} asked: give one band (gray) or three (red, green, blue)")
+            object.__setattr__(self, "indexes", tuple(self.indexes))

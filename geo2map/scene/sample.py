@@ -1,0 +1,95 @@
+"""A look at a whole scene: some of its pixels, spread evenly, without reading all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from geo2map.scene.bands import Bands
+
+SAMPLE_SIDE = 1024
+WHOLE_PIXELS = 2**26
+"""Pixels, of the raster or of its coarsest overview, up to which all are decoded for a sample: about a second."""
+SPREAD = 16
+"""Blocks across and down that stand for a larger raster."""
+
+ALPHA_CODES = 16
+"""Other values than opaque and transparent that an alpha band may take often, as soft edges and JPEG make them."""
+BLACK_SHARE = 0.01
+"""Share of pixels that are 0 in all bands from which a scene without any word on validity is asked about them."""
+
+Pixels = npt.NDArray[np.generic]
+
+
+def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> Pixels:
+    """Pixels of all bands from all over the scene, at most about side x side, (bands, pixels).
+
+    A decimated read; of a raster too large for that and without overviews, some rows and columns of its blocks.
+
+    Args:
+        colours: what `geo2map.scene.vrt.colours_vrt` describes.
+        dataset: the file itself.
+    """
+    coarsest = max(dataset.overviews(1), default=1)
+    whole = Window(0, 0, dataset.width, dataset.height)
+    if dataset.width * dataset.height / coarsest**2 <= WHOLE_PIXELS:
+        return _read(colours, whole, side)
+    parts = [_read(colours, window, max(1, side // SPREAD)) for window in _spread_blocks(dataset)]
+    return np.concatenate(parts, axis=1)
+
+
+def _read(colours: DatasetReader, window: Window, side: int) -> Pixels:
+    factor = max(1.0, max(window.width, window.height) / side)
+    shape = (max(1, round(window.height / factor)), max(1, round(window.width / factor)))
+    return colours.read(window=window, out_shape=(colours.count, *shape)).reshape(colours.count, -1)
+
+
+def _spread_blocks(dataset: DatasetReader) -> Iterator[Window]:
+    """`SPREAD` squared of the blocks in which the raster is stored, fewer where it has fewer."""
+    height, width = dataset.block_shapes[0]
+    across, down = -(-dataset.width // width), -(-dataset.height // height)
+    columns = np.unique(np.linspace(0, across - 1, SPREAD).round()).tolist()
+    rows = np.unique(np.linspace(0, down - 1, SPREAD**2 // len(columns)).round()).tolist()
+    whole = Window(0, 0, dataset.width, dataset.height)
+    for row in rows:
+        for column in columns:
+            yield Window(int(column) * width, int(row) * height, width, height).intersection(whole)
+
+
+def believe_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]]:
+    """Looks whether a band marked as alpha can be one, and what its opaque value is.
+
+    Transparency is yes or no nearly everywhere. A band that is rarely either, and takes many values in between, is
+    an infrared band that some program marked wrongly: all pixels count as opaque then, and a note says so.
+
+    Args:
+        pixels: sample of the colours and alpha, (bands, pixels).
+    """
+    if bands.alpha is None or bands.alpha.startswith("mask"):
+        return bands, ()
+    alpha = pixels[bands.count]
+    highest = float(alpha.max(initial=0))
+    opaque = next((top for top in (1.0, 255.0, 65535.0) if 0 < highest <= top), 255.0)
+    values, counts = np.unique(alpha, return_counts=True)
+    between = (values > 0.03 * opaque) & (values < 0.97 * opaque)
+    if between.sum() > ALPHA_CODES and counts[between].sum() > counts.sum() / 2:
+        return replace(bands, alpha=None), (
+            f"warning: band {bands.alpha} is marked as alpha, but its values are those of an image: taken as opaque",
+        )
+    return replace(bands, alpha_max=opaque), ()
+
+
+def ask_about_black(bands: Bands, pixels: Pixels) -> tuple[str, ...]:
+    """A note where a scene may have a black collar that nothing declares as empty; nobody but the user can know."""
+    silent = bands.nodata is None or np.isnan(bands.nodata).all()
+    if bands.has_alpha or not silent or not pixels.size:
+        return ()
+    share = float((pixels == 0).all(axis=0).mean())
+    if share < BLACK_SHARE:
+        return ()
+    return (f"{share:.0%} of the pixels are 0 in all bands and count as black: pass --nodata 0 if they are empty",)
