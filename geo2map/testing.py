@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from geo2map.block import Block, BlockImage
+from geo2map.colour import ColourStatistics
 from geo2map.grid import PixelWindow
+from geo2map.model.card import ModelCard
 from geo2map.types import Batch, Image, Mask, Tile
 
 
@@ -83,3 +86,23 @@ class MemorySink:
 
     def abort(self) -> None:
         self.aborted = True
+
+
+def make_card(**fields: Any) -> ModelCard:
+    """A card like that of a packaged model, whose imagery has every grey level alike often.
+
+    Args:
+        fields: of `ModelCard`, instead.
+    """
+    greys = np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)
+    usual: dict[str, Any] = {
+        "name": "fake",
+        "architecture": "unet",
+        "config": {},
+        "ground_resolution": 0.905,
+        "zoom": 17,
+        "margin": 32,
+        "size_multiple": 32,
+        "colours": ColourStatistics.of(greys),
+    }
+    return ModelCard(**usual | fields)

@@ -21,12 +21,11 @@ from rasterio.warp import transform
 from geo2map import grid
 from geo2map.api import tile
 from geo2map.block import Block
-from geo2map.colour import ColourStatistics
 from geo2map.errors import Geo2MapError
-from geo2map.model import ModelCard
 from geo2map.plan import PlanOptions, make_plan
 from geo2map.scene import Rendition, open_scene
 from geo2map.scene.stretch import SHOWN
+from geo2map.testing import make_card
 
 CRSS = {
     "EPSG:32618": (590_000, 4_510_000, 1.0),
@@ -38,16 +37,7 @@ CRSS = {
 }
 DTYPES = ("uint8", "uint16", "int16", "uint32", "int32", "float32", "float64")
 COLOUR = 97
-CARD = ModelCard(
-    name="any",
-    architecture="unet",
-    config={},
-    ground_resolution=0.905,
-    zoom=17,
-    margin=32,
-    size_multiple=32,
-    colours=ColourStatistics.of(np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)),
-)
+CARD = make_card()
 
 
 @dataclass(frozen=True)

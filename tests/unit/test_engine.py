@@ -9,24 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from geo2map.colour import ColourStatistics
 from geo2map.engine import Engine, load_engine
 from geo2map.engine import device as devices
 from geo2map.errors import DeviceError, ModelFileError
-from geo2map.model import ModelCard, find_model
+from geo2map.model import find_model
 from geo2map.nn import UNetGenerator
+from geo2map.testing import make_card
 
 CPU = torch.device("cpu")
-CARD = ModelCard(
-    name="fake",
-    architecture="unet",
-    config={},
-    ground_resolution=1.0,
-    zoom=17,
-    margin=32,
-    size_multiple=16,
-    colours=ColourStatistics.of(np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)),
-)
+CARD = make_card(ground_resolution=1.0, size_multiple=16)
 
 
 def engine_of(generator: nn.Module, batch: int | None = None, dtype: torch.dtype = torch.float32) -> Engine:

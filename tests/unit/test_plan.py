@@ -14,23 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geo2map import grid
-from geo2map.colour import ColourStatistics
 from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
 from geo2map.plan import Plan, PlanOptions, choose_margin, choose_zoom, plan_window
 from geo2map.scene import Rendition
+from geo2map.testing import make_card
 
-CARD = ModelCard(
-    name="sat2map",
-    architecture="unet",
-    config={},
-    ground_resolution=0.905,
-    zoom=17,
-    margin=160,
-    size_multiple=32,
-    colours=ColourStatistics.of(np.arange(256, dtype=np.uint8).repeat(3).reshape(-1, 3)),
-)
+CARD = make_card(name="sat2map", margin=160)
 UNET_256 = replace(CARD, name="unet_256", margin=512, size_multiple=256)
 LOOKS_AT_ALL = CARD.in_mode("faithful")
 PLAN = Plan(name="town", maxzoom=17, minzoom=12, window=PixelWindow(1000, 2000, 3000, 3500), block_span=4)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.env import get_gdal_config
 from rasterio.warp import reproject, transform
@@ -35,6 +36,7 @@ SIZE = grid.mercator_resolution(ZOOM)
 ON_GRID = PixelWindow(38617 * 256 + 100, 49269 * 256 + 60, 38617 * 256 + 100 + WIDTH, 49269 * 256 + 60 + HEIGHT)
 GRID_BOUNDS = grid.window_bounds(ON_GRID, ZOOM)
 
+CUSTOM = CRS.from_proj4("+proj=laea +lat_0=48.2 +lon_0=16.4 +datum=WGS84 +units=m").to_wkt()
 PLACES = {
     "EPSG:3857 on the grid": ("EPSG:3857", Affine(SIZE, 0, GRID_BOUNDS.left, 0, -SIZE, GRID_BOUNDS.top)),
     "EPSG:3857 off the grid": ("EPSG:3857", Affine(1.1, 0, -8_238_000.3, 0, -1.3, 4_970_000.7)),
@@ -42,6 +44,9 @@ PLACES = {
     "UTM 33S": ("EPSG:32733", Affine(0.9, 0, 300_000, 0, -0.9, 6_250_000)),
     "EPSG:4326": ("EPSG:4326", Affine(1.1e-5, 0, -74.0, 0, -0.8e-5, 40.7)),
     "Swiss LV95": ("EPSG:2056", Affine(0.7, 0, 2_683_000, 0, -0.7, 1_248_000)),
+    "state plane": ("EPSG:26986", Affine(1, 0, 233_572.4, 0, -1, 915_538.0)),
+    "New Zealand": ("EPSG:2193", Affine(0.8, 0, 1_570_000, 0, -0.8, 5_180_000)),
+    "custom WKT": (CUSTOM, Affine(0.9, 0, 3_000, 0, -0.9, -2_000)),
     "rotated": (
         "EPSG:32618",
         Affine.translation(590_000, 4_510_000) @ Affine.rotation(33) @ Affine.scale(0.9, -0.9),
