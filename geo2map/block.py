@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from geo2map.errors import PlanError
 from geo2map.grid import TILE_SIZE, PixelWindow, tile_window
 from geo2map.types import Image, Mask, Tile
@@ -82,6 +84,28 @@ class BlockImage:
     def core(self) -> BlockImage:
         """The image without its margin (a view)."""
         return self.with_margin(0)
+
+    def trimmed(self) -> BlockImage:
+        """The image of the fewest tiles around all that have a valid pixel, with the same margin (a view).
+
+        Raises:
+            PlanError: no tile has one.
+        """
+        block = self.block
+        parts = self.core().mask.reshape(block.rows, TILE_SIZE, block.columns, TILE_SIZE)
+        rows, columns = np.nonzero(parts.any(axis=(1, 3)))
+        if not rows.size:
+            raise PlanError(f"{block} has no valid pixel: there is nothing to trim it to")
+        part = Block(
+            block.z,
+            block.x + int(columns.min()),
+            block.y + int(rows.min()),
+            int(np.ptp(columns)) + 1,
+            int(np.ptp(rows)) + 1,
+            block.margin,
+        )
+        inside = part.window.slices(block.window)
+        return BlockImage(part, self.pixels[inside], self.mask[inside])
 
     def tiles(self) -> Iterator[tuple[Tile, Image, Mask]]:
         """Views of the tiles that have a valid pixel, row by row."""

@@ -180,12 +180,14 @@ class _Pipeline:
             yield image
 
     def _batches(self, images: Iterator[BlockImage], size: int) -> Iterator[list[BlockImage]]:
-        """Up to `size` consecutive images of equal shape; those with an empty core are counted and passed over."""
+        """Up to `size` consecutive images of equal shape, trimmed to the tiles that will be written; those with an
+        empty core are counted and passed over."""
         waiting: list[BlockImage] = []
         for image in images:
             if not image.core().mask.any():
                 self.report.empty += 1
                 continue
+            image = image.trimmed()
             if waiting and image.pixels.shape != waiting[0].pixels.shape:
                 yield waiting
                 waiting = []

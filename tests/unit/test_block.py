@@ -38,3 +38,19 @@ def test_tiles_without_a_valid_pixel_are_passed_over() -> None:
     mask[255, 511] = True
     image = BlockImage(Block(5, 3, 4, 2, 1), np.zeros((256, 512, 3), dtype=np.uint8), mask)
     assert [tile for tile, _, _ in image.tiles()] == [Tile(4, 4, 5)]
+
+
+def test_trimmed_to_the_tiles_with_a_valid_pixel() -> None:
+    block = Block(10, 4, 5, 4, 3, margin=32)
+    rng = np.random.default_rng(0)
+    shape = (block.window.height, block.window.width)
+    image = BlockImage(block, rng.integers(0, 255, (*shape, 3), dtype=np.uint8), np.zeros(shape, dtype=bool))
+    image.mask[:20] = True  # the margin alone counts for nothing
+    with pytest.raises(PlanError, match="no valid pixel"):
+        image.trimmed()
+    image.mask[32 + 256, 32 + 2 * 256] = image.mask[32 + 3 * 256 - 1, 32 + 3 * 256 - 1] = True
+    trimmed = image.trimmed()
+    assert trimmed.block == Block(10, 6, 6, 1, 2, margin=32)
+    assert [tile for tile, _, _ in trimmed.tiles()] == [tile for tile, _, _ in image.tiles()]
+    rows, columns = trimmed.block.window.slices(block.window)
+    np.testing.assert_array_equal(trimmed.pixels, image.pixels[rows, columns])
