@@ -206,7 +206,9 @@ def plan_window(
     """
     if options.match == "model" and card.colours is None:
         raise PlanError(f"match model asked, but the card of {card.name} has no colour statistics: leave --match out")
-    rendition, distance = make_rendition(sample, card.colours, options.match, options.stretch)
+    # the colours of a map are classes: nothing to match unless asked
+    match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
+    rendition, distance = make_rendition(sample, card.colours, match, options.stretch)
     margin, margin_notes = choose_margin(card, options.margin)
     aoi = None if options.aoi is None else make_aoi(options.aoi)
     if aoi is not None:
@@ -289,4 +291,5 @@ def _match_note(rendition: Rendition, distance: float, card: ModelCard) -> str:
     if card.colours is None:
         return f"colours of the imagery {card.name} was trained on are unknown: left alone"
     done = "matched to them" if rendition.curves else "left alone"
-    return f"colours are {distance:.0f} grey levels from the imagery {card.name} was trained on: {done}"
+    imagery = "maps" if card.direction == "b2a" else "imagery"
+    return f"colours are {distance:.0f} grey levels from the {imagery} {card.name} was trained on: {done}"

@@ -18,6 +18,7 @@ Mask = npt.NDArray[np.bool_]
 
 TileFormat = Literal["png", "webp", "jpeg"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Direction = Literal["a2b", "b2a"]
 GanMode = Literal["bce", "lsgan", "hinge"]
 Match = Literal["auto", "model", "none"]
 Mode = Literal["exact", "faithful"]

@@ -112,7 +112,7 @@ def _config(
     from geo2map.palette import MAPS_PALETTE
     from geo2map.plan import choose_margin
 
-    trained: Direction = card.training.get("recipe", {}).get("direction", "a2b")
+    trained = card.direction
     direction = direction or trained
     palette = card.palette if direction == trained else None
     context, notes = choose_margin(card, margin)

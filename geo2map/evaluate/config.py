@@ -7,7 +7,7 @@ from typing import Literal
 
 from geo2map.errors import DataError
 from geo2map.palette import Palette
-from geo2map.train.config import Direction as Direction
+from geo2map.types import Direction as Direction
 
 ProtocolName = Literal["native", "maps256", "maps256-reduced"]
 TILE = 256

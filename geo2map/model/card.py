@@ -10,7 +10,7 @@ from typing import Any
 from geo2map.colour import ColourStatistics
 from geo2map.errors import ModelFileError
 from geo2map.palette import Palette
-from geo2map.types import Mode
+from geo2map.types import Direction, Mode
 
 FORMAT = 1
 FAITHFUL_SIDE = 256
@@ -84,6 +84,11 @@ class ModelCard:
                 "seamless: leave --mode out"
             )
         return replace(self, exact=False, margin=0, size_multiple=FAITHFUL_SIDE)
+
+    @property
+    def direction(self) -> Direction:
+        """What the generator makes of what: "a2b" a map of imagery, "b2a" imagery of a map."""
+        return "b2a" if self.training.get("recipe", {}).get("direction") == "b2a" else "a2b"
 
     @property
     def neutral(self) -> tuple[int, int, int]:

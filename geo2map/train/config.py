@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from geo2map.errors import DataError
-from geo2map.types import GanMode
+from geo2map.types import Direction, GanMode
 
-Direction = Literal["a2b", "b2a"]
 Norm = Literal["batch", "renorm"]
 Autocast = Literal["bf16", "fp16", "none"]
 PresetName = Literal["geo2map", "pix2pix"]

@@ -11,8 +11,9 @@ from PIL import Image
 from geo2map.errors import DataError
 from geo2map.palette import MAPS_PALETTE, Palette
 from geo2map.train.augment import augment
-from geo2map.train.config import Direction, TrainConfig
+from geo2map.train.config import TrainConfig
 from geo2map.train.pictures import PairFile, Picture
+from geo2map.types import Direction
 
 MEMORY = 8 * 2**30
 """Bytes of decoded pictures that are kept; the others are decoded again whenever they are needed."""

@@ -246,3 +246,16 @@ def test_half_a_zoom_is_the_worst_mismatch() -> None:
     between = math.sqrt(grid.mercator_resolution(17) * grid.mercator_resolution(16)) * 1.0001
     assert choose_zoom(a_scene(1, 0), replace(CARD, ground_resolution=between), PlanOptions()) == 16
     assert choose_zoom(a_scene(1, 0), replace(CARD, ground_resolution=between / 1.0002), PlanOptions()) == 17
+
+
+@pytest.mark.parametrize(("direction", "matched"), [("a2b", True), ("b2a", False)])
+def test_maps_are_not_matched_like_imagery(direction: str, matched: bool) -> None:
+    """The colours of a map are classes; `--match model` still matches what it is told to."""
+    card = replace(CARD, training={"recipe": {"direction": direction}})
+    sample = np.full((100, 3), 240, np.uint8)
+    window = PixelWindow(1000, 2000, 3000, 3500)
+    plans = [
+        plan_window(card, PlanOptions(match=match), name="any", zoom=17, window=window, sample=sample)  # type: ignore[arg-type]
+        for match in ("auto", "model")
+    ]
+    assert [plan.rendition.curves is not None for plan in plans] == [matched, True]
