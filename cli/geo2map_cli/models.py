@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group("models")
 def command() -> None:
-    """List, show and import models."""
+    """List, show, import and average models."""
 
 
 @command.command("list")
@@ -90,4 +90,23 @@ def import_(file: Path, out: Path, colours_from: str | None, dtype: Storage, as_
         if facts["colours"] is None:
             raise click.UsageError(f"--colours-from {colours_from} asked, but that model's card has no colours either")
     import_model(file, out, dtype=dtype, **facts)
+    show(ModelDescription.of(out), as_json)
+
+
+@command.command("average")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .safetensors.")
+@click.option("--share", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of A.")
+@click.option("--name", help="Of the model. [default: A's]")
+@overwrite_option
+@report_options
+def average(a: str, b: str, out: Path, as_json: bool, **choices: Any) -> None:
+    """Average the weights of A and B, two ends of one training, such as one with and one without discriminator.
+
+    Measure the mean with geo2map evaluate: of models that were trained apart it draws nonsense.
+    """
+    from geo2map.model import ModelDescription, average_models, find_model
+
+    average_models(find_model(a), find_model(b), out, **choices)
     show(ModelDescription.of(out), as_json)

@@ -1,5 +1,6 @@
 """Model files: weights and the card that says what they need."""
 
+from geo2map.model.average import average_models
 from geo2map.model.card import ModelCard
 from geo2map.model.description import ModelDescription
 from geo2map.model.file import load_card, load_weights, replace_card, save_model
@@ -9,6 +10,7 @@ from geo2map.model.registry import find_model, models_in, packaged_models
 __all__ = [
     "ModelCard",
     "ModelDescription",
+    "average_models",
     "find_model",
     "import_model",
     "load_card",

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from geo2map.model import load_card, load_weights, packaged_models
+from geo2map.model import load_card, load_weights, packaged_models, save_model
 
 Command = Callable[..., Any]
 Make = Callable[..., nn.Module]
@@ -162,3 +163,20 @@ def test_errors_are_one_sentence_and_leave_nothing(
         assert result.err.count("\n") == 1
         assert phrase in result.err
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_two_ends_of_one_training_are_averaged(geo2map: Command, tiny_model: Path, tmp_path: Path) -> None:
+    other, out = tmp_path / "other.safetensors", tmp_path / "mean.safetensors"
+    weights = {key: w * 3 if w.is_floating_point() else w for key, w in load_weights(tiny_model).items()}
+    save_model(other, weights, replace(load_card(tiny_model), name="other"))
+    assert geo2map("models", "average", tiny_model, other, "--out", out, "--share", 0.25, "--name", "mean").code == 0
+    card = load_card(out)
+    assert (card.name, card.metrics, card.training["averaged_with"]["share"]) == ("mean", {}, 0.25)
+    for key, mine in load_weights(tiny_model).items():
+        if mine.is_floating_point():
+            np.testing.assert_allclose(load_weights(out)[key], 2.5 * mine, rtol=2e-3, atol=1e-6)
+    assert "it exists" in geo2map("models", "average", tiny_model, other, "--out", out).err
+    refused = geo2map("models", "average", tiny_model, "sat2map", "--out", tmp_path / "no.safetensors")
+    assert refused.code == 1
+    assert "their config differ" in refused.err
+    assert not (tmp_path / "no.safetensors").exists()
