@@ -17,9 +17,8 @@ from geo2map import grid
 from geo2map.aoi import make_aoi
 from geo2map.errors import AoiError, ResolutionError
 from geo2map.model import ModelCard
-from geo2map.plan import Plan, make_plan
+from geo2map.plan import Plan, PlanOptions, choose_rendition, make_plan
 from geo2map.scene import Rendition, Scene
-from geo2map.scene.rendition import make_rendition
 from geo2map.types import LngLatBounds
 
 COLOURS = ("red", "green", "blue")
@@ -136,7 +135,7 @@ def describe(scene: Scene, card: ModelCard) -> SceneDescription:
         SceneError: the scene's pixels cannot be sampled.
     """
     data, bands = scene.dataset, scene.bands
-    rendition, distance = make_rendition(scene.sample(), card.colours, "auto")
+    rendition, distance = choose_rendition(scene.sample(), card, PlanOptions())
     plan, refused = _plan(scene, card)
     return SceneDescription(
         name=scene.name,
@@ -149,7 +148,7 @@ def describe(scene: Scene, card: ModelCard) -> SceneDescription:
         indexes=bands.indexes,
         overviews=tuple(data.overviews(1)),
         crs=scene.crs.to_string(),
-        bounds=_degrees(scene),
+        bounds=grid.to_lnglat(scene.bounds),
         footprint=_footprint(scene),
         ground_resolution=scene.ground_resolution,
         native_zoom=grid.nearest_zoom(scene.ground_resolution, scene.latitude),
@@ -172,21 +171,14 @@ def _plan(scene: Scene, card: ModelCard) -> tuple[Plan | None, str | None]:
         return None, str(error)
 
 
-def _degrees(scene: Scene) -> LngLatBounds:
-    bounds = scene.bounds
-    west, south = mercantile.lnglat(bounds.left, bounds.bottom)
-    east, north = mercantile.lnglat(bounds.right, bounds.top)
-    return LngLatBounds(west, south, east, north)
-
-
 def _footprint(scene: Scene) -> shapely.Geometry:
     """The outline to half a pixel, as far as web-mercator shows it; the bounds where it is no ring."""
     longitudes, latitudes = scene.outline
     ring = np.isfinite([longitudes, latitudes]).all() and abs(longitudes[-1] - longitudes[0]) < 1.0
     try:
-        area = make_aoi(shapely.Polygon(scene.outline.T) if ring else shapely.box(*_degrees(scene)))
+        area = make_aoi(shapely.Polygon(scene.outline.T) if ring else shapely.box(*grid.to_lnglat(scene.bounds)))
     except AoiError:  # an outline that crosses itself, far out
-        area = make_aoi(shapely.box(*_degrees(scene)))
+        area = make_aoi(shapely.box(*grid.to_lnglat(scene.bounds)))
     simple = shapely.simplify(area.geometry, scene.ground_resolution / 2)
     return shapely.transform(simple, lambda xy: np.array([mercantile.lnglat(*point) for point in xy]).round(7))
 

@@ -133,7 +133,11 @@ def bounds_window(bounds: Bounds, zoom: int, forgiven: float = 1e-6) -> PixelWin
 
 def lnglat_bounds(window: PixelWindow, zoom: int) -> LngLatBounds:
     """Degrees of a pixel window."""
-    bounds = window_bounds(window, zoom)
+    return to_lnglat(window_bounds(window, zoom))
+
+
+def to_lnglat(bounds: Bounds) -> LngLatBounds:
+    """Degrees of bounds in web-mercator metres."""
     west, south = mercantile.lnglat(bounds.left, bounds.bottom)
     east, north = mercantile.lnglat(bounds.right, bounds.top)
     return LngLatBounds(west, south, east, north)

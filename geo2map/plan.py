@@ -206,9 +206,7 @@ def plan_window(
     """
     if options.match == "model" and card.colours is None:
         raise PlanError(f"match model asked, but the card of {card.name} has no colour statistics: leave --match out")
-    # the colours of a map are classes: nothing to match unless asked
-    match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
-    rendition, distance = make_rendition(sample, card.colours, match, options.stretch)
+    rendition, distance = choose_rendition(sample, card, options)
     margin, margin_notes = choose_margin(card, options.margin)
     aoi = None if options.aoi is None else make_aoi(options.aoi)
     if aoi is not None:
@@ -251,6 +249,13 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
             f"zoom {finest} is its finest useful zoom; lower --zoom, or pass --force to oversample"
         )
     return options.zoom
+
+
+def choose_rendition(sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions) -> tuple[Rendition, float]:
+    """Stretch and match, and the distance to the model's colours; see `make_rendition`."""
+    # the colours of a map are classes: nothing to match unless asked
+    match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
+    return make_rendition(sample, card.colours, match, options.stretch)
 
 
 def choose_margin(card: ModelCard, asked: int | None) -> tuple[int, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,10 @@ TileFormat = Literal["png", "webp", "jpeg"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Direction = Literal["a2b", "b2a"]
 GanMode = Literal["bce", "lsgan", "hinge"]
+SplitName = Literal["train", "val", "test"]
+SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+"""Names of the folders of a set of pairs."""
+
 Match = Literal["auto", "model", "none"]
 Mode = Literal["exact", "faithful"]
 Storage = Literal["fp16", "fp32"]

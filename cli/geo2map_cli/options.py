@@ -38,13 +38,14 @@ ENGINE_OPTIONS = ("model", "device", "precision", "threads", "batch", "mode")
 """What `model_options` gives and `geo2map.load_engine` takes."""
 
 
-def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, listed by the help in their order."""
     return lambda function: functools.reduce(lambda f, option: option(f), reversed(options), function)
 
 
 def model_options(function: F) -> F:
     """--model and where and how it runs: `ENGINE_OPTIONS`."""
-    return _stack(
+    return stack(
         click.option("--model", default="sat2map", show_default=True, help="Packaged model or .safetensors file."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
         click.option(
@@ -66,7 +67,7 @@ def model_options(function: F) -> F:
 
 def plan_options(function: F) -> F:
     """The fields of `geo2map.PlanOptions`, except `format`."""
-    return _stack(
+    return stack(
         click.option("--zoom", type=click.IntRange(0, 24), help="Zoom to translate at. [default: the model's]"),
         click.option("--minzoom", type=click.IntRange(0, 24), help="Lowest overview. [default: scene in one tile]"),
         click.option("--block-span", type=click.IntRange(1, 64), default=4, show_default=True, help="Tiles a side."),
@@ -98,7 +99,7 @@ def plan_options(function: F) -> F:
 
 def reading_options(function: F) -> F:
     """The keywords of `geo2map.open_scene`: how each scene is read."""
-    return _stack(
+    return stack(
         click.option("--indexes", callback=_parse_indexes, metavar="R,G,B", help="Bands, or one. [default: by colour]"),
         click.option("--crs", help="CRS to use instead of the file's own, e.g. EPSG:32618."),
         click.option("--nodata", type=float, help="Value of pixels without data, nan too. [default: the file's]"),
@@ -107,7 +108,7 @@ def reading_options(function: F) -> F:
 
 def scene_options(function: F) -> F:
     """The keywords of `geo2map.open_scenes`."""
-    return _stack(
+    return stack(
         reading_options,
         click.option(
             "--order",
@@ -151,7 +152,7 @@ def aoi_options(function: F) -> F:
             raise click.UsageError("--clip given, but nothing to clip to: pass --aoi or --bounds, too.")
         return function(*args, aoi=_make_aoi(aoi if bounds is None else bounds), clip=clip, **kwargs)
 
-    return _stack(
+    return stack(
         click.option("--aoi", type=click.Path(), help="Vector file with polygons: write only tiles that they touch."),
         click.option("--bounds", callback=_parse_bounds, metavar="W,S,E,N", help="Degrees, instead of --aoi."),
         click.option("--clip", is_flag=True, help="Write only pixels inside --aoi or --bounds."),
@@ -196,7 +197,7 @@ def report_options(function: F) -> F:
         _set_up_logging(verbose, log_file)
         return function(*args, **kwargs)
 
-    return _stack(
+    return stack(
         click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout."),
         click.option("-v", "--verbose", count=True, help="Say more; twice for everything."),
         click.option("--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Append the log here."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import Bar, F, report_options
+from geo2map_cli.options import Bar, F, report_options, stack
 
 if TYPE_CHECKING:
     from geo2map.palette import Palette
@@ -25,35 +25,31 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 
 def recipe_options(function: F) -> F:
     """Every choice of `geo2map.train.config.TrainConfig`; what is not given is the preset's."""
-    for option in reversed(
-        (
-            click.option("--direction", type=click.Choice(["a2b", "b2a"]), help="Which side is the input. [a2b]"),
-            click.option("--steps", type=click.IntRange(1), help="Optimiser steps in all. [5000]"),
-            click.option("--epochs", type=float, help="Passes over all pairs in all, instead of steps. [pix2pix: 200]"),
-            click.option("--decay-from", type=click.FloatRange(0, 1), help="Linear decay from this share on. [0.5]"),
-            click.option("--batch", type=click.IntRange(1), help="Pairs a step in each process. [6; 1]"),
-            click.option("--resize", type=click.IntRange(32), help="Resize pictures to this side first. [no; 286]"),
-            click.option("--crop", type=click.IntRange(32), help="Side of a crop in px. [320; 256]"),
-            click.option("--rotate/--no-rotate", default=None, help="Quarter turns. [yes; no]"),
-            click.option("--scale-jitter", type=click.FloatRange(1), help="Crops up to so much larger. [1.2; 1]"),
-            click.option("--photometric", type=click.FloatRange(0), help="Jitter of the input's light. [0.3; 0]"),
-            click.option("--flatten", type=click.IntRange(0), help="Levels of JPEG noise off the map. [6; 0]"),
-            click.option("--norm", type=click.Choice(["batch", "renorm"]), help="Normalisation. [batch]"),
-            click.option("--gan-mode", type=click.Choice(["bce", "lsgan", "hinge"]), help="Adversarial loss. [bce]"),
-            click.option("--discriminator-width", type=click.IntRange(1), help="Channels. [32; 64]"),
-            click.option("--adversarial-from", type=click.FloatRange(0, 1), help="Share of the run. [0.6; 0]"),
-            click.option("--lambda-l1", type=click.FloatRange(0), help="Weight of L1. [100]"),
-            click.option("--lambda-gan", type=click.FloatRange(0), help="Weight of the GAN; 0 is L1 alone. [1]"),
-            click.option("--lambda-features", type=click.FloatRange(0), help="Of feature matching. [0]"),
-            click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.4; 0]"),
-            click.option("--learning-rate", type=float, help="Adam's. [3e-4; 2e-4]"),
-            click.option("--ema", type=click.FloatRange(0, 1), help="Moving average of the weights. [0.998; 0]"),
-            click.option("--autocast", type=click.Choice(["bf16", "fp16", "none"]), help="[bf16; none]"),
-            click.option("--seed", type=int, help="Of everything random. [0]"),
-        )
-    ):
-        function = option(function)
-    return function
+    return stack(
+        click.option("--direction", type=click.Choice(["a2b", "b2a"]), help="Which side is the input. [a2b]"),
+        click.option("--steps", type=click.IntRange(1), help="Optimiser steps in all. [5000]"),
+        click.option("--epochs", type=float, help="Passes over all pairs in all, instead of steps. [pix2pix: 200]"),
+        click.option("--decay-from", type=click.FloatRange(0, 1), help="Linear decay from this share on. [0.5]"),
+        click.option("--batch", type=click.IntRange(1), help="Pairs a step in each process. [6; 1]"),
+        click.option("--resize", type=click.IntRange(32), help="Resize pictures to this side first. [no; 286]"),
+        click.option("--crop", type=click.IntRange(32), help="Side of a crop in px. [320; 256]"),
+        click.option("--rotate/--no-rotate", default=None, help="Quarter turns. [yes; no]"),
+        click.option("--scale-jitter", type=click.FloatRange(1), help="Crops up to so much larger. [1.2; 1]"),
+        click.option("--photometric", type=click.FloatRange(0), help="Jitter of the input's light. [0.3; 0]"),
+        click.option("--flatten", type=click.IntRange(0), help="Levels of JPEG noise off the map. [6; 0]"),
+        click.option("--norm", type=click.Choice(["batch", "renorm"]), help="Normalisation. [batch]"),
+        click.option("--gan-mode", type=click.Choice(["bce", "lsgan", "hinge"]), help="Adversarial loss. [bce]"),
+        click.option("--discriminator-width", type=click.IntRange(1), help="Channels. [32; 64]"),
+        click.option("--adversarial-from", type=click.FloatRange(0, 1), help="Share of the run. [0.6; 0]"),
+        click.option("--lambda-l1", type=click.FloatRange(0), help="Weight of L1. [100]"),
+        click.option("--lambda-gan", type=click.FloatRange(0), help="Weight of the GAN; 0 is L1 alone. [1]"),
+        click.option("--lambda-features", type=click.FloatRange(0), help="Of feature matching. [0]"),
+        click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.4; 0]"),
+        click.option("--learning-rate", type=float, help="Adam's. [3e-4; 2e-4]"),
+        click.option("--ema", type=click.FloatRange(0, 1), help="Moving average of the weights. [0.998; 0]"),
+        click.option("--autocast", type=click.Choice(["bf16", "fp16", "none"]), help="[bf16; none]"),
+        click.option("--seed", type=int, help="Of everything random. [0]"),
+    )(function)
 
 
 @click.command("train")
@@ -174,12 +170,9 @@ def _palette(asked: str, files: list[PairFile], config: TrainConfig) -> Palette 
 
 
 def _start_from(trainer: Trainer, model: str) -> None:
-    import torch
-
     from geo2map.model import find_model, load_weights
 
-    weights = load_weights(find_model(model))
-    trainer.start_from({key: torch.as_tensor(value) for key, value in weights.items()})
+    trainer.start_from(load_weights(find_model(model)))
 
 
 def _teller(bar: Bar) -> Callable[[Progress], None]:

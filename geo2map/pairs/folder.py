@@ -14,7 +14,7 @@ import PIL.Image
 
 from geo2map.encode import SUFFIXES
 from geo2map.errors import OutputError
-from geo2map.pairs.split import SPLITS, Cell, SplitName
+from geo2map.pairs.split import Cell
 from geo2map.sinks.atomic import (
     hidden_sibling,
     make_parents,
@@ -23,7 +23,7 @@ from geo2map.sinks.atomic import (
     replace_folder,
     restore_replaced,
 )
-from geo2map.types import Image
+from geo2map.types import SPLITS, Image, SplitName
 from geo2map.xyz import output_errors, parse_number
 
 FILE_NAME = "pairs.json"

@@ -17,9 +17,10 @@ from geo2map.pairs.folder import PairsFolder
 from geo2map.pairs.layer import Layer, PathLike, common_window, open_layer
 from geo2map.pairs.options import PairsOptions
 from geo2map.pairs.report import PairSet, Registration, Split, describe_registration
-from geo2map.pairs.split import SPLITS, Cell, SplitName, assign_blocks, block_side
+from geo2map.pairs.split import Cell, assign_blocks, block_side
 from geo2map.pairs.verdict import judge, keep, registration_notes
 from geo2map.protocols import Progress
+from geo2map.types import SPLITS, SplitName
 
 BLOWN_UP = 1.5
 """Metres of a layer's pixels per metre of the pictures' from which a user is warned."""

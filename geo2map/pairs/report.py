@@ -8,7 +8,7 @@ from typing import Any
 
 from geo2map.grid import PixelWindow
 from geo2map.pairs.registration import Shift
-from geo2map.pairs.split import SPLITS, SplitName
+from geo2map.types import SPLITS, SplitName
 
 PaletteEntries = tuple[tuple[str, tuple[int, int, int]], ...]
 

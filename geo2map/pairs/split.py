@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from geo2map.errors import DataError
+from geo2map.types import SPLITS, SplitName
 
-SplitName = Literal["train", "val", "test"]
-SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 WIDEST_BLOCK = 4
 """Pictures along a side of a block, unless told."""
 ENOUGH_BLOCKS = 20

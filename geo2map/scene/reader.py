@@ -110,14 +110,13 @@ class Scene:
             return PixelWindow(world.left, frame.top, world.right, frame.bottom)
         return frame
 
-    def sample(self, side: int = SAMPLE_SIDE) -> npt.NDArray[np.generic]:
-        """Valid pixels from all over the scene, at most about side x side, (pixels, 3) in the scene's type.
+    def sample(self) -> npt.NDArray[np.generic]:
+        """Valid pixels from all over the scene, at most about `SAMPLE_SIDE` squared, (pixels, 3) in its type.
 
         Raises:
             SceneError: damaged data.
         """
-        bands = self.bands
-        pixels = self._look if side == SAMPLE_SIDE else self._read_sample(side)
+        bands, pixels = self.bands, self._look
         colours = pixels[: bands.count, bands.valid(pixels)].T
         return colours if bands.count == 3 else colours.repeat(3, axis=-1)
 
@@ -154,17 +153,14 @@ class Scene:
 
     @cached_property
     def _look(self) -> npt.NDArray[np.generic]:
-        return self._read_sample(SAMPLE_SIDE)
+        """Colours and alpha as stored, (bands, pixels)."""
+        document = colours_vrt(self._address, self._marked, (self.dataset.width, self.dataset.height))
+        return self._read(document, lambda colours: read_sample(colours, self.dataset, SAMPLE_SIDE))
 
     @cached_property
     def _believed(self) -> tuple[Bands, tuple[str, ...]]:
         """Bands and a note; looks at the pixels only where one is marked as alpha."""
         return (self._marked, ()) if self._marked.alpha is None else believe_alpha(self._marked, self._look)
-
-    def _read_sample(self, side: int) -> npt.NDArray[np.generic]:
-        """Colours and alpha as stored, (bands, pixels)."""
-        document = colours_vrt(self._address, self._marked, (self.dataset.width, self.dataset.height))
-        return self._read(document, lambda colours: read_sample(colours, self.dataset, side))
 
     def _read(self, document: str, read: Callable[[DatasetReader], npt.NDArray[T]]) -> npt.NDArray[T]:
         def attempt() -> npt.NDArray[T]:

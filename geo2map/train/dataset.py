@@ -32,7 +32,6 @@ class Pairs:
         memory: bytes of decoded pictures to keep.
 
     Attributes:
-        size: px a side of the first picture as it is on disk (the shorter side).
         input_pixels, output_pixels: every fourth pixel of all pictures in rows and columns, uint8 (pixels, 3).
 
     Raises:
@@ -51,8 +50,12 @@ class Pairs:
                     memory -= 2 * pair[0].nbytes
                     self._kept[index] = pair
                 samples.append((_thinned(pair[0]), _thinned(pair[1])))
-        self.size = min(self.files[0].load()[0].shape[:2])
         self.input_pixels, self.output_pixels = (np.concatenate([s[side] for s in samples]) for side in (0, 1))
+
+    @property
+    def size(self) -> int:
+        """Px a side of the first picture as it is on disk (the shorter side)."""
+        return min(self.files[0].load()[0].shape[:2])
 
     def __len__(self) -> int:
         return len(self.files)

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from geo2map.errors import DataError
+from geo2map.types import SPLITS
 
 Picture = npt.NDArray[np.uint8]
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 PARALLEL = (("A", "B"), ("a", "b"), ("trainA", "trainB"), ("testA", "testB"))
 """Names of two parallel folders: ours and CycleGAN's."""
-SPLITS = ("train", "val", "test")
 MAPS_ZOOM, MAPS_GROUND_RESOLUTION = 17, 0.905
 """Of the pix2pix `maps` pictures: New York at zoom 17, metres per pixel."""
 

@@ -174,7 +174,7 @@ class Trainer:
         """
         plain = UNetGenerator(**self.config.generator)
         try:
-            plain.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+            plain.load_state_dict(weights)
         except RuntimeError as error:
             raise DataError(f"the model to start from is not the network asked for: {error}") from error
         with torch.no_grad():

@@ -16,8 +16,9 @@ from affine import Affine
 from geo2map_cli.main import main
 
 from geo2map.colour import ColourStatistics
-from geo2map.model import ModelCard, save_model
+from geo2map.model import save_model
 from geo2map.nn import UNetGenerator
+from geo2map.testing import make_card
 
 
 class Result(NamedTuple):
@@ -84,12 +85,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = {"widths": [8, 8, 8, 8]}
     network = UNetGenerator(**config)
     noise = np.random.default_rng(0).integers(1, 255, (10_000, 3), dtype=np.uint8)
-    card = ModelCard(
+    card = make_card(
         name="tiny",
-        architecture="unet",
         config=config,
-        ground_resolution=0.905,
-        zoom=17,
         margin=network.margin,
         size_multiple=network.size_multiple,
         colours=ColourStatistics.of(noise),

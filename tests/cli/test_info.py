@@ -69,6 +69,13 @@ def test_what_render_would_do_is_what_it_does(
     assert Plan.from_json(json.dumps(promised)).fingerprint == done["geo2map"]["plan"]
 
 
+@pytest.mark.parametrize(("model", "matched"), [("sat2map", True), ("map2sat", False)])
+def test_the_match_told_is_the_plans(geo2map: Command, small_scene: Path, model: str, matched: bool) -> None:
+    """Noise is far from imagery and from maps, but the colours of a map are not for matching."""
+    found = json.loads(geo2map("info", small_scene, "--model", model, "--json").out)
+    assert (found["matched"], found["plan"]["rendition"]["curves"] is not None) == (matched, matched)
+
+
 def test_a_turned_scene_has_a_turned_footprint(info: Callable[..., dict[str, Any]], write_scene: SceneWriter) -> None:
     matrix = Affine.translation(590_000, 4_510_000) @ Affine.rotation(30) @ Affine.scale(0.9, -0.9)
     scene = write_scene("turned.tif", transform=matrix)

@@ -28,12 +28,12 @@ from geo2map.pairs import PairSet, make_pairs
 from geo2map.pairs.cut import cell_window, cells, is_blank
 from geo2map.pairs.layer import Layer, common_window
 from geo2map.pairs.registration import Shift, correlation, find_shift
-from geo2map.pairs.split import SPLITS, Cell, assign_blocks, block_side, draw
+from geo2map.pairs.split import Cell, assign_blocks, block_side, draw
 from geo2map.palette import MAPS_PALETTE
 from geo2map.testing import ArraySource
 from geo2map.town import make_town
 from geo2map.train.pictures import list_splits, load_pair, read_facts
-from geo2map.types import Image, Tile
+from geo2map.types import SPLITS, Image, Tile
 from geo2map.xyz import XyzFolder
 
 ZOOM = 17

@@ -10,7 +10,7 @@ from PIL import Image
 
 from geo2map.engine import load_engine
 from geo2map.errors import DataError
-from geo2map.model import load_card
+from geo2map.model import load_card, load_weights
 from geo2map.train.augment import augment, light_curve
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
@@ -172,3 +172,18 @@ def test_export_without_recalibration_keeps_the_averages(pairs_folder: Path, tmp
     averages = run.average.module.state_dict()["down.1.2.running_var"]
     assert torch.equal(run.exported(recalibrate=0).state_dict()["down.1.2.running_var"], averages)
     assert not torch.equal(run.exported(recalibrate=2).state_dict()["down.1.2.running_var"], averages)
+
+
+@pytest.mark.parametrize("resize_convolution", [True, False])
+def test_starting_from_a_model_is_that_model(pairs_folder: Path, tmp_path: Path, resize_convolution: bool) -> None:
+    """The kernels of the file are folded; unfolded and folded again they are the same, to half precision."""
+    run = trainer(pairs_folder)
+    run_to(run, tmp_path, until=2)
+    export(run, tmp_path / "m.safetensors", name="m", zoom=17, ground_resolution=0.9)
+    weights = load_weights(tmp_path / "m.safetensors")
+    started = trainer(pairs_folder, replace(TINY, seed=9, resize_convolution=resize_convolution))
+    started.start_from(weights)
+    for name, tensor in started.exported(recalibrate=0).state_dict().items():
+        torch.testing.assert_close(tensor.float(), weights[name].float(), rtol=0, atol=1e-4)
+    with pytest.raises(DataError, match="not the network asked for"):
+        trainer(pairs_folder, replace(TINY, widths=(8, 8), residual_blocks=(0, 0))).start_from(weights)
