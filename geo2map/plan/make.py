@@ -1,0 +1,153 @@
+"""Deciding a plan: zoom, window, margin and colours of a scene for a model."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from geo2map import grid
+from geo2map.aoi import make_aoi
+from geo2map.errors import PlanError, ResolutionError, ZoomError
+from geo2map.fill import FILL_RADIUS
+from geo2map.grid import PixelWindow
+from geo2map.model.card import ModelCard
+from geo2map.plan.options import PlanOptions
+from geo2map.plan.value import Plan
+from geo2map.scene.imagery import Imagery
+from geo2map.scene.rendition import Rendition, make_rendition
+
+COARSEST = 3.0
+"""Scene metres per model metre above which a model has nothing to recognise."""
+FINEST = 4.0
+"""Scene metres per output metre above which a zoom only blows pixels up."""
+WIDEST_MARGIN = 256
+"""Default margins stop here; a model that needs more is exact only when asked to be (`margin`)."""
+
+
+def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = None) -> Plan:
+    """Decides everything about rendering a scene with a model.
+
+    Raises:
+        ResolutionError: the scene is far coarser than the model was trained for.
+        ZoomError: a zoom that is out of range or only blows pixels up.
+        SceneError: the scene's pixels cannot be sampled.
+    """
+    options = options or PlanOptions()
+    zoom = choose_zoom(scene, card, options)
+    plan = plan_window(card, options, name=scene.name, zoom=zoom, window=scene.window(zoom), sample=scene.sample())
+    content = hashlib.sha256(f"{plan.content} {scene.arrangement}".encode()).hexdigest()[:16]
+    return replace(plan, content=content, notes=(*scene.notes, _scale_note(scene, card, zoom), *plan.notes))
+
+
+def plan_window(
+    card: ModelCard,
+    options: PlanOptions,
+    *,
+    name: str,
+    zoom: int,
+    window: PixelWindow,
+    sample: npt.NDArray[np.generic],
+) -> Plan:
+    """Decides everything about translating a window of pixels at a zoom, whatever they come from.
+
+    Args:
+        sample: valid pixels from all over the window, (pixels, 3) in the source's type.
+    """
+    if options.match == "model" and card.colours is None:
+        raise PlanError(f"match model asked, but the card of {card.name} has no colour statistics: leave --match out")
+    rendition, distance = choose_rendition(sample, card, options)
+    margin, margin_notes = choose_margin(card, options.margin)
+    aoi = None if options.aoi is None else make_aoi(options.aoi)
+    if aoi is not None:
+        window = aoi.cut(window, zoom, options.clip, name)
+    return Plan(
+        name=name,
+        maxzoom=zoom,
+        minzoom=grid.one_tile_zoom(window, zoom) if options.minzoom is None else options.minzoom,
+        window=window,
+        block_span=options.block_span,
+        margin=margin,
+        fill_radius=FILL_RADIUS,
+        neutral=card.neutral,
+        rendition=rendition,
+        resampling=options.resampling,
+        format=options.format,
+        model=f"{card.name} {card.fingerprint}",
+        content=hashlib.sha256(sample.tobytes()).hexdigest()[:16],
+        aoi=aoi,
+        clip=options.clip,
+        notes=(_match_note(rendition, distance, card), *margin_notes),
+    )
+
+
+def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
+    """The zoom asked for, or the one nearest to the model's ground resolution; refuses the hopeless."""
+    coarser = scene.ground_resolution / card.ground_resolution
+    if coarser > COARSEST and not options.force:
+        raise ResolutionError(
+            f"model {card.name} asked for {scene.name}, which resolves {scene.ground_resolution:.3g} m on the ground, "
+            f"but the model was trained at {card.ground_resolution:.3g} m and cannot recognise anything: "
+            "use finer imagery or another model, or pass --force"
+        )
+    if options.zoom is None:
+        return grid.nearest_zoom(card.ground_resolution, scene.latitude)
+    finest = math.floor(math.log2(grid.ground_resolution(0, scene.latitude) / scene.ground_resolution * FINEST))
+    if options.zoom > finest and not options.force:
+        raise ZoomError(
+            f"zoom {options.zoom} asked, but {scene.name} resolves {scene.ground_resolution:.3g} m on the ground: "
+            f"zoom {finest} is its finest useful zoom; lower --zoom, or pass --force to oversample"
+        )
+    return options.zoom
+
+
+def choose_rendition(sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions) -> tuple[Rendition, float]:
+    """Stretch and match, and the distance to the model's colours; see `make_rendition`."""
+    # the colours of a map are classes: nothing to match unless asked
+    match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
+    return make_rendition(sample, card.colours, match, options.stretch)
+
+
+def choose_margin(card: ModelCard, asked: int | None) -> tuple[int, tuple[str, ...]]:
+    """The margin, and a warning where it does not make the output exact."""
+    if not card.exact:
+        if asked:
+            raise PlanError(
+                f"margin {asked} asked, but {card.name} translates each tile by itself (mode faithful), which has no "
+                "margin: leave --margin out"
+            )
+        return 0, (
+            f"warning: {card.name} translates each tile by itself (mode faithful): there are seams between its tiles",
+        )
+    margin = min(card.margin, WIDEST_MARGIN) if asked is None else asked
+    if margin < 0 or margin % card.size_multiple:
+        raise PlanError(f"margin {margin} asked: model {card.name} needs a multiple of {card.size_multiple} px")
+    if margin < card.margin:
+        return margin, (
+            f"warning: {card.name} needs a margin of {card.margin} px for seamless output; with {margin} "
+            f"px its seams are reduced, not absent (--margin {card.margin} removes them)",
+        )
+    return margin, ()
+
+
+def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
+    resolution = grid.ground_resolution(zoom, scene.latitude)
+    ratio = resolution / card.ground_resolution
+    note = (
+        f"zoom {zoom} is {resolution:.3g} m per pixel here, {card.name} was trained at {card.ground_resolution:.3g} m"
+    )
+    note += f" (scale mismatch {max(ratio, 1 / ratio):.2f})"
+    if scene.ground_resolution > 1.5 * card.ground_resolution:
+        note += f"; warning: the scene itself resolves only {scene.ground_resolution:.3g} m, expect a coarse map"
+    return note
+
+
+def _match_note(rendition: Rendition, distance: float, card: ModelCard) -> str:
+    if card.colours is None:
+        return f"colours of the imagery {card.name} was trained on are unknown: left alone"
+    done = "matched to them" if rendition.curves else "left alone"
+    imagery = "maps" if card.direction == "b2a" else "imagery"
+    return f"colours are {distance:.0f} grey levels from the {imagery} {card.name} was trained on: {done}"
