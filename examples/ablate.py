@@ -32,7 +32,7 @@ ROWS = {
     "no moving average": ["--ema", "0"],
 }
 MEASURES = ("class_iou.mean", "road_f1", "rmse_sum", "acc5", "ssim")
-TRIAL = 30
+TRIAL = 20
 
 
 def geo2map(*arguments: object, threads: int) -> Any:
@@ -104,7 +104,7 @@ def main() -> None:
     names = [line for line in asked.validation.read_text(encoding="utf-8").splitlines() if line[:1] not in ("", "#")]
     (asked.out / "kept-aside").mkdir(parents=True, exist_ok=True)
     for name in names:
-        shutil.copy(asked.pairs / name, asked.out / "kept-aside")
+        shutil.copyfile(asked.pairs / name, asked.out / "kept-aside" / name)
     jobs = list(product(asked.rows, asked.seeds))
     with ThreadPoolExecutor(asked.workers) as pool:
         print(table(list(pool.map(lambda job: row(asked, *job), jobs))))

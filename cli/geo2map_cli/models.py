@@ -93,20 +93,26 @@ def import_(file: Path, out: Path, colours_from: str | None, dtype: Storage, as_
     show(ModelDescription.of(out), as_json)
 
 
+def _parse_shares(_: click.Context, __: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+    try:
+        return None if value is None else tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of numbers: give one a model, e.g. 2,1,1.") from None
+
+
 @command.command("average")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .safetensors.")
-@click.option("--share", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of A.")
-@click.option("--name", help="Of the model. [default: A's]")
+@click.option("--shares", callback=_parse_shares, metavar="A,B,...", help="Of each model. [default: equal]")
+@click.option("--name", help="Of the model. [default: the first's]")
 @overwrite_option
 @report_options
-def average(a: str, b: str, out: Path, as_json: bool, **choices: Any) -> None:
-    """Average the weights of A and B, two ends of one training, such as one with and one without discriminator.
+def average(models: tuple[str, ...], out: Path, as_json: bool, **choices: Any) -> None:
+    """Average the weights of MODELs, ends of one training, such as some with and some without discriminator.
 
     Measure the mean with geo2map evaluate: of models that were trained apart it draws nonsense.
     """
     from geo2map.model import ModelDescription, average_models, find_model
 
-    average_models(find_model(a), find_model(b), out, **choices)
+    average_models([find_model(model) for model in models], out, **choices)
     show(ModelDescription.of(out), as_json)

@@ -117,6 +117,8 @@ def _listed(values: Mapping[str, Any]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return _listed(value)
+    if isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
+        return "; ".join(map(_listed, value))
     return _joined(value) or "none" if isinstance(value, list | tuple) else str(value)
 
 

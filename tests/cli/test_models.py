@@ -165,18 +165,44 @@ def test_errors_are_one_sentence_and_leave_nothing(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_two_ends_of_one_training_are_averaged(geo2map: Command, tiny_model: Path, tmp_path: Path) -> None:
-    other, out = tmp_path / "other.safetensors", tmp_path / "mean.safetensors"
-    weights = {key: w * 3 if w.is_floating_point() else w for key, w in load_weights(tiny_model).items()}
-    save_model(other, weights, replace(load_card(tiny_model), name="other"))
-    assert geo2map("models", "average", tiny_model, other, "--out", out, "--share", 0.25, "--name", "mean").code == 0
+def test_ends_of_one_training_are_averaged(geo2map: Command, tiny_model: Path, tmp_path: Path) -> None:
+    other, third, out = (tmp_path / f"{name}.safetensors" for name in ("other", "third", "mean"))
+    first = load_card(tiny_model)
+    for path, factor in ((other, 3), (third, 5)):
+        weights = {key: w * factor if w.is_floating_point() else w for key, w in load_weights(tiny_model).items()}
+        training = first.training | {"recipe": {"lambda_gan": factor}}
+        save_model(path, weights, replace(first, name=path.stem, training=training))
+    average = ("models", "average", tiny_model, other, third)
+    assert geo2map(*average, "--out", out, "--shares", "4,2,2", "--name", "mean").code == 0
     card = load_card(out)
-    assert (card.name, card.metrics, card.training["averaged_with"]["share"]) == ("mean", {}, 0.25)
-    for key, mine in load_weights(tiny_model).items():
-        if mine.is_floating_point():
-            np.testing.assert_allclose(load_weights(out)[key], 2.5 * mine, rtol=2e-3, atol=1e-6)
-    assert "it exists" in geo2map("models", "average", tiny_model, other, "--out", out).err
-    refused = geo2map("models", "average", tiny_model, "sat2map", "--out", tmp_path / "no.safetensors")
-    assert refused.code == 1
-    assert "their config differ" in refused.err
-    assert not (tmp_path / "no.safetensors").exists()
+    assert (card.name, card.metrics) == ("mean", {})
+    went_in = [(part["name"], part["share"], part.get("lambda_gan")) for part in card.training["mean_of"]]
+    assert went_in == [(first.name, 0.5, None), ("other", 0.25, 3), ("third", 0.25, 5)]
+    shown = " ".join(geo2map("models", "show", out).out.split())
+    assert "name other, share 0.25" in shown
+    means = {"4,2,2": 2.5, "0,1,1": 4.0, None: 3.0}
+    for shares, factor in means.items():
+        asked = () if shares is None else ("--shares", shares)
+        assert geo2map(*average, "--out", out, "--overwrite", *asked).code == 0
+        for key, mine in load_weights(tiny_model).items():
+            if mine.is_floating_point():
+                np.testing.assert_allclose(load_weights(out)[key], factor * mine, rtol=2e-3, atol=1e-6)
+
+
+def test_what_cannot_be_averaged(geo2map: Command, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mean.safetensors"
+    wrong = {
+        "their config differ": (tiny_model, "sat2map"),
+        "give two or more": (tiny_model,),
+        "give one a model": (tiny_model, tiny_model, "--shares", "1,2,3"),
+        "none below 0": (tiny_model, tiny_model, "--shares", "-1,2"),
+        "not all 0": (tiny_model, tiny_model, "--shares", "0,0"),
+    }
+    for phrase, arguments in wrong.items():
+        refused = geo2map("models", "average", *arguments, "--out", out)
+        assert (refused.code, refused.out) == (1, "")
+        assert phrase in refused.err
+        assert not out.exists()
+    assert geo2map("models", "average", tiny_model, tiny_model, "--out", out, "--shares", "a").code == 2
+    out.touch()
+    assert "it exists" in geo2map("models", "average", tiny_model, tiny_model, "--out", out).err
