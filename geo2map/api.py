@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from geo2map import grid
+from geo2map.address import is_file_path, scene_name, shown
 from geo2map.block import Block
 from geo2map.cover import look
 from geo2map.engine import Engine, load_engine
-from geo2map.errors import Geo2MapError, OutputError, TileSetError, ZoomError
+from geo2map.errors import Geo2MapError, OutputError, TileSetError
 from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
 from geo2map.mosaic import mosaic as mosaic_tiles  # noqa: F401 (public so: `geo2map.mosaic` is the module)
@@ -21,7 +22,6 @@ from geo2map.pipeline import Report, prepare, run, translate
 from geo2map.plan import Plan, PlanOptions, make_plan, plan_window
 from geo2map.protocols import Progress
 from geo2map.scene import Imagery, SceneOptions, TileSource, find_scenes, open_scenes
-from geo2map.scene.address import is_file_path, scene_name, shown
 from geo2map.sinks import open_sink
 from geo2map.tilejson import TileSet
 from geo2map.types import Image, Mask, Tile
@@ -55,15 +55,7 @@ def render(
         Geo2MapError: one of its children, with one plain sentence.
     """
     engine = as_engine(engine)
-    _require_elsewhere(out, scenes)
-    reading, planning = split_options(options)
-    with open_scenes(scenes, **reading) as opened:
-        plan = make_plan(opened, engine.card, planning)
-        with (
-            opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source,
-            open_sink(out, tile_set(plan), overwrite=overwrite, progress=progress) as sink,
-        ):
-            return run(plan, source, engine, sink, batch=engine.batch, progress=progress)
+    return _run(scenes, out, engine.card, engine, options, overwrite=overwrite, progress=progress)
 
 
 def render_each(
@@ -109,15 +101,32 @@ def tile(
 
     Translating the tiles gives the same pixels at maxzoom as rendering the scene.
     """
+    return _run(scenes, out, card, None, options, overwrite=overwrite, progress=progress)
+
+
+def _run(
+    scenes: Scenes,
+    out: PathLike,
+    card: ModelCard,
+    engine: Engine | None,
+    options: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Report:
+    """Scenes to an output, translated where there is an engine, else only cut for the card's model."""
     _require_elsewhere(out, scenes)
     reading, planning = split_options(options)
     with open_scenes(scenes, **reading) as opened:
-        plan = make_plan(opened, card, planning).untranslated()
+        plan = make_plan(opened, card, planning)
+        said = {}
+        if engine is None:
+            plan, said = plan.untranslated(), {"colours_for": card.name}
         with (
             opened.at(plan.maxzoom, plan.rendition, plan.resampling) as source,
-            open_sink(out, tile_set(plan, colours_for=card.name), overwrite=overwrite, progress=progress) as sink,
+            open_sink(out, tile_set(plan, **said), overwrite=overwrite, progress=progress) as sink,
         ):
-            return run(plan, source, None, sink, progress=progress)
+            return run(plan, source, engine, sink, batch=engine.batch if engine else 1, progress=progress)
 
 
 def translate_tiles(
@@ -146,10 +155,7 @@ def translate_tiles(
 
 def plan_tiles(folder: XyzFolder, card: ModelCard, options: PlanOptions) -> Plan:
     """The plan for translating an XYZ folder; a folder cut by geo2map keeps its scene's window and colours."""
-    zooms = folder.require_zooms()
-    zoom = options.zoom if options.zoom is not None else max(zooms)
-    if zoom not in zooms:
-        raise ZoomError(f"zoom {zoom} asked, but {folder.path} has zooms {min(zooms)} to {max(zooms)}")
+    zoom = folder.pick_zoom(options.zoom)
     known = TileSet.load(folder.path)
     window = known.window if known and known.maxzoom == zoom else folder.window(zoom)
     if known and known.extra.get("colours_for") == card.name:

@@ -68,6 +68,7 @@ def mosaic(
         progress: told "mosaic" and how many tiles are written.
 
     Raises:
+        ZoomError: no tiles at the zoom asked for.
         TileSetError: no tiles, a broken tile, tiles of another size than 256 px, or too wide a scatter of tiles.
         OutputError: `out` exists, is no GeoTIFF's name, or cannot be written.
     """
@@ -75,7 +76,7 @@ def mosaic(
     check_raster_path(out, overwrite=overwrite)
     folder = XyzFolder(tiles)
     tileset = TileSet.load(tiles)
-    zoom = _pick_zoom(folder, zoom)
+    zoom = folder.pick_zoom(zoom)
     index = _index(folder, zoom, _first_column(tileset, zoom))
     extent = _extent(index)
     partial = out.with_name(f".{out.stem}.partial{out.suffix}")
@@ -104,14 +105,6 @@ def check_raster_path(out: Path, *, overwrite: bool) -> None:
             raise OutputError(f"{out} was asked for as a GeoTIFF, but it is a folder: choose another name")
         if out.exists() and not overwrite:
             raise OutputError(f"{out} exists already: choose another name or allow overwriting it (--overwrite)")
-
-
-def _pick_zoom(folder: XyzFolder, zoom: int | None) -> int:
-    zooms = folder.require_zooms()
-    if zoom is not None and zoom not in zooms:
-        found = ", ".join(map(str, zooms))
-        raise TileSetError(f"zoom {zoom} of {folder.path} was asked for, but it has zooms {found}: choose one of these")
-    return zooms[-1] if zoom is None else zoom
 
 
 def _first_column(tileset: TileSet | None, zoom: int) -> int:

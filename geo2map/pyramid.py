@@ -6,7 +6,6 @@ made in one go, lossy formats included.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +16,7 @@ import numpy as np
 from geo2map.encode import encode_tile
 from geo2map.errors import ZoomError
 from geo2map.grid import TILE_SIZE
+from geo2map.processors import available_threads
 from geo2map.protocols import Progress
 from geo2map.types import Image, Mask, Tile, TileFormat
 from geo2map.xyz import XyzFolder
@@ -72,7 +72,7 @@ def build_overviews(
         raise ZoomError(f"overviews from zoom {maxzoom} down to {minzoom} asked: give them in order, from 0")
     tiles = XyzFolder(folder)
     steps = _Steps(tiles.columns(maxzoom), maxzoom - minzoom, progress)
-    with ThreadPoolExecutor(_threads()) as pool:
+    with ThreadPoolExecutor(min(available_threads(), _MOST_THREADS)) as pool:
         make = partial(_make_and_store, tiles, format)
         written = {}
         for zoom in range(maxzoom - 1, minzoom - 1, -1):
@@ -124,10 +124,3 @@ def _halve(pixels: Image, mask: Mask) -> tuple[Image, Mask]:
     total = weighted.reshape(_HALF, 2, _HALF, 2, 3).sum(axis=(1, 3), dtype=np.uint16)
     mean = (2 * total + count) // (2 * np.maximum(count, 1))
     return mean.astype(np.uint8), count[..., 0] > 0
-
-
-def _threads() -> int:
-    """Processors this process may use, at most `_MOST_THREADS`."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    usable = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return min(usable, _MOST_THREADS)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geo2map.encode import SUFFIXES, decode_tile
-from geo2map.errors import Geo2MapError, OutputError, TileSetError
+from geo2map.errors import Geo2MapError, OutputError, TileSetError, ZoomError
 from geo2map.grid import MAX_ZOOM, TILE_SIZE, PixelWindow
 from geo2map.types import Image, Mask, Tile, TileFormat
 
@@ -68,6 +68,18 @@ class XyzFolder:
         if not (zooms := self.zooms):
             raise TileSetError(f"{self.path} holds no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg: check the path")
         return zooms
+
+    def pick_zoom(self, asked: int | None) -> int:
+        """The zoom asked for, or the largest.
+
+        Raises:
+            ZoomError: there are no tiles at the zoom asked for.
+            TileSetError: there are no tiles.
+        """
+        zooms = self.require_zooms()
+        if asked is not None and asked not in zooms:
+            raise ZoomError(f"zoom {asked} asked, but {self.path} has zooms {', '.join(map(str, zooms))}: choose one")
+        return zooms[-1] if asked is None else asked
 
     def columns(self, zoom: int) -> list[int]:
         """Columns with a folder at a zoom, ascending; some may turn out to be empty."""

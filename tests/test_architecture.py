@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "geo2map"
 
 ROWS = (
-    {"errors", "types"},
-    {"grid", "palette", "colour", "picture"},
+    {"errors", "types", "processors"},
+    {"grid", "address", "palette", "colour", "picture"},
     {"block", "encode", "nn", "metrics"},
     {"aoi", "protocols", "fill", "xyz", "town", "model"},
     {"tilejson", "scene", "testing", "engine", "inception", "train"},

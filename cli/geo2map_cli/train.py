@@ -87,7 +87,8 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     """
     import torch
 
-    from geo2map.engine.device import available_threads, choose_device
+    from geo2map.engine.device import choose_device
+    from geo2map.processors import available_threads
     from geo2map.train.world import open_world
 
     torch.set_num_threads(options.pop("threads") or available_threads())

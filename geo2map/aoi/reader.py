@@ -15,6 +15,7 @@ import shapely
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
+from geo2map.address import is_file_path
 from geo2map.aoi.area import Aoi, Geometries
 from geo2map.aoi.shape import bounds_aoi, polygons_aoi, polygons_of
 from geo2map.errors import AoiError
@@ -50,7 +51,7 @@ def load_aoi(path: str | Path) -> Aoi:
     Raises:
         AoiError: no such file, not a vector file, no polygon, no CRS, or a place that web-mercator cannot show.
     """
-    if "://" not in str(path) and not str(path).startswith("/vsi") and not Path(path).exists():
+    if is_file_path(path) and not Path(path).exists():
         raise AoiError(f"{path} asked as area of interest, but there is no such file: check the path")
     return _first_polygons(_layers(path, str(path)), str(path))
 

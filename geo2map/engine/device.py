@@ -1,10 +1,6 @@
-"""Which device, which precision, how many threads."""
+"""Which device and which precision."""
 
 from __future__ import annotations
-
-import math
-import os
-from pathlib import Path
 
 import torch
 
@@ -49,30 +45,3 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     if precision == "fp16" and device.type == "cpu":
         raise DeviceError("precision fp16 asked on the CPU, which computes it slower than fp32: give fp32 or bf16")
     return DTYPES[precision]
-
-
-def available_threads() -> int:
-    """Processors this process may use: its affinity, limited by the container's quota (cgroup v2, v1)."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    count = len(affinity(0)) if affinity else os.cpu_count() or 1
-    for quota, period in (_cgroup2(), _cgroup1()):
-        if quota > 0 and period > 0:
-            count = min(count, max(1, math.ceil(quota / period)))
-    return count
-
-
-def _cgroup2() -> tuple[int, int]:
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return (0, 0) if quota == "max" else (int(quota), int(period))
-    except (OSError, ValueError):
-        return 0, 0
-
-
-def _cgroup1() -> tuple[int, int]:
-    folder = Path("/sys/fs/cgroup/cpu")
-    try:
-        quota, period = ((folder / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period"))
-        return int(quota), int(period)
-    except (OSError, ValueError):
-        return 0, 0

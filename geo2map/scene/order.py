@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from geo2map.address import is_file_path
 from geo2map.grid import PixelWindow
-from geo2map.scene.address import is_file_path
 from geo2map.scene.reader import Scene
 from geo2map.types import Order
 

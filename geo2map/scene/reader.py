@@ -16,9 +16,9 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 from geo2map import grid
+from geo2map.address import gdal_path, is_file_path, scene_name, shown
 from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow
-from geo2map.scene.address import gdal_path, is_file_path, scene_name, shown
 from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, persistently, reading

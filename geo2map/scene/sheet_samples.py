@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from geo2map.address import shown
 from geo2map.errors import BandError
-from geo2map.scene.address import shown
 from geo2map.scene.order import Sheet
 
 Pixels = npt.NDArray[np.generic]

@@ -247,24 +247,6 @@ def test_precision() -> None:
         devices.choose_dtype("fp16", CPU)
 
 
-@pytest.mark.parametrize(
-    ("quotas", "threads"),
-    [
-        (((0, 0), (0, 0)), 8),
-        (((250_000, 100_000), (0, 0)), 3),
-        (((0, 0), (50_000, 100_000)), 1),
-        (((-1, 9), (0, 0)), 8),
-    ],
-)
-def test_threads_honour_the_containers_limit(
-    quotas: tuple[tuple[int, int], tuple[int, int]], threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(devices.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(devices, "_cgroup2", lambda: quotas[0])
-    monkeypatch.setattr(devices, "_cgroup1", lambda: quotas[1])
-    assert devices.available_threads() == threads
-
-
 def test_loading() -> None:
     threads = torch.get_num_threads()
     try:

@@ -1,0 +1,25 @@
+"""How many processors there are."""
+
+from __future__ import annotations
+
+import pytest
+
+from geo2map import processors
+
+
+@pytest.mark.parametrize(
+    ("quotas", "threads"),
+    [
+        (((0, 0), (0, 0)), 8),
+        (((250_000, 100_000), (0, 0)), 3),
+        (((0, 0), (50_000, 100_000)), 1),
+        (((-1, 9), (0, 0)), 8),
+    ],
+)
+def test_threads_honour_the_containers_limit(
+    quotas: tuple[tuple[int, int], tuple[int, int]], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processors.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(processors, "_cgroup2", lambda: quotas[0])
+    monkeypatch.setattr(processors, "_cgroup1", lambda: quotas[1])
+    assert processors.available_threads() == threads
