@@ -10,6 +10,7 @@ by the pairs you report.
 """
 
 import argparse
+import csv
 import json
 import os
 import shutil
@@ -32,7 +33,7 @@ ROWS = {
     "no moving average": ["--ema", "0"],
 }
 MEASURES = ("class_iou.mean", "road_f1", "rmse_sum", "acc5", "ssim")
-TRIAL = 20
+TRIAL, WARM = 40, 5
 
 
 def geo2map(*arguments: object, threads: int) -> Any:
@@ -48,14 +49,21 @@ def train(asked: argparse.Namespace, folder: Path, options: list[str]) -> dict:
     recipe = ["train", asked.pairs, "--validation", asked.validation, *asked.options, *options]
     if asked.start:
         recipe += ["--from", asked.start, "--adversarial-from", 0, "--decay-from", 0]
-    pace = ["--steps", TRIAL, "--until", TRIAL - 1]  # the whole schedule in small, without the export
-    trial = geo2map(*recipe, *pace, "--out", folder / "trial.safetensors", threads=asked.threads)
-    steps = asked.steps or max(1, round(60 * asked.minutes * trial["steps"] / trial["seconds"]))
+    steps = asked.steps or max(1, round(60 * asked.minutes / _pace(asked, folder, recipe)))
     model = folder / "model.safetensors"
     trained = geo2map(*recipe, "--steps", steps, "--out", model, threads=asked.threads)
     kept_aside = asked.out / "kept-aside"
     measured = geo2map("evaluate", "--data", kept_aside, "--model", model, "--seams", 0, threads=asked.threads)
     return measured[0] | {"steps": steps, "minutes": trained["seconds"] / 60}
+
+
+def _pace(asked: argparse.Namespace, folder: Path, recipe: list[object]) -> float:
+    """Seconds a step takes: the whole schedule in small, without the first steps, which are slow."""
+    trial = ["--out", folder / "trial.safetensors", "--steps", TRIAL, "--until", TRIAL - 1]
+    geo2map(*recipe, *trial, threads=asked.threads)
+    with (folder / "trial.run" / "losses.csv").open(encoding="utf-8", newline="") as file:
+        seconds = [float(step["seconds"]) for step in csv.DictReader(file)]
+    return (seconds[-1] - seconds[WARM]) / (len(seconds) - 1 - WARM)
 
 
 def row(asked: argparse.Namespace, name: str, seed: int) -> tuple[str, dict]:
@@ -78,11 +86,12 @@ def pick(report: dict, measure: str) -> float:
 
 def table(rows: list[tuple[str, dict]]) -> str:
     """Markdown: the figures of all seeds side by side, the spread for all to see."""
-    lines = ["| row | steps | " + " | ".join(MEASURES) + " |", "|---" * (2 + len(MEASURES)) + "|"]
+    columns = ("steps", "minutes", *MEASURES)
+    lines = ["| row | " + " | ".join(columns) + " |", "|---" * (1 + len(columns)) + "|"]
     for name in dict(rows):
         reports = [report for other, report in rows if other == name]
-        cells = [" ".join(f"{pick(report, measure):.3f}" for report in reports) for measure in MEASURES]
-        lines.append("| " + " | ".join([name, " ".join(str(report["steps"]) for report in reports), *cells]) + " |")
+        cells = [" ".join(f"{pick(report, column):.4g}" for report in reports) for column in columns]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
