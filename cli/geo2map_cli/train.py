@@ -44,7 +44,7 @@ def recipe_options(function: F) -> F:
         click.option("--lambda-l1", type=click.FloatRange(0), help="Weight of L1. [100]"),
         click.option("--lambda-gan", type=click.FloatRange(0), help="Weight of the GAN; 0 is L1 alone. [1]"),
         click.option("--lambda-features", type=click.FloatRange(0), help="Of feature matching. [0]"),
-        click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.4; 0]"),
+        click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.2; 0]"),
         click.option("--learning-rate", type=float, help="Adam's. [3e-4; 2e-4]"),
         click.option("--ema", type=click.FloatRange(0, 1), help="Moving average of the weights. [0.998; 0]"),
         click.option("--autocast", type=click.Choice(["bf16", "fp16", "none"]), help="[bf16; none]"),

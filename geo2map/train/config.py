@@ -67,7 +67,7 @@ class TrainConfig:
     lambda_gan: float = 1.0
     lambda_l1: float = 100.0
     lambda_features: float = 0.0
-    balance: float = 0.4
+    balance: float = 0.2
     learning_rate: float = 3e-4
     betas: tuple[float, float] = (0.5, 0.999)
     ema: float = 0.998
