@@ -31,6 +31,7 @@ ROWS = {
     "JPEG noise left on": ["--flatten", "0"],
     "BatchRenorm": ["--norm", "renorm"],
     "no moving average": ["--ema", "0"],
+    "batch of 2": ["--batch", "2"],
 }
 MEASURES = ("class_iou.mean", "road_f1", "rmse_sum", "acc5", "ssim")
 TRIAL, WARM = 40, 5

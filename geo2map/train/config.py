@@ -39,7 +39,8 @@ class TrainConfig:
         lambda_gan, lambda_l1, lambda_features: weights of the generator's losses; features: feature matching.
         balance: how much L1 favours rare map classes, see `geo2map.nn.losses.BalancedL1`; 0 is the paper's L1.
         learning_rate, betas: Adam's.
-        ema: decay of the moving average of the weights that is exported; 0 exports the last weights.
+        ema: decay of the moving average of the weights that is exported, smaller in the first steps; 0 exports the
+            last weights.
         recalibrate: batches over which BatchNorm's statistics are measured anew for the export; 0 keeps them.
         autocast: "bf16", "fp16" (with loss scaling) or "none".
         seed: of everything random.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class Trainer:
         self._shared_generator = self.world.shared(self.generator, broadcast_buffers=True)
         # two forward passes before one backward forbid touching the buffers in between
         self._shared_discriminator = self.world.shared(self.discriminator, broadcast_buffers=False)
-        self.average = AveragedModel(self.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+        self.average = AveragedModel(self.generator, multi_avg_fn=warmed_up_average(config.ema), use_buffers=True)
         self.optimise_g = torch.optim.Adam(self.generator.parameters(), config.learning_rate, config.betas)
         self.optimise_d = torch.optim.Adam(self.discriminator.parameters(), config.learning_rate, config.betas)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.autocast == "fp16")
@@ -223,6 +224,20 @@ class Trainer:
             "optimise_d": self.optimise_d,
             "scaler": self.scaler,
         }
+
+
+def warmed_up_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
+    """A moving average for `AveragedModel` whose window grows with the steps done, up to that of `decay`.
+
+    With the full window from the start, the first weights would still make up a sixth of the average after 900 steps
+    of 0.998. The growth, (1 + steps) / (10 + steps), is that of TensorFlow's ExponentialMovingAverage.
+    """
+
+    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        steps = int(count)
+        get_ema_multi_avg_fn(min(decay, (1 + steps) / (10 + steps)))(averaged, current, count)
+
+    return update
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

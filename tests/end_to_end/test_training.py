@@ -35,7 +35,6 @@ SMALL = TrainConfig(
     residual_blocks=(0, 0, 1, 0),
     discriminator_width=8,
     learning_rate=1e-3,
-    ema=0.9,
     recalibrate=8,
     photometric=0.0,
     scale_jitter=1.0,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.optim.swa_utils import AveragedModel
 
 from geo2map.engine import load_engine
 from geo2map.errors import DataError
@@ -17,7 +18,7 @@ from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
 from geo2map.train.pictures import list_pairs, list_pictures, load_pair
 from geo2map.train.run import Run
-from geo2map.train.trainer import Trainer
+from geo2map.train.trainer import Trainer, warmed_up_average
 
 TINY = TrainConfig(
     steps=6,
@@ -83,7 +84,8 @@ def test_resuming_equals_never_having_stopped(pairs_folder: Path, tmp_path: Path
 
 
 def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
-    config = replace(TINY, steps=60, learning_rate=2e-3, ema=0.8, photometric=0.0)
+    """With the moving average of a long run, which must not hold a short one back."""
+    config = replace(TINY, steps=60, learning_rate=2e-3, photometric=0.0)
     run = trainer(pairs_folder, config)
     started: list[float] = []
     Run(folder=tmp_path, tell=lambda _: started.append(run.losses["l1"])).train(run)
@@ -94,6 +96,22 @@ def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
     error = np.abs(translated[16:-16, 16:-16].astype(int) - b[16:-16, 16:-16]).mean()
     constant = np.abs(b.astype(int) - np.median(b, axis=(0, 1))).mean()
     assert error < 0.6 * constant
+
+
+def test_the_moving_average_forgets_the_first_weights_and_steadies_later_ones() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    average = AveragedModel(network, multi_avg_fn=warmed_up_average(0.998))
+
+    def after(weight: float, steps: int) -> float:
+        torch.nn.init.constant_(network.weight, weight)
+        for _ in range(steps):
+            average.update_parameters(network)
+        return average.module.weight.item()
+
+    assert after(0.0, 1) == 0.0
+    assert after(1.0, 100) > 0.99
+    after(0.0, 10_000)
+    assert after(1.0, 1) == pytest.approx(1 - 0.998, rel=1e-3)
 
 
 def test_the_exported_model_says_what_it_needs(pairs_folder: Path, tmp_path: Path) -> None:
