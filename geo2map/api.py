@@ -10,22 +10,22 @@ from typing import Any
 import numpy as np
 
 from geo2map import grid
-from geo2map.address import is_file_path, scene_name, shown
-from geo2map.block import Block
-from geo2map.cover import look
 from geo2map.engine import Engine, load_engine
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
+from geo2map.files.address import is_file_path, scene_name, shown
 from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block
 from geo2map.model import ModelCard
-from geo2map.mosaic import mosaic as mosaic_tiles  # noqa: F401 (public so: `geo2map.mosaic` is the module)
-from geo2map.pipeline import Report, prepare, run, translate
+from geo2map.outputs import open_sink
+from geo2map.outputs.raster import mosaic as mosaic_tiles  # noqa: F401 (public so: `geo2map.outputs.raster` is the module)
 from geo2map.plan import Plan, PlanOptions, make_plan, plan_window
 from geo2map.protocols import Progress
+from geo2map.render.coverage import look
+from geo2map.render.pipeline import Report, prepare, run, translate
 from geo2map.scene import Imagery, SceneOptions, TileSource, find_scenes, open_scenes
-from geo2map.sinks import open_sink
-from geo2map.tilejson import TileSet
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Image, Mask, Tile
-from geo2map.xyz import XyzFolder
 
 PathLike = str | Path
 Scenes = PathLike | Sequence[PathLike]

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from geo2map.api import tile_set
-from geo2map.block import Block
-from geo2map.cover import Cover, tile_cover
 from geo2map.engine import Engine
 from geo2map.grid import TILE_SIZE
-from geo2map.pipeline import run
+from geo2map.grid.block import Block
+from geo2map.outputs import open_sink
 from geo2map.plan import Plan
+from geo2map.render.coverage import Cover, tile_cover
+from geo2map.render.pipeline import run
 from geo2map.scene import Imagery
-from geo2map.sinks import open_sink
 from geo2map.types import Mask
 
 SAMPLE_BLOCKS = 6

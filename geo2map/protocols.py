@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from geo2map.block import Block, BlockImage
+from geo2map.grid.block import Block, BlockImage
 from geo2map.types import Batch
 
 
@@ -15,7 +15,7 @@ class Source(Protocol):
         """Reads the block's window.
 
         The same global pixel has the same value whichever block asks for it. Pixels without data are
-        masked out and hold whatever the source likes; `geo2map.fill` decides what the network sees there.
+        masked out and hold whatever the source likes; `geo2map.grid.fill` decides what the network sees there.
         Called from one thread at a time, not always the one that opened the source.
 
         Raises:

@@ -13,19 +13,20 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "geo2map"
 
 ROWS = (
-    {"errors", "types", "processors"},
-    {"grid", "address", "palette", "colour", "picture"},
-    {"block", "encode", "nn", "metrics"},
-    {"aoi", "protocols", "fill", "xyz", "town", "model"},
-    {"tilejson", "scene", "testing", "engine", "inception", "train"},
-    {"plan", "pyramid", "evaluate"},
-    {"mosaic", "pipeline"},
-    {"cover", "sinks"},
-    {"api", "description", "pairs"},
+    {"errors", "types", "threads"},
+    {"files", "grid"},
+    {"colour"},
+    {"aoi", "protocols", "nn", "metrics"},
+    {"tiles", "model"},
+    {"scene", "testing", "engine", "train"},
+    {"plan", "evaluate"},
+    {"render"},
+    {"outputs"},
+    {"api", "pairs"},
     {"estimate"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
-TENSORS = {"nn", "engine", "inception", "train"}
+TENSORS = {"nn", "engine", "train", "evaluate"}
 BOTH = {"api", "estimate"}
 MAY_LOAD_TORCH_LAZILY = {"model"}
 

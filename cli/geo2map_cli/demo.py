@@ -28,11 +28,11 @@ def command(out: Path, size: int, seed: int, overwrite: bool, as_json: bool, **o
     """Draw a town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and say what to open."""
     from geo2map.api import middle_block, preview_block, render
     from geo2map.engine import load_engine
-    from geo2map.mosaic import mosaic
-    from geo2map.picture import require_new, side_by_side, write_picture
+    from geo2map.files.picture import require_new, side_by_side, write_picture
+    from geo2map.outputs.raster import mosaic
     from geo2map.plan import make_plan
     from geo2map.scene import open_scene
-    from geo2map.town import make_town
+    from geo2map.testing.town import make_town
 
     scene, tiles, raster, picture = out / "town.tif", out / "tiles", out / "map.tif", out / "before-after.png"
     require_new(picture, overwrite)

@@ -15,7 +15,7 @@ from geo2map_cli.options import Bar, model_options, report_options, show_notes
 if TYPE_CHECKING:
     from geo2map.engine import Engine
     from geo2map.evaluate import Direction, EvaluateConfig, ProtocolName, Row
-    from geo2map.inception import Inception
+    from geo2map.evaluate.inception import Inception
     from geo2map.model import ModelCard
     from geo2map.protocols import Translator
     from geo2map.train.pictures import PairFile
@@ -108,8 +108,8 @@ def _config(
     card: ModelCard, direction: Direction | None, limit: int | None, margin: int | None, seams: int
 ) -> EvaluateConfig:
     """What suits a model, and a word on stderr where the choice does not."""
+    from geo2map.colour.palette import MAPS_PALETTE
     from geo2map.evaluate import TILE, EvaluateConfig
-    from geo2map.palette import MAPS_PALETTE
     from geo2map.plan import choose_margin
 
     trained = card.direction
@@ -151,7 +151,7 @@ def _rows(
 def _inception(asked: Path | None, engine: Engine) -> Inception | None:
     """The network of FID and KID, where its weights are at hand."""
     from geo2map.errors import Geo2MapError
-    from geo2map.inception import WEIGHTS, Inception, find_weights
+    from geo2map.evaluate.inception import WEIGHTS, Inception, find_weights
 
     weights = asked or find_weights()
     if weights is None:

@@ -17,9 +17,9 @@ from geo2map_cli.options import reading_options, report_options
 @report_options
 def command(scenes: tuple[str, ...], model: str, as_json: bool, **options: Any) -> None:
     """Say what SCENES are: CRS, resolution, bands, stretch, nodata, footprint, and what render would do by default."""
-    from geo2map.description import describe
     from geo2map.errors import Geo2MapError
     from geo2map.model import find_model, load_card
+    from geo2map.plan.describe import describe
     from geo2map.scene import find_scenes, open_scene
 
     card = load_card(find_model(model))

@@ -18,7 +18,7 @@ from geo2map_cli.options import Bar, overwrite_option, report_options
 @report_options
 def command(tiles: Path, out: Path, zoom: int | None, overwrite: bool, as_json: bool) -> None:
     """Join a folder of XYZ TILES into one tiled, compressed GeoTIFF with overviews and alpha."""
-    from geo2map.mosaic import mosaic
+    from geo2map.outputs.raster import mosaic
 
     with Bar() as bar:
         mosaic(tiles, out, zoom=zoom, overwrite=overwrite, progress=bar)

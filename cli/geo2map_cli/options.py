@@ -228,7 +228,7 @@ class Discreet(logging.Formatter):
         text = super().format(record)
         if not {"?", "@"} & set(text):
             return text
-        from geo2map.address import shown
+        from geo2map.files.address import shown
 
         return shown(text)
 

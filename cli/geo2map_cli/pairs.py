@@ -10,7 +10,7 @@ import click
 from geo2map_cli.options import KERNELS, Bar, overwrite_option, report_options, scene_options, show, show_notes
 
 if TYPE_CHECKING:
-    from geo2map.palette import Palette
+    from geo2map.colour.palette import Palette
 
 
 def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[float, float, float]:
@@ -105,7 +105,7 @@ def command(scene: str, drawn: str, out: Path, palette: str | None, as_json: boo
 
 
 def _palette(asked: str | None) -> Palette | None:
-    from geo2map.palette import MAPS_PALETTE, load_palette
+    from geo2map.colour.palette import MAPS_PALETTE, load_palette
 
     if asked is None:
         return None

@@ -32,7 +32,7 @@ def command(scenes: tuple[str, ...], out: Path, span: int, overwrite: bool, as_j
     """Translate the middle of SCENES, as one, and put source (left) and map (right) into one PNG."""
     from geo2map.api import middle_block, preview_block, split_options
     from geo2map.engine import load_engine
-    from geo2map.picture import require_new, side_by_side, write_picture
+    from geo2map.files.picture import require_new, side_by_side, write_picture
     from geo2map.plan import make_plan
     from geo2map.scene import open_scenes
 

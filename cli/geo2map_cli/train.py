@@ -14,7 +14,7 @@ import click
 from geo2map_cli.options import Bar, F, report_options, stack
 
 if TYPE_CHECKING:
-    from geo2map.palette import Palette
+    from geo2map.colour.palette import Palette
     from geo2map.train.config import TrainConfig
     from geo2map.train.pictures import PairFile
     from geo2map.train.run import Progress
@@ -88,7 +88,7 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     import torch
 
     from geo2map.engine.device import choose_device
-    from geo2map.processors import available_threads
+    from geo2map.threads import available_threads
     from geo2map.train.world import open_world
 
     torch.set_num_threads(options.pop("threads") or available_threads())
@@ -162,7 +162,7 @@ def _config(checkpoint: Path | None, preset: Any, **choices: Any) -> TrainConfig
 
 
 def _palette(asked: str, files: list[PairFile], config: TrainConfig) -> Palette | None:
-    from geo2map.palette import MAPS_PALETTE, load_palette
+    from geo2map.colour.palette import MAPS_PALETTE, load_palette
     from geo2map.train.dataset import recognise_palette
 
     if asked == "auto":

@@ -15,9 +15,9 @@ from rasterio.warp import transform
 from shapely.affinity import translate
 
 from geo2map import grid
-from geo2map.block import Block
 from geo2map.errors import AoiError
 from geo2map.grid import TILE_SIZE, PixelWindow
+from geo2map.grid.block import Block
 from geo2map.types import Bounds, Mask, Tile
 
 FORGIVEN = 0.01

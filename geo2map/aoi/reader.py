@@ -15,10 +15,10 @@ import shapely
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from geo2map.address import is_file_path
 from geo2map.aoi.area import Aoi, Geometries
 from geo2map.aoi.shape import bounds_aoi, polygons_aoi, polygons_of
 from geo2map.errors import AoiError
+from geo2map.files.address import is_file_path
 
 AoiLike: TypeAlias = Aoi | shapely.Geometry | Mapping[str, Any] | tuple[float, float, float, float] | str | Path
 """An area, a shapely geometry in degrees (longitude first), GeoJSON as a dict, (west, south, east, north) in degrees,

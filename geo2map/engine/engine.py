@@ -14,7 +14,7 @@ from geo2map.engine.device import choose_device, choose_dtype
 from geo2map.errors import DeviceError, ModelFileError
 from geo2map.model import ModelCard, find_model, load_card, load_weights
 from geo2map.nn import build
-from geo2map.processors import available_threads
+from geo2map.threads import available_threads
 from geo2map.types import Batch, Mode, Precision
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from geo2map.colour.palette import Palette
 from geo2map.evaluate.config import EvaluateConfig
-from geo2map.palette import Palette
 from geo2map.train.pictures import PairFile
 from geo2map.types import Batch, Image
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from geo2map.colour.palette import Palette
 from geo2map.errors import DataError
-from geo2map.palette import Palette
 from geo2map.types import Direction as Direction
 
 ProtocolName = Literal["native", "maps256", "maps256-reduced"]

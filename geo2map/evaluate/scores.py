@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from geo2map.colour.palette import Palette
 from geo2map.errors import DataError
 from geo2map.metrics import (
     Classes,
@@ -23,7 +24,6 @@ from geo2map.metrics import (
     mean_iou,
     ssim,
 )
-from geo2map.palette import Palette
 from geo2map.types import Image, Mask
 
 ROAD_CLASSES = ("road", "highway")

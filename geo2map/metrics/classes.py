@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from geo2map.colour.palette import Palette
 from geo2map.metrics.pooled import Counts, ratio, strips
-from geo2map.palette import Palette
 from geo2map.types import Image, Mask
 
 Classes = npt.NDArray[np.int64]

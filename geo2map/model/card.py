@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from geo2map.colour import ColourStatistics
+from geo2map.colour.palette import Palette
 from geo2map.errors import ModelFileError
-from geo2map.palette import Palette
 from geo2map.types import Direction, Mode
 
 FORMAT = 1

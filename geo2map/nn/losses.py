@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geo2map.palette import Palette
+from geo2map.colour.palette import Palette
 from geo2map.types import GanMode
 
 

@@ -12,19 +12,20 @@ from typing import Any, Literal
 import numpy as np
 import PIL.Image
 
-from geo2map.encode import SUFFIXES
 from geo2map.errors import OutputError
-from geo2map.pairs.split import Cell
-from geo2map.sinks.atomic import (
+from geo2map.files.atomic import (
     hidden_sibling,
     make_parents,
+    output_errors,
     remove_parents,
     remove_stale,
     replace_folder,
     restore_replaced,
 )
+from geo2map.pairs.split import Cell
+from geo2map.tiles.codec import SUFFIXES
+from geo2map.tiles.folder import parse_number
 from geo2map.types import SPLITS, Image, SplitName
-from geo2map.xyz import output_errors, parse_number
 
 FILE_NAME = "pairs.json"
 CUT = "cut"
@@ -57,7 +58,7 @@ class PairsFolder:
             self._check_final()
             self._parents = make_parents(self._final.parent)
             try:
-                remove_stale(self._folder, first_stranger)
+                remove_stale(self._folder, first_unexpected)
                 (self._folder / CUT).mkdir(parents=True)
             except OSError:
                 remove_parents(self._parents)
@@ -98,7 +99,7 @@ class PairsFolder:
             shutil.rmtree(self._folder / CUT)
             (self._folder / FILE_NAME).write_text(document, encoding="utf-8", newline="\n")
             self._check_final()
-            replace_folder(self._folder, self._final, first_stranger)
+            replace_folder(self._folder, self._final, first_unexpected)
         self._open = False
 
     def _check_final(self) -> None:
@@ -111,9 +112,9 @@ class PairsFolder:
             return
         if not self._overwrite:
             raise OutputError(f"{self.path} is not empty: choose another folder or allow overwriting it (--overwrite)")
-        stranger = first_stranger(self._final)
-        if stranger is not None or not (self._final / FILE_NAME).is_file():
-            found = f"{stranger} in it is no part of a set of pairs" if stranger else f"it has no {FILE_NAME}"
+        unexpected = first_unexpected(self._final)
+        if unexpected is not None or not (self._final / FILE_NAME).is_file():
+            found = f"{unexpected} in it is no part of a set of pairs" if unexpected else f"it has no {FILE_NAME}"
             raise OutputError(
                 f"{self.path} was to be overwritten, but {found}: choose another folder or delete it yourself"
             )
@@ -129,7 +130,7 @@ class PairsFolder:
             remove_parents(self._parents)
 
 
-def first_stranger(folder: Path) -> Path | None:
+def first_unexpected(folder: Path) -> Path | None:
     """The first thing in a folder that `PairsFolder` would not have put there, None where there is none.
 
     Raises:
@@ -139,9 +140,9 @@ def first_stranger(folder: Path) -> Path | None:
         return folder
     for path in sorted(folder.iterdir()):
         if path.name in (*SPLITS, CUT) and path.is_dir() and not path.is_symlink():
-            strangers = (picture for picture in sorted(path.iterdir()) if not _is_picture(picture))
-            if (stranger := next(strangers, None)) is not None:
-                return stranger
+            others = (picture for picture in sorted(path.iterdir()) if not _is_picture(picture))
+            if (unexpected := next(others, None)) is not None:
+                return unexpected
         elif path.name != FILE_NAME or not path.is_file():
             return path
     return None

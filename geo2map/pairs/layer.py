@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map import grid
-from geo2map.block import Block
+from geo2map.colour.rendition import Rendition, make_rendition
+from geo2map.colour.stretch import Stretch
 from geo2map.errors import DataError, ZoomError
-from geo2map.fill import fill
 from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block
+from geo2map.grid.fill import fill
 from geo2map.pairs.registration import Shift
 from geo2map.protocols import Source
 from geo2map.scene import TileSource, open_scenes
-from geo2map.scene.rendition import Rendition, make_rendition
-from geo2map.scene.stretch import Stretch
+from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Image, Mask, Resampling
-from geo2map.xyz import XyzFolder
 
 PathLike = str | Path
 
@@ -73,8 +73,8 @@ def open_layer(
     Args:
         asked: a folder with tiles is read as tiles, anything else by `geo2map.open_scenes`.
         resampling: kernel of the warp; tiles are taken as they are.
-        stretch: see `geo2map.scene.stretch.parse_stretch`, decided once for all pixels; None for colours that stand for
-            something, as a map's do, and must be 8-bit ones.
+        stretch: see `geo2map.colour.stretch.parse_stretch`, decided once for all pixels; None for colours that
+            stand for something, as a map's do, and must be 8-bit ones.
         options: of `geo2map.open_scenes`.
 
     Raises:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from geo2map import grid
+from geo2map.colour.palette import Palette
+from geo2map.colour.stretch import parse_stretch
 from geo2map.errors import DataError, ZoomError
 from geo2map.pairs.folder import PairFormat
-from geo2map.palette import Palette
-from geo2map.scene.stretch import parse_stretch
 from geo2map.types import Resampling
 
 SIZES = 64, 4096
@@ -31,7 +31,7 @@ class PairsOptions:
         keep_blank: share of the pictures to keep whose map is of one colour (sea, fields).
         registration: what to do with pictures whose map lies off: "warn", "drop", or do not look ("off").
         max_shift: px that are not called off.
-        stretch: of the scene, see `geo2map.scene.stretch.parse_stretch`.
+        stretch: of the scene, see `geo2map.colour.stretch.parse_stretch`.
         resampling: kernel for the scene.
         map_resampling: kernel for the map; "bilinear" smooths borders as map renderers do and, unlike "cubic", makes no
             colour beyond those it mixes; "nearest" keeps the colours exactly and the borders jagged.

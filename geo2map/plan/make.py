@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from geo2map import grid
 from geo2map.aoi import make_aoi
+from geo2map.colour.rendition import Rendition, make_rendition
 from geo2map.errors import PlanError, ResolutionError, ZoomError
-from geo2map.fill import FILL_RADIUS
 from geo2map.grid import PixelWindow
+from geo2map.grid.fill import FILL_RADIUS
 from geo2map.model.card import ModelCard
 from geo2map.plan.options import PlanOptions
 from geo2map.plan.value import Plan
 from geo2map.scene.imagery import Imagery
-from geo2map.scene.rendition import Rendition, make_rendition
 
 COARSEST = 3.0
 """Scene metres per model metre above which a model has nothing to recognise."""

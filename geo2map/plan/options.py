@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from geo2map import grid
 from geo2map.aoi import AoiLike
+from geo2map.colour.stretch import parse_stretch
 from geo2map.errors import PlanError, ZoomError
-from geo2map.scene.stretch import parse_stretch
 from geo2map.types import Match, Resampling, TileFormat
 
 
@@ -20,7 +20,7 @@ class PlanOptions:
         minzoom: lowest overview; None goes down to where the scene fits one tile.
         block_span: tiles along a side of a block.
         margin: pixels of context; None takes the model's own, at most `WIDEST_MARGIN`.
-        stretch: how other numbers than 8-bit ones become such, see `geo2map.scene.stretch.parse_stretch`.
+        stretch: how other numbers than 8-bit ones become such, see `geo2map.colour.stretch.parse_stretch`.
         match: "auto", "model" or "none".
         resampling: rasterio's name.
         format: of the tiles.

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 
 from geo2map import grid
 from geo2map.aoi import Aoi
-from geo2map.block import Block
+from geo2map.colour.rendition import Rendition
 from geo2map.errors import PlanError, ZoomError
 from geo2map.grid import PixelWindow
-from geo2map.scene.rendition import Rendition
+from geo2map.grid.block import Block
 from geo2map.types import Resampling, TileFormat
 
 
@@ -26,7 +26,7 @@ class Plan:
         window: global pixels at maxzoom that hold the scene, as far as the aoi reaches.
         block_span: tiles along a side of a block; blocks start on multiples of it.
         margin: pixels of context the model gets; 0 where nothing is translated.
-        fill_radius, neutral: how pixels without data are filled, see `geo2map.fill`.
+        fill_radius, neutral: how pixels without data are filled, see `geo2map.grid.fill`.
         rendition: stretch and match.
         resampling, format: as in `PlanOptions`.
         model: name and fingerprint of the card, "" where nothing is translated.

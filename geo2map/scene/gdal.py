@@ -16,8 +16,8 @@ from rasterio.env import get_gdal_config, getenv, hasenv
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
-from geo2map.address import gdal_path, is_remote, shown
 from geo2map.errors import Geo2MapError, SceneError
+from geo2map.files.address import gdal_path, is_remote, shown
 
 GDAL_OPTIONS = {
     "GDAL_CACHEMAX": 256 * 2**20,  # in bytes: unlike GDAL, rasterio does not take small numbers for megabytes

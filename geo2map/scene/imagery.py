@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from geo2map.colour.rendition import Rendition
 from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Source
-from geo2map.scene.collection import SceneCollection
+from geo2map.scene.collection.sheets import SceneCollection
 from geo2map.scene.discover import find_scenes, mosaic_name
 from geo2map.scene.reader import Scene, open_scene
-from geo2map.scene.rendition import Rendition
 from geo2map.types import Mask, Order, Resampling
 
 WIDEST_FEATHER = 512

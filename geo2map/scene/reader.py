@@ -16,15 +16,15 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 from geo2map import grid
-from geo2map.address import gdal_path, is_file_path, scene_name, shown
+from geo2map.colour.rendition import Rendition
 from geo2map.errors import SceneError
+from geo2map.files.address import gdal_path, is_file_path, scene_name, shown
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, persistently, reading
 from geo2map.scene.georeference import Georeference, find_georeference
 from geo2map.scene.options import SceneOptions
-from geo2map.scene.rendition import Rendition
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, believe_alpha, read_sample
 from geo2map.scene.source import SceneSource
 from geo2map.scene.vrt import colours_vrt, warped_vrt

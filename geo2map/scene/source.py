@@ -9,11 +9,11 @@ import numpy.typing as npt
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from geo2map.block import Block, BlockImage
+from geo2map.colour.rendition import Rendition
 from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow, world_window
+from geo2map.grid.block import Block, BlockImage
 from geo2map.scene.gdal import open_raster, persistently, reading
-from geo2map.scene.rendition import Rendition
 from geo2map.types import Image, Mask
 
 

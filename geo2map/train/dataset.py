@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from PIL import Image
 
+from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.errors import DataError
-from geo2map.palette import MAPS_PALETTE, Palette
 from geo2map.train.augment import augment
 from geo2map.train.config import TrainConfig
 from geo2map.train.pictures import PairFile, Picture

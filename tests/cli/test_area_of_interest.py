@@ -17,8 +17,8 @@ from rasterio.warp import transform, transform_bounds
 from shapely.geometry import mapping
 
 from geo2map.plan import Plan
+from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Tile
-from geo2map.xyz import XyzFolder
 
 Command = Callable[..., Any]
 SceneWriter = Callable[..., Path]

@@ -20,8 +20,8 @@ import pytest
 from geo2map_cli.options import Bar
 
 from geo2map.plan import Plan
-from geo2map.tilejson import TileSet
-from geo2map.xyz import XyzFolder
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.tilejson import TileSet
 
 Command = Callable[..., Any]
 SceneWriter = Callable[..., Path]

@@ -15,7 +15,7 @@ from affine import Affine
 
 from geo2map import grid
 from geo2map.grid import PixelWindow
-from geo2map.xyz import XyzFolder
+from geo2map.tiles.folder import XyzFolder
 
 ZOOM = 17
 CORNER = PixelWindow(256 * 38_616, 256 * 49_271, 256 * 38_617, 256 * 49_272)

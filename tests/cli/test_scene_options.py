@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from geo2map_cli.options import KERNELS
 
+from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Resampling
-from geo2map.xyz import XyzFolder
 
 Command = Callable[..., Any]
 SceneWriter = Callable[..., Path]

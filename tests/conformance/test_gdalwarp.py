@@ -22,8 +22,8 @@ from rasterio.enums import Resampling as Kernel
 from scipy.ndimage import gaussian_filter
 
 from geo2map import grid
-from geo2map.block import Block
 from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block
 from geo2map.scene import Rendition, Scene, open_scene
 from geo2map.types import Resampling
 

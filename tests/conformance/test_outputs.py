@@ -18,16 +18,16 @@ import rasterio
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from geo2map.block import Block, BlockImage
-from geo2map.encode import encode_tile
 from geo2map.errors import OutputError, TileSetError, ZoomError
 from geo2map.grid import PixelWindow
-from geo2map.mosaic import mosaic
-from geo2map.pyramid import make_parent
-from geo2map.sinks import open_sink
-from geo2map.tilejson import ATTRIBUTION, TileSet
+from geo2map.grid.block import Block, BlockImage
+from geo2map.outputs import open_sink
+from geo2map.outputs.raster import mosaic
+from geo2map.tiles.codec import encode_tile
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.pyramid import make_parent
+from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
 from geo2map.types import Tile
-from geo2map.xyz import XyzFolder
 
 BLOCK = Block(z=14, x=13055, y=8467, columns=5, rows=3)  # Jakarta: odd column and row, so that overviews straddle
 HOLE = (slice(256, 512), slice(512, 768))  # one tile of the middle row is missing

@@ -16,10 +16,10 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from geo2map.block import Block, BlockImage
 from geo2map.grid import PixelWindow
-from geo2map.sinks import open_sink
-from geo2map.tilejson import TileSet
+from geo2map.grid.block import Block, BlockImage
+from geo2map.outputs import open_sink
+from geo2map.tiles.tilejson import TileSet
 
 PYTHON = "/usr/bin/python3"
 SCRIPT = """

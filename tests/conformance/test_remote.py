@@ -19,9 +19,9 @@ from geo2map_cli.main import main
 from rasterio.env import get_gdal_config
 from rasterio.shutil import copy
 
-from geo2map.block import Block, BlockImage
 from geo2map.errors import SceneError
 from geo2map.grid import tile_range
+from geo2map.grid.block import Block, BlockImage
 from geo2map.scene import Rendition, open_scenes
 from geo2map.scene.gdal import reading
 

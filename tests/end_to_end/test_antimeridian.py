@@ -11,13 +11,13 @@ from affine import Affine
 
 from geo2map import grid
 from geo2map.api import mosaic_tiles, tile
-from geo2map.block import Block
 from geo2map.colour import ColourStatistics
+from geo2map.grid.block import Block
 from geo2map.model import ModelCard
 from geo2map.plan import PlanOptions, make_plan
 from geo2map.scene import Rendition, TileSource, open_scene
-from geo2map.tilejson import TileSet
-from geo2map.xyz import XyzFolder
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.tilejson import TileSet
 
 ZOOM = 17
 LAST = 2**ZOOM - 1

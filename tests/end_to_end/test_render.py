@@ -19,8 +19,8 @@ from geo2map.engine import Engine
 from geo2map.errors import OutputError, SceneError
 from geo2map.plan import PlanOptions, make_plan
 from geo2map.scene import SceneSource
+from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Tile
-from geo2map.xyz import XyzFolder
 
 OUTPUTS = ["tiles", "map.tif"]
 

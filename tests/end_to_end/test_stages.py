@@ -21,8 +21,8 @@ from geo2map.colour import ColourStatistics
 from geo2map.errors import TileSetError, ZoomError
 from geo2map.model import ModelCard
 from geo2map.nn import UNetGenerator
-from geo2map.tilejson import TileSet
-from geo2map.xyz import XyzFolder
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.tilejson import TileSet
 
 SceneWriter = Callable[..., Path]
 STRAIGHT = Affine(0.9, 0, 590_000, 0, -0.9, 4_510_000)

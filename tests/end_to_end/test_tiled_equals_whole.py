@@ -10,13 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geo2map.block import Block
 from geo2map.engine import Engine
 from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block
 from geo2map.model import ModelCard
-from geo2map.pipeline import prepare, run, translate
 from geo2map.plan import Plan
 from geo2map.protocols import Translator
+from geo2map.render.pipeline import prepare, run, translate
 from geo2map.testing import ArraySource, BlurTranslator, MemorySink
 from geo2map.types import Image, Mask
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
+from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.evaluate import EvaluateConfig, evaluate
 from geo2map.model import load_card, load_weights
-from geo2map.palette import MAPS_PALETTE
-from geo2map.town.aerial import paint_aerial
-from geo2map.town.scatter import build_town
-from geo2map.town.truth import paint_truth
+from geo2map.testing.town.aerial import paint_aerial
+from geo2map.testing.town.scatter import build_town
+from geo2map.testing.town.truth import paint_truth
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
 from geo2map.train.pictures import list_pairs

@@ -20,11 +20,11 @@ from rasterio.warp import transform
 
 from geo2map import grid
 from geo2map.api import tile
-from geo2map.block import Block
+from geo2map.colour.stretch import SHOWN
 from geo2map.errors import Geo2MapError
+from geo2map.grid.block import Block
 from geo2map.plan import PlanOptions, make_plan
 from geo2map.scene import Rendition, open_scene
-from geo2map.scene.stretch import SHOWN
 from geo2map.testing import make_card
 
 CRSS = {

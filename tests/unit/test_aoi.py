@@ -21,9 +21,9 @@ from shapely.geometry import mapping
 
 from geo2map import grid
 from geo2map.aoi import Aoi, bounds_aoi, load_aoi, make_aoi
-from geo2map.block import Block
 from geo2map.errors import AoiError
 from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block
 
 PARK = shapely.box(-73.98, 40.76, -73.95, 40.80)
 WITH_HOLE = shapely.Polygon(

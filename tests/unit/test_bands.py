@@ -13,11 +13,11 @@ from affine import Affine
 from rasterio.enums import ColorInterp
 
 from geo2map import grid
-from geo2map.block import Block
+from geo2map.colour.stretch import SHOWN
 from geo2map.errors import BandError
+from geo2map.grid.block import Block
 from geo2map.scene import Rendition, Scene, open_scene
 from geo2map.scene.sample import SPREAD, WHOLE_PIXELS
-from geo2map.scene.stretch import SHOWN
 
 ZOOM = 17
 SIDE = 64

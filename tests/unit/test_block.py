@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geo2map.block import Block, BlockImage
 from geo2map.errors import PlanError
 from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block, BlockImage
 from geo2map.types import Tile
 
 

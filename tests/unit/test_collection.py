@@ -20,12 +20,12 @@ from rasterio.warp import transform_bounds
 from scipy.ndimage import gaussian_filter
 
 from geo2map import grid
-from geo2map.block import Block
 from geo2map.errors import BandError, GeoreferenceError, SceneError
 from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block
 from geo2map.scene import Rendition, open_scenes
-from geo2map.scene.collection import OPEN_SHEETS, SceneCollection
-from geo2map.scene.feather import Part, feather_weights, overlay
+from geo2map.scene.collection.feather import Part, feather_weights, overlay
+from geo2map.scene.collection.sheets import OPEN_SHEETS, SceneCollection
 from geo2map.types import Image, Mask
 
 ZOOM = 17
@@ -368,7 +368,7 @@ SHEETS = 1000
 UNDER_A_LIMIT = f"""
 import json, os, resource, sys, time
 import numpy as np
-from geo2map.block import Block
+from geo2map.grid.block import Block
 from geo2map.grid import tile_range
 from geo2map.scene import Rendition, open_scenes
 resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))

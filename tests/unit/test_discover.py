@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from geo2map.address import gdal_path, is_file_path, is_remote, scene_name, shown
 from geo2map.errors import SceneError
+from geo2map.files.address import gdal_path, is_file_path, is_remote, scene_name, shown
 from geo2map.scene.discover import find_scenes, mosaic_name
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo2map.encode import SUFFIXES, decode_tile, encode_tile
 from geo2map.errors import TileSetError
+from geo2map.tiles.codec import SUFFIXES, decode_tile, encode_tile
 
 RNG = np.random.default_rng(7)
 FULL = np.ones((256, 256), dtype=np.bool_)

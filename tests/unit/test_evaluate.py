@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
+from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.errors import DataError
 from geo2map.evaluate import (
     EvaluateConfig,
@@ -29,7 +30,6 @@ from geo2map.evaluate import (
 from geo2map.evaluate.table import COLUMNS, OPTIONAL
 from geo2map.evaluate.translate import translate_tiled
 from geo2map.metrics import ssim
-from geo2map.palette import MAPS_PALETTE, Palette
 from geo2map.testing import BlurTranslator, IdentityTranslator
 from geo2map.train.pictures import PairFile, list_pairs
 from geo2map.types import Batch, Image

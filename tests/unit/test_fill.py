@@ -5,8 +5,8 @@ import numpy.typing as npt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo2map.block import Block, BlockImage
-from geo2map.fill import fill
+from geo2map.grid.block import Block, BlockImage
+from geo2map.grid.fill import fill
 
 NEUTRAL = (7, 8, 9)
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from geo2map.errors import DataError, ModelFileError
-from geo2map.inception import KID_SUBSET_SIZE, WEIGHTS, Inception, find_weights
+from geo2map.evaluate.inception import KID_SUBSET_SIZE, WEIGHTS, Inception, find_weights
 from geo2map.types import Image
 
 CPU = torch.device("cpu")

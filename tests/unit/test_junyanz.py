@@ -17,8 +17,8 @@ from geo2map.errors import ModelFileError, OutputError
 from geo2map.grid import PixelWindow
 from geo2map.model import import_model, load_card, load_weights
 from geo2map.nn import PatchGAN, UNetGenerator, build
-from geo2map.pipeline import run
 from geo2map.plan import PlanOptions, plan_window
+from geo2map.render.pipeline import run
 from geo2map.testing import ArraySource, MemorySink
 
 Make = Callable[..., nn.Module]

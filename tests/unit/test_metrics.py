@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import distance_transform_edt
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError
 from geo2map.metrics import (
     Differences,
@@ -32,7 +33,6 @@ from geo2map.metrics import (
     ssim,
     tile_mismatch,
 )
-from geo2map.palette import MAPS_PALETTE
 from geo2map.train.pictures import list_pairs
 from geo2map.types import Image, Mask
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.nn import PatchGAN, UNetGenerator, build
 from geo2map.nn.losses import BalancedL1, adversarial
-from geo2map.palette import MAPS_PALETTE
 
 
 def random_unet(widths: tuple[int, ...], blocks: tuple[int, ...] = (), **kwargs: bool) -> UNetGenerator:

@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 from geo2map import grid
-from geo2map.encode import encode_tile
+from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError, OutputError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.pairs import PairSet, make_pairs
@@ -29,12 +29,12 @@ from geo2map.pairs.cut import cell_window, cells, is_blank
 from geo2map.pairs.layer import Layer, common_window
 from geo2map.pairs.registration import Shift, correlation, find_shift
 from geo2map.pairs.split import Cell, assign_blocks, block_side, draw
-from geo2map.palette import MAPS_PALETTE
 from geo2map.testing import ArraySource
-from geo2map.town import make_town
+from geo2map.testing.town import make_town
+from geo2map.tiles.codec import encode_tile
+from geo2map.tiles.folder import XyzFolder
 from geo2map.train.pictures import list_splits, load_pair, read_facts
 from geo2map.types import SPLITS, Image, Tile
-from geo2map.xyz import XyzFolder
 
 ZOOM = 17
 CORNER = (9_880_600, 12_612_700)

@@ -11,11 +11,11 @@ import shapely
 
 from geo2map import grid
 from geo2map.aoi import Aoi
-from geo2map.block import Block, BlockImage
 from geo2map.errors import DeviceError, OutputError, SceneError
 from geo2map.grid import PixelWindow, tile_range
-from geo2map.pipeline import READ_AHEAD, prepare, run
+from geo2map.grid.block import Block, BlockImage
 from geo2map.plan import Plan
+from geo2map.render.pipeline import READ_AHEAD, prepare, run
 from geo2map.testing import ArraySource, BlurTranslator, IdentityTranslator, MemorySink
 from geo2map.types import Batch
 

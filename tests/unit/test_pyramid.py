@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geo2map.encode import encode_tile
 from geo2map.errors import TileSetError, ZoomError
-from geo2map.pyramid import build_overviews, make_parent
+from geo2map.tiles.codec import encode_tile
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.pyramid import build_overviews, make_parent
 from geo2map.types import Tile
-from geo2map.xyz import XyzFolder
 
 CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
 FULL = np.ones((256, 256), dtype=np.bool_)

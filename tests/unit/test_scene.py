@@ -23,12 +23,12 @@ from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
 
 from geo2map import grid
-from geo2map.block import Block, BlockImage
+from geo2map.colour.rendition import make_rendition, make_stretch
 from geo2map.errors import BandError, SceneError
 from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block, BlockImage
 from geo2map.scene import Rendition, Scene, SceneSource, open_scene
 from geo2map.scene.gdal import reading
-from geo2map.scene.rendition import make_rendition, make_stretch
 
 ZOOM = 17
 HEIGHT, WIDTH = 200, 240
@@ -417,7 +417,7 @@ def test_a_scene_is_closed_with_its_context(write: SceneWriter) -> None:
 
 READ_A_FAR_CORNER = """
 import json, resource, sys, time
-from geo2map.block import Block
+from geo2map.grid.block import Block
 from geo2map.grid import tile_range
 from geo2map.scene import Rendition, open_scene
 started = time.process_time()

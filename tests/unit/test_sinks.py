@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geo2map.block import Block, BlockImage
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.grid import PixelWindow
-from geo2map.mosaic import mosaic
-from geo2map.sinks import RasterSink, XyzSink, open_sink
-from geo2map.sinks.atomic import first_stranger
-from geo2map.tilejson import TileSet
+from geo2map.grid.block import Block, BlockImage
+from geo2map.outputs import RasterSink, XyzSink, open_sink
+from geo2map.outputs.raster import mosaic
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.inventory import first_unexpected
+from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
-from geo2map.xyz import XyzFolder
 
 BLOCK = Block(z=10, x=600, y=300, columns=3, rows=2)
 TILESET = TileSet("town", "png", 8, 10, PixelWindow(600 * 256 + 9, 300 * 256 + 5, 603 * 256, 302 * 256), {"model": "m"})
@@ -281,14 +281,14 @@ def test_a_web_page_alone_is_no_tile_set(tmp_path: Path) -> None:
 def test_links_are_strangers(tmp_path: Path) -> None:
     (tmp_path / "tiles").mkdir()
     (tmp_path / "tiles" / "10").symlink_to(tmp_path)
-    assert first_stranger(tmp_path / "tiles") == tmp_path / "tiles" / "10"
+    assert first_unexpected(tmp_path / "tiles") == tmp_path / "tiles" / "10"
 
 
 def test_sidecars_and_clutter_are_not(tmp_path: Path) -> None:
     _render(tmp_path / "tiles")
     for name in ("tiles.xml", "town.qlr", ".DS_Store", "10/600/301.png.aux.xml", "10/600/301.kml", "10/Thumbs.db"):
         (tmp_path / "tiles" / name).write_text("")
-    assert first_stranger(tmp_path / "tiles") is None
+    assert first_unexpected(tmp_path / "tiles") is None
     _render(tmp_path / "tiles", overwrite=True)
     assert not (tmp_path / "tiles" / "town.qlr").exists()
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from geo2map.colour.stretch import SHOWN, make_stretch, parse_stretch
 from geo2map.errors import PlanError
 from geo2map.plan import PlanOptions
 from geo2map.scene import Rendition
-from geo2map.scene.stretch import SHOWN, make_stretch, parse_stretch
 
 RAMP = np.linspace(-500, 3000, 3001).round().astype(np.int16)[:, None] + np.array([0, 10, 20], np.int16)
 

@@ -10,7 +10,7 @@ import pytest
 
 from geo2map.errors import TileSetError, ZoomError
 from geo2map.grid import PixelWindow
-from geo2map.tilejson import TileSet
+from geo2map.tiles.tilejson import TileSet
 
 TILESET = TileSet("town", "png", 8, 10, PixelWindow(600 * 256 + 9, 300 * 256 + 5, 603 * 256, 302 * 256), {"model": "m"})
 

@@ -10,9 +10,9 @@ import pytest
 import rasterio
 import rasterio.warp
 
+from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import OutputError, PlanError
-from geo2map.palette import MAPS_PALETTE
-from geo2map.town import make_town
+from geo2map.testing.town import make_town
 
 SIZE = 512
 

@@ -1,0 +1,1 @@
+"""Files and addresses: where scenes are, and writing that leaves nothing half-written."""

@@ -1,0 +1,142 @@
+"""Making an output visible at once, and taking back everything that was made on the way.
+
+Nothing here deletes a folder before every name in it was looked at: only what belongs to an output of its kind goes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from geo2map.errors import Geo2MapError, OutputError
+
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+Inspector = Callable[[Path], Path | None]
+"""Names the first thing in a folder that is no part of an output of its kind."""
+
+
+def hidden_sibling(path: Path, kind: str) -> Path:
+    """A hidden name beside `path`, on the same disk: "tiles" and "partial" give ".tiles.partial"."""
+    return path.with_name(f".{path.name}.{kind}")
+
+
+def make_parents(folder: Path) -> list[Path]:
+    """Makes a folder and what is missing above it.
+
+    Returns:
+        The folders that were made, deepest first, for `remove_parents`.
+
+    Raises:
+        OutputError: something above is a file.
+        OSError: a folder cannot be made; none of them is left.
+    """
+    missing = []
+    while not os.path.lexists(folder):
+        missing.append(folder)
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(
+            f"the folder {missing[0] if missing else folder} is needed, but {folder} is a file: choose another"
+        )
+    try:
+        for parent in reversed(missing):
+            parent.mkdir(exist_ok=True)
+    except OSError:
+        remove_parents(missing)
+        raise
+    return missing
+
+
+def remove_parents(parents: Sequence[Path]) -> None:
+    """Removes folders, deepest first, as far as they are empty."""
+    with suppress(OSError):
+        for parent in parents:
+            parent.rmdir()
+
+
+def remove_stale(folder: Path, inspect: Inspector) -> None:
+    """Removes a folder that an earlier run left behind; harmless where there is none.
+
+    Args:
+        inspect: knows what may be in it.
+
+    Raises:
+        OutputError: it holds something else.
+        OSError: it cannot be removed.
+    """
+    if not os.path.lexists(folder):
+        return
+    if (unexpected := inspect(folder)) is not None:
+        raise OutputError(f"{folder} is needed for geo2map's own use, but holds {unexpected}: move that away")
+    shutil.rmtree(folder)
+
+
+def replace_folder(fresh: Path, final: Path, inspect: Inspector) -> None:
+    """Gives `fresh` the name `final`; the folder that has it is moved aside and deleted afterwards.
+
+    The caller has made sure, e.g. by `check_replaceable`, that there is nothing in it but what may go.
+
+    Args:
+        inspect: as in `remove_stale`.
+
+    Raises:
+        OSError: it cannot be renamed; then all is as it was, but for an empty folder of that name.
+    """
+    if os.path.lexists(final) and not any(final.iterdir()):
+        final.rmdir()  # renaming onto an empty folder works on POSIX only
+    if not os.path.lexists(final):
+        fresh.rename(final)
+        return
+    old = hidden_sibling(final, "replaced")
+    remove_stale(old, inspect)
+    final.rename(old)
+    try:
+        fresh.rename(final)
+    except OSError:
+        old.rename(final)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def restore_replaced(final: Path) -> None:
+    """Gives an output its name back after a run that was killed between the two renames of `replace_folder`.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    old = hidden_sibling(final, "replaced")
+    if old.is_dir() and not os.path.lexists(final):
+        old.rename(final)
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turns the operating system's errors about an output into one sentence.
+
+    Raises:
+        OutputError: in place of an `OSError` that is not geo2map's own.
+    """
+    try:
+        yield
+    except Geo2MapError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    found = error.strerror or str(error)
+    if error.errno in _FULL:
+        return f"the disk is full ({found}); free some space and run again"
+    if error.errno in _FORBIDDEN:
+        return f"{error.filename or 'its folder'} is not open to you ({found}); choose a folder you may write to"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is in the way ({found}); choose another name"
+    return f"{found} ({error.filename or type(error).__name__}); check the path and the disk"

@@ -1,0 +1,74 @@
+"""What the network sees where a scene has no data."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from geo2map.grid.block import BlockImage
+from geo2map.types import Image, Mask
+
+FILL_RADIUS = 32
+"""Pixels over which the rim's colours are carried outwards."""
+
+
+def fill(image: BlockImage, neutral: tuple[int, int, int], radius: int = FILL_RADIUS) -> Image:
+    """Replaces invalid pixels by the nearest valid one within `radius`, by `neutral` beyond.
+
+    The result is a function of global position alone: it does not depend on where the block was cut, as long
+    as the image reaches `radius` beyond the pixels that are used. That is why ties are broken by a fixed rule
+    (nearer column first, then the left one; within a column the upper one) and not left to a library.
+
+    Returns:
+        uint8 (H, W, 3), a new array; exact except within `radius` of its border.
+    """
+    if image.mask.all():
+        return image.pixels
+    filled = image.pixels.copy()
+    filled[~image.mask] = neutral
+    nearest_row = _nearest_row(image.mask)
+    rows, columns = np.nonzero(~image.mask & _near(nearest_row, radius))
+    if rows.size:
+        from_rows, from_columns, found = _nearest(nearest_row, rows, columns, radius)
+        filled[rows[found], columns[found]] = image.pixels[from_rows[found], from_columns[found]]
+    return filled
+
+
+def _nearest_row(mask: Mask) -> npt.NDArray[np.int32]:
+    """Row of the nearest valid pixel of the same column (the upper one on a tie), far away if none; int32 (H, W)."""
+    height = mask.shape[0]
+    far = 4 * height
+    row = np.arange(height, dtype=np.int32)[:, None]
+    above = np.maximum.accumulate(np.where(mask, row, np.int32(-far)), axis=0)
+    below = np.minimum.accumulate(np.where(mask, row, np.int32(far))[::-1], axis=0)[::-1]
+    return np.where(row - above <= below - row, above, below)
+
+
+def _near(nearest_row: npt.NDArray[np.int32], radius: int) -> Mask:
+    """Pixels with a valid one within `radius` rows and `radius` columns."""
+    height, width = nearest_row.shape
+    within_rows = np.abs(nearest_row - np.arange(height, dtype=np.int32)[:, None]) <= radius
+    nearest_column = _nearest_row(within_rows.T)
+    near: Mask = (np.abs(nearest_column - np.arange(width, dtype=np.int32)[:, None]) <= radius).T
+    return near
+
+
+def _nearest(
+    nearest_row: npt.NDArray[np.int32], rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], radius: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """Nearest valid pixels of the pixels given, and whether they are within `radius`."""
+    width = nearest_row.shape[1]
+    best = np.full(rows.size, radius * radius + 1, dtype=np.int64)
+    from_rows, from_columns = rows.copy(), columns.copy()
+    open_ = np.arange(rows.size)
+    for offset in sorted(range(-radius, radius + 1), key=lambda x: (abs(x), x)):
+        open_ = open_[best[open_] > offset * offset]  # a column farther away than the best cannot win
+        column = columns[open_] + offset
+        inside = (column >= 0) & (column < width)
+        index, column = open_[inside], column[inside]
+        row = nearest_row[rows[index], column]
+        distance = (row - rows[index]).astype(np.int64) ** 2 + offset * offset
+        closer = distance < best[index]
+        index = index[closer]
+        best[index], from_rows[index], from_columns[index] = distance[closer], row[closer], column[closer]
+    return from_rows, from_columns, best <= radius * radius

@@ -1,0 +1,1 @@
+"""From a plan to tiles: read, fill, translate, encode."""

@@ -1,0 +1,66 @@
+"""Which of several sheets lies on top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from geo2map.files.address import is_file_path
+from geo2map.grid import PixelWindow
+from geo2map.scene.reader import Scene
+from geo2map.types import Order
+
+DATES = (("IMAGERY", "ACQUISITIONDATETIME"), (None, "ACQUISITIONDATETIME"), (None, "TIFFTAG_DATETIME"))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What a collection remembers of a scene that is not open.
+
+    Attributes:
+        path: as `open_scene` takes it.
+        window: smallest window of global pixels at a zoom that holds it.
+        ground_resolution: metres on the ground per pixel.
+        area: square metres on the ground.
+        date: when it was taken, seconds since 1970; see `taken`.
+    """
+
+    path: str
+    window: Callable[[int], PixelWindow]
+    ground_resolution: float
+    area: float
+    date: float
+
+    @classmethod
+    def of(cls, scene: Scene) -> Sheet:
+        """What there is to remember of an open scene."""
+        area = scene.dataset.width * scene.dataset.height * scene.ground_resolution**2
+        return cls(scene.path, scene.window, scene.ground_resolution, area, taken(scene))
+
+
+def in_order(sheets: Sequence[Sheet], order: Order) -> list[Sheet]:
+    """The sheets from the top down; those that are equal stay as they were given."""
+    if order == "last":
+        return list(reversed(sheets))
+    if order == "newest":
+        return sorted(sheets, key=lambda sheet: -sheet.date)
+    if order == "finest":
+        return sorted(sheets, key=lambda sheet: sheet.ground_resolution)
+    return list(sheets)
+
+
+def taken(scene: Scene) -> float:
+    """When a scene was taken, seconds since 1970: the acquisition's date if the file has one, else its TIFF date,
+    else that of the file itself; 0 where nobody knows. Dates without a time zone count as UTC."""
+    for namespace, name in DATES:
+        text = str(scene.dataset.tags(ns=namespace).get(name, "")).strip()
+        if text[4:5] == ":":  # TIFF's 2021:05:06 07:08:09
+            text = text.replace(":", "-", 2)
+        try:
+            date = datetime.fromisoformat(text)
+        except ValueError:
+            continue
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    return Path(scene.path).stat().st_mtime if is_file_path(scene.path) else 0.0

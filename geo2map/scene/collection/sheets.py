@@ -1,0 +1,236 @@
+"""Many scenes as one: sheets of any CRS, resolution and number of bands, of which few are open at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from geo2map import grid
+from geo2map.colour.rendition import Rendition
+from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block, BlockImage
+from geo2map.scene.collection.feather import Part, overlay
+from geo2map.scene.collection.order import Sheet, in_order
+from geo2map.scene.collection.samples import require_alike, thin
+from geo2map.scene.reader import Scene
+from geo2map.scene.sample import SAMPLE_SIDE
+from geo2map.scene.source import SceneSource
+from geo2map.types import Mask, Order, Resampling
+
+OPEN_SHEETS = 32
+"""Sheets that a source keeps open; a system may allow a process no more than 256 files."""
+OPENERS = 8
+SHOWN_NOTES = 3
+TOP = {"first": "the first given", "last": "the last given", "newest": "the newest", "finest": "the finest"}
+
+Pixels = npt.NDArray[np.generic]
+
+
+class SceneCollection:
+    """Several scenes as one (a `geo2map.scene.Imagery`): pixel by pixel the first of them that has data.
+
+    Each is opened to see where it is and closed again; the rest happens sheet by sheet.
+
+    Attributes:
+        name: of the whole.
+        sheets: from the top down.
+        feather: pixels over which a sheet fades into those below along its border.
+        ground_resolution: metres per pixel, of the finest sheet.
+        latitude: degrees, of the middle of all.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        name: str,
+        *,
+        order: Order = "first",
+        feather: int = 0,
+        open_one: Callable[[str], Scene],
+    ) -> None:
+        """Looks at every scene.
+
+        Args:
+            open_one: opens one of the paths; indexes and the like are its business.
+
+        Raises:
+            Geo2MapError: the first of the scenes that cannot be used, by name.
+        """
+        self.name, self.order, self.feather, self.open_one = name, order, feather, open_one
+        self.sheets = in_order(self._look_at_all(paths), order)
+        self.ground_resolution = min(sheet.ground_resolution for sheet in self.sheets)
+        self.latitude = grid.window_latitude(self.window(grid.MAX_ZOOM), grid.MAX_ZOOM)
+
+    def __enter__(self) -> SceneCollection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the arrangement, and of a few of the scenes."""
+        coarsest = max(sheet.ground_resolution for sheet in self.sheets)
+        faded = f", faded over {self.feather} px" if self.feather else ""
+        mixed = f"; {self.ground_resolution:.3g} to {coarsest:.3g} m per pixel"
+        more = len(self._looked[1]) - SHOWN_NOTES
+        return (
+            f"{len(self.sheets)} scenes as one, {TOP[self.order]} on top{faded}"
+            + (mixed if coarsest > 1.5 * self.ground_resolution else ""),
+            *self._looked[1][:SHOWN_NOTES],
+            *([f"and {more} notes more on other scenes"] if more > 0 else []),
+        )
+
+    @property
+    def arrangement(self) -> str:
+        """Another one where the sheets lie otherwise; says nothing of their pixels."""
+        lying = [self.order, self.feather, self._frames(grid.MAX_ZOOM).tolist()]
+        return hashlib.sha256(repr(lying).encode()).hexdigest()[:16]
+
+    def window(self, zoom: int) -> PixelWindow:
+        """The smallest window of global pixels that holds all scenes; may reach over the world's right edge."""
+        frames, world = self._frames(zoom), grid.world_window(zoom)
+        frames = frames[frames[:, 0].argsort(kind="stable")]
+        reached = np.maximum.accumulate(frames[:, 2])
+        gaps = np.append(frames[1:, 0], frames[0, 0] + world.width) - reached
+        before = len(gaps) - 1 - int(gaps[::-1].argmax())  # the last sheet before the widest gap around the Earth
+        first = (before + 1) % len(gaps)
+        right = max(reached[-1], reached[before] + world.width) if first else reached[-1]
+        window = PixelWindow(int(frames[first, 0]), int(frames[:, 1].min()), int(right), int(frames[:, 3].max()))
+        if grid.tile_range(window).width * grid.TILE_SIZE > world.width:
+            return PixelWindow(world.left, window.top, world.right, window.bottom)
+        return window
+
+    def sample(self) -> Pixels:
+        """Valid pixels from all over the scenes, at most about as many as of one scene, (pixels, 3).
+
+        Each scene gives as many as its share of the area, however fine it is; what is hidden counts, too.
+
+        Raises:
+            SceneError: damaged data.
+            BandError: 8-bit colours beside wider numbers: no stretch suits both.
+        """
+        return self._looked[0]
+
+    @cached_property
+    def _looked(self) -> tuple[Pixels, tuple[str, ...]]:
+        """The sample, and what the scenes have to say of themselves."""
+        density = SAMPLE_SIDE**2 / sum(sheet.area for sheet in self.sheets)
+        found, notes = [], []
+        for sheet in self.sheets:
+            with self.open_one(sheet.path) as scene:
+                found.append(thin(scene.sample(), round(scene.valid_share * sheet.area * density)))
+                notes += [f"{scene.name}: {note}" for note in scene.notes]
+        require_alike(self.sheets, found)
+        return np.concatenate(found), tuple(notes)
+
+    def coverage(self, zoom: int, cell: int) -> Mask:
+        """Where any scene has data: one bool per `cell` x `cell` global pixels of `window(zoom)`, (rows, columns).
+
+        A decimated look: right for estimates, not for deciding what to skip.
+        """
+        whole, world = self.window(zoom), grid.world_window(zoom)
+        covered = np.zeros((-(-whole.height // cell), -(-whole.width // cell)), dtype=np.bool_)
+        for sheet in self.sheets:
+            with self.open_one(sheet.path) as scene:
+                seen = scene.coverage(zoom, cell)
+            frame = sheet.window(zoom)
+            rows, columns = np.nonzero(seen)
+            rows = np.minimum(frame.top + rows * cell + cell // 2, frame.bottom - 1) - whole.top
+            columns = np.minimum(frame.left + columns * cell + cell // 2, frame.right - 1) - whole.left
+            covered[rows // cell, columns % world.width // cell] = True
+        return covered
+
+    def at(self, zoom: int, rendition: Rendition, resampling: Resampling = "cubic") -> CollectionSource:
+        """The scenes as a source of pixels at one zoom."""
+
+        def open_sheet(index: int) -> SceneSource:
+            with self.open_one(self.sheets[index].path) as scene:
+                return scene.at(zoom, rendition, resampling)
+
+        return CollectionSource(open_sheet, self._frames(zoom), zoom, self.feather)
+
+    def _look_at_all(self, paths: Sequence[str]) -> list[Sheet]:
+        with ThreadPoolExecutor(OPENERS) as openers:  # a server answers many as fast as one
+            try:
+                return list(openers.map(self._look_at, paths))
+            except BaseException:
+                openers.shutdown(cancel_futures=True)
+                raise
+
+    def _look_at(self, path: str) -> Sheet:
+        with self.open_one(path) as scene:
+            return Sheet.of(scene)
+
+    def _frames(self, zoom: int) -> npt.NDArray[np.int64]:
+        """The windows of the sheets, (sheets, 4)."""
+        return np.array([sheet.window(zoom) for sheet in self.sheets], dtype=np.int64)
+
+
+class CollectionSource:
+    """Scenes at one zoom, one over the other (a `geo2map.protocols.Source`).
+
+    A block touches its own sheets only, and at most `OPEN_SHEETS` are open, those used last.
+    """
+
+    def __init__(
+        self, open_sheet: Callable[[int], SceneSource], frames: npt.NDArray[np.int64], zoom: int, feather: int
+    ) -> None:
+        """
+        Args:
+            open_sheet: makes the source of a sheet, by its number.
+            frames: global pixels of the sheets from the top down, int (sheets, 4); may reach over the world's edge.
+        """
+        self._open_sheet, self._frames, self._feather = open_sheet, frames, feather
+        self._world = grid.world_window(zoom).width
+        self._known: dict[int, SceneSource] = {}
+        self._open: OrderedDict[int, SceneSource] = OrderedDict()
+
+    def __enter__(self) -> CollectionSource:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for source in self._open.values():
+            source.close()
+
+    def read(self, block: Block) -> BlockImage:
+        """Reads a block; see `geo2map.scene.collection.feather.overlay` for how the sheets make one image.
+
+        Raises:
+            SceneError: damaged data.
+        """
+        return BlockImage(block, *overlay(block.window, self._parts(block.window), self._feather))
+
+    def _parts(self, window: PixelWindow) -> Iterator[Part]:
+        """What each sheet has in a window, from the top down; columns are counted modulo the world."""
+        left, top, right, bottom = self._frames.T
+        level = (top < window.bottom) & (bottom > window.top)
+        turns = (-self._world, 0, self._world)
+        touched = [level & (left + turn < window.right) & (right + turn > window.left) for turn in turns]
+        for index in np.flatnonzero(np.any(touched, axis=0)).tolist():
+            for turn in turns:
+                frame = PixelWindow(*self._frames[index].tolist())
+                part = window.intersection(frame.shift(turn))
+                if not part.empty:
+                    yield Part(part, *self._sheet(index).read_window(part.grow(self._feather)))
+
+    def _sheet(self, index: int) -> SceneSource:
+        """A sheet to be read, which opens it; the one whose turn was longest ago is closed for it."""
+        if index not in self._known:
+            self._known[index] = self._open_sheet(index)
+        self._open[index] = self._known[index]
+        self._open.move_to_end(index)
+        while len(self._open) > OPEN_SHEETS:
+            self._open.popitem(last=False)[1].close()
+        return self._known[index]

@@ -1,0 +1,1 @@
+"""Tiles at rest: encoding, folders, pyramids, and what a tile set says of itself."""

@@ -1,0 +1,163 @@
+"""A folder of XYZ tiles, ours or anyone's: `{z}/{x}/{y}` with .png, .webp, .jpg or .jpeg, row 0 in the north."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from geo2map.errors import TileSetError, ZoomError
+from geo2map.files.atomic import output_errors
+from geo2map.grid import MAX_ZOOM, TILE_SIZE, PixelWindow
+from geo2map.tiles.codec import SUFFIXES, decode_tile
+from geo2map.types import Image, Mask, Tile, TileFormat
+
+FORMAT_OF_SUFFIX: dict[str, TileFormat] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+"""Which format a tile's file name promises; the order decides where a tile is there twice."""
+
+
+class XyzFolder:
+    """Lists, reads and writes the tiles of a folder. Keeps no state but the path: what is on the disk counts.
+
+    Files and folders whose names are not plain numbers are no tiles and are passed over. Safe to use from several
+    threads, as long as no two write the same tile.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """
+        Raises:
+            TileSetError: there is no such folder.
+        """
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise TileSetError(f"{self.path} was given as a tile folder, but there is no such folder: check the path")
+
+    @property
+    def zooms(self) -> tuple[int, ...]:
+        """Zooms with at least one tile, ascending.
+
+        Raises:
+            TileSetError: a folder cannot be listed; so do the other listing functions.
+        """
+        zooms = _numbered_folders(self.path, MAX_ZOOM + 1)
+        return tuple(zoom for zoom in zooms if any(True for _ in self.tiles(zoom)))
+
+    @property
+    def format(self) -> TileFormat:
+        """The format of the first tile of the largest zoom.
+
+        Raises:
+            TileSetError: there are no tiles.
+        """
+        path = self.tile_path(next(self.tiles(self.require_zooms()[-1])))
+        return FORMAT_OF_SUFFIX[path.suffix] if path else "png"
+
+    def require_zooms(self) -> tuple[int, ...]:
+        """The zooms, at least one.
+
+        Raises:
+            TileSetError: there are no tiles.
+        """
+        if not (zooms := self.zooms):
+            raise TileSetError(f"{self.path} holds no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg: check the path")
+        return zooms
+
+    def pick_zoom(self, asked: int | None) -> int:
+        """The zoom asked for, or the largest.
+
+        Raises:
+            ZoomError: there are no tiles at the zoom asked for.
+            TileSetError: there are no tiles.
+        """
+        zooms = self.require_zooms()
+        if asked is not None and asked not in zooms:
+            raise ZoomError(f"zoom {asked} asked, but {self.path} has zooms {', '.join(map(str, zooms))}: choose one")
+        return zooms[-1] if asked is None else asked
+
+    def columns(self, zoom: int) -> list[int]:
+        """Columns with a folder at a zoom, ascending; some may turn out to be empty."""
+        return _numbered_folders(self.path / str(zoom), 2**zoom)
+
+    def rows(self, zoom: int, column: int) -> list[int]:
+        """Rows with a tile in a column, ascending."""
+        return _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom)
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        """The tiles of a zoom by column, then row; holds one column's rows in memory at a time."""
+        for column in self.columns(zoom):
+            for row in self.rows(zoom, column):
+                yield Tile(column, row, zoom)
+
+    def window(self, zoom: int) -> PixelWindow:
+        """The smallest window of global pixels that holds the tiles of a zoom, of which there is at least one."""
+        reach = {column: (rows[0], rows[-1]) for column in self.columns(zoom) if (rows := self.rows(zoom, column))}
+        top, bottom = min(first for first, _ in reach.values()), max(last for _, last in reach.values()) + 1
+        left, right = min(reach), max(reach) + 1
+        return PixelWindow(left * TILE_SIZE, top * TILE_SIZE, right * TILE_SIZE, bottom * TILE_SIZE)
+
+    def tile_path(self, tile: Tile) -> Path | None:
+        """The tile's file, None where there is none."""
+        column = self.path / str(tile.z) / str(tile.x)
+        paths = (column / f"{tile.y}{suffix}" for suffix in FORMAT_OF_SUFFIX)
+        return next((path for path in paths if path.is_file()), None)
+
+    def read(self, tile: Tile) -> tuple[Image, Mask] | None:
+        """Pixels, uint8 (256, 256, 3), and mask, bool (256, 256); None where there is no such tile.
+
+        Raises:
+            TileSetError: the file is broken, unreadable or not of 256 px; names it.
+        """
+        if (path := self.tile_path(tile)) is None:
+            return None
+        try:
+            return decode_tile(path.read_bytes())
+        except TileSetError as error:
+            raise TileSetError(f"{path}: {error}") from error
+        except OSError as error:
+            raise TileSetError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
+
+    def write(self, tile: Tile, data: bytes, format: TileFormat) -> None:
+        """Stores an encoded tile: beside its name first, then renamed, so that no reader sees half a tile.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        column = self.path / str(tile.z) / str(tile.x)
+        path = column / f"{tile.y}{SUFFIXES[format]}"
+        with output_errors(path):
+            column.parent.mkdir(exist_ok=True)
+            column.mkdir(exist_ok=True)
+            fresh = path.with_name(f"{path.name}.tmp")
+            fresh.write_bytes(data)
+            fresh.replace(path)
+
+
+def parse_number(text: str, limit: int) -> int | None:
+    """A number from 0 to `limit` - 1 in its plain spelling ("7", never "07"), else None."""
+    if text.isascii() and text.isdigit() and str(int(text)) == text and int(text) < limit:
+        return int(text)
+    return None
+
+
+def _numbered_folders(folder: Path, limit: int) -> list[int]:
+    found = (parse_number(entry.name, limit) for entry in _entries(folder) if entry.is_dir())
+    return sorted(number for number in found if number is not None)
+
+
+def _numbered_tiles(folder: Path, limit: int) -> list[int]:
+    names = (os.path.splitext(entry.name) for entry in _entries(folder) if entry.is_file())  # noqa: PTH122 (speed)
+    found = {parse_number(stem, limit) for stem, suffix in names if suffix in FORMAT_OF_SUFFIX}
+    return sorted(number for number in found if number is not None)
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise TileSetError(f"{folder} cannot be listed ({error.strerror or error}): check the folder") from error

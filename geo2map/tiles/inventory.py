@@ -1,0 +1,76 @@
+"""What belongs in a folder of tiles: nothing is ever deleted or replaced before every name in it was looked at."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from geo2map.errors import OutputError
+from geo2map.grid import MAX_ZOOM
+from geo2map.tiles.folder import parse_number
+from geo2map.tiles.tilejson import FILE_NAME
+
+SIDECARS = frozenset(
+    {FILE_NAME, f"{FILE_NAME}.tmp", "tiles.xml", "stacta.json", "metadata.json", "tilemapresource.xml", "doc.kml"}
+    | {"index.html", "viewer.html", "leaflet.html", "openlayers.html", "googlemaps.html", "mapml.mapml"}
+)
+"""Files that we and others put beside the zooms of a tile set; QGIS layers (.qlr), named by the scene, come on top."""
+
+_CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+_TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "tmp", "xml", "kml"})
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuses to replace a folder that is not a tile set through and through.
+
+    Raises:
+        OutputError: it holds something else, or neither tiles nor a tilejson.json.
+        OSError: it cannot be listed.
+    """
+    advice = "choose another folder or delete it yourself"
+    if (unexpected := first_unexpected(folder)) is not None:
+        raise OutputError(f"{folder} was to be overwritten, but {unexpected} in it is no part of a tile set: {advice}")
+    names = {entry.name for entry in folder.iterdir()}
+    if FILE_NAME not in names and not any(parse_number(name, MAX_ZOOM + 1) is not None for name in names):
+        raise OutputError(f"{folder} was to be overwritten, but it has neither zooms nor a {FILE_NAME}: {advice}")
+
+
+def first_unexpected(folder: Path) -> Path | None:
+    """The first thing in a folder that is no part of a tile set, None where all is.
+
+    Parts are zoom folders, column folders in them and tiles in those, each named by a number, and `SIDECARS`. Links are
+    unexpecteds.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return folder
+    limits = (MAX_ZOOM + 1, 2**MAX_ZOOM)
+    return _first_unexpected(folder, limits)
+
+
+def _first_unexpected(folder: Path, limits: tuple[int, ...]) -> Path | None:
+    """Looks below `folder`, where subfolders are numbers below `limits[0]`; without limits it is a column."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                if not limits or parse_number(entry.name, limits[0]) is None:
+                    return path
+                if (unexpected := _first_unexpected(path, limits[1:])) is not None:
+                    return unexpected
+            elif not entry.is_file(follow_symlinks=False) or not _belongs(entry.name, depth=2 - len(limits)):
+                return path
+    return None
+
+
+def _belongs(name: str, depth: int) -> bool:
+    """Whether a file of this name has a place in a tile set: sidecars at its top, tiles in its columns (depth 2)."""
+    if name in _CLUTTER:
+        return True
+    if depth == 0:
+        return name in SIDECARS or name.endswith(".qlr")
+    stem, *endings = name.split(".")
+    known = depth == 2 and parse_number(stem, 2**MAX_ZOOM) is not None
+    return known and bool(endings) and _TILE_ENDINGS.issuperset(set(endings) - {"aux"})

@@ -1,0 +1,23 @@
+"""How many threads there are."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("quotas", "threads"),
+    [
+        (((0, 0), (0, 0)), 8),
+        (((250_000, 100_000), (0, 0)), 3),
+        (((0, 0), (50_000, 100_000)), 1),
+        (((-1, 9), (0, 0)), 8),
+    ],
+)
+def test_threads_honour_the_containers_limit(
+    quotas: tuple[tuple[int, int], tuple[int, int]], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(threads, "_cgroup2", lambda: quotas[0])
+    monkeypatch.setattr(threads, "_cgroup1", lambda: quotas[1])
+    assert threads.available_threads() == threads
