@@ -1,12 +1,21 @@
 """Every error geo2map raises on purpose: one root, one plain sentence each.
 
-A message says what was asked, what was found and what to do. Each child also derives from the builtin
+A message says the fault first, then what to do. Each child also derives from the builtin
 that a caller who has never heard of geo2map would catch.
 """
 
 
 class Geo2MapError(Exception):
-    """Root of all errors that geo2map raises on purpose."""
+    """Root of all errors that geo2map raises on purpose.
+
+    Attributes:
+        option: name of the Python option that is at fault or would help, None where there is none; the command line
+            spells it as its own.
+    """
+
+    def __init__(self, *arguments: object, option: str | None = None) -> None:
+        super().__init__(*arguments)
+        self.option = option
 
 
 class SceneError(Geo2MapError, OSError):
