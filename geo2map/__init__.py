@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from geo2map.api import dry_run, make_job, mosaic_tiles, preview, render, render_each, tile
+    from geo2map.api import dry_run, make_job, mosaic_tiles, preview, render, render_each, repair, tile, update
     from geo2map.engine import Engine, load_engine
     from geo2map.errors import Geo2MapError
     from geo2map.model import ModelOptions
     from geo2map.outputs import open_output
+    from geo2map.outputs.check import check
     from geo2map.pairs import make_pairs
     from geo2map.pipeline.report import Report
     from geo2map.pipeline.run import run
@@ -24,11 +25,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "geo2map.api": ("dry_run", "make_job", "mosaic_tiles", "preview", "render", "render_each", "tile"),
+    "geo2map.api": (
+        "dry_run",
+        "make_job",
+        "mosaic_tiles",
+        "preview",
+        "render",
+        "render_each",
+        "repair",
+        "tile",
+        "update",
+    ),
     "geo2map.engine": ("Engine", "load_engine"),
     "geo2map.errors": ("Geo2MapError",),
     "geo2map.model": ("ModelOptions",),
     "geo2map.outputs": ("open_output",),
+    "geo2map.outputs.check": ("check",),
     "geo2map.pairs": ("make_pairs",),
     "geo2map.plan": ("Job", "Plan", "PlanOptions", "make_plan"),
     "geo2map.pipeline.report": ("Report",),
@@ -46,6 +58,7 @@ __all__ = [
     "Plan",
     "PlanOptions",
     "Report",
+    "check",
     "dry_run",
     "load_engine",
     "make_job",
@@ -58,8 +71,10 @@ __all__ = [
     "preview",
     "render",
     "render_each",
+    "repair",
     "run",
     "tile",
+    "update",
 ]
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "render": "Render a scene as map tiles or a GeoTIFF.",
     "preview": "Put a few blocks of a scene and their map side by side.",
     "info": "Say what a scene is and what render would do with it.",
+    "check": "Say whether an output is whole, true and seamless, and mend it.",
     "clean": "Throw away what an interrupted run has kept.",
     "demo": "Draw a town, render it and say what to open.",
     "tile": "Cut a scene into XYZ tiles, translating nothing.",

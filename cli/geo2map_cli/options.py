@@ -287,6 +287,9 @@ class Bar:
         self._stage = ""
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        if stage == "resumed":
+            click.echo(f"going on: {done} of {total} blocks are done already", err=True)
+            return
         if not sys.stderr.isatty():
             return
         if stage != self._stage:

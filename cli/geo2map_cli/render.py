@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from geo2map_cli.options import (
     Bar,
@@ -23,6 +24,7 @@ from geo2map_cli.options import (
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
+    from geo2map.pipeline.blocks import OnError
 
 
 @click.command("render")
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles, or a .tif.")
 @click.option("--each", is_flag=True, help="Render scenes one by one into OUT/<scene name>.")
 @click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each.")
+@click.option(
+    "--update", is_flag=True, help="Add SCENES to the finished tiles in OUT, or replace them; colours and zooms stay."
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it will cost; write nothing.")
 @model_options
 @scene_options
@@ -38,7 +43,14 @@ if TYPE_CHECKING:
 @output_options
 @report_options
 def command(
-    scenes: tuple[str, ...], out: str, each: bool, geotiff: bool, dry_run: bool, as_json: bool, **options: Any
+    scenes: tuple[str, ...],
+    out: str,
+    each: bool,
+    geotiff: bool,
+    update: bool,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Render SCENES as seamless map tiles: GeoTIFFs, any rasters with a CRS, folders of them, "patterns*", URLs.
 
@@ -54,7 +66,9 @@ def command(
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
     engine = options.pop("model")
-    if dry_run:
+    if update:
+        _update(scenes, out, engine, options["on_error"], as_json)
+    elif dry_run:
         _dry_run(scenes, out, each, ".tif" if geotiff else "", engine, options, as_json)
     elif each:
         _render_each(scenes, out, ".tif" if geotiff else "", engine, options, as_json)
@@ -66,6 +80,22 @@ def command(
         show_notes(report.notes)
         show(report, as_json)
         finish([report])
+
+
+def _update(scenes: tuple[str, ...], out: str, engine: ModelOptions, on_error: OnError, as_json: bool) -> None:
+    context = click.get_current_context()
+    allowed = {"scenes", "out", "update", "on_error", "model", "device", "precision", "threads", "batch", "mode"}
+    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if others := sorted(set(given) - allowed - {"as_json", "verbose", "log_file"}):
+        option = others[0].replace("_", "-")
+        raise click.UsageError(f"--update keeps what the tiles were made with: leave out --{option}.")
+    from geo2map.api import update
+
+    with Bar() as bar:
+        report = update(scenes, out, engine=engine, on_error=on_error, progress=bar)
+    show_notes(report.notes)
+    show(report, as_json)
+    finish([report])
 
 
 def _render_each(

@@ -3,6 +3,8 @@
 from geo2map.api.looking import DryRun, dry_run, middle_block, preview, preview_block
 from geo2map.api.mosaic import mosaic_tiles
 from geo2map.api.rendering import as_engine, make_job, render, render_each, tile, translate_tiles
+from geo2map.api.repairing import repair
+from geo2map.api.updating import update
 
 __all__ = [
     "DryRun",
@@ -15,6 +17,8 @@ __all__ = [
     "preview_block",
     "render",
     "render_each",
+    "repair",
     "tile",
     "translate_tiles",
+    "update",
 ]

@@ -60,7 +60,7 @@ def mosaic_tiles(
             pass
         write_geotiff(store, tileset, workspace.result, progress)
         check_final(out, CONTAINERS[".tif"], options)
-        publish_file(workspace.result, out)
+        publish_file(workspace.result, out.resolve(), overwrite=overwrite)
     finally:
         workspace.discard()
         workspace.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,8 +131,9 @@ class _Rendering:
         """Cuts for a model, which is not loaded."""
         with open_scenes(scenes, **asdict(self.options.reading)) as opened:
             plan = make_plan(opened, card, self.options.planning).untranslated()
-            job = make_job(opened, plan, None, storage=self.options.storage, reading=self.options.reading)
-            return self._run(opened, replace(job, facts={"colours_for": card.name}), None)
+            facts = {"colours_for": card.name}
+            job = make_job(opened, plan, None, storage=self.options.storage, reading=self.options.reading, facts=facts)
+            return self._run(opened, job, None)
 
     def _run(self, opened: Imagery, job: Job, engine: Engine | None) -> Report:
         with opened.at(job.plan.view) as source, open_output(self.out, job, self.options.output) as output:
@@ -148,6 +149,7 @@ def make_job(
     *,
     storage: Storage | None = None,
     reading: ReadingOptions | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Job:
     """The job of rendering a scene by a plan.
 
@@ -155,6 +157,7 @@ def make_job(
         engine: what will translate; None where tiles are only cut.
         storage: how tiles are stored; None takes the defaults.
         reading: how the scene was opened.
+        facts: what the output's document says besides.
     """
     return Job(
         scenes=scene.identities,
@@ -164,6 +167,7 @@ def make_job(
         precision=engine.precision if engine else "",
         device=engine.device.type if engine else "",
         versions=library_versions(translating=engine is not None),
+        facts=facts or {},
     )
 
 

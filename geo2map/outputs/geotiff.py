@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -74,7 +75,8 @@ def write_geotiff(store: TileStore, tileset: TileSet, path: Path, progress: Prog
     extent = _extent(store, tileset)
     levels = [_Level(extent, tileset.maxzoom, number) for number in range(tileset.maxzoom - tileset.minzoom + 1)]
     with _gdal_errors(path):
-        _create(path, levels, _tags(tileset))
+        _create(path, levels)
+        digest = PixelDigest()
         total = sum(level.rows * level.columns for level in levels)
         done = 0
         for level in levels:
@@ -83,6 +85,8 @@ def write_geotiff(store: TileStore, tileset: TileSet, path: Path, progress: Prog
                 for window in level.windows():
                     bands = level.read(store, window)
                     dataset.write(bands, window=window)
+                    if not level.number:
+                        digest.add(window.col_off // TILE_SIZE, window.row_off // TILE_SIZE, bands)
                     visible.append(bool(bands[3].any()))
                     done += 1
                     if progress:
@@ -90,6 +94,27 @@ def write_geotiff(store: TileStore, tileset: TileSet, path: Path, progress: Prog
             if not level.number and not any(visible):
                 raise TileSetError(f"the tiles of {tileset.name} have no valid pixel at zoom {tileset.maxzoom}: no map")
             _verify(path, level, visible)
+        with rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(**_tags(tileset, digest.hex))
+
+
+class PixelDigest:
+    """A digest of the blocks of a raster that does not depend on the order in which they come."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, column: int, row: int, bands: Bands) -> None:
+        """Takes a block, uint8 (bands, H, W)."""
+        data = np.ascontiguousarray(bands)
+        found = hashlib.blake2b(f"{column} {row}".encode(), digest_size=8)
+        found.update(data.data)
+        self._sum ^= int.from_bytes(found.digest(), "big")
+
+    @property
+    def hex(self) -> str:
+        """Sixteen hex digits."""
+        return f"{self._sum:016x}"
 
 
 class _Level(NamedTuple):
@@ -180,13 +205,13 @@ def _extent(store: TileStore, tileset: TileSet) -> PixelWindow:
     return PixelWindow(*(TILE_SIZE * edge for edge in (left, top, right, bottom)))
 
 
-def _create(path: Path, levels: list[_Level], tags: dict[str, str]) -> None:
+def _create(path: Path, levels: list[_Level]) -> None:
     """Makes the file and its overviews without a pixel in them."""
     base = levels[0]
     size = {"width": base.frame.width, "height": base.frame.height}
     path.unlink(missing_ok=True)
-    with rasterio.open(path, "w", **_PROFILE, **size, transform=window_transform(base.extent, base.zoom)) as dataset:
-        dataset.update_tags(**tags)
+    with rasterio.open(path, "w", **_PROFILE, **size, transform=window_transform(base.extent, base.zoom)):
+        pass
     if len(levels) > 1:
         with rasterio.Env(**_SPARSE), rasterio.open(path, "r+") as dataset:
             dataset.build_overviews([2**level.number for level in levels[1:]], Resampling.nearest)
@@ -215,8 +240,8 @@ def _is_empty(dataset: DatasetReader, window: Window) -> bool:
     return not dataset.read(4, window=window).any()
 
 
-def _tags(tileset: TileSet) -> dict[str, str]:
-    facts = tileset.to_dict()["geo2map"]
+def _tags(tileset: TileSet, pixels: str) -> dict[str, str]:
+    facts = {**tileset.to_dict()["geo2map"], "pixels": pixels}
     return {
         "TIFFTAG_SOFTWARE": "geo2map",
         "TIFFTAG_DOCUMENTNAME": tileset.name,

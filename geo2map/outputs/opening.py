@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from geo2map.errors import OutputError
-from geo2map.files.atomic import output_errors
+from geo2map.files.atomic import output_errors, restore_replaced
 from geo2map.outputs.containers import Container, find_container
 from geo2map.outputs.folder import load_journal
 from geo2map.outputs.output import Output
 from geo2map.outputs.workspace import Workspace
-from geo2map.pipeline.blocks import BlockKey
-from geo2map.pipeline.journal import Journal, is_begun
+from geo2map.pipeline.journal import Changes, Journal, is_begun
 from geo2map.plan.job import Job
 from geo2map.plan.storage import Storage
 from geo2map.tiles.inventory import JOURNAL_NAME, check_replaceable
@@ -65,18 +64,18 @@ def open_output(path: str | Path, job: Job, options: OutputOptions | None = None
     return opening.open(lambda: opening.unfinished() or opening.start())
 
 
-def open_update(path: str | Path, job: Job, revisit: Iterable[BlockKey]) -> Output:
+def open_update(path: str | Path, job: Job, changes: Changes) -> Output:
     """Opens a finished set of tiles to bring it up to another job.
 
     Args:
-        revisit: blocks of it that may change.
+        changes: what of the set may have to change.
 
     Raises:
         OutputError: no such set, an interrupted run of another job, another process at work on it, or a place that
             cannot be written.
     """
     opening = _Opening(Path(path), job, OutputOptions())
-    return opening.open(lambda: opening.reopen(revisit))
+    return opening.open(lambda: opening.reopen(changes))
 
 
 def clean_output(path: str | Path) -> bool:
@@ -112,7 +111,11 @@ class _Opening:
         self.workspace.acquire()
         try:
             with output_errors(self.path):
-                return self._ended() or self._interrupted() or begin()
+                restore_replaced(self.workspace.final)
+                output = self._ended() or self._interrupted() or begin()
+                if not output.complete:
+                    output.journal.set("overwrite", "yes" if self.options.overwrite else "no")
+                return output
         except BaseException:
             self.workspace.release()
             raise
@@ -163,13 +166,13 @@ class _Opening:
         folder = self.workspace.final
         if not self.options.resume or not self.container.is_folder or not _is_open(folder, self.job):
             return None
-        return self.reopen(())
+        return self.reopen(Changes())
 
-    def reopen(self, revisit: Iterable[BlockKey]) -> Output:
+    def reopen(self, changes: Changes) -> Output:
         """A finished set of tiles, to be changed."""
         self.workspace.create()
         finished = self.workspace.final / JOURNAL_NAME
-        return self._output(Journal.reopen(finished, self.workspace.journal, self.job, revisit), resumed=False)
+        return self._output(Journal.reopen(finished, self.workspace.journal, self.job, changes), resumed=False)
 
     def start(self) -> Output:
         """A new output."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +36,6 @@ class Output:
         job: what is being made.
         container: which kind of output it is.
         journal: what is done so far.
-        store: the tiles made so far.
         records: what was done of each block when it was opened.
         resumed: whether an earlier run left something.
         complete: nothing is left to do.
@@ -48,9 +48,10 @@ class Output:
         self.records: dict[BlockKey, BlockRecord] = journal.blocks()
         self.resumed, self.complete = resumed, False
         self._workspace, self._kept = workspace, 0
-        self.store = self._open_store()
 
-    def _open_store(self) -> TileStore:
+    @cached_property
+    def store(self) -> TileStore:
+        """The tiles made so far."""
         if not self.container.is_folder:
             return SpoolStore(self.journal)
         result = self._workspace.result
@@ -59,6 +60,11 @@ class Output:
         if not self._is_overlay:
             return made
         return OverlayStore(made, XyzFolder(self._workspace.final), self.journal)
+
+    @property
+    def _may_replace(self) -> bool:
+        """Whether an output of the name goes: asked for, or our own of which some blocks were open."""
+        return "yes" in (self.journal.get("overwrite"), self.journal.get("incomplete"))
 
     @property
     def _is_overlay(self) -> bool:
@@ -138,14 +144,15 @@ class Output:
         result, final = self._workspace.result, self._workspace.final
         is_open = any(record.open is not None for record in self.journal.blocks().values())
         if not self.container.is_folder:
-            publish_file(result, final)
+            publish_file(result, final, overwrite=self._may_replace)
         elif self._is_overlay:
             publish_changes(result, final, self.journal)
         else:
-            publish_folder(result, final)
+            publish_folder(result, final, overwrite=self._may_replace)
         self.complete = True
         if is_open and not self.container.is_folder:  # the tiles stay for the run that takes up the open blocks
             self.journal.set("state", "published")
+            self.journal.set("incomplete", "yes")
             return
         self.journal.close()
         self._workspace.discard()

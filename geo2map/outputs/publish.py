@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from geo2map.errors import OutputError
 from geo2map.files.atomic import output_errors, replace_folder, sync_folder
 from geo2map.pipeline.journal import Journal
 from geo2map.tiles.folder import XyzFolder
@@ -12,10 +13,16 @@ from geo2map.tiles.inventory import JOURNAL_NAME, check_replaceable, first_unexp
 from geo2map.tiles.tilejson import FILE_NAME
 
 
-def publish_file(result: Path, final: Path) -> None:
-    """Renames a file; what other programs noted beside an older one of the name is no longer true and goes."""
+def publish_file(result: Path, final: Path, *, overwrite: bool) -> None:
+    """Renames a file; what other programs noted beside an older one of the name is no longer true and goes.
+
+    Raises:
+        OutputError: a file of the name turned up meanwhile, or it cannot be renamed.
+    """
     with output_errors(final):
         if result.exists():
+            if final.exists() and not overwrite:
+                raise OutputError(f"{final} exists now: move it away and run again", option="overwrite")
             with result.open("rb+") as file:
                 os.fsync(file.fileno())
             result.replace(final)
@@ -24,14 +31,17 @@ def publish_file(result: Path, final: Path) -> None:
             final.with_name(final.name + suffix).unlink(missing_ok=True)
 
 
-def publish_folder(result: Path, final: Path) -> None:
+def publish_folder(result: Path, final: Path, *, overwrite: bool) -> None:
     """Renames a folder of tiles; an older one is moved aside first and removed afterwards.
 
     Raises:
-        OutputError: the older one holds what is no part of a tile set, or it cannot be renamed.
+        OutputError: a folder of the name turned up meanwhile or holds what is no part of a tile set, or it cannot be
+            renamed.
     """
     with output_errors(final):
         if os.path.lexists(final) and result.exists() and any(final.iterdir()):
+            if not overwrite:
+                raise OutputError(f"{final} exists now: move it away and run again", option="overwrite")
             check_replaceable(final)
         if result.exists():
             replace_folder(result, final, first_unexpected)

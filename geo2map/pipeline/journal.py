@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import NamedTuple
@@ -46,6 +47,21 @@ class BlockRecord(NamedTuple):
     inputs: str
     tiles: int
     open: str | None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What of a finished set is in doubt; whatever it has stays until something better is there.
+
+    Attributes:
+        revisit: blocks whose pixels may have changed: they are rendered where that is so.
+        spoilt: blocks whose tiles are damaged: they are rendered in any case.
+        strays: tiles that nobody made, to be removed.
+    """
+
+    revisit: Sequence[BlockKey] = ()
+    spoilt: Sequence[BlockKey] = ()
+    strays: Sequence[Tile] = ()
 
 
 def tile_digest(data: bytes) -> bytes:
@@ -200,14 +216,14 @@ class Journal:
                 self.db.execute("DETACH final")
 
     @classmethod
-    def reopen(cls, finished: Path, path: Path, job: Job, blocks: Iterable[BlockKey] = ()) -> Journal:
+    def reopen(cls, finished: Path, path: Path, job: Job, changes: Changes) -> Journal:
         """A journal to go on with, from that of a finished set, which is left as it is.
 
         Args:
             finished: the finished set's journal.
             path: of the new one.
             job: what the set is to become.
-            blocks: those that are done but have to be looked at again; what they have stays until then.
+            changes: what of it is in doubt.
 
         Raises:
             OutputError: the finished set's journal is damaged, or the new one cannot be written.
@@ -221,8 +237,12 @@ class Journal:
                 db.execute(f"INSERT INTO {name} SELECT * FROM finished.{name}")
             facts = {"job": job.to_json(), "mode": "overlay"}
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+            again = (("to be looked at again", y, x) for x, y in changes.revisit)
+            db.executemany("UPDATE blocks SET open = ? WHERE y = ? AND x = ?", again)
+            spoilt = (("to be mended", "spoilt", y, x) for x, y in changes.spoilt)
+            db.executemany("UPDATE blocks SET open = ?, inputs = ? WHERE y = ? AND x = ?", spoilt)
             db.executemany(
-                "UPDATE blocks SET open = ? WHERE y = ? AND x = ?", (("to be looked at again", y, x) for x, y in blocks)
+                "INSERT INTO removed VALUES (?, ?, ?)", ((tile.z, tile.x, tile.y) for tile in changes.strays)
             )
             db.execute("COMMIT")
         return cls(path)

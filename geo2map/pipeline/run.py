@@ -29,6 +29,7 @@ class Keeper(Protocol):
     job: Job
     records: dict[BlockKey, BlockRecord]
     complete: bool
+    resumed: bool
 
     def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None: ...
 
@@ -50,7 +51,8 @@ def run(
     Args:
         translator: None writes the source's own pixels.
         on_error: "skip" leaves blocks open that cannot be read, and finishes without them.
-        progress: called with ("blocks", done, total) and what `finish` says, from this thread.
+        progress: called with ("resumed", done, total) where an earlier run is taken up, then with ("blocks", done,
+            total) and what `finish` says, from this thread.
 
     Raises:
         Geo2MapError: whatever source, translator or output raise.
@@ -60,6 +62,8 @@ def run(
     done = {key for key, record in output.records.items() if record.open is None}
     report.resumed = len(done)
     log.info("running job %s of %s; %d of %d blocks are done", job.fingerprint, job.plan, len(done), total)
+    if progress is not None and output.resumed:
+        progress("resumed", len(done), total)
     if not output.complete:
         known = {key: record.inputs for key, record in output.records.items() if record.open is not None}
         todo = (block for block in job.plan.blocks() if job.plan.block_key(block) not in done)

@@ -58,14 +58,15 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
         fill_radius=FILL_RADIUS,
         neutral=card.neutral,
         model=f"{card.name} {card.fingerprint}",
-        content=_digest(sample, scene),
+        content=content_digest(sample, scene),
         aoi=aoi,
         clip=options.clip,
         notes=(*scene.notes, _scale_note(scene, card, zoom), colour_note, *margin_notes),
     )
 
 
-def _digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
+def content_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
+    """Sixteen hex digits that change with the pixels of a scene's sample, or with where it lies and how it is read."""
     pixels = hashlib.sha256(sample.tobytes()).hexdigest()[:16]
     return hashlib.sha256(f"{pixels} {scene.arrangement}".encode()).hexdigest()[:16]
 

@@ -90,7 +90,7 @@ class MemoryOutput:
     def __init__(self, plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> None:
         self.job = make_job(plan, storage or Storage(minzoom=plan.maxzoom), translator)
         self.records: dict[BlockKey, BlockRecord] = {}
-        self.complete = False
+        self.complete = self.resumed = False
         self.store = MemoryStore()
         self.done: list[BlockDone] = []
         self.finished = False

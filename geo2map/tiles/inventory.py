@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from geo2map.errors import OutputError
@@ -53,31 +54,39 @@ def check_replaceable(folder: Path) -> None:
 def first_unexpected(folder: Path) -> Path | None:
     """The first thing in a folder that is no part of a tile set, None where all is.
 
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    return next(all_unexpected(folder), None)
+
+
+def all_unexpected(folder: Path) -> Iterator[Path]:
+    """Everything in a folder that is no part of a tile set.
+
     Parts are zoom folders, column folders in them and tiles in those, each named by a number, and `SIDECARS`. Links are
-    unexpecteds.
+    none.
 
     Raises:
         OSError: a folder cannot be listed.
     """
     if folder.is_symlink() or not folder.is_dir():
-        return folder
-    limits = (MAX_ZOOM + 1, 2**MAX_ZOOM)
-    return _first_unexpected(folder, limits)
+        yield folder
+        return
+    yield from _all_unexpected(folder, (MAX_ZOOM + 1, 2**MAX_ZOOM))
 
 
-def _first_unexpected(folder: Path, limits: tuple[int, ...]) -> Path | None:
+def _all_unexpected(folder: Path, limits: tuple[int, ...]) -> Iterator[Path]:
     """Looks below `folder`, where subfolders are numbers below `limits[0]`; without limits it is a column."""
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False):
                 if not limits or parse_number(entry.name, limits[0]) is None:
-                    return path
-                if (unexpected := _first_unexpected(path, limits[1:])) is not None:
-                    return unexpected
+                    yield path
+                else:
+                    yield from _all_unexpected(path, limits[1:])
             elif not entry.is_file(follow_symlinks=False) or not _belongs(entry.name, depth=2 - len(limits)):
-                return path
-    return None
+                yield path
 
 
 def _belongs(name: str, depth: int) -> bool:

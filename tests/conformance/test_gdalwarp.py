@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter
 from geo2map import grid
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
-from geo2map.scene import Rendition, Scene, open_scene
+from geo2map.scene import Rendition, Scene, View, open_scene
 from geo2map.types import Resampling
 
 pytestmark = pytest.mark.skipif(shutil.which("gdalwarp") is None, reason="needs gdalwarp (Debian's gdal-bin)")
@@ -155,7 +155,7 @@ def ours(scene: Scene, resampling: Any = "cubic") -> tuple[PixelWindow, np.ndarr
     window = scene.window(ZOOM)
     tiles = grid.tile_range(window)
     kept = Kept()
-    with scene.at(ZOOM, kept, resampling) as source:  # type: ignore[arg-type]
+    with scene.at(View(ZOOM, kept, resampling)) as source:  # type: ignore[arg-type]
         image = source.read(Block(ZOOM, tiles.left, tiles.top, tiles.width, tiles.height))
     return window, kept.values, image.mask[window.slices(image.block.window)]
 
@@ -303,9 +303,9 @@ def test_a_pixel_is_the_same_whichever_block_or_span_asks(tmp_path: Path) -> Non
         with open_scene(write(tmp_path / "scene.tif", Kind("uint16", 3, "nodata"), place)) as scene:
             tiles = grid.tile_range(scene.window(ZOOM))
             rendition = Rendition(((0.0, 5000.0),) * 3)
-            with scene.at(ZOOM, rendition) as source:
+            with scene.at(View(ZOOM, rendition)) as source:
                 whole = source.read(Block(ZOOM, tiles.left, tiles.top, tiles.width, tiles.height, 64))
-            with scene.at(ZOOM, rendition) as source:
+            with scene.at(View(ZOOM, rendition)) as source:
                 for tile in reversed(list(whole.block.tiles)):
                     for margin in (0, 33, 64):
                         image = source.read(Block(ZOOM, tile.x, tile.y, 1, 1, margin))

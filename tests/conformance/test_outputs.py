@@ -15,6 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import rasterio
+from geo2map.outputs.raster import mosaic
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
@@ -22,7 +23,6 @@ from geo2map.errors import OutputError, TileSetError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.outputs import open_sink
-from geo2map.outputs.raster import mosaic
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.pyramid import make_parent

@@ -22,7 +22,7 @@ from rasterio.shutil import copy
 from geo2map.errors import SceneError
 from geo2map.grid import tile_range
 from geo2map.grid.block import Block, BlockImage
-from geo2map.scene import Rendition, open_scenes
+from geo2map.scene import View, open_scenes
 from geo2map.scene.gdal import reading
 
 SIDE = 4096
@@ -63,7 +63,7 @@ def middle(scene: Any, margin: int = 0) -> Block:
 
 
 def read_middle(path: object, before: Callable[[], None] = lambda: None) -> BlockImage:
-    with open_scenes([str(path)]) as scene, scene.at(ZOOM, Rendition()) as source:
+    with open_scenes([str(path)]) as scene, scene.at(View(ZOOM)) as source:
         before()
         return source.read(middle(scene, margin=32))
 
@@ -112,7 +112,7 @@ def test_a_bucket_without_boto3(web: Web, local_cog: Path, monkeypatch: pytest.M
 
 
 def test_sheets_near_and_far_are_one_scene(web: Web, cog: Path, small_scene: Path) -> None:
-    with open_scenes([small_scene, web.url("cog.tif?token=secret")]) as scenes, scenes.at(ZOOM, Rendition()) as source:
+    with open_scenes([small_scene, web.url("cog.tif?token=secret")]) as scenes, scenes.at(View(ZOOM)) as source:
         assert scenes.name == "small"
         image = source.read(middle(scenes))
     assert image.mask.all()

@@ -1,6 +1,6 @@
 """The signature of the project: output does not depend on block, batch, grid offset or restart.
 
-Scenes here have a ragged rim, a hole and an empty stretch; comparisons are of raw output, before any encoding.
+Scenes here have a ragged rim, a hole and an empty stretch; comparisons are of pixels that were stored without loss.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from geo2map.engine import Engine
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
+from geo2map.pipeline.blocks import prepare, translate
+from geo2map.pipeline.run import run
 from geo2map.plan import Plan
 from geo2map.protocols import Translator
-from geo2map.render.pipeline import prepare, run, translate
-from geo2map.testing import ArraySource, BlurTranslator, MemorySink
+from geo2map.scene import View
+from geo2map.testing import ArraySource, BlurTranslator, MemoryOutput
 from geo2map.types import Image, Mask
 
 ZOOM = 17
@@ -40,8 +42,7 @@ def ragged_source(left: int, top: int, width: int, height: int, seed: int = 0) -
 def make_plan(source: ArraySource, span: int, margin: int, radius: int = 32) -> Plan:
     return Plan(
         name="ragged",
-        maxzoom=ZOOM,
-        minzoom=ZOOM,
+        view=View(ZOOM),
         window=source.window,
         block_span=span,
         margin=margin,
@@ -50,13 +51,12 @@ def make_plan(source: ArraySource, span: int, margin: int, radius: int = 32) -> 
     )
 
 
-def render(
-    plan: Plan, source: ArraySource, translator: Translator, batch: int = 1
-) -> dict[tuple[int, ...], tuple[Image, Mask]]:
-    sink = MemorySink()
-    run(plan, source, translator, sink, batch=batch)
-    assert sink.committed
-    return dict(sink.tiles)
+def render(plan: Plan, source: ArraySource, translator: Translator) -> dict[tuple[int, ...], tuple[Image, Mask]]:
+    """The tiles as they come out of a run, stored without loss."""
+    output = MemoryOutput(plan)
+    run(source, translator, output)
+    assert output.finished
+    return dict(output.tiles)
 
 
 def render_whole(plan: Plan, source: ArraySource, translator: Translator, offset: int = 0) -> tuple[Block, Image, Mask]:
@@ -86,9 +86,9 @@ def differences(tiles: dict[tuple[int, ...], tuple[Image, Mask]], block: Block, 
 @pytest.mark.parametrize("span", SPANS)
 def test_a_blur_is_bit_identical(span: int, batch: int) -> None:
     source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 1500, 1200)
-    blur = BlurTranslator(radius=19)
+    blur = BlurTranslator(radius=19, batch=batch)
     plan = make_plan(source, span, margin=19)
-    assert differences(render(plan, source, blur, batch), *render_whole(plan, source, blur)) == 0
+    assert differences(render(plan, source, blur), *render_whole(plan, source, blur)) == 0
 
 
 def test_too_small_a_margin_is_noticed() -> None:
@@ -116,8 +116,8 @@ def test_too_short_a_fill_is_noticed() -> None:
 def test_bits_do_not_depend_on_the_batch(engine: Engine) -> None:
     source = ragged_source(500 * 256, 600 * 256, 600, 560)
     plan = make_plan(source, 1, engine.card.margin)
-    alone = render(plan, source, engine, batch=1)
-    both = render(plan, source, replace_batch(engine, 2), batch=2)
+    alone = render(plan, source, replace_batch(engine, 1))
+    both = render(plan, source, replace_batch(engine, 2))
     for tile, (pixels, _) in alone.items():
         np.testing.assert_array_equal(pixels, both[tile][0])
 
@@ -142,11 +142,10 @@ def test_a_grid_shifted_by_half_a_block(engine: Engine) -> None:
     tiles = render(plan, source, engine)
     block, pixels, mask = render_whole(plan, source, engine, offset=1)
     assert differences(tiles, block, pixels, mask) <= 1
-    shifted = MemorySink()
     grown = replace(plan, window=plan.window.grow(256))
-    run(grown, source, engine, shifted)
+    shifted = render(grown, source, engine)
     for tile, (tile_pixels, tile_mask) in tiles.items():
-        delta = np.abs(tile_pixels.astype(int) - shifted.tiles[tile][0].astype(int))[tile_mask]  # type: ignore[index]
+        delta = np.abs(tile_pixels.astype(int) - shifted[tile][0].astype(int))[tile_mask]
         assert delta.max() <= 1
 
 

@@ -24,7 +24,7 @@ from geo2map.colour.stretch import SHOWN
 from geo2map.errors import Geo2MapError
 from geo2map.grid.block import Block
 from geo2map.plan import PlanOptions, make_plan
-from geo2map.scene import Rendition, open_scene
+from geo2map.scene import Rendition, View, open_scene
 from geo2map.testing import make_card
 
 CRSS = {
@@ -121,7 +121,7 @@ def test_a_scene_is_where_it_lies_and_nothing_is_invented(recipe: Recipe, margin
             assert len(scene.sample()) == valid.sum()
             plan = make_plan(scene, CARD, PlanOptions(force=True, match="none", stretch="0,255"))
             block = next(plan.blocks()).with_margin(margin)
-            with scene.at(plan.maxzoom, plan.rendition) as source:
+            with scene.at(plan.view) as source:
                 image = source.read(block)
                 again = source.read(block.with_margin(0))
             columns, rows = under(recipe, plan.maxzoom, block)
@@ -203,7 +203,7 @@ def test_a_broken_file_gets_a_sentence_or_a_picture(data: bytes) -> None:
         try:
             with open_scene(path) as scene:
                 plan = make_plan(scene, CARD, PlanOptions(force=True))
-                with scene.at(plan.maxzoom, Rendition(SHOWN)) as source:
+                with scene.at(View(plan.maxzoom, Rendition(SHOWN))) as source:
                     source.read(next(plan.blocks()))
             if plan.block_count < 20:
                 tile(path, out, card=CARD, force=True)

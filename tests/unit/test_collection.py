@@ -23,7 +23,7 @@ from geo2map import grid
 from geo2map.errors import BandError, GeoreferenceError, SceneError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
-from geo2map.scene import Rendition, open_scenes
+from geo2map.scene import View, open_scenes
 from geo2map.scene.collection.feather import Part, feather_weights, overlay
 from geo2map.scene.collection.sheets import OPEN_SHEETS, SceneCollection
 from geo2map.types import Image, Mask
@@ -80,7 +80,7 @@ def read(paths: Sequence[Path], window: PixelWindow = FRAME, span: int = 4, **op
     tiles = grid.tile_range(window)
     pixels = np.zeros((window.height, window.width, 3), np.uint8)
     mask = np.zeros((window.height, window.width), np.bool_)
-    with together(paths, **options) as scenes, scenes.at(ZOOM, Rendition()) as source:
+    with together(paths, **options) as scenes, scenes.at(View(ZOOM)) as source:
         for y in range(tiles.top, tiles.bottom, span):
             for x in range(tiles.left, tiles.right, span):
                 image = source.read(Block(ZOOM, x, y, span, span, 32))
@@ -107,7 +107,7 @@ def test_the_first_is_on_top_and_gaps_are_filled_from_the_next(write: Writer) ->
 
 
 def top_of(paths: Sequence[Path], **options: Any) -> int:
-    with together(paths, **options) as scenes, scenes.at(ZOOM, Rendition()) as source:
+    with together(paths, **options) as scenes, scenes.at(View(ZOOM)) as source:
         return int(source.read(Block(ZOOM, LEFT // 256, TOP // 256, 1, 1)).pixels[100, 100, 0])
 
 
@@ -243,14 +243,14 @@ def test_weights_are_distances_to_the_nearest_invalid_pixel(seed: int, feather: 
 
 def test_what_is_hidden_is_not_read(write: Writer) -> None:
     paths = [write("a.tif", plain(10)), write("b.tif", plain(20))]
-    with together(paths) as scenes, scenes.at(ZOOM, Rendition()) as source:
+    with together(paths) as scenes, scenes.at(View(ZOOM)) as source:
         paths[1].unlink()
         assert source.read(Block(ZOOM, LEFT // 256, TOP // 256, 1, 1)).mask.all()
 
 
 def test_a_block_touches_its_own_sheets_only(write: Writer) -> None:
     paths = [write("near.tif", plain(10)), write("far.tif", plain(20), 3000, 3000)]
-    with together(paths) as scenes, scenes.at(ZOOM, Rendition()) as source:
+    with together(paths) as scenes, scenes.at(View(ZOOM)) as source:
         paths[1].unlink()
         assert source.read(Block(ZOOM, LEFT // 256, TOP // 256, 2, 2, 160)).mask.sum() == 300 * 300
 
@@ -312,7 +312,7 @@ def test_sheets_on_both_sides_of_the_antimeridian_are_near(swapped: bool, tmp_pa
         assert window.left < world < window.right
         assert window.width < 2200
         tiles = grid.tile_range(window)
-        with scenes.at(ZOOM, Rendition()) as source:
+        with scenes.at(View(ZOOM)) as source:
             image = source.read(Block(ZOOM, tiles.left, tiles.top, tiles.width, tiles.height))
             turned = source.read(Block(ZOOM, 0, tiles.top, 4, tiles.height, 400))
         covered = scenes.coverage(ZOOM, 8)
@@ -358,7 +358,7 @@ def test_data_that_break_off_are_named(write: Writer) -> None:
     with together(paths) as scenes:
         with pytest.raises(SceneError, match=r"c\.tif"):
             scenes.sample()
-        with pytest.raises(SceneError, match=r"c\.tif"), scenes.at(ZOOM, Rendition()) as source:
+        with pytest.raises(SceneError, match=r"c\.tif"), scenes.at(View(ZOOM)) as source:
             source.read(Block(ZOOM, LEFT // 256, TOP // 256, 3, 3))
 
 
@@ -370,7 +370,7 @@ import json, os, resource, sys, time
 import numpy as np
 from geo2map.grid.block import Block
 from geo2map.grid import tile_range
-from geo2map.scene import Rendition, open_scenes
+from geo2map.scene import Rendition, View, open_scenes
 resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before, started = peak(), time.perf_counter()
@@ -378,7 +378,7 @@ with open_scenes([sys.argv[1]]) as scenes:
     opened = time.perf_counter() - started
     sample = scenes.sample()
     tiles = tile_range(scenes.window({ZOOM}))
-    with scenes.at({ZOOM}, Rendition()) as source:
+    with scenes.at(View({ZOOM}, Rendition())) as source:
         valid = levels = 0
         for y in range(tiles.top, tiles.bottom, 4):
             for x in range(tiles.left, tiles.right, 4):

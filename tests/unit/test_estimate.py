@@ -13,16 +13,16 @@ import rasterio
 import shapely
 import torch
 from affine import Affine
+from geo2map.estimate import Estimate, estimate
+from geo2map.render.pipeline import run
 from rasterio.warp import transform
 
 from geo2map.api import tile_set
 from geo2map.colour import ColourStatistics
 from geo2map.engine import Engine
-from geo2map.estimate import Estimate, estimate
 from geo2map.model import ModelCard
 from geo2map.outputs import open_sink
 from geo2map.plan import PlanOptions, make_plan
-from geo2map.render.pipeline import run
 from geo2map.scene import open_scene
 from geo2map.tiles.folder import XyzFolder
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from geo2map.render.pipeline import run
 from torch import Tensor, nn
 
 from geo2map import grid
@@ -18,7 +19,6 @@ from geo2map.grid import PixelWindow
 from geo2map.model import import_model, load_card, load_weights
 from geo2map.nn import PatchGAN, UNetGenerator, build
 from geo2map.plan import PlanOptions, plan_window
-from geo2map.render.pipeline import run
 from geo2map.testing import ArraySource, MemorySink
 
 Make = Callable[..., nn.Module]

@@ -27,7 +27,7 @@ from geo2map.colour.rendition import make_rendition, make_stretch
 from geo2map.errors import BandError, SceneError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
-from geo2map.scene import Rendition, Scene, SceneSource, open_scene
+from geo2map.scene import Rendition, Scene, SceneSource, View, open_scene
 from geo2map.scene.gdal import reading
 
 ZOOM = 17
@@ -99,7 +99,7 @@ def cut(image: BlockImage, window: PixelWindow) -> tuple[np.ndarray, np.ndarray]
 
 def read_scene(path: Path, rendition: Rendition | None = None) -> tuple[PixelWindow, np.ndarray, np.ndarray]:
     """The scene's window, pixels and mask at zoom 17."""
-    with open_scene(path) as scene, scene.at(ZOOM, rendition or Rendition()) as source:
+    with open_scene(path) as scene, scene.at(View(ZOOM, rendition or Rendition())) as source:
         window = scene.window(ZOOM)
         return window, *cut(read_whole(source, window), window)
 
@@ -119,7 +119,7 @@ def test_painted_dots_are_found_where_proj_says(place: str, resampling: Any, wri
     for row, column in CONTROL_POINTS + CORNERS:
         dots[row - 2 : row + 2, column - 2 : column + 2] = 200
     bands = np.broadcast_to(dots.astype(np.uint8), (3, HEIGHT, WIDTH))
-    with open_scene(write(bands, place)) as scene, scene.at(ZOOM, Rendition(), resampling) as source:
+    with open_scene(write(bands, place)) as scene, scene.at(View(ZOOM, Rendition(), resampling)) as source:
         window = scene.window(ZOOM)
         pixels, _ = cut(read_whole(source, window), window)
     crs, matrix = PLACES[place]
@@ -180,7 +180,7 @@ def referee(
 @pytest.mark.parametrize("place", PLACES)
 def test_pixels_are_those_of_one_whole_warp(place: str, resampling: Any, write: SceneWriter) -> None:
     path = write(smooth(), place)
-    with open_scene(path) as scene, scene.at(ZOOM, Rendition(), resampling) as source:
+    with open_scene(path) as scene, scene.at(View(ZOOM, Rendition(), resampling)) as source:
         window = scene.window(ZOOM)
         pixels, mask = cut(read_whole(source, window), window)
         scale = scene.footprint.scale(SIZE)
@@ -202,7 +202,7 @@ def test_pixels_are_those_of_one_whole_warp(place: str, resampling: Any, write: 
 def test_a_pixel_is_the_same_whichever_block_asks(place: str, write: SceneWriter) -> None:
     noise = np.random.default_rng(4).integers(1, 255, (3, HEIGHT, WIDTH), dtype=np.uint8)
     path = write(noise * holed(), place, nodata=0)
-    with open_scene(path) as scene, scene.at(ZOOM, Rendition()) as source:
+    with open_scene(path) as scene, scene.at(View(ZOOM)) as source:
         whole = read_whole(source, scene.window(ZOOM))
         for margin in (0, 7, 160):
             for tile in whole.block.tiles:
@@ -266,7 +266,7 @@ def test_validity_is_the_files_whatever_says_so(kind: Callable[..., Path], sampl
     with open_scene(kind(write, pixels, valid)) as scene:
         if sampled:  # as a plan does, before the warp
             assert len(scene.sample()) == valid.sum()
-        with scene.at(ZOOM, Rendition()) as source:
+        with scene.at(View(ZOOM)) as source:
             found, mask = cut(read_whole(source, ON_GRID), ON_GRID)
         coverage = scene.coverage(ZOOM, 1)
     np.testing.assert_array_equal(mask, valid)
@@ -315,7 +315,7 @@ def test_a_rotated_scene_is_valid_in_its_footprint_only(write: SceneWriter) -> N
 
 
 def test_beyond_the_scene_there_is_nothing(write: SceneWriter) -> None:
-    with open_scene(write(smooth())) as scene, scene.at(ZOOM, Rendition()) as source:
+    with open_scene(write(smooth())) as scene, scene.at(View(ZOOM)) as source:
         tiles = grid.tile_range(scene.window(ZOOM))
         far = source.read(Block(ZOOM, tiles.right + 1, tiles.bottom + 1, 1, 1, 32))
         corner_of_the_world = source.read(Block(ZOOM, 0, 0, 1, 1, 32))
@@ -394,7 +394,7 @@ def test_damage_is_never_read_as_nodata(write: SceneWriter) -> None:
     with open_scene(path) as scene:
         with pytest.raises(SceneError, match="cut short"):
             scene.coverage(ZOOM, 1)
-        with pytest.raises(SceneError, match="cut short"), scene.at(ZOOM, Rendition()) as source:
+        with pytest.raises(SceneError, match="cut short"), scene.at(View(ZOOM)) as source:
             read_whole(source, scene.window(ZOOM))
 
 
@@ -419,7 +419,7 @@ READ_A_FAR_CORNER = """
 import json, resource, sys, time
 from geo2map.grid.block import Block
 from geo2map.grid import tile_range
-from geo2map.scene import Rendition, open_scene
+from geo2map.scene import Rendition, View, open_scene
 started = time.process_time()
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
@@ -427,7 +427,7 @@ with open_scene(sys.argv[1]) as scene:
     sample = len(scene.sample())
     opened = time.process_time()
     tiles = tile_range(scene.window(17))
-    with scene.at(17, Rendition()) as source:
+    with scene.at(View(17, Rendition())) as source:
         images = [source.read(Block(17, x, tiles.bottom - 1, 1, 1, 160)) for x in range(tiles.right - 60, tiles.right)]
 print(json.dumps([opened - started, peak() - before, sum(int(image.mask.sum()) for image in images), sample]))
 """

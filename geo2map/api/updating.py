@@ -1,0 +1,140 @@
+"""A finished set of tiles brought up to date: scenes added or replaced, and only what they change rendered again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job, write_failures
+from geo2map.errors import OutputError, PlanError
+from geo2map.files.address import is_file_path
+from geo2map.grid import TILE_SIZE, PixelWindow, world_window
+from geo2map.model import ModelOptions
+from geo2map.outputs import open_update
+from geo2map.outputs.folder import load_journal
+from geo2map.pipeline.blocks import BlockKey, OnError
+from geo2map.pipeline.journal import BlockRecord, Changes
+from geo2map.pipeline.report import Report
+from geo2map.pipeline.run import run
+from geo2map.plan import Job, Plan
+from geo2map.plan.make import content_digest
+from geo2map.protocols import Progress
+from geo2map.scene import Imagery, find_scenes, open_scenes
+
+if TYPE_CHECKING:
+    from geo2map.engine import Engine
+
+
+def update(
+    scenes: Scenes,
+    out: PathLike,
+    *,
+    engine: Engine | ModelOptions | PathLike = "sat2map",
+    on_error: OnError = "fail",
+    progress: Progress | None = None,
+) -> Report:
+    """Adds scenes to a finished set of tiles, or takes up those of them that changed.
+
+    The set remembers how it was made: colours, zooms, area of interest, format stay as they are. A scene that is in
+    the set is replaced in its place, any other comes last; which is on top is for the set's `order` to say. Only blocks
+    whose pixels changed are translated, and only their ancestors are made anew. The tiles are those of a render of all
+    scenes with the same colours.
+
+    Args:
+        scenes: as `geo2map.render` has them.
+        out: a folder of tiles made by geo2map.
+        engine: the model that the set was made with.
+        on_error, progress: see `geo2map.run`.
+
+    Raises:
+        OutputError: no such set, or it cannot be written.
+        PlanError: another model, precision or device than the set was made with.
+    """
+    before, records = _load(out)
+    paths = _merge([scene.path for scene in before.scenes], find_scenes(scenes))
+    choice = as_choice(engine)
+    if before.plan.model:
+        _require_model(before, choice, out)
+    with open_scenes(paths, **asdict(before.reading)) as opened:
+        loaded = as_engine(choice) if before.plan.model else None
+        plan = _extend(before.plan, opened)
+        job = make_job(opened, plan, loaded, storage=before.storage, reading=before.reading, facts=before.facts)
+        _require_alike(before, job)
+        changes = Changes(revisit=_touched(before, job, records))
+        with opened.at(plan.view) as source, open_update(out, job, changes) as output:
+            report = run(source, loaded, output, on_error=on_error, progress=progress)
+    write_failures(out, report)
+    return report
+
+
+def _load(out: PathLike) -> tuple[Job, dict[BlockKey, BlockRecord]]:
+    journal = load_journal(Path(out).resolve())
+    if journal is None:
+        raise OutputError(f"{out} is no finished set of tiles made by geo2map: there is nothing to update")
+    try:
+        return journal.job, journal.blocks()
+    finally:
+        journal.close()
+
+
+def _merge(before: Sequence[str], fresh: Sequence[str]) -> list[str]:
+    """The scenes of the set in their order, then those that are new to it."""
+    spelled = [str(Path(path).resolve()) if is_file_path(path) else path for path in fresh]
+    return list(dict.fromkeys([*before, *spelled]))
+
+
+def _require_model(before: Job, choice: Engine | ModelOptions, out: PathLike) -> None:
+    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
+    if f"{card.name} {card.fingerprint}" != before.plan.model:
+        raise PlanError(f"{out} was made with another model, {before.plan.model}: use that one", option="model")
+
+
+def _require_alike(before: Job, now: Job) -> None:
+    """
+    Raises:
+        PlanError: what was rendered before would not be rendered so now.
+    """
+    same = replace(before, scenes=now.scenes, plan=now.plan)
+    if differences := same.differences(now):
+        raise PlanError(f"the set was made otherwise: {'; '.join(differences)}. Render it anew")
+
+
+def _extend(plan: Plan, opened: Imagery) -> Plan:
+    """The same plan for more scenes: nothing that was decided changes, but for the area covered."""
+    window = opened.window(plan.maxzoom)
+    if plan.aoi is not None:
+        window = plan.aoi.cut(window, plan.maxzoom, plan.clip, plan.name)
+    return replace(plan, window=window, content=content_digest(opened.sample(), opened), notes=opened.notes)
+
+
+def _touched(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> list[BlockKey]:
+    """Blocks of the set that may change: all of them where a scene of it changed, else those near the new scenes."""
+    known = {scene.path: scene for scene in before.scenes}
+    if any(known[scene.path].difference(scene) for scene in now.scenes if scene.path in known):
+        return list(records)
+    plan, reach = now.plan, now.plan.margin + now.plan.fill_radius + now.reading.feather
+    side, world = plan.block_span * TILE_SIZE, world_window(plan.maxzoom).width
+    windows = []
+    for scene in now.scenes:
+        if scene.path not in known:
+            with open_scenes(scene.path, **asdict(now.reading)) as fresh:
+                windows.append(fresh.window(plan.maxzoom).grow(reach))
+    keys = np.array(list(records), dtype=np.int64).reshape(-1, 2)
+    touched = np.zeros(len(keys), dtype=np.bool_)
+    for window in windows:
+        for frame in (window.shift(-world), window, window.shift(world)):
+            touched |= _overlaps(keys * side, side, frame)
+    return [(int(x), int(y)) for x, y in keys[touched]]
+
+
+def _overlaps(corners: npt.NDArray[np.int64], side: int, frame: PixelWindow) -> npt.NDArray[np.bool_]:
+    """Which squares of `side` px, by their north-west corners, (N, 2), a window touches; (N,)."""
+    x, y = corners.T
+    across = (x < frame.right) & (x + side > frame.left)
+    found: npt.NDArray[np.bool_] = across & (y < frame.bottom) & (y + side > frame.top)
+    return found

@@ -1,0 +1,132 @@
+"""A GeoTIFF: that it decodes, and that it is what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from geo2map.errors import TileSetError
+from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
+from geo2map.outputs.check.findings import CheckReport, Problem
+from geo2map.outputs.check.seams import SeamScan
+from geo2map.outputs.geotiff import PixelDigest
+from geo2map.tiles.pyramid import Pixels, make_parent
+from geo2map.types import Tile
+
+ON_GRID = 1e-6
+"""Pixels by which a file's corner may miss the grid."""
+
+
+def check_geotiff(path: Path) -> CheckReport:
+    """Checks a GeoTIFF; see `geo2map.check`.
+
+    Raises:
+        TileSetError: it cannot be opened.
+    """
+    report = CheckReport(path.name)
+    try:
+        with rasterio.open(path) as dataset:
+            frame = _frame(dataset, report)
+            digest = _check_pixels(dataset, frame, report)
+            _check_facts(dataset, digest, report)
+            levels = len(dataset.overviews(1))
+        for level in range(levels):
+            _check_overview(path, level, report)
+    except RasterioError as error:
+        raise TileSetError(f"{path} cannot be read: {error}; render it again") from error
+    return report
+
+
+def _frame(dataset: DatasetReader, report: CheckReport) -> tuple[int, PixelWindow] | None:
+    """Zoom and global pixels of a file on the web-mercator grid; None of any other."""
+    size = dataset.transform.a
+    world = window_transform(PixelWindow(0, 0, 1, 1), 0)
+    zoom = round(np.log2(world.a / size))
+    exact = window_transform(PixelWindow(0, 0, 1, 1), zoom)
+    left, top = (dataset.transform.c - exact.c) / exact.a, (dataset.transform.f - exact.f) / exact.e
+    off = max(abs(left - round(left)), abs(top - round(top)), abs(size / exact.a - 1) * dataset.width)
+    if str(dataset.crs) != "EPSG:3857" or off > ON_GRID * max(1.0, abs(left)):
+        report.problems.append(Problem("metadata", dataset.name, "not on the web-mercator grid"))
+        return None
+    return zoom, PixelWindow(round(left), round(top), round(left) + dataset.width, round(top) + dataset.height)
+
+
+def _check_pixels(dataset: DatasetReader, frame: tuple[int, PixelWindow] | None, report: CheckReport) -> str:
+    """Reads every block, column by column; returns the digest of them all."""
+    digest, scan = PixelDigest(), SeamScan()
+    columns, rows = -(-dataset.width // TILE_SIZE), -(-dataset.height // TILE_SIZE)
+    for column in range(columns):
+        for row in range(rows):
+            try:
+                bands = dataset.read(window=_block(dataset, column, row))
+            except RasterioError as error:
+                report.problems.append(Problem("broken", f"block {column}/{row}", str(error.__cause__ or error)))
+                continue
+            digest.add(column, row, bands)
+            if bands.shape[1:] == (TILE_SIZE, TILE_SIZE) and bands[-1].any():
+                report.tiles += 1
+                if frame is not None:
+                    zoom, window = frame
+                    tile = Tile(window.left // TILE_SIZE + column, window.top // TILE_SIZE + row, zoom)
+                    scan.add(tile, _pixels(bands))
+    report.seam_ratio, report.seams = scan.tiles.ratio, scan.worst
+    return digest.hex
+
+
+def _check_facts(dataset: DatasetReader, digest: str, report: CheckReport) -> None:
+    """What the file says of itself against what is in it."""
+    try:
+        facts = json.loads(dataset.tags().get("GEO2MAP", "{}"))
+    except ValueError as error:
+        report.problems.append(Problem("metadata", "GEO2MAP", str(error)))
+        return
+    if "pixels" in facts and facts["pixels"] != digest and not report.problems:
+        report.problems.append(Problem("changed", dataset.name, "its pixels are not those that were written"))
+
+
+def _check_overview(path: Path, level: int, report: CheckReport) -> None:
+    """Every block of an overview follows from the level below it."""
+    below = {"OVERVIEW_LEVEL": level - 1} if level else {}
+    with rasterio.open(path, **below) as finer, rasterio.open(path, OVERVIEW_LEVEL=level) as coarser:
+        for row in range(-(-coarser.height // TILE_SIZE)):
+            for column in range(-(-coarser.width // TILE_SIZE)):
+                try:
+                    found = _pixels(_padded(coarser, column, row))
+                    children = {
+                        (dx, dy): _pixels(_padded(finer, 2 * column + dx, 2 * row + dy))
+                        for dx in (0, 1)
+                        for dy in (0, 1)
+                    }
+                except RasterioError as error:
+                    what = f"overview {level + 1}, block {column}/{row}"
+                    report.problems.append(Problem("broken", what, str(error.__cause__ or error)))
+                    continue
+                expected, mask = make_parent(children)
+                if (mask != found[1]).any() or (expected[mask] != found[0][mask]).any():
+                    report.problems.append(Problem("stale", f"overview {level + 1}, block {column}/{row}"))
+
+
+def _block(dataset: DatasetReader, column: int, row: int) -> Window:
+    whole = Window(0, 0, dataset.width, dataset.height)
+    wanted = Window(column * TILE_SIZE, row * TILE_SIZE, TILE_SIZE, TILE_SIZE)
+    return wanted.intersection(whole)
+
+
+def _padded(dataset: DatasetReader, column: int, row: int) -> npt.NDArray[np.uint8]:
+    """A block of full size, transparent beyond the file's edge, uint8 (4, 256, 256)."""
+    bands = np.zeros((4, TILE_SIZE, TILE_SIZE), dtype=np.uint8)
+    if column * TILE_SIZE < dataset.width and row * TILE_SIZE < dataset.height:
+        found = dataset.read(window=_block(dataset, column, row))
+        bands[: len(found), : found.shape[1], : found.shape[2]] = found
+    return bands
+
+
+def _pixels(bands: npt.NDArray[np.uint8]) -> Pixels:
+    return np.moveaxis(bands[:3], 0, -1), bands[-1] > 0
