@@ -13,12 +13,13 @@ out.mkdir(parents=True, exist_ok=True)
 g2m.make_town(out / "town.tif", size=700, seed=5)
 
 engine = g2m.load_engine("sat2map", device="cpu")
-with g2m.open_scene(out / "town.tif") as scene:
+source, drawn, plan = g2m.preview(out / "town.tif", engine=engine, span=1)
+print("one tile:", drawn.shape, drawn.dtype)
+
+with g2m.open_scenes(out / "town.tif") as scene:
     plan = g2m.make_plan(scene, engine.card, g2m.PlanOptions(block_span=2))
     print(plan)
-    block = next(iter(plan.blocks()))
-    image = g2m.preview(scene, engine, g2m.Tile(block.x, block.y, block.z))
-    print("one tile:", image.shape, image.dtype)
-    with scene.at(plan.maxzoom, plan.rendition) as source:
-        report = g2m.run(plan, source, engine, g2m.open_sink(out / "map.tif", g2m.tile_set(plan)))
+    job = g2m.make_job(scene, plan, engine)
+    with scene.at(plan.view) as source, g2m.open_output(out / "map.tif", job) as output:
+        report = g2m.run(source, engine, output)  # what is done is kept, whatever stops it; the next run goes on
 print(report)

@@ -14,7 +14,8 @@ from geo2map.outputs import open_update
 from geo2map.outputs.check import CheckReport, check
 from geo2map.outputs.folder import load_journal
 from geo2map.pipeline.blocks import BlockKey
-from geo2map.pipeline.journal import Changes, Journal
+from geo2map.pipeline.journal import Journal
+from geo2map.pipeline.records import Changes
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
 from geo2map.protocols import Progress

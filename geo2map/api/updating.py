@@ -18,7 +18,7 @@ from geo2map.model import ModelOptions
 from geo2map.outputs import open_update
 from geo2map.outputs.folder import load_journal
 from geo2map.pipeline.blocks import BlockKey, OnError
-from geo2map.pipeline.journal import BlockRecord, Changes
+from geo2map.pipeline.records import BlockRecord, Changes
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
@@ -65,7 +65,8 @@ def update(
         plan = _extend(before.plan, opened)
         job = make_job(opened, plan, loaded, storage=before.storage, reading=before.reading, facts=before.facts)
         _require_alike(before, job)
-        changes = Changes(revisit=_touched(before, job, records))
+        gone = set(records) - {plan.block_key(block) for block in plan.blocks()}
+        changes = Changes(revisit=_touched(before, job, records), gone=sorted(gone))
         with opened.at(plan.view) as source, open_update(out, job, changes) as output:
             report = run(source, loaded, output, on_error=on_error, progress=progress)
     write_failures(out, report)

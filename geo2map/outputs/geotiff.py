@@ -60,7 +60,7 @@ def write_geotiff(store: TileStore, tileset: TileSet, path: Path, progress: Prog
     """Writes a set of tiles as an RGBA GeoTIFF with internal overviews.
 
     The file is EPSG:3857, tiled like the set, and covers the rectangle around its tiles; missing tiles are
-    transparent. Its overviews are the set's own lower zooms, down to its minzoom. The same tiles give the same bytes.
+    transparent. Its overviews are the set's own lower zooms. The same tiles give the same bytes.
     It is read back in the end, since GDAL passes over a full disk in silence while it closes a file.
 
     Args:
@@ -72,8 +72,8 @@ def write_geotiff(store: TileStore, tileset: TileSet, path: Path, progress: Prog
         TileSetError: a broken tile, none with a valid pixel, or too wide a scatter of tiles.
         OutputError: the file cannot be written.
     """
-    extent = _extent(store, tileset)
-    levels = [_Level(extent, tileset.maxzoom, number) for number in range(tileset.maxzoom - tileset.minzoom + 1)]
+    extent, overviews = _extent(store, tileset)
+    levels = [_Level(extent, tileset.maxzoom, number) for number in range(overviews + 1)]
     with _gdal_errors(path):
         _create(path, levels)
         digest = PixelDigest()
@@ -185,8 +185,11 @@ def _bands(tile: Tile, data: bytes) -> Bands:
     return np.concatenate([np.moveaxis(pixels, -1, 0), (mask * np.uint8(255))[None]])
 
 
-def _extent(store: TileStore, tileset: TileSet) -> PixelWindow:
-    """The global pixels of the file: the rectangle around the tiles, its corner on a pixel of every overview."""
+def _extent(store: TileStore, tileset: TileSet) -> tuple[PixelWindow, int]:
+    """The global pixels of the file, and how many overviews it has: those of the set until it fits one block.
+
+    The file is the rectangle around the tiles, its corner on a pixel of every overview.
+    """
     zoom, first = tileset.maxzoom, 0
     if tileset.window.right > world_window(zoom).right:  # begins before the antimeridian, so that it is one piece
         first = tile_range(tileset.window).left
@@ -195,14 +198,15 @@ def _extent(store: TileStore, tileset: TileSet) -> PixelWindow:
         raise TileSetError(f"{tileset.name} has no tiles at zoom {zoom}: there is nothing to write")
     found[found[:, 0] < first, 0] += 2**zoom
     (left, top), (right, bottom) = found.min(axis=0).tolist(), (found.max(axis=0) + 1).tolist()
-    step = 2 ** max(0, zoom - tileset.minzoom - FREE_LEVELS)
+    overviews = min(zoom - tileset.minzoom, (max(right - left, bottom - top) - 1).bit_length())
+    step = 2 ** max(0, overviews - FREE_LEVELS)
     left, top = left // step * step, top // step * step
     if (right - left) * (bottom - top) > MOST_TILES:
         raise TileSetError(
             f"the {len(found)} tiles of {tileset.name} at zoom {zoom} lie scattered over {right - left} x "
             f"{bottom - top} tiles, too many for one GeoTIFF: choose a lower zoom or split the set"
         )
-    return PixelWindow(*(TILE_SIZE * edge for edge in (left, top, right, bottom)))
+    return PixelWindow(*(TILE_SIZE * edge for edge in (left, top, right, bottom))), overviews
 
 
 def _create(path: Path, levels: list[_Level]) -> None:

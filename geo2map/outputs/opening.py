@@ -13,7 +13,8 @@ from geo2map.outputs.containers import Container, find_container
 from geo2map.outputs.folder import load_journal
 from geo2map.outputs.output import Output
 from geo2map.outputs.workspace import Workspace
-from geo2map.pipeline.journal import Changes, Journal, is_begun
+from geo2map.pipeline.journal import Journal, is_begun
+from geo2map.pipeline.records import Changes
 from geo2map.plan.job import Job
 from geo2map.plan.storage import Storage
 from geo2map.tiles.inventory import JOURNAL_NAME, check_replaceable
@@ -60,7 +61,7 @@ def open_output(path: str | Path, job: Job, options: OutputOptions | None = None
         OutputError: an output that exists, an interrupted run of another job (says what is different), another
             process at work on it, or a place that cannot be written.
     """
-    opening = _Opening(Path(path), job, options or OutputOptions())
+    opening = _Opening(path, job, options or OutputOptions())
     return opening.open(lambda: opening.unfinished() or opening.start())
 
 
@@ -74,7 +75,7 @@ def open_update(path: str | Path, job: Job, changes: Changes) -> Output:
         OutputError: no such set, an interrupted run of another job, another process at work on it, or a place that
             cannot be written.
     """
-    opening = _Opening(Path(path), job, OutputOptions())
+    opening = _Opening(path, job, OutputOptions())
     return opening.open(lambda: opening.reopen(changes))
 
 
@@ -102,9 +103,10 @@ def clean_output(path: str | Path) -> bool:
 class _Opening:
     """One output being opened."""
 
-    def __init__(self, path: Path, job: Job, options: OutputOptions) -> None:
-        self.path, self.job, self.options = path, job, options
-        self.container, self.workspace = find_container(path), Workspace(path.resolve())
+    def __init__(self, path: str | Path, job: Job, options: OutputOptions) -> None:
+        self.container = find_container(path)  # of the text: a slash at its end counts
+        self.path, self.job, self.options = Path(path), job, options
+        self.workspace = Workspace(self.path.resolve())
 
     def open(self, begin: Callable[[], Output]) -> Output:
         """The output: one that is complete already, an interrupted one, or what `begin` makes."""

@@ -11,12 +11,14 @@ from types import TracebackType
 from typing import Self
 
 from geo2map.errors import Geo2MapError, OutputError
+from geo2map.files.atomic import output_errors
 from geo2map.outputs.containers import Container
 from geo2map.outputs.folder import OverlayStore
 from geo2map.outputs.publish import publish_changes, publish_file, publish_folder
 from geo2map.outputs.workspace import Workspace
 from geo2map.pipeline.blocks import BlockDone, BlockKey
-from geo2map.pipeline.journal import BlockRecord, Journal
+from geo2map.pipeline.journal import Journal
+from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.spool import SpoolStore
 from geo2map.protocols import Progress, TileStore
 from geo2map.tiles.folder import XyzFolder
@@ -55,7 +57,8 @@ class Output:
         if not self.container.is_folder:
             return SpoolStore(self.journal)
         result = self._workspace.result
-        result.mkdir(exist_ok=True)
+        with output_errors(self.path):
+            result.mkdir(exist_ok=True)
         made = FolderStore(result, self.job.storage.codec.suffix)
         if not self._is_overlay:
             return made

@@ -98,7 +98,7 @@ def _first_unexpected(folder: Path) -> Path | None:
             if path.is_dir() and (unexpected := first_unexpected(path)) is not None:
                 return unexpected
         elif not path.name.startswith(_JOURNAL):
-            return first_unexpected(folder)
+            return path if (folder / _JOURNAL).exists() else first_unexpected(folder)
     return None
 
 

@@ -90,7 +90,8 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
                 break
             count *= 2
     growth = cover.sum() / max(sum(_covered(plan, cover, block) for block in chosen), 1e-9)
-    size = round(sample.bytes * growth)
+    made = sum(count for zoom, count in tiles.items() if zoom >= plan.maxzoom - storage.levels(plan))
+    size = round(sample.bytes * growth * sum(tiles.values()) / made)
     seconds = sample.seconds * sum(map(_pixels, blocks)) / sum(map(_pixels, chosen))
     if kind.is_folder:
         return Estimate(tiles, len(blocks), size, 0, _peak_memory(), seconds)

@@ -6,19 +6,18 @@ tiles lie in the journal itself until the output is made of them, in one transac
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import NamedTuple
 
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.atomic import sync_folder
 from geo2map.pipeline.blocks import BlockDone, BlockKey
+from geo2map.pipeline.records import BlockRecord, Changes, tile_digest
 from geo2map.plan.job import Job
+from geo2map.plan.value import Plan
 from geo2map.types import Tile
 
 VERSION = "1"
@@ -33,40 +32,6 @@ _WORKING = {
     "data": "z INTEGER, x INTEGER, y INTEGER, data BLOB NOT NULL, PRIMARY KEY (z, x, y)",
 }
 """What only a run in progress needs: tiles that are to go, and tiles without a folder of their own."""
-
-
-class BlockRecord(NamedTuple):
-    """What a journal knows of a block.
-
-    Attributes:
-        inputs: digest of its prepared pixels, "" where it has no tile.
-        tiles: how many it has at maxzoom.
-        open: why it has to be rendered (again), None where it is done.
-    """
-
-    inputs: str
-    tiles: int
-    open: str | None
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What of a finished set is in doubt; whatever it has stays until something better is there.
-
-    Attributes:
-        revisit: blocks whose pixels may have changed: they are rendered where that is so.
-        spoilt: blocks whose tiles are damaged: they are rendered in any case.
-        strays: tiles that nobody made, to be removed.
-    """
-
-    revisit: Sequence[BlockKey] = ()
-    spoilt: Sequence[BlockKey] = ()
-    strays: Sequence[Tile] = ()
-
-
-def tile_digest(data: bytes) -> bytes:
-    """Eight bytes that change with any of a tile's."""
-    return hashlib.blake2b(data, digest_size=8).digest()
 
 
 class Journal:
@@ -141,20 +106,9 @@ class Journal:
                 self.db.execute("UPDATE blocks SET open = :open WHERE y = :y AND x = :x", row)
                 self.db.execute("INSERT OR IGNORE INTO blocks VALUES (:y, :x, :inputs, :tiles, :open)", row)
                 return
-            self._replace_tiles(done, tiles)
+            _remove_tiles(self.db, self.job.plan, done.key)
+            self._add(tiles)
             self.db.execute("INSERT OR REPLACE INTO blocks VALUES (:y, :x, :inputs, :tiles, NULL)", row)
-
-    def _replace_tiles(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
-        plan = self.job.plan
-        span, world = plan.block_span, 2**plan.maxzoom
-        for level in range(plan.block_levels + 1):
-            zoom, side = plan.maxzoom - level, span >> level
-            left, top = done.key[0] * span % world >> level, done.key[1] * side
-            own = "z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?"
-            box = (zoom, left, left + side, top, top + side)
-            self.db.execute(f"INSERT OR IGNORE INTO removed SELECT z, x, y FROM tiles WHERE {own}", box)
-            self.db.execute(f"DELETE FROM tiles WHERE {own}", box)
-        self._add(tiles)
 
     def _add(self, tiles: Mapping[Tile, bytes]) -> None:
         rows = [(tile.z, tile.x, tile.y) for tile in tiles]
@@ -241,9 +195,11 @@ class Journal:
             db.executemany("UPDATE blocks SET open = ? WHERE y = ? AND x = ?", again)
             spoilt = (("to be mended", "spoilt", y, x) for x, y in changes.spoilt)
             db.executemany("UPDATE blocks SET open = ?, inputs = ? WHERE y = ? AND x = ?", spoilt)
-            db.executemany(
-                "INSERT INTO removed VALUES (?, ?, ?)", ((tile.z, tile.x, tile.y) for tile in changes.strays)
-            )
+            for key in changes.gone:
+                _remove_tiles(db, job.plan, key)
+                db.execute("DELETE FROM blocks WHERE y = ? AND x = ?", (key[1], key[0]))
+            strays = ((tile.z, tile.x, tile.y) for tile in changes.strays)
+            db.executemany("INSERT OR IGNORE INTO removed VALUES (?, ?, ?)", strays)
             db.execute("COMMIT")
         return cls(path)
 
@@ -280,6 +236,18 @@ def is_begun(path: Path) -> bool:
     """
     with journal_errors(path), closing(sqlite3.connect(path)) as db:
         return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
+
+
+def _remove_tiles(db: sqlite3.Connection, plan: Plan, key: BlockKey) -> None:
+    """Says that the tiles of a block, and the overviews it holds whole, are to be removed."""
+    span, world = plan.block_span, 2**plan.maxzoom
+    for level in range(plan.block_levels + 1):
+        side = span >> level
+        left, top = key[0] * span % world >> level, key[1] * side
+        own = "z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?"
+        box = (plan.maxzoom - level, left, left + side, top, top + side)
+        db.execute(f"INSERT OR IGNORE INTO removed SELECT z, x, y FROM tiles WHERE {own}", box)
+        db.execute(f"DELETE FROM tiles WHERE {own}", box)
 
 
 def _create_tables(db: sqlite3.Connection, tables: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from geo2map.pipeline.blocks import BlockDone, BlockKey, OnError, Rendered, render_blocks
-from geo2map.pipeline.journal import BlockRecord
+from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.report import Report
 from geo2map.plan.job import Job
 from geo2map.protocols import Progress, Source, Translator

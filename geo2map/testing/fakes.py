@@ -13,7 +13,7 @@ from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.model.card import ModelCard
 from geo2map.pipeline.blocks import BlockDone, BlockKey
-from geo2map.pipeline.journal import BlockRecord
+from geo2map.pipeline.records import BlockRecord
 from geo2map.plan import Job, Plan, Storage
 from geo2map.protocols import Progress, Translator
 from geo2map.scene import ReadingOptions, SceneIdentity

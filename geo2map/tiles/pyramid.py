@@ -7,8 +7,9 @@ the blocks are made at the end, from stored tiles.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -104,11 +105,15 @@ def build_parents(
     """
     wanted = sorted({parent_of(tile) for tile in children if tile.z > minzoom})
     total = max(0, wanted[0].z - minzoom + 1) if wanted else 0
+    gone: set[Tile] = set()
     with ThreadPoolExecutor(min(available_threads(), _MOST_THREADS)) as pool:
         for done in range(1, total + 1):
+            make, gone = partial(_make, store, codec, gone), set()
             for _, column in groupby(wanted, key=lambda tile: tile.x):
-                for tile, data in pool.map(lambda parent: (parent, _make(store, codec, parent)), list(column)):
-                    if data is not None:
+                for tile, data in pool.map(lambda parent, make=make: (parent, make(parent)), list(column)):
+                    if data is None:
+                        gone.add(tile)
+                    else:
                         store.put(tile, data)
                     yield tile, data
             if progress:
@@ -117,10 +122,11 @@ def build_parents(
                 wanted = sorted({parent_of(tile) for tile in wanted})
 
 
-def _make(store: TileStore, codec: Codec, parent: Tile) -> bytes | None:
+def _make(store: TileStore, codec: Codec, gone: Collection[Tile], parent: Tile) -> bytes | None:
+    """A parent of the stored children but for those that are gone, None where there is none."""
     children: dict[tuple[int, int], Pixels] = {}
     for child in children_of(parent):
-        if (data := store.get(child)) is not None:
+        if child not in gone and (data := store.get(child)) is not None:
             try:
                 children[child.x % 2, child.y % 2] = codec.decode(data)
             except TileSetError as error:

@@ -36,7 +36,8 @@ class FolderStore(XyzFolder):
         path = column / f"{tile.y}{self.suffix}"
         with output_errors(path):
             if column not in self._known:
-                column.mkdir(parents=True, exist_ok=True)
+                column.parent.mkdir(exist_ok=True)  # the folder itself must be there: whoever removed it ends the run
+                column.mkdir(exist_ok=True)
                 self._known.add(column)
             path.write_bytes(data)
         with self._lock:

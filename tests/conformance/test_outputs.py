@@ -6,6 +6,7 @@ The others are GDAL (through rasterio), mercantile, Pillow, and gdalinfo where i
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,24 +16,28 @@ import numpy as np
 import PIL.Image
 import pytest
 import rasterio
-from geo2map.outputs.raster import mosaic
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from geo2map.api import mosaic_tiles
 from geo2map.errors import OutputError, TileSetError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
-from geo2map.outputs import open_sink
+from geo2map.outputs import open_output
+from geo2map.pipeline.run import run
+from geo2map.plan import Plan, Storage
+from geo2map.scene import View
+from geo2map.testing import ArraySource, make_job
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.pyramid import make_parent
-from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
+from geo2map.tiles.tilejson import ATTRIBUTION
 from geo2map.types import Tile
 
 BLOCK = Block(z=14, x=13055, y=8467, columns=5, rows=3)  # Jakarta: odd column and row, so that overviews straddle
 HOLE = (slice(256, 512), slice(512, 768))  # one tile of the middle row is missing
 WINDOW = PixelWindow(BLOCK.core.left + 37, BLOCK.core.top + 21, BLOCK.core.right, BLOCK.core.bottom - 3)
-TILESET = TileSet("jakarta", "png", 12, 14, WINDOW, {"model": "town 1"})
+PLAN = Plan(name="jakarta", view=View(14), window=WINDOW, block_span=2, model="town 1")
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +54,8 @@ def image() -> BlockImage:
 def outputs(image: BlockImage, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("outputs")
     for name in ("tiles", "map.tif"):
-        with open_sink(folder / name, TILESET) as sink:
-            sink.write(image)
-            sink.commit()
+        with open_output(folder / name, make_job(PLAN, Storage(minzoom=12))) as output:
+            run(ArraySource(BLOCK.core, image.pixels, image.mask), None, output)
     return folder
 
 
@@ -88,11 +92,13 @@ def test_geotiff_is_what_gis_programs_like(outputs: Path) -> None:
         assert raster.block_shapes == [(256, 256)] * 4
         assert (raster.profile["compress"], raster.profile["interleave"]) == ("deflate", "pixel")
         assert raster.tags(ns="IMAGE_STRUCTURE")["PREDICTOR"] == "2"
-        assert raster.overviews(1) == [2, 4, 8]
+        assert raster.overviews(1) == [2, 4]
         tags = raster.tags()
         assert tags["TIFFTAG_SOFTWARE"] == "geo2map"
         assert tags["TIFFTAG_IMAGEDESCRIPTION"] == ATTRIBUTION
-        assert json.loads(tags["GEO2MAP"]) == {"window": list(WINDOW), "model": "town 1"}
+        facts = json.loads(tags["GEO2MAP"])
+        assert re.fullmatch("[0-9a-f]{16}", facts.pop("pixels"))
+        assert facts == {"window": list(WINDOW), "model": "town 1", "plan": PLAN.fingerprint}
         assert not any("DATETIME" in name for name in tags)
 
 
@@ -113,16 +119,30 @@ def test_geotiff_read_by_pillow_is_the_one_rasterio_reads(outputs: Path) -> None
 
 
 def test_geotiff_overviews_are_box_averages_of_valid_pixels(outputs: Path, image: BlockImage) -> None:
+    """And so the tiles of the lower zooms, pixel for pixel, wherever their corners are."""
     tiles = {(tile.x - BLOCK.x, tile.y - BLOCK.y): (pixels, mask) for tile, pixels, mask in image.tiles()}
-    pixels, mask = make_parent({place: tile for place, tile in tiles.items() if max(place) < 2})
-    with rasterio.open(outputs / "map.tif", OVERVIEW_LEVEL=0) as overview:
-        assert (overview.width, overview.height) == (640, 384)
-        assert overview.block_shapes[0] == (256, 256)
-        found = overview.read(window=Window(0, 0, 256, 256))
+    folder = XyzFolder(outputs / "tiles")
+    for level, zoom in ((0, 13), (1, 12)):
+        with rasterio.open(outputs / "map.tif", OVERVIEW_LEVEL=level) as overview:
+            step = 2 ** (level + 1)
+            assert (overview.width, overview.height) == (-(-1280 // step), -(-768 // step))
+            assert overview.block_shapes[0] == (256, 256)
+            found = overview.read()
+        left, top = BLOCK.core.left // step, BLOCK.core.top // step
+        expected = np.zeros_like(found)
+        for tile in folder.tiles(zoom):
+            pixels, mask = folder.read(tile) or (None, None)
+            rgba = np.concatenate([np.moveaxis(pixels, -1, 0), mask[None] * np.uint8(255)])
+            row, column = tile.y * 256 - top, tile.x * 256 - left
+            into = np.s_[:, max(0, row) : row + 256, max(0, column) : column + 256]
+            shape = expected[into].shape
+            expected[into] = rgba[:, max(0, -row) :, max(0, -column) :][:, : shape[1], : shape[2]]
+        assert np.array_equal(found, expected)
+    pixels, mask = make_parent({(dx, dy): tiles[dx + 1, dy + 1] for dx, dy in ((0, 0), (0, 1), (1, 1))})
+    with rasterio.open(outputs / "map.tif", OVERVIEW_LEVEL=0) as overview:  # the hole is the fourth
+        found = overview.read(window=Window(128, 128, 256, 256))
     assert np.array_equal(found[3] > 0, mask)
-    assert np.abs(np.moveaxis(found[:3], 0, -1).astype(int) - pixels)[mask].max() <= 1
-    with rasterio.open(outputs / "map.tif", OVERVIEW_LEVEL=2) as overview:
-        assert max(overview.width, overview.height) <= 256
+    assert np.array_equal(np.moveaxis(found[:3], 0, -1), pixels)
 
 
 def test_tiles_read_by_pillow_are_the_images(outputs: Path, image: BlockImage) -> None:
@@ -225,8 +245,8 @@ def _foreign(folder: Path, *names: str) -> Path:
 
 def test_a_mosaic_of_mixed_formats_takes_the_largest_zoom_or_the_one_asked(tmp_path: Path) -> None:
     tiles = _foreign(tmp_path / "t", "3/1/1.png", "3/2/1.jpg", "3/4/2.webp", "3/2/2.jpeg", "2/0/0.png")
-    mosaic(tiles, tmp_path / "new" / "3.tif")
-    mosaic(tiles, tmp_path / "2.tif", zoom=2)
+    mosaic_tiles(tiles, tmp_path / "new" / "3.tif")
+    mosaic_tiles(tiles, tmp_path / "2.tif", zoom=2)
     with rasterio.open(tmp_path / "new" / "3.tif") as three, rasterio.open(tmp_path / "2.tif") as two:
         assert (three.width, three.height, two.width, two.height) == (4 * 256, 2 * 256, 256, 256)
         assert three.read(4)[::256, ::256].tolist() == [[255, 255, 0, 0], [0, 255, 0, 255]]
@@ -246,15 +266,15 @@ def test_a_mosaic_of_mixed_formats_takes_the_largest_zoom_or_the_one_asked(tmp_p
 )
 def test_folders_a_mosaic_cannot_use(tmp_path: Path, names: tuple[str, ...], zoom: int | None, said: str) -> None:
     with pytest.raises((TileSetError, ZoomError), match=said):
-        mosaic(_foreign(tmp_path / "t", *names), tmp_path / "out.tif", zoom=zoom)
+        mosaic_tiles(_foreign(tmp_path / "t", *names), tmp_path / "out.tif", zoom=zoom)
     assert not (tmp_path / "out.tif").exists()
 
 
 def test_a_mosaic_names_a_broken_tile_and_leaves_nothing(tmp_path: Path) -> None:
     tiles = _foreign(tmp_path / "t", "3/1/1.png", "3/2/1.png")
     (tiles / "3" / "2" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(TileSetError, match=r"1\.png"):
-        mosaic(tiles, tmp_path / "out.tif")
+    with pytest.raises(TileSetError, match=r"tile 3/2/1: "):
+        mosaic_tiles(tiles, tmp_path / "out.tif")
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 
@@ -263,24 +283,24 @@ def test_a_mosaic_of_nothing_but_transparency_is_refused(tmp_path: Path) -> None
     blank = encode_tile(np.zeros((256, 256, 3), np.uint8), np.zeros((256, 256), np.bool_), "png")
     (tiles / "3" / "1" / "1.png").write_bytes(blank)
     with pytest.raises(TileSetError, match="no map"):
-        mosaic(tiles, tmp_path / "out.tif")
+        mosaic_tiles(tiles, tmp_path / "out.tif")
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 
 @pytest.mark.parametrize("name", ["out.png", "out"])
 def test_a_mosaic_is_a_geotiff(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"\.tif"):
-        mosaic(_foreign(tmp_path / "t", "3/1/1.png"), tmp_path / name)
+        mosaic_tiles(_foreign(tmp_path / "t", "3/1/1.png"), tmp_path / name)
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(TileSetError, match="no such folder"):
-        mosaic(tmp_path / "nowhere", tmp_path / "out.tif")
+        mosaic_tiles(tmp_path / "nowhere", tmp_path / "out.tif")
 
 
 def test_overwriting_a_geotiff_drops_what_is_no_longer_true(tmp_path: Path) -> None:
     tiles = _foreign(tmp_path / "t", "3/1/1.png")
     for name in ("out.tif", "out.tif.aux.xml", "out.tif.ovr"):
         (tmp_path / name).write_text("old")
-    mosaic(tiles, tmp_path / "out.tif", overwrite=True)
+    mosaic_tiles(tiles, tmp_path / "out.tif", overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "t"]

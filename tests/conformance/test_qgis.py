@@ -18,8 +18,11 @@ import pytest
 
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
-from geo2map.outputs import open_sink
-from geo2map.tiles.tilejson import TileSet
+from geo2map.outputs import open_output
+from geo2map.pipeline.run import run
+from geo2map.plan import Plan, Storage
+from geo2map.scene import View
+from geo2map.testing import ArraySource, make_job
 
 PYTHON = "/usr/bin/python3"
 SCRIPT = """
@@ -162,9 +165,9 @@ def outputs(image: BlockImage, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("qgis")
     _require_pyqgis(folder)
     for name in ("tiles", "map.tif"):
-        with open_sink(folder / name, TileSet("jakarta", "png", 12, 14, WINDOW, {})) as sink:
-            sink.write(image)
-            sink.commit()
+        plan = Plan(name="jakarta", view=View(14), window=WINDOW, block_span=2)
+        with open_output(folder / name, make_job(plan, Storage(minzoom=12))) as output:
+            run(ArraySource(BLOCK.core, image.pixels, image.mask), None, output)
     return folder
 
 

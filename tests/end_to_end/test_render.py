@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +13,13 @@ import pytest
 import rasterio
 
 import geo2map
-from geo2map.api import tile_set
+from geo2map.api import make_job, preview_block
 from geo2map.engine import Engine
 from geo2map.errors import OutputError, SceneError
+from geo2map.grid import Block
 from geo2map.plan import PlanOptions, make_plan
 from geo2map.scene import SceneSource
 from geo2map.tiles.folder import XyzFolder
-from geo2map.types import Tile
 
 OUTPUTS = ["tiles", "map.tif"]
 
@@ -80,17 +79,19 @@ def test_a_killed_run_leaves_no_output_and_a_second_gives_the_same_bytes(
     geo2map.render(cornered, tmp_path / "undisturbed" / out, engine=engine, block_span=1)
     target = tmp_path / "killed" / out
     command = [sys.executable, "-m", "geo2map_cli", "render", str(cornered), "--out", str(target)]
-    child = subprocess.Popen([*command, "--block-span", "1", "--device", "cpu"], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not any(target.parent.rglob("*.png")):
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    child = subprocess.Popen(
+        [*command, "--block-span", "1", "--device", "cpu", "-vv"], stderr=subprocess.PIPE, text=True
+    )
+    assert child.stderr is not None
+    assert any("small: 1 of 4 blocks" in line for line in child.stderr), "it ended before a block was done"
     child.kill()
+    child.stderr.close()
     assert child.wait() == -9
     assert not target.exists()
-    assert [path.name for path in target.parent.iterdir()] == [f".{out}.partial"]
-    geo2map.render(cornered, target, engine=engine, block_span=1)
+    assert sorted(path.name for path in target.parent.iterdir()) == [f".{out}.lock", f".{out}.partial"]
+    report = geo2map.render(cornered, target, engine=engine, block_span=1)
+    assert report.resumed >= 1
+    assert report.resumed + report.translated + report.empty == 4
     assert content(target) == content(tmp_path / "undisturbed" / out)
     assert list(target.parent.iterdir()) == [target]
 
@@ -105,7 +106,7 @@ def test_the_report_says_what_was_done(cornered: Path, engine: Engine, tmp_path:
     )
     tiles = list(XyzFolder(tmp_path / "tiles").tiles(17))
     assert (report.name, report.maxzoom, report.tiles, report.error) == ("small", 17, len(tiles), None)
-    assert {"total", "read", "translate", "write", "commit"} <= report.seconds.keys()
+    assert {"total", "read", "translate", "encode", "write", "finish"} <= report.seconds.keys()
     assert any("scale mismatch" in note for note in report.notes)
     assert {stage for stage, _, _ in seen} == {"blocks", "overviews"}
 
@@ -123,22 +124,25 @@ def test_a_preview_is_the_rendered_tile(cornered: Path, engine: Engine, tmp_path
     folder = XyzFolder(tmp_path / "tiles")
     place = list(folder.tiles(17))[-1]
     pixels, mask = folder.read(place)  # type: ignore[misc]
-    with geo2map.open_scene(cornered) as scene:
-        seen = geo2map.preview(scene, engine, Tile(*place))
+    with geo2map.open_scenes(cornered) as scene:
+        plan = make_plan(scene, engine.card, PlanOptions(block_span=1))
+        source, seen = preview_block(plan, scene, engine, Block(17, place.x, place.y, 1, 1, plan.margin))
     np.testing.assert_array_equal(seen[mask], pixels[mask])
     assert (seen[~mask] == 255).all()
+    assert (source[~mask] == 255).all()
+    source, seen, plan = geo2map.preview(cornered, engine=engine, span=1, block_span=1)
+    assert source.shape == seen.shape == (256, 256, 3)
+    assert any(np.array_equal(seen[there], drawn[there]) for drawn, there in map(folder.read, folder.tiles(17)))  # type: ignore[misc]
 
 
 def test_stage_by_stage(cornered: Path, engine: Engine, tmp_path: Path) -> None:
     """What `render` does, spelled out: every part can be replaced by one of your own."""
     geo2map.render(cornered, tmp_path / "rendered", engine=engine)
-    with geo2map.open_scene(cornered) as scene:
+    with geo2map.open_scenes(cornered) as scene:
         plan = make_plan(scene, engine.card, PlanOptions())
-        with (
-            scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source,
-            geo2map.open_sink(tmp_path / "staged", tile_set(plan)) as sink,
-        ):
-            geo2map.run(plan, source, engine, sink)
+        job = make_job(scene, plan, engine)
+        with scene.at(job.plan.view) as source, geo2map.open_output(tmp_path / "staged", job) as output:
+            geo2map.run(source, engine, output)
     assert content(tmp_path / "staged") == content(tmp_path / "rendered")
 
 
@@ -161,5 +165,6 @@ def test_a_taken_output_is_refused_before_any_work(
 ) -> None:
     (tmp_path / "map.tif").touch()
     monkeypatch.setattr(Engine, "translate", lambda *_: pytest.fail("translated"))
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match="exists already") as caught:
         geo2map.render(cornered, tmp_path / "map.tif", engine=engine)
+    assert caught.value.option == "overwrite"

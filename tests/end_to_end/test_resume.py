@@ -208,7 +208,7 @@ def test_blocks_that_cannot_be_read_are_left_out_and_taken_up(
     with rasterio.open(source) as dataset:
         profile = dataset.profile | {"compress": "deflate"}
         with rasterio.open(scene, "w", **profile) as copy:
-            copy.write(dataset.read())
+            copy.write(dataset.read() // 16 * 16)  # packed, not stored: damage is noticed
     status = scene.stat()
     whole = render(scene, tmp_path / "whole" / name, engine=quick_engine, block_span=1)
     good = spoil(scene)

@@ -16,7 +16,8 @@ from affine import Affine
 from scipy.ndimage import gaussian_filter
 
 import geo2map
-from geo2map import Engine, mosaic_tiles, render, tile, translate_tiles
+from geo2map import Engine, mosaic_tiles, render, tile
+from geo2map.api import translate_tiles
 from geo2map.colour import ColourStatistics
 from geo2map.errors import TileSetError, ZoomError
 from geo2map.model import ModelCard
@@ -184,16 +185,24 @@ def test_every_public_name_is_what_it_says() -> None:
 
 def test_a_zoom_that_the_tiles_do_not_have(write: SceneWriter, engine: Engine, tmp_path: Path) -> None:
     tile(write(), tmp_path / "cut", card=engine.card)
-    with pytest.raises(ZoomError, match="zoom 18 asked"):
+    with pytest.raises(ZoomError, match="no tiles at zoom 18") as caught:
         translate_tiles(tmp_path / "cut", tmp_path / "staged", engine=engine, zoom=18)
+    assert caught.value.option == "zoom"
     assert translate_tiles(tmp_path / "cut", tmp_path / "staged", engine=engine, zoom=16).maxzoom == 16
 
 
-def test_a_broken_tile_is_named_and_nothing_is_left(write: SceneWriter, engine: Engine, tmp_path: Path) -> None:
+def test_a_broken_tile_is_named_and_nothing_is_visible(write: SceneWriter, engine: Engine, tmp_path: Path) -> None:
+    """What was translated before is kept for another run."""
     tile(write(), tmp_path / "cut", card=engine.card)
     victim = sorted((tmp_path / "cut" / "17").rglob("*.png"))[-1]
-    victim.write_bytes(victim.read_bytes()[:100])
+    sound = victim.read_bytes()
+    victim.write_bytes(sound[:100])
     before = set(tmp_path.iterdir())
     with pytest.raises(TileSetError, match=victim.name):
         translate_tiles(tmp_path / "cut", tmp_path / "staged", engine=engine, block_span=1)
-    assert set(tmp_path.iterdir()) == before
+    assert set(tmp_path.iterdir()) - before <= {tmp_path / ".staged.partial"}
+    victim.write_bytes(sound)
+    translate_tiles(tmp_path / "cut", tmp_path / "staged", engine=engine, block_span=1, overwrite=True)
+    translate_tiles(tmp_path / "cut", tmp_path / "fresh", engine=engine, block_span=1)
+    assert files(tmp_path / "staged") == files(tmp_path / "fresh")
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "staged", tmp_path / "fresh"}

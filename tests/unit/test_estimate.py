@@ -13,20 +13,21 @@ import rasterio
 import shapely
 import torch
 from affine import Affine
-from geo2map.estimate import Estimate, estimate
-from geo2map.render.pipeline import run
 from rasterio.warp import transform
 
-from geo2map.api import tile_set
+from geo2map.api import make_job
 from geo2map.colour import ColourStatistics
 from geo2map.engine import Engine
 from geo2map.model import ModelCard
-from geo2map.outputs import open_sink
-from geo2map.plan import PlanOptions, make_plan
+from geo2map.outputs import find_container, open_output
+from geo2map.pipeline.estimate import Estimate, estimate
+from geo2map.pipeline.run import run
+from geo2map.plan import PlanOptions, Storage, make_plan
 from geo2map.scene import open_scene
 from geo2map.tiles.folder import XyzFolder
 
 SceneWriter = Callable[..., Path]
+FOLDER = find_container("tiles/")
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,10 @@ def promise_and_truth(
     """The estimate, the tiles by zoom that a run then writes, and the blocks it translates."""
     with open_scene(path) as scene:
         plan = make_plan(scene, engine.card, PlanOptions(block_span=span, **options))
-        promised = estimate(plan, scene, engine)
-        with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
-            report = run(plan, source, engine, open_sink(out, tile_set(plan)))
+        promised = estimate(plan, Storage().resolve(plan), scene, engine, FOLDER)
+        job = make_job(scene, plan, engine)
+        with scene.at(plan.view) as source, open_output(out, job) as output:
+            report = run(source, engine, output)
     folder = XyzFolder(out)
     return promised, {zoom: len(list(folder.tiles(zoom))) for zoom in folder.zooms}, report.translated
 
@@ -116,8 +118,9 @@ def test_islands_in_nothing(write: SceneWriter, engine: Engine, tmp_path: Path) 
 
 def test_nothing_costs_nothing(write: SceneWriter, engine: Engine) -> None:
     with open_scene(write(np.zeros((300, 300), dtype=bool))) as scene:
-        found = estimate(make_plan(scene, engine.card), scene, engine)
-    assert (set(found.tiles.values()), found.blocks, found.bytes, found.seconds) == ({0}, 0, 0, 0.0)
+        plan = make_plan(scene, engine.card)
+        found = estimate(plan, Storage().resolve(plan), scene, engine, FOLDER)
+    assert (set(found.tiles.values()), found.blocks, found.bytes, found.spool, found.seconds) == ({0}, 0, 0, 0, 0.0)
 
 
 @pytest.mark.parametrize("suffix", ["", ".tif"])
@@ -125,19 +128,23 @@ def test_bytes_are_near(suffix: str, write: SceneWriter, engine: Engine, tmp_pat
     out = tmp_path / f"map{suffix}"
     with open_scene(write(np.ones((1000, 1000), dtype=bool))) as scene:
         plan = make_plan(scene, engine.card, PlanOptions(block_span=1))
-        promised = estimate(plan, scene, engine, suffix)
-        with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
-            run(plan, source, engine, open_sink(out, tile_set(plan)))
+        promised = estimate(plan, Storage().resolve(plan), scene, engine, find_container(out))
+        with scene.at(plan.view) as source, open_output(out, make_job(scene, plan, engine)) as output:
+            report = run(source, engine, output)
+    assert report.translated == promised.blocks
     files = [path for path in out.rglob("*") if path.is_file()] if out.is_dir() else [out]
     truth = sum(path.stat().st_size for path in files)
     assert promised.bytes == pytest.approx(truth, rel=0.2)
+    assert promised.spool == (0 if out.is_dir() else pytest.approx(truth, rel=0.2))
     assert promised.seconds > 0
     assert promised.memory is None or promised.memory > 2**20
 
 
 def test_what_a_person_and_a_program_read() -> None:
-    found = Estimate({17: 12, 16: 4, 15: 1}, 9, 3 * 2**20, 512 * 2**20, 61.4)
+    found = Estimate({17: 12, 16: 4, 15: 1}, 9, 3 * 2**20, 0, 512 * 2**20, 61.4)
     assert str(found) == (
         "17 tiles (z17: 12, z16: 4, z15: 1), 9 blocks to translate\nabout 3.0 MiB, 512 MiB of memory, 61 s"
     )
     assert json.loads(json.dumps(found.to_dict()))["blocks"] == 9
+    spooled = Estimate({17: 12}, 9, 3 * 2**20, 2 * 2**20, None, 61.4)
+    assert str(spooled).splitlines()[1] == "about 3.0 MiB, 2.0 MiB more while it is made, 61 s"

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from geo2map.render.pipeline import run
 from torch import Tensor, nn
 
 from geo2map import grid
 from geo2map.engine import load_engine
 from geo2map.errors import ModelFileError, OutputError
 from geo2map.grid import PixelWindow
+from geo2map.grid.fill import FILL_RADIUS
 from geo2map.model import import_model, load_card, load_weights
 from geo2map.nn import PatchGAN, UNetGenerator, build
-from geo2map.plan import PlanOptions, plan_window
-from geo2map.testing import ArraySource, MemorySink
+from geo2map.pipeline.run import run
+from geo2map.plan import Plan, PlanOptions, choose_margin, choose_rendition
+from geo2map.scene import View
+from geo2map.testing import ArraySource, MemoryOutput
 
 Make = Callable[..., nn.Module]
 State = dict[str, Tensor]
@@ -160,18 +162,23 @@ def tiles_of(model: Path, span: int, batch: int) -> Mapping[Any, Any]:
     pixels[:300] //= 3
     mask = np.ones((600, 700), np.bool_)
     mask[250:300, 200:500] = False
-    engine, sink = load_engine(model, device="cpu", threads=1, batch=batch), MemorySink()
-    options = PlanOptions(block_span=span)
-    plan = plan_window(engine.card, options, name="s", zoom=zoom, window=window, sample=pixels.reshape(-1, 3))
-    run(plan, ArraySource(window, pixels, mask), engine, sink, batch=batch)
-    return sink.tiles
+    engine, options = load_engine(model, device="cpu", threads=1, batch=batch), PlanOptions()
+    rendition, _ = choose_rendition(pixels.reshape(-1, 3), engine.card, options)
+    margin, _ = choose_margin(engine.card, options.margin)
+    view, neutral = View(zoom, rendition), engine.card.neutral
+    plan = Plan(
+        name="s", view=view, window=window, block_span=span, margin=margin, fill_radius=FILL_RADIUS, neutral=neutral
+    )
+    output = MemoryOutput(plan)
+    run(ArraySource(window, pixels, mask), engine, output)
+    return output.tiles
 
 
 def test_faithful_output_depends_neither_on_block_span_nor_on_batch(reference_unet: Make, tmp_path: Path) -> None:
     model = imported(reference_unet("instance").state_dict(), tmp_path)
     expected = tiles_of(model, 1, 1)
     assert len(expected) == 9
-    for span, batch in ((2, 1), (4, 1), (3, 4)):
+    for span, batch in ((2, 1), (4, 1), (2, 4), (8, 4)):
         found = tiles_of(model, span, batch)
         assert found.keys() == expected.keys()
         for tile, (pixels, _) in found.items():

@@ -17,7 +17,7 @@ from geo2map.errors import DeviceError, OutputError, SceneError
 from geo2map.grid import PixelWindow, tile_range
 from geo2map.grid.block import Block, BlockImage
 from geo2map.pipeline.blocks import ENCODERS, READ_AHEAD, BlockDone, prepare, render_blocks
-from geo2map.pipeline.journal import BlockRecord
+from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import WAITING, run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View

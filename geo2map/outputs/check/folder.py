@@ -12,7 +12,8 @@ from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.seams import SeamScan
 from geo2map.outputs.folder import load_journal
-from geo2map.pipeline.journal import Journal, tile_digest
+from geo2map.pipeline.journal import Journal
+from geo2map.pipeline.records import tile_digest
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.inventory import all_unexpected

@@ -212,16 +212,18 @@ def test_parents_that_others_use_are_kept(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OutputError("no more"), ZeroDivisionError("a bug")])
-def test_an_error_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path, name: str, error: BaseException) -> None:
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, OutputError, ZeroDivisionError])
+def test_an_error_keeps_what_is_done_and_says_how_to_go_on(
+    tmp_path: Path, name: str, kind: type[BaseException]
+) -> None:
     out, rendered = tmp_path / name, _blocks(_job(span=1))
 
     def interrupted() -> None:
         with open_output(out, _job(span=1)) as output:
             _keep(output, rendered[:4])
-            raise error
+            raise kind
 
-    with pytest.raises(type(error)) as caught:
+    with pytest.raises(kind) as caught:
         interrupted()
     (note,) = caught.value.__notes__
     assert note == (
@@ -277,7 +279,7 @@ def test_what_another_run_left_is_kept_unless_told(tmp_path: Path, name: str) ->
     _keep(killed, _blocks(_job(seed=5, span=1))[:3])
     _kill(killed)
     before = _bytes(tmp_path)
-    with pytest.raises(OutputError, match=r"begun by another run: the pixels of the scene changed") as caught:
+    with pytest.raises(OutputError, match=r"begun by another run: .*the pixels of the scene changed") as caught:
         open_output(tmp_path / name, _job())
     assert caught.value.option == "overwrite"
     assert _bytes(tmp_path) == before
@@ -414,9 +416,8 @@ def test_an_output_that_turns_up_during_the_run_is_kept(tmp_path: Path, name: st
         _render(tmp_path / "other" / name, seed=3)
         (tmp_path / "other" / name).rename(tmp_path / name)
         before = _bytes(tmp_path / name)
-        with pytest.raises(OutputError, match="exists already|was to be overwritten") as caught:
+        with pytest.raises(OutputError, match=f"{name} exists now: move it away and run again"):
             output.finish()
-        assert caught.value.option == "overwrite"
     assert _bytes(tmp_path / name) == before
     assert _entries(tmp_path) == sorted([name, f".{name}.partial", "other"])
     (tmp_path / name).rename(tmp_path / "other" / name)
@@ -643,9 +644,9 @@ def test_a_full_disk_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not remove a file that is open")
 @pytest.mark.parametrize("name", OUTPUTS)
-@pytest.mark.parametrize("kept", [0, 3])
+@pytest.mark.parametrize("kept", [0, 3, 4, 6])
 def test_a_vanished_hidden_folder_is_an_error_not_a_torn_output(tmp_path: Path, name: str, kept: int) -> None:
-    rendered = _blocks(_job(span=1))
+    rendered = sorted(_blocks(_job(span=1)), key=lambda block: block[0].key)  # columns that come later are new
 
     def robbed() -> None:
         with open_output(tmp_path / name, _job(span=1)) as output:
