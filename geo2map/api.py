@@ -12,7 +12,7 @@ import numpy as np
 from geo2map import grid
 from geo2map.engine import Engine, load_engine
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
-from geo2map.files.address import is_file_path, scene_name, shown
+from geo2map.files.address import is_file_path, redact, scene_name
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
@@ -80,7 +80,7 @@ def render_each(
         try:
             if target in taken:
                 raise OutputError(
-                    f"{target} asked for {shown(scene)}, but a scene of the same name is there: rename one"
+                    f"{target} asked for {redact(scene)}, but a scene of the same name is there: rename one"
                 )
             taken.add(target)
             yield render(scene, target, engine=engine, overwrite=overwrite, progress=progress, **options)

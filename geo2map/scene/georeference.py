@@ -21,7 +21,7 @@ from geo2map.scene.gdal import wrap_gdal
 
 WGS84 = CRS.from_epsg(4326)
 USE_EARTH = "set a CRS of the Earth (--crs)"
-FORGIVEN = 1e-6
+TOLERANCE = 1e-6
 """Degrees by which a pole may be missed: a decimetre of rounding."""
 
 Points = npt.NDArray[np.float64]
@@ -60,7 +60,7 @@ class Georeference:
             else:
                 xs, ys = _apply(self.transform, columns, rows)
             longitudes, latitudes = _to_wgs84(self.crs, xs, ys)
-        beyond = (np.abs(latitudes) > 90 + FORGIVEN) | (np.abs(longitudes) > 720)
+        beyond = (np.abs(latitudes) > 90 + TOLERANCE) | (np.abs(longitudes) > 720)
         return np.where(beyond, np.nan, (longitudes, np.clip(latitudes, -90, 90)))
 
     def decimated(self, width: int, height: int) -> Georeference:

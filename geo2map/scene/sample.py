@@ -61,7 +61,7 @@ def _spread_blocks(dataset: DatasetReader) -> Iterator[Window]:
             yield Window(int(column) * width, int(row) * height, width, height).intersection(whole)
 
 
-def believe_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]]:
+def validate_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]]:
     """Looks whether a band marked as alpha can be one, and what its opaque value is.
 
     Transparency is yes or no nearly everywhere. A band that is rarely either, and takes many values in between, is

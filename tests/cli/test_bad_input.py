@@ -76,7 +76,7 @@ BAD_SCENES: dict[str, tuple[Callable[[SceneWriter, Path], object], tuple[str, ..
         ("bad.tif", "cut short"),
     ),
     "not a raster": (lambda _, path: not_a_raster(path), ("not recognized", "check the file")),
-    "missing file": (lambda *_: None, ("there is no such file",)),
+    "missing file": (lambda *_: None, ("scene not found",)),
     "complex numbers": (lambda write, _: write("bad.tif", NOTHING.astype(np.complex64)), ("complex numbers",)),
     "far too coarse": (
         lambda write, _: write("bad.tif", transform=metres(590_000, 4_510_000, 10)),

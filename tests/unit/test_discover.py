@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from geo2map.errors import SceneError
-from geo2map.files.address import gdal_path, is_file_path, is_remote, scene_name, shown
+from geo2map.files.address import gdal_path, is_file_path, is_remote, redact, scene_name
 from geo2map.scene.discover import find_scenes, mosaic_name
 
 
@@ -107,4 +107,4 @@ def test_addresses(path: str, gdal: str, remote: bool, name: str | None) -> None
     ],
 )
 def test_secrets_are_not_shown(text: str, seen: str) -> None:
-    assert shown(text) == seen
+    assert redact(text) == seen

@@ -251,9 +251,7 @@ def test_code_in_a_pickle_is_refused_and_not_run(zipped: bool, reference_unet: M
 
     state = reference_unet().state_dict() | {"trap": Trap()}
     torch.save(state, tmp_path / "bad.pth", _use_new_zipfile_serialization=zipped)
-    with pytest.raises(
-        ModelFileError, match=r"bad\.pth: .* code or objects \(\S+\) beside tensors.* never loaded"
-    ):
+    with pytest.raises(ModelFileError, match=r"bad\.pth: .* code or objects \(\S+\) beside tensors.* never loaded"):
         import_model(tmp_path / "bad.pth", tmp_path / "m.safetensors")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.pth"]
 
