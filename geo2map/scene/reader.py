@@ -24,6 +24,7 @@ from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, reading, retry
 from geo2map.scene.georeference import Georeference, find_georeference
+from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.options import SceneOptions
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, validate_alpha
 from geo2map.scene.source import SceneSource
@@ -140,10 +141,15 @@ class Scene:
         matrix = grid.window_transform(window, zoom, cell)
         x, y = self.footprint.scale(matrix.a)
         size = self.dataset.width, self.dataset.height
-        fewer = math.ceil(size[0] * min(1.0, x)), math.ceil(size[1] * min(1.0, y))
+        fewer = affordable(self.dataset, (math.ceil(size[0] * min(1.0, x)), math.ceil(size[1] * min(1.0, y))))
+        place = self._place.decimated(*fewer)
+
+        def seen(raster: str) -> Mask:
+            document = warped_vrt(raster, place, MASK_BANDS, matrix, shape, "nearest", (1.0, 1.0))
+            return self._read(document, lambda warped: np.asarray(warped.read(warped.count) >= 128))
+
         colours = colours_vrt(self._address, self.bands, size, shown=fewer)
-        document = warped_vrt(colours, self._place.decimated(*fewer), self.bands, matrix, shape, "nearest", (1.0, 1.0))
-        return self._read(document, lambda warped: np.asarray(warped.read(warped.count) >= 128))
+        return with_raster(self._read(colours, lambda dataset: read_valid(dataset, self.bands)), seen)
 
     def at(self, zoom: int, rendition: Rendition, resampling: Resampling = "cubic") -> SceneSource:
         """The scene as a source of pixels at one zoom, from the overview that suits it."""
