@@ -75,7 +75,7 @@ def find_footprint(place: Georeference) -> Footprint:
     bounds = Bounds(math.radians(west) * EARTH_RADIUS, float(bottom), math.radians(east) * EARTH_RADIUS, float(top))
     if bounds.left >= bounds.right or bounds.bottom >= bounds.top:
         raise GeoreferenceError(
-            f"{place.name} lies wholly outside web-mercator (85.05° N..S), around {north:.2f}° north: nothing to render"
+            f"{place.name} lies wholly outside web-mercator (85.05° N..S), at {north:.2f}° north; give another scene"
         )
     clipped = south < -LIMIT - TOLERANCE or north > LIMIT + TOLERANCE
     return Footprint(bounds, clipped, _jacobian(place, bounds, inside))
@@ -122,7 +122,7 @@ def _spread(points: Points, name: str) -> tuple[Points, Points]:
     """The same of a scene that reaches beyond the Earth's limb: of a dense grid, and one step more on every side."""
     found = np.isfinite(points).all(axis=0)
     if not found.any():
-        raise GeoreferenceError(f"no pixel of {name} lies on Earth: check its CRS and geotransform")
+        raise GeoreferenceError(f"no pixel of {name} lies on Earth; check its CRS and geotransform")
     longitudes, latitudes = points[:, found]
     middle = longitudes[longitudes.size // 2]
     longitudes = middle + (longitudes - middle + 180) % 360 - 180
@@ -159,7 +159,7 @@ def _jacobian(place: Georeference, bounds: Bounds, inside: Points) -> Points:
         x = (x + HALF_WORLD) % (2 * HALF_WORLD) - HALF_WORLD
         distance = np.hypot(x, y - (bounds.bottom + bounds.top) / 2)
     if not np.isfinite(distance).any():
-        raise GeoreferenceError(f"no pixel of {place.name} lies where web-mercator reaches: check its CRS")
+        raise GeoreferenceError(f"no pixel of {place.name} lies where web-mercator reaches; check its CRS")
     column, row = (points[np.nanargmin(distance)] for points in _middles(place, GRID_STEPS))
     longitudes, latitudes = place.lnglat(column + np.array([0.5, -0.5, 0, 0]), row + np.array([0, 0, 0.5, -0.5]))
     longitudes = np.unwrap(longitudes, period=360.0)
@@ -167,5 +167,5 @@ def _jacobian(place: Georeference, bounds: Bounds, inside: Points) -> Points:
     norths = EARTH_RADIUS * np.arcsinh(np.tan(np.radians(latitudes)))
     jacobian = np.array([easts, norths]) @ [[1, 0], [-1, 0], [0, 1], [0, -1]]
     if not np.isfinite(jacobian).all() or np.linalg.det(jacobian) == 0:
-        raise GeoreferenceError(f"the pixels of {place.name} have no extent on Earth: check its CRS and geotransform")
+        raise GeoreferenceError(f"the pixels of {place.name} have no extent on Earth; check its CRS and geotransform")
     return jacobian

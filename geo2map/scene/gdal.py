@@ -73,7 +73,7 @@ def open_raster(address: str, **options: Any) -> DatasetReader:
 def opening(path: str | Path) -> Iterator[None]:
     """GDAL set up to open a scene; its errors are ours."""
     advice = UNREACHED if is_remote(path) else DAMAGED
-    with gdal_env(path), wrap_gdal(f"scene {redact(path)} asked", SceneError, advice):
+    with gdal_env(path), wrap_gdal(f"cannot open {redact(path)}", SceneError, advice):
         yield
 
 
@@ -81,12 +81,12 @@ def opening(path: str | Path) -> Iterator[None]:
 def reading(path: str | Path) -> Iterator[None]:
     """GDAL set up to read a scene's pixels; its errors are ours."""
     advice = GONE if is_remote(path) else DAMAGED
-    with gdal_env(path), wrap_gdal(f"pixels of {redact(path)} asked", SceneError, advice):
+    with gdal_env(path), wrap_gdal(f"cannot read {redact(path)}", SceneError, advice):
         yield
 
 
 def retry(path: str | Path, call: Callable[[], T]) -> T:
-    """Calls, and once more where a remote scene failed.
+    """Calls, and calls once more where a remote scene failed.
 
     GDAL repeats requests that are refused, but not those whose answer breaks off, and it remembers what it got
     of them; so everything it knows of the path is forgotten in between. `call` opens the scene anew.
@@ -102,14 +102,14 @@ def retry(path: str | Path, call: Callable[[], T]) -> T:
 
 
 @contextmanager
-def wrap_gdal(asked: str, kind: type[Exception], advice: str) -> Iterator[None]:
-    """Turns GDAL's errors into ours: one sentence of what was asked, what GDAL found and what to do."""
+def wrap_gdal(fault: str, kind: type[Exception], advice: str) -> Iterator[None]:
+    """Turns GDAL's errors into ours: one sentence of the fault, what GDAL says and what to do."""
     try:
         yield
     except Geo2MapError:
         raise
     except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
-        raise kind(f"{asked}, but GDAL says: {_said(error)}; {advice}") from error
+        raise kind(f"{fault}: {_said(error)}; {advice}") from error
 
 
 def _said(error: BaseException) -> str:

@@ -21,7 +21,7 @@ SPREAD = 16
 ALPHA_CODES = 16
 """Other values than opaque and transparent that an alpha band may take often, as soft edges and JPEG make them."""
 BLACK_SHARE = 0.01
-"""Share of pixels that are 0 in all bands from which a scene without any word on validity is asked about them."""
+"""Share of pixels that are 0 in all bands from which a note asks about them, where nothing says what is valid."""
 
 Pixels = npt.NDArray[np.generic]
 
@@ -103,4 +103,4 @@ def ask_about_black(bands: Bands, pixels: Pixels) -> tuple[str, ...]:
     share = float((pixels == 0).all(axis=0).mean())
     if share < BLACK_SHARE:
         return ()
-    return (f"{share:.0%} of the pixels are 0 in all bands and count as black: pass --nodata 0 if they are empty",)
+    return (f"{share:.0%} of the pixels are 0 in all bands and count as black; set nodata to 0 if they are empty",)

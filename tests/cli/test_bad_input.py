@@ -68,7 +68,7 @@ def metres(left: float, top: float, size: float = 0.9) -> Affine:
 
 NOTHING = np.zeros((3, 200, 200), np.uint8)
 BAD_SCENES: dict[str, tuple[Callable[[SceneWriter, Path], object], tuple[str, ...]]] = {
-    "no CRS": (lambda write, _: write("bad.tif", crs=None), ("no coordinate reference system", "--crs")),
+    "no CRS": (lambda write, _: write("bad.tif", crs=None), ("no coordinate reference system", "set crs")),
     "no geotransform": (lambda write, _: write("bad.tif", transform=Affine.identity()), ("no usable geotransform",)),
     "cut in half": (lambda write, _: cut_in_half(write("bad.tif")), ("bad.tif", "cut short")),
     "cut in half, compressed": (

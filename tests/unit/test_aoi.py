@@ -373,7 +373,7 @@ def test_the_whole_world_is_the_whole_world() -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (shapely.Point(1, 2), "it holds Point: give one with a polygon"),
+        (shapely.Point(1, 2), "it holds Point; give a file with a polygon"),
         (shapely.LineString([(1, 1), (2, 2)]), "it holds LineString"),
         (shapely.Polygon(), "it holds no geometry"),
         (shapely.Polygon([(0, 0), (1, 1), (2, 2)]), "has an area"),
@@ -381,12 +381,12 @@ def test_the_whole_world_is_the_whole_world() -> None:
         ({"type": "Point", "coordinates": [1, 2]}, "it holds Point"),
         ({"type": "FeatureCollection", "features": []}, "it holds no geometry"),
         ({"not": "geojson"}, "GDAL says: not recognized as being in a supported file format"),
-        ((0, 1, 2, 0), "bounds 0,1,2,0 asked, but there is nothing between them"),
-        ((1, 0, 1, 2), "there is nothing between them"),
-        ((40.7, -74.1, 40.8, -273.9), "degrees end at 180 and 90"),
-        ((float("nan"), 0, 1, 1), "degrees end"),
-        ("missing.geojson", "missing.geojson asked as area of interest, but there is no such file"),
-        (Path(__file__), "test_aoi.py asked as area of interest, but GDAL says: not recognized"),
+        ((0, 1, 2, 0), "bounds 0,1,2,0 have nothing between them"),
+        ((1, 0, 1, 2), "have nothing between them"),
+        ((40.7, -74.1, 40.8, -273.9), "are no degrees, which end at 180 and 90"),
+        ((float("nan"), 0, 1, 1), "are no degrees"),
+        ("missing.geojson", "area of interest not found: missing.geojson"),
+        (Path(__file__), "test_aoi.py: not recognized"),
         (Path(__file__).parent, "GDAL says"),
     ],
 )

@@ -50,7 +50,8 @@ def test_the_order_is_as_given_and_each_comes_once(sheets: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"), [(["empty"], "no raster is in it"), (["empty/*.tif"], "no file matches"), ([], "no scene asked")]
+    ("asked", "says"),
+    [(["empty"], "no raster in folder empty"), (["empty/*.tif"], "no file matches"), ([], "no scene given")],
 )
 def test_nothing_found_is_an_error(
     asked: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

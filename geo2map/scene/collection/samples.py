@@ -37,6 +37,6 @@ def require_alike(sheets: Sequence[Sheet], samples: Sequence[Pixels]) -> None:
     ]
     if narrow and wide:
         raise BandError(
-            f"{redact(narrow[0])} (8-bit) and {wide[0]} asked as one, but no stretch suits the numbers of both: "
-            "convert one to the type of the other first, or render them apart (--each)"
+            f"{redact(narrow[0])} (8-bit) and {wide[0]} cannot be one map: no stretch suits the numbers of both; "
+            "convert one to the type of the other first, or render each by itself"
         )
