@@ -15,8 +15,8 @@ class Geo2MapError(Exception):
         option: the Python name of the option to set or change, e.g. "crs"; None where no single one helps.
     """
 
-    def __init__(self, message: object = "", *, option: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, *arguments: object, option: str | None = None) -> None:
+        super().__init__(*arguments)
         self.option = option
 
 

@@ -1,11 +1,12 @@
-"""The three seams between geography and tensors. The docstrings are the contract."""
+"""The seams between the rooms. The docstrings are the contract."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from geo2map.grid.block import Block, BlockImage
-from geo2map.types import Batch
+from geo2map.types import Batch, Image, Mask, Tile, TileFormat
 
 
 class Source(Protocol):
@@ -25,12 +26,19 @@ class Source(Protocol):
 
 
 class Translator(Protocol):
-    """Something that turns pictures of kind A into pictures of kind B, pixel for pixel."""
+    """Something that turns pictures of kind A into pictures of kind B, pixel for pixel.
+
+    Attributes:
+        batch: most pictures that are worth translating at once; the translator's own business, and may change.
+    """
+
+    @property
+    def batch(self) -> int: ...
 
     def translate(self, batch: Batch) -> Batch:
-        """Translates uint8 (N, H, W, 3) to uint8 of the same shape; H and W are multiples of 256 / span.
+        """Translates uint8 (N, H, W, 3) to uint8 of the same shape; H and W are multiples of the model's size rule.
 
-        A picture's result does not depend on its batch mates.
+        A picture's result does not depend on its batch mates. Called from one thread.
 
         Raises:
             DeviceError: the device ran out of memory even for one picture.
@@ -38,24 +46,73 @@ class Translator(Protocol):
         ...
 
 
-class Sink(Protocol):
-    """Somewhere translated pixels go."""
+class Codec(Protocol):
+    """How a tile's pixels become bytes; the same pixels always give the same bytes. Thread-safe.
 
-    def write(self, image: BlockImage) -> None:
-        """Stores the tiles of a margin-less block image that have a valid pixel. Idempotent; may be called
-        from several threads at once, never for the same tile.
+    Attributes:
+        format: of the tiles.
+        suffix: of a tile's file name.
+        lossless: whether `decode` gives back every valid pixel as it was.
+    """
+
+    @property
+    def format(self) -> TileFormat: ...
+
+    @property
+    def suffix(self) -> str: ...
+
+    @property
+    def lossless(self) -> bool: ...
+
+    def encode(self, pixels: Image, mask: Mask) -> bytes:
+        """Encodes uint8 (256, 256, 3) and bool (256, 256)."""
+        ...
+
+    def decode(self, data: bytes) -> tuple[Image, Mask]:
+        """Pixels, uint8 (256, 256, 3), zero where invalid, and mask, bool (256, 256).
 
         Raises:
-            OutputError: the output cannot be written.
+            TileSetError: the bytes are no such tile.
         """
         ...
 
-    def commit(self) -> None:
-        """Makes overviews and metadata, then everything visible under the output's name at once."""
+
+class TileStore(Protocol):
+    """Encoded tiles at rest: a folder, one SQLite file, memory. Safe to use from several threads.
+
+    Attributes:
+        zooms: those with at least one tile, ascending.
+    """
+
+    @property
+    def zooms(self) -> tuple[int, ...]: ...
+
+    def put(self, tile: Tile, data: bytes) -> None:
+        """Stores a tile; one that is there is replaced. Idempotent.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         ...
 
-    def abort(self) -> None:
-        """Removes whatever was written; the output's name stays as it was. Harmless after `commit`."""
+    def get(self, tile: Tile) -> bytes | None:
+        """The tile's bytes, None where there is none.
+
+        Raises:
+            TileSetError: it cannot be read.
+        """
+        ...
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        """The tiles of a zoom by column, then row; memory does not grow with their number."""
+        ...
+
+    def sync(self) -> None:
+        """Returns when everything put so far would survive a loss of power.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         ...
 
 

@@ -18,16 +18,15 @@ ROWS = (
     {"colour"},
     {"aoi", "protocols", "nn", "metrics"},
     {"tiles", "model"},
-    {"scene", "testing", "engine", "train"},
+    {"scene", "engine", "train"},
     {"plan", "evaluate"},
-    {"render"},
-    {"outputs"},
+    {"pipeline"},
+    {"outputs", "testing"},
     {"api", "pairs"},
-    {"estimate"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 TENSORS = {"nn", "engine", "train", "evaluate"}
-BOTH = {"api", "estimate"}
+BOTH = {"api"}
 MAY_LOAD_TORCH_LAZILY = {"model"}
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from geo2map_cli.options import Bar, model_options, overwrite_option, report_options, show_notes
+
+if TYPE_CHECKING:
+    from geo2map.model import ModelOptions
 
 
 @click.command("demo")
@@ -24,28 +27,22 @@ from geo2map_cli.options import Bar, model_options, overwrite_option, report_opt
 @model_options
 @overwrite_option
 @report_options
-def command(out: Path, size: int, seed: int, overwrite: bool, as_json: bool, **options: Any) -> None:
+def command(out: Path, size: int, seed: int, model: ModelOptions, overwrite: bool, as_json: bool) -> None:
     """Draw a town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and say what to open."""
-    from geo2map.api import middle_block, preview_block, render
-    from geo2map.engine import load_engine
+    from geo2map.api import as_engine, mosaic_tiles, preview, render
     from geo2map.files.picture import require_new, side_by_side, write_picture
-    from geo2map.outputs.raster import mosaic
-    from geo2map.plan import make_plan
-    from geo2map.scene import open_scene
     from geo2map.testing.town import make_town
 
     scene, tiles, raster, picture = out / "town.tif", out / "tiles", out / "map.tif", out / "before-after.png"
     require_new(picture, overwrite)
-    engine = load_engine(**options)
-    out.mkdir(parents=True, exist_ok=True)
+    engine = as_engine(model)
     click.echo(f"drawing a town of {size} x {size} px ...", err=True)
     make_town(scene, out / "town-truth.tif", size=size, seed=seed)
     with Bar() as bar:
         report = render(scene, tiles, engine=engine, overwrite=overwrite, progress=bar)
-        mosaic(tiles, raster, overwrite=overwrite, progress=bar)
-    with open_scene(scene) as opened:
-        plan = make_plan(opened, engine.card)
-        write_picture(side_by_side(*preview_block(plan, opened, engine, middle_block(plan, opened, 3))), picture)
+        mosaic_tiles(tiles, raster, overwrite=overwrite, progress=bar)
+    source, drawn, _ = preview(scene, engine=engine)
+    write_picture(side_by_side(source, drawn), picture)
     show_notes(report.notes)
     files = {"scene": scene, "tiles": tiles, "map": raster, "picture": picture, "truth": out / "town-truth.tif"}
     if as_json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import Bar, model_options, report_options, show_notes
+from geo2map_cli.options import Bar, engine_options, report_options, show_notes
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -62,7 +62,7 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {"native": ("native",), "maps25
     type=click.Path(path_type=Path),
     help="torch-fidelity's Inception weights, for FID and KID. [default: torch.hub's cache, where it has them]",
 )
-@model_options
+@engine_options
 @report_options
 @click.option("--markdown", is_flag=True, help="Print a Markdown table; the default.")
 @click.option("--write-card", is_flag=True, help="Also write the figures into the model file's card.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from importlib import import_module
 
@@ -17,6 +18,7 @@ COMMANDS = {
     "render": "Render a scene as map tiles or a GeoTIFF.",
     "preview": "Put a few blocks of a scene and their map side by side.",
     "info": "Say what a scene is and what render would do with it.",
+    "clean": "Throw away what an interrupted run has kept.",
     "demo": "Draw a town, render it and say what to open.",
     "tile": "Cut a scene into XYZ tiles, translating nothing.",
     "translate": "Translate a folder of XYZ tiles.",
@@ -57,8 +59,20 @@ def cli() -> None:
     """
 
 
+class Terminated(KeyboardInterrupt):
+    """Somebody asked this process to end (SIGTERM): what is done is kept, as with Ctrl-C."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
 def main() -> None:
-    """Runs the command line: exit code 0, 1 (an error of ours), 2 (usage) or 130 (Ctrl-C)."""
+    """Runs the command line.
+
+    Exit codes: 0; 1, an error of ours; 2, usage; 3, blocks left out; 130, Ctrl-C; 143, SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(standalone_mode=False)
     except click.UsageError as error:
@@ -67,13 +81,25 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(1)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; nothing half-written is left behind", err=True)
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt) as error:
+        interrupt = error.__cause__ or error.__context__ or error if isinstance(error, click.Abort) else error
+        _say("stopped", interrupt)
+        sys.exit(143 if isinstance(interrupt, Terminated) else 130)
     except Geo2MapError as error:
-        click.echo(f"geo2map: {error}", err=True)
+        _say(f"geo2map: {error}{_spell(error.option)}", error)
         log.info("failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
         sys.exit(1)
+
+
+def _spell(option: str | None) -> str:
+    """The option of the command line that an error speaks of."""
+    return f" (--{option.replace('_', '-')})" if option else ""
+
+
+def _say(sentence: str, error: BaseException) -> None:
+    """Prints what happened, and what the library noted on the way: what is kept, how to go on."""
+    notes = getattr(error, "__notes__", [])
+    click.echo("; ".join([sentence, *notes]) if notes else sentence, err=True)
 
 
 if __name__ == "__main__":

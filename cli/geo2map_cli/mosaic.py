@@ -18,8 +18,8 @@ from geo2map_cli.options import Bar, overwrite_option, report_options
 @report_options
 def command(tiles: Path, out: Path, zoom: int | None, overwrite: bool, as_json: bool) -> None:
     """Join a folder of XYZ TILES into one tiled, compressed GeoTIFF with overviews and alpha."""
-    from geo2map.outputs.raster import mosaic
+    from geo2map.api import mosaic_tiles
 
     with Bar() as bar:
-        mosaic(tiles, out, zoom=zoom, overwrite=overwrite, progress=bar)
+        mosaic_tiles(tiles, out, zoom=zoom, overwrite=overwrite, progress=bar)
     click.echo(json.dumps({"out": out.as_posix()}) if as_json else str(out))

@@ -6,7 +6,7 @@ import functools
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -14,6 +14,10 @@ import click
 
 if TYPE_CHECKING:
     from geo2map.aoi import Aoi
+    from geo2map.pipeline.report import Report
+
+INCOMPLETE = 3
+"""Exit code of a run that left blocks out."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 LngLat: TypeAlias = tuple[float, float, float, float]
@@ -34,8 +38,6 @@ KERNELS = (
     "rms",
 )
 """What --resampling may be: `geo2map.types.Resampling`, which the help must not import."""
-ENGINE_OPTIONS = ("model", "device", "precision", "threads", "batch", "mode")
-"""What `model_options` gives and `geo2map.load_engine` takes."""
 
 
 def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -43,8 +45,8 @@ def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return lambda function: functools.reduce(lambda f, option: option(f), reversed(options), function)
 
 
-def model_options(function: F) -> F:
-    """--model and where and how it runs: `ENGINE_OPTIONS`."""
+def engine_options(function: F) -> F:
+    """The keywords of `geo2map.load_engine`: --model and where and how it runs."""
     return stack(
         click.option("--model", default="sat2map", show_default=True, help="Packaged model or .safetensors file."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
@@ -65,12 +67,30 @@ def model_options(function: F) -> F:
     )(function)
 
 
+def model_options(function: F) -> F:
+    """The same as `engine_options`; the command gets them as `model`, a `geo2map.ModelOptions`."""
+    names = ("model", "device", "precision", "threads", "batch", "mode")
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from geo2map.model import ModelOptions
+
+        return function(*args, model=ModelOptions(**{name: kwargs.pop(name) for name in names}), **kwargs)
+
+    return engine_options(wrapped)  # type: ignore[return-value]
+
+
 def plan_options(function: F) -> F:
-    """The fields of `geo2map.PlanOptions`, except `format`."""
+    """The fields of `geo2map.PlanOptions`."""
     return stack(
         click.option("--zoom", type=click.IntRange(0, 24), help="Zoom to translate at. [default: the model's]"),
-        click.option("--minzoom", type=click.IntRange(0, 24), help="Lowest overview. [default: scene in one tile]"),
-        click.option("--block-span", type=click.IntRange(1, 64), default=4, show_default=True, help="Tiles a side."),
+        click.option(
+            "--block-span",
+            type=click.IntRange(1, 64),
+            default=4,
+            show_default=True,
+            help="Tiles along a side of a block: 1, 2, 4, 8 ...",
+        ),
         click.option("--margin", type=click.IntRange(0), help="Context px around a block. [default: the model's]"),
         click.option(
             "--stretch",
@@ -177,16 +197,42 @@ def _parse_bounds(_: click.Context, __: click.Parameter, value: str | None) -> L
     return west, south, east, north
 
 
-format_option = click.option(
-    "--format",
-    "format",
-    type=click.Choice(["png", "webp", "jpeg"]),
-    default="png",
-    show_default=True,
-    help="Of the tiles.",
+minzoom_option = click.option(
+    "--minzoom", type=click.IntRange(0, 24), help="Lowest overview. [default: where the scene fits one tile]"
 )
 
+
+def storage_options(function: F) -> F:
+    """The fields of `geo2map.plan.Storage`."""
+    return stack(
+        click.option(
+            "--format", "format", type=click.Choice(["png", "webp", "jpeg"]), help="Of the tiles. [default: png]"
+        ),
+        minzoom_option,
+    )(function)
+
+
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output.")
+
+
+def output_options(function: F) -> F:
+    """The fields of `geo2map.outputs.OutputOptions`, and --on-error."""
+    return stack(
+        overwrite_option,
+        click.option(
+            "--resume/--no-resume",
+            default=True,
+            show_default=True,
+            help="Go on with an interrupted run of the same job, or throw it away.",
+        ),
+        click.option(
+            "--on-error",
+            type=click.Choice(["fail", "skip"]),
+            default="fail",
+            show_default=True,
+            help="What to do about a block that cannot be read; skip lists it in failed.geojson and exits with 3.",
+        ),
+    )(function)
 
 
 def report_options(function: F) -> F:
@@ -210,7 +256,7 @@ def _set_up_logging(verbose: int, log_file: Path | None) -> None:
         try:
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
         except OSError as error:
-            raise click.ClickException(f"log file {log_file} asked, but it cannot be written: {error}") from error
+            raise click.ClickException(f"cannot write the log file {log_file}: {error}") from error
         handlers[0].setLevel(logging.WARNING if not verbose else logging.NOTSET)
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     if log_file is not None:
@@ -272,3 +318,18 @@ def show_notes(notes: tuple[str, ...]) -> None:
     """Prints a plan's notes on stderr."""
     for note in notes:
         click.echo(note, err=True)
+
+
+def finish(reports: Sequence[Report]) -> None:
+    """Ends a command by what became of its runs: code 1 where a scene failed, 3 where blocks could not be read."""
+    failed = [report.name for report in reports if report.error]
+    if failed:
+        raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {', '.join(failed)}")
+    if skipped := sum(len(report.failed) for report in reports):
+        blocks = "block" if skipped == 1 else "blocks"
+        click.echo(
+            f"geo2map: {skipped} {blocks} could not be read and were left out, see failed.geojson; run the same "
+            "command again to take them up",
+            err=True,
+        )
+        sys.exit(INCOMPLETE)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geo2map_cli.options import (
-    ENGINE_OPTIONS,
     Bar,
-    format_option,
+    finish,
     model_options,
-    overwrite_option,
+    output_options,
     plan_options,
     report_options,
     scene_options,
     show,
     show_notes,
+    storage_options,
 )
+
+if TYPE_CHECKING:
+    from geo2map.model import ModelOptions
 
 
 @click.command("render")
@@ -32,22 +34,16 @@ from geo2map_cli.options import (
 @model_options
 @scene_options
 @plan_options
-@format_option
-@overwrite_option
+@storage_options
+@output_options
 @report_options
 def command(
-    scenes: tuple[str, ...],
-    out: str,
-    each: bool,
-    geotiff: bool,
-    dry_run: bool,
-    overwrite: bool,
-    as_json: bool,
-    **options: Any,
+    scenes: tuple[str, ...], out: str, each: bool, geotiff: bool, dry_run: bool, as_json: bool, **options: Any
 ) -> None:
     """Render SCENES as seamless map tiles: GeoTIFFs, any rasters with a CRS, folders of them, "patterns*", URLs.
 
-    Several scenes are rendered as one: where they overlap, the first is on top (--order).
+    Several scenes are rendered as one: where they overlap, the first is on top (--order). A run that was interrupted
+    goes on where it was when the same command is given again.
 
     \b
     geo2map render scene.tif --out tiles/      {z}/{x}/{y}.png and a TileJSON
@@ -57,67 +53,59 @@ def command(
     """
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
-    suffix = ".tif" if geotiff or (Path(out).suffix and not each and not Path(out).is_dir()) else ""
-    engine = {name: options.pop(name) for name in ENGINE_OPTIONS}
+    engine = options.pop("model")
     if dry_run:
-        from geo2map.scene import find_scenes
-
-        _dry_run(find_scenes(scenes) if each else [scenes], suffix, engine, options, as_json)
+        _dry_run(scenes, out, each, ".tif" if geotiff else "", engine, options, as_json)
     elif each:
-        options |= {"overwrite": overwrite, "suffix": suffix}
-        _render_each(scenes, out, engine, options, as_json)
+        _render_each(scenes, out, ".tif" if geotiff else "", engine, options, as_json)
     else:
-        _render(scenes, out, engine, {**options, "overwrite": overwrite}, as_json)
+        from geo2map.api import render
 
-
-def _render(scenes: tuple[str, ...], out: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool) -> None:
-    from geo2map.api import render
-    from geo2map.engine import load_engine
-
-    with Bar() as bar:
-        report = render(scenes, out, engine=load_engine(**engine), progress=bar, **options)
-    show_notes(report.notes)
-    show(report, as_json)
+        with Bar() as bar:
+            report = render(scenes, out, engine=engine, progress=bar, **options)
+        show_notes(report.notes)
+        show(report, as_json)
+        finish([report])
 
 
 def _render_each(
-    scenes: tuple[str, ...], out: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool
+    scenes: tuple[str, ...], out: str, suffix: str, engine: ModelOptions, options: dict[str, Any], as_json: bool
 ) -> None:
     from geo2map.api import render_each
-    from geo2map.engine import load_engine
 
     reports = []
     with Bar() as bar:
-        for report in render_each(scenes, out, engine=load_engine(**engine), progress=bar, **options):
+        for report in render_each(scenes, out, engine=engine, suffix=suffix, progress=bar, **options):
             reports.append(report)
             show_notes(report.notes)
             if not as_json:
                 show(report, as_json=False)
     if as_json:
         click.echo(json.dumps([report.to_dict() for report in reports]))
-    failed = [report.name for report in reports if report.error]
-    if failed:
-        raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {', '.join(failed)}")
+    finish(reports)
 
 
 def _dry_run(
-    jobs: Sequence[str | tuple[str, ...]], suffix: str, engine: dict[str, Any], options: dict[str, Any], as_json: bool
+    scenes: tuple[str, ...],
+    out: str,
+    each: bool,
+    suffix: str,
+    engine: ModelOptions,
+    options: dict[str, Any],
+    as_json: bool,
 ) -> None:
-    from geo2map.api import split_options
-    from geo2map.engine import load_engine
-    from geo2map.estimate import estimate
-    from geo2map.plan import make_plan
-    from geo2map.scene import open_scenes
+    from geo2map.api import as_engine, dry_run
+    from geo2map.files.address import scene_name
+    from geo2map.scene import find_scenes
 
-    loaded = load_engine(**engine)
-    reading, planning = split_options(options)
-    found = []
-    for scenes in jobs:
-        with open_scenes(scenes, **reading) as opened:
-            plan = make_plan(opened, loaded.card, planning)
-            costs = estimate(plan, opened, loaded, suffix)
-        found.append({"plan": json.loads(plan.to_json()), "estimate": costs.to_dict()})
+    jobs: list[tuple[tuple[str, ...], str]] = (
+        [((scene,), str(Path(out) / (scene_name(scene) + suffix))) for scene in find_scenes(scenes)] if each else []
+    )
+    found, loaded = [], as_engine(engine) if each else engine
+    for asked, target in jobs or [(scenes, out)]:
+        found.append(dry_run(asked, target, engine=loaded, **options))
         if not as_json:
-            click.echo(f"{plan}\n{costs}")
+            click.echo(found[-1])
     if as_json:
-        click.echo(json.dumps(found if len(found) > 1 else found[0]))
+        values = [run.to_dict() for run in found]
+        click.echo(json.dumps(values if each and len(values) > 1 else values[0]))

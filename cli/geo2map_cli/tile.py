@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from geo2map_cli.options import Bar, overwrite_option, plan_options, report_options, scene_options, show, show_notes
+from geo2map_cli.options import (
+    Bar,
+    finish,
+    minzoom_option,
+    output_options,
+    plan_options,
+    report_options,
+    scene_options,
+    show,
+    show_notes,
+)
 
 
 @click.command("tile")
@@ -15,9 +25,10 @@ from geo2map_cli.options import Bar, overwrite_option, plan_options, report_opti
 @click.option("--model", default="sat2map", show_default=True, help="Whose zoom and colours the tiles get.")
 @scene_options
 @plan_options
-@overwrite_option
+@minzoom_option
+@output_options
 @report_options
-def command(scenes: tuple[str, ...], out: str, model: str, overwrite: bool, as_json: bool, **options: Any) -> None:
+def command(scenes: tuple[str, ...], out: str, model: str, as_json: bool, **options: Any) -> None:
     """Cut SCENES, as one, into lossless XYZ tiles at a model's zoom, colours applied, nothing translated.
 
     `geo2map translate` then gives the same pixels as `geo2map render`.
@@ -26,6 +37,7 @@ def command(scenes: tuple[str, ...], out: str, model: str, overwrite: bool, as_j
     from geo2map.model import find_model, load_card
 
     with Bar() as bar:
-        report = tile(scenes, out, card=load_card(find_model(model)), overwrite=overwrite, progress=bar, **options)
+        report = tile(scenes, out, card=load_card(find_model(model)), progress=bar, **options)
     show_notes(report.notes)
     show(report, as_json)
+    finish([report])

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geo2map_cli.options import (
-    ENGINE_OPTIONS,
     Bar,
-    format_option,
+    finish,
     model_options,
-    overwrite_option,
+    output_options,
     plan_options,
     report_options,
     show,
     show_notes,
+    storage_options,
 )
+
+if TYPE_CHECKING:
+    from geo2map.model import ModelOptions
 
 
 @click.command("translate")
@@ -24,16 +27,15 @@ from geo2map_cli.options import (
 @click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles, or a .tif.")
 @model_options
 @plan_options
-@format_option
-@overwrite_option
+@storage_options
+@output_options
 @report_options
-def command(tiles: str, out: str, overwrite: bool, as_json: bool, **options: Any) -> None:
+def command(tiles: str, out: str, model: ModelOptions, as_json: bool, **options: Any) -> None:
     """Translate a folder of XYZ TILES at its largest zoom; every block reads its neighbours for context."""
     from geo2map.api import translate_tiles
-    from geo2map.engine import load_engine
 
-    engine = load_engine(**{name: options.pop(name) for name in ENGINE_OPTIONS})
     with Bar() as bar:
-        report = translate_tiles(tiles, out, engine=engine, overwrite=overwrite, progress=bar, **options)
+        report = translate_tiles(tiles, out, engine=model, progress=bar, **options)
     show_notes(report.notes)
     show(report, as_json)
+    finish([report])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geo2map.engine.device import choose_device, choose_dtype
+from geo2map.engine.device import DTYPES, choose_device, choose_dtype
 from geo2map.errors import DeviceError, ModelFileError
 from geo2map.model import ModelCard, find_model, load_card, load_weights
 from geo2map.nn import build
@@ -41,6 +41,11 @@ class Engine:
         self.batch = batch or (1 if device.type == "cpu" else 8)
         self._generator = generator.eval().requires_grad_(False)
         self._generator.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def precision(self) -> str:
+        """The number format's short name: "fp32", "bf16" or "fp16"."""
+        return next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
 
     def translate(self, batch: Batch) -> Batch:
         """Translates uint8 (N, H, W, 3) to uint8 of the same shape; H, W are multiples of `card.size_multiple`.

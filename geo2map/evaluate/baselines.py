@@ -28,6 +28,8 @@ class Constant:
     name: str
     colour: Image
 
+    batch = 1
+
     def translate(self, batch: Batch) -> Batch:
         return np.broadcast_to(self.colour, batch.shape)
 

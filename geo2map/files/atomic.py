@@ -116,6 +116,38 @@ def restore_replaced(final: Path) -> None:
         old.rename(final)
 
 
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder survive a loss of power, where the system can (Windows does it by itself)."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with suppress(OSError):  # some network file systems refuse
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all: beside its name, flushed, then renamed.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left.
+    """
+    fresh = hidden_sibling(path, "partial")
+    with output_errors(path):
+        try:
+            with fresh.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+        except OSError:
+            with suppress(OSError):
+                fresh.unlink()
+            raise
+
+
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
     """Turns the operating system's errors about an output into one sentence.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
 from geo2map.errors import OutputError
+from geo2map.files.atomic import output_errors, write_whole
 from geo2map.types import Image
 
 GAP = 8
@@ -29,9 +30,9 @@ def require_new(path: Path, overwrite: bool) -> None:
         OutputError: in both cases.
     """
     if path.suffix.lower() != ".png":
-        raise OutputError(f"picture {path} asked, but only .png is written: give a name that ends in .png")
+        raise OutputError(f"{path} does not end in .png, the only kind of picture that is written: choose such a name")
     if path.exists() and not overwrite:
-        raise OutputError(f"output {path} asked, but it exists: pass --overwrite or another --out")
+        raise OutputError(f"{path} exists already: choose another name or allow overwriting it (overwrite)")
 
 
 def write_picture(picture: Image, path: Path) -> None:
@@ -40,12 +41,8 @@ def write_picture(picture: Image, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        Pillow.fromarray(picture).save(partial, format="PNG")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise OutputError(f"output {path} asked, but it cannot be written ({error}): give another --out") from error
+    file = io.BytesIO()
+    Pillow.fromarray(picture).save(file, format="PNG")
+    write_whole(path, file.getvalue())

@@ -5,11 +5,13 @@ from geo2map.model.card import ModelCard
 from geo2map.model.description import ModelDescription
 from geo2map.model.file import load_card, load_weights, replace_card, save_model
 from geo2map.model.importer import import_model
+from geo2map.model.options import ModelOptions
 from geo2map.model.registry import find_model, models_in, packaged_models
 
 __all__ = [
     "ModelCard",
     "ModelDescription",
+    "ModelOptions",
     "average_models",
     "find_model",
     "import_model",

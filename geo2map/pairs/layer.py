@@ -20,7 +20,7 @@ from geo2map.grid.block import Block
 from geo2map.grid.fill import fill
 from geo2map.pairs.registration import Shift
 from geo2map.protocols import Source
-from geo2map.scene import TileSource, open_scenes
+from geo2map.scene import TileSource, View, open_scenes
 from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Image, Mask, Resampling
 
@@ -90,7 +90,7 @@ def open_layer(
         if stretch is None:
             _require_colours(sample, imagery.name)
         rendition, _ = make_rendition(sample, None, "none", stretch or "none")
-        with imagery.at(zoom, rendition, resampling) as source:
+        with imagery.at(View(zoom, rendition, resampling)) as source:
             window, notes = imagery.window(zoom), imagery.notes
             yield Layer(imagery.name, zoom, window, source, imagery.ground_resolution, rendition.stretch, notes)
 

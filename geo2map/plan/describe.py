@@ -16,6 +16,7 @@ from rasterio.crs import CRS
 from geo2map import grid
 from geo2map.aoi import make_aoi
 from geo2map.errors import AoiError, ResolutionError
+from geo2map.grid import one_tile_zoom
 from geo2map.model import ModelCard
 from geo2map.plan import Plan, PlanOptions, choose_rendition, make_plan
 from geo2map.scene import Rendition, Scene
@@ -110,7 +111,8 @@ class SceneDescription:
             tiles, blocks = self.plan.tiles, self.plan.block_count
             yield (
                 "render",
-                f"{self.model} at zoom {self.plan.maxzoom}, overviews down to {self.plan.minzoom}, at most "
+                f"{self.model} at zoom {self.plan.maxzoom}, overviews down to "
+                f"{one_tile_zoom(self.plan.window, self.plan.maxzoom)}, at most "
                 f"{tiles.width} x {tiles.height} tiles in {blocks} block{'s' * (blocks != 1)}",
             )
 

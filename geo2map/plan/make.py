@@ -13,12 +13,12 @@ from geo2map import grid
 from geo2map.aoi import make_aoi
 from geo2map.colour.rendition import Rendition, make_rendition
 from geo2map.errors import PlanError, ResolutionError, ZoomError
-from geo2map.grid import PixelWindow
 from geo2map.grid.fill import FILL_RADIUS
 from geo2map.model.card import ModelCard
 from geo2map.plan.options import PlanOptions
 from geo2map.plan.value import Plan
 from geo2map.scene.imagery import Imagery
+from geo2map.scene.view import View
 
 COARSEST = 3.0
 """Scene metres per model metre above which a model has nothing to recognise."""
@@ -29,77 +29,85 @@ WIDEST_MARGIN = 256
 
 
 def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = None) -> Plan:
-    """Decides everything about rendering a scene with a model.
+    """Decides everything about rendering imagery with a model.
 
     Raises:
         ResolutionError: the scene is far coarser than the model was trained for.
-        ZoomError: a zoom that is out of range or only blows pixels up.
+        ZoomError: a zoom that is out of range, not there, or only blows pixels up.
         SceneError: the scene's pixels cannot be sampled.
     """
     options = options or PlanOptions()
-    zoom = choose_zoom(scene, card, options)
-    plan = plan_window(card, options, name=scene.name, zoom=zoom, window=scene.window(zoom), sample=scene.sample())
-    content = hashlib.sha256(f"{plan.content} {scene.arrangement}".encode()).hexdigest()[:16]
-    return replace(plan, content=content, notes=(*scene.notes, _scale_note(scene, card, zoom), *plan.notes))
-
-
-def plan_window(
-    card: ModelCard,
-    options: PlanOptions,
-    *,
-    name: str,
-    zoom: int,
-    window: PixelWindow,
-    sample: npt.NDArray[np.generic],
-) -> Plan:
-    """Decides everything about translating a window of pixels at a zoom, whatever they come from.
-
-    Args:
-        sample: valid pixels from all over the window, (pixels, 3) in the source's type.
-    """
     if options.match == "model" and card.colours is None:
-        raise PlanError(f"match model asked, but the card of {card.name} has no colour statistics: leave --match out")
-    rendition, distance = choose_rendition(sample, card, options)
+        raise PlanError(
+            f"{card.name} does not say which colours it was trained on: nothing to match to", option="match"
+        )
+    zoom = choose_zoom(scene, card, options)
+    sample = scene.sample()
+    rendition, colour_note = _choose_colours(scene, sample, card, options)
     margin, margin_notes = choose_margin(card, options.margin)
+    window = scene.window(zoom)
     aoi = None if options.aoi is None else make_aoi(options.aoi)
     if aoi is not None:
-        window = aoi.cut(window, zoom, options.clip, name)
+        window = aoi.cut(window, zoom, options.clip, scene.name)
     return Plan(
-        name=name,
-        maxzoom=zoom,
-        minzoom=grid.one_tile_zoom(window, zoom) if options.minzoom is None else options.minzoom,
+        name=scene.name,
+        view=View(zoom, rendition, options.resampling),
         window=window,
         block_span=options.block_span,
         margin=margin,
         fill_radius=FILL_RADIUS,
         neutral=card.neutral,
-        rendition=rendition,
-        resampling=options.resampling,
-        format=options.format,
         model=f"{card.name} {card.fingerprint}",
-        content=hashlib.sha256(sample.tobytes()).hexdigest()[:16],
+        content=_digest(sample, scene),
         aoi=aoi,
         clip=options.clip,
-        notes=(_match_note(rendition, distance, card), *margin_notes),
+        notes=(*scene.notes, _scale_note(scene, card, zoom), colour_note, *margin_notes),
     )
 
 
+def _digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
+    pixels = hashlib.sha256(sample.tobytes()).hexdigest()[:16]
+    return hashlib.sha256(f"{pixels} {scene.arrangement}".encode()).hexdigest()[:16]
+
+
+def _choose_colours(
+    scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
+) -> tuple[Rendition, str]:
+    if options.rendition is not None:
+        return options.rendition, "colours are those of another map"
+    if scene.colours_for == card.name:
+        options = replace(options, match="none")
+    rendition, distance = choose_rendition(sample, card, options)
+    return rendition, _match_note(rendition, distance, card)
+
+
 def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
-    """The zoom asked for, or the one nearest to the model's ground resolution; refuses the hopeless."""
+    """The zoom asked for, or the one nearest to the model's ground resolution; refuses the hopeless.
+
+    Imagery that has pixels at some zooms only, as tiles have, gives its largest unless asked for another.
+    """
+    if scene.zooms is not None:
+        if options.zoom is not None and options.zoom not in scene.zooms:
+            found = ", ".join(map(str, scene.zooms))
+            raise ZoomError(f"{scene.name} has no tiles at zoom {options.zoom}: choose among {found}", option="zoom")
+        return scene.zooms[-1] if options.zoom is None else options.zoom
     coarser = scene.ground_resolution / card.ground_resolution
     if coarser > COARSEST and not options.force:
         raise ResolutionError(
-            f"model {card.name} asked for {scene.name}, which resolves {scene.ground_resolution:.3g} m on the ground, "
-            f"but the model was trained at {card.ground_resolution:.3g} m and cannot recognise anything: "
-            "use finer imagery or another model, or pass --force"
+            f"{scene.name} resolves {scene.ground_resolution:.3g} m on the ground, too coarse for {card.name}, which "
+            f"was trained at {card.ground_resolution:.3g} m and would recognise nothing: use finer imagery or another "
+            "model, or force it",
+            option="force",
         )
     if options.zoom is None:
         return grid.nearest_zoom(card.ground_resolution, scene.latitude)
     finest = math.floor(math.log2(grid.ground_resolution(0, scene.latitude) / scene.ground_resolution * FINEST))
     if options.zoom > finest and not options.force:
         raise ZoomError(
-            f"zoom {options.zoom} asked, but {scene.name} resolves {scene.ground_resolution:.3g} m on the ground: "
-            f"zoom {finest} is its finest useful zoom; lower --zoom, or pass --force to oversample"
+            f"zoom {options.zoom} would only blow up the pixels of {scene.name}, which resolves "
+            f"{scene.ground_resolution:.3g} m on the ground: zoom {finest} is its finest useful one; lower the zoom, "
+            "or force it",
+            option="force",
         )
     return options.zoom
 
@@ -116,19 +124,22 @@ def choose_margin(card: ModelCard, asked: int | None) -> tuple[int, tuple[str, .
     if not card.exact:
         if asked:
             raise PlanError(
-                f"margin {asked} asked, but {card.name} translates each tile by itself (mode faithful), which has no "
-                "margin: leave --margin out"
+                f"margin {asked} means nothing to {card.name}, which translates each tile by itself (mode faithful): "
+                "leave it out",
+                option="margin",
             )
         return 0, (
             f"warning: {card.name} translates each tile by itself (mode faithful): there are seams between its tiles",
         )
     margin = min(card.margin, WIDEST_MARGIN) if asked is None else asked
     if margin < 0 or margin % card.size_multiple:
-        raise PlanError(f"margin {margin} asked: model {card.name} needs a multiple of {card.size_multiple} px")
+        raise PlanError(
+            f"margin {margin} does not suit {card.name}: give a multiple of {card.size_multiple} px", option="margin"
+        )
     if margin < card.margin:
         return margin, (
             f"warning: {card.name} needs a margin of {card.margin} px for seamless output; with {margin} "
-            f"px its seams are reduced, not absent (--margin {card.margin} removes them)",
+            f"px its seams are reduced, not absent (a margin of {card.margin} removes them)",
         )
     return margin, ()
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from geo2map import grid
 from geo2map.aoi import Aoi
 from geo2map.colour.rendition import Rendition
-from geo2map.errors import PlanError, ZoomError
-from geo2map.grid import PixelWindow
-from geo2map.grid.block import Block
-from geo2map.types import Resampling, TileFormat
+from geo2map.errors import PlanError
+from geo2map.grid import Block, PixelWindow, tile_range
+from geo2map.scene.view import View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +21,11 @@ class Plan:
 
     Attributes:
         name: of the scene.
-        maxzoom, minzoom: the engine runs at maxzoom; the rest are overviews.
-        window: global pixels at maxzoom that hold the scene, as far as the aoi reaches.
-        block_span: tiles along a side of a block; blocks start on multiples of it.
+        view: zoom, colours and kernel; the engine runs at its zoom, all others are overviews.
+        window: global pixels at that zoom that hold the scene, as far as the aoi reaches.
+        block_span: tiles along a side of a block, a power of two; blocks start on multiples of it.
         margin: pixels of context the model gets; 0 where nothing is translated.
         fill_radius, neutral: how pixels without data are filled, see `geo2map.grid.fill`.
-        rendition: stretch and match.
-        resampling, format: as in `PlanOptions`.
         model: name and fingerprint of the card, "" where nothing is translated.
         content: hash of the scene's decimated sample, so that another scene of the same name is another plan.
         aoi, clip: what is written of the window: tiles of the area, or its pixels; None writes all. What is read
@@ -37,16 +34,12 @@ class Plan:
     """
 
     name: str
-    maxzoom: int
-    minzoom: int
+    view: View
     window: PixelWindow
     block_span: int
     margin: int = 0
     fill_radius: int = 0
     neutral: tuple[int, int, int] = (0, 0, 0)
-    rendition: Rendition = field(default_factory=Rendition)
-    resampling: Resampling = "cubic"
-    format: TileFormat = "png"
     model: str = ""
     content: str = ""
     aoi: Aoi | None = None
@@ -55,14 +48,18 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.window.empty:
-            raise PlanError(f"{self.name} covers no pixel at zoom {self.maxzoom}: nothing to render")
-        if self.minzoom > self.maxzoom:
-            raise ZoomError(f"minzoom {self.minzoom} asked, but maxzoom is {self.maxzoom}: lower --minzoom")
+            raise PlanError(f"{self.name} covers no pixel at zoom {self.maxzoom}: there is nothing to render")
+        require_power_of_two(self.block_span)
+
+    @property
+    def maxzoom(self) -> int:
+        """The zoom at which pixels are made."""
+        return self.view.zoom
 
     @property
     def tiles(self) -> PixelWindow:
         """Columns and rows of the tiles at maxzoom."""
-        return grid.tile_range(self.window)
+        return tile_range(self.window)
 
     def blocks(self) -> Iterator[Block]:
         """The blocks with a tile to write, row by row (most rasters are stored so), trimmed to `tiles`."""
@@ -78,42 +75,80 @@ class Plan:
         """How many blocks `blocks` yields."""
         if self.aoi is not None:
             return sum(1 for _ in self.blocks())
+        columns, rows = self._block_range
+        return columns * rows
+
+    @property
+    def _block_range(self) -> tuple[int, int]:
         tiles, span = self.tiles, self.block_span
-        columns = -(-tiles.right // span) - tiles.left // span
-        return columns * (-(-tiles.bottom // span) - tiles.top // span)
+        return -(-tiles.right // span) - tiles.left // span, -(-tiles.bottom // span) - tiles.top // span
+
+    @property
+    def block_levels(self) -> int:
+        """Zooms above maxzoom that a block holds whole: its parents depend on no other block.
+
+        None where the first and the last column of blocks are one and the same beyond the antimeridian.
+        """
+        levels = min(self.block_span.bit_length() - 1, self.maxzoom)
+        return levels if self._block_range[0] * self.block_span <= 2**self.maxzoom else 0
+
+    def block_key(self, block: Block) -> tuple[int, int]:
+        """Which block this is, whatever the window trims off it: column and row in units of `block_span`."""
+        return block.x // self.block_span, block.y // self.block_span
 
     def untranslated(self) -> Plan:
         """The same pixels, cut only: no margin, no fill, no model."""
-        return replace(self, margin=0, fill_radius=0, model="", format="png")
+        return replace(self, margin=0, fill_radius=0, model="")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
 
     def to_json(self) -> str:
         """One JSON object, keys sorted."""
-        return json.dumps(asdict(self), sort_keys=True)
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Plan:
+        """Reads what `to_dict` made."""
+        values = dict(values)
+        values["window"] = PixelWindow(*values["window"])
+        values["aoi"] = values["aoi"] and Aoi(**values["aoi"])
+        values["neutral"], values["notes"] = tuple(values["neutral"]), tuple(values["notes"])
+        view = values["view"]
+        pairs = (view["rendition"][key] for key in ("stretch", "curves"))
+        rendition = Rendition(*(None if part is None else tuple(map(tuple, part)) for part in pairs))
+        values["view"] = View(view["zoom"], rendition, view["resampling"])
+        return cls(**values)
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
         """Reads what `to_json` wrote."""
-        values = json.loads(text)
-        rendition = values["rendition"]
-        values["window"] = PixelWindow(*values["window"])
-        values["aoi"] = values["aoi"] and Aoi(**values["aoi"])
-        values["neutral"], values["notes"] = tuple(values["neutral"]), tuple(values["notes"])
-        values["rendition"] = Rendition(
-            *(None if rendition[key] is None else tuple(map(tuple, rendition[key])) for key in ("stretch", "curves"))
-        )
-        return cls(**values)
+        return cls.from_dict(json.loads(text))
 
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits that change when any pixel of the output may."""
-        values = {key: value for key, value in json.loads(self.to_json()).items() if key != "notes"}
+        values = {key: value for key, value in self.to_dict().items() if key != "notes"}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def __str__(self) -> str:
         tiles, limited = self.tiles, "" if self.aoi is None else " (those in the area of interest)"
         lines = [
-            f"{self.name}: zoom {self.maxzoom} down to {self.minzoom}, {self.window.width} x {self.window.height} px",
+            f"{self.name}: zoom {self.maxzoom}, {self.window.width} x {self.window.height} px",
             f"{tiles.width} x {tiles.height} tiles{limited} in {self.block_count} blocks of at most "
             f"{self.block_span} x {self.block_span}, margin {self.margin} px",
         ]
         return "\n".join([*lines, *self.notes])
+
+
+def require_power_of_two(span: int) -> None:
+    """
+    Raises:
+        PlanError: it is none; names the two nearest.
+    """
+    if span < 1 or span & (span - 1):
+        below = 1 << max(0, max(span, 1).bit_length() - 1)
+        nearest = f"{below} or {2 * below}" if span > 1 else "1 or 2"
+        raise PlanError(f"block span {span} is not a power of two: give {nearest}", option="block_span")

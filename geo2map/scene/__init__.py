@@ -3,20 +3,26 @@
 from geo2map.colour.rendition import Rendition
 from geo2map.scene.collection.sheets import SceneCollection
 from geo2map.scene.discover import find_scenes
+from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.imagery import Imagery, open_scenes
-from geo2map.scene.options import SceneOptions
+from geo2map.scene.options import ReadingOptions, SceneOptions
 from geo2map.scene.reader import Scene, open_scene
 from geo2map.scene.source import SceneSource
-from geo2map.scene.tile_folder import TileSource
+from geo2map.scene.tile_folder import TileFolder, TileSource
+from geo2map.scene.view import View
 
 __all__ = [
     "Imagery",
+    "ReadingOptions",
     "Rendition",
     "Scene",
     "SceneCollection",
+    "SceneIdentity",
     "SceneOptions",
     "SceneSource",
+    "TileFolder",
     "TileSource",
+    "View",
     "find_scenes",
     "open_scene",
     "open_scenes",

@@ -12,25 +12,28 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.colour.rendition import Rendition
-from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Source
 from geo2map.scene.collection.sheets import SceneCollection
 from geo2map.scene.discover import find_scenes, mosaic_name
+from geo2map.scene.identity import SceneIdentity
+from geo2map.scene.options import ReadingOptions
 from geo2map.scene.reader import Scene, open_scene
-from geo2map.types import Mask, Order, Resampling
-
-WIDEST_FEATHER = 512
+from geo2map.scene.tile_folder import TileFolder, is_tile_folder
+from geo2map.scene.view import View
+from geo2map.types import Mask, Order
 
 
 class Imagery(Protocol):
-    """Pixels with a place on Earth, near enough to a plan to decide everything: `Scene` and `SceneCollection`.
+    """Pixels with a place on Earth, enough to plan everything: `Scene`, `SceneCollection`, `TileFolder`.
 
     Attributes:
         name: output names come from it.
         ground_resolution: metres on the ground per pixel.
         latitude: degrees, of the middle.
+        zooms: the only ones at which it has pixels; None where any will do.
+        colours_for: name of the model whose colours it has been given already, else "".
+        identities: which files it consists of.
         notes: sentences a user should read.
         arrangement: another word where scenes lie, or are read, otherwise; says nothing of their pixels.
     """
@@ -38,6 +41,15 @@ class Imagery(Protocol):
     name: str
     ground_resolution: float
     latitude: float
+
+    @property
+    def zooms(self) -> tuple[int, ...] | None: ...
+
+    @property
+    def colours_for(self) -> str: ...
+
+    @property
+    def identities(self) -> tuple[SceneIdentity, ...]: ...
 
     @property
     def notes(self) -> tuple[str, ...]: ...
@@ -57,7 +69,7 @@ class Imagery(Protocol):
         """Where it has data: a bool per `cell` x `cell` global pixels of `window(zoom)`; a decimated look."""
         ...
 
-    def at(self, zoom: int, rendition: Rendition, resampling: Resampling = ...) -> AbstractContextManager[Source]:
+    def at(self, view: View) -> AbstractContextManager[Source]:
         """It as a source of pixels at one zoom."""
         ...
 
@@ -70,11 +82,12 @@ class Imagery(Protocol):
 
 def open_scenes(
     asked: str | Path | Sequence[str | Path], *, order: Order = "first", feather: int = 0, **options: Any
-) -> Scene | SceneCollection:
-    """Opens one scene, or several as one; a context manager.
+) -> Scene | SceneCollection | TileFolder:
+    """Opens one scene, several as one, or a folder of tiles; a context manager.
 
     Args:
-        asked: files, folders, patterns, URLs; see `geo2map.scene.find_scenes`.
+        asked: files, folders, patterns, URLs; see `geo2map.scene.find_scenes`. One folder that holds XYZ tiles is
+            imagery itself; the other arguments mean nothing to it.
         order: which of several is on top: the "first" or "last" given, the "newest" (by the acquisition's date, the
             TIFF's or the file's) or the "finest".
         feather: output pixels over which the upper of two fades into the lower along its border.
@@ -84,8 +97,9 @@ def open_scenes(
         SceneError: no scene, or one that is missing, no raster, or damaged.
         Geo2MapError: whatever else `open_scene` raises.
     """
-    if not 0 <= feather <= WIDEST_FEATHER:
-        raise SceneError(f"feather {feather} asked: give 0 to {WIDEST_FEATHER} px")
+    ReadingOptions(order=order, feather=feather)
+    if (folder := is_tile_folder(asked)) is not None:
+        return TileFolder(folder)
     scenes = find_scenes(asked)
     if len(scenes) == 1:
         return open_scene(scenes[0], **options)

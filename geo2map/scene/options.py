@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from geo2map.errors import BandError
+from geo2map.errors import BandError, SceneError
+from geo2map.types import Order
+
+WIDEST_FEATHER = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,3 +39,24 @@ class SceneOptions:
                     option="indexes",
                 )
             object.__setattr__(self, "indexes", tuple(self.indexes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadingOptions(SceneOptions):
+    """How to read several scenes as one: the keywords of `geo2map.open_scenes`.
+
+    Attributes:
+        order: which of several is on top.
+        feather: output pixels over which the upper of two fades into the lower along its border.
+
+    Raises:
+        SceneError: a feather that is out of range.
+    """
+
+    order: Order = "first"
+    feather: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.feather <= WIDEST_FEATHER:
+            raise SceneError(f"feather {self.feather} is out of range: give 0 to {WIDEST_FEATHER} px", option="feather")

@@ -16,7 +16,6 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 from geo2map import grid
-from geo2map.colour.rendition import Rendition
 from geo2map.errors import SceneError
 from geo2map.files.address import gdal_path, is_file_path, redact, scene_name
 from geo2map.grid import PixelWindow
@@ -24,13 +23,15 @@ from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, reading, retry
 from geo2map.scene.georeference import Georeference, find_georeference
+from geo2map.scene.identity import SceneIdentity, identify
 from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.options import SceneOptions
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, validate_alpha
 from geo2map.scene.source import SceneSource
 from geo2map.scene.trust import require_inside, require_inside_opened
+from geo2map.scene.view import View
 from geo2map.scene.vrt import colours_vrt, warped_vrt
-from geo2map.types import Mask, Resampling
+from geo2map.types import Mask
 
 T = TypeVar("T", bound=np.generic)
 
@@ -47,7 +48,12 @@ class Scene:
             crosses the antimeridian.
         ground_resolution: metres on the ground per pixel at the scene's middle (geometric mean of both axes).
         latitude: degrees, of the scene's middle.
+        zooms: None: it has pixels at any zoom.
+        colours_for: "": its colours are its own.
     """
+
+    zooms: tuple[int, ...] | None = None
+    colours_for: str = ""
 
     def __init__(self, path: str | Path, options: SceneOptions | None = None) -> None:
         options = options or SceneOptions()
@@ -151,16 +157,22 @@ class Scene:
         colours = colours_vrt(self._address, self.bands, size, shown=fewer)
         return with_raster(self._read(colours, lambda dataset: read_valid(dataset, self.bands)), seen)
 
-    def at(self, zoom: int, rendition: Rendition, resampling: Resampling = "cubic") -> SceneSource:
+    @property
+    def identities(self) -> tuple[SceneIdentity, ...]:
+        """Which file, or files, this is."""
+        return (identify(self.path, self.dataset.files),)
+
+    def at(self, view: View) -> SceneSource:
         """The scene as a source of pixels at one zoom, from the overview that suits it."""
+        zoom = view.zoom
         frame = self._frame(zoom)
         x, y = self.footprint.scale(grid.mercator_resolution(zoom))
         level, place = self._overview(min(1 / x, 1 / y))
         colours = colours_vrt(self._address, self.bands, (place.width, place.height), level=level)
         scale = x * self.dataset.width / place.width, y * self.dataset.height / place.height
         matrix, shape = grid.window_transform(frame, zoom), (frame.height, frame.width)
-        document = warped_vrt(colours, place, self.bands, matrix, shape, resampling, scale)
-        return SceneSource(self.path, document, frame, zoom, rendition)
+        document = warped_vrt(colours, place, self.bands, matrix, shape, view.resampling, scale)
+        return SceneSource(self.path, document, frame, zoom, view.rendition)
 
     @cached_property
     def _look(self) -> npt.NDArray[np.generic]:

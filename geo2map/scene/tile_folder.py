@@ -1,18 +1,142 @@
-"""An XYZ folder of tiles as a source of pixels, so that cut tiles can be translated with their neighbours."""
+"""A folder of XYZ tiles as imagery, so that cut tiles can be translated with their neighbours."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
+from geo2map import grid
 from geo2map.colour.rendition import Rendition
-from geo2map.grid import tile_range, tile_window
+from geo2map.errors import TileSetError
+from geo2map.files.address import is_file_path
 from geo2map.grid.block import Block, BlockImage
+from geo2map.grid.window import PixelWindow, tile_range, tile_window
+from geo2map.scene.identity import SceneIdentity
+from geo2map.scene.view import View
 from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Image, Mask, Tile
 
 CACHED_TILES = 512  # 130 MB at most; a row of blocks shares its margin with the next
+SAMPLED_TILES = 64
+
+
+def is_tile_folder(asked: str | Path | Sequence[str | Path]) -> Path | None:
+    """The folder of tiles that is asked for, None where something else is."""
+    paths = [asked] if isinstance(asked, str | Path) else list(asked)
+    if len(paths) != 1 or not is_file_path(paths[0]) or not Path(paths[0]).is_dir():
+        return None
+    try:
+        return Path(paths[0]) if XyzFolder(paths[0]).zooms else None
+    except TileSetError:  # a folder that cannot be listed: whoever looks for scenes in it says so
+        return None
+
+
+class TileFolder:
+    """A folder of XYZ tiles, ours or anyone's (a `geo2map.scene.Imagery`).
+
+    A set cut by geo2map keeps its scene's name, window and colours.
+
+    Attributes:
+        folder: the tiles.
+        zooms: those with tiles, ascending.
+        name: of the scene that was cut, else of the folder.
+        ground_resolution: metres on the ground per pixel, at the largest zoom.
+        latitude: degrees, of the middle.
+        colours_for: name of the model whose colours the tiles were cut for, else "".
+        notes: none.
+    """
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, path: str | Path) -> None:
+        """
+        Raises:
+            TileSetError: no such folder, no tiles in it, or a tilejson.json that cannot be read.
+        """
+        self.folder = XyzFolder(path)
+        self.zooms: tuple[int, ...] | None = self.folder.require_zooms()
+        self._tileset = TileSet.load(self.folder.path)
+        self.name = self._tileset.name if self._tileset else self.folder.path.resolve().name
+        self.colours_for = str(self._tileset.extra.get("colours_for", "")) if self._tileset else ""
+        largest = self.zooms[-1]
+        self.latitude = grid.window_latitude(self.window(largest), largest)
+        self.ground_resolution = grid.ground_resolution(largest, self.latitude)
+
+    def __enter__(self) -> TileFolder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+    @property
+    def identities(self) -> tuple[SceneIdentity, ...]:
+        """The folder: names, sizes and times of its tiles at the largest zoom."""
+        digest, size, newest = hashlib.sha256(), 0, 0
+        for tile in self.folder.tiles(self.folder.require_zooms()[-1]):
+            if (path := self.folder.tile_path(tile)) is not None:
+                status = path.stat()
+                digest.update(f"{tile} {status.st_size}".encode())
+                size, newest = size + status.st_size, max(newest, status.st_mtime_ns)
+        return (SceneIdentity(str(self.folder.path.resolve()), size, str(newest), digest.hexdigest()[:16]),)
+
+    @property
+    def arrangement(self) -> str:
+        """Nothing: tiles lie where their names say."""
+        return ""
+
+    def window(self, zoom: int) -> PixelWindow:
+        """The smallest window of global pixels that holds the tiles of a zoom, or the scene that was cut at it.
+
+        Raises:
+            ZoomError: there are no tiles at this zoom.
+        """
+        self.folder.pick_zoom(zoom)
+        known = self._tileset
+        return known.window if known and known.maxzoom == zoom else self.folder.window(zoom)
+
+    def sample(self) -> Image:
+        """Valid pixels of evenly spread tiles, every fourth row and column, uint8 (pixels, 3).
+
+        Raises:
+            TileSetError: one of them is broken.
+        """
+        return self._sample
+
+    @cached_property
+    def _sample(self) -> Image:
+        tiles = list(self.folder.tiles(self.folder.require_zooms()[-1]))
+        found = [self.folder.read(tile) for tile in tiles[:: max(1, len(tiles) // SAMPLED_TILES)]]
+        return np.concatenate([pixels[::4, ::4][mask[::4, ::4]] for pixels, mask in filter(None, found)])
+
+    def coverage(self, zoom: int, cell: int) -> Mask:
+        """Where there are tiles: one bool per `cell` x `cell` global pixels of `window(zoom)`, (rows, columns)."""
+        window = self.window(zoom)
+        covered = np.zeros((-(-window.height // cell), -(-window.width // cell)), dtype=np.bool_)
+        world = grid.world_window(zoom).width
+        for tile in self.folder.tiles(zoom):
+            for turn in (0, world):
+                part = tile_window(tile).shift(turn).intersection(window)
+                if not part.empty:
+                    rows, columns = part.slices(window)
+                    covered[
+                        rows.start // cell : -(-rows.stop // cell), columns.start // cell : -(-columns.stop // cell)
+                    ] = True
+        return covered
+
+    @contextmanager
+    def at(self, view: View) -> Iterator[TileSource]:
+        """The tiles of one zoom as a source of pixels."""
+        self.folder.pick_zoom(view.zoom)
+        yield TileSource(self.folder, view.zoom, view.rendition)
 
 
 class TileSource:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,13 @@ from geo2map.colour import ColourStatistics
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.model.card import ModelCard
+from geo2map.pipeline.blocks import BlockDone, BlockKey
+from geo2map.pipeline.journal import BlockRecord
+from geo2map.plan import Job, Plan, Storage
+from geo2map.protocols import Progress, Translator
+from geo2map.scene import ReadingOptions, SceneIdentity
+from geo2map.tiles.pyramid import build_parents
+from geo2map.tiles.store import MemoryStore
 from geo2map.types import Batch, Image, Mask, Tile
 
 
@@ -39,8 +47,11 @@ class ArraySource:
         return BlockImage(block, pixels, mask)
 
 
+@dataclass(frozen=True)
 class IdentityTranslator:
     """Returns what it gets."""
+
+    batch: int = 1
 
     def translate(self, batch: Batch) -> Batch:
         return batch
@@ -51,6 +62,7 @@ class BlurTranslator:
     """A box blur in exact integer arithmetic: output depends on pixels within `radius` and on nothing else."""
 
     radius: int
+    batch: int = 1
 
     def translate(self, batch: Batch) -> Batch:
         size = 2 * self.radius + 1
@@ -64,28 +76,59 @@ class BlurTranslator:
         return (sums // size**2).astype(np.uint8)
 
 
-@dataclass
-class MemorySink:
-    """Keeps tiles in a dict.
+class MemoryOutput:
+    """An output that keeps encoded tiles in memory (a `geo2map.pipeline.run.Keeper`).
 
     Attributes:
-        tiles: pixels and mask of every tile written.
-        committed, aborted: how the run ended.
+        job: what is made.
+        records: blocks that count as done when a run begins.
+        store: the tiles.
+        done: the blocks that came, in order.
+        finished: whether `finish` was called.
     """
 
-    tiles: dict[Tile, tuple[Image, Mask]] = field(default_factory=dict)
-    committed: bool = False
-    aborted: bool = False
+    def __init__(self, plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> None:
+        self.job = make_job(plan, storage or Storage(minzoom=plan.maxzoom), translator)
+        self.records: dict[BlockKey, BlockRecord] = {}
+        self.complete = False
+        self.store = MemoryStore()
+        self.done: list[BlockDone] = []
+        self.finished = False
 
-    def write(self, image: BlockImage) -> None:
-        for tile, pixels, mask in image.tiles():
-            self.tiles[tile] = (pixels.copy(), mask.copy())
+    def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
+        for tile, data in tiles.items():
+            self.store.put(tile, data)
+        self.done.append(done)
 
-    def commit(self) -> None:
-        self.committed = True
+    def finish(self, progress: Progress | None = None) -> None:
+        plan, storage = self.job.plan, self.job.storage
+        children = self.store.tiles(plan.maxzoom - storage.levels(plan))
+        for _ in build_parents(self.store, storage.codec, children, storage.minzoom or 0, progress=progress):
+            pass
+        self.finished = True
 
-    def abort(self) -> None:
-        self.aborted = True
+    @property
+    def tiles(self) -> dict[Tile, tuple[Image, Mask]]:
+        """Pixels and mask of every tile at the plan's zoom."""
+        decode = self.job.storage.codec.decode
+        return {tile: decode(self.store.data[tile]) for tile in self.store.tiles(self.job.plan.maxzoom)}
+
+
+def make_job(plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> Job:
+    """A job without a scene on any disk.
+
+    Args:
+        translator: only whether there is one counts.
+    """
+    precision, device = ("fp32", "cpu") if translator else ("", "")
+    return Job(
+        scenes=(SceneIdentity("memory"),),
+        reading=ReadingOptions(),
+        plan=plan,
+        storage=(storage or Storage()).resolve(plan),
+        precision=precision,
+        device=device,
+    )
 
 
 def make_card(**fields: Any) -> ModelCard:

@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,31 @@ _JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}
 _READABLE = ("PNG", "WEBP", "JPEG")
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
 _WHITE = np.uint8(255)
+
+
+@dataclass(frozen=True)
+class TileCodec:
+    """A `geo2map.protocols.Codec` for one format."""
+
+    format: TileFormat
+
+    @property
+    def suffix(self) -> str:
+        """Of a tile's file name, e.g. ".png"."""
+        return SUFFIXES[self.format]
+
+    @property
+    def lossless(self) -> bool:
+        """Whether decoding gives back every valid pixel and the mask as they were."""
+        return self.format == "png"
+
+    def encode(self, pixels: Image, mask: Mask) -> bytes:
+        """See `encode_tile`."""
+        return encode_tile(pixels, mask, self.format)
+
+    def decode(self, data: bytes) -> tuple[Image, Mask]:
+        """See `decode_tile`."""
+        return decode_tile(data)
 
 
 def encode_tile(pixels: Image, mask: Mask, format: TileFormat) -> bytes:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from geo2map.errors import TileSetError, ZoomError
-from geo2map.files.atomic import output_errors
 from geo2map.grid import MAX_ZOOM, TILE_SIZE, PixelWindow
-from geo2map.tiles.codec import SUFFIXES, decode_tile
+from geo2map.tiles.codec import decode_tile
 from geo2map.types import Image, Mask, Tile, TileFormat
 
 FORMAT_OF_SUFFIX: dict[str, TileFormat] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
@@ -17,10 +16,10 @@ FORMAT_OF_SUFFIX: dict[str, TileFormat] = {".png": "png", ".webp": "webp", ".jpg
 
 
 class XyzFolder:
-    """Lists, reads and writes the tiles of a folder. Keeps no state but the path: what is on the disk counts.
+    """Lists and reads the tiles of a folder. Keeps no state but the path: what is on the disk counts.
 
     Files and folders whose names are not plain numbers are no tiles and are passed over. Safe to use from several
-    threads, as long as no two write the same tile.
+    threads.
 
     Attributes:
         path: the folder.
@@ -110,29 +109,25 @@ class XyzFolder:
         Raises:
             TileSetError: the file is broken, unreadable or not of 256 px; names it.
         """
+        if (data := self.get(tile)) is None:
+            return None
+        try:
+            return decode_tile(data)
+        except TileSetError as error:
+            raise TileSetError(f"{self.tile_path(tile)}: {error}") from error
+
+    def get(self, tile: Tile) -> bytes | None:
+        """The tile's bytes as they are; None where there is no such tile.
+
+        Raises:
+            TileSetError: the file cannot be read; names it.
+        """
         if (path := self.tile_path(tile)) is None:
             return None
         try:
-            return decode_tile(path.read_bytes())
-        except TileSetError as error:
-            raise TileSetError(f"{path}: {error}") from error
+            return path.read_bytes()
         except OSError as error:
             raise TileSetError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
-
-    def write(self, tile: Tile, data: bytes, format: TileFormat) -> None:
-        """Stores an encoded tile: beside its name first, then renamed, so that no reader sees half a tile.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        column = self.path / str(tile.z) / str(tile.x)
-        path = column / f"{tile.y}{SUFFIXES[format]}"
-        with output_errors(path):
-            column.parent.mkdir(exist_ok=True)
-            column.mkdir(exist_ok=True)
-            fresh = path.with_name(f"{path.name}.tmp")
-            fresh.write_bytes(data)
-            fresh.replace(path)
 
 
 def parse_number(text: str, limit: int) -> int | None:

@@ -10,8 +10,23 @@ from geo2map.grid import MAX_ZOOM
 from geo2map.tiles.folder import parse_number
 from geo2map.tiles.tilejson import FILE_NAME
 
+JOURNAL_NAME = ".geo2map.journal"
+"""What a finished set keeps of its run: its job, its blocks and the digests of its tiles."""
+FAILED_NAME = "failed.geojson"
+"""Where blocks that could not be read are listed."""
+
 SIDECARS = frozenset(
-    {FILE_NAME, f"{FILE_NAME}.tmp", "tiles.xml", "stacta.json", "metadata.json", "tilemapresource.xml", "doc.kml"}
+    {
+        FILE_NAME,
+        JOURNAL_NAME,
+        FAILED_NAME,
+        f"{FILE_NAME}.tmp",
+        "tiles.xml",
+        "stacta.json",
+        "metadata.json",
+        "tilemapresource.xml",
+        "doc.kml",
+    }
     | {"index.html", "viewer.html", "leaflet.html", "openlayers.html", "googlemaps.html", "mapml.mapml"}
 )
 """Files that we and others put beside the zooms of a tile set; QGIS layers (.qlr), named by the scene, come on top."""

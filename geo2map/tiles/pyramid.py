@@ -1,31 +1,41 @@
-"""Overviews of a tile folder: each parent is made from its four children as they are stored, zoom by zoom.
+"""Overviews: each parent is made from its four children as they are stored.
 
 A parent is a function of its children's decoded pixels, so a pyramid that was taken up again equals one that was
-made in one go, lossy formats included.
+made in one go, lossy formats included. Most parents are made with their block, from pixels in hand; the few above
+the blocks are made at the end, from stored tiles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from pathlib import Path
+from itertools import groupby
 
 import numpy as np
 
-from geo2map.errors import ZoomError
-from geo2map.grid import TILE_SIZE
-from geo2map.protocols import Progress
+from geo2map.errors import TileSetError
+from geo2map.grid.window import TILE_SIZE
+from geo2map.protocols import Codec, Progress, TileStore
 from geo2map.threads import available_threads
-from geo2map.tiles.codec import encode_tile
-from geo2map.tiles.folder import XyzFolder
-from geo2map.types import Image, Mask, Tile, TileFormat
+from geo2map.types import Image, Mask, Tile
 
 _HALF = TILE_SIZE // 2
 _MOST_THREADS = 2  # beyond that the disk and the interpreter lock are the limit
 
+Pixels = tuple[Image, Mask]
 
-def make_parent(children: Mapping[tuple[int, int], tuple[Image, Mask]]) -> tuple[Image, Mask]:
+
+def parent_of(tile: Tile) -> Tile:
+    """The tile one zoom up that holds a tile."""
+    return Tile(tile.x // 2, tile.y // 2, tile.z - 1)
+
+
+def children_of(tile: Tile) -> list[Tile]:
+    """The four tiles one zoom down, row by row."""
+    return [Tile(2 * tile.x + dx, 2 * tile.y + dy, tile.z + 1) for dy in (0, 1) for dx in (0, 1)]
+
+
+def make_parent(children: Mapping[tuple[int, int], Pixels]) -> Pixels:
     """The parent of up to four tiles, by a 2 x 2 box average in premultiplied alpha.
 
     A parent pixel is valid where any of its four is, and is the mean of the valid ones, rounded half up in integers.
@@ -46,79 +56,84 @@ def make_parent(children: Mapping[tuple[int, int], tuple[Image, Mask]]) -> tuple
     return pixels, mask
 
 
-def build_overviews(
-    folder: Path, format: TileFormat, minzoom: int, maxzoom: int, *, progress: Progress | None = None
-) -> dict[int, int]:
-    """Makes the zooms from `maxzoom` - 1 down to `minzoom` out of the tiles of `maxzoom`.
-
-    Parents exist only where a child does, and replace what is there. Streams: holds the names of two columns of
-    tiles and a few decoded tiles, whatever the size of the folder. The result does not depend on the threads.
+def encode_pyramid(tiles: Mapping[Tile, Pixels], codec: Codec, levels: int) -> dict[Tile, bytes]:
+    """Encodes tiles of one zoom and their parents over `levels` zooms.
 
     Args:
-        folder: of XYZ tiles.
-        format: of the parents; children may be of any.
-        minzoom, maxzoom: equal means nothing to do.
-        progress: told "overviews" and how many columns of parents of all zooms are done.
+        tiles: with at least one valid pixel each; every child that its parents have.
 
     Returns:
-        How many tiles were written by zoom, largest zoom first.
+        Encoded tiles, children before parents.
+    """
+    encoded: dict[Tile, bytes] = {}
+    for _ in range(levels + 1):
+        fresh = {tile: codec.encode(*pixels) for tile, pixels in tiles.items()}
+        encoded |= fresh
+        stored = tiles if codec.lossless else {tile: codec.decode(data) for tile, data in fresh.items()}
+        tiles = _parents(stored)
+    return encoded
+
+
+def _parents(tiles: Mapping[Tile, Pixels]) -> dict[Tile, Pixels]:
+    families: dict[Tile, dict[tuple[int, int], Pixels]] = {}
+    for tile, pixels in tiles.items():
+        if tile.z:
+            families.setdefault(parent_of(tile), {})[tile.x % 2, tile.y % 2] = pixels
+    made = {parent: make_parent(family) for parent, family in families.items()}
+    return {parent: pixels for parent, pixels in made.items() if pixels[1].any()}
+
+
+def build_parents(
+    store: TileStore, codec: Codec, children: Iterable[Tile], minzoom: int, *, progress: Progress | None = None
+) -> Iterator[tuple[Tile, bytes | None]]:
+    """Makes the parents of some stored tiles, and theirs, down to `minzoom`, and stores them.
+
+    Streams: holds the names of one zoom's parents and a few decoded tiles. The result does not depend on the
+    threads, or on what was made before: what is there is replaced.
+
+    Args:
+        children: of one zoom; all that changed, whether they are still there or not.
+        progress: told "overviews" and how many zooms are done.
+
+    Yields:
+        Every parent with its bytes, None where it has no child any more.
 
     Raises:
-        ZoomError: the zooms are not in order.
-        TileSetError: there is no such folder, or a child is broken.
+        TileSetError: a child is broken.
         OutputError: a parent cannot be written.
     """
-    if not 0 <= minzoom <= maxzoom:
-        raise ZoomError(f"overviews from zoom {maxzoom} down to {minzoom} asked: give them in order, from 0")
-    tiles = XyzFolder(folder)
-    steps = _Steps(tiles.columns(maxzoom), maxzoom - minzoom, progress)
+    wanted = sorted({parent_of(tile) for tile in children if tile.z > minzoom})
+    total = max(0, wanted[0].z - minzoom + 1) if wanted else 0
     with ThreadPoolExecutor(min(available_threads(), _MOST_THREADS)) as pool:
-        make = partial(_make_and_store, tiles, format)
-        written = {}
-        for zoom in range(maxzoom - 1, minzoom - 1, -1):
-            written[zoom] = 0
-            for column in _parent_columns(tiles, zoom):
-                written[zoom] += sum(pool.map(make, column))
-                steps.advance()
-    return written
+        for done in range(1, total + 1):
+            for _, column in groupby(wanted, key=lambda tile: tile.x):
+                for tile, data in pool.map(lambda parent: (parent, _make(store, codec, parent)), list(column)):
+                    if data is not None:
+                        store.put(tile, data)
+                    yield tile, data
+            if progress:
+                progress("overviews", done, total)
+            if done < total:
+                wanted = sorted({parent_of(tile) for tile in wanted})
 
 
-class _Steps:
-    """Counts columns of parents: those of a zoom follow from those of the largest."""
-
-    def __init__(self, columns: list[int], levels: int, progress: Progress | None) -> None:
-        self._done, self._progress = 0, progress
-        self._total = sum(len({column >> level for column in columns}) for level in range(1, levels + 1))
-
-    def advance(self) -> None:
-        self._done = min(self._done + 1, self._total)
-        if self._progress:
-            self._progress("overviews", self._done, self._total)
-
-
-def _parent_columns(tiles: XyzFolder, zoom: int) -> Iterator[list[Tile]]:
-    """The parents at `zoom` of the tiles at `zoom` + 1, column by column, each sorted by row."""
-    for column in sorted({child // 2 for child in tiles.columns(zoom + 1)}):
-        children = tiles.rows(zoom + 1, 2 * column) + tiles.rows(zoom + 1, 2 * column + 1)
-        yield [Tile(column, row, zoom) for row in sorted({child // 2 for child in children})]
-
-
-def _make_and_store(tiles: XyzFolder, format: TileFormat, parent: Tile) -> bool:
-    """Writes one parent; False where none of its pixels is valid."""
-    children = {}
-    for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        child = tiles.read(Tile(2 * parent.x + dx, 2 * parent.y + dy, parent.z + 1))
-        if child is not None:
-            children[dx, dy] = child
+def _make(store: TileStore, codec: Codec, parent: Tile) -> bytes | None:
+    children: dict[tuple[int, int], Pixels] = {}
+    for child in children_of(parent):
+        if (data := store.get(child)) is not None:
+            try:
+                children[child.x % 2, child.y % 2] = codec.decode(data)
+            except TileSetError as error:
+                raise TileSetError(f"tile {child.z}/{child.x}/{child.y}: {error}") from error
     pixels, mask = make_parent(children)
-    if not mask.any():
-        return False
-    tiles.write(parent, encode_tile(pixels, mask, format), format)
-    return True
+    return codec.encode(pixels, mask) if mask.any() else None
 
 
-def _halve(pixels: Image, mask: Mask) -> tuple[Image, Mask]:
+def _halve(pixels: Image, mask: Mask) -> Pixels:
     """(256, 256) to (128, 128): (2 sum + count) // (2 count) is the mean, rounded half up."""
+    if mask.all():
+        total = pixels.reshape(_HALF, 2, _HALF, 2, 3).sum(axis=(1, 3), dtype=np.uint16)
+        return ((total + 2) >> 2).astype(np.uint8), np.ones((_HALF, _HALF), dtype=np.bool_)
     count = mask.reshape(_HALF, 2, _HALF, 2).sum(axis=(1, 3), dtype=np.uint16)[..., None]
     weighted = pixels * mask[..., None]
     total = weighted.reshape(_HALF, 2, _HALF, 2, 3).sum(axis=(1, 3), dtype=np.uint16)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from geo2map.errors import TileSetError, ZoomError
-from geo2map.files.atomic import output_errors
+from geo2map.files.atomic import write_whole
 from geo2map.grid import MAX_ZOOM, PixelWindow, lnglat_bounds, one_tile_zoom, window_latitude
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.types import TileFormat
@@ -82,12 +82,11 @@ class TileSet:
         Raises:
             OutputError: it cannot be written.
         """
-        path = Path(folder) / FILE_NAME
-        text = json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-        with output_errors(path):
-            fresh = path.with_name(f"{path.name}.tmp")
-            fresh.write_text(text, encoding="utf-8", newline="\n")
-            fresh.replace(path)
+        write_whole(Path(folder) / FILE_NAME, self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The document as UTF-8 JSON."""
+        return (json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
 
     @classmethod
     def load(cls, folder: Path) -> TileSet | None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo2map.colour import PROBABILITIES, ColourStatistics
 from geo2map.colour.rendition import DIFFERENT, Rendition, make_rendition
+from geo2map.colour.statistics import PROBABILITIES, ColourStatistics
 
 levels = st.lists(st.floats(0, 255), min_size=len(PROBABILITIES), max_size=len(PROBABILITIES)).map(
     lambda values: tuple(sorted(round(value, 2) for value in values))

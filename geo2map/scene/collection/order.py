@@ -9,6 +9,7 @@ from pathlib import Path
 
 from geo2map.files.address import is_file_path
 from geo2map.grid import PixelWindow
+from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.reader import Scene
 from geo2map.types import Order
 
@@ -25,6 +26,7 @@ class Sheet:
         ground_resolution: metres on the ground per pixel.
         area: square metres on the ground.
         date: when it was taken, seconds since 1970; see `taken`.
+        identity: which file it is.
     """
 
     path: str
@@ -32,12 +34,13 @@ class Sheet:
     ground_resolution: float
     area: float
     date: float
+    identity: SceneIdentity
 
     @classmethod
     def of(cls, scene: Scene) -> Sheet:
         """What there is to remember of an open scene."""
         area = scene.dataset.width * scene.dataset.height * scene.ground_resolution**2
-        return cls(scene.path, scene.window, scene.ground_resolution, area, taken(scene))
+        return cls(scene.path, scene.window, scene.ground_resolution, area, taken(scene), *scene.identities)
 
 
 def in_order(sheets: Sequence[Sheet], order: Order) -> list[Sheet]:

@@ -13,16 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map import grid
-from geo2map.colour.rendition import Rendition
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.scene.collection.feather import Part, overlay
 from geo2map.scene.collection.order import Sheet, in_order
 from geo2map.scene.collection.samples import require_alike, thin
+from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.reader import Scene
 from geo2map.scene.sample import SAMPLE_SIDE
 from geo2map.scene.source import SceneSource
-from geo2map.types import Mask, Order, Resampling
+from geo2map.scene.view import View
+from geo2map.types import Mask, Order
 
 OPEN_SHEETS = 32
 """Sheets that a source keeps open; a system may allow a process no more than 256 files."""
@@ -44,7 +45,12 @@ class SceneCollection:
         feather: pixels over which a sheet fades into those below along its border.
         ground_resolution: metres per pixel, of the finest sheet.
         latitude: degrees, of the middle of all.
+        zooms: None: it has pixels at any zoom.
+        colours_for: "": its colours are its own.
     """
+
+    zooms: tuple[int, ...] | None = None
+    colours_for: str = ""
 
     def __init__(
         self,
@@ -64,7 +70,9 @@ class SceneCollection:
             Geo2MapError: the first of the scenes that cannot be used, by name.
         """
         self.name, self.order, self.feather, self.open_one = name, order, feather, open_one
-        self.sheets = in_order(self._look_at_all(paths), order)
+        looked = self._look_at_all(paths)
+        self._identities = tuple(sheet.identity for sheet in looked)
+        self.sheets = in_order(looked, order)
         self.ground_resolution = min(sheet.ground_resolution for sheet in self.sheets)
         self.latitude = grid.window_latitude(self.window(grid.MAX_ZOOM), grid.MAX_ZOOM)
 
@@ -150,14 +158,19 @@ class SceneCollection:
             covered[rows // cell, columns % world.width // cell] = True
         return covered
 
-    def at(self, zoom: int, rendition: Rendition, resampling: Resampling = "cubic") -> CollectionSource:
+    @property
+    def identities(self) -> tuple[SceneIdentity, ...]:
+        """Which files these are, in the order given."""
+        return self._identities
+
+    def at(self, view: View) -> CollectionSource:
         """The scenes as a source of pixels at one zoom."""
 
         def open_sheet(index: int) -> SceneSource:
             with self.open_one(self.sheets[index].path) as scene:
-                return scene.at(zoom, rendition, resampling)
+                return scene.at(view)
 
-        return CollectionSource(open_sheet, self._frames(zoom), zoom, self.feather)
+        return CollectionSource(open_sheet, self._frames(view.zoom), view.zoom, self.feather)
 
     def _look_at_all(self, paths: Sequence[str]) -> list[Sheet]:
         with ThreadPoolExecutor(OPENERS) as openers:  # a server answers many as fast as one

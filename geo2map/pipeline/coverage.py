@@ -10,8 +10,8 @@ from scipy.ndimage import binary_dilation
 from geo2map import grid
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.grid.block import Block
+from geo2map.pipeline.blocks import prepare
 from geo2map.plan import Plan
-from geo2map.render.pipeline import prepare
 from geo2map.scene import Imagery
 from geo2map.types import Mask
 
@@ -39,7 +39,7 @@ def tile_cover(plan: Plan, scene: Imagery) -> Cover:
     cover = _by_tile(_wanted(plan, data), plan.tiles) * (_cell(plan, scene, 16) / TILE_SIZE) ** 2
     near = (binary_dilation(seen, np.ones((3, 3))) | (not seen.any()))[plan.tiles.slices(frame)]
     source_plan = plan.untranslated()
-    with scene.at(plan.maxzoom, plan.rendition, plan.resampling) as source:
+    with scene.at(plan.view) as source:
         for row, column in np.argwhere((cover == 0) & near & _touched(plan)).tolist():
             block = Block(plan.maxzoom, plan.tiles.left + column, plan.tiles.top + row, 1, 1)
             cover[row, column] = prepare(source_plan, source, block).mask.mean()

@@ -1,0 +1,115 @@
+"""A look before anyone waits: a few blocks, or what a run would cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geo2map.api.options import RenderOptions
+from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
+from geo2map.errors import TileSetError
+from geo2map.grid import TILE_SIZE, Block, PixelWindow
+from geo2map.model import ModelOptions
+from geo2map.outputs import find_container
+from geo2map.pipeline.blocks import prepare, translate
+from geo2map.pipeline.coverage import look
+from geo2map.pipeline.estimate import Estimate, estimate
+from geo2map.plan import Plan, PlanOptions, make_plan
+from geo2map.scene import Imagery, open_scenes
+from geo2map.types import Image, Mask
+
+if TYPE_CHECKING:
+    from geo2map.engine import Engine
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would do and cost.
+
+    Attributes:
+        plan: what it would do.
+        estimate: what it would cost.
+    """
+
+    plan: Plan
+    estimate: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return {"plan": json.loads(self.plan.to_json()), "estimate": self.estimate.to_dict()}
+
+    def __str__(self) -> str:
+        return f"{self.plan}\n{self.estimate}"
+
+
+def dry_run(
+    scenes: Scenes, out: PathLike = "", *, engine: Engine | ModelOptions | PathLike = "sat2map", **options: Any
+) -> DryRun:
+    """Says what `geo2map.render` would do and cost; renders a few blocks for that and writes nothing.
+
+    Args:
+        out: of the run; only its kind counts.
+        scenes, engine, options: as `geo2map.render` has them.
+    """
+    chosen, container = RenderOptions.of(options), find_container(out or "tiles/")
+    container.check_storage(chosen.storage)
+    with open_scenes(scenes, **asdict(chosen.reading)) as opened:
+        plan, loaded = _plan(opened, engine, chosen.planning)
+        return DryRun(plan, estimate(plan, chosen.storage.resolve(plan), opened, loaded, container))
+
+
+def preview(
+    scenes: Scenes, *, engine: Engine | ModelOptions | PathLike = "sat2map", span: int = 3, **options: Any
+) -> tuple[Image, Image, Plan]:
+    """Source and map of the middle of some scenes, as one, and the plan that was followed.
+
+    Args:
+        span: tiles a side.
+        scenes, engine, options: as `geo2map.render` has them.
+
+    Returns:
+        Two uint8 (H, W, 3), white where there are no data, and the plan.
+    """
+    chosen = RenderOptions.of(options)
+    with open_scenes(scenes, **asdict(chosen.reading)) as opened:
+        plan, loaded = _plan(opened, engine, chosen.planning)
+        return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
+
+
+def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> tuple[Image, Image]:
+    """Source and map of one block without its margin, two uint8 (H, W, 3); no data is white."""
+    with scene.at(plan.view) as source:
+        image = prepare(plan, source, block)
+    translated = translate([image], engine)[0]
+    return _on_white(image.core().pixels, image.core().mask), _on_white(translated.pixels, translated.mask)
+
+
+def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
+    """A block of at most span x span tiles around the middle of the valid pixels that the plan wants.
+
+    Raises:
+        TileSetError: there are none.
+    """
+    cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
+    rows, columns = look(plan, scene, cell)
+    if not rows.size:
+        raise TileSetError(f"{plan.name} has no valid pixel where a preview is asked for: check the scene and the area")
+    middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+    x, y = (int(pixels[middle]) // TILE_SIZE - span // 2 for pixels in (columns, rows))
+    part = PixelWindow(x, y, x + span, y + span).intersection(plan.tiles)
+    return Block(plan.maxzoom, part.left, part.top, part.width, part.height, plan.margin)
+
+
+def _plan(opened: Imagery, engine: Engine | ModelOptions | PathLike, planning: PlanOptions) -> tuple[Plan, Engine]:
+    """The plan first, since a scene that is refused should not wait for torch."""
+    choice = as_choice(engine)
+    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
+    plan = make_plan(opened, card, planning)
+    return plan, as_engine(choice)
+
+
+def _on_white(image: Image, mask: Mask) -> Image:
+    return np.where(mask[..., None], image, np.uint8(255))

@@ -1,0 +1,210 @@
+"""Scenes to maps: each job as one call, from files to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geo2map.api.options import RenderOptions
+from geo2map.errors import Geo2MapError, OutputError, TileSetError
+from geo2map.files.address import is_file_path, redact, scene_name
+from geo2map.files.atomic import write_whole
+from geo2map.model import ModelCard, ModelOptions
+from geo2map.outputs import check_output, open_output
+from geo2map.pipeline.report import Report
+from geo2map.pipeline.run import run
+from geo2map.plan import Job, Plan, Storage, make_plan
+from geo2map.plan.job import library_versions
+from geo2map.protocols import Progress
+from geo2map.scene import Imagery, ReadingOptions, find_scenes, open_scenes
+from geo2map.scene.tile_folder import is_tile_folder
+from geo2map.tiles.inventory import FAILED_NAME
+
+if TYPE_CHECKING:
+    from geo2map.engine import Engine
+
+PathLike = str | Path
+Scenes = PathLike | Sequence[PathLike]
+"""One scene or several: files, folders, patterns, URLs, or a folder of tiles; see `geo2map.open_scenes`."""
+
+
+def render(
+    scenes: Scenes,
+    out: PathLike,
+    *,
+    engine: Engine | ModelOptions | PathLike = "sat2map",
+    progress: Progress | None = None,
+    **options: Any,
+) -> Report:
+    """Renders a scene, several as one, or a folder of tiles, as a map.
+
+    An interrupted run of the same job is taken up again. What is cheap to refuse is refused first.
+
+    Args:
+        scenes: rasters with a CRS; anything rasterio opens.
+        out: a folder for XYZ tiles, or a file; see `geo2map.outputs.CONTAINERS`.
+        engine: a loaded engine, or which model to load.
+        progress: see `geo2map.run`.
+        options: the fields of `geo2map.PlanOptions`, e.g. zoom=17, of `geo2map.Storage`, e.g. format="webp", of
+            `geo2map.OutputOptions`, e.g. overwrite=True, the keywords of `geo2map.open_scenes`, and on_error.
+
+    Raises:
+        Geo2MapError: one of its children, with one plain sentence.
+    """
+    chosen = RenderOptions.of(options)
+    _check_out(scenes, out, chosen)
+    return _Rendering(out, chosen, progress).translate(scenes, as_choice(engine))
+
+
+def render_each(
+    scenes: Scenes,
+    out: PathLike,
+    *,
+    engine: Engine | ModelOptions | PathLike = "sat2map",
+    suffix: str = "",
+    progress: Progress | None = None,
+    **options: Any,
+) -> Iterator[Report]:
+    """Renders scenes one by one into `out/<scene name><suffix>`; a failed one does not stop the rest.
+
+    Yields:
+        A report a scene as soon as it is done; `error` says why it failed.
+    """
+    chosen, engine = RenderOptions.of(options), as_choice(engine)
+    taken: set[Path] = set()
+    for scene in find_scenes(scenes):
+        target = Path(out) / f"{scene_name(scene)}{suffix}"
+        try:
+            if target in taken:
+                raise OutputError(f"{redact(scene)} has the name of a scene that was rendered already: rename one")
+            taken.add(target)
+            _check_out(scene, target, chosen)
+            engine = as_engine(engine)  # loaded once, when the first scene has proved to be worth it
+            yield _Rendering(target, chosen, progress).translate(scene, engine)
+        except Geo2MapError as error:
+            yield Report(scene_name(scene), error=str(error))
+
+
+def tile(scenes: Scenes, out: PathLike, *, card: ModelCard, progress: Progress | None = None, **options: Any) -> Report:
+    """Cuts a scene, or several as one, into XYZ tiles for a model, colours applied, nothing translated. Lossless (PNG).
+
+    Rendering the tiles gives the same pixels at maxzoom as rendering the scene.
+    """
+    chosen = RenderOptions.of({**options, "format": "png"})
+    _check_out(scenes, out, replace(chosen, storage=Storage(minzoom=chosen.storage.minzoom)))
+    return _Rendering(out, chosen, progress).cut(scenes, card)
+
+
+def translate_tiles(tiles: PathLike, out: PathLike, **arguments: Any) -> Report:
+    """Renders a folder of XYZ tiles at its maxzoom, each block reading its neighbours for the margin.
+
+    Args:
+        tiles: made by `geo2map.tile` or by anyone else (256 px).
+        out, arguments: as `render` has them; zoom picks one of the folder's zooms.
+
+    Raises:
+        TileSetError: no such folder, or no tiles in it.
+    """
+    if is_tile_folder(tiles) is None:
+        raise TileSetError(f"{tiles} is no folder of tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg: check the path")
+    return render(tiles, out, **arguments)
+
+
+class _Rendering:
+    """One call on its way: from options to a report."""
+
+    def __init__(self, out: PathLike, options: RenderOptions, progress: Progress | None) -> None:
+        self.out, self.options, self.progress = out, options, progress
+
+    def translate(self, scenes: Scenes, engine: Engine | ModelOptions) -> Report:
+        """Renders with a model, which is loaded when the scene has proved to be worth it."""
+        card = engine.load_card() if isinstance(engine, ModelOptions) else engine.card
+        with open_scenes(scenes, **asdict(self.options.reading)) as opened:
+            plan = make_plan(opened, card, self.options.planning)
+            loaded = as_engine(engine)
+            job = make_job(opened, plan, loaded, storage=self.options.storage, reading=self.options.reading)
+            return self._run(opened, job, loaded)
+
+    def cut(self, scenes: Scenes, card: ModelCard) -> Report:
+        """Cuts for a model, which is not loaded."""
+        with open_scenes(scenes, **asdict(self.options.reading)) as opened:
+            plan = make_plan(opened, card, self.options.planning).untranslated()
+            job = make_job(opened, plan, None, storage=self.options.storage, reading=self.options.reading)
+            return self._run(opened, replace(job, facts={"colours_for": card.name}), None)
+
+    def _run(self, opened: Imagery, job: Job, engine: Engine | None) -> Report:
+        with opened.at(job.plan.view) as source, open_output(self.out, job, self.options.output) as output:
+            report = run(source, engine, output, on_error=self.options.on_error, progress=self.progress)
+        write_failures(self.out, report)
+        return report
+
+
+def make_job(
+    scene: Imagery,
+    plan: Plan,
+    engine: Engine | None,
+    *,
+    storage: Storage | None = None,
+    reading: ReadingOptions | None = None,
+) -> Job:
+    """The job of rendering a scene by a plan.
+
+    Args:
+        engine: what will translate; None where tiles are only cut.
+        storage: how tiles are stored; None takes the defaults.
+        reading: how the scene was opened.
+    """
+    return Job(
+        scenes=scene.identities,
+        reading=reading or ReadingOptions(),
+        plan=plan,
+        storage=(storage or Storage()).resolve(plan),
+        precision=engine.precision if engine else "",
+        device=engine.device.type if engine else "",
+        versions=library_versions(translating=engine is not None),
+    )
+
+
+def as_choice(engine: Engine | ModelOptions | PathLike) -> Engine | ModelOptions:
+    """A model's name or file as options; anything else as it is."""
+    return ModelOptions(model=engine) if isinstance(engine, str | Path) else engine
+
+
+def as_engine(engine: Engine | ModelOptions | PathLike) -> Engine:
+    """A loaded engine.
+
+    Raises:
+        ModelFileError: not a model.
+        DeviceError: the device is not there.
+    """
+    engine = as_choice(engine)
+    if not isinstance(engine, ModelOptions):
+        return engine
+    from geo2map.engine import load_engine  # torch takes a second to import
+
+    return load_engine(**asdict(engine))
+
+
+def write_failures(out: PathLike, report: Report) -> Path | None:
+    """Lists the blocks that could not be read in a failed.geojson, in a folder of tiles or beside a file.
+
+    Returns:
+        Where; None where there are none, and then such a list of an earlier run is removed.
+    """
+    final = Path(out)
+    path = final / FAILED_NAME if final.is_dir() else final.with_name(f"{final.stem}.{FAILED_NAME}")
+    if not report.failed:
+        path.unlink(missing_ok=True)
+        return None
+    write_whole(path, report.failed_geojson().encode())
+    return path
+
+
+def _check_out(scenes: Scenes, out: PathLike, options: RenderOptions) -> None:
+    """Refuses at once an output that cannot be: the scene itself, or what `check_output` refuses."""
+    check_output(out, options.output, options.storage)
+    asked = [scenes] if isinstance(scenes, str | Path) else list(scenes)
+    if Path(out).resolve() in {Path(scene).resolve() for scene in asked if is_file_path(scene)}:
+        raise OutputError(f"{out} is the scene itself: choose another output", option="out")

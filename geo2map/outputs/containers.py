@@ -1,0 +1,81 @@
+"""The kinds of output: a container is one function that makes a finished thing of stored tiles, and a line here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from geo2map.errors import OutputError
+from geo2map.files.address import is_file_path
+from geo2map.files.atomic import output_errors
+from geo2map.outputs.folder import write_folder
+from geo2map.outputs.geotiff import write_geotiff
+from geo2map.plan.storage import Storage
+from geo2map.protocols import Progress, TileStore
+from geo2map.tiles.tilejson import TileSet
+
+Writer = Callable[[TileStore, TileSet, Path, Progress | None], None]
+"""Makes a container at a path out of stored tiles. Whoever calls it has made sure that the path is free, renames it
+when it is complete, and removes it when it is not."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A kind of output.
+
+    Attributes:
+        name: what it is called.
+        write: makes it.
+        is_folder: its tiles are files in a folder, put there as they are made; otherwise it is one file, made at the
+            end, and tiles wait in the journal.
+        takes_format: whether the user chooses how its tiles are encoded; otherwise they are kept without loss.
+    """
+
+    name: str
+    write: Writer
+    is_folder: bool = False
+    takes_format: bool = True
+
+    def check_storage(self, storage: Storage) -> None:
+        """Refuses what means nothing to this container.
+
+        Raises:
+            OutputError: a tile format for a container that has none.
+        """
+        if storage.format is not None and not self.takes_format:
+            raise OutputError(f"{self.name} has no tile format: leave it out ({storage.format})", option="format")
+
+
+CONTAINERS: dict[str, Container] = {
+    "": Container("a folder of tiles", write_folder, is_folder=True),
+    ".tif": Container("a GeoTIFF", write_geotiff, takes_format=False),
+    ".tiff": Container("a GeoTIFF", write_geotiff, takes_format=False),
+}
+"""By the suffix of the output's name; "" is a folder."""
+
+
+def find_container(path: str | Path) -> Container:
+    """The kind of output that a path asks for.
+
+    A name without a suffix, with a slash at its end, or of a folder that exists is a folder of tiles.
+
+    Raises:
+        OutputError: an address of the cloud, or a suffix that means nothing.
+    """
+    if not is_file_path(path):
+        raise OutputError(f"{path} is not a path of this machine: write to a local folder or file and copy it there")
+    separators = tuple(filter(None, ("/", os.sep, os.altsep)))
+    asked_folder = str(path).endswith(separators)
+    path = Path(path)
+    with output_errors(path):
+        if asked_folder or path.is_dir():
+            return CONTAINERS[""]
+    if (suffix := path.suffix.lower()) not in CONTAINERS:
+        known = ", ".join(sorted(filter(None, CONTAINERS)))
+        raise OutputError(
+            f"{path} ends in {suffix}, which is no kind of output: choose a name that ends in one of {known}, or in a "
+            "slash (a folder of tiles)"
+        )
+    return CONTAINERS[suffix]

@@ -1,0 +1,62 @@
+"""A folder of XYZ tiles with its TileJSON and the journal of how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from geo2map.pipeline.journal import Journal
+from geo2map.protocols import Progress, TileStore
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.inventory import JOURNAL_NAME
+from geo2map.tiles.store import FolderStore
+from geo2map.tiles.tilejson import TileSet
+from geo2map.types import Tile
+
+
+def write_folder(store: TileStore, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:  # noqa: ARG001
+    """Makes a folder of tiles complete: they are there already, the document comes beside them.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    tileset.write(path)
+
+
+def load_journal(folder: Path) -> Journal | None:
+    """The journal that a finished set keeps, for reading; None where there is none.
+
+    Raises:
+        OutputError: it is damaged.
+    """
+    path = folder / JOURNAL_NAME
+    return Journal(path, read_only=True) if path.is_file() else None
+
+
+class OverlayStore:
+    """What a finished set of tiles will be (a `geo2map.protocols.TileStore`): changed tiles over those it has.
+
+    Nothing of the finished set is touched.
+    """
+
+    def __init__(self, changed: FolderStore, finished: XyzFolder, journal: Journal) -> None:
+        self._changed, self._finished, self._journal = changed, finished, journal
+
+    @property
+    def zooms(self) -> tuple[int, ...]:
+        return tuple(sorted({*self._changed.zooms, *self._finished.zooms}))
+
+    def put(self, tile: Tile, data: bytes) -> None:
+        self._changed.put(tile, data)
+
+    def get(self, tile: Tile) -> bytes | None:
+        if (data := self._changed.get(tile)) is not None:
+            return data
+        return None if self._journal.is_removed(tile) else self._finished.get(tile)
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        """What differs from the finished set: tiles that changed, and those that are to go."""
+        yield from sorted({*self._changed.tiles(zoom), *self._journal.removed(zoom)})
+
+    def sync(self) -> None:
+        self._changed.sync()

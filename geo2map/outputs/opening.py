@@ -1,0 +1,209 @@
+"""Opening an output: new, taken up again, or refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from geo2map.errors import OutputError
+from geo2map.files.atomic import output_errors
+from geo2map.outputs.containers import Container, find_container
+from geo2map.outputs.folder import load_journal
+from geo2map.outputs.output import Output
+from geo2map.outputs.workspace import Workspace
+from geo2map.pipeline.blocks import BlockKey
+from geo2map.pipeline.journal import Journal, is_begun
+from geo2map.plan.job import Job
+from geo2map.plan.storage import Storage
+from geo2map.tiles.inventory import JOURNAL_NAME, check_replaceable
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """What to do with an output that is there, whole or interrupted.
+
+    Attributes:
+        overwrite: replace it, at the end; an interrupted run of another job is thrown away at once.
+        resume: go on with an interrupted run of the same job; False throws it away.
+    """
+
+    overwrite: bool = False
+    resume: bool = True
+
+
+def check_output(path: str | Path, options: OutputOptions, storage: Storage) -> Container:
+    """Refuses at once what would be refused later anyway, before anything that takes time. Writes nothing.
+
+    Raises:
+        OutputError: no kind of output, a format that it has not, or an output that is there already and that nothing
+            says to replace or continue.
+    """
+    container = find_container(path)
+    container.check_storage(storage)
+    final = Path(path).resolve()
+    with output_errors(Path(path)):
+        if not Workspace(final).exists and not _is_open(final):
+            check_final(Path(path), container, options)
+        above = next(folder for folder in final.parents if os.path.lexists(folder))
+        if not above.is_dir():
+            raise OutputError(f"{above} is a file, not a folder: choose another place for {path}")
+        if not os.access(above, os.W_OK):
+            raise OutputError(f"{above} is not open to you for writing: choose another folder for {path}")
+    return container
+
+
+def open_output(path: str | Path, job: Job, options: OutputOptions | None = None) -> Output:
+    """Opens the output of a job; takes up again what an interrupted run of the same job has done.
+
+    Raises:
+        OutputError: an output that exists, an interrupted run of another job (says what is different), another
+            process at work on it, or a place that cannot be written.
+    """
+    opening = _Opening(Path(path), job, options or OutputOptions())
+    return opening.open(lambda: opening.unfinished() or opening.start())
+
+
+def open_update(path: str | Path, job: Job, revisit: Iterable[BlockKey]) -> Output:
+    """Opens a finished set of tiles to bring it up to another job.
+
+    Args:
+        revisit: blocks of it that may change.
+
+    Raises:
+        OutputError: no such set, an interrupted run of another job, another process at work on it, or a place that
+            cannot be written.
+    """
+    opening = _Opening(Path(path), job, OutputOptions())
+    return opening.open(lambda: opening.reopen(revisit))
+
+
+def clean_output(path: str | Path) -> bool:
+    """Throws away what an interrupted run has kept; a finished output is left alone.
+
+    Returns:
+        Whether there was anything.
+
+    Raises:
+        OutputError: a run is at work on it, or it cannot be removed.
+    """
+    workspace = Workspace(Path(path).resolve())
+    if not os.path.lexists(workspace.final.parent):
+        return False
+    workspace.acquire()
+    try:
+        found = os.path.lexists(workspace.folder)
+        workspace.discard()
+        return found
+    finally:
+        workspace.release()
+
+
+class _Opening:
+    """One output being opened."""
+
+    def __init__(self, path: Path, job: Job, options: OutputOptions) -> None:
+        self.path, self.job, self.options = path, job, options
+        self.container, self.workspace = find_container(path), Workspace(path.resolve())
+
+    def open(self, begin: Callable[[], Output]) -> Output:
+        """The output: one that is complete already, an interrupted one, or what `begin` makes."""
+        self.workspace.acquire()
+        try:
+            with output_errors(self.path):
+                return self._ended() or self._interrupted() or begin()
+        except BaseException:
+            self.workspace.release()
+            raise
+
+    def _output(self, journal: Journal, *, resumed: bool) -> Output:
+        return Output(self.path, self.container, self.workspace, journal, resumed=resumed)
+
+    def _journal(self) -> Journal | None:
+        """The journal of an interrupted run, None where there is none that counts."""
+        if not self.workspace.exists or not self.options.resume:
+            return None
+        try:
+            return Journal(self.workspace.journal) if is_begun(self.workspace.journal) else None
+        except OutputError:
+            if self.options.overwrite:
+                return None
+            raise
+
+    def _ended(self) -> Output | None:
+        """Ends the last step of a run that was killed in it; its output, if that is the one asked for."""
+        if (journal := self._journal()) is None or journal.get("state") != "publishing":
+            if journal is not None:
+                journal.close()
+            return None
+        output = self._output(journal, resumed=True)
+        output.publish()
+        return None if output.job.differences(self.job) else output
+
+    def _interrupted(self) -> Output | None:
+        """The output of an interrupted run of this job; None where there is none that counts."""
+        if (journal := self._journal()) is None:
+            return None
+        if not (differences := journal.job.differences(self.job)):
+            if journal.get("state") != "published" and journal.get("mode") != "overlay":
+                check_final(self.path, self.container, self.options)
+            return self._output(journal, resumed=True)
+        journal.close()
+        if self.options.overwrite:
+            return None
+        raise OutputError(
+            f"{self.path} was begun by another run: {'; '.join(differences[:3])}. Make that as it was to go on with "
+            "it, or allow overwriting to start anew",
+            option="overwrite",
+        )
+
+    def unfinished(self) -> Output | None:
+        """A finished set of tiles of this job some of whose blocks are still open; None where there is none."""
+        folder = self.workspace.final
+        if not self.options.resume or not self.container.is_folder or not _is_open(folder, self.job):
+            return None
+        return self.reopen(())
+
+    def reopen(self, revisit: Iterable[BlockKey]) -> Output:
+        """A finished set of tiles, to be changed."""
+        self.workspace.create()
+        finished = self.workspace.final / JOURNAL_NAME
+        return self._output(Journal.reopen(finished, self.workspace.journal, self.job, revisit), resumed=False)
+
+    def start(self) -> Output:
+        """A new output."""
+        check_final(self.path, self.container, self.options)
+        self.workspace.create()
+        return self._output(Journal.create(self.workspace.journal, self.job), resumed=False)
+
+
+def check_final(path: Path, container: Container, options: OutputOptions) -> None:
+    """Refuses a place that is taken.
+
+    Raises:
+        OutputError: says by what.
+    """
+    final = path.resolve()
+    if not os.path.lexists(final):
+        return
+    if container.is_folder != final.is_dir():
+        found = "a folder" if final.is_dir() else "a file"
+        raise OutputError(f"{path} is {found}, not {container.name}: choose another name")
+    if container.is_folder and not any(final.iterdir()):
+        return
+    if not options.overwrite:
+        raise OutputError(f"{path} exists already: choose another name or allow overwriting it", option="overwrite")
+    if container.is_folder:
+        check_replaceable(final)
+
+
+def _is_open(final: Path, job: Job | None = None) -> bool:
+    """Whether a finished set of tiles (of a job) says that some of its blocks are still to be rendered."""
+    if not final.is_dir() or (journal := load_journal(final)) is None:
+        return False
+    try:
+        is_open = any(record.open is not None for record in journal.blocks().values())
+        return is_open and (job is None or not journal.job.differences(job))
+    finally:
+        journal.close()

@@ -1,0 +1,151 @@
+"""An output in the making: what is done of it is kept, whatever happens, and it is visible when it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from geo2map.errors import Geo2MapError, OutputError
+from geo2map.outputs.containers import Container
+from geo2map.outputs.folder import OverlayStore
+from geo2map.outputs.publish import publish_changes, publish_file, publish_folder
+from geo2map.outputs.workspace import Workspace
+from geo2map.pipeline.blocks import BlockDone, BlockKey
+from geo2map.pipeline.journal import BlockRecord, Journal
+from geo2map.pipeline.spool import SpoolStore
+from geo2map.protocols import Progress, TileStore
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.inventory import JOURNAL_NAME
+from geo2map.tiles.pyramid import build_parents
+from geo2map.tiles.store import FolderStore
+from geo2map.types import Tile
+
+PARENTS_AT_ONCE = 256
+
+
+class Output:
+    """One output and the journal of its run; see `geo2map.outputs.open_output`. A context manager that lets go of it.
+
+    Attributes:
+        path: as it was asked for.
+        job: what is being made.
+        container: which kind of output it is.
+        journal: what is done so far.
+        store: the tiles made so far.
+        records: what was done of each block when it was opened.
+        resumed: whether an earlier run left something.
+        complete: nothing is left to do.
+    """
+
+    def __init__(
+        self, path: Path, container: Container, workspace: Workspace, journal: Journal, *, resumed: bool
+    ) -> None:
+        self.path, self.job, self.container, self.journal = path, journal.job, container, journal
+        self.records: dict[BlockKey, BlockRecord] = journal.blocks()
+        self.resumed, self.complete = resumed, False
+        self._workspace, self._kept = workspace, 0
+        self.store = self._open_store()
+
+    def _open_store(self) -> TileStore:
+        if not self.container.is_folder:
+            return SpoolStore(self.journal)
+        result = self._workspace.result
+        result.mkdir(exist_ok=True)
+        made = FolderStore(result, self.job.storage.codec.suffix)
+        if not self._is_overlay:
+            return made
+        return OverlayStore(made, XyzFolder(self._workspace.final), self.journal)
+
+    @property
+    def _is_overlay(self) -> bool:
+        return self.journal.get("mode") == "overlay"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Keeps what is done, unless that is nothing, and says with the error how to go on."""
+        if not self.complete and not (self._kept or self.resumed):
+            self.journal.close()
+            with suppress(Geo2MapError):
+                self._workspace.discard()
+        elif not self.complete and error is not None:
+            error.add_note(self._way_on())
+        self.journal.close()
+        self._workspace.release()
+
+    def _way_on(self) -> str:
+        with suppress(Geo2MapError):
+            self.records = self.journal.blocks()
+        done = sum(record.open is None for record in self.records.values())
+        return (
+            f"{done} of {self.job.plan.block_count} blocks of {self.path} are kept; run the same command again to go "
+            f"on, or throw them away with: geo2map clean {self.path}"
+        )
+
+    def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
+        """Stores a block: its tiles first, then the record that says so.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        for tile, data in tiles.items():
+            self.store.put(tile, data)
+        self.store.sync()
+        self.journal.record(done, tiles)
+        self._kept += done.error is None
+
+    def finish(self, progress: Progress | None = None) -> None:
+        """Makes the overviews above the blocks and the container, and gives it its name.
+
+        Raises:
+            OutputError: no block has a tile, or it cannot be written; in the latter case what is done is kept.
+            TileSetError: a stored tile was damaged meanwhile.
+        """
+        if not self.journal.has_tiles():
+            self._kept, self.resumed = 0, False
+            raise OutputError(f"{self.path} would be empty: no pixel is valid there; check the scene and the area")
+        self._build_overviews(progress)
+        result = self._workspace.result
+        try:
+            self.container.write(self.store, self.job.tileset, result, progress)
+            if self.container.is_folder:
+                self.journal.write_final(result / JOURNAL_NAME)
+        except BaseException:
+            if not self.container.is_folder:
+                result.unlink(missing_ok=True)
+            raise
+        self.journal.set("state", "publishing")
+        self.publish()
+
+    def _build_overviews(self, progress: Progress | None) -> None:
+        plan, storage = self.job.plan, self.job.storage
+        assert storage.minzoom is not None, "the storage of a job is resolved"
+        children = self.store.tiles(plan.maxzoom - storage.levels(plan))
+        parents = build_parents(self.store, storage.codec, children, storage.minzoom, progress=progress)
+        while some := dict(islice(parents, PARENTS_AT_ONCE)):
+            self.store.sync()
+            self.journal.record_parents(some)
+
+    def publish(self) -> None:
+        """Gives the finished thing its name: the last step, which the next run repeats if this one is killed in it."""
+        result, final = self._workspace.result, self._workspace.final
+        is_open = any(record.open is not None for record in self.journal.blocks().values())
+        if not self.container.is_folder:
+            publish_file(result, final)
+        elif self._is_overlay:
+            publish_changes(result, final, self.journal)
+        else:
+            publish_folder(result, final)
+        self.complete = True
+        if is_open and not self.container.is_folder:  # the tiles stay for the run that takes up the open blocks
+            self.journal.set("state", "published")
+            return
+        self.journal.close()
+        self._workspace.discard()

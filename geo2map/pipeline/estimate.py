@@ -1,0 +1,153 @@
+"""What a run will cost, from a decimated look at the scene and a few blocks really rendered."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from geo2map.grid import TILE_SIZE, Block
+from geo2map.pipeline.blocks import render_blocks
+from geo2map.pipeline.coverage import Cover, tile_cover
+from geo2map.plan.storage import Storage
+from geo2map.plan.value import Plan
+from geo2map.protocols import Source, Translator
+from geo2map.scene import Imagery
+from geo2map.types import Mask
+
+SAMPLE_BLOCKS = 8
+SAMPLE_SECONDS = 4.0
+"""A sample that is quicker than this takes more blocks, up to `MOST_BLOCKS`: short ones are noise."""
+MOST_BLOCKS = 32
+WRITING = 0.004
+"""Seconds that a one-file output takes to write a tile, decode, compress and verify; measured on one core."""
+
+
+class Kind(Protocol):
+    """What an estimate needs to know of a container."""
+
+    @property
+    def is_folder(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take and leave behind.
+
+    Attributes:
+        tiles: to be written, by zoom.
+        blocks: to be translated.
+        bytes: of the finished output.
+        spool: bytes beside it while it is made, on the same disk.
+        memory: most bytes of main memory in use (None where the system does not tell).
+        seconds: wall-clock without loading the model.
+    """
+
+    tiles: dict[int, int]
+    blocks: int
+    bytes: int
+    spool: int
+    memory: int | None
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The estimate as JSON-able values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        zooms = ", ".join(f"z{zoom}: {count}" for zoom, count in sorted(self.tiles.items(), reverse=True))
+        memory = "" if self.memory is None else f", {self.memory / 2**20:.0f} MiB of memory"
+        spool = f", {self.spool / 2**20:.1f} MiB more while it is made" if self.spool else ""
+        return (
+            f"{sum(self.tiles.values())} tiles ({zooms}), {self.blocks} blocks to translate\n"
+            f"about {self.bytes / 2**20:.1f} MiB{spool}{memory}, {self.seconds:.0f} s"
+        )
+
+
+def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translator, kind: Kind) -> Estimate:
+    """Counts tiles and blocks with data, renders some of them for real and scales up.
+
+    Args:
+        storage: resolved.
+        kind: of the output.
+    """
+    cover = tile_cover(plan, scene)
+    tiles = _tiles_by_zoom(plan, storage, cover > 0)
+    blocks = [block for block in plan.blocks() if _covered(plan, cover, block)]
+    if not blocks:
+        return Estimate(tiles, 0, 0, 0, _peak_memory(), 0.0)
+    sample = _Sample(plan, storage, translator)
+    with scene.at(plan.view) as source:
+        sample.warm_up()
+        count = SAMPLE_BLOCKS
+        while sample.rendered < len(blocks):
+            chosen = _spread(blocks, count)
+            sample.run(source, chosen)
+            if sample.seconds > SAMPLE_SECONDS or count >= MOST_BLOCKS:
+                break
+            count *= 2
+    growth = cover.sum() / max(sum(_covered(plan, cover, block) for block in chosen), 1e-9)
+    size = round(sample.bytes * growth)
+    seconds = sample.seconds * sum(map(_pixels, blocks)) / sum(map(_pixels, chosen))
+    if kind.is_folder:
+        return Estimate(tiles, len(blocks), size, 0, _peak_memory(), seconds)
+    return Estimate(tiles, len(blocks), size, size, _peak_memory(), seconds + WRITING * sum(tiles.values()))
+
+
+class _Sample:
+    """Blocks rendered to see how long they take and how large they are."""
+
+    def __init__(self, plan: Plan, storage: Storage, translator: Translator) -> None:
+        self.plan, self.storage, self.translator = plan, storage, translator
+        self.rendered, self.seconds, self.bytes = 0, 0.0, 0
+
+    def warm_up(self) -> None:
+        """The first call allocates, which is not the run's pace."""
+        side = self.plan.margin * 2 + TILE_SIZE * min(self.plan.block_span, self.plan.tiles.width)
+        self.translator.translate(np.zeros((1, side, side, 3), dtype=np.uint8))
+
+    def run(self, source: Source, blocks: list[Block]) -> None:
+        """Renders blocks as a run does, and forgets their tiles."""
+        started = time.perf_counter()
+        rendered = render_blocks(self.plan, source, self.translator, self.storage, blocks)
+        self.bytes = sum(len(data) for _, tiles in rendered for data in tiles.values())
+        self.rendered, self.seconds = len(blocks), time.perf_counter() - started
+
+
+def _spread(blocks: list[Block], count: int) -> list[Block]:
+    """Some of the blocks, evenly spread."""
+    return blocks[:: max(1, -(-len(blocks) // count))]
+
+
+def _tiles_by_zoom(plan: Plan, storage: Storage, valid: Mask) -> dict[int, int]:
+    rows, columns = np.nonzero(valid)
+    rows, columns = rows + plan.tiles.top, columns + plan.tiles.left
+    counts = {}
+    for zoom in range(plan.maxzoom, (storage.minzoom or 0) - 1, -1):
+        counts[zoom] = len(set(zip(rows.tolist(), (columns % 2**zoom).tolist(), strict=True)))
+        rows, columns = rows // 2, columns // 2
+    return counts
+
+
+def _covered(plan: Plan, cover: Cover, block: Block) -> float:
+    """How many tiles' worth of data a block has."""
+    top, left = block.y - plan.tiles.top, block.x - plan.tiles.left
+    return float(cover[top : top + block.rows, left : left + block.columns].sum())
+
+
+def _pixels(block: Block) -> int:
+    return block.window.width * block.window.height
+
+
+def _peak_memory() -> int | None:
+    """Most bytes this process ever used. Memory depends on block and batch, not on the scene, so the sample's
+    peak is the run's."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

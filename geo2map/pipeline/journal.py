@@ -1,0 +1,288 @@
+"""The journal of a run: its job, the blocks that are done, and the digest of every tile. One SQLite file.
+
+A block's record is written after its tiles, so what the journal says is there. For outputs that are one file, the
+tiles lie in the journal itself until the output is made of them, in one transaction with the record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import NamedTuple
+
+from geo2map.errors import Geo2MapError, OutputError
+from geo2map.files.atomic import sync_folder
+from geo2map.pipeline.blocks import BlockDone, BlockKey
+from geo2map.plan.job import Job
+from geo2map.types import Tile
+
+VERSION = "1"
+_TABLES = {
+    "meta": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
+    "blocks": "y INTEGER, x INTEGER, inputs TEXT NOT NULL, tiles INTEGER NOT NULL, open TEXT, PRIMARY KEY (y, x)",
+    "tiles": "z INTEGER, x INTEGER, y INTEGER, digest BLOB NOT NULL, PRIMARY KEY (z, x, y)",
+}
+"""What every journal holds; a finished set of tiles keeps these."""
+_WORKING = {
+    "removed": "z INTEGER, x INTEGER, y INTEGER, PRIMARY KEY (z, x, y)",
+    "data": "z INTEGER, x INTEGER, y INTEGER, data BLOB NOT NULL, PRIMARY KEY (z, x, y)",
+}
+"""What only a run in progress needs: tiles that are to go, and tiles without a folder of their own."""
+
+
+class BlockRecord(NamedTuple):
+    """What a journal knows of a block.
+
+    Attributes:
+        inputs: digest of its prepared pixels, "" where it has no tile.
+        tiles: how many it has at maxzoom.
+        open: why it has to be rendered (again), None where it is done.
+    """
+
+    inputs: str
+    tiles: int
+    open: str | None
+
+
+def tile_digest(data: bytes) -> bytes:
+    """Eight bytes that change with any of a tile's."""
+    return hashlib.blake2b(data, digest_size=8).digest()
+
+
+class Journal:
+    """A journal that is open. Safe to use from several threads; one process at a time.
+
+    Attributes:
+        path: of the file.
+        job: whose journal it is.
+        db: the connection, for `geo2map.pipeline.spool`; to be used within `errors`.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Opens a journal.
+
+        Raises:
+            OutputError: there is none, it is damaged, or another version of geo2map wrote it.
+        """
+        self.path, self._lock = path, RLock()
+        with self.errors():
+            uri = f"{path.resolve().as_uri()}?{'immutable=1' if read_only else 'mode=rw'}"
+            self.db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            try:
+                self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # no shared memory: works on network drives, too
+                self.db.execute("PRAGMA synchronous = NORMAL")
+                if self.get("version") != VERSION:
+                    raise OutputError(f"{path} was written by another version of geo2map: use that one, or start anew")
+                self.job = Job.from_json(self.get("job") or "")
+            except BaseException:
+                self.db.close()
+                raise
+
+    @classmethod
+    def create(cls, path: Path, job: Job) -> Journal:
+        """Makes an empty journal; a file of that name must not be there.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with journal_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("BEGIN")
+            _create_tables(db, {**_TABLES, **_WORKING})
+            facts = {"version": VERSION, "job": job.to_json(), "mode": "fresh"}
+            db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+            db.execute("COMMIT")
+        sync_folder(path.parent)
+        return cls(path)
+
+    def get(self, key: str) -> str | None:
+        """A word kept under a name, None where there is none."""
+        with self.errors():
+            row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set(self, key: str, value: str) -> None:
+        """Keeps a word under a name."""
+        with self.errors():
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def blocks(self) -> dict[BlockKey, BlockRecord]:
+        """What is known of each block, by its key; some hundred bytes a block."""
+        with self.errors():
+            rows = self.db.execute("SELECT x, y, inputs, tiles, open FROM blocks")
+            return {(x, y): BlockRecord(inputs, tiles, reason) for x, y, inputs, tiles, reason in rows}
+
+    def record(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
+        """Says that a block is done and which tiles it has, in one transaction with whatever `put` stored since the
+        last one; tiles that it had before and has no more are to be removed."""
+        row = {"x": done.key[0], "y": done.key[1], "inputs": done.inputs, "tiles": done.tiles, "open": done.error}
+        with self._lock, self._transaction():
+            if done.error is not None or done.unchanged:  # an older record stays, but for whether it is open
+                self.db.execute("UPDATE blocks SET open = :open WHERE y = :y AND x = :x", row)
+                self.db.execute("INSERT OR IGNORE INTO blocks VALUES (:y, :x, :inputs, :tiles, :open)", row)
+                return
+            self._replace_tiles(done, tiles)
+            self.db.execute("INSERT OR REPLACE INTO blocks VALUES (:y, :x, :inputs, :tiles, NULL)", row)
+
+    def _replace_tiles(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
+        plan = self.job.plan
+        span, world = plan.block_span, 2**plan.maxzoom
+        for level in range(plan.block_levels + 1):
+            zoom, side = plan.maxzoom - level, span >> level
+            left, top = done.key[0] * span % world >> level, done.key[1] * side
+            own = "z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?"
+            box = (zoom, left, left + side, top, top + side)
+            self.db.execute(f"INSERT OR IGNORE INTO removed SELECT z, x, y FROM tiles WHERE {own}", box)
+            self.db.execute(f"DELETE FROM tiles WHERE {own}", box)
+        self._add(tiles)
+
+    def _add(self, tiles: Mapping[Tile, bytes]) -> None:
+        rows = [(tile.z, tile.x, tile.y) for tile in tiles]
+        self.db.executemany("DELETE FROM removed WHERE z = ? AND x = ? AND y = ?", rows)
+        rows_digests = [(tile.z, tile.x, tile.y, tile_digest(data)) for tile, data in tiles.items()]
+        self.db.executemany("INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?)", rows_digests)
+
+    def record_parents(self, parents: Mapping[Tile, bytes | None]) -> None:
+        """Says which overviews above the blocks there are; None for those that are no more."""
+        gone = [(tile.z, tile.x, tile.y) for tile, data in parents.items() if data is None]
+        with self._lock, self._transaction():
+            self._add({tile: data for tile, data in parents.items() if data is not None})
+            self.db.executemany("DELETE FROM tiles WHERE z = ? AND x = ? AND y = ?", gone)
+            self.db.executemany("INSERT OR IGNORE INTO removed VALUES (?, ?, ?)", gone)
+
+    def digests(self, zoom: int) -> Iterator[tuple[Tile, bytes]]:
+        """Tiles that there must be at a zoom, by column, then row, and their digests."""
+        with self.errors():
+            rows = self.db.execute("SELECT x, y, digest FROM tiles WHERE z = ? ORDER BY x, y", (zoom,))
+            for x, y, digest in rows:
+                yield Tile(x, y, zoom), digest
+
+    def has_tiles(self) -> bool:
+        """Whether there is any tile."""
+        with self.errors():
+            return self.db.execute("SELECT 1 FROM tiles LIMIT 1").fetchone() is not None
+
+    def removed(self, zoom: int | None = None) -> list[Tile]:
+        """Tiles that an older output has and the new one has not."""
+        where, values = ("", ()) if zoom is None else (" WHERE z = ?", (zoom,))
+        with self.errors():
+            rows = self.db.execute(f"SELECT x, y, z FROM removed{where} ORDER BY z, x, y", values)
+            return [Tile(*row) for row in rows]
+
+    def is_removed(self, tile: Tile) -> bool:
+        """Whether an older output has this tile and the new one has not."""
+        with self.errors():
+            key = (tile.z, tile.x, tile.y)
+            return self.db.execute("SELECT 1 FROM removed WHERE z = ? AND x = ? AND y = ?", key).fetchone() is not None
+
+    def write_final(self, path: Path) -> None:
+        """Writes what a finished set keeps of the journal; the same content gives the same bytes.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        path.unlink(missing_ok=True)
+        with self._lock, journal_errors(path):
+            self.db.execute("ATTACH ? AS final", (str(path),))
+            try:
+                self.db.execute("PRAGMA final.journal_mode = OFF")
+                self.db.execute("BEGIN")
+                _create_tables(self.db, {f"final.{name}": columns for name, columns in _TABLES.items()})
+                self.db.execute("INSERT INTO final.meta SELECT * FROM meta WHERE key IN ('job', 'version') ORDER BY 1")
+                self.db.execute("INSERT INTO final.blocks SELECT * FROM blocks ORDER BY 1, 2")
+                self.db.execute("INSERT INTO final.tiles SELECT * FROM tiles ORDER BY 1, 2, 3")
+                self.db.execute("COMMIT")
+            finally:
+                self.db.execute("DETACH final")
+
+    @classmethod
+    def reopen(cls, finished: Path, path: Path, job: Job, blocks: Iterable[BlockKey] = ()) -> Journal:
+        """A journal to go on with, from that of a finished set, which is left as it is.
+
+        Args:
+            finished: the finished set's journal.
+            path: of the new one.
+            job: what the set is to become.
+            blocks: those that are done but have to be looked at again; what they have stays until then.
+
+        Raises:
+            OutputError: the finished set's journal is damaged, or the new one cannot be written.
+        """
+        with journal_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("ATTACH ? AS finished", (str(finished),))
+            db.execute("BEGIN")
+            _create_tables(db, {**_TABLES, **_WORKING})
+            for name in _TABLES:
+                db.execute(f"INSERT INTO {name} SELECT * FROM finished.{name}")
+            facts = {"job": job.to_json(), "mode": "overlay"}
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+            db.executemany(
+                "UPDATE blocks SET open = ? WHERE y = ? AND x = ?", (("to be looked at again", y, x) for x, y in blocks)
+            )
+            db.execute("COMMIT")
+        return cls(path)
+
+    def close(self) -> None:
+        """Lets go of the file; harmless when repeated."""
+        with self._lock:
+            self.db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self.errors():
+            if not self.db.in_transaction:
+                self.db.execute("BEGIN")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """The journal for oneself, and its errors ours."""
+        with self._lock, journal_errors(self.path):
+            yield
+
+
+def is_begun(path: Path) -> bool:
+    """Whether a journal was made whole: a run that was killed while making it has done nothing else.
+
+    Raises:
+        OutputError: it is damaged.
+    """
+    with journal_errors(path), closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
+
+
+def _create_tables(db: sqlite3.Connection, tables: Mapping[str, str]) -> None:
+    for name, columns in tables.items():
+        rowid = "" if name == "data" else " WITHOUT ROWID"  # long rows are better off outside the key's tree
+        db.execute(f"CREATE TABLE {name} ({columns}){rowid}")
+
+
+@contextmanager
+def journal_errors(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors about a journal into one sentence.
+
+    Raises:
+        OutputError: in their place.
+    """
+    try:
+        yield
+    except Geo2MapError:
+        raise
+    except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
+        text = str(error)
+        if "full" in text:
+            raise OutputError(f"{path} cannot be written: the disk is full; free some space and run again") from error
+        if "readonly" in text or "unable to open" in text:
+            raise OutputError(f"{path} cannot be opened for writing ({text}); check the folder") from error
+        raise OutputError(f"{path} is damaged ({text}): start anew (resume=False)", option="resume") from error

@@ -1,0 +1,103 @@
+"""What a run did: a fold over its blocks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from geo2map.grid.window import lnglat_bounds
+from geo2map.pipeline.blocks import BlockDone
+from geo2map.plan.job import Job
+
+
+@dataclass
+class Report:
+    """What a run did.
+
+    Attributes:
+        name: of the scene.
+        maxzoom, minzoom: of the output.
+        translated, empty: blocks with and without a pixel to write (`geo2map.tile` cuts, translating nothing).
+        unchanged: blocks that were looked at again and had not changed.
+        resumed: blocks that an earlier run had done.
+        tiles: tiles at maxzoom that this run made.
+        failed: blocks that could not be read: zoom, columns and rows of tiles, degrees, and why.
+        seconds: wall-clock of the run ("total"), and the time spent in each stage; stages overlap.
+        notes: the plan's sentences.
+        error: why the run failed, None if it did not.
+    """
+
+    name: str
+    maxzoom: int = 0
+    minzoom: int = 0
+    translated: int = 0
+    empty: int = 0
+    unchanged: int = 0
+    resumed: int = 0
+    tiles: int = 0
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> Report:
+        """The report of a run that has not begun."""
+        return cls(job.plan.name, job.plan.maxzoom, job.storage.minzoom or 0, notes=job.plan.notes)
+
+    def add(self, done: BlockDone) -> None:
+        """Counts a block."""
+        if done.error is not None:
+            self.failed.append(_failure(done))
+        elif done.unchanged:
+            self.unchanged += 1
+        elif done.inputs:
+            self.translated += 1
+        else:
+            self.empty += 1
+        self.tiles += done.tiles
+        for stage, seconds in done.seconds.items():
+            self.add_seconds(stage, seconds)
+
+    def add_seconds(self, stage: str, seconds: float) -> None:
+        """Books time to a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON-able values."""
+        return asdict(self)
+
+    def failed_geojson(self) -> str:
+        """The blocks that could not be read, as a GeoJSON FeatureCollection of their outlines."""
+        features = [
+            {"type": "Feature", "geometry": _box(*failure["bounds"]), "properties": {"error": failure["error"]}}
+            for failure in self.failed
+        ]
+        return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=2) + "\n"
+
+    def __str__(self) -> str:
+        if self.error:
+            return f"{self.name}: failed: {self.error}"
+        parts = [f"{self.translated} blocks translated", f"{self.empty} empty"]
+        parts += [f"{self.unchanged} unchanged"] if self.unchanged else []
+        parts += [f"{self.resumed} done before"] if self.resumed else []
+        parts += [f"{len(self.failed)} could not be read"] if self.failed else []
+        return (
+            f"{self.name}: {self.tiles} tiles at zoom {self.maxzoom}, overviews down to zoom {self.minzoom}; "
+            f"{', '.join(parts)}, {self.seconds.get('total', 0.0):.1f} s"
+        )
+
+
+def _failure(done: BlockDone) -> dict[str, Any]:
+    block = done.block
+    return {
+        "tiles": [block.z, block.x, block.y, block.columns, block.rows],
+        "bounds": [round(degrees, 7) for degrees in lnglat_bounds(block.core, block.z)],
+        "error": done.error,
+    }
+
+
+def _box(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}

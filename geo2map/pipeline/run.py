@@ -1,0 +1,99 @@
+"""A run: what is left of a job, block by block, into its output."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Protocol
+
+from geo2map.pipeline.blocks import BlockDone, BlockKey, OnError, Rendered, render_blocks
+from geo2map.pipeline.journal import BlockRecord
+from geo2map.pipeline.report import Report
+from geo2map.plan.job import Job
+from geo2map.protocols import Progress, Source, Translator
+from geo2map.types import Tile
+
+WAITING = 4
+"""Blocks that may wait to be written."""
+
+log = logging.getLogger(__name__)
+
+
+class Keeper(Protocol):
+    """What a run needs of an output: `geo2map.outputs.Output`."""
+
+    job: Job
+    records: dict[BlockKey, BlockRecord]
+    complete: bool
+
+    def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None: ...
+
+    def finish(self, progress: Progress | None = None) -> None: ...
+
+
+def run(
+    source: Source,
+    translator: Translator | None,
+    output: Keeper,
+    *,
+    on_error: OnError = "fail",
+    progress: Progress | None = None,
+) -> Report:
+    """Renders what is left of the output's job and finishes the output.
+
+    Whatever stops it, Ctrl-C included, what is done is kept: the output's journal says so, and another run goes on.
+
+    Args:
+        translator: None writes the source's own pixels.
+        on_error: "skip" leaves blocks open that cannot be read, and finishes without them.
+        progress: called with ("blocks", done, total) and what `finish` says, from this thread.
+
+    Raises:
+        Geo2MapError: whatever source, translator or output raise.
+    """
+    job, started = output.job, time.perf_counter()
+    report, total = Report.of(job), job.plan.block_count
+    done = {key for key, record in output.records.items() if record.open is None}
+    report.resumed = len(done)
+    log.info("running job %s of %s; %d of %d blocks are done", job.fingerprint, job.plan, len(done), total)
+    if not output.complete:
+        known = {key: record.inputs for key, record in output.records.items() if record.open is not None}
+        todo = (block for block in job.plan.blocks() if job.plan.block_key(block) not in done)
+        blocks = render_blocks(job.plan, source, translator, job.storage, todo, known=known, on_error=on_error)
+        for number, block_done in enumerate(_kept(blocks, output), start=1 + len(done)):
+            report.add(block_done)
+            log.debug("%s: %d of %d blocks", job.plan.name, number, total)
+            if progress is not None:
+                progress("blocks", number, total)
+        finishing = time.perf_counter()
+        output.finish(progress)
+        report.add_seconds("finish", time.perf_counter() - finishing)
+    report.seconds["total"] = time.perf_counter() - started
+    log.info("%s", report)
+    return report
+
+
+def _kept(blocks: Iterator[Rendered], output: Keeper) -> Iterator[BlockDone]:
+    """Hands blocks to the output in a thread of their own, one after the other; yields those that are kept."""
+    writing: deque[Future[BlockDone]] = deque()
+    with ThreadPoolExecutor(1, "write") as writer:
+        try:
+            for done, tiles in blocks:
+                writing.append(writer.submit(_keep, output, done, tiles))
+                while len(writing) > WAITING or (writing and writing[0].done()):
+                    yield writing.popleft().result()
+            while writing:
+                yield writing.popleft().result()
+        finally:
+            writer.shutdown(cancel_futures=True)
+            blocks.close()  # type: ignore[attr-defined]  # a generator: drops what is in hand
+
+
+def _keep(output: Keeper, done: BlockDone, tiles: Mapping[Tile, bytes]) -> BlockDone:
+    started = time.perf_counter()
+    output.keep(done, tiles)
+    return replace(done, seconds={**done.seconds, "write": time.perf_counter() - started})

@@ -1,0 +1,149 @@
+"""A job: a run as a value, all that its output depends on; another job is another output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import rasterio
+
+from geo2map.plan.storage import Storage
+from geo2map.plan.value import Plan
+from geo2map.scene import ReadingOptions, SceneIdentity
+from geo2map.tiles.tilejson import TileSet
+
+LIBRARIES = ("numpy", "pillow", "rasterio", "scipy", "shapely")
+"""Packages whose versions may change a bit of the output; torch comes on top where a network runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a run does. A value with a JSON form; says nothing of threads, batches, and where the output is.
+
+    Attributes:
+        scenes: which files are read.
+        reading: how they are read.
+        plan: what is made of them.
+        storage: how tiles are stored, nothing left open.
+        precision: number format of the network, "" where nothing is translated.
+        device: kind of device, e.g. "cpu"; "" where nothing is translated.
+        versions: of the libraries that may change a bit, by name.
+        facts: what the output's tilejson.json says besides.
+    """
+
+    scenes: tuple[SceneIdentity, ...]
+    reading: ReadingOptions
+    plan: Plan
+    storage: Storage
+    precision: str = ""
+    device: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tileset(self) -> TileSet:
+        """What the output says about itself. Holds no path and no time."""
+        plan, storage = self.plan, self.storage
+        assert storage.minzoom is not None, "the storage of a job is resolved"
+        facts = {**self.facts, "model": plan.model, "plan": plan.fingerprint}
+        return TileSet(plan.name, storage.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts)
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change when any byte of the tiles may. Files count by size and content here, not by
+        path and time, so that a copy is the same job."""
+        values = self.to_dict()
+        values["plan"].pop("notes")
+        values["scenes"] = [[scene.size, scene.content] for scene in self.scenes]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+    def differences(self, other: Job) -> list[str]:
+        """What another job does otherwise, in words a user understands; empty where both give the same bytes."""
+        return [*_scene_differences(self.scenes, other.scenes), *_value_differences(self, other)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
+
+    def to_json(self) -> str:
+        """One JSON object, keys sorted."""
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """Reads what `to_json` wrote."""
+        values = json.loads(text)
+        return cls(
+            scenes=tuple(SceneIdentity(**scene) for scene in values.pop("scenes")),
+            reading=ReadingOptions(**values.pop("reading")),
+            plan=Plan.from_dict(values.pop("plan")),
+            storage=Storage(**values.pop("storage")),
+            **values,
+        )
+
+
+def library_versions(translating: bool) -> dict[str, str]:
+    """Versions of Python and of the libraries that may change a bit of the output, by name."""
+    names = (*LIBRARIES, "torch") if translating else LIBRARIES
+    found = {"python": ".".join(map(str, sys.version_info[:2])), "GDAL": rasterio.__gdal_version__}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # installed by other means than pip
+            found[name] = "unknown"
+    return found
+
+
+def _scene_differences(before: tuple[SceneIdentity, ...], now: tuple[SceneIdentity, ...]) -> list[str]:
+    if [scene.path for scene in before] != [scene.path for scene in now]:
+        fresh = [scene.path for scene in now if scene.path not in {old.path for old in before}]
+        gone = [scene.path for scene in before if scene.path not in {new.path for new in now}]
+        words = [*(f"{path} is new" for path in fresh), *(f"{path} is missing" for path in gone)]
+        return words or ["the scenes come in another order"]
+    return [said for old, new in zip(before, now, strict=True) if (said := old.difference(new))]
+
+
+def _value_differences(before: Job, now: Job) -> list[str]:
+    flat = [_flat({key: value for key, value in job.to_dict().items() if key != "scenes"}) for job in (before, now)]
+    names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
+    return [_say(name, flat[0].get(name), flat[1].get(name)) for name in names if not name.startswith("plan.notes")]
+
+
+def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{path}{name}.")
+        else:
+            found[path + name] = value
+    return found
+
+
+_WORDS = {
+    "plan.view.rendition.stretch": "the stretch",
+    "plan.view.rendition.curves": "the colour match",
+    "plan.content": "the pixels of the scene",
+    "plan.window": "the area covered",
+    "plan.aoi": "the area of interest",
+    "plan.aoi.wkt": "the area of interest",
+    "plan.neutral": "the model's neutral colour",
+}
+
+
+def _say(name: str, before: object, now: object) -> str:
+    word = _WORDS.get(name, name.rpartition(".")[2].replace("_", " "))
+    if name.startswith("versions."):
+        word = f"the version of {word}"
+    if name in _WORDS or max(len(str(before)), len(str(now))) > 40:
+        return f"{word} changed"
+    return f"{word} was {_spell(before)} and is {_spell(now)}"
+
+
+def _spell(value: object) -> str:
+    return "not set" if value is None or value == "" else str(value)

@@ -1,0 +1,87 @@
+"""Which scene this is: whether a file is still the one that an interrupted run has read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from geo2map.files.address import is_file_path
+
+SAMPLES, SAMPLE_BYTES = 16, 4096
+TIMEOUT = 10.0
+"""Seconds that a server has to say which version of a scene it holds."""
+
+
+@dataclass(frozen=True)
+class SceneIdentity:
+    """What tells one scene from another without reading all of it. A value.
+
+    Attributes:
+        path: as it was given; absolute for files of this machine.
+        size: bytes of all its files; None where nobody says.
+        modified: when the newest of them was written, nanoseconds since 1970, or what a server says of it.
+        content: hash of a sample of the bytes, or a server's ETag; "" where neither is to be had.
+    """
+
+    path: str
+    size: int | None = None
+    modified: str = ""
+    content: str = ""
+
+    def difference(self, other: SceneIdentity) -> str | None:
+        """What changed between this and a later look at the same path, in words; None where nothing did."""
+        if self.size != other.size:
+            return f"{self.path} changed: it had {self.size} bytes and has {other.size}"
+        if self.content != other.content:
+            return f"the content of {self.path} changed"
+        return f"{self.path} was written again" if self.modified != other.modified else None
+
+
+def identify(path: str | Path, files: Iterable[str]) -> SceneIdentity:
+    """The identity of a scene.
+
+    Args:
+        path: as it was given.
+        files: all the files it consists of, sidecars and the sources of a VRT included, as GDAL lists them.
+    """
+    text = str(path)
+    if text.lower().startswith(("http://", "https://")):
+        return _ask_server(text)
+    if not is_file_path(path):
+        return SceneIdentity(text)
+    own = str(Path(path).resolve())
+    parts = sorted({own, *(str(Path(file).resolve()) for file in files if is_file_path(file))})
+    digest, size, modified = hashlib.sha256(), 0, 0
+    for part in parts:
+        with suppress(OSError):  # what cannot be read is noticed when it is needed
+            status = Path(part).stat()
+            size, modified = size + status.st_size, max(modified, status.st_mtime_ns)
+            _sample(Path(part), status.st_size, digest.update)
+    return SceneIdentity(own, size, str(modified), digest.hexdigest()[:16])
+
+
+def _sample(path: Path, size: int, take: Callable[[bytes], None]) -> None:
+    """Feeds `SAMPLES` evenly spread pieces of a file, first and last included, to a hash."""
+    with path.open("rb") as file:
+        last = max(0, size - SAMPLE_BYTES)
+        for number in range(SAMPLES):
+            file.seek(last * number // (SAMPLES - 1), os.SEEK_SET)
+            take(file.read(SAMPLE_BYTES))
+
+
+def _ask_server(url: str) -> SceneIdentity:
+    """What a HEAD request says; little where the server does not answer it."""
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT) as answer:
+            headers = answer.headers
+    except (URLError, OSError, ValueError):
+        return SceneIdentity(url)
+    length = headers.get("Content-Length")
+    size = int(length) if length and length.isdigit() else None
+    return SceneIdentity(url, size, headers.get("Last-Modified", ""), headers.get("ETag", ""))
