@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 WIDEST = 2**16
 """Channels of a layer that a configuration may name."""
-MOST_PARTS = 256
-"""Layers, blocks or levels that one number of a configuration may name."""
+MOST_PARTS = 64
+"""Layers, blocks or levels that the numbers of one entry of a configuration may name together."""
 LONGEST = 32
 WIDE = ("width", "channel", "feature")
 """Words in the names of numbers that count channels."""
@@ -59,6 +59,8 @@ def _immodest(config: Mapping[str, Any]) -> str | None:
                 return f"{name[:60]} holds a {type(number).__name__}"
             if isinstance(number, int | float) and not least <= number <= most:
                 return f"{name[:60]} {str(number)[:32]} is not between {least} and {most}"
+        if most == MOST_PARTS and sum(number for number in values if isinstance(number, int | float)) > most:
+            return f"{name[:60]} adds up to more than {most}"
     return None
 
 

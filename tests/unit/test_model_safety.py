@@ -116,8 +116,8 @@ def test_headers_that_are_none(header: bytes, length: int | None, phrase: str, t
     ("config", "phrase"),
     [
         ({"widths": [60_000] * 8}, "weight down.0.0.weight is 4 x 3 x 4 x 4, the network's is 60000 x 3 x 4 x 4"),
-        ({"widths": [4, 8], "residual_blocks": [200, 200]}, "is missing"),
-        ({"widths": [4, 8], "residual_blocks": [10**9, 0]}, "residual_blocks 1000000000 is not between 0 and 256"),
+        ({"widths": [4, 8], "residual_blocks": [40, 40]}, "residual_blocks adds up to more than 64"),
+        ({"widths": [4, 8], "residual_blocks": [10**9, 0]}, "residual_blocks 1000000000 is not between 0 and 64"),
         ({"widths": [10**30]}, "widths 1000000000000000000000000000000 is not between"),
         ({"widths": [4] * 1000}, "widths has 1000 values"),
         ({"widths": [[4]]}, "widths holds a list"),
