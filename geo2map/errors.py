@@ -1,16 +1,18 @@
 """Every error geo2map raises on purpose: one root, one plain sentence each.
 
-A message says the fault first, then what to do. Each child also derives from the builtin
-that a caller who has never heard of geo2map would catch.
+A message says what is wrong, then what to do. Where a choice of the caller's is at fault or would help, `option` is its
+name in Python, so that a command line can add how it spells it. Each child also derives from the builtin that a caller
+who has never heard of geo2map would catch.
 """
+
+from __future__ import annotations
 
 
 class Geo2MapError(Exception):
     """Root of all errors that geo2map raises on purpose.
 
     Attributes:
-        option: name of the Python option that is at fault or would help, None where there is none; the command line
-            spells it as its own.
+        option: the Python name of the option to set or change, e.g. "crs"; None where no single one helps.
     """
 
     def __init__(self, *arguments: object, option: str | None = None) -> None:
@@ -27,7 +29,7 @@ class GeoreferenceError(Geo2MapError, ValueError):
 
 
 class BandError(Geo2MapError, ValueError):
-    """The bands asked for are not in the scene, or are of an unusable type."""
+    """The chosen bands are not in the scene, or are of an unusable type."""
 
 
 class ZoomError(Geo2MapError, ValueError):
@@ -51,7 +53,7 @@ class ModelFileError(Geo2MapError, ValueError):
 
 
 class DeviceError(Geo2MapError, RuntimeError):
-    """The device or precision asked for is not available, or ran out of memory."""
+    """The device or precision is not available, or ran out of memory."""
 
 
 class OutputError(Geo2MapError, OSError):

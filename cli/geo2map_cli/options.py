@@ -274,9 +274,9 @@ class Discreet(logging.Formatter):
         text = super().format(record)
         if not {"?", "@"} & set(text):
             return text
-        from geo2map.files.address import shown
+        from geo2map.files.address import redact
 
-        return shown(text)
+        return redact(text)
 
 
 class Bar:

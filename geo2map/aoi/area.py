@@ -20,7 +20,7 @@ from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.grid.block import Block
 from geo2map.types import Bounds, Mask, Tile
 
-FORGIVEN = 0.01
+TOLERANCE = 0.01
 """Pixels by which an area may reach over a tile's border without touching the tile: bounds copied from elsewhere are
 rounded."""
 Geometries = npt.NDArray[np.object_]
@@ -33,7 +33,7 @@ _WINDS = ("east", "north-east", "north", "north-west", "west", "south-west", "so
 class Aoi:
     """Where output is wanted. A value: picklable, comparable, spelled in JSON.
 
-    A tile belongs to the area if it shares more than its border (`FORGIVEN`) with it, a pixel if its centre lies
+    A tile belongs to the area if it shares more than its border (`TOLERANCE`) with it, a pixel if its centre lies
     inside. Both depend on the tile alone: they are the same whichever block or plan asks. Columns are counted modulo
     the world.
 
@@ -45,7 +45,7 @@ class Aoi:
 
     def __post_init__(self) -> None:
         if self.geometry.is_empty or self.geometry.geom_type not in ("Polygon", "MultiPolygon"):
-            raise AoiError(f"area {self.wkt[:40]!r} asked, but it is no polygon: give one with an area")
+            raise AoiError(f"area {self.wkt[:40]!r} is no polygon; give one with an area")
 
     @cached_property
     def geometry(self) -> shapely.Polygon | shapely.MultiPolygon:
@@ -103,11 +103,11 @@ class Aoi:
         Raises:
             AoiError: the area lies elsewhere; says how far.
         """
-        inner = np.array(grid.window_bounds(window, zoom)) + FORGIVEN * grid.mercator_resolution(zoom) * _INWARDS
+        inner = np.array(grid.window_bounds(window, zoom)) + TOLERANCE * grid.mercator_resolution(zoom) * _INWARDS
         parts = [shapely.clip_by_rect(translate(self.geometry, turn * _WORLD), *inner) for turn in (0, 1)]
         if all(part.is_empty for part in parts):
             raise self._elsewhere(window, zoom, name)
-        pixels = grid.bounds_window(Bounds(*shapely.total_bounds(parts)), zoom, FORGIVEN)
+        pixels = grid.bounds_window(Bounds(*shapely.total_bounds(parts)), zoom, TOLERANCE)
         if not clip:
             pixels = PixelWindow(*(edge * TILE_SIZE for edge in grid.tile_range(pixels)))
         return pixels.intersection(window)
@@ -125,15 +125,15 @@ class Aoi:
         wind = _WINDS[round(math.atan2(north, east) / (math.pi / 4)) % 8]
         bounds = ",".join(f"{degrees:.5f}" for degrees in grid.lnglat_bounds(window, zoom))
         return AoiError(
-            f"area of interest asked, but it lies {_distance(math.hypot(east, north))} {wind} of {name}, which covers "
-            f"{bounds} (west,south,east,north): check the area's coordinates and CRS, or give another scene"
+            f"the area of interest lies {_distance(math.hypot(east, north))} {wind} of {name}, which covers "
+            f"{bounds} (west,south,east,north); check the area's coordinates and CRS, or give another scene"
         )
 
 
 def _boxes(tiles: PixelWindow, zoom: int) -> Geometries:
-    """The tiles in metres, `FORGIVEN` smaller on every side, polygons (rows, columns)."""
+    """The tiles in metres, `TOLERANCE` smaller on every side, polygons (rows, columns)."""
     size = grid.mercator_resolution(zoom)
-    side, less = TILE_SIZE * size, FORGIVEN * size
+    side, less = TILE_SIZE * size, TOLERANCE * size
     left, top = np.meshgrid(
         np.arange(tiles.left, tiles.right) % 2**zoom * side - grid.HALF_WORLD,
         grid.HALF_WORLD - np.arange(tiles.top, tiles.bottom) * side,

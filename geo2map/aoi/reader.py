@@ -52,7 +52,7 @@ def load_aoi(path: str | Path) -> Aoi:
         AoiError: no such file, not a vector file, no polygon, no CRS, or a place that web-mercator cannot show.
     """
     if is_file_path(path) and not Path(path).exists():
-        raise AoiError(f"{path} asked as area of interest, but there is no such file: check the path")
+        raise AoiError(f"area of interest not found: {path}; check the path", option="aoi")
     return _first_polygons(_layers(path, str(path)), str(path))
 
 
@@ -64,8 +64,8 @@ def _first_polygons(layers: Iterable[tuple[Geometries, str | None]], name: str) 
             return polygons_aoi(polygons, _crs(crs, name), name)
         kinds |= {geometry.geom_type for geometry in geometries if not geometry.is_empty}
     raise AoiError(
-        f"{name} asked as area of interest, but it holds {' and '.join(sorted(kinds)) or 'no geometry'}: "
-        "give one with a polygon"
+        f"{name} is no area: it holds {' and '.join(sorted(kinds)) or 'no geometry'}; give a file with a polygon",
+        option="aoi",
     )
 
 
@@ -93,15 +93,15 @@ def _gdal_errors(name: str) -> Iterator[None]:
     except (RuntimeError, ValueError, shapely.GEOSException) as error:
         said = re.sub(r"^'?\S+'?:? (?=not recog)", "", str(error)).split(";")[0].rstrip(".")
         raise AoiError(
-            f"{name} asked as area of interest, but GDAL says: {said}; give a vector file, e.g. GeoJSON"
+            f"cannot read the area of interest {name}: {said}; give a vector file, e.g. GeoJSON", option="aoi"
         ) from error
 
 
 def _crs(text: str | None, name: str) -> CRS:
     if not text:
-        raise AoiError(f"{name} asked as area of interest, but it has no CRS, so nobody can say where it is: set one")
+        raise AoiError(f"area of interest {name} has no CRS, so nobody can say where it is; give it one")
     try:
         return CRS.from_user_input(text)
     except CRSError as error:
         found = " ".join(text.split())[:60]
-        raise AoiError(f"{name} asked as area of interest, but its CRS {found} is unknown: set one") from error
+        raise AoiError(f"area of interest {name} has an unknown CRS ({found}); give it another") from error

@@ -59,7 +59,7 @@ def polygons_aoi(polygons: Geometries, crs: CRS, name: str) -> Aoi:
     copies = [shapely.intersection(translate(area, turn * _WORLD), _SQUARE) for turn in (-1, 0, 1)]
     area = shapely.union_all(polygons_of(shapely.set_precision(copies, PRECISION)))
     if area.is_empty:
-        raise AoiError(f"{name} asked, but nothing of it has an area between 85.05° N and S: draw a polygon there")
+        raise AoiError(f"{name} has no area between 85.05° N and S; draw a polygon there")
     return Aoi(shapely.to_wkt(shapely.normalize(area), rounding_precision=-1))
 
 
@@ -71,9 +71,9 @@ def bounds_aoi(west: float, south: float, east: float, north: float) -> Aoi:
     """
     name = f"bounds {west:g},{south:g},{east:g},{north:g}"
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
-        raise AoiError(f"{name} asked, but degrees end at 180 and 90: give west,south,east,north in degrees")
+        raise AoiError(f"{name} are no degrees, which end at 180 and 90; give west,south,east,north", option="bounds")
     if west == east or south >= north:
-        raise AoiError(f"{name} asked, but there is nothing between them: give west,south,east,north in degrees")
+        raise AoiError(f"{name} have nothing between them; give west,south,east,north in degrees", option="bounds")
     limit = NORTHERNMOST
     left, bottom = mercantile.xy(west, max(south, -limit))
     right, top = mercantile.xy(east + 360 * (west > east), min(north, limit))
@@ -86,10 +86,10 @@ def _project(xy: npt.NDArray[np.float64], crs: CRS, name: str) -> npt.NDArray[np
         projected = np.column_stack(transform(crs, MERCATOR, *xy.T))
     except (RasterioError, CPLE_BaseError, ValueError) as error:
         raise AoiError(
-            f"{name} asked, but its CRS {crs.to_string()[:60]} does not lead to web-mercator: set a CRS of the Earth"
+            f"no way from the CRS {crs.to_string()[:60]} of {name} to web-mercator; give the area a CRS of the Earth"
         ) from error
     if not np.isfinite(projected).all():
-        raise AoiError(f"{name} asked, but it reaches beyond what web-mercator can show: cut it to 85° N..S first")
+        raise AoiError(f"{name} reaches beyond what web-mercator can show; cut it to 85° N..S first")
     return projected
 
 

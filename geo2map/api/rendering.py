@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geo2map.api.options import RenderOptions
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
-from geo2map.files.address import is_file_path, scene_name, shown
+from geo2map.files.address import is_file_path, redact, scene_name
 from geo2map.files.atomic import write_whole
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.outputs import check_output, open_output
@@ -78,7 +78,7 @@ def render_each(
         target = Path(out) / f"{scene_name(scene)}{suffix}"
         try:
             if target in taken:
-                raise OutputError(f"{shown(scene)} has the name of a scene that was rendered already: rename one")
+                raise OutputError(f"{redact(scene)} has the name of a scene that was rendered already: rename one")
             taken.add(target)
             _check_out(scene, target, chosen)
             engine = as_engine(engine)  # loaded once, when the first scene has proved to be worth it

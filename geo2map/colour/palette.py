@@ -100,6 +100,6 @@ def load_palette(path: Path) -> Palette:
             raise ValueError("no rows, or levels outside 0 to 255")
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"palette {path} asked, but it is no tab-separated table of class, red, green, blue ({error}): mend it"
+            f"palette {path} is no tab-separated table of class, red, green, blue ({error}); mend it", option="palette"
         ) from error
     return Palette(entries)

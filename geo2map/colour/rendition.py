@@ -12,7 +12,7 @@ from geo2map.colour.stretch import Stretch, make_stretch
 from geo2map.types import Image, Match
 
 DIFFERENT = 14.0
-"""Mean distance in grey levels from which `--match auto` calls two scenes' colours different."""
+"""Mean distance in grey levels from which match "auto" calls two scenes' colours different."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ def parse_stretch(text: str) -> tuple[str, tuple[float, ...]]:
     if not colon and len(numbers) in (2, 6) and rising and np.isfinite(numbers).all():
         return "limits", numbers
     raise PlanError(
-        f"stretch {text!r} asked: give auto, none, minmax, percentile:2,98, or LOW,HIGH once or for each of three bands"
+        f"unknown stretch {text!r}; give auto, none, minmax, percentile:2,98, or LOW,HIGH once or for each of 3 bands",
+        option="stretch",
     )
 
 

@@ -41,7 +41,7 @@ def is_remote(path: str | Path) -> bool:
     return REMOTE.search(gdal_path(path)) is not None
 
 
-def shown(text: str | Path) -> str:
+def redact(text: str | Path) -> str:
     """A path, or a sentence with paths in it, without what may be secret: queries (signatures, tokens) and logins."""
     return LOGIN.sub(r"\1", QUERY.sub(r"\1\2", str(text)))
 

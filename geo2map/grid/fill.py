@@ -20,7 +20,8 @@ def fill(image: BlockImage, neutral: tuple[int, int, int], radius: int = FILL_RA
     (nearer column first, then the left one; within a column the upper one) and not left to a library.
 
     Returns:
-        uint8 (H, W, 3), a new array; exact except within `radius` of its border.
+        uint8 (H, W, 3), exact except within `radius` of its border; the own array of an image that is all valid,
+        else a new one.
     """
     if image.mask.all():
         return image.pixels

@@ -41,9 +41,9 @@ def average_models(
         OutputError: `out` exists or cannot be written.
     """
     if out.exists() and not overwrite:
-        raise OutputError(f"output {out} asked, but it exists: pass --overwrite or another --out")
+        raise OutputError(f"{out} exists already; choose another name or set overwrite", option="overwrite")
     if len(models) < 2:
-        raise ModelFileError(f"the mean of {len(models)} models asked: give two or more")
+        raise ModelFileError(f"no mean of {len(models)} models; give two or more")
     parts = _normalised([1.0] * len(models) if shares is None else shares, len(models))
     cards = [_like(models[0], model) for model in models]
     mean = load_weights(models[0])
@@ -59,8 +59,11 @@ def average_models(
 
 def _normalised(shares: Sequence[float], count: int) -> list[float]:
     if len(shares) != count or min(shares) < 0 or not sum(shares):
-        asked = ",".join(f"{share:g}" for share in shares)
-        raise ModelFileError(f"shares {asked} asked for {count} models: give one a model, none below 0, not all 0")
+        given = ",".join(f"{share:g}" for share in shares)
+        raise ModelFileError(
+            f"shares {given} do not fit {count} models; give one for each model, none below 0, not all 0",
+            option="shares",
+        )
     return [share / sum(shares) for share in shares]
 
 
@@ -71,8 +74,8 @@ def _like(first: Path, model: Path) -> ModelCard:
         found = getattr(ours, field), getattr(theirs, field)
         if found[0] != found[1]:
             raise ModelFileError(
-                f"the mean of {first} and {model} asked, but their {field} differ ({found[0]} and {found[1]}): "
-                "give ends of one training"
+                f"{first} and {model} have no useful mean: they differ in {field.replace('_', ' ')} ({found[0]} and "
+                f"{found[1]}); give ends of one training"
             )
     return theirs
 

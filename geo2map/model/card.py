@@ -16,6 +16,10 @@ FORMAT = 1
 FAITHFUL_SIDE = 256
 """Side in px of the pictures that pix2pix was trained and tested on, and of a tile."""
 MID_GREY = (128, 128, 128)
+LARGEST_REACH = 4096
+"""Margin and size multiple in px that a card may say: blocks of more would not fit into memory."""
+COARSEST = 1e6
+DEEPEST_ZOOM = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +60,19 @@ class ModelCard:
     limits: str = ""
 
     def __post_init__(self) -> None:
-        if self.ground_resolution <= 0 or self.margin < 0 or self.size_multiple < 1:
+        if not (
+            0 < self.ground_resolution < COARSEST
+            and _whole(self.zoom, 0, DEEPEST_ZOOM)
+            and _whole(self.margin, 0, LARGEST_REACH)
+            and _whole(self.size_multiple, 1, LARGEST_REACH)
+        ):
             raise ModelFileError(
-                f"card of {self.name!r} says ground resolution {self.ground_resolution}, margin {self.margin}, "
-                f"size multiple {self.size_multiple}: these cannot be; get the model file again"
+                f"the card of {self.name!r} says zoom {self.zoom}, ground resolution {self.ground_resolution}, margin "
+                f"{self.margin}, size multiple {self.size_multiple}: these cannot be; get the model file again"
             )
         if not self.exact and (self.margin, self.size_multiple) != (0, FAITHFUL_SIDE):
             raise ModelFileError(
-                f"card of {self.name!r} is not exact, but says margin {self.margin} and size multiple "
+                f"the card of {self.name!r} is not exact, but says margin {self.margin} and size multiple "
                 f"{self.size_multiple}: only 0 and {FAITHFUL_SIDE} go with that; get the model file again"
             )
 
@@ -74,14 +83,15 @@ class ModelCard:
         and tested: the pictures are those of the reference implementation's `eval`, and there are seams between them.
 
         Raises:
-            ModelFileError: "exact" asked of a network that cannot.
+            ModelFileError: "exact" of a network that cannot.
         """
         if mode is None or (mode == "exact") == self.exact:
             return self
         if mode == "exact":
             raise ModelFileError(
-                f"mode exact asked, but {self.name} normalises over whole pictures, so that no margin makes it "
-                "seamless: leave --mode out"
+                f"{self.name} has no mode exact: it normalises over whole pictures, so that no margin makes it "
+                "seamless; leave mode out",
+                option="mode",
             )
         return replace(self, exact=False, margin=0, size_multiple=FAITHFUL_SIDE)
 
@@ -112,18 +122,47 @@ class ModelCard:
             values = json.loads(text)
             if values.pop("format") > FORMAT:
                 raise ModelFileError("the model's card is of a newer format: update geo2map")
-            levels = values.pop("colours")
-            values["colours"] = ColourStatistics(tuple(tuple(band) for band in levels)) if levels else None
-            entries = values.pop("palette")
-            values["palette"] = Palette(tuple((name, tuple(colour)) for name, colour in entries)) if entries else None
+            values["colours"] = _colours(values.pop("colours"))
+            values["palette"] = _palette(values.pop("palette"))
             values["bands"] = tuple(values["bands"])
-            return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, ModelFileError):
-                raise
-            raise ModelFileError(f"the model's card cannot be read ({error}): get the model file again") from error
+            return cls(**_of_their_types(values))
+        except ModelFileError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            found = " ".join(str(error).split())[:200]
+            raise ModelFileError(f"the model's card cannot be read ({found}); get the model file again") from error
 
     @property
     def fingerprint(self) -> str:
         """Twelve hex digits that change when anything about the model changes."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+
+def _whole(value: object, least: int, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _colours(levels: Any) -> ColourStatistics | None:
+    if not levels:
+        return None
+    if not all(isinstance(level, int | float) and 0 <= level <= 255 for band in levels for level in band):
+        raise ValueError("colours are not levels from 0 to 255")
+    return ColourStatistics(tuple(tuple(band) for band in levels))
+
+
+def _palette(entries: Any) -> Palette | None:
+    if not entries:
+        return None
+    if not all(isinstance(name, str) and all(_whole(level, 0, 255) for level in colour) for name, colour in entries):
+        raise ValueError("the palette is not a list of names and levels from 0 to 255")
+    return Palette(tuple((name, (red, green, blue)) for name, (red, green, blue) in entries))
+
+
+def _of_their_types(values: dict[str, Any]) -> dict[str, Any]:
+    """What was read from JSON, if texts are texts and tables are tables; the numbers are looked at by the card."""
+    kinds = {str: ("name", "architecture", "value_range", "licence", "limits"), dict: ("config", "training", "metrics")}
+    for kind, names in kinds.items():
+        for name in names:
+            if name in values and not isinstance(values[name], kind):
+                raise ValueError(f"{name} is a {type(values[name]).__name__}")
+    return values

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from geo2map.model.card import ModelCard
-from geo2map.model.file import load_card, reading
+from geo2map.model.file import load_header
 
 WIDTH, INDENT = 100, 15
 DTYPES = {"F16": "fp16", "F32": "fp32"}
@@ -46,11 +44,10 @@ class ModelDescription:
         Raises:
             ModelFileError: not a model file.
         """
-        card = load_card(path)
-        with reading(path), safe_open(path, framework="numpy") as file:
-            learned = [file.get_slice(key) for key in file.keys() if not key.endswith(STATISTICS)]  # noqa: SIM118
-            dtypes = {part.get_dtype() for part in learned}
-            parameters = sum(math.prod(part.get_shape()) for part in learned)
+        header, card = load_header(path)
+        learned = [entry for name, entry in header.tensors.items() if not name.endswith(STATISTICS)]
+        dtypes = {entry.dtype for entry in learned}
+        parameters = sum(math.prod(entry.shape) for entry in learned)
         return cls(
             path, card, parameters, "/".join(sorted(DTYPES.get(kind, kind) for kind in dtypes)), path.stat().st_size
         )

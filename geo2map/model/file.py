@@ -1,19 +1,23 @@
-"""One .safetensors file = weights (ours in half precision) + card. Nothing is ever unpickled."""
+"""One .safetensors file = weights (ours in half precision) + card.
+
+Nothing is ever unpickled, and nothing is allocated before names, types and shapes are known to be right.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from geo2map.errors import ModelFileError, OutputError
 from geo2map.model.card import ModelCard
+from geo2map.model.fit import misfit
+from geo2map.model.header import Header, HeaderError, read_header
 from geo2map.types import Storage
 
 if TYPE_CHECKING:
@@ -42,7 +46,8 @@ def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard, dtype: S
     for name, tensor in stored.items():
         if not tensor.isfinite().all():
             raise ModelFileError(
-                f"model {path} asked, but weight {name} is not finite in {dtype}: train again, or store fp32"
+                f"cannot write {path}: weight {name} is not finite in {dtype}; train again, or store fp32",
+                option="dtype",
             )
     digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in stored.values())).hexdigest()[:16]
     card = replace(card, training=card.training | {"weights_sha256": digest})
@@ -59,6 +64,7 @@ def replace_card(path: Path, card: ModelCard) -> None:
     from safetensors.numpy import load_file, save
 
     with reading(path):
+        read_header(path)
         weights = load_file(path)
     _write(path, save(weights, {KEY: card.to_json()}))
 
@@ -73,7 +79,7 @@ def _write(path: Path, content: bytes) -> None:
         with suppress(OSError):
             partial.unlink()
         raise OutputError(
-            f"model {path} asked, but it cannot be written ({error}): free the place or the disk"
+            f"cannot write {path}: {error.strerror or error}; check the folder and the free space, and run again"
         ) from error
 
 
@@ -87,10 +93,28 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ModelFileError(f"model {path} asked, but there is no such file") from error
-    except (SafetensorError, OSError, struct.error) as error:
-        remedy = "bring it in with geo2map models import" if path.suffix in PICKLES else "get the model again"
-        raise ModelFileError(f"{path} is not a readable .safetensors file ({error}): {remedy}") from error
+        raise ModelFileError(f"model not found: {path}; check the path") from error
+    except (HeaderError, SafetensorError, OSError) as error:
+        advice = "bring it in with geo2map models import" if path.suffix in PICKLES else "get the model again"
+        found = " ".join(str(error).split())
+        raise ModelFileError(f"{path} is not a readable .safetensors file: {found}; {advice}") from error
+
+
+def load_header(path: Path) -> tuple[Header, ModelCard]:
+    """Reads names, types and shapes of the weights, and the card; needs no torch.
+
+    Raises:
+        ModelFileError: no such file, not safetensors, truncated, or without a card.
+    """
+    with reading(path):
+        header = read_header(path)
+    text = header.metadata.get(KEY)
+    if text is None:
+        raise ModelFileError(f"{path} has weights but no geo2map card: it was not made by geo2map")
+    try:
+        return header, ModelCard.from_json(text)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
 
 
 def load_card(path: Path) -> ModelCard:
@@ -99,20 +123,19 @@ def load_card(path: Path) -> ModelCard:
     Raises:
         ModelFileError: no such file, not safetensors, truncated, or without a card.
     """
-    with reading(path), safe_open(path, framework="numpy") as file:
-        text = (file.metadata() or {}).get(KEY)
-    if text is None:
-        raise ModelFileError(f"{path} has weights but no geo2map card: it was not made by geo2map")
-    return ModelCard.from_json(text)
+    return load_header(path)[1]
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Reads the weights as float32 tensors on the CPU.
+    """Reads the weights as float32 tensors on the CPU, once they are known to be those of the card's network.
 
     Raises:
-        ModelFileError: not a readable .safetensors file.
+        ModelFileError: not a readable .safetensors file, or its weights do not fit its card.
     """
     from safetensors.torch import load_file
 
+    header, card = load_header(path)
+    if fault := misfit(card, header.tensors):
+        raise ModelFileError(f"{path} has weights that do not fit its card: {fault}; get the model again")
     with reading(path):
         return {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}

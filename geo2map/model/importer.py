@@ -57,7 +57,7 @@ def import_model(
         OutputError: `out` exists or cannot be written.
     """
     if out.exists() and not overwrite:
-        raise OutputError(f"output {out} asked, but it exists: pass --overwrite or another --out")
+        raise OutputError(f"{out} exists already; choose another name or set overwrite", option="overwrite")
     zoom, ground_resolution = scale(zoom, ground_resolution)
     try:
         config, weights = convert(_load(path))
@@ -90,7 +90,10 @@ def scale(zoom: int | None, ground_resolution: float | None) -> tuple[int, float
     if ground_resolution is None:
         ground_resolution = GROUND_RESOLUTION * 2.0 ** (ZOOM - (ZOOM if zoom is None else zoom))
     if not ground_resolution > 0:
-        raise ModelFileError(f"ground resolution {ground_resolution} asked: give metres per pixel, more than 0")
+        raise ModelFileError(
+            f"ground resolution {ground_resolution} is not more than 0; give metres per pixel",
+            option="ground_resolution",
+        )
     if zoom is None:
         zoom = round(ZOOM - math.log2(ground_resolution / GROUND_RESOLUTION))
     return zoom, ground_resolution
@@ -106,8 +109,8 @@ def _reach(config: dict[str, Any]) -> tuple[int, int]:
         generator = build("unet", **config)
     if generator.size_multiple > FAITHFUL_SIDE:
         raise ModelFileError(
-            f"a U-Net of depth 8 at most asked, but the file's has {generator.depth} and works on multiples of "
-            f"{generator.size_multiple} px, more than a tile has"
+            f"the U-Net is too deep: with {generator.depth} levels it works on multiples of {generator.size_multiple} "
+            "px, more than a tile has; at most 8 levels can be imported"
         )
     return generator.margin, generator.size_multiple
 
@@ -124,7 +127,7 @@ def _load(path: Path) -> Mapping[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise ModelFileError(f"a generator's file asked, but it cannot be read ({error.strerror})") from error
+        raise ModelFileError(f"the file cannot be read ({error.strerror}); check the path") from error
     except Exception as error:  # bytes of any kind may make torch's reader stumble over anything
         raise ModelFileError(_refusal(error)) from error
     for wrapper in WRAPPERS:
@@ -132,7 +135,9 @@ def _load(path: Path) -> Mapping[str, Tensor]:
             found = found[wrapper]
     if not isinstance(found, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
         kind = f"a dict of {', '.join(map(str, found))[:100]}" if isinstance(found, Mapping) else type(found).__name__
-        raise ModelFileError(f"a generator's state asked, but the file holds {kind}: save net.state_dict() alone")
+        raise ModelFileError(f"not a generator's state, but {kind}; save net.state_dict() alone")
+    if sum(tensor.numel() * tensor.element_size() for tensor in found.values()) > path.stat().st_size:
+        raise ModelFileError("the file claims more numbers than it holds; get it again from its maker")
     return {str(key): tensor for key, tensor in found.items()}
 
 
@@ -140,8 +145,8 @@ def _refusal(error: Exception) -> str:
     stranger = re.search(r"GLOBAL (\S+)", str(error))
     if stranger:
         return (
-            f"a generator's tensors asked, but the file also holds Python code or objects ({stranger[1]}), which are "
-            "never loaded: save net.state_dict() alone, and do not trust a file that should be that"
+            f"the file holds Python code or objects ({stranger[1]}) beside tensors, and these are never loaded; save "
+            "net.state_dict() alone, and do not trust a file that was said to be just that"
         )
     said = " ".join(str(error).split())[:120]
-    return f"a PyTorch file asked, but this is none or damaged ({type(error).__name__}: {said}): get it again"
+    return f"not a PyTorch file, or a damaged one ({type(error).__name__}: {said}); get it again"

@@ -36,14 +36,16 @@ def convert(state: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tens
     """
     state = _without_prefixes(state)
     if not {"model.model.0.weight", "model.model.3.weight"} <= state.keys():
-        raise ModelFileError(f"a U-Net generator asked, but the file holds {_likely(state)}: give latest_net_G.pth")
+        raise ModelFileError(f"not a U-Net generator, but {_likely(state)}; give latest_net_G.pth")
     depth = _depth(state)
     homes = _homes(depth)
     weights: dict[str, Tensor] = {}
     for key, tensor in state.items():
         layer, _, leaf = key.rpartition(".")
         if layer not in homes:
-            raise ModelFileError(f"a plain U-Net generator asked, but the file's has another layer too ({key})")
+            raise ModelFileError(
+                f"not a plain U-Net generator: it has another layer too ({key}); it cannot be imported"
+            )
         weights[f"{homes[layer]}.{leaf}"] = tensor.detach().float() if tensor.is_floating_point() else tensor
     widths = [weights[f"down.{level}.{min(level, 1)}.weight"].shape[0] for level in range(depth)]
     config = {"widths": widths, "norm": "instance" if "down.0.0.bias" in weights else "batch"}
@@ -110,7 +112,7 @@ def _checked(weights: dict[str, Tensor], config: dict[str, Any]) -> dict[str, Te
         if found != expected:
             layer, _, leaf = key.rpartition(".")
             raise ModelFileError(
-                f"a U-Net generator for RGB pictures with {config['norm']} norm asked, but the file has {found} at "
-                f"{homes[layer]}.{leaf} where {expected} belongs: this one cannot be imported"
+                f"not a U-Net generator for RGB pictures with {config['norm']} norm: the file has {found} at "
+                f"{homes[layer]}.{leaf} where {expected} belongs; it cannot be imported"
             )
     return {key: weights[key] for key in wanted}

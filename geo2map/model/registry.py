@@ -21,7 +21,7 @@ def models_in(folder: Path) -> dict[str, Path]:
         ModelFileError: there is no such folder.
     """
     if not folder.is_dir():
-        raise ModelFileError(f"the models in {folder} asked, but there is no such folder")
+        raise ModelFileError(f"folder not found: {folder}; check the path")
     return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
 
 
@@ -39,5 +39,6 @@ def find_model(model: str | Path) -> Path:
         return path
     names = ", ".join(packaged) or "none"
     raise ModelFileError(
-        f"model {str(model)!r} asked, but it is neither a file nor a packaged model (these are: {names})"
+        f"model not found: {str(model)!r} is neither a file nor a packaged model; the packaged ones are {names}",
+        option="model",
     )

@@ -107,17 +107,15 @@ class PairsFolder:
         if not os.path.lexists(self._final):
             return
         if not self._final.is_dir():
-            raise OutputError(f"{self.path} was asked for as a folder of pairs, but it is a file: choose another name")
+            raise OutputError(f"{self.path} is a file, not a folder; choose another name")
         if not any(self._final.iterdir()):
             return
         if not self._overwrite:
-            raise OutputError(f"{self.path} is not empty: choose another folder or allow overwriting it (--overwrite)")
+            raise OutputError(f"{self.path} is not empty; choose another folder or set overwrite", option="overwrite")
         unexpected = first_unexpected(self._final)
         if unexpected is not None or not (self._final / FILE_NAME).is_file():
             found = f"{unexpected} in it is no part of a set of pairs" if unexpected else f"it has no {FILE_NAME}"
-            raise OutputError(
-                f"{self.path} was to be overwritten, but {found}: choose another folder or delete it yourself"
-            )
+            raise OutputError(f"{self.path} is not overwritten: {found}; choose another folder or delete it yourself")
 
     def __enter__(self) -> PairsFolder:
         return self

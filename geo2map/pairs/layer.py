@@ -98,8 +98,9 @@ def open_layer(
 def _tile_layer(folder: XyzFolder, zooms: Sequence[int], zoom: int) -> Layer:
     if zoom not in zooms:
         raise ZoomError(
-            f"zoom {zoom} asked, but {folder.path} has {'zoom' if len(zooms) == 1 else 'zooms'} "
-            f"{', '.join(map(str, zooms))}: ask for one of its own"
+            f"{folder.path} has no tiles at zoom {zoom}; it has {'zoom' if len(zooms) == 1 else 'zooms'} "
+            f"{', '.join(map(str, zooms))}",
+            option="zoom",
         )
     return Layer(folder.path.resolve().name, zoom, folder.window(zoom), TileSource(folder, zoom, Rendition()))
 
@@ -108,8 +109,8 @@ def _require_colours(sample: npt.NDArray[np.generic], name: str) -> None:
     values = sample.astype(np.float64)
     if values.size and not (values.min() >= 0 and values.max() <= 255):
         raise DataError(
-            f"map {name} asked, but its values reach from {values.min():.6g} to {values.max():.6g}, and the colours of "
-            "a map are 0 to 255: save it as 8-bit RGB, as it looks on a screen"
+            f"map {name} has no colours: its values reach from {values.min():.6g} to {values.max():.6g}, not from "
+            "0 to 255; save it as 8-bit RGB, as it looks on a screen"
         )
 
 
@@ -128,7 +129,7 @@ def common_window(a: Layer, b: Layer) -> PixelWindow:
     gap = min(gaps, key=lambda gap: gap.length)
     metres = grid.ground_resolution(a.zoom, grid.window_latitude(a.window, a.zoom))
     raise DataError(
-        f"pairs of {a.name} and {b.name} asked, but they do not overlap: the map lies "
+        f"{a.name} and {b.name} do not overlap: the map lies "
         f"{gap.length * metres / 1000:.3g} km away ({gap.words(metres / 1000, 'km')}); give a map of the same place, "
         "and check the CRS of both"
     )

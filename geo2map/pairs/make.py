@@ -130,12 +130,12 @@ def _conclude(
 def _nothing_left(dropped: Mapping[str, int], registration: Registration | None, options: PairsOptions) -> DataError:
     reasons = ", ".join(f"{number} {reason}" for reason, number in dropped.items() if number)
     if registration is not None and dropped["registration"]:
-        advice = f"{describe_registration(registration)}; correct the place of one of them, or raise --max-shift"
+        advice = f"{describe_registration(registration)}; correct the place of one of them, or raise max_shift"
     else:
-        advice = "lower --size, --zoom or --min-valid"
+        advice = "lower size, zoom or min_valid"
     return DataError(
-        f"pairs of {options.size} px at zoom {options.zoom} asked, but not one of the {sum(dropped.values())} pictures "
-        f"that scene and map touch is left ({reasons}): {advice}"
+        f"no pairs of {options.size} px at zoom {options.zoom}: not one of the {sum(dropped.values())} pictures that "
+        f"scene and map touch is left ({reasons}); {advice}"
     )
 
 
@@ -161,7 +161,7 @@ def _class_shares(
 def _scale_notes(layers: Sequence[Layer], resolution: float, zoom: int) -> tuple[str, ...]:
     return tuple(
         f"warning: {layer.name} resolves only {layer.ground_resolution:.3g} m, and zoom {zoom} is {resolution:.3g} m "
-        "per pixel: its pictures are blown up; a lower --zoom suits it"
+        "per pixel: its pictures are blown up; a lower zoom suits it"
         for layer in layers
         if layer.ground_resolution is not None and layer.ground_resolution > BLOWN_UP * resolution
     )

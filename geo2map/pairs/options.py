@@ -55,17 +55,19 @@ class PairsOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.zoom <= grid.MAX_ZOOM:
-            raise ZoomError(f"zoom {self.zoom} asked: give 0 to {grid.MAX_ZOOM}")
+            raise ZoomError(f"zoom {self.zoom} is out of range; give 0 to {grid.MAX_ZOOM}", option="zoom")
         if not SIZES[0] <= self.size <= SIZES[1]:
-            raise DataError(f"pictures of {self.size} px asked: give {SIZES[0]} to {SIZES[1]}")
+            raise DataError(f"size {self.size} px is out of range; give {SIZES[0]} to {SIZES[1]}", option="size")
         if len(self.shares) != 3 or min(self.shares) < 0 or self.shares[0] <= 0:
-            raise DataError(f"shares {self.shares} asked: give those of train, val and test, e.g. 80,10,10")
+            raise DataError(
+                f"unusable shares {self.shares}; give those of train, val and test, e.g. 80,10,10", option="shares"
+            )
         if not (0 < self.min_valid <= 1 and 0 <= self.keep_blank <= 1):
             raise DataError(
-                f"min_valid {self.min_valid} and keep_blank {self.keep_blank} asked: both are shares, 0 to 1"
+                f"min_valid {self.min_valid} or keep_blank {self.keep_blank} is out of range; both are shares, 0 to 1"
             )
         if (self.block is not None and self.block < 1) or not self.max_shift > 0:
             raise DataError(
-                f"block {self.block} and max_shift {self.max_shift} asked: give at least 1, and more than 0"
+                f"block {self.block} or max_shift {self.max_shift} is out of range; give at least 1, and more than 0"
             )
         parse_stretch(self.stretch)

@@ -16,7 +16,7 @@ from geo2map.types import SPLITS, SplitName
 WIDEST_BLOCK = 4
 """Pictures along a side of a block, unless told."""
 ENOUGH_BLOCKS = 20
-"""Blocks that a scene should have, so that the shares come near what was asked; else blocks are smaller."""
+"""Blocks that a scene should have, so that the shares come near those wanted; else blocks are smaller."""
 
 
 class Cell(NamedTuple):
@@ -58,9 +58,10 @@ def assign_blocks(pictures: Mapping[Cell, int], shares: tuple[float, float, floa
     wanted = {name: share for name, share in zip(SPLITS, shares, strict=True) if share > 0}
     if len(pictures) < len(wanted):
         raise DataError(
-            f"pictures for {', '.join(wanted)} asked, but they lie in {len(pictures)} block"
-            f"{'' if len(pictures) == 1 else 's'}, which cannot be divided: lower --split-block or --size, or ask for "
-            "fewer splits (--split 100,0,0)"
+            f"too few pictures for {', '.join(wanted)}: they lie in {len(pictures)} block"
+            f"{'' if len(pictures) == 1 else 's'}, which cannot be divided; lower block or size, or leave out splits "
+            "(shares 100,0,0)",
+            option="shares",
         )
     filled = dict.fromkeys(wanted, 0)
     assigned: dict[Cell, SplitName] = {}

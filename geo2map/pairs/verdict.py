@@ -54,5 +54,5 @@ def registration_notes(found: Registration, kept: Sequence[Cut], name: Callable[
         return ()
     return (
         f"warning: the map lies more than {found.max_shift:g} px off in {len(off)} of the pictures (leaning roofs "
-        f"count, too), e.g. {', '.join(off[:SHOWN_NAMES])}: look at them, or pass --registration drop",
+        f"count, too), e.g. {', '.join(off[:SHOWN_NAMES])}: look at them, or set registration to drop",
     )

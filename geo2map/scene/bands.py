@@ -78,7 +78,7 @@ class Bands:
 def choose_bands(
     dataset: DatasetReader, name: str, indexes: Sequence[int] | None = None, nodata: float | None = None
 ) -> Bands:
-    """The bands asked for, or those that the file marks as colours.
+    """The chosen bands, or those that the file marks as colours.
 
     By default: a palette; bands marked red, green and blue; the first three; the first one as gray where there
     are only one or two. Bands marked as alpha are never colours. Where a file speaks of validity in several
@@ -94,7 +94,7 @@ def choose_bands(
     chosen = _require(indexes, dataset.count, name) if indexes else _default(roles)
     dtypes = [np.dtype(dataset.dtypes[index - 1].replace("complex_int16", "complex64")) for index in chosen]
     if any(dtype.kind == "c" for dtype in dtypes):
-        raise BandError(f"{name} holds complex numbers, which are no colours: take their magnitude first")
+        raise BandError(f"{name} holds complex numbers, which are no colours; take their magnitude first")
     palette = None
     if len(set(chosen)) == 1 and roles[chosen[0] - 1] == ColorInterp.palette:
         palette = tuple(colour for _, colour in sorted(dataset.colormap(chosen[0]).items()))
@@ -105,8 +105,8 @@ def choose_bands(
 
 def _require(indexes: Sequence[int], count: int, name: str) -> tuple[int, int, int]:
     if not all(1 <= index <= count for index in indexes):
-        asked = ",".join(map(str, indexes))
-        raise BandError(f"indexes {asked} of {name} asked, but its bands are 1 to {count}: choose among these")
+        given = ",".join(map(str, indexes))
+        raise BandError(f"{name} has no bands {given}; choose among 1 to {count}", option="indexes")
     red, green, blue = tuple(indexes) * (3 // len(indexes))
     return red, green, blue
 
@@ -140,7 +140,9 @@ def _nodata(
     """
     dtypes = [dataset.dtypes[index - 1] for index in indexes]
     if asked is not None and not all(_holds(dtype, asked) for dtype in dtypes):
-        raise BandError(f"nodata {asked:g} asked, but {name} holds {dtypes[0]}: give a value of that type")
+        raise BandError(
+            f"nodata {asked:g} does not fit {name}, which holds {dtypes[0]}; give a value of that type", option="nodata"
+        )
     values = [asked if asked is not None else dataset.nodatavals[index - 1] for index in indexes]
     values = [np.nan if v is None and np.dtype(t).kind == "f" else v for v, t in zip(values, dtypes, strict=True)]
     if any(value is None or not _holds(dtype, value) for value, dtype in zip(values, dtypes, strict=True)):

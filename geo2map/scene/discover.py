@@ -23,12 +23,12 @@ def find_scenes(asked: str | Path | Sequence[str | Path]) -> list[str]:
     Anything else is taken as it is: whether it opens is seen when it is opened.
 
     Raises:
-        SceneError: nothing asked for, a folder without rasters, a pattern without matches.
+        SceneError: nothing given, a folder without rasters, a pattern without matches.
     """
     if isinstance(asked, str | Path):
         asked = [asked]
     if not asked:
-        raise SceneError("no scene asked: give a raster, a folder or a pattern")
+        raise SceneError("no scene given; name a raster, a folder or a pattern")
     return list(dict.fromkeys(scene for path in asked for scene in _expand(str(path))))
 
 
@@ -45,14 +45,14 @@ def _expand(path: str) -> list[str]:
     if Path(path).is_dir():
         found = _natural(str(file) for file in Path(path).iterdir() if _is_scene(file))
         if not found:
-            raise SceneError(f"the scenes in folder {path} asked, but no raster is in it: give one with GeoTIFFs in it")
+            raise SceneError(f"no raster in folder {path}; give a folder with GeoTIFFs in it")
         return found
     if Path(path).exists() or not glob.has_magic(path):
         return [path]
     matching = glob.iglob(path, recursive=True)  # noqa: PTH207 (pathlib has no absolute patterns)
     matches = _natural(match for match in matching if Path(match).is_file())
     if not matches:
-        raise SceneError(f"scenes {path} asked, but no file matches: check the pattern")
+        raise SceneError(f"no file matches {path}; check the pattern")
     return [match for match in matches if _is_scene(Path(match))] or matches
 
 

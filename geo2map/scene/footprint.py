@@ -17,7 +17,7 @@ LIMIT = math.degrees(math.atan(math.sinh(math.pi)))
 EDGE_STEPS = 256
 GRID_STEPS = 33
 FINE_STEPS = 129
-FORGIVEN = 1e-9
+TOLERANCE = 1e-9
 """Degrees by which rounding may carry a longitude over the antimeridian, a latitude over the limit (0.1 mm)."""
 
 
@@ -75,9 +75,9 @@ def find_footprint(place: Georeference) -> Footprint:
     bounds = Bounds(math.radians(west) * EARTH_RADIUS, float(bottom), math.radians(east) * EARTH_RADIUS, float(top))
     if bounds.left >= bounds.right or bounds.bottom >= bounds.top:
         raise GeoreferenceError(
-            f"{place.name} lies wholly outside web-mercator (85.05° N..S), around {north:.2f}° north: nothing to render"
+            f"{place.name} lies wholly outside web-mercator (85.05° N..S), at {north:.2f}° north; give another scene"
         )
-    clipped = south < -LIMIT - FORGIVEN or north > LIMIT + FORGIVEN
+    clipped = south < -LIMIT - TOLERANCE or north > LIMIT + TOLERANCE
     return Footprint(bounds, clipped, _jacobian(place, bounds, inside))
 
 
@@ -122,7 +122,7 @@ def _spread(points: Points, name: str) -> tuple[Points, Points]:
     """The same of a scene that reaches beyond the Earth's limb: of a dense grid, and one step more on every side."""
     found = np.isfinite(points).all(axis=0)
     if not found.any():
-        raise GeoreferenceError(f"no pixel of {name} lies on Earth: check its CRS and geotransform")
+        raise GeoreferenceError(f"no pixel of {name} lies on Earth; check its CRS and geotransform")
     longitudes, latitudes = points[:, found]
     middle = longitudes[longitudes.size // 2]
     longitudes = middle + (longitudes - middle + 180) % 360 - 180
@@ -137,11 +137,11 @@ def _widened(degrees: Points) -> Points:
 def _normalised(longitudes: Points) -> tuple[float, float]:
     """West and east with west from -180 on; all of the world where they are that far apart."""
     west, east = float(longitudes.min()), float(longitudes.max())
-    if east - west >= 360 - FORGIVEN:
+    if east - west >= 360 - TOLERANCE:
         return -180.0, 180.0
-    turn = 360 * math.floor((west + 180 + FORGIVEN) / 360)
+    turn = 360 * math.floor((west + 180 + TOLERANCE) / 360)
     west, east = max(west - turn, -180.0), east - turn
-    return west, 180.0 if 180 < east < 180 + FORGIVEN else east
+    return west, 180.0 if 180 < east < 180 + TOLERANCE else east
 
 
 def _mercator_y(latitude: float) -> float:
@@ -159,7 +159,7 @@ def _jacobian(place: Georeference, bounds: Bounds, inside: Points) -> Points:
         x = (x + HALF_WORLD) % (2 * HALF_WORLD) - HALF_WORLD
         distance = np.hypot(x, y - (bounds.bottom + bounds.top) / 2)
     if not np.isfinite(distance).any():
-        raise GeoreferenceError(f"no pixel of {place.name} lies where web-mercator reaches: check its CRS")
+        raise GeoreferenceError(f"no pixel of {place.name} lies where web-mercator reaches; check its CRS")
     column, row = (points[np.nanargmin(distance)] for points in _middles(place, GRID_STEPS))
     longitudes, latitudes = place.lnglat(column + np.array([0.5, -0.5, 0, 0]), row + np.array([0, 0, 0.5, -0.5]))
     longitudes = np.unwrap(longitudes, period=360.0)
@@ -167,5 +167,5 @@ def _jacobian(place: Georeference, bounds: Bounds, inside: Points) -> Points:
     norths = EARTH_RADIUS * np.arcsinh(np.tan(np.radians(latitudes)))
     jacobian = np.array([easts, norths]) @ [[1, 0], [-1, 0], [0, 1], [0, -1]]
     if not np.isfinite(jacobian).all() or np.linalg.det(jacobian) == 0:
-        raise GeoreferenceError(f"the pixels of {place.name} have no extent on Earth: check its CRS and geotransform")
+        raise GeoreferenceError(f"the pixels of {place.name} have no extent on Earth; check its CRS and geotransform")
     return jacobian

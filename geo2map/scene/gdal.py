@@ -17,7 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.errors import Geo2MapError, SceneError
-from geo2map.files.address import gdal_path, is_remote, shown
+from geo2map.files.address import gdal_path, is_remote, redact
 
 GDAL_OPTIONS = {
     "GDAL_CACHEMAX": 256 * 2**20,  # in bytes: unlike GDAL, rasterio does not take small numbers for megabytes
@@ -31,6 +31,8 @@ GDAL_OPTIONS = {
     "GDAL_HTTP_LOW_SPEED_TIME": 20,  # seconds below the limit, in bytes per second, until a server counts as gone
     "GDAL_HTTP_LOW_SPEED_LIMIT": 1,
 }
+NEVER = {"GDAL_VRT_ENABLE_PYTHON": "NO"}
+"""What no setting of the user changes: a VRT is data, and no code in it is run."""
 REMOTE_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no listing, no guessing at sidecars: each costs a request
     "GDAL_INGESTED_BYTES_AT_OPEN": 32768,  # the header of most COGs
@@ -46,9 +48,12 @@ T = TypeVar("T")
 
 
 def gdal_env(path: str | Path) -> rasterio.Env:
-    """GDAL's settings for a path, as a context. What the user set, by environment, `rasterio.Env` or file, wins."""
+    """GDAL's settings for a path, as a context.
+
+    What the user set, by environment, `rasterio.Env` or file, wins, but for `NEVER`.
+    """
     wanted: dict[str, Any] = GDAL_OPTIONS | (REMOTE_OPTIONS if is_remote(path) else {})
-    return rasterio.Env(**{key: value for key, value in wanted.items() if not _is_set(key)})
+    return rasterio.Env(**{key: value for key, value in wanted.items() if not _is_set(key)} | NEVER)
 
 
 def _is_set(key: str) -> bool:
@@ -68,7 +73,7 @@ def open_raster(address: str, **options: Any) -> DatasetReader:
 def opening(path: str | Path) -> Iterator[None]:
     """GDAL set up to open a scene; its errors are ours."""
     advice = UNREACHED if is_remote(path) else DAMAGED
-    with gdal_env(path), wrap_gdal(f"scene {shown(path)} asked", SceneError, advice):
+    with gdal_env(path), wrap_gdal(f"cannot open {redact(path)}", SceneError, advice):
         yield
 
 
@@ -76,12 +81,12 @@ def opening(path: str | Path) -> Iterator[None]:
 def reading(path: str | Path) -> Iterator[None]:
     """GDAL set up to read a scene's pixels; its errors are ours."""
     advice = GONE if is_remote(path) else DAMAGED
-    with gdal_env(path), wrap_gdal(f"pixels of {shown(path)} asked", SceneError, advice):
+    with gdal_env(path), wrap_gdal(f"cannot read {redact(path)}", SceneError, advice):
         yield
 
 
-def persistently(path: str | Path, call: Callable[[], T]) -> T:
-    """Calls, and once more where a remote scene failed.
+def retry(path: str | Path, call: Callable[[], T]) -> T:
+    """Calls, and calls once more where a remote scene failed.
 
     GDAL repeats requests that are refused, but not those whose answer breaks off, and it remembers what it got
     of them; so everything it knows of the path is forgotten in between. `call` opens the scene anew.
@@ -97,18 +102,18 @@ def persistently(path: str | Path, call: Callable[[], T]) -> T:
 
 
 @contextmanager
-def wrap_gdal(asked: str, kind: type[Exception], advice: str) -> Iterator[None]:
-    """Turns GDAL's errors into ours: one sentence of what was asked, what GDAL found and what to do."""
+def wrap_gdal(fault: str, kind: type[Exception], advice: str) -> Iterator[None]:
+    """Turns GDAL's errors into ours: one sentence of the fault, what GDAL says and what to do."""
     try:
         yield
     except Geo2MapError:
         raise
     except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
-        raise kind(f"{asked}, but GDAL says: {_said(error)}; {advice}") from error
+        raise kind(f"{fault}: {_said(error)}; {advice}") from error
 
 
 def _said(error: BaseException) -> str:
     """What GDAL said, on one line: no documents, no secrets, not the whole way down to the block that failed."""
-    text = re.split("(?: from [`'])?{", shown(str(error.__cause__ or error)))[0]
+    text = re.split("(?: from [`'])?{", redact(str(error.__cause__ or error)))[0]
     text = WAY_DOWN.sub("", " ".join(text.split()))
     return text[:300].rstrip(".!")

@@ -20,8 +20,8 @@ from geo2map.errors import GeoreferenceError
 from geo2map.scene.gdal import wrap_gdal
 
 WGS84 = CRS.from_epsg(4326)
-USE_EARTH = "set a CRS of the Earth (--crs)"
-FORGIVEN = 1e-6
+USE_EARTH = "set crs to a CRS of the Earth"
+TOLERANCE = 1e-6
 """Degrees by which a pole may be missed: a decimetre of rounding."""
 
 Points = npt.NDArray[np.float64]
@@ -54,13 +54,13 @@ class Georeference:
             GeoreferenceError: PROJ knows no way from the CRS to WGS 84.
         """
         known = self.crs.to_string()[:60]
-        with wrap_gdal(f"{self.name} in web-mercator asked from its CRS {known}", GeoreferenceError, USE_EARTH):
+        with wrap_gdal(f"no way from {self.name}'s CRS {known} to web-mercator", GeoreferenceError, USE_EARTH):
             if self.transform is None:
                 xs, ys = GCPTransformer(self.gcps).xy(rows, columns, offset="ul")
             else:
                 xs, ys = _apply(self.transform, columns, rows)
             longitudes, latitudes = _to_wgs84(self.crs, xs, ys)
-        beyond = (np.abs(latitudes) > 90 + FORGIVEN) | (np.abs(longitudes) > 720)
+        beyond = (np.abs(latitudes) > 90 + TOLERANCE) | (np.abs(longitudes) > 720)
         return np.where(beyond, np.nan, (longitudes, np.clip(latitudes, -90, 90)))
 
     def decimated(self, width: int, height: int) -> Georeference:
@@ -100,16 +100,17 @@ def find_georeference(dataset: DatasetReader, name: str, crs: str | None = None)
     known = _parse_crs(crs, name) if crs else dataset.crs or gcp_crs
     if not usable and not gcps and dataset.rpcs is not None:
         raise GeoreferenceError(
-            f"{name} is placed by a camera model only (RPCs), which needs the height of every pixel: "
+            f"{name} is placed by a camera model only (RPCs), which needs the height of every pixel; "
             "orthorectify it first, e.g. with gdalwarp -rpc"
         )
     if known is None:
         raise GeoreferenceError(
-            f"{name} has no coordinate reference system, so nobody can say where on Earth it is: "
-            "give the right one, e.g. --crs EPSG:32618"
+            f"{name} has no coordinate reference system, so nobody can say where on Earth it is; "
+            "set crs to the right one, e.g. EPSG:32618",
+            option="crs",
         )
     if not usable and not gcps:
-        raise GeoreferenceError(f"{name} has a CRS but no usable geotransform: georeference it first")
+        raise GeoreferenceError(f"{name} has a CRS but no usable geotransform; georeference it first")
     size = dataset.width, dataset.height
     if usable:
         return Georeference(known, matrix, (), *size, name)
@@ -136,5 +137,5 @@ def _parse_crs(text: str, name: str) -> CRS:
         return CRS.from_user_input(text)
     except (CRSError, ValueError) as error:  # EPSG:nonsense is a ValueError
         raise GeoreferenceError(
-            f"CRS {text!r} asked for {name}, but PROJ does not know it: give e.g. EPSG:32618"
+            f"unknown CRS {text!r} for {name}; give one that PROJ knows, e.g. EPSG:32618", option="crs"
         ) from error

@@ -19,6 +19,7 @@ class SceneOptions:
         indexes: one band (gray) or three (red, green, blue), counted from 1; None goes by colour interpretation.
         crs: anything rasterio takes for a CRS, e.g. "EPSG:32618"; used instead of the file's own.
         nodata: value of pixels without data (NaN is one) in every band; used instead of the file's own.
+        allow_outside: open a VRT whose sources lie outside its own folder or at URLs; see `geo2map.scene.trust`.
 
     Raises:
         BandError: neither one band nor three.
@@ -27,12 +28,16 @@ class SceneOptions:
     indexes: Sequence[int] | None = None
     crs: str | None = None
     nodata: float | None = None
+    allow_outside: bool = False
 
     def __post_init__(self) -> None:
         if self.indexes is not None:
             if len(self.indexes) not in (1, 3):
-                asked = ",".join(map(str, self.indexes))
-                raise BandError(f"indexes {asked} asked: give one band (gray) or three (red, green, blue)")
+                given = ",".join(map(str, self.indexes))
+                raise BandError(
+                    f"indexes {given} are {len(self.indexes)} bands; give one band (gray) or three (red, green, blue)",
+                    option="indexes",
+                )
             object.__setattr__(self, "indexes", tuple(self.indexes))
 
 

@@ -17,16 +17,18 @@ from rasterio.io import DatasetReader
 
 from geo2map import grid
 from geo2map.errors import SceneError
-from geo2map.files.address import gdal_path, is_file_path, scene_name, shown
+from geo2map.files.address import gdal_path, is_file_path, redact, scene_name
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.footprint import find_footprint, find_outline
-from geo2map.scene.gdal import open_raster, opening, persistently, reading
+from geo2map.scene.gdal import open_raster, opening, reading, retry
 from geo2map.scene.georeference import Georeference, find_georeference
 from geo2map.scene.identity import SceneIdentity, identify
+from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.options import SceneOptions
-from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, believe_alpha, read_sample
+from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, validate_alpha
 from geo2map.scene.source import SceneSource
+from geo2map.scene.trust import require_inside, require_inside_opened
 from geo2map.scene.view import View
 from geo2map.scene.vrt import colours_vrt, warped_vrt
 from geo2map.types import Mask
@@ -57,11 +59,15 @@ class Scene:
         options = options or SceneOptions()
         self.path, self.name = str(path), scene_name(path)
         self._address = gdal_path(path)
-        self.dataset = persistently(path, self._open)
+        if not options.allow_outside:
+            require_inside(path)
+        self.dataset = retry(path, self._open)
         try:
+            if not options.allow_outside:
+                require_inside_opened(self.dataset, self._address)
             with opening(path):
-                self._marked = choose_bands(self.dataset, shown(path), options.indexes, options.nodata)
-                self._place = find_georeference(self.dataset, shown(path), options.crs)
+                self._marked = choose_bands(self.dataset, redact(path), options.indexes, options.nodata)
+                self._place = find_georeference(self.dataset, redact(path), options.crs)
             self.indexes = self._marked.indexes
             self.footprint = find_footprint(self._place)
         except BaseException:
@@ -141,10 +147,15 @@ class Scene:
         matrix = grid.window_transform(window, zoom, cell)
         x, y = self.footprint.scale(matrix.a)
         size = self.dataset.width, self.dataset.height
-        fewer = math.ceil(size[0] * min(1.0, x)), math.ceil(size[1] * min(1.0, y))
+        fewer = affordable(self.dataset, (math.ceil(size[0] * min(1.0, x)), math.ceil(size[1] * min(1.0, y))))
+        place = self._place.decimated(*fewer)
+
+        def seen(raster: str) -> Mask:
+            document = warped_vrt(raster, place, MASK_BANDS, matrix, shape, "nearest", (1.0, 1.0))
+            return self._read(document, lambda warped: np.asarray(warped.read(warped.count) >= 128))
+
         colours = colours_vrt(self._address, self.bands, size, shown=fewer)
-        document = warped_vrt(colours, self._place.decimated(*fewer), self.bands, matrix, shape, "nearest", (1.0, 1.0))
-        return self._read(document, lambda warped: np.asarray(warped.read(warped.count) >= 128))
+        return with_raster(self._read(colours, lambda dataset: read_valid(dataset, self.bands)), seen)
 
     @property
     def identities(self) -> tuple[SceneIdentity, ...]:
@@ -172,14 +183,14 @@ class Scene:
     @cached_property
     def _believed(self) -> tuple[Bands, tuple[str, ...]]:
         """Bands and a note; looks at the pixels only where one is marked as alpha."""
-        return (self._marked, ()) if self._marked.alpha is None else believe_alpha(self._marked, self._look)
+        return (self._marked, ()) if self._marked.alpha is None else validate_alpha(self._marked, self._look)
 
     def _read(self, document: str, read: Callable[[DatasetReader], npt.NDArray[T]]) -> npt.NDArray[T]:
         def attempt() -> npt.NDArray[T]:
             with reading(self.path), open_raster(document) as dataset:
                 return read(dataset)
 
-        return persistently(self.path, attempt)
+        return retry(self.path, attempt)
 
     def _frame(self, zoom: int) -> PixelWindow:
         world, frame = grid.world_window(zoom), grid.bounds_window(self.bounds, zoom)
@@ -200,20 +211,25 @@ class Scene:
 
 
 def open_scene(
-    path: str | Path, *, indexes: Sequence[int] | None = None, crs: str | None = None, nodata: float | None = None
+    path: str | Path,
+    *,
+    indexes: Sequence[int] | None = None,
+    crs: str | None = None,
+    nodata: float | None = None,
+    allow_outside: bool = False,
 ) -> Scene:
     """Opens a raster as a scene; a context manager.
 
     Args:
         path: a file, a URL (https://, s3://, gs://, az://) or one of GDAL's virtual paths; anything rasterio opens.
-        indexes, crs, nodata: see `geo2map.scene.SceneOptions`.
+        indexes, crs, nodata, allow_outside: see `geo2map.scene.SceneOptions`.
 
     Raises:
-        SceneError: the file is missing, not a raster, or damaged.
+        SceneError: the file is missing, not a raster, damaged, or a VRT that points outside its folder.
         GeoreferenceError: no CRS, no geotransform, or a place that web-mercator cannot show.
         BandError: bands that the file does not have, or that are no colours; a nodata that they cannot hold.
     """
-    options = SceneOptions(indexes=indexes, crs=crs, nodata=nodata)
+    options = SceneOptions(indexes=indexes, crs=crs, nodata=nodata, allow_outside=allow_outside)
     if is_file_path(path) and not Path(path).exists():
-        raise SceneError(f"scene {path} asked, but there is no such file")
+        raise SceneError(f"scene not found: {path}; check the path")
     return Scene(path, options)

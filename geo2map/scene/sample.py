@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -16,12 +16,12 @@ SAMPLE_SIDE = 1024
 WHOLE_PIXELS = 2**26
 """Pixels, of the raster or of its coarsest overview, up to which all are decoded for a sample: about a second."""
 SPREAD = 16
-"""Blocks across and down that stand for a larger raster."""
+"""Blocks across and down that stand for a larger raster, fewer where they hold more than `WHOLE_PIXELS`."""
 
 ALPHA_CODES = 16
 """Other values than opaque and transparent that an alpha band may take often, as soft edges and JPEG make them."""
 BLACK_SHARE = 0.01
-"""Share of pixels that are 0 in all bands from which a scene without any word on validity is asked about them."""
+"""Share of pixels that are 0 in all bands from which a note asks about them, where nothing says what is valid."""
 
 Pixels = npt.NDArray[np.generic]
 
@@ -39,7 +39,11 @@ def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> Pi
     whole = Window(0, 0, dataset.width, dataset.height)
     if dataset.width * dataset.height / coarsest**2 <= WHOLE_PIXELS:
         return _read(colours, whole, side)
-    parts = [_read(colours, window, max(1, side // SPREAD)) for window in _spread_blocks(dataset)]
+    windows, (height, width) = _spread_blocks(dataset), dataset.block_shapes[0]
+    if height * width * SPREAD**2 <= WHOLE_PIXELS:
+        parts = [_read(colours, window, max(1, side // SPREAD)) for window in windows]
+    else:
+        parts = [_read_share(colours, window, side**2 // len(windows)) for window in windows]
     return np.concatenate(parts, axis=1)
 
 
@@ -49,19 +53,26 @@ def _read(colours: DatasetReader, window: Window, side: int) -> Pixels:
     return colours.read(window=window, out_shape=(colours.count, *shape)).reshape(colours.count, -1)
 
 
-def _spread_blocks(dataset: DatasetReader) -> Iterator[Window]:
-    """`SPREAD` squared of the blocks in which the raster is stored, fewer where it has fewer."""
+def _read_share(colours: DatasetReader, window: Window, count: int) -> Pixels:
+    """About `count` pixels of a window of any shape, such as a few rows as wide as the raster."""
+    rows = max(1, round(window.height / max(1.0, math.sqrt(window.width * window.height / count))))
+    shape = (rows, max(1, min(window.width, count // rows)))
+    return colours.read(window=window, out_shape=(colours.count, *shape)).reshape(colours.count, -1)
+
+
+def _spread_blocks(dataset: DatasetReader) -> list[Window]:
+    """`SPREAD` squared of the blocks in which the raster is stored, fewer where it has fewer or they are large."""
     height, width = dataset.block_shapes[0]
     across, down = -(-dataset.width // width), -(-dataset.height // height)
     columns = np.unique(np.linspace(0, across - 1, SPREAD).round()).tolist()
-    rows = np.unique(np.linspace(0, down - 1, SPREAD**2 // len(columns)).round()).tolist()
+    most = max(1, min(SPREAD**2, WHOLE_PIXELS // (width * height)) // len(columns))
+    rows = np.unique(np.linspace(0, down - 1, most).round()).tolist()
     whole = Window(0, 0, dataset.width, dataset.height)
-    for row in rows:
-        for column in columns:
-            yield Window(int(column) * width, int(row) * height, width, height).intersection(whole)
+    corners = [(int(column) * width, int(row) * height) for row in rows for column in columns]
+    return [Window(*corner, width, height).intersection(whole) for corner in corners]
 
 
-def believe_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]]:
+def validate_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]]:
     """Looks whether a band marked as alpha can be one, and what its opaque value is.
 
     Transparency is yes or no nearly everywhere. A band that is rarely either, and takes many values in between, is
@@ -92,4 +103,4 @@ def ask_about_black(bands: Bands, pixels: Pixels) -> tuple[str, ...]:
     share = float((pixels == 0).all(axis=0).mean())
     if share < BLACK_SHARE:
         return ()
-    return (f"{share:.0%} of the pixels are 0 in all bands and count as black: pass --nodata 0 if they are empty",)
+    return (f"{share:.0%} of the pixels are 0 in all bands and count as black; set nodata to 0 if they are empty",)

@@ -13,7 +13,7 @@ from geo2map.colour.rendition import Rendition
 from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow, world_window
 from geo2map.grid.block import Block, BlockImage
-from geo2map.scene.gdal import open_raster, persistently, reading
+from geo2map.scene.gdal import open_raster, reading, retry
 from geo2map.types import Image, Mask
 
 
@@ -73,7 +73,7 @@ class SceneSource:
         return pixels, mask
 
     def _read(self, window: Window) -> tuple[Image, Mask]:
-        bands = persistently(self.path, lambda: self._read_bands(window))
+        bands = retry(self.path, lambda: self._read_bands(window))
         colours = np.moveaxis(bands[:-1], 0, -1)
         mask = (bands[-1] >= 128) & np.isfinite(colours).all(axis=-1)
         if colours.shape[-1] == 1:

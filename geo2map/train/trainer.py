@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from geo2map.errors import DataError
+from geo2map.errors import DataError, OutputError
 from geo2map.nn import PatchGAN, UNetGenerator
 from geo2map.nn.losses import BalancedL1, adversarial, feature_matching, fooling
 from geo2map.train.config import TrainConfig
@@ -188,12 +188,23 @@ class Trainer:
         self.average.module.load_state_dict(self.generator.state_dict())
 
     def save(self, path: Path) -> None:
-        """Writes everything needed to go on: networks, optimisers, average, step. Beside its name, then renamed."""
+        """Writes everything needed to go on: networks, optimisers, average, step. Beside its name, then renamed.
+
+        Raises:
+            OutputError: the file cannot be written; an older one of that name is kept.
+        """
         state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts().items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
-        torch.save(state | {"config": self.config.to_json(), "step": self.step}, partial)
-        partial.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:  # torch's own writer says RuntimeError, and not what is wrong
+                torch.save(state | {"config": self.config.to_json(), "step": self.step}, file)
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:
+            with suppress(OSError):
+                partial.unlink()
+            found = getattr(error, "strerror", None) or error
+            raise OutputError(f"cannot write {path}: {found}; free some space or choose another folder") from error
         log.info("checkpoint %s at step %d", path, self.step)
 
     def load(self, path: Path) -> None:

@@ -178,7 +178,7 @@ def test_an_area_elsewhere(geo2map: Command, scene: Path, tiny_model: Path, tmp_
     beyond = f"{east + 0.1},{south},{east + 0.2},{north}"
     result = geo2map("render", scene, "--out", tmp_path / "part", "--bounds", beyond, "--model", tiny_model)
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith("geo2map: area of interest asked, but it lies 8.4 km east of scene, which covers ")
+    assert result.err.startswith("geo2map: the area of interest lies 8.4 km east of scene, which covers ")
     assert result.err.count("\n") == 1
     found = [float(value) for value in result.err.split("covers ")[1].split(" (west")[0].split(",")]
     assert found == pytest.approx((west, south, east, north), abs=2e-5)
@@ -205,9 +205,9 @@ def test_an_area_without_data(geo2map: Command, write_scene: SceneWriter, tiny_m
         (("--bounds", "1,2,3,4,5"), 2, "four numbers in degrees"),
         (("--clip",), 2, "--clip given, but nothing to clip to"),
         (("--bounds", "0,0,1,1", "--aoi", "x.geojson"), 2, "--aoi and --bounds given"),
-        (("--bounds", "-74,41,-73,40"), 1, "there is nothing between them"),
-        (("--bounds", "500000,4500000,501000,4501000"), 1, "degrees end at 180 and 90"),
-        (("--aoi", "missing.gpkg"), 1, "missing.gpkg asked as area of interest, but there is no such file"),
+        (("--bounds", "-74,41,-73,40"), 1, "have nothing between them"),
+        (("--bounds", "500000,4500000,501000,4501000"), 1, "end at 180 and 90"),
+        (("--aoi", "missing.gpkg"), 1, "area of interest not found: missing.gpkg"),
         (("--aoi", __file__), 1, "GDAL says: not recognized"),
     ],
 )

@@ -68,7 +68,7 @@ def metres(left: float, top: float, size: float = 0.9) -> Affine:
 
 NOTHING = np.zeros((3, 200, 200), np.uint8)
 BAD_SCENES: dict[str, tuple[Callable[[SceneWriter, Path], object], tuple[str, ...]]] = {
-    "no CRS": (lambda write, _: write("bad.tif", crs=None), ("no coordinate reference system", "--crs")),
+    "no CRS": (lambda write, _: write("bad.tif", crs=None), ("no coordinate reference system", "set crs")),
     "no geotransform": (lambda write, _: write("bad.tif", transform=Affine.identity()), ("no usable geotransform",)),
     "cut in half": (lambda write, _: cut_in_half(write("bad.tif")), ("bad.tif", "cut short")),
     "cut in half, compressed": (
@@ -76,7 +76,7 @@ BAD_SCENES: dict[str, tuple[Callable[[SceneWriter, Path], object], tuple[str, ..
         ("bad.tif", "cut short"),
     ),
     "not a raster": (lambda _, path: not_a_raster(path), ("not recognized", "check the file")),
-    "missing file": (lambda *_: None, ("there is no such file",)),
+    "missing file": (lambda *_: None, ("scene not found",)),
     "complex numbers": (lambda write, _: write("bad.tif", NOTHING.astype(np.complex64)), ("complex numbers",)),
     "far too coarse": (
         lambda write, _: write("bad.tif", transform=metres(590_000, 4_510_000, 10)),

@@ -180,7 +180,7 @@ def test_a_broken_sheet_stops_all_by_name(
 
 @pytest.mark.parametrize(
     ("asked", "says"),
-    [("nothing", "no raster is in it"), ("nothing/*.tif", "no file matches"), ("nothing.tif", "no such file")],
+    [("nothing", "no raster in folder"), ("nothing/*.tif", "no file matches"), ("nothing.tif", "scene not found")],
 )
 @pytest.mark.parametrize("more", [(), ("--each",), ("--dry-run",)])
 def test_nothing_found(

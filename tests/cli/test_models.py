@@ -146,14 +146,14 @@ def test_errors_are_one_sentence_and_leave_nothing(
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     out = ("--out", tmp_path / "new.safetensors")
     for arguments, phrase in (
-        (("models", "import", file, "--out", model), "--overwrite"),
-        (("models", "import", tmp_path / "text.pth", *out), "is none or damaged"),
+        (("models", "import", file, "--out", model), "overwrite"),
+        (("models", "import", tmp_path / "text.pth", *out), "or a damaged one"),
         (("models", "import", tmp_path / "missing.pth", *out), "cannot be read"),
-        (("models", "import", file, "--out", tmp_path / "text.pth" / "m.safetensors"), "cannot be written"),
+        (("models", "import", file, "--out", tmp_path / "text.pth" / "m.safetensors"), "cannot write"),
         (("models", "show", file), "models import"),
         (("models", "show", "nobody"), "sat2map"),
-        (("models", "list", tmp_path / "missing"), "no such folder"),
-        (("render", small_scene, *out, "--model", model, "--mode", "exact"), "leave --mode out"),
+        (("models", "list", tmp_path / "missing"), "not found"),
+        (("render", small_scene, *out, "--model", model, "--mode", "exact"), "leave mode out"),
         (("render", small_scene, *out, "--model", model, "--margin", 256), "leave --margin out"),
         (("render", small_scene, *out, "--model", model, "--match", "model"), "leave --match out"),
     ):
@@ -192,9 +192,9 @@ def test_ends_of_one_training_are_averaged(geo2map: Command, tiny_model: Path, t
 def test_what_cannot_be_averaged(geo2map: Command, tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "mean.safetensors"
     wrong = {
-        "their config differ": (tiny_model, "sat2map"),
+        "differ in config": (tiny_model, "sat2map"),
         "give two or more": (tiny_model,),
-        "give one a model": (tiny_model, tiny_model, "--shares", "1,2,3"),
+        "give one for each model": (tiny_model, tiny_model, "--shares", "1,2,3"),
         "none below 0": (tiny_model, tiny_model, "--shares", "-1,2"),
         "not all 0": (tiny_model, tiny_model, "--shares", "0,0"),
     }

@@ -65,7 +65,7 @@ def test_a_map_that_lies_off(geo2map: Command, pair: tuple[Path, Path], tmp_path
     shift = json.loads((tmp_path / "pairs" / "pairs.json").read_text(encoding="utf-8"))["registration"]["shift"]
     assert (shift["x"], shift["y"]) == pytest.approx((6, 4), abs=0.3)
     dropped = geo2map(*command, "--out", tmp_path / "dropped", "--registration", "drop")
-    assert_one_sentence(dropped, "registration)", "--max-shift")
+    assert_one_sentence(dropped, "registration)", "max_shift")
 
 
 def assert_one_sentence(result: Any, *phrases: str) -> None:
@@ -105,8 +105,8 @@ def cut_in_half(write: SceneWriter, _: Path) -> Path:
     [
         (no_crs, "no coordinate reference system"),
         (elsewhere, "do not overlap"),
-        (missing, "no such file"),
-        (empty_folder, "no raster is in it"),
+        (missing, "scene not found"),
+        (empty_folder, "no raster in folder"),
         (cut_in_half, "cut short"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_map_that_cannot_be(
     ("options", "phrases"),
     [
         (("--size", 1024), ("pictures that scene and map touch", "nodata", "--size")),
-        (("--size", 256, "--split-block", 8), ("train, val, test asked", "--split-block")),
+        (("--size", 256, "--split-block", 8), ("train, val, test: they lie in", "lower block or size")),
         (("--palette", "none.tsv"), ("palette none.tsv",)),
         (("--stretch", "loud"), ("stretch 'loud'",)),
         (("--split", "0,1,1"), ("shares",)),

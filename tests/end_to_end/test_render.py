@@ -114,7 +114,7 @@ def test_the_report_says_what_was_done(cornered: Path, engine: Engine, tmp_path:
 def test_a_failed_scene_is_reported_and_the_rest_is_rendered(cornered: Path, engine: Engine, tmp_path: Path) -> None:
     scenes = [tmp_path / "missing.tif", cornered]
     broken, good = geo2map.render_each(scenes, tmp_path / "maps", engine=engine, suffix=".tif")
-    assert "no such file" in str(broken.error)
+    assert "scene not found" in str(broken.error)
     assert good.error is None
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["small.tif"]
 

@@ -74,7 +74,7 @@ def test_a_value() -> None:
 
 @pytest.mark.parametrize("wkt", ["POINT (1 2)", "POLYGON EMPTY", "GEOMETRYCOLLECTION EMPTY"])
 def test_no_area_is_no_aoi(wkt: str) -> None:
-    with pytest.raises(AoiError, match="it is no polygon"):
+    with pytest.raises(AoiError, match="is no polygon"):
         Aoi(wkt)
 
 
@@ -373,21 +373,21 @@ def test_the_whole_world_is_the_whole_world() -> None:
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (shapely.Point(1, 2), "it holds Point: give one with a polygon"),
+        (shapely.Point(1, 2), "it holds Point; give a file with a polygon"),
         (shapely.LineString([(1, 1), (2, 2)]), "it holds LineString"),
         (shapely.Polygon(), "it holds no geometry"),
-        (shapely.Polygon([(0, 0), (1, 1), (2, 2)]), "has an area"),
-        (shapely.box(0, 86, 1, 88), "has an area between 85.05° N and S"),
+        (shapely.Polygon([(0, 0), (1, 1), (2, 2)]), "has no area"),
+        (shapely.box(0, 86, 1, 88), "has no area between 85.05° N and S"),
         ({"type": "Point", "coordinates": [1, 2]}, "it holds Point"),
         ({"type": "FeatureCollection", "features": []}, "it holds no geometry"),
-        ({"not": "geojson"}, "GDAL says: not recognized as being in a supported file format"),
-        ((0, 1, 2, 0), "bounds 0,1,2,0 asked, but there is nothing between them"),
-        ((1, 0, 1, 2), "there is nothing between them"),
-        ((40.7, -74.1, 40.8, -273.9), "degrees end at 180 and 90"),
-        ((float("nan"), 0, 1, 1), "degrees end"),
-        ("missing.geojson", "missing.geojson asked as area of interest, but there is no such file"),
-        (Path(__file__), "test_aoi.py asked as area of interest, but GDAL says: not recognized"),
-        (Path(__file__).parent, "GDAL says"),
+        ({"not": "geojson"}, "a GeoJSON object: not recognized as being in a supported file format"),
+        ((0, 1, 2, 0), "bounds 0,1,2,0 have nothing between them"),
+        ((1, 0, 1, 2), "have nothing between them"),
+        ((40.7, -74.1, 40.8, -273.9), "are no degrees, which end at 180 and 90"),
+        ((float("nan"), 0, 1, 1), "are no degrees"),
+        ("missing.geojson", "area of interest not found: missing.geojson"),
+        (Path(__file__), "test_aoi.py: not recognized"),
+        (Path(__file__).parent, "cannot read the area of interest"),
     ],
 )
 def test_what_is_no_area(source: Any, said: str) -> None:
@@ -402,7 +402,7 @@ def test_what_is_no_area(source: Any, said: str) -> None:
 def test_a_broken_file(cut: int, tmp_path: Path) -> None:
     path = tmp_path / "cut.geojson"
     path.write_text(json.dumps(geojson(mapping(PARK)))[:-cut])
-    with pytest.raises(AoiError, match="GDAL says"):
+    with pytest.raises(AoiError, match="cannot read the area of interest"):
         load_aoi(path)
 
 
@@ -417,5 +417,5 @@ def test_a_crs_of_another_world(tmp_path: Path) -> None:
         'PRIMEM["Reference_Meridian",0.0],UNIT["Degree",0.0174532925199433]]'
     )
     path = write_vector(tmp_path / "mars.gpkg", [PARK], crs=mars)
-    with pytest.raises(AoiError, match="set a CRS of the Earth"):
+    with pytest.raises(AoiError, match="a CRS of the Earth"):
         load_aoi(path)

@@ -176,7 +176,7 @@ def test_a_word_on_nodata_overrides_the_files(write: Writer) -> None:
 
 @pytest.mark.parametrize(("dtype", "nodata"), [("uint8", 256), ("uint8", -1), ("uint8", 0.5), ("uint16", np.nan)])
 def test_a_nodata_that_no_pixel_can_have(dtype: str, nodata: float, write: Writer) -> None:
-    with pytest.raises(BandError, match=f"nodata {nodata:g} asked, but .* holds {dtype}"):
+    with pytest.raises(BandError, match=f"nodata {nodata:g} does not fit .* holds {dtype}"):
         open_scene(write(noise(3, dtype)), nodata=nodata)
 
 
@@ -234,7 +234,7 @@ def test_a_black_collar_is_asked_about(nodata: float | None, share: float, asked
     bands = noise(3)
     bands[:, : round(SIDE * share)] = 0
     with open_scene(write(bands, nodata=nodata)) as scene:
-        assert any("--nodata 0" in note for note in scene.notes) is asked
+        assert any("set nodata to 0" in note for note in scene.notes) is asked
 
 
 # A look at large scenes

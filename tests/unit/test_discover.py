@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from geo2map.errors import SceneError
-from geo2map.files.address import gdal_path, is_file_path, is_remote, scene_name, shown
+from geo2map.files.address import gdal_path, is_file_path, is_remote, redact, scene_name
 from geo2map.scene.discover import find_scenes, mosaic_name
 
 
@@ -50,7 +50,8 @@ def test_the_order_is_as_given_and_each_comes_once(sheets: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"), [(["empty"], "no raster is in it"), (["empty/*.tif"], "no file matches"), ([], "no scene asked")]
+    ("asked", "says"),
+    [(["empty"], "no raster in folder empty"), (["empty/*.tif"], "no file matches"), ([], "no scene given")],
 )
 def test_nothing_found_is_an_error(
     asked: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -107,4 +108,4 @@ def test_addresses(path: str, gdal: str, remote: bool, name: str | None) -> None
     ],
 )
 def test_secrets_are_not_shown(text: str, seen: str) -> None:
-    assert shown(text) == seen
+    assert redact(text) == seen

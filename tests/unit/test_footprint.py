@@ -165,9 +165,9 @@ def test_a_crs_may_be_supplied_or_overridden(tmp_path: Path) -> None:
     for path in (without, wrong):
         with open_scene(path, crs="EPSG:32618") as scene:
             assert scene.bounds == bounds
-    with pytest.raises(GeoreferenceError, match=r"no coordinate reference system.*--crs"):
+    with pytest.raises(GeoreferenceError, match=r"no coordinate reference system.*set crs"):
         open_scene(without)
-    with pytest.raises(GeoreferenceError, match=r"CRS 'EPSG:nonsense' asked.*PROJ does not know it"):
+    with pytest.raises(GeoreferenceError, match=r"unknown CRS 'EPSG:nonsense' for .*; give one that PROJ knows"):
         open_scene(right, crs="EPSG:nonsense")
 
 

@@ -135,7 +135,7 @@ def test_another_seed_is_another_split() -> None:
 
 
 def test_fewer_blocks_than_splits_are_refused() -> None:
-    with pytest.raises(DataError, match=r"train, val, test asked, but they lie in 2 blocks.*--split-block"):
+    with pytest.raises(DataError, match=r"train, val, test: they lie in 2 blocks.*lower block or size"):
         assign_blocks({Cell(0, 0): 3, Cell(1, 0): 3}, (80, 10, 10), 0)
     assert assign_blocks({Cell(0, 0): 3}, (100, 0, 0), 0) == {Cell(0, 0): "train"}
 
@@ -272,7 +272,7 @@ def test_a_folder_of_tiles_is_as_good_as_a_raster(city: tuple[Path, Path], tmp_p
     of_raster, of_tiles = (pictures_of(tmp_path / name) for name in ("of_raster", "of_tiles"))
     assert of_raster.keys() == of_tiles.keys()
     assert all(of_raster[name].read_bytes() == of_tiles[name].read_bytes() for name in of_raster)
-    with pytest.raises(ZoomError, match=r"zoom 16 asked, but .*tiles has zoom 17"):
+    with pytest.raises(ZoomError, match=r"no tiles at zoom 16; it has zoom 17"):
         cut(city[0], tmp_path / "tiles", tmp_path / "no", zoom=16)
 
 
@@ -356,7 +356,7 @@ def test_a_map_that_lies_off_is_told_and_dropped(city: tuple[Path, Path], tmp_pa
     assert "move the map 6.3 m west and 3.6 m south" in warned.notes[0]
     assert make_pairs(city[0], off, tmp_path / "allowed", zoom=ZOOM, size=256, max_shift=9).notes == ()
     assert make_pairs(city[0], off, tmp_path / "unseen", zoom=ZOOM, size=256, registration="off").registration is None
-    with pytest.raises(DataError, match=r"not one of the .* registration\).*8\.\d px .7.3 m. off.*--max-shift"):
+    with pytest.raises(DataError, match=r"not one of the .* registration\).*8\.\d px .7.3 m. off.*max_shift"):
         make_pairs(city[0], off, tmp_path / "dropped", zoom=ZOOM, size=256, registration="drop")
     assert not (tmp_path / "dropped").exists()
 
@@ -419,7 +419,7 @@ def test_a_16_bit_scene_is_stretched_once(city: tuple[Path, Path], tmp_path: Pat
 
 
 def test_no_picture_is_left(city: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"not one of the 4 pictures .* \(4 nodata\): lower --size"):
+    with pytest.raises(DataError, match=r"not one of the 4 pictures .* \(4 nodata\); lower size"):
         cut(*city, tmp_path / "pairs", size=1280)
 
 
@@ -428,7 +428,7 @@ def test_no_picture_is_left(city: tuple[Path, Path], tmp_path: Path) -> None:
     [{"size": 10}, {"shares": (0, 50, 50)}, {"min_valid": 0}, {"keep_blank": 2}, {"block": 0}, {"max_shift": 0}],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], city: tuple[Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="asked"):
+    with pytest.raises(DataError, match=r"out of range|unusable shares"):
         cut(*city, tmp_path / "pairs", **options)
 
 

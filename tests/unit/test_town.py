@@ -106,3 +106,11 @@ def test_failed_write_leaves_no_scene(tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         make_town(tmp_path / "missing" / "town.tif", size=SIZE)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_taken_by_a_folder_is_an_output_error(tmp_path: Path) -> None:
+    (tmp_path / "town.tif" / "inside").mkdir(parents=True)
+    with pytest.raises(OutputError, match="cannot be written") as found:
+        make_town(tmp_path / "town.tif", size=SIZE)
+    assert found.type is OutputError
+    assert [path.name for path in tmp_path.iterdir()] == ["town.tif"]

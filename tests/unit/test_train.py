@@ -10,7 +10,7 @@ from PIL import Image
 from torch.optim.swa_utils import AveragedModel
 
 from geo2map.engine import load_engine
-from geo2map.errors import DataError
+from geo2map.errors import DataError, OutputError
 from geo2map.model import load_card, load_weights
 from geo2map.train.augment import augment, light_curve
 from geo2map.train.config import TrainConfig
@@ -130,6 +130,23 @@ def test_a_checkpoint_of_another_network_is_refused(pairs_folder: Path, tmp_path
     other = trainer(pairs_folder, replace(TINY, widths=(8, 8), residual_blocks=(0, 0)))
     with pytest.raises(DataError, match=r"asked, but .* was trained with"):
         other.load(tmp_path / "checkpoint")
+
+
+@pytest.mark.parametrize("fail", ["write", "rename"])
+def test_a_checkpoint_that_cannot_be_written_keeps_the_older_one(
+    fail: str, pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint"
+    path.write_bytes(b"older")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    owner, name = {"write": (torch, "save"), "rename": (Path, "replace")}[fail]
+    monkeypatch.setattr(owner, name, full)
+    with pytest.raises(OutputError, match=r"cannot write .*: No space left on device; free some space"):
+        trainer(pairs_folder).save(path)
+    assert [(found.name, found.read_bytes()) for found in tmp_path.glob("check*")] == [("checkpoint", b"older")]
 
 
 def test_crops_are_a_function_of_the_step_alone(pairs_folder: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map.errors import BandError
-from geo2map.files.address import shown
+from geo2map.files.address import redact
 from geo2map.scene.collection.order import Sheet
 
 Pixels = npt.NDArray[np.generic]
@@ -31,12 +31,12 @@ def require_alike(sheets: Sequence[Sheet], samples: Sequence[Pixels]) -> None:
     pairs = list(zip(sheets, samples, strict=True))
     narrow = [sheet.path for sheet, values in pairs if values.dtype == np.uint8]
     wide = [
-        f"{shown(sheet.path)} ({values.dtype})"
+        f"{redact(sheet.path)} ({values.dtype})"
         for sheet, values in pairs
         if values.dtype != np.uint8 and values.size and float(values.max()) > 255
     ]
     if narrow and wide:
         raise BandError(
-            f"{shown(narrow[0])} (8-bit) and {wide[0]} asked as one, but no stretch suits the numbers of both: "
-            "convert one to the type of the other first, or render them apart (--each)"
+            f"{redact(narrow[0])} (8-bit) and {wide[0]} cannot be one map: no stretch suits the numbers of both; "
+            "convert one to the type of the other first, or render each by itself"
         )

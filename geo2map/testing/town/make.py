@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from rasterio.errors import RasterioError
 from rasterio.transform import from_origin
 
 from geo2map.errors import OutputError, PlanError
+from geo2map.files.atomic import output_errors
 from geo2map.testing.town.aerial import paint_aerial
 from geo2map.testing.town.scatter import build_town
 from geo2map.testing.town.truth import paint_truth
@@ -82,10 +84,15 @@ def _write(path: Path, image: Image, valid: Mask, resolution: float) -> None:
         "predictor": 2,
         "zlevel": 4,
     }
+    pixels = np.moveaxis(np.where(valid[..., None], image, np.uint8(0)), -1, 0)
     try:
-        with rasterio.open(partial, "w", **profile) as file:
-            file.write(np.moveaxis(np.where(valid[..., None], image, np.uint8(0)), -1, 0))
-    except RasterioError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error}") from error
-    partial.replace(path)
+        with output_errors(path):
+            with rasterio.open(partial, "w", **profile) as file:
+                file.write(pixels)
+            partial.replace(path)
+    except (OutputError, RasterioError) as error:
+        with suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"{path} cannot be written: {error}; check the folder and the disk") from error
