@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.engine.device import choose_device, choose_dtype
+from geo2map.engine.transfer import Download, torch_threads, upload
 from geo2map.errors import DeviceError, ModelFileError
 from geo2map.model import ModelCard, find_model, load_card, load_weights
 from geo2map.nn import UNetGenerator, build
@@ -36,14 +38,23 @@ class Engine:
         device, dtype: where and in which number format the network runs.
         batch: most pictures at once, tiles where the card is not exact; halved for good when the device runs out
             of memory.
+        threads: CPU threads that torch has while translating; None leaves the process's setting.
+        ahead: batches that `stream` starts before it waits for one.
     """
 
     def __init__(
-        self, generator: nn.Module, card: ModelCard, device: torch.device, dtype: torch.dtype, batch: int | None = None
+        self,
+        generator: nn.Module,
+        card: ModelCard,
+        device: torch.device,
+        dtype: torch.dtype,
+        batch: int | None = None,
+        threads: int | None = None,
     ) -> None:
         """Takes a copy of a U-Net's weights; any other module is moved to the device itself."""
-        self.card, self.device, self.dtype = card, device, dtype
+        self.card, self.device, self.dtype, self.threads = card, device, dtype, threads
         self.batch = batch or (1 if device.type == "cpu" else 8)
+        self.ahead = 1 if device.type == "cuda" else 0
         self._generator = _prepared(generator, device)
         self._generator.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -60,21 +71,49 @@ class Engine:
         Raises:
             DeviceError: not even one picture fits into the device's memory.
         """
-        if self.card.exact:
-            return self._translate(batch, margin)
-        done = _each_square(batch, self.card.size_multiple, lambda squares: self._translate(squares, 0))
-        return done[:, margin : done.shape[1] - margin, margin : done.shape[2] - margin]
+        return next(self.stream((batch,), margin))
 
-    def _translate(self, batch: Batch, margin: int) -> Batch:
-        done: list[Batch] = []
-        while (start := sum(map(len, done))) < len(batch):
+    def stream(self, batches: Iterable[Batch], margin: int = 0) -> Iterator[Batch]:
+        """Translates batches in order, each as `translate` does; on CUDA the next is under way meanwhile.
+
+        Args:
+            batches: asked for `ahead` batches before their turn, in the calling thread.
+            margin: pixels around each picture that are context only.
+
+        Raises:
+            DeviceError: not even one picture fits into the device's memory.
+        """
+        under_way: deque[tuple[tuple[int, ...], list[Download]]] = deque()
+        for batch in batches:
+            under_way.append((batch.shape, self._start(batch, margin)))
+            if len(under_way) > self.ahead:
+                yield self._finish(*under_way.popleft(), margin)
+        while under_way:
+            yield self._finish(*under_way.popleft(), margin)
+
+    def _start(self, batch: Batch, margin: int) -> list[Download]:
+        if not self.card.exact:
+            batch, margin = _squares(batch, self.card.size_multiple), 0
+        parts: list[Download] = []
+        start = 0
+        while start < len(batch):
+            part = batch[start : start + self.batch]
             try:
-                done.append(self._forward(batch[start : start + self.batch], margin))
+                with torch_threads(self.threads):
+                    parts.append(self._forward(part, margin))
+                start += len(part)
             except RuntimeError as error:
                 if not _out_of_memory(error):
                     raise
                 self._halve(batch.shape, error)
-        return np.concatenate(done) if len(done) != 1 else done[0]
+        return parts
+
+    def _finish(self, shape: tuple[int, ...], parts: list[Download], margin: int) -> Batch:
+        done = np.concatenate([part.wait() for part in parts]) if len(parts) != 1 else parts[0].wait()
+        if self.card.exact:
+            return done
+        whole = _joined(done, shape)
+        return whole[:, margin : shape[1] - margin, margin : shape[2] - margin]
 
     def _halve(self, shape: tuple[int, ...], error: Exception) -> None:
         if self.batch == 1:
@@ -87,16 +126,13 @@ class Engine:
             torch.cuda.empty_cache()
 
     @torch.inference_mode()
-    def _forward(self, batch: Batch, margin: int) -> Batch:
-        # An NHWC array seen as NCHW is torch's channels_last already: no copy, and the fast layout.
-        pixels = torch.from_numpy(np.require(batch, requirements=("C", "W"))).to(self.device).permute(0, 3, 1, 2)
+    def _forward(self, batch: Batch, margin: int) -> Download:
+        pixels = upload(batch, self.device)
         if isinstance(self._generator, FoldedUNet):
-            levels = self._generator(pixels, margin, self._normalise, _quantise)
-        else:
-            levels = _quantise(self._generator(self._normalise(pixels)))
-            levels = levels[:, :, margin : levels.shape[2] - margin, margin : levels.shape[3] - margin]
-        done: Batch = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        return done
+            return Download(self._generator(pixels, margin, self._normalise, _quantise))
+        levels = _quantise(self._generator(self._normalise(pixels)))
+        height, width = levels.shape[2:]
+        return Download(levels[:, :, margin : height - margin, margin : width - margin])
 
     def _normalise(self, levels: Tensor) -> Tensor:
         """Grey levels as the network wants them, in [-1, 1]."""
@@ -115,12 +151,17 @@ def _prepared(generator: nn.Module, device: torch.device) -> nn.Module:
     return generator.eval().requires_grad_(False)
 
 
-def _each_square(batch: Batch, side: int, translate: Callable[[Batch], Batch]) -> Batch:
-    """Translates every square of `side` px that pictures are made of as a picture of its own."""
+def _squares(batch: Batch, side: int) -> Batch:
+    """Every square of `side` px that pictures are made of as a picture of its own."""
     count, height, width, bands = batch.shape
     squares = batch.reshape(count, height // side, side, width // side, side, bands).swapaxes(2, 3)
-    done = translate(squares.reshape(-1, side, side, bands))
-    return done.reshape(squares.shape).swapaxes(2, 3).reshape(batch.shape)
+    return squares.reshape(-1, side, side, bands)
+
+
+def _joined(squares: Batch, shape: tuple[int, ...]) -> Batch:
+    """The pictures of this shape that squares were cut from."""
+    (count, height, width, bands), side = shape, squares.shape[1]
+    return squares.reshape(count, height // side, width // side, side, side, bands).swapaxes(2, 3).reshape(shape)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
@@ -143,7 +184,7 @@ def load_engine(
         model: "sat2map", or the path of a geo2map .safetensors file.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto" (fp32), "fp32", "bf16" or "fp16".
-        threads: CPU threads of torch; default all that this process may use.
+        threads: CPU threads that torch has while this engine translates; default all that this process may use.
         batch: blocks at once; default 1 on the CPU, 8 elsewhere.
         mode: "exact" or "faithful", see `ModelCard.in_mode`; default the card's.
 
@@ -160,5 +201,4 @@ def load_engine(
         found = " ".join(str(error).split())[:300]
         raise ModelFileError(f"{path} has weights that do not fit its card ({found}): get the model again") from error
     where = choose_device(device)
-    torch.set_num_threads(threads or available_threads())
-    return Engine(generator, card, where, choose_dtype(precision, where), batch)
+    return Engine(generator, card, where, choose_dtype(precision, where), batch, threads or available_threads())
