@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.engine.device import DTYPES, choose_device, choose_dtype
+from geo2map.engine.transfer import Download, torch_threads, upload
 from geo2map.errors import DeviceError, ModelFileError
 from geo2map.model import ModelCard, find_model, load_card, load_weights
-from geo2map.nn import build
+from geo2map.nn import UNetGenerator, build
+from geo2map.nn.inference import FoldedUNet
 from geo2map.threads import available_threads
 from geo2map.types import Batch, Mode, Precision
 
 log = logging.getLogger(__name__)
+
+STRIP = 128
+"""Rows of the output that the CPU computes at once in the outermost levels."""
 
 
 class Engine:
@@ -32,14 +38,24 @@ class Engine:
         device, dtype: where and in which number format the network runs.
         batch: most pictures at once, tiles where the card is not exact; halved for good when the device runs out
             of memory.
+        threads: CPU threads that torch has while translating; None leaves the process's setting.
+        ahead: batches that `stream` starts before it waits for one.
     """
 
     def __init__(
-        self, generator: nn.Module, card: ModelCard, device: torch.device, dtype: torch.dtype, batch: int | None = None
+        self,
+        generator: nn.Module,
+        card: ModelCard,
+        device: torch.device,
+        dtype: torch.dtype,
+        batch: int | None = None,
+        threads: int | None = None,
     ) -> None:
-        self.card, self.device, self.dtype = card, device, dtype
+        """Takes a copy of a U-Net's weights; any other module is moved to the device itself."""
+        self.card, self.device, self.dtype, self.threads = card, device, dtype, threads
         self.batch = batch or (1 if device.type == "cpu" else 8)
-        self._generator = generator.eval().requires_grad_(False)
+        self.ahead = 1 if device.type == "cuda" else 0
+        self._generator = _prepared(generator, device)
         self._generator.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
@@ -47,26 +63,62 @@ class Engine:
         """The number format's short name: "fp32", "bf16" or "fp16"."""
         return next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
 
-    def translate(self, batch: Batch) -> Batch:
-        """Translates uint8 (N, H, W, 3) to uint8 of the same shape; H, W are multiples of `card.size_multiple`.
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        """Translates uint8 (N, H, W, 3) to uint8 (N, H - 2 margin, W - 2 margin, 3).
+
+        H and W are multiples of `card.size_multiple`. What is returned is the same, to one grey level at most, as
+        that part of what no margin would give; it only takes less time.
+
+        Args:
+            batch: the pictures.
+            margin: pixels around each that are context only.
 
         Raises:
             DeviceError: not even one picture fits into the device's memory.
         """
-        if self.card.exact:
-            return self._translate(batch)
-        return _each_square(batch, self.card.size_multiple, self._translate)
+        return next(self.stream((batch,), margin))
 
-    def _translate(self, batch: Batch) -> Batch:
-        done: list[Batch] = []
-        while (start := sum(map(len, done))) < len(batch):
+    def stream(self, batches: Iterable[Batch], margin: int = 0) -> Iterator[Batch]:
+        """Translates batches in order, each as `translate` does; on CUDA the next is under way meanwhile.
+
+        Args:
+            batches: asked for `ahead` batches before their turn, in the calling thread.
+            margin: pixels around each picture that are context only.
+
+        Raises:
+            DeviceError: not even one picture fits into the device's memory.
+        """
+        under_way: deque[tuple[tuple[int, ...], list[Download]]] = deque()
+        for batch in batches:
+            under_way.append((batch.shape, self._start(batch, margin)))
+            if len(under_way) > self.ahead:
+                yield self._finish(*under_way.popleft(), margin)
+        while under_way:
+            yield self._finish(*under_way.popleft(), margin)
+
+    def _start(self, batch: Batch, margin: int) -> list[Download]:
+        if not self.card.exact:
+            batch, margin = _squares(batch, self.card.size_multiple), 0
+        parts: list[Download] = []
+        start = 0
+        while start < len(batch):
+            part = batch[start : start + self.batch]
             try:
-                done.append(self._forward(batch[start : start + self.batch]))
+                with torch_threads(self.threads):
+                    parts.append(self._forward(part, margin))
+                start += len(part)
             except RuntimeError as error:
                 if not _out_of_memory(error):
                     raise
                 self._halve(batch.shape, error)
-        return np.concatenate(done) if len(done) != 1 else done[0]
+        return parts
+
+    def _finish(self, shape: tuple[int, ...], parts: list[Download], margin: int) -> Batch:
+        done = np.concatenate([part.wait() for part in parts]) if len(parts) != 1 else parts[0].wait()
+        if self.card.exact:
+            return done
+        whole = _joined(done, shape)
+        return whole[:, margin : shape[1] - margin, margin : shape[2] - margin]
 
     def _halve(self, shape: tuple[int, ...], error: Exception) -> None:
         if self.batch == 1:
@@ -79,20 +131,42 @@ class Engine:
             torch.cuda.empty_cache()
 
     @torch.inference_mode()
-    def _forward(self, batch: Batch) -> Batch:
-        # An NHWC array seen as NCHW is torch's channels_last already: no copy, and the fast layout.
-        pixels = torch.from_numpy(np.require(batch, requirements=("C", "W"))).to(self.device).permute(0, 3, 1, 2)
-        output: Tensor = self._generator(pixels.to(self.dtype).div_(127.5).sub_(1.0))
-        levels = output.float().add_(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    def _forward(self, batch: Batch, margin: int) -> Download:
+        pixels = upload(batch, self.device)
+        if isinstance(self._generator, FoldedUNet):
+            return Download(self._generator(pixels, margin, self._normalise, _quantise))
+        levels = _quantise(self._generator(self._normalise(pixels)))
+        height, width = levels.shape[2:]
+        return Download(levels[:, :, margin : height - margin, margin : width - margin])
+
+    def _normalise(self, levels: Tensor) -> Tensor:
+        """Grey levels as the network wants them, in [-1, 1]."""
+        return levels.to(self.dtype).div_(127.5).sub_(1.0)
 
 
-def _each_square(batch: Batch, side: int, translate: Callable[[Batch], Batch]) -> Batch:
-    """Translates every square of `side` px that pictures are made of as a picture of its own."""
+def _quantise(values: Tensor) -> Tensor:
+    """Grey levels of what the network gives; overwrites float32 values."""
+    return values.float().add_(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _prepared(generator: nn.Module, device: torch.device) -> nn.Module:
+    """The module that computes the generator in evaluation mode, in as few operations as its kind allows."""
+    if isinstance(generator, UNetGenerator) and not any(isinstance(m, nn.InstanceNorm2d) for m in generator.modules()):
+        return FoldedUNet(generator, STRIP if device.type == "cpu" else None)
+    return generator.eval().requires_grad_(False)
+
+
+def _squares(batch: Batch, side: int) -> Batch:
+    """Every square of `side` px that pictures are made of as a picture of its own."""
     count, height, width, bands = batch.shape
     squares = batch.reshape(count, height // side, side, width // side, side, bands).swapaxes(2, 3)
-    done = translate(squares.reshape(-1, side, side, bands))
-    return done.reshape(squares.shape).swapaxes(2, 3).reshape(batch.shape)
+    return squares.reshape(-1, side, side, bands)
+
+
+def _joined(squares: Batch, shape: tuple[int, ...]) -> Batch:
+    """The pictures of this shape that squares were cut from."""
+    (count, height, width, bands), side = shape, squares.shape[1]
+    return squares.reshape(count, height // side, width // side, side, side, bands).swapaxes(2, 3).reshape(shape)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
@@ -115,7 +189,7 @@ def load_engine(
         model: "sat2map", or the path of a geo2map .safetensors file.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         precision: "auto" (fp32), "fp32", "bf16" or "fp16".
-        threads: CPU threads of torch; default all that this process may use.
+        threads: CPU threads that torch has while this engine translates; default all that this process may use.
         batch: blocks at once; default 1 on the CPU, 8 elsewhere.
         mode: "exact" or "faithful", see `ModelCard.in_mode`; default the card's.
 
@@ -125,13 +199,11 @@ def load_engine(
     """
     path = find_model(model)
     card = load_card(path).in_mode(mode)
-    weights = load_weights(path)  # before the network takes memory: its size is known to be the file's
     try:
         generator = build(card.architecture, **card.config)
-        generator.load_state_dict(weights)
+        generator.load_state_dict(load_weights(path))
     except (ValueError, RuntimeError) as error:
         found = " ".join(str(error).split())[:300]
         raise ModelFileError(f"{path} has weights that do not fit its card ({found}): get the model again") from error
     where = choose_device(device)
-    torch.set_num_threads(threads or available_threads())
-    return Engine(generator, card, where, choose_dtype(precision, where), batch)
+    return Engine(generator, card, where, choose_dtype(precision, where), batch, threads or available_threads())
