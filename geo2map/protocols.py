@@ -35,10 +35,14 @@ class Translator(Protocol):
     @property
     def batch(self) -> int: ...
 
-    def translate(self, batch: Batch) -> Batch:
-        """Translates uint8 (N, H, W, 3) to uint8 of the same shape; H and W are multiples of the model's size rule.
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        """Translates uint8 (N, H, W, 3) to uint8 (N, H - 2 margin, W - 2 margin, 3); H and W are multiples of the
+        model's size rule.
 
         A picture's result does not depend on its batch mates. Called from one thread.
+
+        Args:
+            margin: pixels around each picture that are context only; what is left is what no margin would give there.
 
         Raises:
             DeviceError: the device ran out of memory even for one picture.

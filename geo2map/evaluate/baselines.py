@@ -30,8 +30,9 @@ class Constant:
 
     batch = 1
 
-    def translate(self, batch: Batch) -> Batch:
-        return np.broadcast_to(self.colour, batch.shape)
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        count, height, width, bands = batch.shape
+        return np.broadcast_to(self.colour, (count, height - 2 * margin, width - 2 * margin, bands))
 
 
 def constant_baseline(files: Sequence[PairFile], config: EvaluateConfig) -> Constant:

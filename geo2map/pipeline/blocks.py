@@ -83,8 +83,9 @@ def translate(images: list[BlockImage], translator: Translator | None) -> list[B
     """Translates block images of equal shape and drops their margins; without translator only the latter."""
     if translator is None:
         return [image.core() for image in images]
-    batch = translator.translate(np.stack([image.pixels for image in images]))
-    return [BlockImage(i.block, pixels, i.mask).core() for i, pixels in zip(images, batch, strict=True)]
+    batch = translator.translate(np.stack([image.pixels for image in images]), images[0].block.margin)
+    cores = (image.core() for image in images)
+    return [replace(core, pixels=pixels) for core, pixels in zip(cores, batch, strict=True)]
 
 
 def digest(image: BlockImage) -> str:

@@ -5,8 +5,9 @@ from geo2map.testing.fakes import (
     BlurTranslator,
     IdentityTranslator,
     MemoryOutput,
+    cropped,
     make_card,
     make_job,
 )
 
-__all__ = ["ArraySource", "BlurTranslator", "IdentityTranslator", "MemoryOutput", "make_card", "make_job"]
+__all__ = ["ArraySource", "BlurTranslator", "IdentityTranslator", "MemoryOutput", "cropped", "make_card", "make_job"]

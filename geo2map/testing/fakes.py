@@ -47,14 +47,19 @@ class ArraySource:
         return BlockImage(block, pixels, mask)
 
 
+def cropped(batch: Batch, margin: int) -> Batch:
+    """Pictures without what is context only."""
+    return batch[:, margin : batch.shape[1] - margin, margin : batch.shape[2] - margin]
+
+
 @dataclass(frozen=True)
 class IdentityTranslator:
     """Returns what it gets."""
 
     batch: int = 1
 
-    def translate(self, batch: Batch) -> Batch:
-        return batch
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        return cropped(batch, margin)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class BlurTranslator:
     radius: int
     batch: int = 1
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
         size = 2 * self.radius + 1
         sums = batch.astype(np.int64)
         for axis in (1, 2):
@@ -73,7 +78,7 @@ class BlurTranslator:
             total = np.pad(sums, around).cumsum(axis)
             length = sums.shape[axis]
             sums = total.take(range(size, size + length), axis) - total.take(range(length), axis)
-        return (sums // size**2).astype(np.uint8)
+        return cropped((sums // size**2).astype(np.uint8), margin)
 
 
 class MemoryOutput:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ SceneWriter = Callable[..., Path]
 def geo2map(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """Runs `geo2map ARGUMENTS`."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, on_term = root.handlers[:], root.level, signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> Result:
         capfd.readouterr()
@@ -52,6 +53,7 @@ def geo2map(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     yield run
     root.handlers[:] = handlers
     root.setLevel(level)
+    signal.signal(signal.SIGTERM, on_term)
 
 
 @pytest.fixture

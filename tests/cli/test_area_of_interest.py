@@ -193,7 +193,7 @@ def test_an_area_without_data(geo2map: Command, write_scene: SceneWriter, tiny_m
     command = ("render", scene, "--aoi", tmp_path / "west.geojson", "--model", tiny_model, "--block-span", 1)
     result = geo2map(*command, "--out", tmp_path / "part")
     assert (result.code, result.err.count("\n")) == (1, 1)
-    assert "no tile has a valid pixel; check the scene and the area asked" in result.err
+    assert "would be empty: no pixel is valid there; check the scene and the area" in result.err
     assert not (tmp_path / "part").exists()
 
 

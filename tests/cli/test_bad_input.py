@@ -82,7 +82,7 @@ BAD_SCENES: dict[str, tuple[Callable[[SceneWriter, Path], object], tuple[str, ..
         lambda write, _: write("bad.tif", transform=metres(590_000, 4_510_000, 10)),
         ("10 m", "0.905 m", "--force"),
     ),
-    "nodata only": (lambda write, _: write("bad.tif", NOTHING, nodata=0), ("no tile has a valid pixel",)),
+    "nodata only": (lambda write, _: write("bad.tif", NOTHING, nodata=0), ("would be empty: no pixel is valid",)),
     "on Mars": (
         lambda write, _: write("bad.tif", crs=MARS, transform=Affine(1e-5, 0, 10, 0, -1e-5, 10)),
         ("Mars", "a CRS of the Earth"),
@@ -114,7 +114,8 @@ def test_other_commands_refuse_a_bad_scene_as_well(
     command: str, out: str, refused: Callable[..., None], write_scene: SceneWriter, tmp_path: Path
 ) -> None:
     scene, out_path = write_scene("bad.tif", NOTHING, nodata=0), tmp_path / "new" / out
-    refused(command, scene, "--out", out_path, phrases=("no", "valid pixel"))
+    phrase = {"tile": "no pixel is valid", "preview": "no valid pixel"}[command]
+    refused(command, scene, "--out", out_path, phrases=(phrase,))
     cut_in_half(scene)
     refused(command, scene, "--out", out_path, phrases=("cut short",))
 
@@ -205,13 +206,14 @@ def test_a_bad_model_file(
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
-        (("--zoom", 22), ("zoom 19 is its finest useful zoom", "--force")),
-        (("--zoom", 14, "--minzoom", 16), ("minzoom 16", "maxzoom is 14")),
-        (("--margin", 17), ("margin 17", "multiple of 16")),
+        (("--zoom", 22), ("zoom 19 is its finest useful one", "(--force)")),
+        (("--block-span", 3), ("block span 3", "2 or 4 (--block-span)")),
+        (("--zoom", 14, "--minzoom", 16), ("minzoom 16", "zoom 14: lower it (--minzoom)")),
+        (("--margin", 17), ("margin 17", "multiple of 16", "(--margin)")),
         (("--device", "cuda:9"), ("cuda:9", "--device cpu or auto")),
         (("--device", "abacus"), ("abacus", "cuda:N or mps")),
         (("--device", "cpu", "--precision", "fp16"), ("fp16", "fp32 or bf16")),
-        (("--indexes", "1,2,4"), ("indexes 1,2,4", "1 to 3")),
+        (("--indexes", "1,2,4"), ("no bands 1,2,4", "1 to 3", "(--indexes)")),
         (("--crs", "EPSG:0"), ("CRS 'EPSG:0'", "EPSG:32618")),
         (("--crs", "EPSG:4326"), ("no pixel", "lies on Earth")),
         (("--nodata", "-1"), ("nodata -1", "uint8")),
@@ -275,13 +277,14 @@ def taken(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("out", "options", "phrase"),
     [
-        ("map.jpg", (), "no .jpg files"),
+        ("map.jpg", (), "ends in .jpg, which is no kind of output"),
         ("taken/letter.txt/tiles", (), "is a file"),
         ("taken/letter.txt/map.tif", (), "is a file"),
-        ("taken", (), "not empty"),
+        ("taken", (), "exists already"),
         ("taken", ("--overwrite",), "letter.txt in it is no part of a tile set"),
         ("small.tif", (), "the scene itself"),
-        ("older.tif", (), "--overwrite"),
+        ("older.tif", (), "(--overwrite)"),
+        ("map.tif", ("--format", "webp"), "no tile format: leave it out (webp) (--format)"),
     ],
 )
 def test_an_output_that_cannot_be(
@@ -312,12 +315,13 @@ def test_an_output_is_replaced_only_when_asked(
     command = ("render", small_scene, "--out", tmp_path / out, "--model", tiny_model)
     assert geo2map(*command).code == 0
     before = contents(tmp_path)
-    assert_one_sentence(geo2map(*command, "--zoom", 16), "--overwrite")
+    assert_one_sentence(geo2map(*command, "--zoom", 16), "exists already", "(--overwrite)")
     assert contents(tmp_path) == before
     assert geo2map(*command, "--zoom", 16, "--overwrite").code == 0
     after = contents(tmp_path)
     assert after != before
-    assert not any(Path(name).name.startswith(".") for name in after)
+    hidden = [Path(name).name for name in after if Path(name).name.startswith(".")]
+    assert hidden == ([".geo2map.journal"] if out == "tiles" else [])
 
 
 @pytest.mark.parametrize("command", ["render", "tile"])
@@ -329,8 +333,11 @@ def test_the_scene_is_not_overwritten_by_its_map(command: str, refused: Callable
 @pytest.mark.parametrize("command", ["translate", "mosaic"])
 def test_tiles_that_are_none(command: str, geo2map: Command, taken: Path, tmp_path: Path) -> None:
     before = contents(tmp_path)
-    assert_one_sentence(geo2map(command, taken, "--out", tmp_path / "map.tif"), "holds no tiles")
-    assert_one_sentence(geo2map(command, taken / "no", "--out", tmp_path / "map.tif"), "there is no such folder")
+    said = {"mosaic": ("holds no tiles", "there is no such folder"), "translate": ("is no folder of tiles",) * 2}[
+        command
+    ]
+    for folder, phrase in zip((taken, taken / "no"), said, strict=True):
+        assert_one_sentence(geo2map(command, folder, "--out", tmp_path / "map.tif"), str(folder), phrase)
     assert contents(tmp_path) == before
 
 

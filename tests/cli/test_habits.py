@@ -172,7 +172,7 @@ def test_scenes_of_one_name_do_not_overwrite_each_other(
     assert result.code == 1
     first, second = result.out.splitlines()
     assert first.startswith("scene: 4 tiles")
-    assert "same name" in second
+    assert "has the name of a scene that was rendered already" in second
 
 
 # -v, --log-file, bars
@@ -184,7 +184,7 @@ def test_verbose_tells_what_happens(geo2map: Command, small_scene: Path, tiny_mo
     told = geo2map(*command, tmp_path / "1", "-v").err
     everything = geo2map(*command, tmp_path / "2", "-vv").err
     assert "INFO" not in quiet
-    assert " INFO running plan " in told
+    assert " INFO running job " in told
     assert "DEBUG" not in told
     assert "DEBUG small: 4 of 4 blocks" in everything
 
@@ -198,7 +198,7 @@ def test_a_log_file_is_appended_to_and_keeps_errors(
     assert (first.code, second.code) == (0, 1)
     assert "INFO" not in first.err + second.err
     text = log.read_text(encoding="utf-8")
-    assert text.index("INFO running plan") < text.index("INFO small: 4 tiles") < text.index("failed: ")
+    assert text.index("INFO running job") < text.index("INFO small: 4 tiles") < text.index("failed: ")
 
 
 class Terminal(io.StringIO):
@@ -228,31 +228,62 @@ def test_bars_follow_a_run_to_its_end(
     monkeypatch.setattr(Bar, "__call__", lambda _, stage, done, total: seen.append(f"{stage} {done}/{total}"))
     geo2map("render", small_scene, "--model", tiny_model, "--out", tmp_path / "tiles")
     geo2map("render", small_scene, "--model", tiny_model, "--out", tmp_path / "map.tif")
-    assert {"blocks 1/1", "overviews 3/3", "mosaic 4/4"} <= set(seen)
+    ends = {"blocks": 1, "overviews": None, "writing": None}
+    for stage, total in ends.items():
+        steps = [step.split()[1].split("/") for step in seen if step.startswith(f"{stage} ")]
+        assert steps, stage
+        assert steps[-1][0] == steps[-1][1]
+        assert total is None or steps[-1] == [str(total)] * 2
 
 
 # Processes
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to another process")
-def test_ctrl_c_stops_cleanly(write_scene: SceneWriter, tmp_path: Path) -> None:
-    scene = write_scene("large.tif", np.full((3, 2500, 2500), 99, np.uint8))
-    out = tmp_path / "new" / "tiles"
+def signalled(scene: Path, out: Path, number: signal.Signals) -> tuple[int, str, str]:
+    """Sends a signal to a run in its midst: exit code, stdout, stderr."""
     command = [*MODULE, "render", scene, "--out", out, "--block-span", "1"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 60
-        while not any(out.parent.rglob("*.png")):  # the first tile: the run is in its midst
+        deadline = time.monotonic() + 120
+        while len(list(out.parent.rglob("*.png"))) < 9:  # more than may be on their way to the journal
             assert child.poll() is None, child.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        child.send_signal(signal.SIGINT)
+        child.send_signal(number)
         stdout, stderr = child.communicate(timeout=60)
     finally:
         child.kill()
-    assert (child.returncode, stdout) == (130, "")
-    assert stderr.strip() == "stopped; nothing half-written is left behind"
+    return child.returncode, stdout, stderr.strip()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_cleanly(number: signal.Signals, code: int, write_scene: SceneWriter, tmp_path: Path) -> None:
+    """What is done is kept beside the output, and one line says how to go on."""
+    scene = write_scene("large.tif", np.full((3, 2500, 2500), 99, np.uint8))
+    out = tmp_path / "new" / "tiles"
+    returned, stdout, stderr = signalled(scene, out, number)
+    assert (returned, stdout) == (code, "")
+    kept = re.fullmatch(
+        rf"stopped; (\d+) of \d+ blocks of {re.escape(str(out))} are kept; run the same command again to go on, or "
+        rf"throw them away with: geo2map clean {re.escape(str(out))}",
+        stderr,
+    )
+    assert kept is not None, stderr
+    assert int(kept[1]) > 0
+    assert [path.name for path in out.parent.iterdir()] == [".tiles.partial"]
+
+
+def test_clean_throws_away_what_a_stopped_run_has_kept(
+    geo2map: Command, write_scene: SceneWriter, tmp_path: Path
+) -> None:
+    scene = write_scene("large.tif", np.full((3, 2500, 2500), 99, np.uint8))
+    out = tmp_path / "tiles"
+    signalled(scene, out, signal.SIGINT)
+    assert geo2map("clean", out).out == f"{out}: thrown away what an interrupted run had kept\n"
     assert list(tmp_path.iterdir()) == [scene]
+    again = geo2map("clean", out, tmp_path / "nowhere" / "tiles")
+    assert (again.code, again.out.count("nothing to throw away")) == (0, 2)
 
 
 def test_help_answers_at_once() -> None:
@@ -277,7 +308,9 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-@pytest.mark.parametrize("command", ["render", "preview", "demo", "tile", "translate", "mosaic", "train", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["render", "preview", "demo", "tile", "translate", "mosaic", "train", "evaluate", "clean"]
+)
 def test_every_command_has_help(command: str, geo2map: Command) -> None:
     result = geo2map(command, "--help")
     assert (result.code, result.err) == (0, "")

@@ -144,7 +144,7 @@ def test_errors_are_one_sentence_and_leave_nothing(
     geo2map("models", "import", file, "--out", model)
     (tmp_path / "text.pth").write_text("no pickle\n", encoding="utf-8")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    out = ("--out", tmp_path / "new.safetensors")
+    out, tiles = ("--out", tmp_path / "new.safetensors"), ("--out", tmp_path / "new")
     for arguments, phrase in (
         (("models", "import", file, "--out", model), "overwrite"),
         (("models", "import", tmp_path / "text.pth", *out), "or a damaged one"),
@@ -153,9 +153,9 @@ def test_errors_are_one_sentence_and_leave_nothing(
         (("models", "show", file), "models import"),
         (("models", "show", "nobody"), "sat2map"),
         (("models", "list", tmp_path / "missing"), "not found"),
-        (("render", small_scene, *out, "--model", model, "--mode", "exact"), "leave mode out"),
-        (("render", small_scene, *out, "--model", model, "--margin", 256), "leave --margin out"),
-        (("render", small_scene, *out, "--model", model, "--match", "model"), "leave --match out"),
+        (("render", small_scene, *tiles, "--model", model, "--mode", "exact"), "leave mode out"),
+        (("render", small_scene, *tiles, "--model", model, "--margin", 256), "leave --margin out"),
+        (("render", small_scene, *tiles, "--model", model, "--match", "model"), "leave --match out"),
     ):
         result = geo2map(*arguments)
         assert (result.code, result.out) == (1, ""), result
@@ -205,4 +205,4 @@ def test_what_cannot_be_averaged(geo2map: Command, tiny_model: Path, tmp_path: P
         assert not out.exists()
     assert geo2map("models", "average", tiny_model, tiny_model, "--out", out, "--shares", "a").code == 2
     out.touch()
-    assert "it exists" in geo2map("models", "average", tiny_model, tiny_model, "--out", out).err
+    assert "exists already" in geo2map("models", "average", tiny_model, tiny_model, "--out", out).err

@@ -89,7 +89,7 @@ def test_the_stretch_is_in_the_plan(
             "--stretch",
             asked,
         ]
-        stretches.append(json.loads(geo2map(*command).out)["plan"]["rendition"]["stretch"])
+        stretches.append(json.loads(geo2map(*command).out)["plan"]["view"]["rendition"]["stretch"])
     assert stretches[0] == stretches[2] == np.percentile(noise.reshape(3, -1), (2, 98), axis=1).T.tolist()
     assert stretches[1] == [[1000, 2999]] * 3
 

@@ -33,11 +33,11 @@ class Interrupting:
         self.card, self.device, self.precision, self.batch = engine.card, engine.device, engine.precision, 1
         self.translated = 0
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
         if self.translated == self._after:
             raise self._error
         self.translated += len(batch)
-        return self._engine.translate(batch)
+        return self._engine.translate(batch, margin)
 
 
 def interrupt(scene: Path, out: Path, engine: Engine, after: int, **options: Any) -> BaseException:
@@ -152,10 +152,10 @@ def test_two_runs_at_once(quick_engine: Engine, write_sheet: Any, tmp_path: Path
     scene, waiting, going = write_sheet("a.tif"), threading.Event(), threading.Event()
 
     class Slow(Interrupting):
-        def translate(self, batch: Batch) -> Batch:
+        def translate(self, batch: Batch, margin: int = 0) -> Batch:
             waiting.set()
             going.wait(30)
-            return super().translate(batch)
+            return super().translate(batch, margin)
 
     first = threading.Thread(target=render, args=(scene, tmp_path / "tiles"), kwargs={"engine": Slow(quick_engine)})
     first.start()

@@ -22,11 +22,11 @@ class Counting:
         self._engine, self._stop, self.translated = engine, stop, 0
         self.card, self.device, self.precision, self.batch = engine.card, engine.device, engine.precision, 1
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
         if self.translated == self._stop:
             raise KeyboardInterrupt
         self.translated += len(batch)
-        return self._engine.translate(batch)
+        return self._engine.translate(batch, margin)
 
 
 def frozen(out: Path) -> Any:

@@ -21,7 +21,7 @@ from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import WAITING, run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, BlurTranslator, IdentityTranslator, MemoryOutput
+from geo2map.testing import ArraySource, BlurTranslator, IdentityTranslator, MemoryOutput, cropped
 from geo2map.types import Batch, Tile
 
 WINDOW = PixelWindow(256 * 8 + 10, 256 * 4, 256 * 14, 256 * 7 - 30)
@@ -43,9 +43,9 @@ class Counting:
         self.batch = batch
         self.batches: list[tuple[int, ...]] = []
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
         self.batches.append(batch.shape)
-        return 255 - batch
+        return 255 - cropped(batch, margin)
 
 
 # What is written
@@ -188,8 +188,8 @@ class Failing(ArraySource, MemoryOutput):
 
         setattr(self, method, fail)
 
-    def translate(self, batch: Batch) -> Batch:
-        return batch
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        return cropped(batch, margin)
 
 
 ERRORS = [
@@ -276,10 +276,10 @@ def test_reading_runs_only_a_little_ahead() -> None:
         batch = 1
         done = 0
 
-        def translate(self, batch: Batch) -> Batch:
+        def translate(self, batch: Batch, margin: int = 0) -> Batch:
             assert len(reads) <= self.done + len(batch) + 1 + READ_AHEAD  # one more shows that the batch is full
             self.done += len(batch)
-            return batch
+            return cropped(batch, margin)
 
     source = noise()
     run(Noting(source.window, source.pixels, source.mask), Looking(), MemoryOutput(PLAN))
