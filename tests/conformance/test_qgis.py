@@ -21,6 +21,8 @@ from geo2map.grid.block import Block, BlockImage
 from geo2map.outputs import open_sink
 from geo2map.tiles.tilejson import TileSet
 
+pytestmark = pytest.mark.slow
+
 PYTHON = "/usr/bin/python3"
 SCRIPT = """
 import json, sys
