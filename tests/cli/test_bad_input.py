@@ -211,7 +211,7 @@ def test_a_bad_model_file(
         (("--device", "cuda:9"), ("cuda:9", "--device cpu or auto")),
         (("--device", "abacus"), ("abacus", "cuda:N or mps")),
         (("--device", "cpu", "--precision", "fp16"), ("fp16", "fp32 or bf16")),
-        (("--indexes", "1,2,4"), ("indexes 1,2,4", "1 to 3")),
+        (("--indexes", "1,2,4"), ("no bands 1,2,4", "1 to 3")),
         (("--crs", "EPSG:0"), ("CRS 'EPSG:0'", "EPSG:32618")),
         (("--crs", "EPSG:4326"), ("no pixel", "lies on Earth")),
         (("--nodata", "-1"), ("nodata -1", "uint8")),
