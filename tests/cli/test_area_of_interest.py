@@ -79,6 +79,7 @@ def assert_same_pixels(folder: XyzFolder, whole: XyzFolder, zoom: int = 17) -> N
         assert np.abs(pixels[mask].astype(int) - expected[mask]).max() <= 1
 
 
+@pytest.mark.slow
 def test_an_aoi_is_cut_to_whole_tiles(
     geo2map: Command, scene: Path, triangle: Path, tiny_model: Path, whole: XyzFolder, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_an_aoi_is_cut_to_whole_tiles(
     assert tile_bounds(part).intersection(bounds(whole)).bounds == pytest.approx(bounds(part).bounds, abs=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["part", "part.tif"])
 def test_clip_leaves_the_rest_transparent(
     out: str, geo2map: Command, scene: Path, triangle: Path, tiny_model: Path, whole: XyzFolder, tmp_path: Path
@@ -113,6 +115,7 @@ def test_clip_leaves_the_rest_transparent(
     assert ((alpha == 255) != inside).sum() <= 3
 
 
+@pytest.mark.slow
 def test_bounds_are_degrees(geo2map: Command, scene: Path, tiny_model: Path, whole: XyzFolder, tmp_path: Path) -> None:
     """The four bounds of a tile, as mercantile prints them, are that tile."""
     tile = sorted(whole.tiles(17))[5]
@@ -139,6 +142,7 @@ def test_a_dry_run_knows_the_area(
     assert promised["estimate"]["tiles"]["17"] == done["tiles"]
 
 
+@pytest.mark.slow
 def test_cut_translate_and_look(
     geo2map: Command, scene: Path, triangle: Path, tiny_model: Path, whole: XyzFolder, tmp_path: Path
 ) -> None:

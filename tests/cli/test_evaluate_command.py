@@ -115,6 +115,7 @@ def test_two_folders_give_the_figures_of_one(geo2map: Command, tmp_path: Path, t
     assert one == two
 
 
+@pytest.mark.slow
 def test_no_context_shows_seams(geo2map: Command, tmp_path: Path, tiny_model: Path) -> None:
     (tmp_path / "wide").mkdir()
     Pillow.fromarray(picture(4, 1200, 600)).save(tmp_path / "wide" / "1.png")

@@ -76,6 +76,7 @@ def test_an_error_leaves_stdout_empty(geo2map: Command, tmp_path: Path) -> None:
 # --dry-run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["tiles", "map.tif"])
 def test_a_dry_run_writes_nothing_and_comes_true(
     out: str, geo2map: Command, cornered_scene: Path, tiny_model: Path, tmp_path: Path
@@ -118,6 +119,7 @@ def test_a_dry_run_of_nothing_promises_nothing(
     assert (estimate["blocks"], estimate["bytes"], set(estimate["tiles"].values())) == (0, 0, {0})
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_each_scene_is_one_json_document(
     geo2map: Command, small_scene: Path, cornered_scene: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -178,6 +180,7 @@ def test_scenes_of_one_name_do_not_overwrite_each_other(
 # -v, --log-file, bars
 
 
+@pytest.mark.slow
 def test_verbose_tells_what_happens(geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path) -> None:
     command = ("render", small_scene, "--model", tiny_model, "--block-span", 1, "--out")
     quiet = geo2map(*command, tmp_path / "0").err

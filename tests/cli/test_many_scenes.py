@@ -72,6 +72,7 @@ def tiles(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.png")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["folder", "pattern", "files", "vrt", "folder and scene"])
 def test_sheets_make_the_map_of_the_whole(
     how: str, geo2map: Command, sheets: Path, tiny_model: Path, tmp_path: Path

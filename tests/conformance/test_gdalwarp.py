@@ -27,7 +27,10 @@ from geo2map.grid.block import Block
 from geo2map.scene import Rendition, Scene, View, open_scene
 from geo2map.types import Resampling
 
-pytestmark = pytest.mark.skipif(shutil.which("gdalwarp") is None, reason="needs gdalwarp (Debian's gdal-bin)")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("gdalwarp") is None, reason="needs gdalwarp (Debian's gdal-bin)"),
+]
 
 ZOOM = 17
 SIZE = grid.mercator_resolution(ZOOM)

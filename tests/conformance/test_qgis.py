@@ -24,6 +24,8 @@ from geo2map.plan import Plan, Storage
 from geo2map.scene import View
 from geo2map.testing import ArraySource, make_job
 
+pytestmark = pytest.mark.slow
+
 PYTHON = "/usr/bin/python3"
 SCRIPT = """
 import json, sys

@@ -27,6 +27,8 @@ from geo2map.train.pictures import list_pairs
 from geo2map.train.run import Run, train
 from geo2map.train.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 SMALL = TrainConfig(
     steps=160,
     batch=2,

@@ -27,6 +27,8 @@ from geo2map.plan import PlanOptions, make_plan
 from geo2map.scene import Rendition, View, open_scene
 from geo2map.testing import make_card
 
+pytestmark = pytest.mark.slow
+
 CRSS = {
     "EPSG:32618": (590_000, 4_510_000, 1.0),
     "EPSG:32733": (300_000, 6_250_000, 1.0),

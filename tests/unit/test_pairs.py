@@ -318,6 +318,7 @@ def holed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_aligned(folder / "a.tif", aerial, nodata=0), write_aligned(folder / "b.tif", drawn, nodata=0)
 
 
+@pytest.mark.slow
 def test_pictures_without_full_data_are_left_out(holed: tuple[Path, Path], tmp_path: Path) -> None:
     full = cut(*holed, tmp_path / "full", size=128)
     most = cut(*holed, tmp_path / "most", size=128, min_valid=0.4)
@@ -331,6 +332,7 @@ def test_pictures_without_full_data_are_left_out(holed: tuple[Path, Path], tmp_p
         assert all((side > 0).all() for side in load_pair(path)), "holes are filled from nearby"
 
 
+@pytest.mark.slow
 def test_blank_maps_are_kept_as_asked(tmp_path: Path) -> None:
     aerial, drawn = draw_city(1000, 1300)
     drawn[:, :700] = WATER
@@ -340,6 +342,7 @@ def test_blank_maps_are_kept_as_asked(tmp_path: Path) -> None:
     assert not any(is_blank(load_pair(path)[1]) for path in pictures_of(tmp_path / "0").values())
 
 
+@pytest.mark.slow
 def test_a_map_that_lies_off_is_told_and_dropped(city: tuple[Path, Path], tmp_path: Path) -> None:
     _, drawn = draw_city(1000, 1300)
     off = write_aligned(tmp_path / "off.tif", drawn, offset=(7, -4))
@@ -361,6 +364,7 @@ def test_a_map_that_lies_off_is_told_and_dropped(city: tuple[Path, Path], tmp_pa
     assert not (tmp_path / "dropped").exists()
 
 
+@pytest.mark.slow
 def test_only_what_lies_off_is_dropped(city: tuple[Path, Path], tmp_path: Path) -> None:
     _, drawn = draw_city(1000, 1300)
     drawn[:, 700:] = drawn[:, 690:1290]

@@ -14,6 +14,8 @@ from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import OutputError, PlanError
 from geo2map.testing.town import make_town
 
+pytestmark = pytest.mark.slow
+
 SIZE = 512
 
 
