@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "geo2map"
+COMMANDS = ROOT / "cli" / "geo2map_cli"
 
 ROWS = (
     {"errors", "types", "threads"},
@@ -77,13 +78,52 @@ def test_two_worlds(path: Path) -> None:
     assert not roots & {"pickle", "click"}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def sources() -> list[Path]:
+    """Every module of the library and of the command line."""
+    return sorted([*PACKAGE.rglob("*.py"), *COMMANDS.rglob("*.py")])
+
+
+def is_command(function: ast.FunctionDef) -> bool:
+    """Whether click calls it with one argument an option."""
+    return function.name in ("command", "wrapped") or any("command" in ast.unparse(d) for d in function.decorator_list)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_small_rooms(path: Path) -> None:
+    """At most 300 lines a file, 50 a function, seven parameters; what users may leave out counts, too."""
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 300
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef) and node.end_lineno:
-            assert node.end_lineno - node.lineno < 60, f"{path.name}:{node.name} is too long"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
+            assert node.end_lineno - node.lineno < 50, f"{path.name}:{node.name} is too long"
+            arguments = node.args
+            names = [a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+            count = len([name for name in names if name not in ("self", "cls")])
+            if not (isinstance(node, ast.FunctionDef) and is_command(node)):
+                assert count <= 7, f"{path.name}:{node.name} has {count} parameters"
+
+
+def test_a_name_means_one_thing() -> None:
+    """No two public classes of one name."""
+    homes: dict[str, list[str]] = {}
+    for path in sources():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    assert not {name: found for name, found in homes.items() if len(found) > 1}
+
+
+def test_few_rooms() -> None:
+    """Whoever opens the package sees at most two dozen names."""
+    names = [path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"]
+    assert len(names) <= 24, sorted(names)
+
+
+@pytest.mark.parametrize("path", sorted(COMMANDS.rglob("*.py")), ids=lambda path: path.name)
+def test_commands_only_parse_call_and_print(path: Path) -> None:
+    """No command imports torch, rasterio or numpy itself: the library does the work."""
+    roots = {name.split(".")[0] for name in imports(path, nested=True)}
+    assert not roots & {"torch", "rasterio", "numpy", "mercantile", "shapely", "PIL"}
 
 
 def test_help_loads_neither_torch_nor_rasterio() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import Bar, model_options, report_options, show
+from geo2map_cli.options import model_options
+from geo2map_cli.reporting import Bar, report_options, show
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import Bar, engine_options, report_options, show_notes
+from geo2map_cli.options import engine_options
+from geo2map_cli.reporting import Bar, report_options, show_notes
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine

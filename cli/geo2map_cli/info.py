@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from geo2map_cli.options import reading_options, report_options
+from geo2map_cli.options import reading_options
+from geo2map_cli.reporting import report_options
 
 
 @click.command("info")

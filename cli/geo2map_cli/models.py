@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import overwrite_option, report_options, show
+from geo2map_cli.options import overwrite_option
+from geo2map_cli.reporting import report_options, show
 
 if TYPE_CHECKING:
     from geo2map.types import Storage

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from geo2map_cli.options import Bar, overwrite_option, report_options
+from geo2map_cli.options import overwrite_option
+from geo2map_cli.reporting import Bar, report_options
 
 
 @click.command("mosaic")

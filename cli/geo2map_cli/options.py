@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import functools
-import json
-import logging
-import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from geo2map.aoi import Aoi
-    from geo2map.pipeline.report import Report
-
-INCOMPLETE = 3
-"""Exit code of a run that left blocks out."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 LngLat: TypeAlias = tuple[float, float, float, float]
@@ -123,6 +115,7 @@ def reading_options(function: F) -> F:
         click.option("--indexes", callback=_parse_indexes, metavar="R,G,B", help="Bands, or one. [default: by colour]"),
         click.option("--crs", help="CRS to use instead of the file's own, e.g. EPSG:32618."),
         click.option("--nodata", type=float, help="Value of pixels without data, nan too. [default: the file's]"),
+        click.option("--allow-outside", is_flag=True, help="Open a VRT whose sources lie elsewhere than beside it."),
     )(function)
 
 
@@ -233,106 +226,3 @@ def output_options(function: F) -> F:
             help="What to do about a block that cannot be read; skip lists it in failed.geojson and exits with 3.",
         ),
     )(function)
-
-
-def report_options(function: F) -> F:
-    """--json, -v and --log-file; sets up logging before the command runs."""
-
-    @functools.wraps(function)
-    def wrapped(*args: Any, verbose: int, log_file: Path | None, **kwargs: Any) -> Any:
-        _set_up_logging(verbose, log_file)
-        return function(*args, **kwargs)
-
-    return stack(
-        click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout."),
-        click.option("-v", "--verbose", count=True, help="Say more; twice for everything."),
-        click.option("--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Append the log here."),
-    )(wrapped)  # type: ignore[return-value]
-
-
-def _set_up_logging(verbose: int, log_file: Path | None) -> None:
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    if log_file is not None:
-        try:
-            handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
-        except OSError as error:
-            raise click.ClickException(f"cannot write the log file {log_file}: {error}") from error
-        handlers[0].setLevel(logging.WARNING if not verbose else logging.NOTSET)
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    if log_file is not None:
-        level = min(level, logging.INFO)
-    for handler in handlers:
-        handler.setFormatter(Discreet("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=level, handlers=handlers, force=True)
-    logging.getLogger("rasterio").setLevel(max(level, logging.ERROR if verbose < 2 else logging.DEBUG))
-
-
-class Discreet(logging.Formatter):
-    """Leaves signatures, tokens and logins out of URLs, whoever logs them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        if not {"?", "@"} & set(text):
-            return text
-        from geo2map.files.address import redact
-
-        return redact(text)
-
-
-class Bar:
-    """A progress bar on a terminal, silence elsewhere (a `geo2map.protocols.Progress`)."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._stage = ""
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        if stage == "resumed":
-            click.echo(f"going on: {done} of {total} blocks are done already", err=True)
-            return
-        if not sys.stderr.isatty():
-            return
-        if stage != self._stage:
-            from tqdm import tqdm
-
-            self.close()
-            self._stage = stage
-            self._bar = tqdm(total=total, desc=stage, unit=stage.rstrip("s"), leave=False, dynamic_ncols=True)
-        self._bar.set_postfix_str(note, refresh=False)
-        self._bar.update(done - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def show(result: Any, as_json: bool) -> None:
-    """Prints a result once: its text, or its `to_dict` as JSON."""
-    click.echo(json.dumps(result.to_dict()) if as_json else str(result))
-
-
-def show_notes(notes: tuple[str, ...]) -> None:
-    """Prints a plan's notes on stderr."""
-    for note in notes:
-        click.echo(note, err=True)
-
-
-def finish(reports: Sequence[Report]) -> None:
-    """Ends a command by what became of its runs: code 1 where a scene failed, 3 where blocks could not be read."""
-    failed = [report.name for report in reports if report.error]
-    if failed:
-        raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {', '.join(failed)}")
-    if skipped := sum(len(report.failed) for report in reports):
-        blocks = "block" if skipped == 1 else "blocks"
-        click.echo(
-            f"geo2map: {skipped} {blocks} could not be read and were left out, see failed.geojson; run the same "
-            "command again to take them up",
-            err=True,
-        )
-        sys.exit(INCOMPLETE)

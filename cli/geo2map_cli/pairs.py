@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import KERNELS, Bar, overwrite_option, report_options, scene_options, show, show_notes
+from geo2map_cli.options import KERNELS, overwrite_option, scene_options
+from geo2map_cli.reporting import Bar, report_options, show, show_notes
 
 if TYPE_CHECKING:
     from geo2map.colour.palette import Palette

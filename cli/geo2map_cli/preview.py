@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import (
-    model_options,
-    overwrite_option,
-    plan_options,
-    report_options,
-    scene_options,
-    show_notes,
-)
+from geo2map_cli.options import model_options, overwrite_option, plan_options, scene_options
+from geo2map_cli.reporting import report_options, show_notes
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions

@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from geo2map_cli.options import (
-    Bar,
-    finish,
-    model_options,
-    output_options,
-    plan_options,
-    report_options,
-    scene_options,
-    show,
-    show_notes,
-    storage_options,
-)
+from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
+from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions

@@ -6,17 +6,8 @@ from typing import Any
 
 import click
 
-from geo2map_cli.options import (
-    Bar,
-    finish,
-    minzoom_option,
-    output_options,
-    plan_options,
-    report_options,
-    scene_options,
-    show,
-    show_notes,
-)
+from geo2map_cli.options import minzoom_option, output_options, plan_options, scene_options
+from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
 
 
 @click.command("tile")

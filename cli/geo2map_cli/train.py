@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import Bar, F, report_options, stack
+from geo2map_cli.options import F, stack
+from geo2map_cli.reporting import Bar, report_options
 
 if TYPE_CHECKING:
     from geo2map.colour.palette import Palette

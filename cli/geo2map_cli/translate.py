@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import (
-    Bar,
-    finish,
-    model_options,
-    output_options,
-    plan_options,
-    report_options,
-    show,
-    show_notes,
-    storage_options,
-)
+from geo2map_cli.options import model_options, output_options, plan_options, storage_options
+from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions

@@ -208,7 +208,7 @@ def write_failures(out: PathLike, report: Report) -> Path | None:
 
 def _check_out(scenes: Scenes, out: PathLike, options: RenderOptions) -> None:
     """Refuses at once an output that cannot be: the scene itself, or what `check_output` refuses."""
-    check_output(out, options.output, options.storage)
-    asked = [scenes] if isinstance(scenes, str | Path) else list(scenes)
-    if Path(out).resolve() in {Path(scene).resolve() for scene in asked if is_file_path(scene)}:
+    found = [scenes] if is_tile_folder(scenes) else find_scenes(scenes)
+    if Path(out).resolve() in {Path(str(scene)).resolve() for scene in found if is_file_path(str(scene))}:
         raise OutputError(f"{out} is the scene itself: choose another output", option="out")
+    check_output(out, options.output, options.storage)

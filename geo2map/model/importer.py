@@ -6,6 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +26,25 @@ WRAPPERS = ("state_dict", "model_state_dict", "netG")
 """Keys under which training programs save a generator's state."""
 
 
-def import_model(
-    path: Path,
-    out: Path,
-    *,
-    name: str | None = None,
-    zoom: int | None = None,
-    ground_resolution: float | None = None,
-    colours: ColourStatistics | None = None,
-    licence: str = "unknown: ask whoever made the weights",
-    dtype: Storage = "fp32",
-    overwrite: bool = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ImportFacts:
+    """What a file of foreign weights does not say of itself.
+
+    Attributes:
+        name: of the model; None is the stem of the model file.
+        zoom, ground_resolution: of the training imagery, the latter in metres per pixel; see `scale`.
+        colours: statistics of the training imagery; None where nobody knows them: scenes are then not matched.
+        licence: of the weights.
+    """
+
+    name: str | None = None
+    zoom: int | None = None
+    ground_resolution: float | None = None
+    colours: ColourStatistics | None = None
+    licence: str = "unknown: ask whoever made the weights"
+
+
+def import_model(path: Path, out: Path, *, dtype: Storage = "fp32", overwrite: bool = False, **facts: Any) -> None:
     """Writes a model file that is the same function as a generator file of pytorch-CycleGAN-and-pix2pix in eval mode.
 
     A generator with batch norm is exact with its full margin, and can also run in mode "faithful"; one with instance
@@ -45,12 +53,9 @@ def import_model(
     Args:
         path: the state of a U-Net generator, e.g. latest_net_G.pth. Only tensors are read, no pickled code is run.
         out: the model file to write.
-        name: of the model; default the stem of `out`.
-        zoom, ground_resolution: of the training imagery, the latter in metres per pixel; see `scale`.
-        colours: statistics of the training imagery; None where nobody knows them: scenes are then not matched.
-        licence: of the weights.
         dtype: of the weights in the file; "fp16" is half as large and no longer the same to the last digit.
         overwrite: replace an existing `out`.
+        facts: the fields of `ImportFacts`.
 
     Raises:
         ModelFileError: not such a file.
@@ -58,23 +63,24 @@ def import_model(
     """
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists already; choose another name or set overwrite", option="overwrite")
-    zoom, ground_resolution = scale(zoom, ground_resolution)
+    known = ImportFacts(**facts)
+    zoom, ground_resolution = scale(known.zoom, known.ground_resolution)
     try:
         config, weights = convert(_load(path))
         margin, size_multiple = _reach(config)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     card = ModelCard(
-        name=name or out.stem,
+        name=known.name or out.stem,
         architecture="unet",
         config=config,
         ground_resolution=ground_resolution,
         zoom=zoom,
         margin=margin,
         size_multiple=size_multiple,
-        colours=colours,
+        colours=known.colours,
         training={"imported": path.name, "sha256": _digest(path)},
-        licence=licence,
+        licence=known.licence,
         limits="Imported: nothing is known about its quality until geo2map evaluate has measured it.",
     )
     save_model(out, weights, card.in_mode("faithful") if config["norm"] == "instance" else card, dtype)

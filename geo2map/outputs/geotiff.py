@@ -245,6 +245,9 @@ def _is_empty(dataset: DatasetReader, window: Window) -> bool:
 
 
 def _tags(tileset: TileSet, pixels: str) -> dict[str, str]:
+    """What the file says of itself; nothing of how it came about where that is not known."""
+    if not tileset.extra:
+        return {"TIFFTAG_SOFTWARE": "geo2map", "TIFFTAG_DOCUMENTNAME": tileset.name}
     facts = {**tileset.to_dict()["geo2map"], "pixels": pixels}
     return {
         "TIFFTAG_SOFTWARE": "geo2map",

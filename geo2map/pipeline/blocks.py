@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from geo2map.aoi import Aoi
-from geo2map.errors import SceneError
+from geo2map.errors import SceneError, TileSetError
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.fill import fill
 from geo2map.plan.storage import Storage
@@ -190,7 +190,7 @@ class _Pipeline:
         key = self.plan.block_key(block)
         try:
             image = prepare(self.plan, self.source, block)
-        except SceneError as error:
+        except (SceneError, TileSetError) as error:
             if self.on_error == "fail":
                 raise
             return _Prepared(BlockDone(block, key, error=str(error)))

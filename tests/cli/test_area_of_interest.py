@@ -212,7 +212,7 @@ def test_an_area_without_data(geo2map: Command, write_scene: SceneWriter, tiny_m
         (("--bounds", "-74,41,-73,40"), 1, "have nothing between them"),
         (("--bounds", "500000,4500000,501000,4501000"), 1, "end at 180 and 90"),
         (("--aoi", "missing.gpkg"), 1, "area of interest not found: missing.gpkg"),
-        (("--aoi", __file__), 1, "GDAL says: not recognized"),
+        (("--aoi", __file__), 1, "not recognized as being in a supported file format"),
     ],
 )
 def test_what_no_area_is(

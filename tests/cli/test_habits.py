@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geo2map_cli.options import Bar
+from geo2map_cli.main import COMMANDS
+from geo2map_cli.reporting import Bar
 
 from geo2map.plan import Plan
 from geo2map.tiles.folder import XyzFolder
@@ -311,9 +312,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "set()"
 
 
-@pytest.mark.parametrize(
-    "command", ["render", "preview", "demo", "tile", "translate", "mosaic", "train", "evaluate", "clean"]
-)
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"models"}))
 def test_every_command_has_help(command: str, geo2map: Command) -> None:
     result = geo2map(command, "--help")
     assert (result.code, result.err) == (0, "")

@@ -154,8 +154,8 @@ def test_errors_are_one_sentence_and_leave_nothing(
         (("models", "show", "nobody"), "sat2map"),
         (("models", "list", tmp_path / "missing"), "not found"),
         (("render", small_scene, *tiles, "--model", model, "--mode", "exact"), "leave mode out"),
-        (("render", small_scene, *tiles, "--model", model, "--margin", 256), "leave --margin out"),
-        (("render", small_scene, *tiles, "--model", model, "--match", "model"), "leave --match out"),
+        (("render", small_scene, *tiles, "--model", model, "--margin", 256), "leave it out (--margin)"),
+        (("render", small_scene, *tiles, "--model", model, "--match", "model"), "nothing to match to (--match)"),
     ):
         result = geo2map(*arguments)
         assert (result.code, result.out) == (1, ""), result

@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 from geo2map.testing.town import site as ink
 from geo2map.testing.town.blocks import SIDEWALK
 from geo2map.testing.town.draw import Canvas, Field, smooth_noise
-from geo2map.testing.town.plan import ASPHALT, Array, Plan, RoadKind, ball_field
+from geo2map.testing.town.plan import ASPHALT, Array, RoadKind, TownPlan, ball_field
 from geo2map.testing.town.roofs import SUN
 from geo2map.testing.town.scatter import Shapes, Town
 from geo2map.types import Image as Picture
@@ -68,7 +68,7 @@ def _fill(canvas: Canvas, shapes: Shapes) -> None:
     canvas.polygons(shapes.corners, [tuple(colour) for colour in colours])
 
 
-def _roads(canvas: Canvas, plan: Plan) -> None:
+def _roads(canvas: Canvas, plan: TownPlan) -> None:
     """All sidewalks first, so that roads join at crossings."""
     canvas.shape(plan.highway.buffer(24), VERGE)
     for road in plan.roads:
@@ -83,7 +83,7 @@ def _roads(canvas: Canvas, plan: Plan) -> None:
             canvas.shape(road.area(0.8), MARKING)
 
 
-def _texture(picture: Field, plan: Plan, resolution: float, rng: np.random.Generator) -> None:
+def _texture(picture: Field, plan: TownPlan, resolution: float, rng: np.random.Generator) -> None:
     """Uneven ground, at the sizes of bushes, yards and blocks; roads are smoother and the river is smooth."""
     roughness = Canvas.blank("L", len(picture), resolution, 90)
     roughness.shape(plan.water, 25)

@@ -11,7 +11,7 @@ import shapely
 
 from geo2map.testing.town import site as ink
 from geo2map.testing.town.plan import ASPHALT, Array, District
-from geo2map.testing.town.site import Cell, Mix, Site, clutter, make_rects, pick
+from geo2map.testing.town.site import Mix, Plot, Site, clutter, make_rects, pick
 
 SIDEWALK = 3.4
 """Width of a sidewalk, metres."""
@@ -23,7 +23,7 @@ FLATS: Mix = {ink.WHITE: 0.42, ink.LIGHT: 0.28, ink.GREY: 0.17, ink.DARK: 0.13}
 WORKS: Mix = {ink.WHITE: 0.28, ink.LIGHT: 0.22, ink.GREY: 0.26, ink.DARK: 0.24}
 
 
-class Row(NamedTuple):
+class HouseRow(NamedTuple):
     """How the houses along a street are built; lengths are metres, low and high.
 
     Attributes:
@@ -47,7 +47,7 @@ class Row(NamedTuple):
     annex: float
 
 
-HOUSES = Row(
+HOUSES = HouseRow(
     lot=(7.5, 10.5),
     gap=(1.2, 2.6),
     setback=(3.0, 5.5),
@@ -57,7 +57,7 @@ HOUSES = Row(
     gabled=0.75,
     annex=0.4,
 )
-TERRACE = Row(
+TERRACE = HouseRow(
     lot=(5.5, 7.5),
     gap=(0.0, 0.1),
     setback=(1.5, 3.5),
@@ -78,7 +78,7 @@ def fill_district(district: District, side: float, rng: np.random.Generator) -> 
     half = ASPHALT["street"] / 2 + SIDEWALK
     for u0, u1 in zip(district.columns[:-1], district.columns[1:], strict=True):
         for v0, v1 in zip(district.rows[:-1], district.rows[1:], strict=True):
-            cell = Cell(u0 + half + 4, v0 + half + 1.5, u1 - half - 4, v1 - half - 1.5)
+            cell = Plot(u0 + half + 4, v0 + half + 1.5, u1 - half - 4, v1 - half - 1.5)
             x, y = district.frame.to_scene(np.array(cell.middle))
             if shapely.contains_xy(reach, x, y):
                 _style(x, y, waves, rng)(site, cell, rng)
@@ -97,17 +97,17 @@ def _style(x: float, y: float, waves: Array, rng: np.random.Generator) -> Callab
     return _terraces if mood < 0.8 else _flats if mood < 1.5 else _works
 
 
-def _houses(site: Site, cell: Cell, rng: np.random.Generator) -> None:
+def _houses(site: Site, cell: Plot, rng: np.random.Generator) -> None:
     _rows(site, cell, HOUSES, rng)
     site.plant(cell, 75, rng)
 
 
-def _terraces(site: Site, cell: Cell, rng: np.random.Generator) -> None:
+def _terraces(site: Site, cell: Plot, rng: np.random.Generator) -> None:
     _rows(site, cell, TERRACE, rng)
     site.plant(cell, 48, rng)
 
 
-def _rows(site: Site, cell: Cell, row: Row, rng: np.random.Generator) -> None:
+def _rows(site: Site, cell: Plot, row: HouseRow, rng: np.random.Generator) -> None:
     """Two rows of houses back to back, each facing its street."""
     for front, inward in ((cell.v0, 1.0), (cell.v1, -1.0)):
         edges = cell.u0 + np.cumsum(rng.uniform(*row.lot, int((cell.u1 - cell.u0) / row.lot[0])))
@@ -124,7 +124,7 @@ def _rows(site: Site, cell: Cell, row: Row, rng: np.random.Generator) -> None:
         _build_row(site, homes, inward, row, rng)
 
 
-def _build_row(site: Site, homes: Array, inward: float, row: Row, rng: np.random.Generator) -> None:
+def _build_row(site: Site, homes: Array, inward: float, row: HouseRow, rng: np.random.Generator) -> None:
     """Houses of mostly one colour, a few lots left empty, some with an annex behind."""
     n = len(homes)
     colours = np.where(rng.random((n, 1)) < 0.55, pick(row.roofs, 1, rng), pick(row.roofs, n, rng))
@@ -140,7 +140,7 @@ def _build_row(site: Site, homes: Array, inward: float, row: Row, rng: np.random
     site.buildings += [behind.take(built & (rng.random(n) < row.annex)), houses.take(built)]
 
 
-def _flats(site: Site, cell: Cell, rng: np.random.Generator) -> None:
+def _flats(site: Site, cell: Plot, rng: np.random.Generator) -> None:
     """Apartment houses on both sides: wings with light courts between them."""
     site.ground.append(make_rects(np.array(cell), tuple(pick({ink.SHADE: 1, ink.GRASS: 1}, 1, rng)[0])))
     for front, inward in ((cell.v0 + 1, 1.0), (cell.v1 - 1, -1.0)):
@@ -157,7 +157,7 @@ def _flats(site: Site, cell: Cell, rng: np.random.Generator) -> None:
     site.plant(cell, 30, rng)
 
 
-def _works(site: Site, cell: Cell, rng: np.random.Generator) -> None:
+def _works(site: Site, cell: Plot, rng: np.random.Generator) -> None:
     """Large flat roofs and yards for lorries and cars."""
     site.ground.append(make_rects(np.array(cell), ink.TAR))
     u = cell.u0
@@ -166,7 +166,7 @@ def _works(site: Site, cell: Cell, rng: np.random.Generator) -> None:
         split = rng.choice([cell.v1, rng.uniform(cell.v0 + 18, cell.v1 - 18)])
         for v0, v1 in pairwise(sorted({cell.v0, split, cell.v1})):
             if rng.random() < 0.2:
-                _park_cars(site, Cell(u, v0, end, v1), rng)
+                _park_cars(site, Plot(u, v0, end, v1), rng)
             else:
                 margin = rng.choice([0.4, 0.4, 5.0])
                 roof = np.array([u, v0, end - margin, v1])
@@ -175,7 +175,7 @@ def _works(site: Site, cell: Cell, rng: np.random.Generator) -> None:
     site.plant(cell, 4, rng)
 
 
-def _towers(site: Site, cell: Cell, rng: np.random.Generator) -> None:
+def _towers(site: Site, cell: Plot, rng: np.random.Generator) -> None:
     """Cross-shaped towers among trees."""
     site.ground.append(make_rects(np.array(cell), ink.GRASS))
     for u in np.arange(cell.u0 + 28, cell.u1 - 20, rng.uniform(52, 66)):
@@ -186,7 +186,7 @@ def _towers(site: Site, cell: Cell, rng: np.random.Generator) -> None:
     site.plant(cell, 95, rng)
 
 
-def _car_park(site: Site, cell: Cell, rng: np.random.Generator) -> None:
+def _car_park(site: Site, cell: Plot, rng: np.random.Generator) -> None:
     """A car park with a shop at one end."""
     shop = cell._replace(u1=cell.u0 + rng.uniform(35, 60))
     site.buildings.append(make_rects(np.array(shop), pick(WORKS, 1, rng), 8.0))
@@ -194,7 +194,7 @@ def _car_park(site: Site, cell: Cell, rng: np.random.Generator) -> None:
     site.plant(cell, 8, rng)
 
 
-def _park_cars(site: Site, cell: Cell, rng: np.random.Generator) -> None:
+def _park_cars(site: Site, cell: Plot, rng: np.random.Generator) -> None:
     """Asphalt with two thirds of its bays taken; a bay is 2.7 by 5.2 m, an aisle 6 m wide."""
     site.ground.append(make_rects(np.array(cell), tuple(pick({ink.TAR: 1, ink.GREY: 1}, 1, rng)[0])))
     rows = np.arange(cell.v0 + 1, cell.v1 - 5, 8.2)
@@ -204,7 +204,7 @@ def _park_cars(site: Site, cell: Cell, rng: np.random.Generator) -> None:
     site.cars.append(make_rects(bays, pick(CARS, len(bays), rng)))
 
 
-def _green(site: Site, cell: Cell, rng: np.random.Generator) -> None:
+def _green(site: Site, cell: Plot, rng: np.random.Generator) -> None:
     """A block left as a small park: trees around a lawn or a playground."""
     site.greens.append(make_rects(np.array(cell), ink.LAWN))
     court = np.array([cell.middle[0] - 22, cell.middle[1] - 12, cell.middle[0] + 18, cell.middle[1] + 11])

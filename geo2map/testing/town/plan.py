@@ -81,7 +81,7 @@ class District:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TownPlan:
     """Everything larger than a block.
 
     Attributes:
@@ -107,7 +107,7 @@ class Plan:
         return self.water.buffer(RIVERSIDE - 9)
 
 
-def make_plan(side: float, rng: np.random.Generator) -> Plan:
+def make_plan(side: float, rng: np.random.Generator) -> TownPlan:
     """Lays out a town of `side` by `side` metres."""
     river = _curve([(0.74, -0.1), (0.85, 0.25), (0.86, 0.55), (0.79, 0.8), (0.70, 1.1)], side, rng)
     avenue = _curve([(0.08, -0.1), (0.22, 0.3), (0.34, 0.7), (0.42, 1.1)], side, rng)
@@ -120,7 +120,7 @@ def make_plan(side: float, rng: np.random.Generator) -> Plan:
     arteries = [Road(line, "main") for line in (avenue, *shores)]
     streets = [road for district in districts for road in _streets(district, water, park, highway)]
     roads = [*_paths(park), *streets, *arteries, *_ramps(highway, avenue, side), *_carriageways(highway)]
-    return Plan(side, roads, districts, highway, water, park, _home_plate(park))
+    return TownPlan(side, roads, districts, highway, water, park, _home_plate(park))
 
 
 def _curve(points: list[tuple[float, float]], side: float, rng: np.random.Generator) -> LineString:
@@ -223,7 +223,7 @@ def _home_plate(park: Polygon) -> Point:
     return LineString([park.centroid, park.exterior.coords[0]]).interpolate(0.75, normalized=True)
 
 
-def ball_field(plan: Plan) -> list[Polygon]:
+def ball_field(plan: TownPlan) -> list[Polygon]:
     """Outfield, infield and the grass inside the bases: quarters of a circle around home plate."""
     x, y = plan.home.x, plan.home.y
     middle = np.arctan2(plan.park.centroid.y - y, plan.park.centroid.x - x)

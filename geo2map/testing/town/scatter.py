@@ -10,7 +10,17 @@ from shapely.geometry import LineString
 
 from geo2map.testing.town.blocks import CARS, SIDEWALK, fill_district
 from geo2map.testing.town.draw import Canvas, smooth_noise
-from geo2map.testing.town.plan import ASPHALT, RIVERSIDE, Array, District, Plan, Road, RoadKind, ball_field, make_plan
+from geo2map.testing.town.plan import (
+    ASPHALT,
+    RIVERSIDE,
+    Array,
+    District,
+    Road,
+    RoadKind,
+    TownPlan,
+    ball_field,
+    make_plan,
+)
 from geo2map.testing.town.roofs import roof_parts
 from geo2map.testing.town.site import Rects, join, pick
 
@@ -57,7 +67,7 @@ class Town:
         trees: all of them, float64 (n, 3) of x, y and crown radius.
     """
 
-    plan: Plan
+    plan: TownPlan
     quarters: list[Quarter]
     cars: Shapes
     trees: Array
@@ -75,7 +85,7 @@ def build_town(size: int, resolution: float, rng: np.random.Generator) -> Town:
     return Town(plan, quarters, _street_cars(plan.roads, rng), rng.permutation(free))
 
 
-def _owners(plan: Plan, size: int, resolution: float) -> Canvas:
+def _owners(plan: TownPlan, size: int, resolution: float) -> Canvas:
     """Which district may build where, from 1; 0 where roads, water and parks leave no room."""
     owner = Canvas.blank("L", size, resolution)
     for k, district in enumerate(plan.districts, start=1):
@@ -160,7 +170,7 @@ def _crowns(place: Array, rng: np.random.Generator, mean: float = 3.2) -> Array:
     return np.hstack([place, rng.gamma(10, mean / 10, (len(place), 1))])
 
 
-def _roadside_trees(plan: Plan, rng: np.random.Generator) -> Array:
+def _roadside_trees(plan: TownPlan, rng: np.random.Generator) -> Array:
     """Street trees, and thickets beside the highway."""
     trees = []
     for road in plan.roads:
@@ -173,12 +183,12 @@ def _roadside_trees(plan: Plan, rng: np.random.Generator) -> Array:
     return np.concatenate([*trees, _crowns(_beside(place, ahead, verge), rng)])
 
 
-def _shore_trees(plan: Plan, rng: np.random.Generator) -> Array:
+def _shore_trees(plan: TownPlan, rng: np.random.Generator) -> Array:
     place, ahead = _along(plan.water.buffer(RIVERSIDE / 2).exterior, 2.5, rng)
     return _crowns(_beside(place, ahead, rng.normal(0, 6, len(place))), rng)
 
 
-def _park_trees(plan: Plan, size: int, resolution: float, rng: np.random.Generator) -> Array:
+def _park_trees(plan: TownPlan, size: int, resolution: float, rng: np.random.Generator) -> Array:
     """Woods and lawns: trees where a slow noise is high, and none on the baseball field."""
     left, top, right, bottom = plan.park.bounds
     place = rng.uniform((left, top), (right, bottom), (int(plan.park.envelope.area / 13), 2))
@@ -189,7 +199,7 @@ def _park_trees(plan: Plan, size: int, resolution: float, rng: np.random.Generat
     return _crowns(place[wooded & inside], rng, 3.6)
 
 
-def _may_root(trees: Array, plan: Plan, quarters: list[Quarter], owner: Canvas) -> Array:
+def _may_root(trees: Array, plan: TownPlan, quarters: list[Quarter], owner: Canvas) -> Array:
     """The trees that stand neither on a roof nor a road nor in the water."""
     taken = Canvas.blank("L", owner.image.width, owner.resolution)
     for quarter in quarters:

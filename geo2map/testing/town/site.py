@@ -90,7 +90,7 @@ def clutter(
     return make_rects(np.hstack([near, far]), colours)
 
 
-class Cell(NamedTuple):
+class Plot(NamedTuple):
     """The lots of one block: the ground between its sidewalks, in metres of the district's frame."""
 
     u0: float
@@ -125,7 +125,7 @@ class Site:
     greens: list[Rects] = field(default_factory=list)
     trees: list[Array] = field(default_factory=list)
 
-    def plant(self, cell: Cell, per_hectare: float, rng: np.random.Generator) -> None:
+    def plant(self, cell: Plot, per_hectare: float, rng: np.random.Generator) -> None:
         """Groups of trees anywhere on a block, most in the yards along its middle."""
         n = rng.poisson(cell.area / 1e4 * per_hectare / 3)
         u = rng.uniform(cell.u0, cell.u1, n)
