@@ -40,10 +40,12 @@ class ArraySource:
 
 
 class IdentityTranslator:
-    """Returns what it gets."""
+    """Returns what it gets, without the margin."""
 
-    def translate(self, batch: Batch) -> Batch:
-        return batch
+    batch = 1
+
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        return batch[:, margin : batch.shape[1] - margin, margin : batch.shape[2] - margin]
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,9 @@ class BlurTranslator:
     """A box blur in exact integer arithmetic: output depends on pixels within `radius` and on nothing else."""
 
     radius: int
+    batch: int = 1
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
         size = 2 * self.radius + 1
         sums = batch.astype(np.int64)
         for axis in (1, 2):
@@ -61,7 +64,8 @@ class BlurTranslator:
             total = np.pad(sums, around).cumsum(axis)
             length = sums.shape[axis]
             sums = total.take(range(size, size + length), axis) - total.take(range(length), axis)
-        return (sums // size**2).astype(np.uint8)
+        blurred = (sums // size**2).astype(np.uint8)
+        return blurred[:, margin : blurred.shape[1] - margin, margin : blurred.shape[2] - margin]
 
 
 @dataclass
