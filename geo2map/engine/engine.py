@@ -55,8 +55,8 @@ class Engine:
         self.card, self.device, self.dtype, self.threads = card, device, dtype, threads
         self.batch = batch or (1 if device.type == "cpu" else 8)
         self.ahead = 1 if device.type == "cuda" else 0
-        self._generator = _prepared(generator, device)
-        self._generator.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._generator = _prepared(generator, device).to(dtype)  # before it moves: not every device has float64
+        self._generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def precision(self) -> str:
@@ -75,6 +75,7 @@ class Engine:
 
         Raises:
             DeviceError: not even one picture fits into the device's memory.
+            ValueError: H or W is no such multiple, or the margin leaves nothing.
         """
         return next(self.stream((batch,), margin))
 

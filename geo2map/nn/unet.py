@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from geo2map.nn.reach import walk_down, walk_up
 from geo2map.nn.renorm import BatchRenorm2d
 
 Norm = Literal["batch", "renorm", "instance", "none"]
-Interval = tuple[int, int]
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
@@ -150,32 +150,13 @@ class UNetGenerator(nn.Module):
     @property
     def margin(self) -> int:
         """Pixels of real context that an aligned block needs for its output to be exact, a multiple of
-        `size_multiple`. Computed by walking the needed interval back through the layers."""
-        low, high = 0, self.size_multiple
-        first, last = self._needed((low, high), level=0)
-        reach = max(low - first, last - (high - 1))
-        return -(-reach // self.size_multiple) * self.size_multiple
-
-    def _needed(self, wanted: Interval, level: int) -> Interval:
-        """Input pixels needed for an interval [first, past) of the output of everything below `level`.
-
-        Both intervals are at 1/2^level of the full resolution; what is returned is inclusive and at full
-        resolution. A 4x4 stride-2 transposed convolution needs [ceil((i-2)/2), floor((i+1)/2)] for output i;
-        a 4x4 stride-2 convolution needs [2j-1, 2j+2]; a residual block widens by 2.
-        """
-        first, last = wanted[0], wanted[1] - 1
-        first, last = -((2 - first) // 2), (last + 1) // 2
-        reach = self._encoder_reach(first, last, level + 1)
-        if level + 1 == self.depth:
-            return reach
-        below = self._needed((first, last + 1), level + 1)
-        return min(reach[0], below[0]), max(reach[1], below[1])
-
-    def _encoder_reach(self, first: int, last: int, level: int) -> Interval:
-        for k in range(level, 0, -1):
-            radius = 2 * self.residual_blocks[k - 1]
-            first, last = 2 * (first - radius) - 1, 2 * (last + radius) + 2
-        return first, last
+        `size_multiple`. Computed by walking the needed interval back through the layers, far from any border."""
+        unit = self.size_multiple
+        low, high = unit << 10, (unit << 10) + unit
+        size = low + high
+        first, past = walk_down(walk_up((low, high), size, self.depth)[-1], size, self.residual_blocks)[0]
+        reach = max(low - first, past - high)
+        return -(-reach // unit) * unit
 
 
 def initialise(module: nn.Module) -> None:
