@@ -148,7 +148,8 @@ def killed(out: Path, *, at: int | None = None, after: bool = False, seconds: fl
 
 def contents(out: Path) -> dict[str, bytes]:
     """Every byte of an output, and the names of whatever lies beside it."""
-    beside = {path.name: b"" for path in out.parent.iterdir()}
+    # a lock that a killed process left is empty and held by nobody: the next run takes it over
+    beside = {path.name: b"" for path in out.parent.iterdir() if not path.name.endswith(".lock")}
     if out.is_file():
         return {**beside, "": out.read_bytes()}
     return beside | {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
