@@ -26,6 +26,7 @@ from geo2map.outputs.stored import (
     restore_tileset,
     sync_file,
 )
+from geo2map.outputs.text import plain_text
 from geo2map.protocols import Progress
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
@@ -86,7 +87,7 @@ def write_mbtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
 def _metadata(tileset: TileSet) -> dict[str, str]:
     document = tileset.to_dict()
     return {
-        "name": tileset.name,
+        "name": plain_text(tileset.name),
         "format": FORMAT_NAMES[tileset.format],
         "bounds": ",".join(f"{value:.9f}" for value in document["bounds"]),
         "center": "{:.9f},{:.9f},{}".format(*document["center"]),
@@ -96,7 +97,7 @@ def _metadata(tileset: TileSet) -> dict[str, str]:
         "version": "1",
         "attribution": document["attribution"],
         "description": DESCRIPTION,
-        "geo2map": json.dumps(document["geo2map"], ensure_ascii=False),
+        "geo2map": json.dumps(document["geo2map"]),
     }
 
 

@@ -14,6 +14,7 @@ from pmtiles.tile import Compression, Entry, TileType, serialize_directory, seri
 from geo2map.files.atomic import output_errors
 from geo2map.outputs.hilbert import in_hilbert_order
 from geo2map.outputs.stored import DESCRIPTION, Repeats, Steps, StoredTiles, require_tile, require_zooms
+from geo2map.outputs.text import plain_text
 from geo2map.protocols import Progress
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import TileFormat
@@ -107,7 +108,7 @@ def _write_tiles(file: BinaryIO, store: StoredTiles, zooms: tuple[int, ...], ste
 def _write_directories(file: BinaryIO, entries: _Entries, tileset: TileSet, zooms: tuple[int, ...]) -> None:
     """Leaves and metadata behind the tiles, then the header and the root at the front."""
     root, leaves = _directories(entries)
-    metadata = gzip.compress(json.dumps(_metadata(tileset), ensure_ascii=False).encode(), mtime=0)
+    metadata = gzip.compress(json.dumps(_metadata(tileset)).encode(), mtime=0)
     behind = HEAD + entries.size
     places = {
         "root": (_HEADER, len(root)),
@@ -172,7 +173,7 @@ def _fixed(degrees: float) -> int:
 def _metadata(tileset: TileSet) -> dict[str, Any]:
     document = tileset.to_dict()
     return {
-        "name": tileset.name,
+        "name": plain_text(tileset.name),
         "description": DESCRIPTION,
         "attribution": document["attribution"],
         "type": "overlay",

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from geo2map.outputs.hilbert import tile_ids, tile_places
 from geo2map.outputs.mbtiles import MbtilesStore, write_mbtiles
 from geo2map.outputs.pmtiles import write_pmtiles
 from geo2map.outputs.pmtiles_store import PmtilesStore
+from geo2map.outputs.text import plain_text
 from geo2map.tiles.codec import decode_tile, encode_tile
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
@@ -146,6 +148,16 @@ def test_a_tile_that_went_away_leaves_nothing(kind: str, store: Tiles, tmp_path:
     with pytest.raises(TileSetError, match="14/13058/8469 is missing"):
         WRITERS[kind](Torn(store), TILESET, tmp_path / "x")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "..", "'; --", "東京 & <b>", "\x00\x07", "\udcff", "a\nb"])
+def test_any_name_and_any_fact(kind: str, name: str, store: Tiles, tmp_path: Path) -> None:
+    """What UTF-8 or a database cannot hold is replaced."""
+    tileset = replace(TILESET, name=name, extra={"scene": name})
+    WRITERS[kind](store, tileset, tmp_path / "x")
+    with READERS[kind](tmp_path / "x") as found:
+        assert found.tileset.name == (plain_text(name) or "x")
+        assert found.tileset.extra == {"scene": name}
 
 
 @pytest.mark.parametrize("place", ["nowhere/x", "."])
