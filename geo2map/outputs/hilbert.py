@@ -1,0 +1,60 @@
+"""The order of tiles in a PMTiles archive: zoom by zoom along Hilbert curves; arrays of tiles at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from geo2map.outputs.stored import StoredTiles
+from geo2map.types import Tile
+
+Numbers = npt.NDArray[np.int64]
+
+
+def first_id(zoom: int) -> int:
+    """The id of the first tile of a zoom: how many tiles the smaller zooms have."""
+    return (4**zoom - 1) // 3
+
+
+def tile_ids(zoom: int, columns: Numbers, rows: Numbers) -> Numbers:
+    """PMTiles' ids of the tiles of a zoom, int64 (N,), from their columns and rows, int64 (N,)."""
+    x, y = columns.copy(), rows.copy()
+    ids = np.full(x.shape, first_id(zoom), dtype=np.int64)
+    for level in reversed(range(zoom)):
+        side = 1 << level
+        right, low = x & side, y & side
+        ids += ((3 * right) ^ low) << level
+        x, y = _turn(side, x, y, right, low)
+    return ids
+
+
+def tile_places(zoom: int, ids: Numbers) -> tuple[Numbers, Numbers]:
+    """Columns and rows, int64 (N,), of the tiles of a zoom with these ids, int64 (N,)."""
+    place = ids - first_id(zoom)
+    x, y = np.zeros_like(place), np.zeros_like(place)
+    for level in range(zoom):
+        side = 1 << level
+        right = (place >> 1) & side
+        low = (place ^ right) & side
+        x, y = _turn(side, x, y, right, low)
+        x, y, place = x + right, y + low, place >> 1
+    return x, y
+
+
+def _turn(side: int, x: Numbers, y: Numbers, right: Numbers, low: Numbers) -> tuple[Numbers, Numbers]:
+    """Mirrors and swaps as the quarter of the curve asks."""
+    swap = low == 0
+    mirror = swap & (right != 0)
+    x, y = np.where(mirror, side - 1 - x, x), np.where(mirror, side - 1 - y, y)
+    return np.where(swap, y, x), np.where(swap, x, y)
+
+
+def in_hilbert_order(store: StoredTiles, zoom: int) -> Iterator[tuple[int, Tile]]:
+    """Ids and tiles of a zoom of a store in ascending order; 40 bytes a tile while it sorts."""
+    numbers = (number for tile in store.tiles(zoom) for number in (tile.x, tile.y))
+    places = np.fromiter(numbers, dtype=np.int64).reshape(-1, 2)
+    ids = tile_ids(zoom, places[:, 0], places[:, 1])
+    for index in ids.argsort():
+        yield int(ids[index]), Tile(int(places[index, 0]), int(places[index, 1]), zoom)

@@ -1,0 +1,242 @@
+"""MBTiles 1.3: a tile set in one SQLite file. The same tiles give the same bytes, with the same SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import groupby
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+
+from geo2map.errors import OutputError, TileSetError
+from geo2map.files.atomic import output_errors
+from geo2map.outputs.stored import (
+    DESCRIPTION,
+    FORMAT_NAMES,
+    Repeats,
+    Steps,
+    StoredTiles,
+    parse_json,
+    require_tile,
+    require_zooms,
+    restore_tileset,
+    sync_file,
+)
+from geo2map.outputs.text import plain_text
+from geo2map.protocols import Progress
+from geo2map.tiles.tilejson import TileSet
+from geo2map.types import Tile
+
+_MAGIC = b"SQLite format 3\0"
+# The file has a hidden name until it is whole, so a journal would protect nothing. 0x4D504258 is "MPBX", as the
+# specification has it.
+_PREPARE = (
+    "PRAGMA page_size = 4096",
+    "PRAGMA encoding = 'UTF-8'",
+    "PRAGMA auto_vacuum = NONE",
+    "PRAGMA journal_mode = OFF",
+    "PRAGMA synchronous = OFF",
+    "PRAGMA application_id = 0x4D504258",
+    "BEGIN",
+    "CREATE TABLE metadata (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID",
+    "CREATE TABLE images (tile_id INTEGER PRIMARY KEY, tile_data BLOB)",
+    "CREATE TABLE map (zoom_level INTEGER, tile_column INTEGER, tile_row INTEGER, tile_id INTEGER, "
+    "PRIMARY KEY (zoom_level, tile_column, tile_row)) WITHOUT ROWID",
+    "CREATE VIEW tiles AS SELECT map.zoom_level AS zoom_level, map.tile_column AS tile_column, "
+    "map.tile_row AS tile_row, images.tile_data AS tile_data FROM map JOIN images ON images.tile_id = map.tile_id",
+)
+
+
+def write_mbtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:
+    """Writes the tiles of a store as one MBTiles file, in order and in one transaction; equal tiles are stored once.
+
+    Rows count from the south, as MBTiles has it. Memory does not grow with the tiles, but for what `Repeats` remembers.
+
+    Args:
+        store: the zooms that `tileset` speaks of are taken.
+        tileset: name, zooms, bounds and the rest for the metadata.
+        path: replaced where it exists; the caller writes under a hidden name and renames.
+        progress: told "mbtiles" and how many tiles are stored.
+
+    Raises:
+        TileSetError: there are no tiles, or one is missing or cannot be read.
+        OutputError: the file cannot be written; nothing is left of it.
+    """
+    path = Path(path)
+    zooms = require_zooms(store, tileset)
+    steps = Steps(store, zooms, "mbtiles", progress)
+    with _write_errors(path):
+        path.unlink(missing_ok=True)
+        try:
+            with closing(sqlite3.connect(path, isolation_level=None)) as database:
+                for statement in _PREPARE:
+                    database.execute(statement)
+                database.executemany("INSERT INTO metadata VALUES (?, ?)", sorted(_metadata(tileset).items()))
+                _write_tiles(database, store, zooms, steps)
+                database.execute("COMMIT")
+            sync_file(path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _metadata(tileset: TileSet) -> dict[str, str]:
+    document = tileset.to_dict()
+    return {
+        "name": plain_text(tileset.name),
+        "format": FORMAT_NAMES[tileset.format],
+        "bounds": ",".join(f"{value:.9f}" for value in document["bounds"]),
+        "center": "{:.9f},{:.9f},{}".format(*document["center"]),
+        "minzoom": str(tileset.minzoom),
+        "maxzoom": str(tileset.maxzoom),
+        "type": "overlay",
+        "version": "1",
+        "attribution": document["attribution"],
+        "description": DESCRIPTION,
+        "geo2map": json.dumps(document["geo2map"]),
+    }
+
+
+def _write_tiles(database: sqlite3.Connection, store: StoredTiles, zooms: tuple[int, ...], steps: Steps) -> None:
+    repeats, images = Repeats(), 0
+    for tile in _in_order(store, zooms):
+        data = require_tile(store, tile)
+        number = repeats.find(data, images + 1)
+        if number is None:
+            images = number = images + 1
+            database.execute("INSERT INTO images VALUES (?, ?)", (number, data))
+        row = 2**tile.z - 1 - tile.y
+        database.execute("INSERT INTO map VALUES (?, ?, ?, ?)", (tile.z, tile.x, row, number))
+        steps.advance()
+
+
+def _in_order(store: StoredTiles, zooms: tuple[int, ...]) -> Iterator[Tile]:
+    """Tiles by zoom, column and MBTiles' row, which counts from the south."""
+    for zoom in zooms:
+        for _, column in groupby(store.tiles(zoom), key=lambda tile: tile.x):
+            yield from sorted(column, key=lambda tile: -tile.y)
+
+
+@contextmanager
+def _write_errors(path: Path) -> Iterator[None]:
+    try:
+        with output_errors(path):
+            yield
+    except sqlite3.Error as error:
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        advice = "free some space and run again" if full else "check the path and the disk"
+        raise OutputError(f"{path} cannot be written: SQLite says {error}; {advice}") from error
+
+
+class MbtilesStore:
+    """Reads the tiles of an MBTiles file, ours or anyone's. A reader of `geo2map.protocols.TileStore`; thread-safe.
+
+    A context manager that closes the file.
+
+    Attributes:
+        path: the file.
+        zooms: those with at least one tile, ascending.
+        tileset: what the file says of itself; of another program's, the window follows from its bounds.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """
+        Raises:
+            TileSetError: there is no such file, it is no MBTiles file, cut short or damaged, or its tiles are no
+                pictures.
+        """
+        self.path = Path(path)
+        _check_whole(self.path)
+        self._lock = Lock()
+        address = f"{self.path.resolve().as_uri()}?mode=ro"
+        with _read_errors(self.path):
+            self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
+        try:
+            zooms = self._query("SELECT DISTINCT zoom_level FROM tiles ORDER BY zoom_level")
+            self.zooms = tuple(int(zoom) for (zoom,) in zooms)
+            self.tileset = restore_tileset(self.path, self._facts(), self.zooms)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def get(self, tile: Tile) -> bytes | None:
+        """The tile's bytes, None where there is none.
+
+        Raises:
+            TileSetError: the file is damaged.
+        """
+        where = (tile.z, tile.x, 2**tile.z - 1 - tile.y)
+        found = self._query(
+            "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?", *where
+        )
+        return bytes(found[0][0]) if found and found[0][0] is not None else None
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        """The tiles of a zoom by column, then row; holds one column's rows in memory at a time.
+
+        Raises:
+            TileSetError: the file is damaged.
+        """
+        column = -1
+        while columns := self._query(
+            "SELECT min(tile_column) FROM tiles WHERE zoom_level = ? AND tile_column > ?", zoom, column
+        ):
+            if (column := columns[0][0]) is None:
+                return
+            rows = self._query(
+                "SELECT tile_row FROM tiles WHERE zoom_level = ? AND tile_column = ? ORDER BY tile_row DESC",
+                zoom,
+                column,
+            )
+            yield from (Tile(column, 2**zoom - 1 - row, zoom) for (row,) in rows)
+
+    def close(self) -> None:
+        """Closes the file; harmless when repeated."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = dict(self._query("SELECT name, value FROM metadata"))
+        facts["bounds"] = facts["bounds"].split(",") if facts.get("bounds") else None
+        return facts | {"geo2map": parse_json(facts.get("geo2map") or "null")}
+
+    def _query(self, statement: str, *values: int) -> list[tuple[Any, ...]]:
+        with _read_errors(self.path), self._lock:
+            return self._database.execute(statement, values).fetchall()
+
+
+def _check_whole(path: Path) -> None:
+    """Refuses what is no SQLite file, and one that is shorter than its first page says."""
+    if not path.is_file():
+        raise TileSetError(f"there is no file {path}: check the path")
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+            size = path.stat().st_size
+    except OSError as error:
+        raise TileSetError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
+    if len(head) < 100 or not head.startswith(_MAGIC):
+        raise TileSetError(f"{path} is no MBTiles file (no SQLite database): check the path or make it again")
+    page = int.from_bytes(head[16:18], "big")
+    expected = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
+    if head[24:28] == head[92:96] and size < expected:
+        raise TileSetError(f"{path} is cut short ({size} of {expected} bytes): copy it again or make it again")
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise TileSetError(f"{path} is no whole MBTiles file (SQLite says {error}): make it again") from error

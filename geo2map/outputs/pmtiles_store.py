@@ -1,0 +1,194 @@
+"""Reading PMTiles archives, ours or anyone's."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from pmtiles.tile import (
+    Compression,
+    Entry,
+    MagicNumberNotFound,
+    SpecVersionUnsupported,
+    deserialize_directory,
+    deserialize_header,
+    zxy_to_tileid,
+)
+
+from geo2map.errors import TileSetError
+from geo2map.outputs.hilbert import first_id, tile_places
+from geo2map.outputs.pmtiles import TILE_TYPES
+from geo2map.outputs.stored import restore_tileset
+from geo2map.tiles.tilejson import TileSet
+from geo2map.types import Tile
+
+_HEADER = 127
+_DEEPEST = 4  # levels of directories, as the reference reader has it
+_SECTIONS = ("root", "metadata", "leaf_directory", "tile_data")
+_BROKEN = (OSError, EOFError, ValueError, IndexError, KeyError, zlib.error, OverflowError)
+
+
+class PmtilesStore:
+    """Reads the tiles of a PMTiles archive. A reader of `geo2map.protocols.TileStore`; thread-safe.
+
+    A context manager that closes the file. Keeps the 64 directories used last.
+
+    Attributes:
+        path: the file.
+        zooms: those with at least one tile, ascending.
+        tileset: what the file says of itself; of another program's, the window follows from its bounds.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """
+        Raises:
+            TileSetError: there is no such file, it is no PMTiles archive of version 3, cut short or damaged, or its
+                tiles are no pictures.
+        """
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise TileSetError(f"there is no file {self.path}: check the path")
+        self._lock = Lock()
+        with self._errors():
+            self._file = self.path.open("rb")
+        try:
+            self._header = self._read_header()
+            self._directory = lru_cache(maxsize=64)(self._read_directory)
+            first, last = self._header["min_zoom"], self._header["max_zoom"]
+            self.zooms = tuple(zoom for zoom in range(first, last + 1) if any(self._runs(zoom)))
+            self.tileset = self._read_tileset()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def get(self, tile: Tile) -> bytes | None:
+        """The tile's bytes, None where there is none.
+
+        Raises:
+            TileSetError: the file is damaged.
+        """
+        header = self._header
+        with self._errors():
+            tile_id = zxy_to_tileid(tile.z, tile.x, tile.y)
+            offset, length = header["root_offset"], header["root_length"]
+            for _ in range(_DEEPEST):
+                entries, ids = self._directory(offset, length)
+                if (at := bisect_right(ids, tile_id) - 1) < 0:
+                    return None
+                entry = entries[at]
+                if entry.run_length:
+                    if tile_id >= entry.tile_id + entry.run_length:
+                        return None
+                    return self._read(header["tile_data_offset"] + entry.offset, entry.length)
+                offset, length = header["leaf_directory_offset"] + entry.offset, entry.length
+        raise TileSetError(f"{self.path} is damaged (directories within directories): make it again")
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        """The tiles of a zoom by column, then row; 40 bytes a tile of the zoom while they are sorted.
+
+        Raises:
+            TileSetError: the file is damaged.
+        """
+        runs = np.array(list(self._runs(zoom)), dtype=np.int64).reshape(-1, 2)
+        if (runs[:, 1] - runs[:, 0]).sum() > self._header["addressed_tiles_count"]:
+            raise TileSetError(f"{self.path} is damaged (more tiles than its header counts): make it again")
+        ids = [np.arange(first, last) for first, last in runs]
+        columns, rows = tile_places(zoom, np.concatenate(ids) if ids else np.empty(0, np.int64))
+        for index in np.lexsort((rows, columns)):
+            yield Tile(int(columns[index]), int(rows[index]), zoom)
+
+    def close(self) -> None:
+        """Closes the file; harmless when repeated."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _runs(self, zoom: int) -> Iterator[tuple[int, int]]:
+        """First id and the one after the last of each run of tiles of a zoom."""
+        header, (low, high) = self._header, (first_id(zoom), first_id(zoom + 1))
+        with self._errors():
+            yield from self._runs_below(header["root_offset"], header["root_length"], (low, high), _DEEPEST)
+
+    def _runs_below(self, offset: int, length: int, reach: tuple[int, int], depth: int) -> Iterator[tuple[int, int]]:
+        if not depth:
+            raise ValueError("directories within directories")
+        entries, ids = self._directory(offset, length)
+        leaves = self._header["leaf_directory_offset"]
+        for index in range(max(0, bisect_right(ids, reach[0]) - 1), len(entries)):
+            entry = entries[index]
+            if entry.tile_id >= reach[1]:
+                return
+            if not entry.run_length:
+                yield from self._runs_below(leaves + entry.offset, entry.length, reach, depth - 1)
+                continue
+            first, last = max(entry.tile_id, reach[0]), min(entry.tile_id + entry.run_length, reach[1])
+            if first < last:
+                yield first, last
+
+    def _read_header(self) -> dict[str, Any]:
+        with self._errors():
+            try:
+                header: dict[str, Any] = {**deserialize_header(self._read(0, _HEADER))}
+            except (MagicNumberNotFound, SpecVersionUnsupported, UnicodeDecodeError) as error:
+                raise TileSetError(
+                    f"{self.path} is no PMTiles archive of version 3: check the path or make it again"
+                ) from error
+            expected = max(header[f"{name}_offset"] + header[f"{name}_length"] for name in _SECTIONS)
+        if (size := self.path.stat().st_size) < expected:
+            raise TileSetError(f"{self.path} is cut short ({size} of {expected} bytes): copy it again or make it again")
+        if header["internal_compression"] is not Compression.GZIP or header["tile_compression"] not in (
+            Compression.NONE,
+            Compression.UNKNOWN,
+        ):
+            raise TileSetError(f"{self.path} is compressed in a way that geo2map does not read: convert it")
+        return header
+
+    def _read_tileset(self) -> TileSet:
+        header = self._header
+        with self._errors():
+            packed = self._read(header["metadata_offset"], header["metadata_length"])
+            metadata = json.loads(gzip.decompress(packed))
+        kind = header["tile_type"]
+        named = {kind: name for name, kind in TILE_TYPES.items()}.get(kind, kind.name.lower())
+        edges = [header[f"{edge}_e7"] / 1e7 for edge in ("min_lon", "min_lat", "max_lon", "max_lat")]
+        facts = dict(metadata) | {"format": named, "bounds": edges}
+        if "geo2map" not in facts:  # others write zooms that their tiles do not have
+            facts |= {"minzoom": None, "maxzoom": None}
+        return restore_tileset(self.path, facts, self.zooms)
+
+    def _read_directory(self, offset: int, length: int) -> tuple[list[Entry], list[int]]:
+        entries = deserialize_directory(self._read(offset, length))
+        return entries, [entry.tile_id for entry in entries]
+
+    def _read(self, offset: int, length: int) -> bytes:
+        with self._lock:
+            self._file.seek(offset)
+            data = self._file.read(length)
+        if len(data) < length:
+            raise EOFError("the file ends too early")
+        return data
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except TileSetError:
+            raise
+        except _BROKEN as error:
+            raise TileSetError(f"{self.path} is damaged ({type(error).__name__}: {error}): make it again") from error

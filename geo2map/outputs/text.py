@@ -1,0 +1,67 @@
+"""Names that come from anywhere, made safe for XML, HTML, JSON and file systems."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.etree.ElementTree import Element, indent, tostring
+
+from geo2map.errors import TileSetError
+
+# What XML 1.0 cannot say: most control characters, half surrogates (from file names that are no UTF-8), noncharacters.
+_UNSPEAKABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
+_IN_SCRIPT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&'\u2028\u2029"}
+_NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*%#{}$\s\ufffd]+')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # Windows keeps these to itself
+_LONGEST = 80  # bytes of UTF-8 in a file's name, which may be 255 with all that comes around it
+
+
+def plain_text(text: str) -> str:
+    """The text with "\N{REPLACEMENT CHARACTER}" for each character that XML or UTF-8 cannot hold."""
+    return _UNSPEAKABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def file_stem(name: str) -> str:
+    """A file name without suffix for a scene's name, for every common system: no folder, no hidden file, no device.
+
+    Letters of all scripts stay; what separates folders, queries, templates or words becomes "_"; never empty.
+    """
+    stem = _NOT_IN_NAMES.sub("_", plain_text(name)).strip("._ ")
+    stem = stem.encode()[:_LONGEST].decode(errors="ignore").rstrip("._ ") or "map"
+    return f"_{stem}" if _DEVICES.match(stem) else stem
+
+
+def xml_bytes(root: Element, doctype: str = "") -> bytes:
+    """An XML document as UTF-8, indented by two; text and attributes are escaped by the standard library.
+
+    Texts must have gone through `plain_text`.
+    """
+    indent(root)
+    return f"{doctype}{tostring(root, encoding='unicode')}\n".encode()
+
+
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """A JSON document as UTF-8, indented by two; a half surrogate is spelled as an escape.
+
+    Raises:
+        TileSetError: JSON cannot spell a value.
+    """
+    return (_dumps(value, indent=2) + "\n").encode(errors="backslashreplace")
+
+
+def script_json(value: Mapping[str, Any]) -> str:
+    """JSON that is safe within `<script type="application/json">`: no "<", ">" or "&" is left in it.
+
+    Raises:
+        TileSetError: JSON cannot spell a value.
+    """
+    return plain_text(_dumps(value)).translate(_IN_SCRIPT)
+
+
+def _dumps(value: Mapping[str, Any], **options: Any) -> str:
+    try:
+        return json.dumps(dict(value), ensure_ascii=False, allow_nan=False, **options)
+    except (TypeError, ValueError) as error:
+        raise TileSetError(f"facts that cannot be spelled in JSON ({error}): use plain values") from error

@@ -1,0 +1,248 @@
+"""The viewer in a real browser (Debian's Chromium, driven by Playwright): from a disk, without a network."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.grid import PixelWindow
+from geo2map.outputs.sidecars import sidecars
+from geo2map.tiles.codec import SUFFIXES, encode_tile
+from geo2map.tiles.tilejson import TileSet
+
+if TYPE_CHECKING:
+    from conftest import Web
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync"]
+NAME = '</script><img src=x onerror=alert(1)> "it\'s" & 東京'
+SIZE = {"width": 900, "height": 600}
+MAP, SOURCE = (200, 30, 30), (30, 60, 200)
+WINDOW = PixelWindow(13055 * 256 + 37, 8467 * 256 + 21, 13060 * 256, 8470 * 256 - 3)
+
+
+class Visit:
+    """An open page, and what it asked and said so far."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
+
+    def open(self, url: str) -> None:
+        self.page.goto(url)
+        self.settle()
+
+    def settle(self) -> None:
+        """Until animations are over and all tiles are there."""
+        self.page.wait_for_timeout(450)
+        tiles = "[...document.querySelectorAll('img.leaflet-tile')]"
+        self.page.wait_for_function(f"{tiles}.length > 0 && {tiles}.every((tile) => tile.complete)")
+        self.page.wait_for_timeout(350)
+
+    def count(self, pane: str) -> int:
+        """Tiles of a pane that have a picture in them."""
+        script = "(name) => [...document.querySelectorAll(`.leaflet-${name}-pane img.leaflet-tile-loaded`)]"
+        return int(self.page.evaluate(f"{script}.filter((tile) => tile.naturalWidth === 256).length", pane))
+
+    def colour(self, x: int, y: int) -> tuple[int, ...]:
+        picture = PIL.Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
+        return tuple(picture.getpixel((x, y)))  # type: ignore[arg-type]
+
+    def zoom(self) -> str:
+        """Of the tiles that were asked for last."""
+        return self.requests[-1].split("/")[-3]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"there is no {CHROMIUM} (Debian's chromium)")
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with driver.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    context = browser.new_context(viewport=SIZE)
+    yield Visit(context.new_page())
+    context.close()
+
+
+def _write_tiles(folder: Path, tileset: TileSet, colour: tuple[int, int, int]) -> None:
+    """Every tile that the window touches, plain."""
+    data = encode_tile(np.full((256, 256, 3), colour, np.uint8), np.ones((256, 256), np.bool_), tileset.format)
+    for zoom in range(tileset.minzoom, tileset.maxzoom + 1):
+        size = 256 << (tileset.maxzoom - zoom)
+        left, top, right, bottom = tileset.window
+        for column in range(left // size, -(-right // size)):
+            for row in range(top // size, -(-bottom // size)):
+                path = folder / str(zoom) / str(column % 2**zoom) / f"{row}{SUFFIXES[tileset.format]}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+
+
+def _write(folder: Path, window: PixelWindow = WINDOW, *, with_source: bool = True) -> Path:
+    tileset = TileSet(NAME, "png", 12, 14, window)
+    _write_tiles(folder, tileset, MAP)
+    source = TileSet(NAME, "jpeg", 12, 14, window) if with_source else None
+    if source:
+        _write_tiles(folder / "source", source, SOURCE)
+    for name, data in sidecars(tileset, MAPS_PALETTE.entries, {}, source=source).items():
+        (folder / name).write_bytes(data)
+    return folder / "index.html"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _write(tmp_path_factory.mktemp("viewer") / "my maps & #1 100% ü")
+
+
+def _alike(found: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    return max(abs(a - b) for a, b in zip(found, expected, strict=True)) < 6
+
+
+def test_it_opens_from_a_disk_and_asks_nobody(visit: Visit, page: Path) -> None:
+    visit.open(page.as_uri())
+    assert visit.count("map") >= 4
+    assert visit.count("source") >= 4
+    assert visit.complaints == []
+    assert visit.page.title() == NAME
+    assert all(url.startswith((page.parent.as_uri(), "data:")) for url in visit.requests)
+    assert visit.page.locator("h1").inner_text() == NAME
+    assert visit.page.locator(".leaflet-control-scale-line").count() == 2
+    assert "neural network" in visit.page.locator(".leaflet-control-attribution").inner_text()
+    assert visit.page.locator("#legend li").all_inner_texts() == list(MAPS_PALETTE.classes)
+    assert visit.page.locator("#legend i").count() == len(MAPS_PALETTE.entries)
+    assert "generative model" in visit.page.locator("#panel p").inner_text()
+
+
+def test_the_page_is_locked_against_the_network(visit: Visit, page: Path, web: Web) -> None:
+    """Not even a script that got in could send anything out."""
+    visit.open(page.as_uri())
+    visit.page.evaluate("(url) => fetch(url).catch(() => 0)", web.url("x"))
+    visit.page.evaluate("(url) => { new Image().src = url }", web.url("y.png"))
+    visit.page.wait_for_timeout(300)
+    assert web.requests == []
+    assert len([text for text in visit.complaints if "Content Security Policy" in text]) >= 2
+
+
+def test_the_swipe_moves(visit: Visit, page: Path) -> None:
+    visit.open(page.as_uri())
+    assert _alike(visit.colour(400, 300), SOURCE)
+    assert _alike(visit.colour(520, 300), MAP)
+    handle = visit.page.locator("#swipe span")
+    box = handle.bounding_box()
+    assert box is not None
+    visit.page.mouse.move(box["x"] + 16, box["y"] + 16)
+    visit.page.mouse.down()
+    visit.page.mouse.move(300, 310, steps=5)
+    visit.page.mouse.up()
+    visit.settle()
+    assert _alike(visit.colour(260, 200), SOURCE)
+    assert _alike(visit.colour(400, 200), MAP)
+    assert visit.page.locator("#swipe").get_attribute("aria-valuenow") == "33"
+    visit.page.mouse.move(500, 400)  # the button is up: nothing follows the mouse
+    assert visit.page.locator("#swipe").get_attribute("aria-valuenow") == "33"
+    visit.page.keyboard.press("]")
+    assert visit.page.locator("#swipe").get_attribute("aria-valuenow") == "38"
+    visit.page.locator("#swipe").focus()
+    visit.page.keyboard.press("ArrowLeft")
+    assert visit.page.locator("#swipe").get_attribute("aria-valuenow") == "36"
+    assert visit.complaints == []
+
+
+def test_the_swipe_stays_while_the_map_moves(visit: Visit, page: Path) -> None:
+    visit.open(page.as_uri())
+    visit.page.locator("#map").focus()
+    visit.page.keyboard.press("+")
+    visit.settle()
+    visit.page.keyboard.press("ArrowRight")
+    visit.settle()
+    assert visit.zoom() == "14"
+    assert _alike(visit.colour(420, 300), SOURCE)
+    assert _alike(visit.colour(480, 300), MAP)
+    visit.page.set_viewport_size({"width": 700, "height": 500})
+    visit.settle()
+    assert _alike(visit.colour(320, 200), SOURCE)
+    assert _alike(visit.colour(380, 200), MAP)
+    assert visit.complaints == []
+
+
+def test_opacity_keys_and_the_way_back(visit: Visit, page: Path) -> None:
+    visit.open(page.as_uri())
+    start = visit.page.locator(".leaflet-control-scale-line").all_inner_texts()
+    visit.page.keyboard.press("m")
+    visit.settle()
+    assert _alike(visit.colour(520, 300), SOURCE)
+    visit.page.keyboard.press("m")
+    visit.page.locator("#opacity").fill("50")
+    visit.settle()
+    middle = tuple((a + b) // 2 for a, b in zip(MAP, SOURCE, strict=True))
+    assert _alike(visit.colour(520, 300), middle)
+    visit.page.keyboard.press(",")
+    assert visit.page.locator("#opacity").input_value() == "40"
+    for _ in range(2):
+        visit.page.locator(".leaflet-control-zoom-in").click()
+        visit.settle()
+    assert visit.page.locator(".leaflet-control-scale-line").all_inner_texts() != start
+    visit.page.locator("#extent").click()
+    visit.settle()
+    assert visit.page.locator(".leaflet-control-scale-line").all_inner_texts() == start
+    visit.page.locator("#help").click()
+    assert visit.page.locator("#keys").is_visible()
+    visit.page.keyboard.press("p")
+    assert not visit.page.locator("#panel").is_visible()
+    assert visit.complaints == []
+
+
+def test_without_the_sources_tiles_there_is_no_swipe(visit: Visit, tmp_path: Path) -> None:
+    visit.open(_write(tmp_path / "t", with_source=False).as_uri())
+    assert visit.count("map") >= 4
+    assert not visit.page.locator("#swipe").is_visible()
+    assert _alike(visit.colour(300, 300), MAP)
+    visit.page.keyboard.press("]")
+    assert visit.complaints == []
+    assert not any("source" in url.rsplit("/t/")[-1] for url in visit.requests)
+
+
+def test_across_the_antimeridian_it_is_one_piece(visit: Visit, tmp_path: Path) -> None:
+    world = 256 * 2**14
+    window = PixelWindow(world - 512, 8000 * 256, world + 500, 8002 * 256)
+    visit.open(_write(tmp_path / "t", window).as_uri())
+    assert visit.complaints == []
+    columns = {url.split("/")[-2] for url in visit.requests if "/t/14/" in url or "/t/13/" in url}
+    assert {"0", "8191"} <= columns
+    assert _alike(visit.colour(480, 300), MAP)
+    assert _alike(visit.colour(420, 300), SOURCE)
+
+
+def test_it_works_from_a_server(visit: Visit, web: Web) -> None:
+    _write(web.root / "t")
+    visit.open(web.url("t/index.html"))
+    assert visit.count("map") >= 4
+    assert visit.complaints == []
+    assert all(url.startswith((web.url(""), "data:")) for url in visit.requests)
+
+
+def test_facts_in_the_page_are_plain_json(visit: Visit, page: Path) -> None:
+    visit.open(page.as_uri())
+    facts: Any = json.loads(visit.page.locator("#facts").text_content() or "")
+    assert [layer["role"] for layer in facts["layers"]] == ["source", "map"]
