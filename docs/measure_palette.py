@@ -23,8 +23,8 @@ from geo2map.colour.snap import Snap
 from geo2map.engine import load_engine
 from geo2map.evaluate.scores import Scores
 from geo2map.evaluate.translate import translate_picture
-from geo2map.outputs.indexed import encode_indexed
 from geo2map.tiles.codec import encode_tile
+from geo2map.tiles.indexed import encode_indexed
 from geo2map.train.pictures import list_pairs
 from geo2map.types import Image
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "Draw a town, render it and say what to open.",
     "tile": "Cut a scene into XYZ tiles, translating nothing.",
     "translate": "Translate a folder of XYZ tiles.",
+    "convert": "Turn tiles into MBTiles, PMTiles, a folder or a GeoTIFF.",
     "mosaic": "Join a folder of XYZ tiles into one GeoTIFF.",
     "pairs": "Cut a scene and its map into pairs to train on.",
     "train": "Train a model on pairs of pictures.",

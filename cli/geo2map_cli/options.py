@@ -202,6 +202,12 @@ def storage_options(function: F) -> F:
             "--format", "format", type=click.Choice(["png", "webp", "jpeg"]), help="Of the tiles. [default: png]"
         ),
         minzoom_option,
+        click.option(
+            "--palette",
+            metavar="maps|none|FILE",
+            help="Snap to the 255 colours of a map style and write indexed PNG. [default: none]",
+        ),
+        click.option("--bare", is_flag=True, help="Tiles and tilejson.json alone: no page, no QGIS layer."),
     )(function)
 
 

@@ -167,8 +167,16 @@ def make_job(
         precision=engine.precision if engine else "",
         device=engine.device.type if engine else "",
         versions=library_versions(translating=engine is not None),
-        facts=facts or {},
+        facts={**_facts(scene, engine), **(facts or {})},
     )
+
+
+def _facts(scene: Imagery, engine: Engine | None) -> dict[str, Any]:
+    """What whoever opens the output may want to know: names of scenes, no paths, and what the colours stand for."""
+    facts: dict[str, Any] = {"scenes": sorted({scene_name(identity.path) for identity in scene.identities})}
+    if engine is not None and engine.card.palette is not None:
+        facts["legend"] = [[name, list(colour)] for name, colour in engine.card.palette.entries]
+    return facts
 
 
 def as_choice(engine: Engine | ModelOptions | PathLike) -> Engine | ModelOptions:

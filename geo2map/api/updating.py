@@ -63,7 +63,8 @@ def update(
     with open_scenes(paths, **asdict(before.reading)) as opened:
         loaded = as_engine(choice) if before.plan.model else None
         plan = _extend(before.plan, opened)
-        job = make_job(opened, plan, loaded, storage=before.storage, reading=before.reading, facts=before.facts)
+        kept = {name: fact for name, fact in before.facts.items() if name != "scenes"}
+        job = make_job(opened, plan, loaded, storage=before.storage, reading=before.reading, facts=kept)
         _require_alike(before, job)
         gone = set(records) - {plan.block_key(block) for block in plan.blocks()}
         changes = Changes(revisit=_touched(before, job, records), gone=sorted(gone))
@@ -100,7 +101,7 @@ def _require_alike(before: Job, now: Job) -> None:
     Raises:
         PlanError: what was rendered before would not be rendered so now.
     """
-    same = replace(before, scenes=now.scenes, plan=now.plan)
+    same = replace(before, scenes=now.scenes, plan=now.plan, facts=now.facts)
     if differences := same.differences(now):
         raise PlanError(f"the set was made otherwise: {'; '.join(differences)}. Render it anew")
 

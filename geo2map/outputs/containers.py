@@ -12,6 +12,8 @@ from geo2map.files.address import is_file_path
 from geo2map.files.atomic import output_errors
 from geo2map.outputs.folder import write_folder
 from geo2map.outputs.geotiff import write_geotiff
+from geo2map.outputs.mbtiles import write_mbtiles
+from geo2map.outputs.pmtiles import write_pmtiles
 from geo2map.plan.storage import Storage
 from geo2map.protocols import Progress, TileStore
 from geo2map.tiles.tilejson import TileSet
@@ -52,6 +54,8 @@ CONTAINERS: dict[str, Container] = {
     "": Container("a folder of tiles", write_folder, is_folder=True),
     ".tif": Container("a GeoTIFF", write_geotiff, takes_format=False),
     ".tiff": Container("a GeoTIFF", write_geotiff, takes_format=False),
+    ".mbtiles": Container("an MBTiles file", write_mbtiles),
+    ".pmtiles": Container("a PMTiles archive", write_pmtiles),
 }
 """By the suffix of the output's name; "" is a folder."""
 

@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import Self
 
 from geo2map.errors import Geo2MapError, OutputError
-from geo2map.files.atomic import output_errors
+from geo2map.files.atomic import output_errors, write_whole
 from geo2map.outputs.containers import Container
 from geo2map.outputs.folder import OverlayStore
 from geo2map.outputs.publish import publish_changes, publish_file, publish_folder
+from geo2map.outputs.sidecars import job_sidecars
 from geo2map.outputs.workspace import Workspace
 from geo2map.pipeline.blocks import BlockDone, BlockKey
 from geo2map.pipeline.journal import Journal
@@ -125,6 +126,7 @@ class Output:
         try:
             self.container.write(self.store, self.job.tileset, result, progress)
             if self.container.is_folder:
+                self._write_sidecars(result)
                 self.journal.write_final(result / JOURNAL_NAME)
         except BaseException:
             if not self.container.is_folder:
@@ -132,6 +134,11 @@ class Output:
             raise
         self.journal.set("state", "publishing")
         self.publish()
+
+    def _write_sidecars(self, folder: Path) -> None:
+        if not self.job.storage.bare:
+            for name, data in job_sidecars(self.job).items():
+                write_whole(folder / name, data)
 
     def _build_overviews(self, progress: Progress | None) -> None:
         plan, storage = self.job.plan, self.job.storage

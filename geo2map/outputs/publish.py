@@ -67,9 +67,9 @@ def publish_changes(result: Path, final: Path, journal: Journal) -> None:
             if (path := finished.tile_path(tile)) is not None:
                 path.unlink()
                 _remove_empty(path.parent, final)
-        for name in (FILE_NAME, JOURNAL_NAME):
-            if (result / name).exists():
-                (result / name).replace(final / name)
+        documents = [path for path in sorted(result.iterdir()) if path.is_file()] if result.is_dir() else []
+        for path in sorted(documents, key=lambda path: path.name in (FILE_NAME, JOURNAL_NAME)):
+            path.replace(final / path.name)
         sync_folder(final)
 
 

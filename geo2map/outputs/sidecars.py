@@ -12,6 +12,7 @@ from geo2map.outputs.gdal_tiles import tiles_xml
 from geo2map.outputs.page import STATEMENT, viewer_page
 from geo2map.outputs.qgis import Legend, layer_definition
 from geo2map.outputs.text import file_stem, json_bytes, plain_text
+from geo2map.plan.job import Job
 from geo2map.tiles.tilejson import TileSet
 
 PAGE = "index.html"
@@ -55,6 +56,22 @@ def sidecars(
     if address is not None:
         made[GDAL_FILE] = tiles_xml(tileset, address)
     return made
+
+
+def job_sidecars(job: Job) -> dict[str, bytes]:
+    """The files beside the tiles of a job."""
+    facts = job.facts
+    legend = [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in facts.get("legend", ())]
+    provenance = {
+        "geo2map": job.versions.get("geo2map", ""),
+        "scenes": list(facts.get("scenes", ())),
+        "model": job.plan.model,
+        "job": job.fingerprint,
+        "precision": job.precision,
+        "device": job.device,
+        "libraries": dict(job.versions),
+    }
+    return sidecars(job.tileset, legend, provenance)
 
 
 def legend_table(legend: Legend) -> bytes:

@@ -17,7 +17,7 @@ from geo2map.plan.value import Plan
 from geo2map.scene import ReadingOptions, SceneIdentity
 from geo2map.tiles.tilejson import TileSet
 
-LIBRARIES = ("numpy", "pillow", "rasterio", "scipy", "shapely")
+LIBRARIES = ("geo2map", "numpy", "pillow", "rasterio", "scipy", "shapely")
 """Packages whose versions may change a bit of the output; torch comes on top where a network runs."""
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
-from geo2map.errors import ZoomError
+from geo2map.colour.colours import load_colours, maps_colours
+from geo2map.colour.snap import Snap
+from geo2map.errors import DataError, ZoomError
 from geo2map.grid.window import MAX_ZOOM, one_tile_zoom
 from geo2map.plan.value import Plan
+from geo2map.protocols import Codec
 from geo2map.tiles.codec import TileCodec
+from geo2map.tiles.indexed import IndexedCodec
 from geo2map.types import TileFormat
+
+Colours = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,19 +28,31 @@ class Storage:
     Attributes:
         format: of the tiles; None is PNG.
         minzoom: lowest overview; None goes down to where the scene fits one tile.
+        palette: the only colours that tiles may have, at most 255, stored as indexed PNG: "maps" for those of the maps
+            pictures, a JSON file of colours, or the colours; None keeps what the network drew. PNG only.
+        bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
+
+    Raises:
+        ZoomError: a minzoom that is out of range.
+        DataError: no list of colours, or a palette for another format than PNG.
     """
 
     format: TileFormat | None = None
     minzoom: int | None = None
+    palette: str | Path | Sequence[Sequence[int]] | None = None
+    bare: bool = False
 
     def __post_init__(self) -> None:
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
             raise ZoomError(f"minzoom {self.minzoom} is out of range: give 0 to {MAX_ZOOM}", option="minzoom")
+        object.__setattr__(self, "palette", _colours(self.palette))
+        if self.palette is not None and self.format not in (None, "png"):
+            raise DataError(f"a palette needs PNG tiles, not {self.format}: leave out one of them", option="palette")
 
     @property
-    def codec(self) -> TileCodec:
+    def codec(self) -> Codec:
         """How tiles become bytes."""
-        return TileCodec(self.format or "png")
+        return _make_codec(self.format or "png", self.palette)
 
     def resolve(self, plan: Plan) -> Storage:
         """The same with nothing left open, for the output of a plan.
@@ -46,3 +68,18 @@ class Storage:
     def levels(self, plan: Plan) -> int:
         """Zooms of overviews that are made with each block; the storage must be resolved."""
         return min(plan.block_levels, plan.maxzoom - (self.minzoom or 0))
+
+
+def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> Colours | None:
+    if palette is None or palette == "none":
+        return None
+    colours: Any = palette
+    if isinstance(palette, str | Path):
+        colours = maps_colours() if palette == "maps" else load_colours(palette)
+    return tuple((int(red), int(green), int(blue)) for red, green, blue in colours)
+
+
+@lru_cache(maxsize=4)
+def _make_codec(format: TileFormat, palette: Colours | None) -> Codec:
+    """A codec; one of a palette has a table of all colours, so it is made once."""
+    return TileCodec(format) if palette is None else IndexedCodec(Snap(palette))

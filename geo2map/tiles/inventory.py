@@ -23,6 +23,8 @@ SIDECARS = frozenset(
         FAILED_NAME,
         f"{FILE_NAME}.tmp",
         "tiles.xml",
+        "provenance.json",
+        "legend.tsv",
         "stacta.json",
         "metadata.json",
         "tilemapresource.xml",

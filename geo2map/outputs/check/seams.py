@@ -20,7 +20,7 @@ Pixels = tuple[Image, Mask]
 
 
 @dataclass
-class Steps:
+class BorderSteps:
     """Mean steps, summed over borders.
 
     Attributes:
@@ -51,8 +51,8 @@ class SeamScan:
     """
 
     span: int | None = None
-    tiles: Steps = field(default_factory=Steps)
-    blocks: Steps = field(default_factory=Steps)
+    tiles: BorderSteps = field(default_factory=BorderSteps)
+    blocks: BorderSteps = field(default_factory=BorderSteps)
     _east: OrderedDict[Tile, npt.NDArray[np.int16]] = field(default_factory=OrderedDict)
     _south: tuple[Tile, npt.NDArray[np.int16]] | None = None
     _worst: list[tuple[float, Tile, Literal["east", "south"]]] = field(default_factory=list)
