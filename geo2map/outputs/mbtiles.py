@@ -18,7 +18,7 @@ from geo2map.outputs.stored import (
     DESCRIPTION,
     FORMAT_NAMES,
     Repeats,
-    Steps,
+    StoredSteps,
     StoredTiles,
     parse_json,
     require_tile,
@@ -68,7 +68,7 @@ def write_mbtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
     """
     path = Path(path)
     zooms = require_zooms(store, tileset)
-    steps = Steps(store, zooms, "mbtiles", progress)
+    steps = StoredSteps(store, zooms, "mbtiles", progress)
     with _write_errors(path):
         path.unlink(missing_ok=True)
         try:
@@ -101,7 +101,7 @@ def _metadata(tileset: TileSet) -> dict[str, str]:
     }
 
 
-def _write_tiles(database: sqlite3.Connection, store: StoredTiles, zooms: tuple[int, ...], steps: Steps) -> None:
+def _write_tiles(database: sqlite3.Connection, store: StoredTiles, zooms: tuple[int, ...], steps: StoredSteps) -> None:
     repeats, images = Repeats(), 0
     for tile in _in_order(store, zooms):
         data = require_tile(store, tile)

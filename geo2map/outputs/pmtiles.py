@@ -13,7 +13,7 @@ from pmtiles.tile import Compression, Entry, TileType, serialize_directory, seri
 
 from geo2map.files.atomic import output_errors
 from geo2map.outputs.hilbert import in_hilbert_order
-from geo2map.outputs.stored import DESCRIPTION, Repeats, Steps, StoredTiles, require_tile, require_zooms
+from geo2map.outputs.stored import DESCRIPTION, Repeats, StoredSteps, StoredTiles, require_tile, require_zooms
 from geo2map.outputs.text import plain_text
 from geo2map.protocols import Progress
 from geo2map.tiles.tilejson import TileSet
@@ -46,7 +46,7 @@ def write_pmtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
     """
     path = Path(path)
     zooms = require_zooms(store, tileset)
-    steps = Steps(store, zooms, "pmtiles", progress)
+    steps = StoredSteps(store, zooms, "pmtiles", progress)
     with output_errors(path):
         try:
             with path.open("wb") as file:
@@ -91,7 +91,7 @@ class _Entries:
         return serialize_directory([Entry(*row) for row in zip(*columns, strict=True)])
 
 
-def _write_tiles(file: BinaryIO, store: StoredTiles, zooms: tuple[int, ...], steps: Steps) -> _Entries:
+def _write_tiles(file: BinaryIO, store: StoredTiles, zooms: tuple[int, ...], steps: StoredSteps) -> _Entries:
     entries, repeats = _Entries(), Repeats()
     for zoom in zooms:
         for tile_id, tile in in_hilbert_order(store, zoom):

@@ -63,7 +63,7 @@ class Repeats:
         return known
 
 
-class Steps:
+class StoredSteps:
     """Counts the tiles of some zooms of a store for a progress callback; does not list them without one."""
 
     def __init__(self, store: StoredTiles, zooms: tuple[int, ...], stage: str, progress: Progress | None) -> None:
