@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 TELL_EVERY = 60.0  # seconds, where there is no terminal
 
 
+def whole_numbers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """A list of whole numbers, joined by commas."""
+    try:
+        return None if value is None else tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a list of whole numbers: give one a level, as 32,64,128.") from None
+
+
 def recipe_options(function: F) -> F:
     """Every choice of `geo2map.train.config.TrainConfig`; what is not given is the preset's."""
     return stack(
@@ -36,14 +44,24 @@ def recipe_options(function: F) -> F:
         click.option("--rotate/--no-rotate", default=None, help="Quarter turns. [yes; no]"),
         click.option("--scale-jitter", type=click.FloatRange(1), help="Crops up to so much larger. [1.2; 1]"),
         click.option("--photometric", type=click.FloatRange(0), help="Jitter of the input's light. [0.3; 0]"),
+        click.option("--ramp", type=click.FloatRange(0, 1), help="Jitter and holes rise over this share. [0]"),
+        click.option("--holes", type=click.FloatRange(0, 1), help="Share of crops with a scene's rim. [0]"),
+        click.option("--rematch", type=click.FloatRange(0, 1), help="Share matched picture by picture. [0]"),
+        click.option("--elsewhere-share", "elsewhere", type=click.FloatRange(0, 1), help="Of other places. [0.3]"),
+        click.option("--widths", callback=whole_numbers, help="Channels of each level. [32,64,128,256,256]"),
+        click.option("--residual-blocks", callback=whole_numbers, help="Of each level. [0,0,2,2,0]"),
         click.option("--flatten", type=click.IntRange(0), help="Levels of JPEG noise off the map. [6; 0]"),
         click.option("--norm", type=click.Choice(["batch", "renorm"]), help="Normalisation. [batch]"),
         click.option("--gan-mode", type=click.Choice(["bce", "lsgan", "hinge"]), help="Adversarial loss. [bce]"),
         click.option("--discriminator-width", type=click.IntRange(1), help="Channels. [32; 64]"),
+        click.option("--discriminator-layers", type=click.IntRange(1), help="Of stride 2, and one more. [3]"),
         click.option("--adversarial-from", type=click.FloatRange(0, 1), help="Share of the run. [0.6; 0]"),
         click.option("--lambda-l1", type=click.FloatRange(0), help="Weight of L1. [100]"),
         click.option("--lambda-gan", type=click.FloatRange(0), help="Weight of the GAN; 0 is L1 alone. [1]"),
         click.option("--lambda-features", type=click.FloatRange(0), help="Of feature matching. [0]"),
+        click.option("--lambda-teacher", type=click.FloatRange(0), help="Weight of L1 to the teacher's output. [50]"),
+        click.option("--lambda-commit", type=click.FloatRange(0), help="Of choosing a palette colour. [0]"),
+        click.option("--border", type=click.FloatRange(0), help="How much more L1 counts at class borders. [0]"),
         click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.2; 0]"),
         click.option("--learning-rate", type=float, help="Adam's. [3e-4; 2e-4]"),
         click.option("--ema", type=click.FloatRange(0, 1), help="Moving average of the weights. [0.998; 0]"),
@@ -61,6 +79,16 @@ def recipe_options(function: F) -> F:
 @click.option(
     "--validation", type=click.Path(path_type=Path), help="Pairs to keep aside: a folder, or a list of names."
 )
+@click.option(
+    "--elsewhere",
+    "elsewhere_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Other places: a folder of pairs for each.",
+)
+@click.option("--elsewhere-aside", type=click.Path(path_type=Path), help="A list of PLACE/NAME to leave out of them.")
+@click.option("--teacher", metavar="MODEL", help="Also learn from what this model makes of DATA.")
+@click.option("--teacher-cache", type=click.Path(path_type=Path), help="Of its output. [default: in --run]")
 @click.option("--palette", default="auto", show_default=True, help="Of the map: auto, maps, none or a .tsv.")
 @click.option("--preset", type=click.Choice(["geo2map", "pix2pix"]), help="The recipe; others override it. [geo2map]")
 @recipe_options
@@ -113,13 +141,16 @@ def _train(
     palette: str,
     start: str | None,
     folder: Path | None,
+    elsewhere_folder: Path | None,
+    elsewhere_aside: Path | None,
+    teacher_cache: Path | None,
     minutes: float,
     resume: bool,
     until: int | None,
     **choices: Any,
 ) -> dict[str, Any]:
-    from geo2map.train.dataset import Pairs
-    from geo2map.train.pictures import list_splits, read_facts
+    from geo2map.train.dataset import Pairs, Sources
+    from geo2map.train.pictures import list_places, list_splits, read_facts
     from geo2map.train.run import Run, train
     from geo2map.train.trainer import Trainer
 
@@ -128,7 +159,9 @@ def _train(
     files, kept_aside = list_splits(data, validation)
     config = _config(folder / "checkpoint.pt" if resume else None, **choices)
     style = _palette(palette, files, config)
-    trainer = Trainer(Pairs(files, config, style), world)
+    places = list_places(elsewhere_folder, elsewhere_aside) if elsewhere_folder else {}
+    taught = _taught(files, config.teacher, teacher_cache or folder / "teacher", world) if config.teacher else None
+    trainer = Trainer(Pairs(Sources(files, places, taught), config, style), world)
     if resume:
         trainer.load(folder / "checkpoint.pt")
     elif start:
@@ -174,6 +207,18 @@ def _start_from(trainer: Trainer, model: str) -> None:
     from geo2map.model import find_model, load_weights
 
     trainer.start_from(load_weights(find_model(model)))
+
+
+def _taught(files: list[PairFile], teacher: str, folder: Path, world: Any) -> Path:
+    """The teacher's output for all pictures, made by the process that leads."""
+    from geo2map.model import find_model
+    from geo2map.train.teacher import teach
+
+    if world.leads:
+        with Bar() as bar:
+            teach(files, find_model(teacher), folder, world.device, lambda done, total: bar("teacher", done, total))
+    world.wait()
+    return folder
 
 
 def _teller(bar: Bar) -> Callable[[Progress], None]:

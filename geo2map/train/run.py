@@ -88,7 +88,7 @@ class Run:
                 while trainer.step < last:
                     batch, epoch = coming.result(), trainer.epoch
                     coming = pool.submit(trainer.batch, trainer.step + 1)
-                    trainer.train_step(*batch)
+                    trainer.train_step(batch)
                     if record:
                         record.after_step(epoch_ended=trainer.epoch > epoch)
             except KeyboardInterrupt:
@@ -106,7 +106,8 @@ class Run:
         pairs = self.samples or trainer.pairs
         generator = trainer.exported(min(SAMPLE_RECALIBRATION, trainer.config.recalibrate))
         chosen = np.linspace(0, len(pairs) - 1, min(SAMPLES, len(pairs))).round().astype(int)
-        sides = [tuple(_middle(side, trainer.config.crop) for side in pairs[int(index)]) for index in chosen]
+        whole = [pairs[int(index)] for index in chosen]
+        sides = [(_middle(pair.a, trainer.config.crop), _middle(pair.b, trainer.config.crop)) for pair in whole]
         rows = [(a, _translated(generator, a), b) for a, b in sides]
         write_sample_sheet(self.folder / "samples" / f"epoch-{trainer.epoch:04d}.png", rows)
 
