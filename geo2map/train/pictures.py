@@ -73,6 +73,13 @@ class PairFile:
         return known
 
 
+def has_places(folder: Path) -> bool:
+    """Whether the folder holds no pairs itself, but folders of them."""
+    inside = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    names = {path.name for path in inside} & {*SPLITS, *(name for both in PARALLEL for name in both)}
+    return bool(inside) and not names and not any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+
+
 def list_places(folder: Path, aside: Path | None = None) -> dict[str, list[PairFile]]:
     """The pairs of several places: one folder of pairs a place, by its name.
 
