@@ -79,6 +79,7 @@ def recipe_options(function: F) -> F:
 @click.option(
     "--validation", type=click.Path(path_type=Path), help="Pairs to keep aside: a folder, or a list of names."
 )
+@click.option("--place", help="Where the pictures in DATA are from, for the card.")
 @click.option(
     "--elsewhere",
     "elsewhere_folder",
@@ -141,6 +142,7 @@ def _train(
     palette: str,
     start: str | None,
     folder: Path | None,
+    place: str | None,
     elsewhere_folder: Path | None,
     elsewhere_aside: Path | None,
     teacher_cache: Path | None,
@@ -162,6 +164,12 @@ def _train(
     places = list_places(elsewhere_folder, elsewhere_aside) if elsewhere_folder else {}
     taught = _taught(files, config.teacher, teacher_cache or folder / "teacher", world) if config.teacher else None
     trainer = Trainer(Pairs(Sources(files, places, taught), config, style), world)
+    cost = _cost(trainer)
+    if world.leads:
+        click.echo(
+            "{gflop_per_tile:.2f} GFLOP a tile of 256 px, margin {margin} px, {parameters} weights".format(**cost),
+            err=True,
+        )
     if resume:
         trainer.load(folder / "checkpoint.pt")
     elif start:
@@ -178,9 +186,10 @@ def _train(
             zoom=known_zoom if zoom is None else zoom,
             ground_resolution=ground_resolution or known_resolution,
             training={"started_from": start} if start else {},
+            places=(place,) if place else (),
         )
     summary = {"out": out.as_posix(), "name": name or out.stem, "finished": card is not None, "steps": trainer.step}
-    return summary | {"seconds": time.monotonic() - started, **trainer.losses}
+    return summary | cost | {"seconds": time.monotonic() - started, **trainer.losses}
 
 
 def _config(checkpoint: Path | None, preset: Any, **choices: Any) -> TrainConfig:
@@ -207,6 +216,16 @@ def _start_from(trainer: Trainer, model: str) -> None:
     from geo2map.model import find_model, load_weights
 
     trainer.start_from(load_weights(find_model(model)))
+
+
+def _cost(trainer: Trainer) -> dict[str, float]:
+    """What the network asked for costs where it is used."""
+    from geo2map.model import gflop_per_tile
+
+    network = trainer.generator
+    parameters = sum(part.numel() for part in network.parameters())
+    cost = gflop_per_tile(**trainer.config.generator)
+    return {"gflop_per_tile": round(cost, 3), "margin": network.margin, "parameters": parameters}
 
 
 def _taught(files: list[PairFile], teacher: str, folder: Path, world: Any) -> Path:
