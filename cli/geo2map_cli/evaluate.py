@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from geo2map.train.pictures import PairFile
 
 log = logging.getLogger(__name__)
-PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {"native": ("native",), "maps256": ("maps256", "maps256-reduced")}
+PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
+    "native": ("native",),
+    "scene": ("scene",),
+    "maps256": ("maps256", "maps256-reduced"),
+}
 
 
 @click.command("evaluate")

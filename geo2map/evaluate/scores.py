@@ -52,6 +52,7 @@ class Scores:
         overlap: intersection and union of each class, int64 (classes, 2); (0, 2) without a palette.
         roads: matches of roads within 3 px.
         edge_ratio, flat_noise, flat_noise_truth: see `geo2map.metrics.Crispness`; means over pictures.
+        pictures: how many, of which some pixel is valid.
         false_water: share of what is known to be no water that is drawn as water.
     """
 
@@ -66,6 +67,7 @@ class Scores:
     flat_noise: Mean = _NOTHING
     flat_noise_truth: Mean = _NOTHING
     false_water: Mean = _NOTHING
+    pictures: int = 1
 
     @classmethod
     def of(
@@ -91,11 +93,11 @@ class Scores:
         sure = valid if known is None else valid & ((known & np.uint8(ALL_KNOWN)) == ALL_KNOWN)
         found = Differences.of(truth, prediction, sure)
         finest = 10 * math.log10(255**2 * max(1, int(found.channel.sum())))
-        empty = not sure.any()
+        empty, pictures = not sure.any(), int(valid.any())
         rmse_sum, psnr = (math.nan if empty else value for value in (found.rmse_sum, min(found.psnr, finest)))
         looks = (_once(rmse_sum), _once(psnr), _once(ssim(truth, prediction, None if sure.all() else sure)))
         if palette is None:
-            return cls(None, found, *looks)
+            return cls(None, found, *looks, pictures=pictures)
         both = classify(truth, palette), classify(prediction, palette)
         crisp = Crispness.of(truth, prediction, both[0], sure)
         if known is not None:
@@ -113,6 +115,7 @@ class Scores:
             flat_noise=_once(crisp.flat.value),
             flat_noise_truth=_once(crisp.flat_truth.value),
             false_water=_false(both, palette, certain),
+            pictures=pictures,
         )
 
     def __add__(self, other: Self) -> Self:
@@ -128,7 +131,7 @@ class Scores:
         present = values[~np.isnan(values)]
         iou = dict(zip(classes, values, strict=True)) | {"mean": float(present.mean()) if present.size else math.nan}
         return {
-            "pictures": self.rmse_sum.count,
+            "pictures": self.pictures,
             "rmse": finite(self.differences.rmse),
             "rmse_sum": finite(self.rmse_sum.value),
             "psnr": finite(self.psnr.value),

@@ -97,6 +97,10 @@ class TrainConfig:
         multiple = 2 ** len(self.widths)
         if self.crop % multiple:
             raise DataError(f"crop {self.crop} asked, but {len(self.widths)} levels need a multiple of {multiple} px")
+        if self.residual_blocks and len(self.residual_blocks) != len(self.widths):
+            raise DataError(
+                f"{len(self.widths)} widths but {len(self.residual_blocks)} residual blocks asked: give one a level"
+            )
         if self.resize is not None and self.resize < self.crop:
             raise DataError(f"crop {self.crop} of pictures resized to {self.resize} px asked: lower --crop")
         if self.steps < 1 or self.batch < 1 or (self.epochs is not None and self.epochs <= 0):
