@@ -60,6 +60,7 @@ def recipe_options(function: F) -> F:
         click.option("--lambda-gan", type=click.FloatRange(0), help="Weight of the GAN; 0 is L1 alone. [1]"),
         click.option("--lambda-features", type=click.FloatRange(0), help="Of feature matching. [0]"),
         click.option("--lambda-teacher", type=click.FloatRange(0), help="Weight of L1 to the teacher's output. [50]"),
+        click.option("--teacher-commit", type=click.FloatRange(0, 1), help="How far to flatten its output. [0]"),
         click.option("--lambda-commit", type=click.FloatRange(0), help="Of choosing a palette colour. [0]"),
         click.option("--border", type=click.FloatRange(0), help="How much more L1 counts at class borders. [0]"),
         click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.2; 0]"),

@@ -43,6 +43,8 @@ class TrainConfig:
         lambda_gan, lambda_l1, lambda_features: weights of the generator's losses; features: feature matching.
         teacher: name of the model whose output is a second target; empty is none.
         lambda_teacher: weight of L1 to the teacher's output, where it is known.
+        teacher_commit: how far the teacher's colours are moved to the palette's nearest, 0 to 1, so that its doubts are
+            not learned with its knowledge.
         lambda_commit: weight of the distance to the nearest palette colour, see `geo2map.nn.losses.commitment`.
         border: how much more L1 counts within 2 px of class borders.
         balance: how much L1 favours rare map classes, see `geo2map.nn.losses.BalancedL1`; 0 is the paper's L1.
@@ -83,6 +85,7 @@ class TrainConfig:
     lambda_features: float = 0.0
     teacher: str = ""
     lambda_teacher: float = 50.0
+    teacher_commit: float = 0.0
     lambda_commit: float = 0.0
     border: float = 0.0
     balance: float = 0.2

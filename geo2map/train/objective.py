@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from geo2map.nn.losses import BalancedL1, commitment, masked_mean
+from geo2map.nn.losses import BalancedL1, commitment, masked_mean, nearest_entry
 from geo2map.train.augment import SEEN, TAUGHT
 from geo2map.train.dataset import Pairs
 from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
@@ -41,13 +41,21 @@ class Objective(nn.Module):
         found = {"l1": self._l1(fake_b, real_b, known)}
         loss = config.lambda_l1 * found["l1"]
         if config.teacher and config.lambda_teacher:
-            mask = (known & TAUGHT) != 0
+            mask, taught = (known & TAUGHT) != 0, self._committed(taught)
             found["teacher"] = masked_mean((fake_b - taught).abs().mean(1), mask)
             loss = loss + config.lambda_teacher * found["teacher"]
         if config.lambda_commit and self.balanced is not None:
             found["commit"] = commitment(fake_b, self.balanced.colours, seen)
             loss = loss + config.lambda_commit * found["commit"]
         return loss, found
+
+    def _committed(self, taught: Tensor) -> Tensor:
+        """The teacher's output, moved towards the nearest palette colours."""
+        if self.balanced is None or not self.config.teacher_commit:
+            return taught
+        colours = self.balanced.colours
+        goal = colours[nearest_entry(taught, colours)].permute(0, 3, 1, 2)
+        return taught + self.config.teacher_commit * (goal - taught)
 
     def _l1(self, fake_b: Tensor, real_b: Tensor, known: Tensor) -> Tensor:
         if self.balanced is not None:
