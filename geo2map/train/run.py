@@ -60,6 +60,7 @@ class Run:
         folder: gets `checkpoint.pt`, `losses.csv` and `samples/epoch-0001.png`.
         minutes: between checkpoints.
         until: stop after this step, to go on later.
+        early: write a model there, too, of what the averages are by then.
         samples: pairs for the sample sheets; default the first of the training's own.
         tell: called after every step.
     """
@@ -67,6 +68,7 @@ class Run:
     folder: Path
     minutes: float = 5.0
     until: int | None = None
+    early: bool = False
     samples: Pairs | None = None
     tell: Callable[[Progress], None] = field(default=lambda _: None)
 
@@ -158,11 +160,11 @@ def train(
         facts: more of the card.
 
     Returns:
-        The card; None where the run stopped early (`Run.until`) or in a process that does not lead.
+        The card; None where the run stopped before its end (unless `Run.early`), or in a process that does not lead.
     """
     started = time.monotonic()
     run.train(trainer)
-    if trainer.step < trainer.total or not trainer.world.leads:
+    if (trainer.step < trainer.total and not run.early) or not trainer.world.leads:
         return None
     training = {"hours": round((time.monotonic() - started) / 3600, 2), "device": str(trainer.device)}
     training |= facts.pop("training", {})

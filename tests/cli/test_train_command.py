@@ -38,7 +38,7 @@ def test_widths_places_and_a_teacher(geo2map: Command, tmp_path: Path) -> None:
     assert first.code == 0, first.err
     report = json.loads(first.out)
     assert (report["margin"], report["parameters"] > 1000, report["gflop_per_tile"]) == (24, True, 0.045)
-    assert "0.05 GFLOP a tile of 256 px, margin 24 px" in first.err
+    assert "0.045 GFLOP a tile of 256 px, margin 24 px" in first.err
     more = ("--elsewhere", tmp_path / "elsewhere", "--place", "Here", "--teacher", tmp_path / "teacher.safetensors")
     jitter = ("--photometric", 1, "--ramp", 0.5, "--holes", 0.5, "--rematch", 0.5, "--lambda-commit", 1, "--border", 1)
     second = geo2map(
@@ -65,3 +65,14 @@ def test_blocks_that_do_not_fit_the_widths_are_refused(geo2map: Command, tmp_pat
     assert result.code == 1
     assert "2 widths" in result.err
     assert "residual" in result.err
+
+
+def test_early_writes_the_model_of_a_run_that_goes_on(geo2map: Command, tmp_path: Path) -> None:
+    pairs, out = make_pairs(tmp_path / "pairs", 70), tmp_path / "m.safetensors"
+    plain = geo2map("train", pairs, "--out", out, *QUICK, *LITTLE, "--until", 1)
+    assert plain.out.startswith("stopped; ")
+    assert not out.exists()
+    early = geo2map("train", pairs, "--out", out, "--resume", "--until", 1, "--early", "--device", "cpu", "--json")
+    assert early.code == 0, early.err
+    assert json.loads(early.out)["finished"] is False
+    assert load_card(out).training["steps"] == 1
