@@ -79,7 +79,6 @@ class Pairs:
                 samples.append((_thinned(a), _thinned(b)))
         self.input_pixels, self.output_pixels = (np.concatenate([s[side] for s in samples]) for side in (0, 1))
         self.colours = ColourStatistics.of(self.input_pixels)
-        self._total = config.total_steps(len(self.files))
         loaded = {place: [self._load_abroad(f) for f in files] for place, files in self.sources.elsewhere.items()}
         self.places = Places(loaded, self.colours) if loaded else None
 
@@ -122,7 +121,7 @@ class Pairs:
         """One process's crops of one step; every epoch sees each picture once, but for those that make way for other
         places."""
         first = (step * world + rank) * self.config.batch
-        rise = self.config.ramped(step * world / self._total)
+        rise = self.config.ramped(step / self.config.total_steps(len(self), world))
         look = Look(self.config.photometric * rise, self.config.holes * rise, self.colours.neutral)
         return stack([self._sample(index, look) for index in range(first, first + self.config.batch)])
 
