@@ -28,12 +28,16 @@ ROWS = {
     "least squares": ["--gan-mode", "lsgan"],
     "hinge": ["--gan-mode", "hinge"],
     "feature matching": ["--lambda-features", "10"],
+    "class borders count twice": ["--border", "1"],
+    "commitment": ["--lambda-commit", "20"],
+    "other sensors": ["--photometric", "0.7", "--ramp", "0.3"],
+    "rims and holes": ["--holes", "0.15"],
     "JPEG noise left on": ["--flatten", "0"],
     "BatchRenorm": ["--norm", "renorm"],
     "no moving average": ["--ema", "0"],
     "batch of 2": ["--batch", "2"],
 }
-MEASURES = ("class_iou.mean", "road_f1", "rmse_sum", "acc5", "ssim")
+MEASURES = ("class_iou.mean", "road_f1", "rmse_sum", "acc5", "ssim", "edge_ratio", "flat_noise")
 TRIAL, WARM = 40, 5
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from geo2map.train.pictures import PairFile
 
 log = logging.getLogger(__name__)
-PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {"native": ("native",), "maps256": ("maps256", "maps256-reduced")}
+PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
+    "native": ("native",),
+    "scene": ("scene",),
+    "maps256": ("maps256", "maps256-reduced"),
+}
 
 
 @click.command("evaluate")
@@ -31,7 +36,7 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {"native": ("native",), "maps25
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder of side-by-side A|B pictures, such as maps/val, or of two folders A and B.",
+    help="Folder of side-by-side A|B pictures, such as maps/val, of two folders A and B, or of folders of places.",
 )
 @click.option(
     "--direction",
@@ -41,9 +46,8 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {"native": ("native",), "maps25
 @click.option(
     "--protocol",
     type=click.Choice(list(PROTOCOLS)),
-    default="native",
-    show_default=True,
-    help="native: full size. maps256: at 256 px as in the literature, one row reduced after translation, one before.",
+    help="native: full size. scene: the same, matched and filled as a renderer does. maps256: at 256 px as in the "
+    "literature, one row reduced after translation, one before. [default: native; scene for places]",
 )
 @click.option("--baseline", multiple=True, metavar="MODEL", help="Another model in the same table; repeatable.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N pictures.")
@@ -69,7 +73,7 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {"native": ("native",), "maps25
 @click.option("--write-card", is_flag=True, help="Also write the figures into the model file's card.")
 def command(
     data: Path,
-    protocol: str,
+    protocol: str | None,
     baseline: tuple[str, ...],
     weights: Path | None,
     as_json: bool,
@@ -79,29 +83,31 @@ def command(
 ) -> None:
     """Measure a model on held-out pairs, beside a picture of constant colour and other models.
 
-    The classes are those of the model's palette; for a2b models without one, those of the maps pictures.
+    The classes are those of the model's palette; for a2b models without one, those of the maps pictures. A picture
+    NAME_valid.png beside NAME.jpg says what is known of it, a byte a pixel: the sum of 1 road, 2 building, 4 water,
+    8 park; only that is scored. Where DIR holds one folder of pairs a place, each place has its row.
     """
     if as_json and markdown:
         raise click.UsageError("--json and --markdown both asked: choose one")
     from geo2map.engine import load_engine
     from geo2map.evaluate import constant_baseline, table, to_json
-    from geo2map.train.pictures import list_pairs
 
     chosen = {name: options.pop(name) for name in ("direction", "limit", "margin", "seams")}
-    files, protocols = list_pairs(data), PROTOCOLS[protocol]
+    places = _places(data)
+    protocols = PROTOCOLS[protocol or ("scene" if len(places) > 1 else "native")]
     engine = load_engine(**options)
     config = _config(engine.card, **chosen)
     inception = _inception(weights, engine)
-    rows = _rows(files, engine, config, protocols, inception)
+    rows = _rows(places, engine, config, protocols, inception)
     if write_card:
-        _write_card(options["model"], {row.protocol: row.report() for row in rows})
+        _write_card(options["model"], rows)
     for model in baseline:
         other = load_engine(**options | {"model": model})
         own = _config(other.card, **chosen | {"direction": config.direction})
-        rows += _rows(files, other, replace(own, palette=config.palette), protocols, inception)
-    constant = constant_baseline(files, config)
+        rows += _rows(places, other, replace(own, palette=config.palette), protocols, inception)
+    constant = constant_baseline([file for files in places.values() for file in files], config)
     plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0)
-    rows += _rows(files, constant, plain, protocols[:1], inception)  # the same in all of them
+    rows += _rows(places, constant, plain, protocols[:1], inception)  # the same in all of them
     click.echo(to_json(rows) if as_json else table(rows))
 
 
@@ -125,6 +131,7 @@ def _config(
         margin=context,
         palette=palette or (MAPS_PALETTE if direction == "a2b" else None),
         direction=direction,
+        colours=card.colours,
         limit=limit,
         name=card.name,
         seams=seams,
@@ -132,8 +139,15 @@ def _config(
     )
 
 
+def _places(data: Path) -> dict[str, list[PairFile]]:
+    """The pairs of each place; those of a folder that is no folder of places have no place, ""."""
+    from geo2map.train.pictures import has_places, list_pairs, list_places
+
+    return list_places(data) if has_places(data) else {"": list_pairs(data)}
+
+
 def _rows(
-    files: Sequence[PairFile],
+    places: Mapping[str, Sequence[PairFile]],
     translator: Translator,
     config: EvaluateConfig,
     protocols: Sequence[ProtocolName],
@@ -142,10 +156,11 @@ def _rows(
     from geo2map.evaluate import evaluate
 
     rows = []
-    for protocol in protocols:
+    for protocol, (place, files) in product(protocols, places.items()):
         with Bar() as bar:
             distances = inception.distances() if inception else None
-            rows.append(evaluate(files, translator, replace(config, protocol=protocol), bar, distances))
+            row = evaluate(files, translator, replace(config, protocol=protocol), bar, distances)
+            rows.append(replace(row, place=place))
     return rows
 
 
@@ -167,9 +182,12 @@ def _inception(asked: Path | None, engine: Engine) -> Inception | None:
         return None
 
 
-def _write_card(model: str, measured: dict[str, Any]) -> None:
+def _write_card(model: str, rows: Sequence[Row]) -> None:
+    """By protocol; where there are places, by place and with the mean over them."""
+    from geo2map.evaluate import reports
     from geo2map.model import find_model, load_card, replace_card
 
     path = find_model(model)
     card = load_card(path)
+    measured = {each.get("place", each["protocol"]): each for each in reports(rows)}
     replace_card(path, replace(card, metrics=card.metrics | measured))

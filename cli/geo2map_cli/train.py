@@ -6,12 +6,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import F, stack
+from geo2map_cli.recipe import recipe_options
 from geo2map_cli.reporting import Bar, report_options
 
 if TYPE_CHECKING:
@@ -20,37 +21,9 @@ if TYPE_CHECKING:
     from geo2map.train.pictures import PairFile
     from geo2map.train.run import Progress
     from geo2map.train.trainer import Trainer
+    from geo2map.train.world import World
 
 TELL_EVERY = 60.0  # seconds, where there is no terminal
-
-
-def recipe_options(function: F) -> F:
-    """Every choice of `geo2map.train.config.TrainConfig`; what is not given is the preset's."""
-    return stack(
-        click.option("--direction", type=click.Choice(["a2b", "b2a"]), help="Which side is the input. [a2b]"),
-        click.option("--steps", type=click.IntRange(1), help="Optimiser steps in all. [5000]"),
-        click.option("--epochs", type=float, help="Passes over all pairs in all, instead of steps. [pix2pix: 200]"),
-        click.option("--decay-from", type=click.FloatRange(0, 1), help="Linear decay from this share on. [0.5]"),
-        click.option("--batch", type=click.IntRange(1), help="Pairs a step in each process. [6; 1]"),
-        click.option("--resize", type=click.IntRange(32), help="Resize pictures to this side first. [no; 286]"),
-        click.option("--crop", type=click.IntRange(32), help="Side of a crop in px. [320; 256]"),
-        click.option("--rotate/--no-rotate", default=None, help="Quarter turns. [yes; no]"),
-        click.option("--scale-jitter", type=click.FloatRange(1), help="Crops up to so much larger. [1.2; 1]"),
-        click.option("--photometric", type=click.FloatRange(0), help="Jitter of the input's light. [0.3; 0]"),
-        click.option("--flatten", type=click.IntRange(0), help="Levels of JPEG noise off the map. [6; 0]"),
-        click.option("--norm", type=click.Choice(["batch", "renorm"]), help="Normalisation. [batch]"),
-        click.option("--gan-mode", type=click.Choice(["bce", "lsgan", "hinge"]), help="Adversarial loss. [bce]"),
-        click.option("--discriminator-width", type=click.IntRange(1), help="Channels. [32; 64]"),
-        click.option("--adversarial-from", type=click.FloatRange(0, 1), help="Share of the run. [0.6; 0]"),
-        click.option("--lambda-l1", type=click.FloatRange(0), help="Weight of L1. [100]"),
-        click.option("--lambda-gan", type=click.FloatRange(0), help="Weight of the GAN; 0 is L1 alone. [1]"),
-        click.option("--lambda-features", type=click.FloatRange(0), help="Of feature matching. [0]"),
-        click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.2; 0]"),
-        click.option("--learning-rate", type=float, help="Adam's. [3e-4; 2e-4]"),
-        click.option("--ema", type=click.FloatRange(0, 1), help="Moving average of the weights. [0.998; 0]"),
-        click.option("--autocast", type=click.Choice(["bf16", "fp16", "none"]), help="[bf16; none]"),
-        click.option("--seed", type=int, help="Of everything random. [0]"),
-    )(function)
 
 
 @click.command("train")
@@ -62,6 +35,17 @@ def recipe_options(function: F) -> F:
 @click.option(
     "--validation", type=click.Path(path_type=Path), help="Pairs to keep aside: a folder, or a list of names."
 )
+@click.option("--place", help="Where the pictures in DATA are from, for the card.")
+@click.option(
+    "--elsewhere",
+    "elsewhere_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Other places: a folder of pairs for each.",
+)
+@click.option("--elsewhere-aside", type=click.Path(path_type=Path), help="A list of PLACE/NAME to leave out of them.")
+@click.option("--teacher", metavar="MODEL", help="Also learn from what this model makes of DATA.")
+@click.option("--teacher-cache", type=click.Path(path_type=Path), help="Of its output. [default: in --run]")
 @click.option("--palette", default="auto", show_default=True, help="Of the map: auto, maps, none or a .tsv.")
 @click.option("--preset", type=click.Choice(["geo2map", "pix2pix"]), help="The recipe; others override it. [geo2map]")
 @recipe_options
@@ -70,6 +54,7 @@ def recipe_options(function: F) -> F:
 @click.option("--minutes", type=float, default=5.0, show_default=True, help="Between checkpoints.")
 @click.option("--resume", is_flag=True, help="Go on from the run's checkpoint, with its choices.")
 @click.option("--until", type=click.IntRange(1), help="Stop after this step; --resume goes on.")
+@click.option("--early", is_flag=True, help="Write OUT at --until, too, as the model is by then.")
 @click.option("--deterministic", is_flag=True, help="Same seed, same weights on CUDA too; slower there.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads. [default: all allowed]")
@@ -95,60 +80,101 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     torch.set_num_threads(options.pop("threads") or available_threads())
     if options.pop("deterministic"):
         torch.use_deterministic_algorithms(True)
+    own = {each.name for each in fields(Asked)} & options.keys()
+    asked = Asked(data=data, out=out, **{name: options.pop(name) for name in own})
     with open_world(choose_device(options.pop("device"))) as world:
-        summary = _train(data, out, world, **options)
+        summary = _train(asked, options, world)
         if world.leads:
             words = f"{out}: {summary['name']} after {summary['steps']} steps, {summary['seconds']:.0f} s"
             click.echo(json.dumps(summary) if as_json else words if summary["finished"] else f"stopped; {words}")
 
 
-def _train(
-    data: Path,
-    out: Path,
-    world: Any,
-    *,
-    name: str | None,
-    zoom: int | None,
-    ground_resolution: float | None,
-    validation: Path | None,
-    palette: str,
-    start: str | None,
-    folder: Path | None,
-    minutes: float,
-    resume: bool,
-    until: int | None,
-    **choices: Any,
-) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked of a run beside its recipe, see the options."""
+
+    data: Path
+    out: Path
+    name: str | None
+    zoom: int | None
+    ground_resolution: float | None
+    validation: Path | None
+    palette: str
+    start: str | None
+    folder: Path | None
+    place: str | None
+    elsewhere_folder: Path | None
+    elsewhere_aside: Path | None
+    teacher_cache: Path | None
+    minutes: float
+    resume: bool
+    until: int | None
+    early: bool
+
+    @property
+    def run_folder(self) -> Path:
+        return self.folder or self.out.with_suffix(".run")
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.run_folder / "checkpoint.pt"
+
+
+def _train(asked: Asked, choices: dict[str, Any], world: World) -> dict[str, Any]:
     from geo2map.train.dataset import Pairs
     from geo2map.train.pictures import list_splits, read_facts
     from geo2map.train.run import Run, train
-    from geo2map.train.trainer import Trainer
 
-    folder = folder or out.with_suffix(".run")
-    known_zoom, known_resolution = read_facts(data)
-    files, kept_aside = list_splits(data, validation)
-    config = _config(folder / "checkpoint.pt" if resume else None, **choices)
-    style = _palette(palette, files, config)
-    trainer = Trainer(Pairs(files, config, style), world)
-    if resume:
-        trainer.load(folder / "checkpoint.pt")
-    elif start:
-        _start_from(trainer, start)
+    zoom, resolution = read_facts(asked.data)
+    files, kept_aside = list_splits(asked.data, asked.validation)
+    config = _config(asked.checkpoint if asked.resume else None, **choices)
+    style = _palette(asked.palette, files, config)
+    trainer = _trainer(asked, files, config, style, world)
+    cost, name = _cost(trainer), asked.name or asked.out.stem
+    if world.leads:
+        told = "{gflop_per_tile:.3g} GFLOP a tile of 256 px, margin {margin} px, {parameters} weights"
+        click.echo(told.format(**cost), err=True)
     started = time.monotonic()
     with Bar() as bar:
         samples = Pairs(kept_aside[:: max(1, len(kept_aside) // 8)], config, style) if kept_aside else None
-        run = Run(folder=folder, minutes=minutes, until=until, samples=samples, tell=_teller(bar))
-        card = train(
+        run = Run(
+            folder=asked.run_folder,
+            minutes=asked.minutes,
+            until=asked.until,
+            early=asked.early,
+            samples=samples,
+            tell=_teller(bar),
+        )
+        train(
             trainer,
             run,
-            out,
-            name=name or out.stem,
-            zoom=known_zoom if zoom is None else zoom,
-            ground_resolution=ground_resolution or known_resolution,
-            training={"started_from": start} if start else {},
+            asked.out,
+            name=name,
+            zoom=zoom if asked.zoom is None else asked.zoom,
+            ground_resolution=asked.ground_resolution or resolution,
+            training={"started_from": asked.start} if asked.start else {},
+            places=(asked.place,) if asked.place else (),
         )
-    summary = {"out": out.as_posix(), "name": name or out.stem, "finished": card is not None, "steps": trainer.step}
-    return summary | {"seconds": time.monotonic() - started, **trainer.losses}
+    summary = {"out": asked.out.as_posix(), "name": name, "finished": trainer.step == trainer.total}
+    seconds = time.monotonic() - started
+    return {**summary, **cost, "steps": trainer.step, "seconds": seconds, **trainer.losses}
+
+
+def _trainer(asked: Asked, files: list[PairFile], config: TrainConfig, style: Palette | None, world: World) -> Trainer:
+    """The state a run begins with: anew, of a model's weights, or of its checkpoint."""
+    from geo2map.model import find_model, load_weights
+    from geo2map.train.dataset import Pairs, Sources
+    from geo2map.train.pictures import list_places
+    from geo2map.train.trainer import Trainer
+
+    places = list_places(asked.elsewhere_folder, asked.elsewhere_aside) if asked.elsewhere_folder else {}
+    taught = _taught(files, config.teacher, asked, world) if config.teacher else None
+    trainer = Trainer(Pairs(Sources(files, places, taught), config, style), world)
+    if asked.resume:
+        trainer.load(asked.checkpoint)
+    elif asked.start:
+        trainer.start_from(load_weights(find_model(asked.start)))
+    return trainer
 
 
 def _config(checkpoint: Path | None, preset: Any, **choices: Any) -> TrainConfig:
@@ -171,10 +197,31 @@ def _palette(asked: str, files: list[PairFile], config: TrainConfig) -> Palette 
     return {"none": None, "maps": MAPS_PALETTE}[asked] if asked in ("none", "maps") else load_palette(Path(asked))
 
 
-def _start_from(trainer: Trainer, model: str) -> None:
-    from geo2map.model import find_model, load_weights
+def _cost(trainer: Trainer) -> dict[str, float]:
+    """What the network asked for costs where it is used."""
+    import torch
 
-    trainer.start_from(load_weights(find_model(model)))
+    from geo2map.model import gflop_per_tile
+    from geo2map.nn import build
+
+    config = trainer.config.generator
+    with torch.device("meta"):
+        network = build("unet", **config)
+    parameters = sum(part.numel() for part in network.parameters())
+    return {"gflop_per_tile": round(gflop_per_tile(**config), 3), "margin": network.margin, "parameters": parameters}
+
+
+def _taught(files: list[PairFile], teacher: str, asked: Asked, world: World) -> Path:
+    """The teacher's output for all pictures, made by the process that leads."""
+    from geo2map.model import find_model
+    from geo2map.train.teacher import teach
+
+    folder = asked.teacher_cache or asked.run_folder / "teacher"
+    if world.leads:
+        with Bar() as bar:
+            teach(files, find_model(teacher), folder, world.device, lambda done, total: bar("teacher", done, total))
+    world.wait()
+    return folder
 
 
 def _teller(bar: Bar) -> Callable[[Progress], None]:

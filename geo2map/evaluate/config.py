@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import Palette
 from geo2map.errors import DataError
 from geo2map.types import Direction as Direction
 
-ProtocolName = Literal["native", "maps256", "maps256-reduced"]
+ProtocolName = Literal["native", "scene", "maps256", "maps256-reduced"]
 TILE = 256
 
 
@@ -24,6 +25,7 @@ class EvaluateConfig:
         palette: of the target pictures; None for photographs: no IoU and no road F1.
         protocol: see the package.
         direction: "a2b" translates the left half, "b2a" the right.
+        colours: of the translator's training imagery, to which protocol "scene" matches pictures; None: no match.
         limit: how many pictures at most, the first in natural order; None: all.
         name: of the translator in the table.
         seams: how many pictures, evenly spread, are also translated in tiles; 0: no seam scores.
@@ -36,6 +38,7 @@ class EvaluateConfig:
     palette: Palette | None = None
     protocol: ProtocolName = "native"
     direction: Direction = "a2b"
+    colours: ColourStatistics | None = None
     limit: int | None = None
     name: str = "model"
     seams: int = 16

@@ -12,10 +12,11 @@ from geo2map.errors import DataError
 from geo2map.evaluate.config import Direction, EvaluateConfig, ProtocolName
 from geo2map.evaluate.scores import Scores
 from geo2map.evaluate.seams import Seams, measure_seams
-from geo2map.evaluate.translate import resize_to_256, translate_picture
+from geo2map.evaluate.translate import as_scene, resize_to_256, translate_picture
 from geo2map.metrics import finite
+from geo2map.model.card import MID_GREY
 from geo2map.protocols import Progress, Translator
-from geo2map.train.pictures import PairFile, Picture
+from geo2map.train.pictures import PairFile
 from geo2map.types import Image
 
 
@@ -36,6 +37,7 @@ class Row:
     """A line of the table: who, compared how, and how well.
 
     Attributes:
+        place: whose pairs these are, where there are several places.
         distances: what `PictureDistances` reported; empty where none were asked.
     """
 
@@ -45,10 +47,12 @@ class Row:
     scores: Scores
     seams: Seams
     distances: dict[str, Any]
+    place: str = ""
 
     def report(self) -> dict[str, Any]:
         """The row ready for JSON."""
         who = {"name": self.name, "protocol": self.protocol, "direction": self.direction}
+        who |= {"place": self.place} if self.place else {}
         seams = {"seam_ratio": finite(self.seams.between.ratio), "seams": self.seams.report()}
         return {**who, **self.scores.report(), **seams, **self.distances}
 
@@ -79,8 +83,7 @@ def evaluate(
     total: Scores | None = None
     seams = Seams()
     for index, file in enumerate(files):
-        image, truth = file.load()[:: 1 if config.direction == "a2b" else -1]
-        scores, found = _score(image, truth, translator, config, index in spread, distances)
+        scores, found = _score(file, translator, config, index in spread, distances)
         total, seams = scores if total is None else total + scores, seams + found
         if progress:
             progress("evaluate", index + 1, len(files))
@@ -90,20 +93,24 @@ def evaluate(
 
 
 def _score(
-    image: Picture,
-    truth: Picture,
+    file: PairFile,
     translator: Translator,
     config: EvaluateConfig,
     with_seams: bool,
     distances: PictureDistances | None,
 ) -> tuple[Scores, Seams]:
     """Seams are those of the translator's own output, before any reduction."""
+    image, truth = file.load()[:: 1 if config.direction == "a2b" else -1]
+    known = file.load_known() if config.protocol in ("native", "scene") else None
     if config.protocol == "maps256-reduced":
         image, truth = resize_to_256(image), resize_to_256(truth)
-    prediction = translate_picture(image, translator, config.size_multiple, config.margin)
+    neutral = None
+    if config.protocol == "scene":
+        image, neutral = as_scene(image, config.colours), config.colours.neutral if config.colours else MID_GREY
+    prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral)
     seams = measure_seams(image, truth, prediction, translator, config) if with_seams else Seams()
     if config.protocol == "maps256":
         prediction, truth = resize_to_256(prediction), resize_to_256(truth)
     if distances:
         distances.add(truth, prediction)
-    return Scores.of(truth, prediction, config.palette), seams
+    return Scores.of(truth, prediction, config.palette, known=known), seams

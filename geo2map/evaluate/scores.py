@@ -4,46 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from geo2map.colour.palette import Palette
 from geo2map.errors import DataError
 from geo2map.metrics import (
     Classes,
     Counts,
+    Crispness,
     Differences,
     Mean,
     RoadMatches,
-    class_iou,
     classify,
-    confusion,
     finite,
-    mean_iou,
+    overlap,
+    overlap_iou,
     ssim,
 )
+from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS, Known
 from geo2map.types import Image, Mask
 
 ROAD_CLASSES = ("road", "highway")
 """A highway is a road, so road F1 is of the union of the two."""
+_NOTHING = Mean()
+_NO_ROADS = RoadMatches(_NOTHING, _NOTHING)
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
     """Sums over pictures; `a + b` is the scores of the pictures of both.
 
-    RMSE, accuracies, IoU and road F1 are pooled over all pixels. `rmse_sum`, PSNR and SSIM are means
-    over pictures, as the literature has them; in the mean PSNR, a picture that is equal to its truth counts as if
-    one channel value were one level off (its PSNR alone would be infinite).
+    RMSE, accuracies, IoU and road F1 are pooled over all pixels. `rmse_sum`, PSNR, SSIM, edge ratio and flat noise
+    are means over pictures, as the literature has the first; in the mean PSNR, a picture that is equal to its truth
+    counts as if one channel value were one level off (its PSNR alone would be infinite).
+
+    Where not all classes are known, a class counts where it is known itself, and all that compares colours counts only
+    where everything is. Highways are roads there, since such maps do not tell them apart.
 
     Attributes:
-        palette: names the classes; None: no IoU and no road F1.
+        palette: names the classes; None: no IoU, no road F1, no edge ratio and no flat noise.
         differences: of all valid pixels.
         rmse_sum, psnr, ssim: means over pictures.
-        confusion: int64 (classes, classes), rows true; (0, 0) without a palette.
+        overlap: intersection and union of each class, int64 (classes, 2); (0, 2) without a palette.
         roads: matches of roads within 3 px.
+        edge_ratio, flat_noise, flat_noise_truth: see `geo2map.metrics.Crispness`; means over pictures.
+        pictures: how many, of which some pixel is valid.
+        false_water: share of what is known to be no water that is drawn as water.
     """
 
     palette: Palette | None
@@ -51,8 +61,13 @@ class Scores:
     rmse_sum: Mean
     psnr: Mean
     ssim: Mean
-    confusion: Counts
-    roads: RoadMatches
+    overlap: Counts = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    roads: RoadMatches = _NO_ROADS
+    edge_ratio: Mean = _NOTHING
+    flat_noise: Mean = _NOTHING
+    flat_noise_truth: Mean = _NOTHING
+    false_water: Mean = _NOTHING
+    pictures: int = 1
 
     @classmethod
     def of(
@@ -62,36 +77,61 @@ class Scores:
         palette: Palette | None = None,
         mask: Mask | None = None,
         *,
+        known: Known | None = None,
         road_classes: tuple[str, ...] = ROAD_CLASSES,
     ) -> Self:
         """Scores one prediction, uint8 (H, W, 3) twice.
 
+        Args:
+            mask: valid pixels; None: all.
+            known: what is known where, see `geo2map.train.pictures.KNOWN_BITS`; None: everything.
+
         Raises:
             DataError: the shapes differ.
         """
-        found = Differences.of(truth, prediction, mask)
+        valid = np.ones(truth.shape[:2], bool) if mask is None else mask
+        sure = valid if known is None else valid & ((known & np.uint8(ALL_KNOWN)) == ALL_KNOWN)
+        found = Differences.of(truth, prediction, sure)
         finest = 10 * math.log10(255**2 * max(1, int(found.channel.sum())))
-        one = [_once(v) for v in (found.rmse_sum, min(found.psnr, finest), ssim(truth, prediction, mask))]
-        counts, roads = np.zeros((0, 0), np.int64), RoadMatches(Mean(), Mean())
-        if palette is not None:
-            classes = classify(truth, palette), classify(prediction, palette)
-            counts = confusion(*classes, len(palette.classes), mask)
-            true_roads, predicted_roads = (_is_class(side, palette, road_classes) for side in classes)
-            roads = RoadMatches.of(true_roads, predicted_roads, mask)
-        return cls(palette, found, one[0], one[1], one[2], counts, roads)
+        empty, pictures = not sure.any(), int(valid.any())
+        rmse_sum, psnr = (math.nan if empty else value for value in (found.rmse_sum, min(found.psnr, finest)))
+        looks = (_once(rmse_sum), _once(psnr), _once(ssim(truth, prediction, None if sure.all() else sure)))
+        if palette is None:
+            return cls(None, found, *looks, pictures=pictures)
+        both = classify(truth, palette), classify(prediction, palette)
+        crisp = Crispness.of(truth, prediction, both[0], sure)
+        if known is not None:
+            both = _folded(both[0], palette), _folded(both[1], palette)
+        certain = _certain(palette, known, valid)
+        on_roads = tuple(_is_class(side, palette, road_classes) for side in both)
+        roads = RoadMatches.of(on_roads[0], on_roads[1], certain[_index(palette, road_classes)])
+        return cls(
+            palette,
+            found,
+            *looks,
+            overlap=overlap(*both, certain),
+            roads=roads,
+            edge_ratio=_once(crisp.edge_ratio),
+            flat_noise=_once(crisp.flat.value),
+            flat_noise_truth=_once(crisp.flat_truth.value),
+            false_water=_false(both, palette, certain),
+            pictures=pictures,
+        )
 
     def __add__(self, other: Self) -> Self:
         if self.palette != other.palette:
             raise DataError("scores of two palettes cannot be added: score both with one palette")
-        names = [field.name for field in fields(self)[1:]]
+        names = [each.name for each in fields(self)[1:]]
         return type(self)(self.palette, *(getattr(self, name) + getattr(other, name) for name in names))
 
     def report(self) -> dict[str, Any]:
         """Figures ready for JSON: levels, decibels, and fractions of 1; None where one is undefined or infinite."""
         classes = self.palette.classes if self.palette else ()
-        iou = dict(zip(classes, class_iou(self.confusion), strict=True)) | {"mean": mean_iou(self.confusion)}
+        values = overlap_iou(self.overlap)
+        present = values[~np.isnan(values)]
+        iou = dict(zip(classes, values, strict=True)) | {"mean": float(present.mean()) if present.size else math.nan}
         return {
-            "pictures": self.rmse_sum.count,
+            "pictures": self.pictures,
             "rmse": finite(self.differences.rmse),
             "rmse_sum": finite(self.rmse_sum.value),
             "psnr": finite(self.psnr.value),
@@ -100,6 +140,10 @@ class Scores:
             "acc10": finite(self.differences.accuracy(10)),
             "class_iou": {name: finite(value) for name, value in iou.items()},
             "road_f1": finite(self.roads.f1),
+            "edge_ratio": finite(self.edge_ratio.value),
+            "flat_noise": finite(self.flat_noise.value),
+            "flat_noise_truth": finite(self.flat_noise_truth.value),
+            "false_water": finite(self.false_water.value),
         }
 
 
@@ -109,3 +153,33 @@ def _once(value: float) -> Mean:
 
 def _is_class(classes: Classes, palette: Palette, names: Sequence[str]) -> Mask:
     return np.isin(classes, [index for index, name in enumerate(palette.classes) if name in names])
+
+
+def _certain(palette: Palette, known: Known | None, valid: Mask) -> npt.NDArray[np.bool_]:
+    """Where each class is known, bool (classes, H, W); what has no bit of its own is known where all others are."""
+    if known is None:
+        return np.broadcast_to(valid, (len(palette.classes), *valid.shape))
+    bits = [KNOWN_BITS.get(name, ALL_KNOWN) for name in palette.classes]
+    return np.stack([valid & ((known & np.uint8(bit)) == bit) for bit in bits])
+
+
+def _index(palette: Palette, names: Sequence[str]) -> int:
+    """Of the first class of these names, else of the first class."""
+    return next((index for index, name in enumerate(palette.classes) if name in names), 0)
+
+
+def _folded(classes: Classes, palette: Palette) -> Classes:
+    """Highways as roads, where the palette has both."""
+    names = palette.classes
+    if not set(ROAD_CLASSES) <= set(names):
+        return classes
+    return np.where(classes == names.index("highway"), names.index("road"), classes)
+
+
+def _false(both: tuple[Classes, Classes], palette: Palette, certain: npt.NDArray[np.bool_]) -> Mean:
+    """Pixels that are drawn as water, of those known to be none."""
+    if "water" not in palette.classes:
+        return Mean()
+    water = palette.classes.index("water")
+    dry = certain[water] & (both[0] != water)
+    return Mean(int((dry & (both[1] == water)).sum()), int(dry.sum()))

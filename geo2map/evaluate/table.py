@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
 
 from geo2map.evaluate.run import Row
 
 COLUMNS = {
     "name": ("model", "{}"),
+    "place": ("place", "{}"),
     "protocol": ("protocol", "{}"),
     "pictures": ("pictures", "{}"),
     "rmse": ("RMSE", "{:.2f}"),
@@ -19,12 +22,17 @@ COLUMNS = {
     "acc10": ("ACC<10", "{:.1%}"),
     "mean_iou": ("mean IoU", "{:.3f}"),
     "road_f1": ("road F1", "{:.3f}"),
+    "edge_ratio": ("edge ratio", "{:.2f}"),
+    "flat_noise": ("flat noise", "{:.2f}"),
+    "flat_noise_truth": ("its truth", "{:.2f}"),
+    "false_water": ("false water", "{:.1%}"),
     "seam_ratio": ("seam", "{:.3f}"),
     "fid": ("FID", "{:.1f}"),
     "kid": ("KID x100", "{:.2f}"),
 }
-OPTIONAL = ("fid", "kid")
-"""Left out where no row has them."""
+MEAN = "mean of places"
+OPTIONAL = ("place", "false_water", "fid", "kid")
+"""Left out where no row has them; false water is told where there are places."""
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -32,18 +40,22 @@ def table(rows: Sequence[Row]) -> str:
 
     "-" stands where a figure is undefined.
     """
-    figures = [row.report() for row in rows]
+    figures = reports(rows)
+    abroad = any("place" in each for each in figures)
     for each in figures:
         each |= {"mean_iou": each["class_iou"]["mean"]}
+        if not abroad:
+            del each["false_water"]
     columns = {k: v for k, v in COLUMNS.items() if k not in OPTIONAL or any(k in each for each in figures)}
     lines = [[title for title, _ in columns.values()]]
     lines += [[_cell(each.get(key), form) for key, (_, form) in columns.items()] for each in figures]
     classes = [name for name in figures[0]["class_iou"] if name != "mean"] if figures else []
     if not classes:
         return _aligned(lines)
-    by_class = [["IoU of", "protocol", *classes]]
+    second = "place" if abroad else "protocol"
+    by_class = [["IoU of", second, *classes]]
     by_class += [
-        [each["name"], each["protocol"], *(_cell(each["class_iou"].get(name), "{:.3f}") for name in classes)]
+        [each["name"], each.get(second, "all"), *(_cell(each["class_iou"].get(name), "{:.3f}") for name in classes)]
         for each in figures
     ]
     return f"{_aligned(lines)}\n\n{_aligned(by_class)}"
@@ -62,4 +74,27 @@ def _aligned(lines: list[list[str]]) -> str:
 
 def to_json(rows: Sequence[Row]) -> str:
     """The rows as a JSON array, every figure unrounded."""
-    return json.dumps([row.report() for row in rows], indent=2, allow_nan=False)
+    return json.dumps(reports(rows), indent=2, allow_nan=False)
+
+
+def reports(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """What each row reports; after the places of a model the mean over them, each place counting alike."""
+    found: list[dict[str, Any]] = []
+    for name, group in groupby(rows, key=lambda row: row.name):
+        own = [row.report() for row in group]
+        found += own
+        if sum("place" in each for each in own) > 1:
+            found.append({"name": name, "protocol": own[0]["protocol"], "place": MEAN, **_mean(own)})
+    return found
+
+
+def _mean(figures: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The mean of each figure over those that have it, in nested mappings too; what is no number is left out."""
+    found: dict[str, Any] = {}
+    for key in dict.fromkeys(key for each in figures for key in each):
+        values = [each[key] for each in figures if each.get(key) is not None]
+        if values and all(isinstance(value, dict) for value in values):
+            found[key] = _mean(values)
+        elif all(isinstance(value, int | float) for value in values):
+            found[key] = sum(values) / len(values) if values else None
+    return found | ({"pictures": sum(each["pictures"] for each in figures)} if "pictures" in found else {})

@@ -6,21 +6,44 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image as Pillow
 
+from geo2map.colour import ColourStatistics
 from geo2map.errors import DataError
+from geo2map.grid.fill import fill_pixels
 from geo2map.protocols import Translator
 from geo2map.types import Batch, Image
 
 REDUCED_SIZE = 256
 
 
-def translate_picture(image: Image, translator: Translator, size_multiple: int, margin: int) -> Image:
+Neutral = tuple[int, int, int]
+DIFFERENT = 14.0
+"""Grey levels from which a renderer matches a scene's colours by itself, see `geo2map.scene.rendition`."""
+
+
+def as_scene(image: Image, colours: ColourStatistics | None) -> Image:
+    """The picture with its colours matched, where a renderer would match a scene's."""
+    if colours is None:
+        return image
+    own = ColourStatistics.of(image.reshape(-1, 3))
+    if own.distance(colours) <= DIFFERENT:
+        return image
+    curves = own.curve_to(colours)
+    return np.stack([curves[band][image[..., band]] for band in range(3)], axis=-1)
+
+
+def translate_picture(
+    image: Image, translator: Translator, size_multiple: int, margin: int, neutral: Neutral | None = None
+) -> Image:
     """Translates a uint8 (H, W, 3) of any size in one pass, with `margin` pixels of reflection around it.
+
+    Args:
+        neutral: what a renderer fills with where there is no data; given, the picture is filled around as a scene is.
 
     Raises:
         DataError: the translator returns another size than it was given.
     """
     height, width = (-(-side // size_multiple) * size_multiple for side in image.shape[:2])
-    return _translate(image, translator, margin, (height, width), 0)
+    return _translate(image, translator, margin, (height, width), 0, neutral)
 
 
 def translate_tiled(image: Image, translator: Translator, margin: int, tile: int, offset: int = 0) -> Image:
@@ -34,12 +57,22 @@ def translate_tiled(image: Image, translator: Translator, margin: int, tile: int
     return _translate(image, translator, margin, (tile, tile), -offset % tile)
 
 
-def _translate(image: Image, translator: Translator, margin: int, tile: tuple[int, int], lead: int) -> Image:
+def _translate(
+    image: Image,
+    translator: Translator,
+    margin: int,
+    tile: tuple[int, int],
+    lead: int,
+    neutral: Neutral | None = None,
+) -> Image:
     """Tiles begin `lead` pixels left of and above the picture."""
     grid = [-(-(side + lead) // step) for side, step in zip(image.shape[:2], tile, strict=True)]
     whole = [count * step for count, step in zip(grid, tile, strict=True)]
     trail = [past - lead - side for past, side in zip(whole, image.shape[:2], strict=True)]
-    padded = np.pad(image, [*((margin + lead, more + margin) for more in trail), (0, 0)], mode="reflect")
+    around = [(margin + lead, more + margin) for more in trail]
+    padded = np.pad(image, [*around, (0, 0)], mode="constant" if neutral else "reflect")
+    if neutral:
+        padded = fill_pixels(padded, np.pad(np.ones(image.shape[:2], bool), around), neutral)
     sides = (tile[0] + 2 * margin, tile[1] + 2 * margin)
     windows = sliding_window_view(padded, sides, axis=(0, 1), writeable=True)[:: tile[0], :: tile[1]]
     batch = windows.transpose(0, 1, 3, 4, 2).reshape(-1, *sides, 3)

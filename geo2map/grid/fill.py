@@ -23,15 +23,20 @@ def fill(image: BlockImage, neutral: tuple[int, int, int], radius: int = FILL_RA
         uint8 (H, W, 3), exact except within `radius` of its border; the own array of an image that is all valid,
         else a new one.
     """
-    if image.mask.all():
-        return image.pixels
-    filled = image.pixels.copy()
-    filled[~image.mask] = neutral
-    nearest_row = _nearest_row(image.mask)
-    rows, columns = np.nonzero(~image.mask & _near(nearest_row, radius))
+    return fill_pixels(image.pixels, image.mask, neutral, radius)
+
+
+def fill_pixels(pixels: Image, mask: Mask, neutral: tuple[int, int, int], radius: int = FILL_RADIUS) -> Image:
+    """`fill` for a picture of any size: uint8 (H, W, 3) and bool (H, W), True where valid."""
+    if mask.all():
+        return pixels
+    filled = pixels.copy()
+    filled[~mask] = neutral
+    nearest_row = _nearest_row(mask)
+    rows, columns = np.nonzero(~mask & _near(nearest_row, radius))
     if rows.size:
         from_rows, from_columns, found = _nearest(nearest_row, rows, columns, radius)
-        filled[rows[found], columns[found]] = image.pixels[from_rows[found], from_columns[found]]
+        filled[rows[found], columns[found]] = pixels[from_rows[found], from_columns[found]]
     return filled
 
 

@@ -8,7 +8,8 @@ Everything is a sum that pools over pictures and honours a mask; the tests hold 
 which do neither for SSIM, IoU and PSNR at once.
 """
 
-from geo2map.metrics.classes import Classes, class_iou, classify, confusion, mean_iou
+from geo2map.metrics.classes import Classes, class_iou, classify, confusion, mean_iou, overlap, overlap_iou
+from geo2map.metrics.crispness import Crispness
 from geo2map.metrics.differences import (
     Differences,
     TileMismatch,
@@ -27,6 +28,7 @@ __all__ = [
     "ROAD_TOLERANCE",
     "Classes",
     "Counts",
+    "Crispness",
     "Differences",
     "Mean",
     "RoadMatches",
@@ -39,6 +41,8 @@ __all__ = [
     "confusion",
     "finite",
     "mean_iou",
+    "overlap",
+    "overlap_iou",
     "psnr",
     "rmse",
     "rmse_sum",

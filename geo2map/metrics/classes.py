@@ -39,3 +39,22 @@ def mean_iou(counts: Counts) -> float:
     """Mean of `class_iou` over the classes that the truth or the prediction has; NaN if there is none."""
     present = [value for value in class_iou(counts) if not np.isnan(value)]
     return ratio(sum(present), len(present))
+
+
+def overlap(truth: Classes, prediction: Classes, known: npt.NDArray[np.bool_]) -> Counts:
+    """Intersection and union of each class over the pixels where it is known; int64 (classes, 2).
+
+    Args:
+        truth, prediction: int64 (H, W).
+        known: bool (classes, H, W).
+    """
+    counts = []
+    for index, valid in enumerate(known):
+        true, guessed = (truth == index) & valid, (prediction == index) & valid
+        counts.append(((true & guessed).sum(), (true | guessed).sum()))
+    return np.array(counts, np.int64).reshape(-1, 2)
+
+
+def overlap_iou(counts: Counts) -> npt.NDArray[np.float64]:
+    """Intersection over union of `overlap`'s counts; NaN for a class that is nowhere."""
+    return np.array([ratio(same, either) for same, either in counts])

@@ -33,8 +33,8 @@ class RoadMatches(Summed):
             truth, prediction = truth & mask, prediction & mask
         found = cls(Mean(), Mean())
         for rows, wide, inner in strips(truth, halo=int(np.ceil(tolerance))):
-            right = prediction[rows] & _near(truth[wide], tolerance)[inner]
-            hit = truth[rows] & _near(prediction[wide], tolerance)[inner]
+            right = prediction[rows] & near(truth[wide], tolerance)[inner]
+            hit = truth[rows] & near(prediction[wide], tolerance)[inner]
             found += cls(Mean(right.sum(), prediction[rows].sum()), Mean(hit.sum(), truth[rows].sum()))
         return found
 
@@ -48,8 +48,8 @@ class RoadMatches(Summed):
         return 2 / (1 / self.precision.value + 1 / self.recall.value)
 
 
-def _near(roads: Mask, tolerance: float) -> Mask:
-    """Pixels within `tolerance` of a road: roads widened by a disk."""
+def near(roads: Mask, tolerance: float) -> Mask:
+    """Pixels within `tolerance` of a True one: roads, or borders, widened by a disk."""
     across = np.arange(-int(tolerance), int(tolerance) + 1)
     disk = np.hypot(across[:, None], across) <= tolerance
     return binary_dilation(roads, disk)

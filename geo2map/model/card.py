@@ -12,7 +12,7 @@ from geo2map.colour.palette import Palette
 from geo2map.errors import ModelFileError
 from geo2map.types import Direction, Mode
 
-FORMAT = 1
+FORMAT = 2
 FAITHFUL_SIDE = 256
 """Side in px of the pictures that pix2pix was trained and tested on, and of a tile."""
 MID_GREY = (128, 128, 128)
@@ -37,6 +37,8 @@ class ModelCard:
             `size_multiple` px is translated by itself; all that networks can do whose norm looks at whole pictures.
         colours: statistics of the training imagery (the input side); None where nobody knows them.
         palette: the map style of the output, if it has one.
+        places: where the training pictures are from; empty where nobody noted it.
+        resolutions: finest and coarsest ground resolution that training showed the network, metres per pixel.
         bands, value_range: what the input bands are and how uint8 becomes the network's numbers.
         training, metrics: facts for people: data, command, seed, hardware; figures on held-out data.
         licence, limits: for people.
@@ -52,6 +54,8 @@ class ModelCard:
     colours: ColourStatistics | None = None
     exact: bool = True
     palette: Palette | None = None
+    places: tuple[str, ...] = ()
+    resolutions: tuple[float, float] | None = None
     bands: tuple[str, ...] = ("red", "green", "blue")
     value_range: str = "uint8 0..255 to -1..1"
     training: dict[str, Any] = field(default_factory=dict)
@@ -125,6 +129,9 @@ class ModelCard:
             values["colours"] = _colours(values.pop("colours"))
             values["palette"] = _palette(values.pop("palette"))
             values["bands"] = tuple(values["bands"])
+            values["places"] = tuple(values.get("places", ()))
+            finest_coarsest = values.get("resolutions")
+            values["resolutions"] = tuple(finest_coarsest) if finest_coarsest else None
             return cls(**_of_their_types(values))
         except ModelFileError:
             raise

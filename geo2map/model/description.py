@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from geo2map.model.card import ModelCard
+from geo2map.model.cost import gflop_per_tile
 from geo2map.model.file import load_header
 
 WIDTH, INDENT = 100, 15
@@ -55,8 +56,17 @@ class ModelDescription:
     def to_dict(self) -> dict[str, Any]:
         """The fields of the card and the others as JSON-able values."""
         values: dict[str, Any] = json.loads(self.card.to_json())
-        values |= {"path": self.path.as_posix(), "fingerprint": self.card.fingerprint}
+        values |= {
+            "gflop_per_tile": round(self.gflop_per_tile, 3),
+            "path": self.path.as_posix(),
+            "fingerprint": self.card.fingerprint,
+        }
         return values | {"parameters": self.parameters, "dtype": self.dtype, "bytes": self.bytes}
+
+    @property
+    def gflop_per_tile(self) -> float:
+        """See `geo2map.model.cost`."""
+        return gflop_per_tile(**self.card.config)
 
     @property
     def line(self) -> str:
@@ -71,7 +81,12 @@ class ModelDescription:
             "fingerprint": card.fingerprint,
             "architecture": f"{card.architecture}: {_listed(card.config)}",
             "size": self._size,
+            "cost": f"{self.gflop_per_tile:.2f} GFLOP a tile of 256 px, margin {card.margin} px",
             "scale": self._scale,
+            "places": ", ".join(card.places) or "not stated",
+            "resolutions": "{:.2g} to {:.2g} m per pixel".format(*card.resolutions)
+            if card.resolutions
+            else "not stated",
             "output": self._seams,
             "colours": f"median {_joined(card.neutral)}" if card.colours else "unknown: scenes are not matched",
             "palette": ", ".join(f"{name} {_joined(colour)}" for name, colour in palette) or "none",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,29 +33,103 @@ def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     return torch.stack([F.l1_loss(f.float(), r.float().detach()) for f, r in zip(fake, real, strict=True)]).mean()
 
 
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of float (N, H, W) over the pixels of a bool mask; 0 of none."""
+    return (values * mask).sum() / mask.sum().clamp_min(1)
+
+
+def nearest_entry(picture: Tensor, colours: Tensor) -> Tensor:
+    """Index of the nearest colour for each pixel of float (N, 3, H, W), int64 (N, H, W); colours are (entries, 3)."""
+    return F.conv2d(picture, 2 * colours[:, :, None, None], -(colours**2).sum(1)).argmax(1)
+
+
+def commitment(fake_b: Tensor, colours: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute distance to the nearest of the colours: what makes an undecided blend choose.
+
+    The choice is the one that classifying the pixel would make, so that no pixel changes its class by it; a border
+    becomes as steep as the network can draw it, and a flat area as flat.
+    """
+    with torch.no_grad():
+        goal = colours[nearest_entry(fake_b, colours)].permute(0, 3, 1, 2)
+    return masked_mean((fake_b - goal).abs().mean(1), mask)
+
+
+def near_border(entries: Tensor, reach: int = 2) -> Tensor:
+    """Pixels within `reach` of another class, float (N, H, W) of 0 and 1, for int64 (N, H, W)."""
+    window = 2 * reach + 1
+    one = entries[:, None].float()
+    high = F.max_pool2d(one, window, 1, reach)
+    low = -F.max_pool2d(-one, window, 1, reach)
+    return (high != low)[:, 0].float()
+
+
 class BalancedL1(nn.Module):
     """L1 in which a pixel counts by the palette class of its true colour: (class share)^-`balance`, mean 1.
 
     Plain L1 settles on the median colour, so a rare class vanishes wherever it is likely but not certain. The
     weighted median still is one of the colours, not a blend, but it takes the rare class's side earlier.
 
+    Where only some classes are known, a map's colour is the truth if its own class is known. Else all that is known
+    is which classes the pixel is not of: it costs the distance to the nearest colour of another class if it looks like
+    one of these, and nothing if it does not.
+
     Args:
         palette: the map style.
         shares: share of each palette class in the training maps, (classes,).
         balance: 0 is plain L1, 1 makes every class count alike in all.
+        border: how much more pixels within 2 px of class borders count.
+        bits: the bit of `known` of each class by name; classes without one are never excluded.
     """
 
-    def __init__(self, palette: Palette, shares: Tensor, balance: float) -> None:
+    def __init__(
+        self,
+        palette: Palette,
+        shares: Tensor,
+        balance: float,
+        border: float = 0.0,
+        bits: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
         weights = shares.double().clamp_min(1e-3) ** -balance
         weights = weights / (weights * shares).sum()
+        names = [(bits or {}).get(name, 0) for name, _ in palette.entries]
+        self.border = border
+        self.all_bits = 0
+        for bit in names:
+            self.all_bits |= bit
         self.register_buffer("colours", torch.from_numpy(palette.colours).float() / 127.5 - 1.0)
         self.register_buffer("weights", weights[torch.from_numpy(palette.class_of_entry)].float())
+        self.register_buffer("bits", torch.tensor(names, dtype=torch.uint8))
         self.colours: Tensor
         self.weights: Tensor
+        self.bits: Tensor
 
-    def forward(self, fake_b: Tensor, real_b: Tensor) -> Tensor:
-        """Weighted mean absolute difference of two float (N, 3, H, W) in [-1, 1]."""
-        offset = -0.5 * (self.colours**2).sum(1)
-        nearest = F.conv2d(real_b, self.colours[:, :, None, None], offset).argmax(1)
-        return (self.weights[nearest] * (fake_b - real_b).abs().mean(1)).mean()
+    def forward(self, fake_b: Tensor, real_b: Tensor, known: Tensor | None = None) -> Tensor:
+        """Weighted mean absolute difference of two float (N, 3, H, W) in [-1, 1].
+
+        Args:
+            known: uint8 (N, H, W), for each pixel the bits of the classes that are known; None: all.
+        """
+        nearest = nearest_entry(real_b, self.colours)
+        loss = self.weights[nearest] * (fake_b - real_b).abs().mean(1)
+        if self.border:
+            loss = loss * (1.0 + self.border * near_border(nearest))
+        if known is None:
+            return loss.mean()
+        known = known & self.all_bits
+        certain = (known == self.all_bits) | ((known & self.bits[nearest]) != 0)
+        doubtful = ~certain & (known != 0)
+        some = doubtful.flatten(1).any(1)
+        total = (loss * certain).sum()
+        if some.any():
+            total = total + (self._excluded(fake_b[some], known[some]) * doubtful[some]).sum()
+        return total / (known != 0).sum().clamp_min(1)
+
+    def _excluded(self, fake_b: Tensor, known: Tensor) -> Tensor:
+        """Distance to the nearest colour that is not known to be wrong, where the nearest of all is; (N, H, W)."""
+        with torch.no_grad():
+            wrong = (known & self.bits[nearest_entry(fake_b, self.colours)]) != 0
+            closeness = F.conv2d(fake_b, 2 * self.colours[:, :, None, None], -(self.colours**2).sum(1))
+            excluded = (known[:, None] & self.bits[None, :, None, None]) != 0
+            goal = self.colours[closeness.masked_fill(excluded, -torch.inf).argmax(1)].permute(0, 3, 1, 2)
+        return (fake_b - goal).abs().mean(1) * wrong

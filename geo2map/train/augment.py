@@ -1,55 +1,127 @@
-"""Random crops, flips, rotations, scale and light: what makes one city's pictures stand for others."""
+"""Random crops, flips, rotations, scale, light and rims: what makes one city's pictures stand for others."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from geo2map.grid.fill import fill_pixels
 from geo2map.train.config import TrainConfig
-from geo2map.train.pictures import Picture
+from geo2map.train.footprint import random_footprint
+from geo2map.train.pictures import ALL_KNOWN, Known, Picture
+from geo2map.train.sensors import apply_curves, other_sensor
+
+TAUGHT, SEEN = 16, 32
+"""Bits of `Crops.known`: a teacher's output is at hand; there is imagery."""
+Pixels = TypeVar("Pixels", bound=npt.NDArray[np.uint8])
 
 
-def augment(a: Picture, b: Picture, config: TrainConfig, rng: np.random.Generator) -> tuple[Picture, Picture]:
-    """One training crop of a pair: the same geometry for both, the light of the input alone.
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A pair as it is trained on.
+
+    Attributes:
+        a, b: input and output, uint8 (H, W, 3).
+        known: what is known of b, see `geo2map.train.pictures.KNOWN_BITS`; None: everything.
+        taught: a teacher's output for a, uint8 (H, W, 3).
+        matches: curves to the colours of the run's own imagery, uint8 (3, 256) each, one of which is taken at random;
+            None in it leaves the colours alone.
+    """
+
+    a: Picture
+    b: Picture
+    known: Known | None = None
+    taught: Picture | None = None
+    matches: tuple[npt.NDArray[np.uint8] | None, ...] = (None,)
+
+
+class Crops(NamedTuple):
+    """Crops as a step takes them, each uint8 with a leading dimension for the pictures.
+
+    Attributes:
+        a, b: input and output, (N, crop, crop, 3).
+        known: `KNOWN_BITS`, `TAUGHT` and `SEEN`, (N, crop, crop); 0 where there is no imagery.
+        taught: the teacher's output, (N, crop, crop, 3); anything where there is none.
+    """
+
+    a: Picture
+    b: Picture
+    known: Known
+    taught: Picture
+
+
+def stack(crops: list[Crops]) -> Crops:
+    """One batch of single crops, which have no leading dimension yet."""
+    return Crops(*(np.stack(parts) for parts in zip(*crops, strict=True)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a crop's light and rims depend on beside chance.
+
+    Attributes:
+        strength: of the change of light, see `other_sensor`.
+        holes: probability of a rim or holes.
+        neutral: colour of no data, the card's.
+    """
+
+    strength: float
+    holes: float = 0.0
+    neutral: tuple[int, int, int] = (128, 128, 128)
+
+
+def augment(pair: Pair, config: TrainConfig, look: Look, rng: np.random.Generator) -> Crops:
+    """One training crop of a pair: the same geometry for all sides, the light of the input alone.
+
+    A picture smaller than the crop lies somewhere in it. What is not covered, or cut off by a random footprint, is
+    filled as a scene is filled when it is translated, and nothing is learned there.
 
     Args:
-        a, b: uint8 (H, W, 3) of one size, at least `config.crop` on each side.
-        config: crop, rotate, scale_jitter and photometric are used.
+        pair: sides of one size.
+        config: crop, rotate and scale_jitter are used.
+        look: of this crop.
         rng: the only source of randomness.
-
-    Returns:
-        Two contiguous uint8 (crop, crop, 3).
     """
-    height, width = a.shape[:2]
+    sides = [pair.a, pair.b, _known(pair), pair.b if pair.taught is None else pair.taught]
+    height, width = pair.a.shape[:2]
     factor = np.exp(rng.uniform(-1, 1) * np.log(config.scale_jitter)) if rng.random() < 0.5 else 1.0
-    side = min(round(config.crop * factor), height, width)
-    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    side = round(config.crop * factor)
+    if min(height, width) >= config.crop:
+        side = min(side, height, width)
+    left, top = (_start(side, length, rng) for length in (width, height))
     turns, mirrored = int(rng.integers(4)) * config.rotate, bool(rng.integers(2))
-    a, b = (_cut(image, (left, top, left + side, top + side), config.crop, turns, mirrored) for image in (a, b))
-    if config.photometric and rng.random() < 0.7:
-        curve = light_curve(config.photometric, rng)
-        a = np.stack([curve[band][a[..., band]] for band in range(3)], axis=-1)
-    return a, b
+    a, b, known, taught = (_cut(image, (left, top, side), config.crop, turns, mirrored) for image in sides)
+    match = pair.matches[int(rng.integers(len(pair.matches)))]
+    a = other_sensor(a if match is None else apply_curves(a, match), look.strength, rng)
+    valid = (known & SEEN) != 0
+    if rng.random() < look.holes:
+        valid &= random_footprint(config.crop, rng)
+    return Crops(fill_pixels(a, valid, look.neutral), b, known * valid, taught)
 
 
-def _cut(image: Picture, box: tuple[int, int, int, int], crop: int, turns: int, mirrored: bool) -> Picture:
-    left, top, right, bottom = box
-    piece = image[top:bottom, left:right]
-    if right - left != crop:
-        piece = np.asarray(Image.fromarray(piece).resize((crop, crop), Image.Resampling.BICUBIC))
+def _known(pair: Pair) -> Known:
+    known = np.full(pair.a.shape[:2], ALL_KNOWN, np.uint8) if pair.known is None else pair.known
+    return known | np.uint8(SEEN if pair.taught is None else SEEN | TAUGHT)
+
+
+def _start(side: int, length: int, rng: np.random.Generator) -> int:
+    """Where a crop begins: inside the picture, or, if it is larger, so that all of the picture is in it."""
+    return int(rng.integers(min(0, length - side), max(0, length - side) + 1))
+
+
+def _cut(image: Picture, box: tuple[int, int, int], crop: int, turns: int, mirrored: bool) -> Picture:
+    left, top, side = box
+    piece = image[max(0, top) : top + side, max(0, left) : left + side]
+    if piece.shape[:2] != (side, side):
+        starts = (max(0, -top), max(0, -left))
+        frame = [(start, side - start - got) for start, got in zip(starts, piece.shape[:2], strict=True)]
+        piece = np.pad(piece, [*frame, (0, 0)], mode="edge") if piece.ndim == 3 else np.pad(piece, frame)
+    if side != crop:
+        kernel = Image.Resampling.BICUBIC if piece.ndim == 3 else Image.Resampling.NEAREST
+        piece = np.asarray(Image.fromarray(piece).resize((crop, crop), kernel))
     piece = np.rot90(piece, turns)
     return np.ascontiguousarray(piece[:, ::-1] if mirrored else piece)
-
-
-def light_curve(strength: float, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """A random monotone curve per band (gamma, gain, colour cast, haze), uint8 (3, 256)."""
-    level = np.linspace(0.0, 1.0, 256)
-    gamma = np.exp(rng.normal(0.0, 0.2 * strength))
-    gain = np.exp(rng.normal(0.05, 0.2 * strength))
-    haze = max(0.0, rng.normal(0.0, 0.12 * strength))
-    curves = []
-    for cast in np.exp(rng.normal(0.0, 0.06 * strength, size=3)):
-        clear = gain * cast * level**gamma
-        curves.append(clear * (1.0 - haze) + 0.7 * haze)
-    return np.clip(np.rint(np.stack(curves) * 255.0), 0, 255).astype(np.uint8)

@@ -28,15 +28,25 @@ class TrainConfig:
         crop: side of the training crops in px, a multiple of 2^depth.
         rotate: crops are turned by quarter turns too, not only mirrored.
         scale_jitter: half of the crops are cut up to this factor larger or smaller and resampled.
-        photometric: strength of brightness, contrast, gamma and haze jitter of the input; 0 is off.
+        photometric: strength of the change of the input's light and sharpness, see `geo2map.train.sensors`; 0 is off.
+        ramp: share of the run over which `photometric` and `holes` rise from a third.
+        holes: share of the crops that get a scene's rim or holes, filled as scenes are.
+        rematch: share of the crops whose colours are matched, picture by picture, to those of all pictures.
+        elsewhere: share of the crops that are taken from other places, where there are any.
         flatten: map colours within this many levels of a palette colour become it, which removes JPEG's noise.
         widths, residual_blocks, dropout: the generator's, see `geo2map.nn.UNetGenerator`.
         norm: "batch" or "renorm" (`geo2map.nn.BatchRenorm2d`); exported as plain BatchNorm either way.
         resize_convolution: train the decoder without checkerboards; folded when exported.
-        discriminator_width: channels of the PatchGAN's first convolution.
+        discriminator_width, discriminator_layers: the PatchGAN's, see `geo2map.nn.PatchGAN`.
         gan_mode: "bce" (the paper's), "lsgan" or "hinge".
         adversarial_from: share of the run after which the discriminator joins.
         lambda_gan, lambda_l1, lambda_features: weights of the generator's losses; features: feature matching.
+        teacher: name of the model whose output is a second target; empty is none.
+        lambda_teacher: weight of L1 to the teacher's output, where it is known.
+        teacher_commit: how far the teacher's colours are moved to the palette's nearest, 0 to 1, so that its doubts are
+            not learned with its knowledge.
+        lambda_commit: weight of the distance to the nearest palette colour, see `geo2map.nn.losses.commitment`.
+        border: how much more L1 counts within 2 px of class borders.
         balance: how much L1 favours rare map classes, see `geo2map.nn.losses.BalancedL1`; 0 is the paper's L1.
         learning_rate, betas: Adam's.
         ema: decay of the moving average of the weights that is exported, smaller in the first steps; 0 exports the
@@ -56,6 +66,10 @@ class TrainConfig:
     rotate: bool = True
     scale_jitter: float = 1.2
     photometric: float = 0.3
+    ramp: float = 0.0
+    holes: float = 0.0
+    rematch: float = 0.0
+    elsewhere: float = 0.3
     flatten: int = 6
     widths: tuple[int, ...] = (32, 64, 128, 256, 256)
     residual_blocks: tuple[int, ...] = (0, 0, 2, 2, 0)
@@ -63,11 +77,17 @@ class TrainConfig:
     norm: Norm = "batch"
     resize_convolution: bool = True
     discriminator_width: int = 32
+    discriminator_layers: int = 3
     gan_mode: GanMode = "bce"
     adversarial_from: float = 0.6
     lambda_gan: float = 1.0
     lambda_l1: float = 100.0
     lambda_features: float = 0.0
+    teacher: str = ""
+    lambda_teacher: float = 50.0
+    teacher_commit: float = 0.0
+    lambda_commit: float = 0.0
+    border: float = 0.0
     balance: float = 0.2
     learning_rate: float = 3e-4
     betas: tuple[float, float] = (0.5, 0.999)
@@ -80,6 +100,10 @@ class TrainConfig:
         multiple = 2 ** len(self.widths)
         if self.crop % multiple:
             raise DataError(f"crop {self.crop} asked, but {len(self.widths)} levels need a multiple of {multiple} px")
+        if self.residual_blocks and len(self.residual_blocks) != len(self.widths):
+            raise DataError(
+                f"{len(self.widths)} widths but {len(self.residual_blocks)} residual blocks asked: give one a level"
+            )
         if self.resize is not None and self.resize < self.crop:
             raise DataError(f"crop {self.crop} of pictures resized to {self.resize} px asked: lower --crop")
         if self.steps < 1 or self.batch < 1 or (self.epochs is not None and self.epochs <= 0):
@@ -97,6 +121,10 @@ class TrainConfig:
     def learning_rate_at(self, progress: float) -> float:
         """Constant, then linear to 0, for a share of the run that is done."""
         return self.learning_rate * min(1.0, (1.0 - progress) / max(1e-12, 1.0 - self.decay_from))
+
+    def ramped(self, progress: float) -> float:
+        """Factor of what rises with the share of the run that is done, a third to 1."""
+        return 1.0 if progress >= self.ramp else (1.0 + 2.0 * progress / self.ramp) / 3.0
 
     def with_choices(self, **choices: Any) -> TrainConfig:
         """The same with some choices made otherwise; `None` changes nothing, steps alone put epochs aside."""

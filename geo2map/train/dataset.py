@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.errors import DataError
-from geo2map.train.augment import augment
+from geo2map.train.augment import Crops, Look, Pair, augment, stack
 from geo2map.train.config import TrainConfig
 from geo2map.train.pictures import PairFile, Picture
+from geo2map.train.places import Places
+from geo2map.train.teacher import load_taught
 from geo2map.types import Direction
 
 MEMORY = 8 * 2**30
@@ -22,35 +27,60 @@ RECOGNISED = 0.7
 """Share of pixels near a palette colour from which a map is taken to be drawn in that palette."""
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where a run's pairs come from.
+
+    Attributes:
+        files: the run's own, see `geo2map.train.pictures.list_pairs`.
+        elsewhere: pairs of other places by place; their colours are not the card's.
+        taught: folder of a teacher's outputs for `files`, see `geo2map.train.teacher`.
+    """
+
+    files: Sequence[PairFile]
+    elsewhere: Mapping[str, Sequence[PairFile]] = field(default_factory=dict)
+    taught: Path | None = None
+
+
 class Pairs:
     """The pairs of a run. All are read once at the start, so bad data is found before an hour has passed.
 
     Args:
-        files: see `geo2map.train.pictures.list_pairs`.
+        sources: the files, or more.
         config: direction, resize, crop, flatten and the augmentation are used.
         palette: of the map side, None if it has none; used to flatten it.
         memory: bytes of decoded pictures to keep.
 
     Attributes:
-        input_pixels, output_pixels: every fourth pixel of all pictures in rows and columns, uint8 (pixels, 3).
+        input_pixels, output_pixels: every fourth pixel of all own pictures in rows and columns, uint8 (pixels, 3).
+        colours: statistics of the own input.
+        places: the other places' pairs.
 
     Raises:
         DataError: a picture that is broken, odd or too small; it is named.
     """
 
     def __init__(
-        self, files: Sequence[PairFile], config: TrainConfig, palette: Palette | None = None, memory: int = MEMORY
+        self,
+        sources: Sequence[PairFile] | Sources,
+        config: TrainConfig,
+        palette: Palette | None = None,
+        memory: int = MEMORY,
     ) -> None:
-        self.files, self.config, self.palette = list(files), config, palette
-        self._kept: dict[int, tuple[Picture, Picture]] = {}
+        self.sources = sources if isinstance(sources, Sources) else Sources(sources)
+        self.files, self.config, self.palette = list(self.sources.files), config, palette
+        self._kept: dict[int, Pair] = {}
         samples: list[tuple[Picture, Picture]] = []
         with ThreadPoolExecutor() as pool:
-            for index, pair in enumerate(pool.map(self._load, self.files)):
-                if memory >= 2 * pair[0].nbytes:
-                    memory -= 2 * pair[0].nbytes
-                    self._kept[index] = pair
-                samples.append((_thinned(pair[0]), _thinned(pair[1])))
+            for index, (a, b) in enumerate(pool.map(self._load, self.files)):
+                if memory >= 2 * a.nbytes:
+                    memory -= 2 * a.nbytes
+                    self._kept[index] = Pair(a, b)
+                samples.append((_thinned(a), _thinned(b)))
         self.input_pixels, self.output_pixels = (np.concatenate([s[side] for s in samples]) for side in (0, 1))
+        self.colours = ColourStatistics.of(self.input_pixels)
+        loaded = {place: [self._load_abroad(f) for f in files] for place, files in self.sources.elsewhere.items()}
+        self.places = Places(loaded, self.colours) if loaded else None
 
     @property
     def size(self) -> int:
@@ -60,34 +90,52 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> tuple[Picture, Picture]:
-        """Input and output of one pair, uint8 (H, W, 3) each, resized and flattened as configured."""
-        return self._kept[index] if index in self._kept else self._load(self.files[index])
+    def __getitem__(self, index: int) -> Pair:
+        """One of the own pairs, resized and flattened as configured."""
+        pair = self._kept[index] if index in self._kept else Pair(*self._load(self.files[index]))
+        if self.sources.taught is None:
+            return pair
+        return replace(pair, taught=load_taught(self.sources.taught, self.files[index]))
 
     def _load(self, file: PairFile) -> tuple[Picture, Picture]:
+        a, b = self._sides(file)
+        if min(a.shape[:2]) < self.config.crop:
+            raise DataError(
+                f"{file.a} is {a.shape[1]} x {a.shape[0]} px a side, smaller than crop {self.config.crop}: lower --crop"
+            )
+        return a, b
+
+    def _load_abroad(self, file: PairFile) -> Pair:
+        return Pair(*self._sides(file), known=file.load_known())
+
+    def _sides(self, file: PairFile) -> tuple[Picture, Picture]:
         config = self.config
         a, b = file.load()
         if self.palette and config.flatten and config.direction == "a2b":
             b = self.palette.flatten(b, config.flatten)
         if config.resize:
             a, b = (_resized(side, config.resize) for side in (a, b))
-        if min(a.shape[:2]) < config.crop:
-            raise DataError(
-                f"{file.a} is {a.shape[1]} x {a.shape[0]} px a side, smaller than crop {config.crop}: lower --crop"
-            )
         return (a, b) if config.direction == "a2b" else (b, a)
 
-    def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[Picture, Picture]:
-        """One process's pairs of one step, uint8 (batch, crop, crop, 3) twice; every epoch sees each picture once."""
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Crops:
+        """One process's crops of one step; every epoch sees each picture once, but for those that make way for other
+        places."""
         first = (step * world + rank) * self.config.batch
-        crops = [self._sample(index) for index in range(first, first + self.config.batch)]
-        return np.stack([a for a, _ in crops]), np.stack([b for _, b in crops])
+        rise = self.config.ramped(step / self.config.total_steps(len(self), world))
+        look = Look(self.config.photometric * rise, self.config.holes * rise, self.colours.neutral)
+        return stack([self._sample(index, look) for index in range(first, first + self.config.batch)])
 
-    def _sample(self, index: int) -> tuple[Picture, Picture]:
+    def _sample(self, index: int, look: Look) -> Crops:
+        rng = np.random.default_rng((self.config.seed, 1, index))
+        if self.places and rng.random() < self.config.elsewhere:
+            return augment(self.places.draw(rng), self.config, look, rng)
         epoch, position = divmod(index, len(self))
         order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self))
-        a, b = self[int(order[position])]
-        return augment(a, b, self.config, np.random.default_rng((self.config.seed, 1, index)))
+        pair = self[int(order[position])]
+        if self.config.rematch and rng.random() < self.config.rematch:
+            own = ColourStatistics.of(_thinned(pair.a))
+            pair = replace(pair, matches=(own.curve_to(self.colours),))
+        return augment(pair, self.config, look, rng)
 
 
 def _thinned(picture: Picture) -> Picture:

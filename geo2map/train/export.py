@@ -26,25 +26,29 @@ def export(
     Returns:
         The card as written, but for the hash of the weights.
     """
-    config, facts = trainer.config, dict(facts or {})
+    config, facts, places = trainer.config, dict(facts or {}), trainer.pairs.places
     coarser = trainer.pairs.size / config.resize if config.resize else 1.0
     generator = trainer.exported()
     training = {
         "recipe": json.loads(config.to_json()),
         "pairs": len(trainer.pairs),
         "steps": trainer.step,
+        **({"pairs_elsewhere": len(places)} if places else {}),
         **facts.pop("training", {}),
     }
+    resolution = ground_resolution * coarser
     card = ModelCard(
         name=name,
         architecture="unet",
         config=config.generator,
-        ground_resolution=ground_resolution * coarser,
+        ground_resolution=resolution,
         zoom=max(0, round(zoom - math.log2(coarser))),
         margin=generator.margin,
         size_multiple=generator.size_multiple,
         colours=ColourStatistics.of(trainer.pairs.input_pixels),
         palette=trainer.pairs.palette if config.direction == "a2b" else None,
+        places=(*facts.pop("places", ()), *(places.names if places else ())),
+        resolutions=(round(resolution / config.scale_jitter, 3), round(resolution * config.scale_jitter, 3)),
         training=training,
         **facts,
     )

@@ -14,7 +14,13 @@ from geo2map.errors import DataError
 from geo2map.types import SPLITS
 
 Picture = npt.NDArray[np.uint8]
+Known = npt.NDArray[np.uint8]
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+KNOWN_SUFFIX = "_valid.png"
+"""Ends the name of the picture that says what is known of a pair: for each pixel the sum of `KNOWN_BITS`, 0 nothing."""
+KNOWN_BITS = {"road": 1, "highway": 1, "building": 2, "water": 4, "park": 8}
+"""A class is known where the map says for sure that the pixel is, or is not, of that class."""
+ALL_KNOWN = 15
 PARALLEL = (("A", "B"), ("a", "b"), ("trainA", "trainB"), ("testA", "testB"))
 """Names of two parallel folders: ours and CycleGAN's."""
 MAPS_ZOOM, MAPS_GROUND_RESOLUTION = 17, 0.905
@@ -51,6 +57,54 @@ class PairFile:
                 "the two sides of a pair need one size"
             )
         return a, b
+
+    def load_known(self) -> Known | None:
+        """What is known where, see `KNOWN_BITS`; uint8 (H, W). None: everything everywhere.
+
+        Raises:
+            DataError: a broken file, or one of another size than the pair.
+        """
+        path = self.a.with_name(self.a.stem + KNOWN_SUFFIX)
+        if not path.is_file():
+            return None
+        known, shape = _read(path)[..., 0] & np.uint8(ALL_KNOWN), self.load()[0].shape[:2]
+        if known.shape != shape:
+            raise DataError(f"{path} is {known.shape[1]} x {known.shape[0]} px, the pair's halves are not: remake it")
+        return known
+
+
+def has_places(folder: Path) -> bool:
+    """Whether the folder holds no pairs itself, but folders of them."""
+    inside = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    names = {path.name for path in inside} & {*SPLITS, *(name for both in PARALLEL for name in both)}
+    return bool(inside) and not names and not any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+
+
+def list_places(folder: Path, aside: Path | None = None) -> dict[str, list[PairFile]]:
+    """The pairs of several places: one folder of pairs a place, by its name.
+
+    Args:
+        folder: holds a folder of pairs for each place.
+        aside: a text file that names pairs to leave out, one PLACE/NAME a line.
+
+    Raises:
+        DataError: no such folder, nothing in it, or a name in the list is none of its pairs.
+    """
+    inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    if not inside:
+        raise DataError(f"places in {folder} asked, but it holds no folder of pairs: give one folder a place")
+    places = {path.name: list_pairs(path) for path in inside}
+    if aside is None:
+        return places
+    try:
+        names = set(aside.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"pairs named in {aside} kept aside, but it cannot be read: give a list of names") from error
+    unknown = names - {f"{place}/{file.name}" for place, files in places.items() for file in files}
+    if unknown:
+        raise DataError(f"{sorted(unknown)[0]} of {aside} is none of the pairs in {folder}: mend the list")
+    kept = {place: [f for f in files if f"{place}/{f.name}" not in names] for place, files in places.items()}
+    return {place: files for place, files in kept.items() if files}
 
 
 def list_pairs(folder: Path) -> list[PairFile]:
@@ -120,7 +174,7 @@ def list_pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"pairs in {folder} asked, but there is no such folder")
     found = sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES),
+        (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.endswith(KNOWN_SUFFIX)),
         key=lambda path: (len(path.stem), path.name),
     )
     if not found:

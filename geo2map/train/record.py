@@ -11,7 +11,7 @@ from geo2map.errors import DataError
 from geo2map.files.picture import GAP, side_by_side, write_picture
 from geo2map.train.pictures import Picture
 
-COLUMNS = ("step", "epoch", "learning_rate", "seconds", "l1", "gan", "features", "discriminator")
+COLUMNS = ("step", "epoch", "learning_rate", "seconds", "l1", "teacher", "commit", "gan", "features", "discriminator")
 
 
 class LossLog:

@@ -60,6 +60,7 @@ class Run:
         folder: gets `checkpoint.pt`, `losses.csv` and `samples/epoch-0001.png`.
         minutes: between checkpoints.
         until: stop after this step, to go on later.
+        early: write a model there, too, of what the averages are by then.
         samples: pairs for the sample sheets; default the first of the training's own.
         tell: called after every step.
     """
@@ -67,6 +68,7 @@ class Run:
     folder: Path
     minutes: float = 5.0
     until: int | None = None
+    early: bool = False
     samples: Pairs | None = None
     tell: Callable[[Progress], None] = field(default=lambda _: None)
 
@@ -88,7 +90,7 @@ class Run:
                 while trainer.step < last:
                     batch, epoch = coming.result(), trainer.epoch
                     coming = pool.submit(trainer.batch, trainer.step + 1)
-                    trainer.train_step(*batch)
+                    trainer.train_step(batch)
                     if record:
                         record.after_step(epoch_ended=trainer.epoch > epoch)
             except KeyboardInterrupt:
@@ -106,7 +108,8 @@ class Run:
         pairs = self.samples or trainer.pairs
         generator = trainer.exported(min(SAMPLE_RECALIBRATION, trainer.config.recalibrate))
         chosen = np.linspace(0, len(pairs) - 1, min(SAMPLES, len(pairs))).round().astype(int)
-        sides = [tuple(_middle(side, trainer.config.crop) for side in pairs[int(index)]) for index in chosen]
+        whole = [pairs[int(index)] for index in chosen]
+        sides = [(_middle(pair.a, trainer.config.crop), _middle(pair.b, trainer.config.crop)) for pair in whole]
         rows = [(a, _translated(generator, a), b) for a, b in sides]
         write_sample_sheet(self.folder / "samples" / f"epoch-{trainer.epoch:04d}.png", rows)
 
@@ -157,11 +160,11 @@ def train(
         facts: more of the card.
 
     Returns:
-        The card; None where the run stopped early (`Run.until`) or in a process that does not lead.
+        The card; None where the run stopped before its end (unless `Run.early`), or in a process that does not lead.
     """
     started = time.monotonic()
     run.train(trainer)
-    if trainer.step < trainer.total or not trainer.world.leads:
+    if (trainer.step < trainer.total and not run.early) or not trainer.world.leads:
         return None
     training = {"hours": round((time.monotonic() - started) / 3600, 2), "device": str(trainer.device)}
     training |= facts.pop("training", {})

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import parametrize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from geo2map.errors import DataError, OutputError
 from geo2map.nn import PatchGAN, UNetGenerator
-from geo2map.nn.losses import BalancedL1, adversarial, feature_matching, fooling
+from geo2map.nn.losses import adversarial, feature_matching, fooling
+from geo2map.train.augment import SEEN, Crops
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
+from geo2map.train.objective import Objective, judged
 from geo2map.train.pictures import Picture
 from geo2map.train.world import World
 
@@ -52,7 +54,7 @@ class Trainer:
             config.dropout,
             resize_convolution=config.resize_convolution,
         )
-        self.discriminator = PatchGAN(config.discriminator_width)
+        self.discriminator = PatchGAN(config.discriminator_width, config.discriminator_layers)
         for network in (self.generator, self.discriminator):
             network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._shared_generator = self.world.shared(self.generator, broadcast_buffers=True)
@@ -62,17 +64,9 @@ class Trainer:
         self.optimise_g = torch.optim.Adam(self.generator.parameters(), config.learning_rate, config.betas)
         self.optimise_d = torch.optim.Adam(self.discriminator.parameters(), config.learning_rate, config.betas)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.autocast == "fp16")
-        self.l1 = self._l1().to(self.device)
+        self.objective = Objective(pairs).to(self.device)
         self.step = 0
         self.losses: Losses = {}
-
-    def _l1(self) -> nn.Module:
-        palette, pixels = self.pairs.palette, self.pairs.output_pixels
-        if palette is None or not self.config.balance or self.config.direction != "a2b":
-            return nn.L1Loss()
-        classes = palette.classify(pixels[:: max(1, len(pixels) // 1_000_000)])
-        shares = np.bincount(classes, minlength=len(palette.classes)) / classes.size
-        return BalancedL1(palette, torch.from_numpy(shares), self.config.balance)
 
     @property
     def epoch(self) -> int:
@@ -84,11 +78,11 @@ class Trainer:
         """Whether the discriminator has joined."""
         return self.config.lambda_gan > 0 and self.step >= self.config.adversarial_from * self.total
 
-    def batch(self, step: int) -> tuple[Picture, Picture]:
+    def batch(self, step: int) -> Crops:
         """This process's crops of a step, see `Pairs.batch`; may be called from another thread."""
         return self.pairs.batch(step, self.world.rank, self.world.size)
 
-    def train_step(self, a: Picture, b: Picture) -> None:
+    def train_step(self, crops: Crops) -> None:
         """One pix2pix step on a batch of crops: discriminator first, then generator.
 
         Raises:
@@ -100,17 +94,43 @@ class Trainer:
         for optimiser in (self.optimise_g, self.optimise_d):
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        real_a, real_b = self._tensor(a), self._tensor(b)
+        real_a, real_b, taught = (self._tensor(side) for side in (crops.a, crops.b, crops.taught))
+        known = torch.from_numpy(crops.known).to(self.device)
         with self._autocast():
             fake_b = self._shared_generator(real_a)
-        found = {"discriminator": self._train_discriminator(real_a, real_b, fake_b.detach())} if self.playing else {}
-        found |= self._train_generator(real_a, real_b, fake_b)
+        loss, parts = self.objective(fake_b.float(), real_b, known, taught)
+        found = self._play(real_a, real_b, fake_b, known) if self.playing else {}
+        self._minimise(loss + found.pop("fooling", 0.0), self.optimise_g)
         self.scaler.update()
         self.average.update_parameters(self.generator)
         self.step += 1
-        self.losses = {name: value.item() for name, value in found.items()}
+        self.losses = {name: value.item() for name, value in (parts | found).items()}
         if not np.isfinite(self.losses["l1"]):
             raise DataError(f"training diverged at step {self.step}: lower --learning-rate and --resume")
+
+    def _play(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor, known: Tensor) -> dict[str, Tensor]:
+        """The discriminator's step, and what the generator loses to it ("fooling") with its parts.
+
+        It sees the crops of which every class is known; where there is no imagery, the true map on both sides.
+        """
+        chosen = judged(known)
+        if not chosen.any():
+            return {}
+        seen = ((known[chosen] & SEEN) != 0)[:, None]
+        real_a, real_b = real_a[chosen], real_b[chosen]
+        fake_b = torch.where(seen, fake_b[chosen].float(), real_b)
+        found = {"discriminator": self._train_discriminator(real_a, real_b, fake_b.detach())}
+        self.discriminator.requires_grad_(False)
+        with self._autocast():
+            logits, features = self.discriminator.judge(real_a, fake_b)
+        found["gan"] = fooling(logits.float(), self.config.gan_mode)
+        found["fooling"] = self.config.lambda_gan * found["gan"]
+        if self.config.lambda_features:
+            with torch.no_grad(), self._autocast():
+                real_features = self.discriminator.judge(real_a, real_b)[1]
+            found["features"] = feature_matching(features, real_features)
+            found["fooling"] = found["fooling"] + self.config.lambda_features * found["features"]
+        return found
 
     def _train_discriminator(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor) -> Tensor:
         self.discriminator.requires_grad_(True)
@@ -120,24 +140,6 @@ class Trainer:
         loss = 0.5 * (adversarial(on_real.float(), True, mode) + adversarial(on_fake.float(), False, mode))
         self._minimise(loss, self.optimise_d)
         return loss
-
-    def _train_generator(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
-        config = self.config
-        found = {"l1": self.l1(fake_b.float(), real_b)}
-        loss = config.lambda_l1 * found["l1"]
-        if self.playing:
-            self.discriminator.requires_grad_(False)
-            with self._autocast():
-                logits, features = self.discriminator.judge(real_a, fake_b)
-            found["gan"] = fooling(logits.float(), config.gan_mode)
-            loss = loss + config.lambda_gan * found["gan"]
-            if config.lambda_features:
-                with torch.no_grad(), self._autocast():
-                    real_features = self.discriminator.judge(real_a, real_b)[1]
-                found["features"] = feature_matching(features, real_features)
-                loss = loss + config.lambda_features * found["features"]
-        self._minimise(loss, self.optimise_g)
-        return found
 
     def _minimise(self, loss: Tensor, optimiser: torch.optim.Optimizer) -> None:
         optimiser.zero_grad(set_to_none=True)
@@ -164,7 +166,7 @@ class Trainer:
         exported.load_state_dict(self.average.module.state_dict())
         if count := config.recalibrate if recalibrate is None else recalibrate:
             fresh = range(self.total, self.total + count)  # update_bn forgets the averages before it looks for batches
-            update_bn((self._tensor(self.batch(step)[0]) for step in fresh), exported.to(self.device))
+            update_bn((self._tensor(self.batch(step).a) for step in fresh), exported.to(self.device))
         return exported.cpu().fold().eval()
 
     def start_from(self, weights: dict[str, Tensor]) -> None:

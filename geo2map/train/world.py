@@ -32,6 +32,11 @@ class World:
         """Whether this process writes the files and tells the user."""
         return self.rank == 0
 
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            distributed.barrier()
+
     def shared(self, network: nn.Module, broadcast_buffers: bool) -> nn.Module:
         """The network as one whose gradients are averaged over all processes."""
         if self.size == 1:

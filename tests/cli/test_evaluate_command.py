@@ -181,3 +181,26 @@ def test_impossible_options(options: tuple[Any, ...], geo2map: Command, pairs: P
     result = geo2map("evaluate", "--data", pairs, "--model", tiny_model, *options)
     assert result.code == (1 if "--margin" in options else 2)
     assert result.out == ""
+
+
+def test_places_have_a_row_each_and_their_mean(geo2map: Command, tiny_model: Path, tmp_path: Path) -> None:
+    """What is not known is not scored: bonn knows its roads alone, oslo everything."""
+    for place, known in (("bonn", 1), ("oslo", 15)):
+        folder = tmp_path / "places" / place
+        folder.mkdir(parents=True)
+        Pillow.fromarray(picture(known, 140, 64)).save(folder / "1.png")
+        Pillow.fromarray(np.full((64, 70), known, np.uint8)).save(folder / "1_valid.png")
+    found = rows(geo2map("evaluate", "--data", tmp_path / "places", "--model", tiny_model, "--json", *QUICK))
+    assert [(row["name"], row["place"]) for row in found[:3]] == [
+        ("tiny", "bonn"), ("tiny", "oslo"), ("tiny", "mean of places")
+    ]  # fmt: skip
+    bonn, oslo, mean = found[:3]
+    assert {row["protocol"] for row in found} == {"scene"}
+    assert [row["pictures"] for row in found[:3]] == [1, 1, 2]
+    assert (bonn["rmse"], bonn["class_iou"]["water"], bonn["false_water"]) == (None, None, None)
+    assert bonn["class_iou"]["road"] is not None
+    assert mean["rmse"] == oslo["rmse"] > 0
+    assert mean["class_iou"]["road"] == pytest.approx((bonn["class_iou"]["road"] + oslo["class_iou"]["road"]) / 2)
+    written = geo2map("evaluate", "--data", tmp_path / "places", "--model", tiny_model, "--write-card", *QUICK)
+    assert "mean of places" in written.out
+    assert {"bonn", "oslo", "mean of places"} <= load_card(tiny_model).metrics.keys()

@@ -329,7 +329,7 @@ def test_table_and_json(files: list[PairFile]) -> None:
     assert all(len({len(line) for line in part.splitlines()}) == 1 for part in (scores, by_class))
     assert cells(scores)[0] == [title for key, (title, _) in COLUMNS.items() if key not in OPTIONAL]
     assert cells(scores)[1][:5] == ["fake", "native", "3", "0.00", "0.00"]
-    assert cells(scores)[2][-2:] == ["0.000", "-"]
+    assert cells(scores)[2][-2:] == ["0.00", "-"]
     assert cells(by_class)[0][2:] == list(MAPS_PALETTE.classes)
     assert cells(by_class)[1][2:] == ["1.000", "-", "1.000", "1.000", "-", "-"]
     assert json.loads(to_json(rows)) == [row.report() for row in rows]

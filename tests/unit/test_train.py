@@ -12,12 +12,13 @@ from torch.optim.swa_utils import AveragedModel
 from geo2map.engine import load_engine
 from geo2map.errors import DataError, OutputError
 from geo2map.model import load_card, load_weights
-from geo2map.train.augment import augment, light_curve
+from geo2map.train.augment import Look, Pair, augment
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
 from geo2map.train.pictures import list_pairs, list_pictures, load_pair
 from geo2map.train.run import Run
+from geo2map.train.sensors import light_curve
 from geo2map.train.trainer import Trainer, warmed_up_average
 
 TINY = TrainConfig(
@@ -159,11 +160,11 @@ def test_crops_are_a_function_of_the_step_alone(pairs_folder: Path) -> None:
 
 def test_both_sides_move_together() -> None:
     picture = np.random.default_rng(0).integers(0, 255, (90, 90, 3), dtype=np.uint8)
-    config = replace(TINY, photometric=0.0)
     for seed in range(20):
-        a, b = augment(picture, picture, config, np.random.default_rng(seed))
-        np.testing.assert_array_equal(a, b)
-        assert a.shape == (64, 64, 3)
+        crops = augment(Pair(picture, picture, taught=picture), TINY, Look(0.0), np.random.default_rng(seed))
+        np.testing.assert_array_equal(crops.a, crops.b)
+        np.testing.assert_array_equal(crops.a, crops.taught)
+        assert crops.a.shape == (64, 64, 3)
 
 
 def test_light_curves_are_monotone() -> None:

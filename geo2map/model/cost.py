@@ -1,0 +1,33 @@
+"""What a network costs, from its literal configuration alone: no torch, no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TILE = 256
+
+
+def gflop_per_tile(
+    widths: Sequence[int],
+    residual_blocks: Sequence[int] = (),
+    in_channels: int = 3,
+    out_channels: int = 3,
+    **_: object,
+) -> float:
+    """Billions of multiplications and additions that a U-Net makes for a tile of 256 px without margin.
+
+    Only convolutions count; norms fold into them and activations are cheap. A multiplication and its addition are two.
+
+    Args:
+        widths, residual_blocks, in_channels, out_channels: as `geo2map.nn.UNetGenerator` takes them.
+    """
+    blocks = tuple(residual_blocks) or (0,) * len(widths)
+    total = 0
+    for level, width in enumerate(widths, start=1):
+        pixels = (TILE / 2**level) ** 2
+        inner = widths[level - 2] if level > 1 else in_channels
+        outer = widths[level - 2] if level > 1 else out_channels
+        below = width if level == len(widths) else 2 * width
+        down, up = 16 * inner * width * pixels, 16 * below * outer * pixels  # 4 x 4 kernels, strides of 2
+        total += down + up + blocks[level - 1] * 2 * 9 * width * width * pixels
+    return 2 * total / 1e9

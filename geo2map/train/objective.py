@@ -1,0 +1,68 @@
+"""What a generator is asked for beside fooling the discriminator: the true map, a teacher's, flat colours."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from geo2map.nn.losses import BalancedL1, commitment, masked_mean, nearest_entry
+from geo2map.train.augment import SEEN, TAUGHT
+from geo2map.train.dataset import Pairs
+from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
+
+
+class Objective(nn.Module):
+    """The losses of a fake map against the true one, each masked to the pixels it can be told for.
+
+    Args:
+        pairs: palette, class shares and configuration are used.
+    """
+
+    def __init__(self, pairs: Pairs) -> None:
+        super().__init__()
+        self.config, palette = pairs.config, pairs.palette
+        self.balanced: BalancedL1 | None = None
+        if palette is not None and self.config.direction == "a2b":
+            classes = palette.classify(pairs.output_pixels[:: max(1, len(pairs.output_pixels) // 1_000_000)])
+            shares = torch.from_numpy(np.bincount(classes, minlength=len(palette.classes)) / classes.size)
+            self.balanced = BalancedL1(palette, shares, self.config.balance, self.config.border, KNOWN_BITS)
+
+    def forward(
+        self, fake_b: Tensor, real_b: Tensor, known: Tensor, taught: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum and its parts by name.
+
+        Args:
+            fake_b, real_b, taught: float (N, 3, H, W) in [-1, 1].
+            known: uint8 (N, H, W), see `geo2map.train.augment.Crops`.
+        """
+        config, seen = self.config, (known & SEEN) != 0
+        found = {"l1": self._l1(fake_b, real_b, known)}
+        loss = config.lambda_l1 * found["l1"]
+        if config.teacher and config.lambda_teacher:
+            mask, taught = (known & TAUGHT) != 0, self._committed(taught)
+            found["teacher"] = masked_mean((fake_b - taught).abs().mean(1), mask)
+            loss = loss + config.lambda_teacher * found["teacher"]
+        if config.lambda_commit and self.balanced is not None:
+            found["commit"] = commitment(fake_b, self.balanced.colours, seen)
+            loss = loss + config.lambda_commit * found["commit"]
+        return loss, found
+
+    def _committed(self, taught: Tensor) -> Tensor:
+        """The teacher's output, moved towards the nearest palette colours."""
+        if self.balanced is None or not self.config.teacher_commit:
+            return taught
+        colours = self.balanced.colours
+        goal = colours[nearest_entry(taught, colours)].permute(0, 3, 1, 2)
+        return taught + self.config.teacher_commit * (goal - taught)
+
+    def _l1(self, fake_b: Tensor, real_b: Tensor, known: Tensor) -> Tensor:
+        if self.balanced is not None:
+            return self.balanced(fake_b, real_b, known)
+        return masked_mean((fake_b - real_b).abs().mean(1), (known & ALL_KNOWN) == ALL_KNOWN)
+
+
+def judged(known: Tensor) -> Tensor:
+    """Crops that a discriminator may compare, bool (N,): where there is imagery, every class is known."""
+    return (((known & ALL_KNOWN) == ALL_KNOWN) | ((known & SEEN) == 0)).flatten(1).all(1)

@@ -1,0 +1,78 @@
+"""`geo2map train` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.model import load_card
+
+Command = Callable[..., Any]
+QUICK = ("--device", "cpu", "--threads", 1, "--crop", 64, "--batch", 2, "--steps", 2, "--autocast", "none")
+LITTLE = ("--widths", "4,8,8", "--residual-blocks", "0,1,0", "--lambda-gan", 0)
+
+
+def make_pairs(folder: Path, side: int, known: int | None = None) -> Path:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(side)
+    for number in range(3):
+        a = rng.integers(0, 255, (side, side, 3), dtype=np.uint8)
+        b = np.broadcast_to(MAPS_PALETTE.colours[number], a.shape)
+        Image.fromarray(np.concatenate((a, b), axis=1)).save(folder / f"{number}.png")
+        if known is not None:
+            Image.fromarray(np.full((side, side), known, np.uint8)).save(folder / f"{number}_valid.png")
+    return folder
+
+
+def test_widths_places_and_a_teacher(geo2map: Command, tmp_path: Path) -> None:
+    pairs = make_pairs(tmp_path / "pairs", 70)
+    make_pairs(tmp_path / "elsewhere" / "oslo", 40, known=3)
+    first = geo2map("train", pairs, "--out", tmp_path / "teacher.safetensors", *QUICK, *LITTLE, "--json")
+    assert first.code == 0, first.err
+    report = json.loads(first.out)
+    assert (report["margin"], report["parameters"] > 1000, report["gflop_per_tile"]) == (24, True, 0.045)
+    assert "0.045 GFLOP a tile of 256 px, margin 24 px" in first.err
+    more = ("--elsewhere", tmp_path / "elsewhere", "--place", "Here", "--teacher", tmp_path / "teacher.safetensors")
+    jitter = ("--photometric", 1, "--ramp", 0.5, "--holes", 0.5, "--rematch", 0.5, "--lambda-commit", 1, "--border", 1)
+    second = geo2map(
+        "train", pairs, "--out", tmp_path / "student.safetensors", *QUICK, *LITTLE, *more, *jitter, "--json"
+    )
+    assert second.code == 0, second.err
+    assert {"l1", "commit"} <= json.loads(second.out).keys()
+    card = load_card(tmp_path / "student.safetensors")
+    assert card.places == ("Here", "oslo")
+    assert card.resolutions == pytest.approx((0.905 / 1.2, 0.905 * 1.2), abs=0.001)
+    assert card.training["recipe"]["teacher"].endswith("teacher.safetensors")
+    assert len(list((tmp_path / "student.run" / "teacher").glob("*.npy"))) == 3
+
+
+def test_widths_that_are_no_numbers_are_refused(geo2map: Command, tmp_path: Path) -> None:
+    result = geo2map("train", tmp_path, "--out", tmp_path / "m.safetensors", "--widths", "4,many")
+    assert result.code == 2
+    assert "'4,many' is not a list of whole numbers" in result.err
+
+
+def test_blocks_that_do_not_fit_the_widths_are_refused(geo2map: Command, tmp_path: Path) -> None:
+    pairs = make_pairs(tmp_path / "pairs", 70)
+    result = geo2map("train", pairs, "--out", tmp_path / "m.safetensors", *QUICK, "--widths", "4,8")
+    assert result.code == 1
+    assert "2 widths" in result.err
+    assert "residual" in result.err
+
+
+def test_early_writes_the_model_of_a_run_that_goes_on(geo2map: Command, tmp_path: Path) -> None:
+    pairs, out = make_pairs(tmp_path / "pairs", 70), tmp_path / "m.safetensors"
+    plain = geo2map("train", pairs, "--out", out, *QUICK, *LITTLE, "--until", 1)
+    assert plain.out.startswith("stopped; ")
+    assert not out.exists()
+    early = geo2map("train", pairs, "--out", out, "--resume", "--until", 1, "--early", "--device", "cpu", "--json")
+    assert early.code == 0, early.err
+    assert json.loads(early.out)["finished"] is False
+    assert load_card(out).training["steps"] == 1
