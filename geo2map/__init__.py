@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geo2map.api import dry_run, make_job, mosaic_tiles, preview, render, render_each, repair, tile, update
+    from geo2map.api.evaluating import evaluate_model
+    from geo2map.api.training import train_model
     from geo2map.engine import Engine, load_engine
     from geo2map.errors import Geo2MapError
     from geo2map.model import ModelOptions
@@ -36,6 +38,8 @@ _HOMES = {
         "tile",
         "update",
     ),
+    "geo2map.api.evaluating": ("evaluate_model",),
+    "geo2map.api.training": ("train_model",),
     "geo2map.engine": ("Engine", "load_engine"),
     "geo2map.errors": ("Geo2MapError",),
     "geo2map.model": ("ModelOptions",),
@@ -60,6 +64,7 @@ __all__ = [
     "Report",
     "check",
     "dry_run",
+    "evaluate_model",
     "load_engine",
     "make_job",
     "make_pairs",
@@ -74,6 +79,7 @@ __all__ = [
     "repair",
     "run",
     "tile",
+    "train_model",
     "update",
 ]
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +13,8 @@ from geo2map_cli.options import engine_options
 from geo2map_cli.reporting import Bar, report_options, show_notes
 
 if TYPE_CHECKING:
-    from geo2map.engine import Engine
-    from geo2map.evaluate import Direction, EvaluateConfig, ProtocolName, Row
-    from geo2map.evaluate.inception import Inception
-    from geo2map.model import ModelCard
-    from geo2map.protocols import Translator
-    from geo2map.train.pictures import PairFile
+    from geo2map.evaluate import ProtocolName, Row
 
-log = logging.getLogger(__name__)
 PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
     "native": ("native",),
     "scene": ("scene",),
@@ -89,97 +81,25 @@ def command(
     """
     if as_json and markdown:
         raise click.UsageError("--json and --markdown both asked: choose one")
-    from geo2map.engine import load_engine
-    from geo2map.evaluate import constant_baseline, table, to_json
+    from geo2map.api.evaluating import evaluate_model
+    from geo2map.evaluate import table, to_json
+    from geo2map.model import ModelOptions
 
     chosen = {name: options.pop(name) for name in ("direction", "limit", "margin", "seams")}
-    places = _places(data)
-    protocols = PROTOCOLS[protocol or ("scene" if len(places) > 1 else "native")]
-    engine = load_engine(**options)
-    config = _config(engine.card, **chosen)
-    inception = _inception(weights, engine)
-    rows = _rows(places, engine, config, protocols, inception)
+    with Bar() as bar:
+        found = evaluate_model(
+            data,
+            engine=ModelOptions(**options),
+            protocols=PROTOCOLS[protocol] if protocol else None,
+            baselines=baseline,
+            inception=weights,
+            progress=bar,
+            **chosen,
+        )
+    show_notes(found.notes)
     if write_card:
-        _write_card(options["model"], rows)
-    for model in baseline:
-        other = load_engine(**options | {"model": model})
-        own = _config(other.card, **chosen | {"direction": config.direction})
-        rows += _rows(places, other, replace(own, palette=config.palette), protocols, inception)
-    constant = constant_baseline([file for files in places.values() for file in files], config)
-    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0)
-    rows += _rows(places, constant, plain, protocols[:1], inception)  # the same in all of them
-    click.echo(to_json(rows) if as_json else table(rows))
-
-
-def _config(
-    card: ModelCard, direction: Direction | None, limit: int | None, margin: int | None, seams: int
-) -> EvaluateConfig:
-    """What suits a model, and a word on stderr where the choice does not."""
-    from geo2map.colour.palette import MAPS_PALETTE
-    from geo2map.evaluate import TILE, EvaluateConfig
-    from geo2map.plan import choose_margin
-
-    trained = card.direction
-    direction = direction or trained
-    palette = card.palette if direction == trained else None
-    context, notes = choose_margin(card, margin)
-    if direction != trained:
-        notes += (f"warning: {card.name} was trained {trained}, and is measured {direction}",)
-    show_notes(notes)
-    return EvaluateConfig(
-        size_multiple=card.size_multiple,
-        margin=context,
-        palette=palette or (MAPS_PALETTE if direction == "a2b" else None),
-        direction=direction,
-        colours=card.colours,
-        limit=limit,
-        name=card.name,
-        seams=seams,
-        tile=max(TILE, 2 * card.size_multiple) if card.exact else TILE,
-    )
-
-
-def _places(data: Path) -> dict[str, list[PairFile]]:
-    """The pairs of each place; those of a folder that is no folder of places have no place, ""."""
-    from geo2map.train.pictures import has_places, list_pairs, list_places
-
-    return list_places(data) if has_places(data) else {"": list_pairs(data)}
-
-
-def _rows(
-    places: Mapping[str, Sequence[PairFile]],
-    translator: Translator,
-    config: EvaluateConfig,
-    protocols: Sequence[ProtocolName],
-    inception: Inception | None,
-) -> list[Row]:
-    from geo2map.evaluate import evaluate
-
-    rows = []
-    for protocol, (place, files) in product(protocols, places.items()):
-        with Bar() as bar:
-            distances = inception.distances() if inception else None
-            row = evaluate(files, translator, replace(config, protocol=protocol), bar, distances)
-            rows.append(replace(row, place=place))
-    return rows
-
-
-def _inception(asked: Path | None, engine: Engine) -> Inception | None:
-    """The network of FID and KID, where its weights are at hand."""
-    from geo2map.errors import Geo2MapError
-    from geo2map.evaluate.inception import WEIGHTS, Inception, find_weights
-
-    weights = asked or find_weights()
-    if weights is None:
-        log.info("FID and KID left out: %s is not in torch.hub's cache, and no --inception was given", WEIGHTS)
-        return None
-    try:
-        return Inception(weights, engine.device)
-    except Geo2MapError as error:
-        if asked:
-            raise
-        log.warning("FID and KID left out: %s", error)
-        return None
+        _write_card(options["model"], found.own)
+    click.echo(to_json(found.rows) if as_json else table(found.rows))
 
 
 def _write_card(model: str, rows: Sequence[Row]) -> None:

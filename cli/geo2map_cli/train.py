@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,7 @@ from geo2map_cli.recipe import recipe_options
 from geo2map_cli.reporting import Bar, report_options
 
 if TYPE_CHECKING:
-    from geo2map.colour.palette import Palette
-    from geo2map.train.config import TrainConfig
-    from geo2map.train.pictures import PairFile
-    from geo2map.train.run import Progress
-    from geo2map.train.trainer import Trainer
-    from geo2map.train.world import World
+    from geo2map.train.run import TrainingProgress
 
 TELL_EVERY = 60.0  # seconds, where there is no terminal
 
@@ -71,164 +65,26 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     geo2map train pairs/ --out mine.safetensors --from sat2map --steps 2000
     torchrun --nproc-per-node 4 -m geo2map_cli train pairs/ --out mine.safetensors
     """
-    import torch
+    from geo2map.api.training import train_model
 
-    from geo2map.engine.device import choose_device
-    from geo2map.threads import available_threads
-    from geo2map.train.world import open_world
-
-    torch.set_num_threads(options.pop("threads") or available_threads())
-    if options.pop("deterministic"):
-        torch.use_deterministic_algorithms(True)
-    own = {each.name for each in fields(Asked)} & options.keys()
-    asked = Asked(data=data, out=out, **{name: options.pop(name) for name in own})
-    with open_world(choose_device(options.pop("device"))) as world:
-        summary = _train(asked, options, world)
-        if world.leads:
-            words = f"{out}: {summary['name']} after {summary['steps']} steps, {summary['seconds']:.0f} s"
-            click.echo(json.dumps(summary) if as_json else words if summary["finished"] else f"stopped; {words}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What is asked of a run beside its recipe, see the options."""
-
-    data: Path
-    out: Path
-    name: str | None
-    zoom: int | None
-    ground_resolution: float | None
-    validation: Path | None
-    palette: str
-    start: str | None
-    folder: Path | None
-    place: str | None
-    elsewhere_folder: Path | None
-    elsewhere_aside: Path | None
-    teacher_cache: Path | None
-    minutes: float
-    resume: bool
-    until: int | None
-    early: bool
-
-    @property
-    def run_folder(self) -> Path:
-        return self.folder or self.out.with_suffix(".run")
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.run_folder / "checkpoint.pt"
-
-
-def _train(asked: Asked, choices: dict[str, Any], world: World) -> dict[str, Any]:
-    from geo2map.train.dataset import Pairs
-    from geo2map.train.pictures import list_splits, read_facts
-    from geo2map.train.run import Run, train
-
-    zoom, resolution = read_facts(asked.data)
-    files, kept_aside = list_splits(asked.data, asked.validation)
-    config = _config(asked.checkpoint if asked.resume else None, **choices)
-    style = _palette(asked.palette, files, config)
-    trainer = _trainer(asked, files, config, style, world)
-    cost, name = _cost(trainer), asked.name or asked.out.stem
-    if world.leads:
-        told = "{gflop_per_tile:.3g} GFLOP a tile of 256 px, margin {margin} px, {parameters} weights"
-        click.echo(told.format(**cost), err=True)
-    started = time.monotonic()
     with Bar() as bar:
-        samples = Pairs(kept_aside[:: max(1, len(kept_aside) // 8)], config, style) if kept_aside else None
-        run = Run(
-            folder=asked.run_folder,
-            minutes=asked.minutes,
-            until=asked.until,
-            early=asked.early,
-            samples=samples,
-            tell=_teller(bar),
-        )
-        train(
-            trainer,
-            run,
-            asked.out,
-            name=name,
-            zoom=zoom if asked.zoom is None else asked.zoom,
-            ground_resolution=asked.ground_resolution or resolution,
-            training={"started_from": asked.start} if asked.start else {},
-            places=(asked.place,) if asked.place else (),
-        )
-    summary = {"out": asked.out.as_posix(), "name": name, "finished": trainer.step == trainer.total}
-    seconds = time.monotonic() - started
-    return {**summary, **cost, "steps": trainer.step, "seconds": seconds, **trainer.losses}
+        summary = train_model(data, out, tell=_teller(bar), begin=_begin, progress=bar, **options)
+    if summary is None:  # another process leads
+        return
+    words = f"{out}: {summary['name']} after {summary['steps']} steps, {summary['seconds']:.0f} s"
+    click.echo(json.dumps(summary) if as_json else words if summary["finished"] else f"stopped; {words}")
 
 
-def _trainer(asked: Asked, files: list[PairFile], config: TrainConfig, style: Palette | None, world: World) -> Trainer:
-    """The state a run begins with: anew, of a model's weights, or of its checkpoint."""
-    from geo2map.model import find_model, load_weights
-    from geo2map.train.dataset import Pairs, Sources
-    from geo2map.train.pictures import list_places
-    from geo2map.train.trainer import Trainer
-
-    places = list_places(asked.elsewhere_folder, asked.elsewhere_aside) if asked.elsewhere_folder else {}
-    taught = _taught(files, config.teacher, asked, world) if config.teacher else None
-    trainer = Trainer(Pairs(Sources(files, places, taught), config, style), world)
-    if asked.resume:
-        trainer.load(asked.checkpoint)
-    elif asked.start:
-        trainer.start_from(load_weights(find_model(asked.start)))
-    return trainer
+def _begin(cost: dict[str, Any]) -> None:
+    told = "{gflop_per_tile:.3g} GFLOP a tile of 256 px, margin {margin} px, {parameters} weights"
+    click.echo(told.format(**cost), err=True)
 
 
-def _config(checkpoint: Path | None, preset: Any, **choices: Any) -> TrainConfig:
-    """The preset's configuration or the checkpoint's, with what was given on the command line."""
-    from geo2map.train.config import TrainConfig, make_config
-    from geo2map.train.trainer import load_checkpoint
-
-    if checkpoint is None:
-        return make_config(preset or "geo2map", **choices)
-    saved = TrainConfig.from_json(load_checkpoint(checkpoint)["config"])
-    return saved.with_choices(**choices)
-
-
-def _palette(asked: str, files: list[PairFile], config: TrainConfig) -> Palette | None:
-    from geo2map.colour.palette import MAPS_PALETTE, load_palette
-    from geo2map.train.dataset import recognise_palette
-
-    if asked == "auto":
-        return recognise_palette(files, config.direction)
-    return {"none": None, "maps": MAPS_PALETTE}[asked] if asked in ("none", "maps") else load_palette(Path(asked))
-
-
-def _cost(trainer: Trainer) -> dict[str, float]:
-    """What the network asked for costs where it is used."""
-    import torch
-
-    from geo2map.model import gflop_per_tile
-    from geo2map.nn import build
-
-    config = trainer.config.generator
-    with torch.device("meta"):
-        network = build("unet", **config)
-    parameters = sum(part.numel() for part in network.parameters())
-    return {"gflop_per_tile": round(gflop_per_tile(**config), 3), "margin": network.margin, "parameters": parameters}
-
-
-def _taught(files: list[PairFile], teacher: str, asked: Asked, world: World) -> Path:
-    """The teacher's output for all pictures, made by the process that leads."""
-    from geo2map.model import find_model
-    from geo2map.train.teacher import teach
-
-    folder = asked.teacher_cache or asked.run_folder / "teacher"
-    if world.leads:
-        with Bar() as bar:
-            teach(files, find_model(teacher), folder, world.device, lambda done, total: bar("teacher", done, total))
-    world.wait()
-    return folder
-
-
-def _teller(bar: Bar) -> Callable[[Progress], None]:
+def _teller(bar: Bar) -> Callable[[TrainingProgress], None]:
     """Tells a terminal by the bar (which adds rate and time left), a log by a line a minute."""
     told = time.monotonic()
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: TrainingProgress) -> None:
         nonlocal told
         note = " ".join(f"{name} {value:.3g}" for name, value in progress.losses.items())
         bar("steps", progress.step, progress.total, note)

@@ -27,7 +27,7 @@ SAMPLE_RECALIBRATION = 8
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a run is.
 
     Attributes:
@@ -70,7 +70,7 @@ class Run:
     until: int | None = None
     early: bool = False
     samples: Pairs | None = None
-    tell: Callable[[Progress], None] = field(default=lambda _: None)
+    tell: Callable[[TrainingProgress], None] = field(default=lambda _: None)
 
     @property
     def checkpoint(self) -> Path:
@@ -137,7 +137,7 @@ class _Record:
             **trainer.losses,
         )
         pace = (trainer.step - self.first) / (now - self.started)
-        run.tell(Progress(trainer.step, trainer.total, trainer.epoch, pace, dict(self.smooth)))
+        run.tell(TrainingProgress(trainer.step, trainer.total, trainer.epoch, pace, dict(self.smooth)))
         if epoch_ended:
             self.losses.flush()
             run.write_samples(trainer)

@@ -1,0 +1,210 @@
+"""A training as one call, from pairs to a model file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
+from geo2map.engine.device import choose_device
+from geo2map.model import find_model, gflop_per_tile, load_weights
+from geo2map.nn import build
+from geo2map.protocols import Progress
+from geo2map.threads import available_threads
+from geo2map.train.config import TrainConfig, make_config
+from geo2map.train.dataset import Pairs, Sources, recognise_palette
+from geo2map.train.pictures import PairFile, list_places, list_splits, read_facts
+from geo2map.train.run import Run, TrainingProgress
+from geo2map.train.run import train as run_training
+from geo2map.train.teacher import teach
+from geo2map.train.trainer import Trainer, load_checkpoint
+from geo2map.train.world import World, open_world
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What is asked of a training beside its recipe; the same names as the command's options.
+
+    Attributes:
+        data: folder of pairs; see `geo2map.train.pictures.list_splits`.
+        out: the model file to write.
+        name: of the model; None is the file's name.
+        zoom, ground_resolution: of the pictures; None takes what pairs.json says.
+        validation: pairs to keep aside, a folder or a list of names.
+        palette: of the map: "auto", "maps", "none" or a file.
+        start: a model whose weights to start from.
+        folder: of the run: checkpoint, losses, samples; None is `out` with .run.
+        place: where the pictures are from, for the card.
+        elsewhere_folder, elsewhere_aside: other places, a folder of pairs for each, and a list of those to leave out.
+        teacher_cache: where the teacher's output is kept.
+        minutes: between checkpoints.
+        resume: go on from the checkpoint.
+        until, early: stop after this step; write the model then, too.
+    """
+
+    data: Path
+    out: Path
+    name: str | None = None
+    zoom: int | None = None
+    ground_resolution: float | None = None
+    validation: Path | None = None
+    palette: str = "auto"
+    start: str | None = None
+    folder: Path | None = None
+    place: str | None = None
+    elsewhere_folder: Path | None = None
+    elsewhere_aside: Path | None = None
+    teacher_cache: Path | None = None
+    minutes: float = 5.0
+    resume: bool = False
+    until: int | None = None
+    early: bool = False
+
+    @property
+    def run_folder(self) -> Path:
+        return self.folder or self.out.with_suffix(".run")
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.run_folder / "checkpoint.pt"
+
+
+def train_model(
+    data: str | Path,
+    out: str | Path,
+    *,
+    tell: Callable[[TrainingProgress], None] | None = None,
+    begin: Callable[[dict[str, Any]], None] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> dict[str, Any] | None:
+    """Trains a model on pairs of pictures and writes it.
+
+    Args:
+        data, out: see `Training`.
+        tell: called after every step.
+        begin: told what the network costs, before the first step.
+        progress: told ("teacher", done, total) while a teacher's output is made.
+        options: the other fields of `Training`; those of `geo2map.train.config.TrainConfig` (None takes the preset's);
+            preset, device, threads and deterministic.
+
+    Returns:
+        What was done: out, name, finished, gflop_per_tile, margin, parameters, steps, seconds and the last losses; None
+        in a process that does not lead.
+
+    Raises:
+        DataError: the pairs are missing or broken, or the training diverged.
+        Geo2MapError: whatever else is wrong with model, device or output.
+    """
+    threads = options.pop("threads", None) or available_threads()
+    torch.set_num_threads(threads)
+    if options.pop("deterministic", False):
+        torch.use_deterministic_algorithms(True)
+    own = {each.name for each in fields(Training)} & options.keys()
+    asked = Training(data=Path(data), out=Path(out), **{name: options.pop(name) for name in own})
+    with open_world(choose_device(options.pop("device", "auto"))) as world:
+        steps = _Steps(tell or (lambda _: None), begin or (lambda _: None), progress)
+        summary = _train(asked, options, world, steps)
+        return summary if world.leads else None
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Who is told what of a training."""
+
+    tell: Callable[[TrainingProgress], None]
+    begin: Callable[[dict[str, Any]], None]
+    progress: Progress | None
+
+
+def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps) -> dict[str, Any]:
+    zoom, resolution = read_facts(asked.data)
+    files, kept_aside = list_splits(asked.data, asked.validation)
+    config = _config(asked.checkpoint if asked.resume else None, **choices)
+    style = _palette(asked.palette, files, config)
+    trainer = _trainer(asked, files, config, style, world, told.progress)
+    cost, name = _cost(trainer), asked.name or asked.out.stem
+    if world.leads:
+        told.begin(cost)
+    started = time.monotonic()
+    run_training(
+        trainer,
+        Run(
+            folder=asked.run_folder,
+            minutes=asked.minutes,
+            until=asked.until,
+            early=asked.early,
+            samples=Pairs(kept_aside[:: max(1, len(kept_aside) // 8)], config, style) if kept_aside else None,
+            tell=told.tell,
+        ),
+        asked.out,
+        name=name,
+        zoom=zoom if asked.zoom is None else asked.zoom,
+        ground_resolution=asked.ground_resolution or resolution,
+        training={"started_from": asked.start} if asked.start else {},
+        places=(asked.place,) if asked.place else (),
+    )
+    summary = {"out": asked.out.as_posix(), "name": name, "finished": trainer.step == trainer.total}
+    seconds = time.monotonic() - started
+    return {**summary, **cost, "steps": trainer.step, "seconds": seconds, **trainer.losses}
+
+
+def _trainer(
+    asked: Training,
+    files: list[PairFile],
+    config: TrainConfig,
+    style: Palette | None,
+    world: World,
+    progress: Progress | None,
+) -> Trainer:
+    """The state a run begins with: anew, of a model's weights, or of its checkpoint."""
+
+    places = list_places(asked.elsewhere_folder, asked.elsewhere_aside) if asked.elsewhere_folder else {}
+    taught = _taught(files, asked, config.teacher, world, progress) if config.teacher else None
+    trainer = Trainer(Pairs(Sources(files, places, taught), config, style), world)
+    if asked.resume:
+        trainer.load(asked.checkpoint)
+    elif asked.start:
+        trainer.start_from(load_weights(find_model(asked.start)))
+    return trainer
+
+
+def _config(checkpoint: Path | None, preset: Any, **choices: Any) -> TrainConfig:
+    """The preset's configuration or the checkpoint's, with what was given on the command line."""
+
+    if checkpoint is None:
+        return make_config(preset or "geo2map", **choices)
+    saved = TrainConfig.from_json(load_checkpoint(checkpoint)["config"])
+    return saved.with_choices(**choices)
+
+
+def _palette(asked: str, files: list[PairFile], config: TrainConfig) -> Palette | None:
+
+    if asked == "auto":
+        return recognise_palette(files, config.direction)
+    return {"none": None, "maps": MAPS_PALETTE}[asked] if asked in ("none", "maps") else load_palette(Path(asked))
+
+
+def _cost(trainer: Trainer) -> dict[str, float]:
+    """What the network asked for costs where it is used."""
+
+    config = trainer.config.generator
+    with torch.device("meta"):
+        network = build("unet", **config)
+    parameters = sum(part.numel() for part in network.parameters())
+    return {"gflop_per_tile": round(gflop_per_tile(**config), 3), "margin": network.margin, "parameters": parameters}
+
+
+def _taught(files: list[PairFile], asked: Training, teacher: str, world: World, progress: Progress | None) -> Path:
+    """The teacher's output for all pictures, made by the process that leads."""
+    folder = asked.teacher_cache or asked.run_folder / "teacher"
+    if world.leads:
+        said = progress or (lambda *_: None)
+        teach(files, find_model(teacher), folder, world.device, lambda done, total: said("teacher", done, total))
+    world.wait()
+    return folder
