@@ -200,9 +200,10 @@ def load_engine(
     """
     path = find_model(model)
     card = load_card(path).in_mode(mode)
+    weights = load_weights(path)  # before the network takes memory: its size is known to be the file's
     try:
         generator = build(card.architecture, **card.config)
-        generator.load_state_dict(load_weights(path))
+        generator.load_state_dict(weights)
     except (ValueError, RuntimeError) as error:
         found = " ".join(str(error).split())[:300]
         raise ModelFileError(f"{path} has weights that do not fit its card ({found}): get the model again") from error
