@@ -74,7 +74,7 @@ def main() -> None:
 
     Exit codes: 0; 1, an error of ours; 2, usage; 3, blocks left out; 130, Ctrl-C; 143, SIGTERM.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(standalone_mode=False)
     except click.UsageError as error:
@@ -91,6 +91,8 @@ def main() -> None:
         _say(f"geo2map: {error}{_spell(error.option)}", error)
         log.info("failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
         sys.exit(1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _spell(option: str | None) -> str:

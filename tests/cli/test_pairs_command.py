@@ -128,7 +128,7 @@ def test_a_map_that_cannot_be(
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
-        (("--size", 1024), ("pictures that scene and map touch", "nodata", "--size")),
+        (("--size", 1024), ("pictures that scene and map touch", "nodata", "lower size")),
         (("--size", 256, "--split-block", 8), ("train, val, test: they lie in", "lower block or size")),
         (("--palette", "none.tsv"), ("palette none.tsv",)),
         (("--stretch", "loud"), ("stretch 'loud'",)),
@@ -154,5 +154,5 @@ def test_usage_errors(options: tuple[str, ...], geo2map: Command, pair: tuple[Pa
 def test_a_file_in_the_way(geo2map: Command, pair: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "pairs").write_text("dear reader")
     command = ("pairs", pair[0], "--map", pair[1], "--zoom", 17, "--size", 256, "--overwrite")
-    assert_one_sentence(geo2map(*command, "--out", tmp_path / "pairs"), "it is a file")
+    assert_one_sentence(geo2map(*command, "--out", tmp_path / "pairs"), "is a file, not a folder")
     assert_one_sentence(geo2map(*command, "--out", pair[0].parent), "no part of a set of pairs")
