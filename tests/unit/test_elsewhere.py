@@ -75,7 +75,7 @@ def test_land_where_roads_alone_are_known_is_only_no_road(loss: BalancedL1) -> N
         assert loss(picture(guess), picture(LAND), known("road")) == 0
     wrong = picture(ROAD).requires_grad_()
     cost = loss(wrong, picture(LAND), known("road"))
-    assert float(cost) == pytest.approx(float((ROAD - BUILDING).abs().mean()), rel=1e-4)
+    assert cost.item() == pytest.approx(float((ROAD - BUILDING).abs().mean()), rel=1e-4)
     cost.backward()
     assert (wrong.grad > 0).all()  # darker is nearer
     assert loss(picture(HIGHWAY), picture(LAND), known("road")) > 0
