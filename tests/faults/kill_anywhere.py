@@ -190,6 +190,8 @@ class Tally:
                 self.redone += max(0, done - resumed)
             self.done += done
             self.points += 1
+            if self.points % 100 == 0:
+                print(self, flush=True)
             if contents(out) != expected:
                 self.different += 1
                 print("differs:", name, kills, sorted(set(contents(out)) ^ set(expected))[:5])
