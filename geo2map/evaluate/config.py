@@ -38,11 +38,11 @@ class EvaluateConfig:
     palette: Palette | None = None
     protocol: ProtocolName = "native"
     direction: Direction = "a2b"
-    colours: ColourStatistics | None = None
     limit: int | None = None
     name: str = "model"
     seams: int = 16
     tile: int = TILE
+    colours: ColourStatistics | None = None
 
     def __post_init__(self) -> None:
         least = {"size multiple": 1, "margin": 0, "limit": 1, "seams": 0, "tile": 2}
