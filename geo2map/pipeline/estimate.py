@@ -90,8 +90,9 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
                 break
             count *= 2
     growth = cover.sum() / max(sum(_covered(plan, cover, block) for block in chosen), 1e-9)
-    made = sum(count for zoom, count in tiles.items() if zoom >= plan.maxzoom - storage.levels(plan))
-    size = round(sample.bytes * growth * sum(tiles.values()) / made)
+    every, made = plan.maxzoom - (storage.minzoom or 0), storage.levels(plan)
+    above = (1 - 4.0 ** -(every + 1)) / (1 - 4.0 ** -(made + 1))  # bytes follow pixels: each zoom has a quarter
+    size = round(sample.bytes * growth * above)
     seconds = sample.seconds * sum(map(_pixels, blocks)) / sum(map(_pixels, chosen))
     if kind.is_folder:
         return Estimate(tiles, len(blocks), size, 0, _peak_memory(), seconds)
