@@ -30,7 +30,7 @@ from geo2map.train.trainer import Trainer
 pytestmark = pytest.mark.slow
 
 SMALL = TrainConfig(
-    steps=160,
+    steps=220,
     batch=2,
     crop=128,
     widths=(16, 32, 64, 64),
@@ -88,7 +88,7 @@ def test_training_learns_the_town(town: Path, tmp_path: Path, direction: str) ->
     if direction == "a2b":
         assert found["after"]["class_iou"]["mean"] > found["before"]["class_iou"]["mean"] + 0.15
     sheets = sorted((tmp_path / "after" / "samples").iterdir())
-    assert len(sheets) == 160 * 2 // 12
+    assert len(sheets) == SMALL.steps * 2 // 12
     with Image.open(sheets[-1]) as sheet:
         assert sheet.size == (3 * 128 + 2 * 8, 4 * 128 + 3 * 8)
 

@@ -43,7 +43,7 @@ def source() -> ArraySource:
 
 
 def render(out: Path) -> None:
-    job = make_job(PLAN, Storage(minzoom=3), IdentityTranslator())
+    job = make_job(PLAN, Storage(minzoom=3, bare=True), IdentityTranslator())
     with open_output(out, job) as output:
         run(source(), IdentityTranslator(), output)
 

@@ -116,7 +116,8 @@ def test_a_folder_of_tiles_holds_valid_tiles_overviews_and_the_documents(tmp_pat
     _render(tmp_path / "tiles", span=span)
     leaves = [f"10/{x}/{y}.png" for x, y in ((600, 301), (601, 300), (601, 301), (602, 300), (602, 301))]
     parents = ["8/150/75.png", "9/300/150.png", "9/301/150.png"]
-    assert _names(tmp_path) == sorted(f"tiles/{name}" for name in [*leaves, *parents, "tilejson.json", JOURNAL_NAME])
+    beside = ["tilejson.json", JOURNAL_NAME, "index.html", "provenance.json", "town.qlr"]
+    assert _names(tmp_path) == sorted(f"tiles/{name}" for name in [*leaves, *parents, *beside])
     pixels, mask = XyzFolder(tmp_path / "tiles").read(Tile(601, 300, 10)) or (None, None)
     truth = _source()
     assert np.array_equal(mask, truth.mask[:256, 256:512])
@@ -490,12 +491,12 @@ def test_links_are_strangers(tmp_path: Path) -> None:
 
 def test_sidecars_and_clutter_are_not(tmp_path: Path) -> None:
     _render(tmp_path / "tiles")
-    for name in ("tiles.xml", "town.qlr", ".DS_Store", "10/600/301.png.aux.xml", "10/600/301.kml", "10/Thumbs.db"):
+    for name in ("tiles.xml", "older.qlr", ".DS_Store", "10/600/301.png.aux.xml", "10/600/301.kml", "10/Thumbs.db"):
         (tmp_path / "tiles" / name).write_text("")
     (tmp_path / "tiles" / "failed.geojson").write_text("{}")
     assert first_unexpected(tmp_path / "tiles") is None
     _render(tmp_path / "tiles", overwrite=True)
-    assert not (tmp_path / "tiles" / "town.qlr").exists()
+    assert not (tmp_path / "tiles" / "older.qlr").exists()
 
 
 @pytest.mark.parametrize("name", OUTPUTS)

@@ -32,7 +32,7 @@ from geo2map.pairs.split import Cell, assign_blocks, block_side, draw
 from geo2map.testing import ArraySource
 from geo2map.testing.town import make_town
 from geo2map.tiles.codec import encode_tile
-from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.store import FolderStore
 from geo2map.train.pictures import list_splits, load_pair, read_facts
 from geo2map.types import SPLITS, Image, Tile
 
@@ -262,11 +262,11 @@ def test_a_folder_of_tiles_is_as_good_as_a_raster(city: tuple[Path, Path], tmp_p
     source = ArraySource(window, pixels, np.ones(pixels.shape[:2], dtype=np.bool_))
     layer = Layer("drawn", ZOOM, window, source)
     (tmp_path / "tiles").mkdir()
-    folder, tiles = XyzFolder(tmp_path / "tiles"), grid.tile_range(window)
+    store, tiles = FolderStore(tmp_path / "tiles", ".png"), grid.tile_range(window)
     for tile in (Tile(x, y, ZOOM) for y in range(tiles.top, tiles.bottom) for x in range(tiles.left, tiles.right)):
         whole = grid.tile_window(tile)
         image, mask = layer.read(whole)
-        folder.write(tile, encode_tile(image, mask, "png"), "png")
+        store.put(tile, encode_tile(image, mask, "png"))
     cut(*city, tmp_path / "of_raster", size=320)
     cut(city[0], tmp_path / "tiles", tmp_path / "of_tiles", size=320)
     of_raster, of_tiles = (pictures_of(tmp_path / name) for name in ("of_raster", "of_tiles"))
@@ -373,7 +373,7 @@ def test_only_what_lies_off_is_dropped(city: tuple[Path, Path], tmp_path: Path) 
     kept = make_pairs(city[0], torn, tmp_path / "kept", zoom=ZOOM, size=128, registration="drop")
     assert warned.registration is not None
     assert 0 < warned.registration.misplaced < warned.count
-    assert any("--registration drop" in note for note in warned.notes)
+    assert any("set registration to drop" in note for note in warned.notes)
     assert kept.count == warned.count - kept.dropped["registration"]
     lost = pictures_of(tmp_path / "warned").keys() - pictures_of(tmp_path / "kept").keys()
     assert all(cell_window(cell_of(Path(name)), 128).right > CORNER[0] + 700 for name in lost)
@@ -451,7 +451,7 @@ def test_only_pairs_are_overwritten(city: tuple[Path, Path], tmp_path: Path) -> 
     out = tmp_path / "pairs"
     cut(*city, out, size=256)
     before = contents(tmp_path)
-    with pytest.raises(OutputError, match="--overwrite"):
+    with pytest.raises(OutputError, match="set overwrite"):
         cut(*city, out, size=320)
     assert contents(tmp_path) == before
     cut(*city, out, size=320, overwrite=True)

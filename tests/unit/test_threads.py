@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from geo2map import threads
+
 
 @pytest.mark.parametrize(
-    ("quotas", "threads"),
+    ("quotas", "count"),
     [
         (((0, 0), (0, 0)), 8),
         (((250_000, 100_000), (0, 0)), 3),
@@ -15,9 +17,9 @@ import pytest
     ],
 )
 def test_threads_honour_the_containers_limit(
-    quotas: tuple[tuple[int, int], tuple[int, int]], threads: int, monkeypatch: pytest.MonkeyPatch
+    quotas: tuple[tuple[int, int], tuple[int, int]], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     monkeypatch.setattr(threads, "_cgroup2", lambda: quotas[0])
     monkeypatch.setattr(threads, "_cgroup1", lambda: quotas[1])
-    assert threads.available_threads() == threads
+    assert threads.available_threads() == count
