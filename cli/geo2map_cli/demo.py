@@ -31,12 +31,15 @@ if TYPE_CHECKING:
 def command(out: Path, size: int, seed: int, model: ModelOptions, overwrite: bool, as_json: bool) -> None:
     """Draw a town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and say what to open."""
     from geo2map.api import as_engine, mosaic_tiles, preview, render
+    from geo2map.files.atomic import output_errors
     from geo2map.files.picture import require_new, side_by_side, write_picture
     from geo2map.testing.town import make_town
 
     scene, tiles, raster, picture = out / "town.tif", out / "tiles", out / "map.tif", out / "before-after.png"
     require_new(picture, overwrite)
     engine = as_engine(model)
+    with output_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     click.echo(f"drawing a town of {size} x {size} px ...", err=True)
     make_town(scene, out / "town-truth.tif", size=size, seed=seed)
     with Bar() as bar:

@@ -230,7 +230,7 @@ def kill_the_command(count: int, seed: int = 0) -> Tally:
         scene = Path(folder) / "town.tif"
         make_town(scene, size=1000, seed=2)
         for name in ("tiles", "map.tif"):
-            whole = Path(folder) / "whole" / name
+            whole = Path(folder) / f"whole-{name}" / name
             started = time.perf_counter()
             subprocess.run(_command(scene, whole), check=True, capture_output=True)
             length = time.perf_counter() - started

@@ -87,7 +87,6 @@ def _write(path: Path, image: Image, valid: Mask, resolution: float) -> None:
     pixels = np.moveaxis(np.where(valid[..., None], image, np.uint8(0)), -1, 0)
     try:
         with output_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             with rasterio.open(partial, "w", **profile) as file:
                 file.write(pixels)
             partial.replace(path)
