@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -100,10 +98,3 @@ def _first_unexpected(folder: Path) -> Path | None:
         elif not path.name.startswith(_JOURNAL):
             return path if (folder / _JOURNAL).exists() else first_unexpected(folder)
     return None
-
-
-def free_bytes(folder: Path) -> int:
-    """Bytes that may still be written where a folder is, or will be."""
-    while not os.path.lexists(folder):
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
