@@ -33,7 +33,8 @@ class Rendition:
             return values.astype(np.uint8, copy=False)
         exact = np.result_type(values.dtype, np.float32)  # 32-bit integers need 64-bit floats
         low, high = np.array(self.stretch, dtype=exact).T
-        scaled = (values.astype(exact) - low) * (255.0 / (high - low))
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite becomes so below
+            scaled = (values.astype(exact) - low) * (255.0 / (high - low))
         return np.rint(np.clip(np.nan_to_num(scaled), 0.0, 255.0)).astype(np.uint8)
 
     def __call__(self, values: npt.NDArray[np.generic]) -> Image:

@@ -85,6 +85,11 @@ def reading(path: str | Path) -> Iterator[None]:
         yield
 
 
+def overview_factors(dataset: DatasetReader) -> list[int]:
+    """How much smaller each overview of band 1 is, at least 1: in a broken file an overview may be larger."""
+    return [max(1, factor) for factor in dataset.overviews(1)]
+
+
 def retry(path: str | Path, call: Callable[[], T]) -> T:
     """Calls, and calls once more where a remote scene failed.
 

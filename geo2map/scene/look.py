@@ -18,6 +18,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
 from geo2map.scene.bands import Bands
+from geo2map.scene.gdal import overview_factors
 from geo2map.types import Mask
 
 Size = tuple[int, int]
@@ -33,7 +34,7 @@ MASK_BANDS = Bands((1, 1, 1), None, None, (0.0,), "uint8")
 def affordable(dataset: DatasetReader, wanted: Size) -> Size:
     """Width and height of the decimated raster to look at: those wanted, or fewer where that needs too many blocks."""
     ratio = min(dataset.width / wanted[0], dataset.height / wanted[1])
-    level = max((factor for factor in dataset.overviews(1) if factor <= ratio), default=1)
+    level = max((factor for factor in overview_factors(dataset) if factor <= ratio), default=1)
     height, width = dataset.block_shapes[0]
     across = min(wanted[0], math.ceil(dataset.width / level / width))
     down = min(wanted[1], math.ceil(dataset.height / level / height))

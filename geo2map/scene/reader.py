@@ -21,7 +21,7 @@ from geo2map.files.address import gdal_path, is_file_path, redact, scene_name
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.footprint import find_footprint, find_outline
-from geo2map.scene.gdal import open_raster, opening, reading, retry
+from geo2map.scene.gdal import open_raster, opening, overview_factors, reading, retry
 from geo2map.scene.georeference import Georeference, find_georeference
 from geo2map.scene.identity import SceneIdentity, identify
 from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
@@ -203,7 +203,7 @@ class Scene:
             ratio: scene pixels per output pixel.
         """
         with opening(self.path):
-            levels = [level for level, factor in enumerate(self.dataset.overviews(1)) if factor < ratio + 0.1]
+            levels = [level for level, factor in enumerate(overview_factors(self.dataset)) if factor < ratio + 0.1]
             if not levels:
                 return None, self._place
             with open_raster(self._address, OVERVIEW_LEVEL=levels[-1]) as overview:

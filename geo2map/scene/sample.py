@@ -11,6 +11,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geo2map.scene.bands import Bands
+from geo2map.scene.gdal import overview_factors
 
 SAMPLE_SIDE = 1024
 WHOLE_PIXELS = 2**26
@@ -35,7 +36,7 @@ def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> Pi
         colours: what `geo2map.scene.vrt.colours_vrt` describes.
         dataset: the file itself.
     """
-    coarsest = max(dataset.overviews(1), default=1)
+    coarsest = max(overview_factors(dataset), default=1)
     whole = Window(0, 0, dataset.width, dataset.height)
     if dataset.width * dataset.height / coarsest**2 <= WHOLE_PIXELS:
         return _read(colours, whole, side)
