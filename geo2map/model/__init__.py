@@ -3,6 +3,7 @@
 from geo2map.model.average import average_models
 from geo2map.model.card import ModelCard
 from geo2map.model.cost import gflop_per_tile
+from geo2map.model.crispen import crispen_model
 from geo2map.model.description import ModelDescription
 from geo2map.model.file import load_card, load_weights, replace_card, save_model
 from geo2map.model.importer import import_model
@@ -14,6 +15,7 @@ __all__ = [
     "ModelDescription",
     "ModelOptions",
     "average_models",
+    "crispen_model",
     "find_model",
     "gflop_per_tile",
     "import_model",

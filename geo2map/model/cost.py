@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 TILE = 256
 
@@ -12,6 +14,7 @@ def gflop_per_tile(
     residual_blocks: Sequence[int] = (),
     in_channels: int = 3,
     out_channels: int = 3,
+    crispen: Mapping[str, Any] | None = None,
     **_: object,
 ) -> float:
     """Billions of multiplications and additions that a U-Net makes for a tile of 256 px without margin.
@@ -19,7 +22,7 @@ def gflop_per_tile(
     Only convolutions count; norms fold into them and activations are cheap. A multiplication and its addition are two.
 
     Args:
-        widths, residual_blocks, in_channels, out_channels: as `geo2map.nn.UNetGenerator` takes them.
+        widths, residual_blocks, in_channels, out_channels, crispen: as `geo2map.nn.UNetGenerator` takes them.
     """
     blocks = tuple(residual_blocks) or (0,) * len(widths)
     total = 0
@@ -30,4 +33,10 @@ def gflop_per_tile(
         below = width if level == len(widths) else 2 * width
         down, up = 16 * inner * width * pixels, 16 * below * outer * pixels  # 4 x 4 kernels, strides of 2
         total += down + up + blocks[level - 1] * 2 * 9 * width * width * pixels
-    return 2 * total / 1e9
+    return 2 * (total + _crispen(out_channels, **crispen or {"colours": ()})) / 1e9
+
+
+def _crispen(channels: int, colours: Sequence[object], sharpen: float = 0, sigma: float = 2.5, **_: object) -> float:
+    """Multiplications with an addition that `geo2map.nn.crispen` makes for a tile."""
+    taps = 2 * math.ceil(2.5 * sigma) + 1 if sharpen else 0
+    return channels * (2 * taps + 2 * len(colours)) * TILE**2

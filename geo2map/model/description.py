@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from geo2map.errors import ModelFileError
 from geo2map.model.card import ModelCard
 from geo2map.model.cost import gflop_per_tile
 from geo2map.model.file import load_header
@@ -65,8 +66,15 @@ class ModelDescription:
 
     @property
     def gflop_per_tile(self) -> float:
-        """See `geo2map.model.cost`."""
-        return gflop_per_tile(**self.card.config)
+        """See `geo2map.model.cost`.
+
+        Raises:
+            ModelFileError: nothing to be counted in the card.
+        """
+        try:
+            return gflop_per_tile(**self.card.config)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise ModelFileError(f"{self.path} has a card of no network ({error}): get the model again") from error
 
     @property
     def line(self) -> str:

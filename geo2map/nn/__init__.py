@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from geo2map.nn.crispen import Crispen
 from geo2map.nn.patchgan import PatchGAN
 from geo2map.nn.unet import UNetGenerator
 
@@ -12,8 +14,13 @@ __all__ = ["ARCHITECTURES", "PatchGAN", "UNetGenerator", "build"]
 ARCHITECTURES = {"unet": UNetGenerator}
 
 
-def build(architecture: str, **config: Any) -> UNetGenerator:
+def build(architecture: str, crispen: Mapping[str, Any] | None = None, **config: Any) -> UNetGenerator:
     """Makes a generator from the name and the literal configuration that a model card carries.
+
+    Args:
+        architecture: its name.
+        crispen: what `Crispen` takes; None draws no borders steeper.
+        config: what the architecture takes.
 
     Raises:
         ValueError: no such architecture, or a configuration it does not take.
@@ -21,6 +28,8 @@ def build(architecture: str, **config: Any) -> UNetGenerator:
     if architecture not in ARCHITECTURES:
         raise ValueError(f"architecture {architecture!r} is not one of {', '.join(ARCHITECTURES)}")
     try:
-        return ARCHITECTURES[architecture](**config)
+        generator = ARCHITECTURES[architecture](**config)
+        generator.crispen = None if crispen is None else Crispen(**crispen)
     except TypeError as error:
         raise ValueError(f"architecture {architecture!r} cannot be built: {error}") from error
+    return generator

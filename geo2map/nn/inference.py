@@ -44,6 +44,7 @@ class FoldedUNet(nn.Module):
         if any(isinstance(layer, nn.InstanceNorm2d) for layer in generator.modules()):
             raise ValueError("instance normalisation cannot be folded: it depends on the whole picture")
         self.depth, self.residual_blocks, self.strip = generator.depth, generator.residual_blocks, strip
+        self.crispen = copy.deepcopy(generator.crispen)
         with torch.no_grad():
             self.down = nn.ModuleList(_Down(level, innermost=level is generator.down[-1]) for level in generator.down)
             self.up = nn.ModuleList(_transposed(*list(level.children())[1:3]) for level in generator.up[1:])
@@ -70,6 +71,14 @@ class FoldedUNet(nn.Module):
             )
         sizes = [Area((0, height >> level), (0, width >> level)) for level in range(self.depth + 1)]
         kept = Area((margin, height - margin), (margin, width - margin))
+        if self.crispen is None:
+            return self._draw(x, kept, sizes, before, after)
+        drawn = kept.widen(self.crispen.reach, sizes[0])
+        picture = Patch(self._draw(x, drawn, sizes, before, None), drawn)
+        return self.crispen.over(picture, kept, self._rows(0, kept), after)
+
+    def _draw(self, x: Tensor, kept: Area, sizes: list[Area], before: Step | None, after: Step | None) -> Tensor:
+        """An area of what the convolutions make of a picture."""
         ups = [walk_up(part, whole[1], self.depth) for part, whole in zip(kept, sizes[0], strict=True)]
         up = [Area(*area) for area in zip(*ups, strict=True)]
         skips = self._outer_down(Patch(x, sizes[0]), up, sizes, before)
@@ -80,7 +89,7 @@ class FoldedUNet(nn.Module):
         inner = skips.pop()
         for level in range(self.depth, outer, -1):
             inner = self._join(level, inner, skips[level - 2], up[level - 1])
-        return self._outer_up(inner, skips, up, height, after)
+        return self._outer_up(inner, skips, up, sizes[0].rows[1], after)
 
     def _areas_down(self, wanted: Area, size: Area, depth: int) -> list[Area]:
         blocks = self.residual_blocks[:depth]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from geo2map.nn.crispen import Crispen
 from geo2map.nn.reach import walk_down, walk_up
 from geo2map.nn.renorm import BatchRenorm2d
 
@@ -78,6 +79,9 @@ class UNetGenerator(nn.Module):
         dropout: levels on the way up, counted like `widths`, that drop half their channels' pixels in training.
         in_channels, out_channels: bands of input and output.
         resize_convolution: train the way up as resize-convolution (see `ResizeKernel`); `fold` ends it.
+
+    Attributes:
+        crispen: what comes after the tanh; the paper has nothing there.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class UNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.depth = len(widths)
+        self.crispen: Crispen | None = None
         self.residual_blocks = tuple(residual_blocks) or (0,) * self.depth
         if len(self.residual_blocks) != self.depth:
             raise ValueError(f"{self.depth} widths but {len(self.residual_blocks)} residual_blocks: give one a level")
@@ -129,7 +134,7 @@ class UNetGenerator(nn.Module):
             x = up(x)
             if skips:
                 x = torch.cat((skips.pop(), x), 1)
-        return x
+        return x if self.crispen is None else self.crispen(x)
 
     def fold(self) -> UNetGenerator:
         """Turns resize-convolutions into the plain transposed convolutions they equal, in place."""
@@ -153,8 +158,9 @@ class UNetGenerator(nn.Module):
         `size_multiple`. Computed by walking the needed interval back through the layers, far from any border."""
         unit = self.size_multiple
         low, high = unit << 10, (unit << 10) + unit
-        size = low + high
-        first, past = walk_down(walk_up((low, high), size, self.depth)[-1], size, self.residual_blocks)[0]
+        size, beyond = low + high, 0 if self.crispen is None else self.crispen.reach
+        drawn = (low - beyond, high + beyond)
+        first, past = walk_down(walk_up(drawn, size, self.depth)[-1], size, self.residual_blocks)[0]
         reach = max(low - first, past - high)
         return -(-reach // unit) * unit
 

@@ -206,3 +206,30 @@ def test_what_cannot_be_averaged(geo2map: Command, tiny_model: Path, tmp_path: P
     assert geo2map("models", "average", tiny_model, tiny_model, "--out", out, "--shares", "a").code == 2
     out.touch()
     assert "exists already" in geo2map("models", "average", tiny_model, tiny_model, "--out", out).err
+
+
+def test_a_model_is_crispened_and_back(geo2map: Command, tiny_model: Path, tmp_path: Path) -> None:
+    out, plain = tmp_path / "crisp.safetensors", tmp_path / "plain.safetensors"
+    palette = load_card(packaged_models()["sat2map"]).palette
+    model = tmp_path / "maps.safetensors"
+    save_model(model, load_weights(tiny_model), replace(load_card(tiny_model), palette=palette))
+    assert geo2map("models", "crispen", model, "--out", out, "--sigma", "4").code == 0
+    before, after = load_card(model), load_card(out)
+    assert after.config["crispen"]["sigma"] == 4
+    assert after.margin > before.margin
+    assert all(torch.equal(weight, load_weights(model)[key]) for key, weight in load_weights(out).items())
+    assert geo2map("models", "crispen", out, "--out", plain, "--sharpen", "0", "--commit", "0").code == 0
+    assert (load_card(plain).config, load_card(plain).margin) == (before.config, before.margin)
+
+
+def test_what_cannot_be_crispened(geo2map: Command, tmp_path: Path) -> None:
+    out = tmp_path / "crisp.safetensors"
+    for phrase, arguments in {
+        "at most 8": ("sat2map", "--sigma", "9"),
+        "no palette": ("map2sat",),
+        "commit 0 to 1": ("sat2map", "--commit", "2"),
+    }.items():
+        refused = geo2map("models", "crispen", *arguments, "--out", out)
+        assert (refused.code, refused.out) == (1, "")
+        assert phrase in refused.err
+        assert not out.exists()

@@ -129,6 +129,11 @@ def test_headers_that_are_none(header: bytes, length: int | None, phrase: str, t
         ({"heads": 8}, "cannot be built"),
         ({"widths": [4, 8], "norm": "instance"}, "not part of the network|is missing"),
         ({"widths": [8, 4]}, "the network's is"),
+        ({"widths": [4, 8], "crispen": 3}, "cannot be built"),
+        ({"widths": [4, 8], "crispen": {"colours": [[1, 2, 3]] * 33}}, "1 to 32 colours"),
+        ({"widths": [4, 8], "crispen": {"colours": [[1, 2, 3]], "sharpen": 1, "sigma": 1e9}}, "at most 8"),
+        ({"widths": [4, 8], "crispen": {"colours": [["a", 2, 3]]}}, "cannot be built"),
+        ({"widths": [4, 8], "crispen": {"colours": [[1, 2, 3]], "commit": "x"}}, "cannot be built"),
     ],
 )
 def test_cards_that_ask_for_another_network(config: dict[str, Any], phrase: str, sound: Path, tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""The end of a generator: borders drawn steeper, colours drawn towards those of the map style."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from geo2map.nn.patch import Area, Patch
+from geo2map.nn.reach import strips
+
+LARGEST_SIGMA = 8.0
+MOST_COLOURS = 32
+
+
+class Crispen(nn.Module):
+    """Unsharp masking, then a soft choice of the nearest of some colours. Has no weights to train.
+
+    A generator that is trained with L1 gives something between the colours that are likely, so its borders are soft
+    and its areas uneven. With x the picture and G a Gaussian's blur, this gives
+
+        y = x + sharpen (x - G x),  and  y + commit (sum of softmax(-|y - c|^2 / softness) c - y) over the colours c.
+
+    Args:
+        colours: of the style, levels 0 to 255, (red, green, blue) each.
+        sharpen: how much of the difference to the blurred picture is added; 0 leaves borders alone.
+        sigma: of the blur, in px.
+        commit: how far colours go towards the chosen one, 0 to 1.
+        softness: of the choice, in squared grey levels.
+
+    Raises:
+        ValueError: colours or numbers that cannot be.
+    """
+
+    def __init__(
+        self,
+        colours: Sequence[Sequence[int]],
+        sharpen: float = 0.0,
+        sigma: float = 2.5,
+        commit: float = 0.0,
+        softness: float = 30.0,
+    ) -> None:
+        super().__init__()
+        given = torch.as_tensor(colours, dtype=torch.float64)
+        if given.ndim != 2 or given.shape[1] != 3 or not 1 <= len(given) <= MOST_COLOURS:
+            raise ValueError(f"crispen takes 1 to {MOST_COLOURS} colours of three levels")
+        if not (0 <= sharpen <= 10 and 0 < sigma <= LARGEST_SIGMA and 0 <= commit <= 1 and softness >= 1):
+            raise ValueError(
+                f"crispen with sharpen {sharpen}, sigma {sigma}, commit {commit}, softness {softness}: sharpen is 0 to "
+                f"10, sigma more than 0 and at most {LARGEST_SIGMA:g}, commit 0 to 1, softness at least 1"
+            )
+        self.sharpen, self.commit = float(sharpen), float(commit)
+        self.reach = math.ceil(2.5 * sigma) if sharpen else 0
+        taps = [math.exp(-((step / sigma) ** 2) / 2) for step in range(self.reach + 1)]
+        self.taps = [tap / (2 * sum(taps) - taps[0]) for tap in taps]
+        seen, scale = given / 127.5 - 1, 2 * 127.5**2 / softness
+        # -|y - c|^2 and 2 y c - c^2 differ by what is the same for every colour, which softmax does not see
+        # no buffers: half precision would round them
+        self._choose, self._offset = (seen * scale)[:, :, None, None], -(seen**2).sum(1) * scale / 2
+        self._seen = seen.T[:, :, None, None].contiguous()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A whole picture (N, 3, H, W) in [-1, 1], its border pixels repeated outside: (N, 3, H, W)."""
+        return self._inside(F.pad(x, (self.reach,) * 4, "replicate") if self.reach else x)
+
+    def over(self, x: Patch, area: Area, rows: int, after: Callable[[Tensor], Tensor] | None) -> Tensor:
+        """An area of the picture, in strips.
+
+        Args:
+            x: holds the area and `reach` around it; where it ends before, the picture does.
+            area: what is wanted.
+            rows: of a strip.
+            after: applied to each strip.
+        """
+        (top, bottom), (left, right) = (
+            (self.reach - (wanted[0] - held[0]), self.reach - (held[1] - wanted[1]))
+            for wanted, held in zip(area, x.area, strict=True)
+        )
+        values = x.values
+        if top or bottom or left or right:
+            values = F.pad(values, (left, right, top, bottom), "replicate")
+        done: list[Tensor] = []
+        for first, past in strips((0, area.rows[1] - area.rows[0]), rows):
+            strip = self._inside(values[:, :, first : past + 2 * self.reach])
+            done.append(after(strip) if after else strip)
+        return torch.cat(done, 2) if len(done) > 1 else done[0]
+
+    def _inside(self, x: Tensor) -> Tensor:
+        """What is `reach` px or more from the border of (N, 3, H, W)."""
+        values = x if x.dtype == torch.float64 else x.float()
+        if self.sharpen:
+            values = self._sharpened(values)
+        if self.commit:
+            scores = F.conv2d(values, self._choose.to(values), self._offset.to(values))
+            chosen = F.conv2d(scores.softmax(1), self._seen.to(values))
+            values = torch.lerp(values, chosen, self.commit)
+        return values
+
+    def _sharpened(self, x: Tensor) -> Tensor:
+        blurred = self._blurred(self._blurred(x, 2), 3)
+        inside = x[:, :, self.reach : x.shape[2] - self.reach, self.reach : x.shape[3] - self.reach]
+        return torch.lerp(inside, blurred, -self.sharpen).clamp(-1, 1)
+
+    def _blurred(self, x: Tensor, axis: int) -> Tensor:
+        """Along one axis, which becomes 2 `reach` shorter; sums, since small kernels of few channels are slow."""
+        length = x.shape[axis] - 2 * self.reach
+        total = x.narrow(axis, self.reach, length) * self.taps[0]
+        for step, tap in enumerate(self.taps[1:], start=1):
+            both = x.narrow(axis, self.reach - step, length) + x.narrow(axis, self.reach + step, length)
+            total = torch.add(total, both, alpha=tap)
+        return total
