@@ -24,6 +24,8 @@ COARSEST = 3.0
 """Scene metres per model metre above which a model has nothing to recognise."""
 FINEST = 4.0
 """Scene metres per output metre above which a zoom only blows pixels up."""
+FAR = 40.0
+"""Grey levels between a scene and the model's imagery from which a user is told to look twice."""
 WIDEST_MARGIN = 256
 """Default margins stop here; a model that needs more is exact only when asked to be (`margin`)."""
 
@@ -152,6 +154,9 @@ def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
         f"zoom {zoom} is {resolution:.3g} m per pixel here, {card.name} was trained at {card.ground_resolution:.3g} m"
     )
     note += f" (scale mismatch {max(ratio, 1 / ratio):.2f})"
+    if card.resolutions and not 0.99 * card.resolutions[0] <= resolution <= 1.01 * card.resolutions[1]:
+        finest, coarsest = card.resolutions
+        note += f"; warning: outside the {finest:.3g} to {coarsest:.3g} m that it saw in training, check the map by eye"
     if scene.ground_resolution > 1.5 * card.ground_resolution:
         note += f"; warning: the scene itself resolves only {scene.ground_resolution:.3g} m, expect a coarse map"
     return note
@@ -162,4 +167,7 @@ def _match_note(rendition: Rendition, distance: float, card: ModelCard) -> str:
         return f"colours of the imagery {card.name} was trained on are unknown: left alone"
     done = "matched to them" if rendition.curves else "left alone"
     imagery = "maps" if card.direction == "b2a" else "imagery"
-    return f"colours are {distance:.0f} grey levels from the {imagery} {card.name} was trained on: {done}"
+    note = f"colours are {distance:.0f} grey levels from the {imagery} {card.name} was trained on: {done}"
+    if distance > FAR:
+        note += "; warning: another sensor, season or land than it knows best, check the map by eye"
+    return note

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geo2map import grid
+from geo2map.colour import ColourStatistics
 from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
@@ -339,6 +340,17 @@ def test_half_a_zoom_is_the_worst_mismatch() -> None:
     between = math.sqrt(grid.mercator_resolution(17) * grid.mercator_resolution(16)) * 1.0001
     assert choose_zoom(a_scene(1, 0), replace(CARD, ground_resolution=between), PlanOptions()) == 16
     assert choose_zoom(a_scene(1, 0), replace(CARD, ground_resolution=between / 1.0002), PlanOptions()) == 17
+
+
+def test_what_a_model_did_not_see_is_said() -> None:
+    def notes(resolutions: tuple[float, float], colours: ColourStatistics | None) -> str:
+        return " ".join(plan_of(replace(CARD, resolutions=resolutions, colours=colours), PlanOptions()).notes)
+
+    dark = ColourStatistics.of(np.full((100, 3), 30, dtype=np.uint8))
+
+    assert "outside the 0.01 to 0.02 m" in notes((0.01, 0.02), None)
+    assert "another sensor" in notes((0.01, 2.0), CARD.colours)
+    assert "check the map by eye" not in notes((0.01, 2.0), dark)
 
 
 @pytest.mark.parametrize(("direction", "matched"), [("a2b", True), ("b2a", False)])
