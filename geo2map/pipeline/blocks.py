@@ -16,6 +16,7 @@ from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReade
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, Translator
+from geo2map.threads import available_threads
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import Tile
 
@@ -32,7 +33,8 @@ __all__ = [
     "translate",
 ]
 
-ENCODERS = 2
+ENCODERS = max(2, min(16, available_threads()))
+"""Threads that encode; twice as many blocks, and those in hand, wait for them at most."""
 
 Rendered = tuple[BlockDone, dict[Tile, bytes]]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
-from queue import SimpleQueue
-from typing import Literal
+from threading import Lock
+from typing import Literal, Self
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from geo2map.threads import available_threads
 READ_AHEAD = 4
 """Blocks that are read before they are asked for, by one thread and one by one."""
 READERS = min(8, available_threads())
-"""Threads that read a source which allows it; one strip more than that is under way or waits."""
+"""Threads that read a source which allows it; two strips more than that are under way or wait."""
 STRIP_BLOCKS = 4
 STRIP_PIXELS = 7_000_000
 """Blocks that are read at once, so that they share what lies around them, and pixels of all: 28 MB with their mask."""
@@ -129,33 +129,24 @@ class BlockReader:
             Geo2MapError: whatever the source raises.
         """
         split = isinstance(self.source, SplitSource)
-        readers, ahead = (READERS, READERS + 1) if split else (1, READ_AHEAD)
-        strips = _strips(blocks, self.plan, STRIP_BLOCKS if split else 1)
-        with _Handles(self.source, readers) as handles, ThreadPoolExecutor(readers, "read") as pool:
-            submitted = (pool.submit(self._strip, handles, strip) for strip in strips)
-            coming: deque[Future[list[Prepared]]] = deque()
-            try:
-                coming.extend(islice(submitted, ahead))
-                while coming:
-                    ready = coming.popleft().result()
-                    coming.extend(islice(submitted, 1))
-                    yield from ready
-            finally:
-                pool.shutdown(cancel_futures=True)
+        readers, ahead = (READERS, READERS + 2) if split else (1, READ_AHEAD)
+        strips = _strips(blocks, _Layout.of(self.plan, readers) if split else None)
+        with _Readers(self.source, readers, self._strip) as crew:
+            coming = deque(crew.submit(*strip) for strip in islice(strips, ahead))
+            while coming:
+                ready = coming.popleft().result()
+                coming.extend(crew.submit(*strip) for strip in islice(strips, 1))
+                yield from ready
 
-    def _strip(self, handles: _Handles, blocks: list[Block]) -> list[Prepared]:
-        source = handles.take()
-        try:
-            started = time.perf_counter()
-            empty = [isinstance(source, SplitSource) and source.is_empty(block.core) for block in blocks]
-            done = []
-            for is_empty, some in groupby(zip(blocks, empty, strict=True), key=lambda pair: pair[1]):
-                part = [block for block, _ in some]
-                done += [self._nothing(block) for block in part] if is_empty else self._side_by_side(source, part)
-            each = {"read": (time.perf_counter() - started) / len(blocks)}
-            return [replace(one, done=replace(one.done, seconds=each)) for one in done]
-        finally:
-            handles.give_back(source)
+    def _strip(self, source: Source, blocks: list[Block]) -> list[Prepared]:
+        started = time.perf_counter()
+        empty = [isinstance(source, SplitSource) and source.is_empty(block.core) for block in blocks]
+        done = []
+        for is_empty, some in groupby(zip(blocks, empty, strict=True), key=lambda pair: pair[1]):
+            part = [block for block, _ in some]
+            done += [self._nothing(block) for block in part] if is_empty else self._side_by_side(source, part)
+        each = {"read": (time.perf_counter() - started) / len(blocks)}
+        return [replace(one, done=replace(one.done, seconds=each)) for one in done]
 
     def _side_by_side(self, source: Source, blocks: list[Block]) -> list[Prepared]:
         """Reads blocks at once; where that fails, one by one, to see whose fault it is."""
@@ -192,53 +183,105 @@ class BlockReader:
         return Prepared(BlockDone(block, key, inputs), image)
 
 
-class _Handles:
-    """A source for each thread that reads: the one that is there, and more of its kind as they are wanted."""
+class _Readers:
+    """Threads that read, each with a source of its own: the one that is there, and more of its kind.
 
-    def __init__(self, source: Source, count: int) -> None:
-        self._free: SimpleQueue[Source] = SimpleQueue()
-        self._more: list[SplitSource] = []
-        self._free.put(source)
-        if isinstance(source, SplitSource):
-            self._more = [source.another() for _ in range(count - 1)]
-        for one in self._more:
-            self._free.put(one)
+    A source is given, as far as may be, the strips of the same columns in every row: it still has in GDAL's cache
+    what it read there of the rows between. One that has nothing of its own to do takes what waits longest.
+    """
 
-    def take(self) -> Source:
-        return self._free.get()
+    def __init__(self, source: Source, count: int, read: Callable[[Source, list[Block]], list[Prepared]]) -> None:
+        self._more = [source.another() for _ in range(count - 1)] if isinstance(source, SplitSource) else []
+        self._sources, self._read = (source, *self._more), read
+        self._free, self._lock = set(range(len(self._sources))), Lock()
+        self._waiting: list[tuple[int, list[Block], Future[list[Prepared]]]] = []
+        self._pool = ThreadPoolExecutor(len(self._sources), "read")
 
-    def give_back(self, source: Source) -> None:
-        self._free.put(source)
+    def submit(self, number: int, blocks: list[Block]) -> Future[list[Prepared]]:
+        """Has a strip read, of this number in its row."""
+        found: Future[list[Prepared]] = Future()
+        with self._lock:
+            self._waiting.append((number % len(self._sources), blocks, found))
+        self._pool.submit(self._work)
+        return found
 
-    def __enter__(self) -> _Handles:
+    def _work(self) -> None:
+        with self._lock:
+            at = next((i for i, (own, _, _) in enumerate(self._waiting) if own in self._free), 0)
+            own, blocks, found = self._waiting.pop(at)
+            chosen = own if own in self._free else min(self._free)
+            self._free.remove(chosen)
+        error: BaseException | None = None
+        try:
+            ready = self._read(self._sources[chosen], blocks)
+        except BaseException as caught:  # it belongs to whoever waits for the strip
+            error = caught
+        with self._lock:
+            self._free.add(chosen)
+        if error is not None:
+            found.set_exception(error)
+        else:
+            found.set_result(ready)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
         for one in self._more:
             one.close()
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Rows of a plan's blocks cut into strips, as many for each reader, the same columns in every row.
+
+    Attributes:
+        plan: whose rows.
+        columns: blocks in a row.
+        strips: that a row is cut into.
+    """
+
+    plan: Plan
+    columns: int
+    strips: int
+
+    @classmethod
+    def of(cls, plan: Plan, readers: int) -> _Layout:
+        """Strips as long as memory allows."""
+        tiles, span = plan.tiles, plan.block_span
+        columns = -(-tiles.right // span) - tiles.left // span
+        around = 2 * (plan.margin + plan.fill_radius)
+        side = span * TILE_SIZE
+        most = max(1, min(STRIP_BLOCKS, (STRIP_PIXELS // (side + around) - around) // side))
+        return cls(plan, columns, min(columns, readers * -(-columns // (readers * most))))
+
+    def strip(self, block: Block) -> int:
+        """The number of the block's strip in its row."""
+        first = self.plan.tiles.left // self.plan.block_span
+        return (self.plan.block_key(block)[0] - first) * self.strips // self.columns
+
+
+def _strips(blocks: Iterable[Block], layout: _Layout | None) -> Iterator[tuple[int, list[Block]]]:
+    """Blocks that lie side by side in one strip together, with its number; without layout each by itself."""
+    if layout is None:
+        yield from ((0, [block]) for block in blocks)
+        return
+    strip: list[Block] = []
+    for block in blocks:
+        if strip and not (_beside(strip[-1], block) and layout.strip(block) == layout.strip(strip[0])):
+            yield layout.strip(strip[0]), strip
+            strip = []
+        strip.append(block)
+    if strip:
+        yield layout.strip(strip[0]), strip
+
+
+def _beside(left: Block, right: Block) -> bool:
+    return (right.y, right.rows, right.x) == (left.y, left.rows, left.x + left.columns)
 
 
 def _cut(strip: BlockImage, block: Block) -> BlockImage:
     """A block of a strip (a view)."""
     rows, columns = block.window.slices(strip.block.window)
     return BlockImage(block, strip.pixels[rows, columns], strip.mask[rows, columns])
-
-
-def _strips(blocks: Iterable[Block], plan: Plan, most: int) -> Iterator[list[Block]]:
-    """Blocks that lie side by side in one row, together as far as `STRIP_PIXELS` allow; the rest one by one."""
-    strip: list[Block] = []
-    around = 2 * (plan.margin + plan.fill_radius)
-    for block in blocks:
-        if strip:
-            last, columns = strip[-1], block.x + block.columns - strip[0].x
-            beside = (block.y, block.rows, block.x) == (last.y, last.rows, last.x + last.columns)
-            pixels = (columns * TILE_SIZE + around) * (block.rows * TILE_SIZE + around)
-            if not beside or len(strip) >= most or pixels > STRIP_PIXELS:
-                yield strip
-                strip = []
-        strip.append(block)
-        if most == 1:
-            yield strip
-            strip = []
-    if strip:
-        yield strip
