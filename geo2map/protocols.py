@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from geo2map.grid.block import Block, BlockImage
+from geo2map.grid.window import PixelWindow
 from geo2map.types import Batch, Image, Mask, Tile, TileFormat
 
 
@@ -17,11 +18,28 @@ class Source(Protocol):
 
         The same global pixel has the same value whichever block asks for it. Pixels without data are
         masked out and hold whatever the source likes; `geo2map.grid.fill` decides what the network sees there.
-        Called from one thread at a time, not always the one that opened the source.
+        Called from one thread at a time, not always the one that opened the source; see `SplitSource`.
 
         Raises:
             SceneError: the data are damaged or went away.
         """
+        ...
+
+
+@runtime_checkable
+class SplitSource(Source, Protocol):
+    """A source that several threads may read at once, in pieces of any size, and that knows some of its holes."""
+
+    def another(self) -> SplitSource:
+        """The same pixels for another thread; whoever asked for it closes it."""
+        ...
+
+    def is_empty(self, window: PixelWindow) -> bool:
+        """Whether a window of global pixels surely holds no valid one; False where only reading can tell."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of files; harmless when repeated."""
         ...
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "info": "Say what a scene is and what render would do with it.",
     "check": "Say whether an output is whole, true and seamless, and mend it.",
     "clean": "Throw away what an interrupted run has kept.",
+    "bench": "Measure how fast this machine renders, and what holds it back.",
     "demo": "Draw a town, render it and say what to open.",
     "tile": "Cut a scene into XYZ tiles, translating nothing.",
     "translate": "Translate a folder of XYZ tiles.",

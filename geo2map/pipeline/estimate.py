@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ import numpy as np
 from geo2map.grid import TILE_SIZE, Block
 from geo2map.pipeline.blocks import render_blocks
 from geo2map.pipeline.coverage import Cover, tile_cover
+from geo2map.pipeline.rates import peak_memory
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, Translator
@@ -78,7 +78,7 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
     tiles = _tiles_by_zoom(plan, storage, cover > 0)
     blocks = [block for block in plan.blocks() if _covered(plan, cover, block)]
     if not blocks:
-        return Estimate(tiles, 0, 0, 0, _peak_memory(), 0.0)
+        return Estimate(tiles, 0, 0, 0, peak_memory(), 0.0)
     sample = _Sample(plan, storage, translator)
     with scene.at(plan.view) as source:
         sample.warm_up()
@@ -95,8 +95,8 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
     size = round(sample.bytes * growth * above)
     seconds = sample.seconds * sum(map(_pixels, blocks)) / sum(map(_pixels, chosen))
     if kind.is_folder:
-        return Estimate(tiles, len(blocks), size, 0, _peak_memory(), seconds)
-    return Estimate(tiles, len(blocks), size, size, _peak_memory(), seconds + WRITING * sum(tiles.values()))
+        return Estimate(tiles, len(blocks), size, 0, peak_memory(), seconds)
+    return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds + WRITING * sum(tiles.values()))
 
 
 class _Sample:
@@ -142,14 +142,3 @@ def _covered(plan: Plan, cover: Cover, block: Block) -> float:
 
 def _pixels(block: Block) -> int:
     return block.window.width * block.window.height
-
-
-def _peak_memory() -> int | None:
-    """Most bytes this process ever used. Memory depends on block and batch, not on the scene, so the sample's
-    peak is the run's."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -74,6 +74,20 @@ class Bands:
             mask &= ~np.isclose(colours, values, rtol=near, atol=0, equal_nan=True).all(axis=0)
         return np.asarray(mask, dtype=np.bool_)
 
+    def blank(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+        """Which of some pixels (bands, ...), as read, can count in no kernel, bool (...).
+
+        Stricter than not `valid`: they are wholly transparent, or exactly nodata in every colour.
+        """
+        colours = pixels[: self.count]
+        found = np.zeros(colours.shape[1:], dtype=np.bool_)
+        if self.has_alpha:
+            found |= pixels[self.count] == 0
+        if self.nodata is not None and self.palette is None:
+            values = np.array(self.nodata).reshape(-1, *[1] * (colours.ndim - 1))
+            found |= ((colours == values) | (np.isnan(values) & (colours != colours))).all(axis=0)
+        return found
+
 
 def choose_bands(
     dataset: DatasetReader, name: str, indexes: Sequence[int] | None = None, nodata: float | None = None

@@ -6,8 +6,9 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import rasterio
@@ -46,6 +47,9 @@ WAY_DOWN = re.compile(r"(?:\S+, band \d+: )?IReadBlock failed at X offset \d+, Y
 
 T = TypeVar("T")
 
+_filters = Lock()
+"""Python's filters of warnings are every thread's; waiting for a server is each thread's own."""
+
 
 def gdal_env(path: str | Path) -> rasterio.Env:
     """GDAL's settings for a path, as a context.
@@ -64,7 +68,7 @@ def _is_set(key: str) -> bool:
 
 def open_raster(address: str, **options: Any) -> DatasetReader:
     """Opens a raster, or a VRT document; says nothing of a missing geotransform, which others do better."""
-    with warnings.catch_warnings():
+    with nullcontext() if is_remote(address) else _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(address, **options)
 

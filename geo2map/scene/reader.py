@@ -20,6 +20,7 @@ from geo2map.errors import SceneError
 from geo2map.files.address import gdal_path, is_file_path, redact, scene_name
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
+from geo2map.scene.emptiness import Emptiness
 from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, overview_factors, reading, retry
 from geo2map.scene.georeference import Georeference, find_georeference
@@ -172,7 +173,8 @@ class Scene:
         scale = x * self.dataset.width / place.width, y * self.dataset.height / place.height
         matrix, shape = grid.window_transform(frame, zoom), (frame.height, frame.width)
         document = warped_vrt(colours, place, self.bands, matrix, shape, view.resampling, scale)
-        return SceneSource(self.path, document, frame, zoom, view.rendition)
+        emptiness = Emptiness(self._address, level, colours, self.bands, place, frame, zoom, min(scale))
+        return SceneSource(self.path, document, frame, view.rendition, emptiness)
 
     @cached_property
     def _look(self) -> npt.NDArray[np.generic]:

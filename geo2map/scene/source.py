@@ -13,6 +13,7 @@ from geo2map.colour.rendition import Rendition
 from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow, world_window
 from geo2map.grid.block import Block, BlockImage
+from geo2map.scene.emptiness import Emptiness
 from geo2map.scene.gdal import open_raster, reading, retry
 from geo2map.types import Image, Mask
 
@@ -26,17 +27,20 @@ class SceneSource:
     It opens its file when it is read; one that was closed opens it again.
     """
 
-    def __init__(self, path: str, document: str, frame: PixelWindow, zoom: int, rendition: Rendition) -> None:
+    def __init__(
+        self, path: str, document: str, frame: PixelWindow, rendition: Rendition, emptiness: Emptiness
+    ) -> None:
         """
         Args:
             path: of the scene, for errors.
             document: what `geo2map.scene.vrt.warped_vrt` made.
             frame: the global pixels it covers; may reach over the world's right edge.
+            emptiness: of the file that the document warps.
         """
         self.path, self.rendition = path, rendition
-        self._document = document
+        self._document, self._emptiness = document, emptiness
         self._vrt: DatasetReader | None = None
-        self._frame, self._world = frame, world_window(zoom).width
+        self._frame, self._world = frame, world_window(emptiness.zoom).width
 
     def __enter__(self) -> SceneSource:
         return self
@@ -51,6 +55,16 @@ class SceneSource:
         if self._vrt is not None:
             self._vrt.close()
             self._vrt = None
+
+    def another(self) -> SceneSource:
+        """The same pixels through handles of their own, for another thread."""
+        return SceneSource(self.path, self._document, self._frame, self.rendition, self._emptiness.another())
+
+    def is_empty(self, window: PixelWindow) -> bool:
+        """Whether a window of global pixels surely holds no valid one; False where only reading can tell."""
+        turned = (window.shift(-turn) for turn in (-self._world, 0, self._world))
+        parts = (part.intersection(self._frame) for part in turned)
+        return all(part.empty or self._emptiness.surely(part) for part in parts)
 
     def read(self, block: Block) -> BlockImage:
         """Reads a block; a pixel is valid where the scene's pixel is, or half of those that an alpha band mixes.

@@ -145,6 +145,23 @@ class TileSource:
     def __init__(self, folder: XyzFolder, zoom: int, rendition: Rendition) -> None:
         self.zoom, self.rendition = zoom, rendition
         self._tile = lru_cache(maxsize=CACHED_TILES)(folder.read)
+        self._folder = folder
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def another(self) -> TileSource:
+        """Itself: any thread may read."""
+        return self
+
+    def is_empty(self, window: PixelWindow) -> bool:
+        """Whether a window of global pixels touches no tile that is there."""
+        touched, side = tile_range(window), 2**self.zoom
+        return not any(
+            0 <= y < side and self._folder.tile_path(Tile(x % side, y, self.zoom)) is not None
+            for y in range(touched.top, touched.bottom)
+            for x in range(touched.left, touched.right)
+        )
 
     def read(self, block: Block) -> BlockImage:
         """Reads a block from the tiles it touches.

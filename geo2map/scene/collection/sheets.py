@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from threading import Lock
 from types import TracebackType
 
 import numpy as np
@@ -27,6 +28,8 @@ from geo2map.types import Mask, Order
 
 OPEN_SHEETS = 32
 """Sheets that a source keeps open; a system may allow a process no more than 256 files."""
+OPEN_ELSEWHERE = 8
+"""The same for each further thread that reads."""
 OPENERS = 8
 SHOWN_NOTES = 3
 TOP = {"first": "the first given", "last": "the last given", "newest": "the newest", "finest": "the finest"}
@@ -166,9 +169,15 @@ class SceneCollection:
     def at(self, view: View) -> CollectionSource:
         """The scenes as a source of pixels at one zoom."""
 
+        known: dict[int, SceneSource] = {}
+        lock = Lock()
+
         def open_sheet(index: int) -> SceneSource:
-            with self.open_one(self.sheets[index].path) as scene:
-                return scene.at(view)
+            with lock:
+                if index not in known:
+                    with self.open_one(self.sheets[index].path) as scene:
+                        known[index] = scene.at(view)
+            return known[index].another()
 
         return CollectionSource(open_sheet, self._frames(view.zoom), view.zoom, self.feather)
 
@@ -196,15 +205,21 @@ class CollectionSource:
     """
 
     def __init__(
-        self, open_sheet: Callable[[int], SceneSource], frames: npt.NDArray[np.int64], zoom: int, feather: int
+        self,
+        open_sheet: Callable[[int], SceneSource],
+        frames: npt.NDArray[np.int64],
+        zoom: int,
+        feather: int,
+        most_open: int = OPEN_SHEETS,
     ) -> None:
         """
         Args:
-            open_sheet: makes the source of a sheet, by its number.
+            open_sheet: makes the source of a sheet, by its number; called from any thread.
             frames: global pixels of the sheets from the top down, int (sheets, 4); may reach over the world's edge.
+            most_open: sheets that may be open at once.
         """
         self._open_sheet, self._frames, self._feather = open_sheet, frames, feather
-        self._world = grid.world_window(zoom).width
+        self._zoom, self._world, self._most_open = zoom, grid.world_window(zoom).width, most_open
         self._known: dict[int, SceneSource] = {}
         self._open: OrderedDict[int, SceneSource] = OrderedDict()
 
@@ -214,8 +229,20 @@ class CollectionSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the files."""
         for source in self._open.values():
             source.close()
+
+    def another(self) -> CollectionSource:
+        """The same pixels through handles of their own, fewer of them, for another thread."""
+        return CollectionSource(self._open_sheet, self._frames, self._zoom, self._feather, OPEN_ELSEWHERE)
+
+    def is_empty(self, window: PixelWindow) -> bool:
+        """Whether a window of global pixels surely holds no valid one; False where only reading can tell."""
+        return all(self._sheet(index).is_empty(window) for index in self._touching(window))
 
     def read(self, block: Block) -> BlockImage:
         """Reads a block; see `geo2map.scene.collection.feather.overlay` for how the sheets make one image.
@@ -227,16 +254,21 @@ class CollectionSource:
 
     def _parts(self, window: PixelWindow) -> Iterator[Part]:
         """What each sheet has in a window, from the top down; columns are counted modulo the world."""
-        left, top, right, bottom = self._frames.T
-        level = (top < window.bottom) & (bottom > window.top)
-        turns = (-self._world, 0, self._world)
-        touched = [level & (left + turn < window.right) & (right + turn > window.left) for turn in turns]
-        for index in np.flatnonzero(np.any(touched, axis=0)).tolist():
-            for turn in turns:
+        for index in self._touching(window):
+            for turn in (-self._world, 0, self._world):
                 frame = PixelWindow(*self._frames[index].tolist())
                 part = window.intersection(frame.shift(turn))
                 if not part.empty:
                     yield Part(part, *self._sheet(index).read_window(part.grow(self._feather)))
+
+    def _touching(self, window: PixelWindow) -> list[int]:
+        """The sheets that reach into a window, by number."""
+        left, top, right, bottom = self._frames.T
+        level = (top < window.bottom) & (bottom > window.top)
+        turns = (-self._world, 0, self._world)
+        touched = [level & (left + turn < window.right) & (right + turn > window.left) for turn in turns]
+        found: list[int] = np.flatnonzero(np.any(touched, axis=0)).tolist()
+        return found
 
     def _sheet(self, index: int) -> SceneSource:
         """A sheet to be read, which opens it; the one whose turn was longest ago is closed for it."""
@@ -244,6 +276,6 @@ class CollectionSource:
             self._known[index] = self._open_sheet(index)
         self._open[index] = self._known[index]
         self._open.move_to_end(index)
-        while len(self._open) > OPEN_SHEETS:
+        while len(self._open) > self._most_open:
             self._open.popitem(last=False)[1].close()
         return self._known[index]

@@ -1,0 +1,233 @@
+"""How fast each stage is by itself, how fast all are together, and what holds them back."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from geo2map.grid.block import Block, BlockImage
+from geo2map.pipeline import blocks as encoding
+from geo2map.pipeline import reading
+from geo2map.pipeline.blocks import BlockDone, prepare, translate
+from geo2map.pipeline.report import Report
+from geo2map.pipeline.run import Keeper, run
+from geo2map.plan.value import Plan
+from geo2map.protocols import Source, SplitSource, Translator
+from geo2map.threads import available_threads
+from geo2map.tiles.pyramid import encode_pyramid
+from geo2map.types import Tile
+
+BUSY = 0.85
+"""Share of the cores' time from which it is they that hold a run back."""
+
+
+@dataclass(frozen=True)
+class StageRate:
+    """A stage by itself, with the threads that a run gives it and nothing beside it.
+
+    Attributes:
+        name: "read", "fill", "translate", "encode" or "write".
+        threads: that work at it; of "translate" those of this process, whatever its device has.
+        seconds: wall-clock for the tiles measured.
+        busy: seconds of all its threads; those of the device where that is longer.
+        rate: tiles per second, its ceiling.
+        share: of the busy seconds of all stages, 0 to 1.
+    """
+
+    name: str
+    threads: int
+    seconds: float
+    busy: float
+    rate: float
+    share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What was measured.
+
+    Attributes:
+        tiles: at maxzoom, that were rendered for it.
+        stages: each by itself, in the order of a run.
+        rate: tiles per second from scene to finished output.
+        seconds: of that run.
+        cores: that this process may use.
+        cores_busy: share of their time that the run used, 0 to 1.
+        bound: tiles per second if nothing ever waited: all busy seconds spread evenly over the cores.
+        memory: most bytes of main memory in use, None where the system does not tell.
+        device: what translated.
+    """
+
+    tiles: int
+    stages: tuple[StageRate, ...]
+    rate: float
+    seconds: float
+    cores: int
+    cores_busy: float
+    bound: float
+    memory: int | None
+    device: str
+
+    @property
+    def verdict(self) -> str:
+        """What holds the run back, in one sentence."""
+        slowest = min(self.stages, key=lambda stage: stage.rate)
+        largest = max(self.stages, key=lambda stage: stage.share)
+        if self.device == "cpu" and self.cores_busy >= BUSY:
+            cores = "core is" if self.cores == 1 else f"{self.cores} cores are"
+            return f"The {cores} busy, {largest.share:.0%} of it with {largest.name}: only less work would be faster."
+        if self.rate >= 0.75 * slowest.rate:
+            return f"It is {slowest.name} that holds it back: alone it makes {slowest.rate:.1f} tiles/s at most."
+        return (
+            f"No stage alone: the slowest, {slowest.name}, could make {slowest.rate:.1f} tiles/s, and "
+            f"{self.cores_busy:.0%} of the cores' time is used; stages wait for each other, as they do in a short run."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return {**asdict(self), "verdict": self.verdict}
+
+    def __str__(self) -> str:
+        lines = [f"{'stage':<12}{'threads':>8}{'tiles/s':>10}{'ms a tile':>11}{'of the work':>13}"]
+        for stage in self.stages:
+            each = 1000 * stage.busy / self.tiles
+            lines.append(f"{stage.name:<12}{stage.threads:>8}{stage.rate:>10.1f}{each:>11.2f}{stage.share:>13.0%}")
+        memory = "" if self.memory is None else f", {self.memory / 2**20:.0f} MiB of memory at most"
+        lines += [
+            f"together    {self.cores:>8}{self.rate:>10.1f}{1000 * self.seconds / self.tiles:>11.2f}",
+            f"{self.tiles} tiles in {self.seconds:.1f} s on {self.device}, {self.rate / self.bound:.0%} of what "
+            f"{self.cores} cores could do{memory}",
+            self.verdict,
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is measured: the stages of one plan.
+
+    Attributes:
+        source: opens the plan's scene anew, nothing cached.
+        output: opens an empty output for the plan.
+        device: name of the translator's.
+    """
+
+    plan: Plan
+    source: Callable[[], AbstractContextManager[Source]]
+    translator: Translator
+    output: Callable[[], AbstractContextManager[Keeper]]
+    device: str = "cpu"
+
+    def measure(self) -> Rates:
+        """Runs each stage by itself, then all together.
+
+        Raises:
+            Geo2MapError: whatever the stages raise.
+        """
+        together, report, cores_busy = self._run()
+        clock = _Clock(report.tiles)
+        images = self._read(clock)
+        translated = self._translate(clock, images)
+        self._store(clock, translated)
+        total = sum(stage.busy for stage in clock.stages)
+        stages = tuple(replace(stage, share=stage.busy / total) for stage in clock.stages)
+        cores = available_threads()
+        bound = report.tiles * cores / total if self.device == "cpu" else min(stage.rate for stage in stages)
+        return Rates(
+            report.tiles,
+            stages,
+            report.tiles / together,
+            together,
+            cores,
+            cores_busy,
+            bound,
+            peak_memory(),
+            self.device,
+        )
+
+    def _run(self) -> tuple[float, Report, float]:
+        """Everything once to warm up as far as it has to be, then timed: seconds, report, share of the cores."""
+        image = next(iter(self.plan.blocks()))
+        with self.source() as source:
+            translate([prepare(self.plan, source, image)], self.translator)
+        with self.source() as source, self.output() as output:
+            started, busy = time.perf_counter(), time.process_time()
+            report = run(source, self.translator, output)
+            seconds, busy = time.perf_counter() - started, time.process_time() - busy
+        return seconds, report, busy / seconds / available_threads()
+
+    def _read(self, clock: _Clock) -> list[BlockImage]:
+        wide = replace(self.plan, margin=self.plan.margin + self.plan.fill_radius, fill_radius=0)
+        with self.source() as source:
+            threads = reading.READERS if isinstance(source, SplitSource) else 1
+            with clock.stage("read", threads):
+                found = [one.image for one in reading.BlockReader(wide, source).read(wide.blocks()) if one.image]
+        held = _Held(found)
+        with ThreadPoolExecutor(threads) as pool, clock.stage("fill", threads):
+            return list(pool.map(lambda image: prepare(self.plan, held, image.block), found))
+
+    def _translate(self, clock: _Clock, images: list[BlockImage]) -> list[BlockImage]:
+        done: list[BlockImage] = []
+        with clock.stage("translate", available_threads() if self.device == "cpu" else 1):
+            while len(done) < len(images):
+                first = images[len(done)]
+                batch = images[len(done) : len(done) + self.translator.batch]
+                done += translate([i for i in batch if i.pixels.shape == first.pixels.shape], self.translator)
+        return done
+
+    def _store(self, clock: _Clock, images: list[BlockImage]) -> None:
+        with self.output() as output:
+            storage = output.job.storage
+
+            def encode(image: BlockImage) -> dict[Tile, bytes]:
+                tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
+                return encode_pyramid(tiles, storage.codec, storage.levels(self.plan))
+
+            with ThreadPoolExecutor(encoding.ENCODERS) as pool, clock.stage("encode", encoding.ENCODERS):
+                encoded = list(pool.map(encode, images))
+            with clock.stage("write", 1):
+                for image, tiles in zip(images, encoded, strict=True):
+                    key = self.plan.block_key(image.block)
+                    output.keep(BlockDone(image.block, key, "measured", len(tiles)), tiles)
+                output.finish()
+
+
+class _Clock:
+    """Stages as they are timed."""
+
+    def __init__(self, tiles: int) -> None:
+        self.stages: list[StageRate] = []
+        self._tiles = tiles
+
+    @contextmanager
+    def stage(self, name: str, threads: int) -> Iterator[None]:
+        started, busy = time.perf_counter(), time.process_time()
+        yield
+        seconds, busy = time.perf_counter() - started, time.process_time() - busy
+        longest = max(seconds, busy) if name == "translate" else busy
+        self.stages.append(StageRate(name, threads, seconds, longest, self._tiles / max(seconds, 1e-9)))
+
+
+class _Held:
+    """Images that were read, as a source."""
+
+    def __init__(self, images: list[BlockImage]) -> None:
+        self._images = {(image.block.x, image.block.y): image for image in images}
+
+    def read(self, block: Block) -> BlockImage:
+        return self._images[block.x, block.y].with_margin(block.margin)
+
+
+def peak_memory() -> int | None:
+    """Most bytes this process ever used."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
