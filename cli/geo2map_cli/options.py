@@ -195,6 +195,13 @@ minzoom_option = click.option(
 )
 
 
+compress_option = click.option(
+    "--compress",
+    type=click.Choice(["deflate", "zstd", "webp"]),
+    help="Of a GeoTIFF, all without loss. [default: deflate]",
+)
+
+
 def storage_options(function: F) -> F:
     """The fields of `geo2map.plan.Storage`."""
     return stack(
@@ -207,6 +214,7 @@ def storage_options(function: F) -> F:
             metavar="maps|none|FILE",
             help="Snap to the 255 colours of a map style and write indexed PNG. [default: none]",
         ),
+        compress_option,
         click.option("--bare", is_flag=True, help="Tiles and tilejson.json alone: no page, no QGIS layer."),
     )(function)
 

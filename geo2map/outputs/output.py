@@ -124,7 +124,7 @@ class Output:
         self._build_overviews(progress)
         result = self._workspace.result
         try:
-            self.container.write(self.store, self.job.tileset, result, progress)
+            self.container.writer(self.job.storage)(self.store, self.job.tileset, result, progress)
             if self.container.is_folder:
                 self._write_sidecars(result)
                 self.journal.write_final(result / JOURNAL_NAME)
