@@ -51,8 +51,10 @@ class Container:
         """Refuses what means nothing to this container.
 
         Raises:
-            OutputError: a tile format or a compression for a container that has none.
+            OutputError: a tile format, a compression or a scheme for a container that has none.
         """
+        if storage.scheme != "xyz" and not self.is_folder:
+            raise OutputError(f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme")
         if storage.compress is not None and self.configure is None:
             raise OutputError(f"{self.name} has no compression of its own: leave it out", option="compress")
         if storage.format is not None and not self.takes_format:

@@ -18,8 +18,7 @@ from geo2map.errors import OutputError, TileSetError
 from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, window_transform, world_window
 from geo2map.outputs.cog import copy_as_cog, gdal_errors
 from geo2map.outputs.ink import COLOURS_TAG, Bands, Ink, find_ink
-from geo2map.outputs.stored import StoredTiles
-from geo2map.protocols import Progress
+from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
 from geo2map.types import Compression, Tile

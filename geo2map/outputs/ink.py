@@ -13,7 +13,7 @@ from rasterio.io import DatasetReader
 
 from geo2map.colour.snap import MOST_COLOURS, Colours
 from geo2map.errors import TileSetError
-from geo2map.outputs.stored import StoredTiles
+from geo2map.protocols import StoredTiles
 from geo2map.types import Image, Mask
 
 COLOURS_TAG = "GEO2MAP_COLOURS"

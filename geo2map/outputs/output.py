@@ -60,7 +60,7 @@ class Output:
         result = self._workspace.result
         with output_errors(self.path):
             result.mkdir(exist_ok=True)
-        made = FolderStore(result, self.job.storage.codec.suffix)
+        made = FolderStore(result, self.job.storage.codec.suffix, self.job.storage.scheme)
         if not self._is_overlay:
             return made
         return OverlayStore(made, XyzFolder(self._workspace.final), self.journal)

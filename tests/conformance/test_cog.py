@@ -8,44 +8,19 @@ from typing import get_args
 import numpy as np
 import pytest
 import rasterio
+from every_container import COLOURS, FIRST, TILESET, make_store
 from rasterio.windows import Window
 
 from geo2map.errors import DataError, OutputError, TileSetError
-from geo2map.grid import PixelWindow
 from geo2map.outputs import geotiff as geotiffs
 from geo2map.outputs.check import check
 from geo2map.outputs.geotiff import write_geotiff
 from geo2map.plan import Storage
-from geo2map.protocols import Codec
 from geo2map.tiles.codec import TileCodec, decode_tile
-from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import MemoryStore
-from geo2map.tiles.tilejson import TileSet
-from geo2map.types import Compression, Tile
+from geo2map.types import Compression
 
 cog_validate = pytest.importorskip("rio_cogeo", reason="needs rio-cogeo").cog_validate
-
-FIRST = Tile(13055, 8467, 14)  # odd column and row, so that overviews straddle the set's tiles
-SHAPE = (3, 3)
-WINDOW = PixelWindow(FIRST.x * 256 + 37, FIRST.y * 256 + 21, (FIRST.x + 3) * 256, (FIRST.y + 3) * 256 - 5)
-TILESET = TileSet("jakarta", "png", 12, 14, WINDOW, {"model": "town 1"})
-COLOURS = [[0, 0, 0], [10, 20, 30], [250, 250, 240], [177, 208, 254]]
-
-
-def make_store(codec: Codec) -> MemoryStore:
-    """Nine tiles of flat patches with holes, one of them missing, and their overviews."""
-    store, rng = MemoryStore(), np.random.default_rng(3)
-    for number in range(9):
-        if number == 4:
-            continue
-        pixels = np.array(COLOURS, np.uint8)[rng.integers(0, 4, (16, 16))].repeat(16, 0).repeat(16, 1)
-        mask = np.ones((256, 256), dtype=np.bool_)
-        mask[: 30 * (number % 3)] = False
-        pixels[100:140] += np.uint8(number)
-        store.put(Tile(FIRST.x + number % 3, FIRST.y + number // 3, 14), codec.encode(pixels, mask))
-    for _ in build_parents(store, codec, store.tiles(14), 12):
-        pass
-    return store
 
 
 @pytest.fixture(scope="module")

@@ -14,16 +14,14 @@ from rasterio.windows import Window
 
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
-from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
+from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.seams import SeamScan
 from geo2map.outputs.geotiff import PixelDigest
+from geo2map.outputs.geotiff_store import frame_of
 from geo2map.outputs.ink import Bands, Ink, ink_of
 from geo2map.tiles.pyramid import make_parent
 from geo2map.types import Tile
-
-ON_GRID = 1e-6
-"""Pixels by which a file's corner may miss the grid."""
 
 
 def check_geotiff(path: Path) -> CheckReport:
@@ -35,7 +33,8 @@ def check_geotiff(path: Path) -> CheckReport:
     report = CheckReport(path.name)
     try:
         with rasterio.open(path) as dataset:
-            frame = _frame(dataset, report)
+            if (frame := frame_of(dataset)) is None:
+                report.problems.append(Problem("metadata", dataset.name, "not on the web-mercator grid"))
             digest = _check_pixels(dataset, frame, report)
             _check_facts(dataset, digest, report)
             levels = len(dataset.overviews(1))
@@ -44,20 +43,6 @@ def check_geotiff(path: Path) -> CheckReport:
     except RasterioError as error:
         raise TileSetError(f"{path} cannot be read: {error}; render it again") from error
     return report
-
-
-def _frame(dataset: DatasetReader, report: CheckReport) -> tuple[int, PixelWindow] | None:
-    """Zoom and global pixels of a file on the web-mercator grid; None of any other."""
-    size = dataset.transform.a
-    world = window_transform(PixelWindow(0, 0, 1, 1), 0)
-    zoom = round(np.log2(world.a / size))
-    exact = window_transform(PixelWindow(0, 0, 1, 1), zoom)
-    left, top = (dataset.transform.c - exact.c) / exact.a, (dataset.transform.f - exact.f) / exact.e
-    off = max(abs(left - round(left)), abs(top - round(top)), abs(size / exact.a - 1) * dataset.width)
-    if str(dataset.crs) != "EPSG:3857" or off > ON_GRID * max(1.0, abs(left)):
-        report.problems.append(Problem("metadata", dataset.name, "not on the web-mercator grid"))
-        return None
-    return zoom, PixelWindow(round(left), round(top), round(left) + dataset.width, round(top) + dataset.height)
 
 
 def _check_pixels(dataset: DatasetReader, frame: tuple[int, PixelWindow] | None, report: CheckReport) -> str:
