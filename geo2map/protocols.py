@@ -99,6 +99,25 @@ class Codec(Protocol):
         ...
 
 
+class StoredTiles(Protocol):
+    """The reading half of `TileStore`: encoded tiles at rest.
+
+    Attributes:
+        zooms: those with at least one tile, ascending.
+    """
+
+    @property
+    def zooms(self) -> tuple[int, ...]: ...
+
+    def get(self, tile: Tile) -> bytes | None:
+        """The tile's bytes, None where there is none."""
+        ...
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        """The tiles of a zoom by column, then row."""
+        ...
+
+
 class TileStore(Protocol):
     """Encoded tiles at rest: a folder, one SQLite file, memory. Safe to use from several threads.
 

@@ -17,6 +17,8 @@ Mask = npt.NDArray[np.bool_]
 """bool (H, W), True where a pixel is valid."""
 
 TileFormat = Literal["png", "webp", "jpeg"]
+Compression = Literal["deflate", "zstd", "webp"]
+Scheme = Literal["xyz", "tms"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Direction = Literal["a2b", "b2a"]
 GanMode = Literal["bce", "lsgan", "hinge"]

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
-from geo2map_cli.options import overwrite_option
+from geo2map_cli.options import bounds_option, compress_option, overwrite_option, parse_zooms, scheme_option
 from geo2map_cli.reporting import Bar, report_options
 
 
 @click.command("convert")
 @click.argument("source", type=click.Path())
 @click.argument("out", type=click.Path())
+@bounds_option
+@click.option("--zoom", "zooms", callback=parse_zooms, metavar="Z|A-B", help="Zooms to take. [default: all]")
+@click.option("--format", type=click.Choice(["png", "webp", "jpeg"]), help="Of the tiles. [default: what they have]")
+@scheme_option
+@compress_option
 @overwrite_option
 @report_options
-def command(source: str, out: str, overwrite: bool, as_json: bool) -> None:
-    """Write SOURCE, a set of tiles, as OUT, another kind of it; tiles keep their bytes.
+def command(source: str, out: str, as_json: bool, **options: Any) -> None:
+    """Write SOURCE, a set of tiles, as OUT, another kind of it; tiles keep their bytes unless --format says otherwise.
+
+    SOURCE is a folder of tiles, an .mbtiles or .pmtiles file, or a .tif that geo2map made.
 
     \b
     geo2map convert tiles/ map.pmtiles
     geo2map convert map.mbtiles tiles/
     geo2map convert map.pmtiles map.tif
+    geo2map convert tiles/ tms/ --scheme tms
+    geo2map convert map.tif town.pmtiles --bounds 10.1,53.5,10.2,53.6 --zoom 12-16 --format webp
     """
     from geo2map.api.converting import convert
 
     with Bar() as bar:
-        convert(source, out, overwrite=overwrite, progress=bar)
+        convert(source, out, progress=bar, **options)
     click.echo(json.dumps({"out": out}) if as_json else out)

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import overwrite_option
+from geo2map_cli.options import compress_option, overwrite_option
 from geo2map_cli.reporting import Bar, report_options
+
+if TYPE_CHECKING:
+    from geo2map.types import Compression
 
 
 @click.command("mosaic")
 @click.argument("tiles", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .tif.")
 @click.option("--zoom", type=click.IntRange(0, 24), help="Which zoom. [default: the largest]")
+@compress_option
 @overwrite_option
 @report_options
-def command(tiles: Path, out: Path, zoom: int | None, overwrite: bool, as_json: bool) -> None:
+def command(
+    tiles: Path, out: Path, zoom: int | None, compress: Compression | None, overwrite: bool, as_json: bool
+) -> None:
     """Join a folder of XYZ TILES into one tiled, compressed GeoTIFF with overviews and alpha."""
     from geo2map.api import mosaic_tiles
 
     with Bar() as bar:
-        mosaic_tiles(tiles, out, zoom=zoom, overwrite=overwrite, progress=bar)
+        mosaic_tiles(tiles, out, zoom=zoom, compress=compress, overwrite=overwrite, progress=bar)
     click.echo(json.dumps({"out": out.as_posix()}) if as_json else str(out))

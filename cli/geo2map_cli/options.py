@@ -167,7 +167,7 @@ def aoi_options(function: F) -> F:
 
     return stack(
         click.option("--aoi", type=click.Path(), help="Vector file with polygons: write only tiles that they touch."),
-        click.option("--bounds", callback=_parse_bounds, metavar="W,S,E,N", help="Degrees, instead of --aoi."),
+        click.option("--bounds", callback=parse_bounds, metavar="W,S,E,N", help="Degrees, instead of --aoi."),
         click.option("--clip", is_flag=True, help="Write only pixels inside --aoi or --bounds."),
     )(wrapped)  # type: ignore[return-value]
 
@@ -180,7 +180,7 @@ def _make_aoi(source: str | LngLat | None) -> Aoi | None:
     return make_aoi(source)
 
 
-def _parse_bounds(_: click.Context, __: click.Parameter, value: str | None) -> LngLat | None:
+def parse_bounds(_: click.Context, __: click.Parameter, value: str | None) -> LngLat | None:
     if value is None:
         return None
     try:
@@ -190,8 +190,38 @@ def _parse_bounds(_: click.Context, __: click.Parameter, value: str | None) -> L
     return west, south, east, north
 
 
+def parse_zooms(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """14 or 10-14."""
+    if value is None:
+        return None
+    first, _dash, last = value.partition("-")
+    try:
+        return int(first), int(last or first)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither a zoom nor two: give e.g. 14 or 10-14.") from None
+
+
+bounds_option = click.option(
+    "--bounds", callback=parse_bounds, metavar="W,S,E,N", help="Degrees: take the tiles that touch them."
+)
 minzoom_option = click.option(
     "--minzoom", type=click.IntRange(0, 24), help="Lowest overview. [default: where the scene fits one tile]"
+)
+
+
+compress_option = click.option(
+    "--compress",
+    type=click.Choice(["deflate", "zstd", "webp"]),
+    help="Of a GeoTIFF, all without loss. [default: deflate]",
+)
+
+
+scheme_option = click.option(
+    "--scheme",
+    type=click.Choice(["xyz", "tms"]),
+    default="xyz",
+    show_default=True,
+    help="Rows of a folder of tiles from the north (xyz) or the south (tms).",
 )
 
 
@@ -207,6 +237,8 @@ def storage_options(function: F) -> F:
             metavar="maps|none|FILE",
             help="Snap to the 255 colours of a map style and write indexed PNG. [default: none]",
         ),
+        compress_option,
+        scheme_option,
         click.option("--bare", is_flag=True, help="Tiles and tilejson.json alone: no page, no QGIS layer."),
     )(function)
 

@@ -1,56 +1,98 @@
-"""A finished set of tiles as another kind of output, its bytes kept."""
+"""A finished set of tiles as another kind of output, its bytes kept; a raster of a folder of tiles is a case of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import output_errors
 from geo2map.grid import one_tile_zoom
-from geo2map.outputs.containers import find_container
+from geo2map.outputs.containers import Container, find_container
+from geo2map.outputs.excerpt import Excerpt, take
+from geo2map.outputs.geotiff import SUFFIXES as RASTERS
+from geo2map.outputs.geotiff_store import GeotiffStore
+from geo2map.outputs.ink import find_ink
 from geo2map.outputs.mbtiles import MbtilesStore
 from geo2map.outputs.opening import OutputOptions, check_final
 from geo2map.outputs.pmtiles_store import PmtilesStore
 from geo2map.outputs.publish import publish_file, publish_folder
-from geo2map.outputs.stored import StoredTiles, require_tile, require_zooms
+from geo2map.outputs.stored import require_tile, require_zooms
 from geo2map.outputs.workspace import Workspace
-from geo2map.protocols import Progress
-from geo2map.tiles.codec import SUFFIXES
+from geo2map.plan import Storage
+from geo2map.protocols import Progress, StoredTiles
+from geo2map.tiles.codec import SUFFIXES, TileCodec
 from geo2map.tiles.folder import XyzFolder
-from geo2map.tiles.store import FolderStore
+from geo2map.tiles.indexed import IndexedCodec
+from geo2map.tiles.pyramid import build_parents
+from geo2map.tiles.store import FolderStore, LayeredStore
 from geo2map.tiles.tilejson import TileSet
+from geo2map.types import Compression, LngLatBounds, Scheme, TileFormat
+
+_READERS: dict[str, type[MbtilesStore] | type[PmtilesStore] | type[GeotiffStore]] = {
+    ".mbtiles": MbtilesStore,
+    ".pmtiles": PmtilesStore,
+    **dict.fromkeys(RASTERS, GeotiffStore),
+}
+AT_ONCE = 1024
+"""Tiles of a folder that are flushed to the disk together."""
 
 
-def convert(source: str | Path, out: str | Path, *, overwrite: bool = False, progress: Progress | None = None) -> None:
-    """Writes a set of tiles as another kind of output; no tile is encoded anew where the kinds allow it.
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """What is taken of a set, and how it is written.
+
+    Attributes:
+        bounds: west, south, east, north in degrees: tiles that touch them are taken whole; None takes all.
+        zooms: lowest and largest; None takes all.
+        format: of the tiles; None keeps what they have.
+        scheme: how a folder's files count rows.
+        compress: of a GeoTIFF; see `geo2map.plan.Storage`.
+        overwrite: replaces an existing output.
+    """
+
+    bounds: tuple[float, float, float, float] | None = None
+    zooms: tuple[int, int] | None = None
+    format: TileFormat | None = None
+    scheme: Scheme = "xyz"
+    compress: Compression | None = None
+    overwrite: bool = False
+
+    @property
+    def storage(self) -> Storage:
+        """What of it is the container's business."""
+        return Storage(format=self.format, scheme=self.scheme, compress=self.compress)
+
+
+def convert(source: str | Path, out: str | Path, *, progress: Progress | None = None, **arguments: Any) -> None:
+    """Writes a set of tiles as another kind of output; no tile is encoded anew where its bytes can be kept.
+
+    A GeoTIFF's overviews are the set's own lower zooms; of a set that geo2map did not make, or that lacks them, they
+    are made from the largest zoom.
 
     Args:
-        source: a folder of XYZ tiles, an .mbtiles or a .pmtiles file.
+        source: a folder of tiles, an .mbtiles, a .pmtiles or a .tif on the tile grid.
         out: any kind of output, see `geo2map.outputs.CONTAINERS`.
-        overwrite: replaces an existing output.
         progress: told about the stages.
+        arguments: the fields of `ConvertOptions`.
 
     Raises:
-        TileSetError: no such set, or a tile is damaged.
+        TileSetError: no such set, a tile is damaged, or the bounds touch none.
+        ZoomError: no tiles at the largest zoom asked for.
         OutputError: `out` exists, is no kind of output, or cannot be written.
     """
-    container, options = find_container(out), OutputOptions(overwrite=overwrite)
-    check_final(Path(out), container, options)
+    options = ConvertOptions(**arguments)
+    container = find_container(out)
+    container.check_storage(options.storage)
+    check_final(Path(out), container, OutputOptions(overwrite=options.overwrite))
     with open_tiles(source) as (store, tileset):
-        workspace = Workspace(Path(out).resolve())
-        workspace.acquire()
-        try:
-            workspace.create()
-            made = store if not container.is_folder else _copy(store, tileset, workspace.result)
-            container.write(made, tileset, workspace.result, progress)  # type: ignore[arg-type]
-            check_final(Path(out), container, options)
-            publish = publish_folder if container.is_folder else publish_file
-            publish(workspace.result, workspace.final, overwrite=overwrite)
-        finally:
-            workspace.discard()
-            workspace.release()
+        bounds = None if options.bounds is None else LngLatBounds(*options.bounds)
+        chosen = take(store, tileset, bounds=bounds, zooms=options.zooms, format=options.format)
+        _Conversion(Path(out), container, options, progress).run(chosen)
 
 
 @contextmanager
@@ -66,11 +108,11 @@ def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
         zooms = folder.require_zooms()
         yield folder, TileSet.load(path) or _describe(folder, zooms)
         return
-    readers: dict[str, type[MbtilesStore] | type[PmtilesStore]] = {".mbtiles": MbtilesStore, ".pmtiles": PmtilesStore}
     if not path.is_file():
         raise TileSetError(f"{path} is not there: check the path")
-    if (reader := readers.get(path.suffix.lower())) is None:
-        raise TileSetError(f"{path} holds no tiles: give a folder of tiles, an .mbtiles or a .pmtiles file")
+    if (reader := _READERS.get(path.suffix.lower())) is None:
+        known = ", ".join(_READERS)
+        raise TileSetError(f"{path} holds no tiles: give a folder of tiles or a file that ends in one of {known}")
     with reader(path) as store:
         yield store, store.tileset
 
@@ -78,16 +120,72 @@ def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
 def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
     """What can be said of a folder of somebody else's."""
     window = folder.window(zooms[-1])
-    lowest = max(zooms[0], min(zooms[-1], one_tile_zoom(window, zooms[-1]))) if len(zooms) == 1 else zooms[0]
-    return TileSet(folder.path.resolve().name, folder.format, lowest, zooms[-1], window)
+    return TileSet(folder.path.resolve().name, folder.format, zooms[0], zooms[-1], window, scheme=folder.scheme)
 
 
-def _copy(store: StoredTiles, tileset: TileSet, folder: Path) -> FolderStore:
-    with output_errors(folder):
-        folder.mkdir()
-    made = FolderStore(folder, SUFFIXES[tileset.format])
-    for zoom in require_zooms(store, tileset):
-        for tile in store.tiles(zoom):
-            made.put(tile, require_tile(store, tile))
+class _Conversion:
+    """One output being made of stored tiles."""
+
+    def __init__(self, out: Path, container: Container, options: ConvertOptions, progress: Progress | None) -> None:
+        self.out, self.container, self.options, self.progress = out, container, options, progress
+        self.workspace = Workspace(out.resolve())
+
+    def run(self, chosen: Excerpt) -> None:
+        """Makes it beside its name and gives it that."""
+        tileset, workspace = replace(chosen.tileset, scheme=self.options.scheme), self.workspace
+        workspace.acquire()
+        try:
+            workspace.create()
+            store, tileset = self._prepare(chosen, tileset)
+            self.container.writer(self.options.storage)(store, tileset, workspace.result, self.progress)  # type: ignore[arg-type]
+            check_final(self.out, self.container, OutputOptions(overwrite=self.options.overwrite))
+            publish = publish_folder if self.container.is_folder else publish_file
+            publish(workspace.result, workspace.final, overwrite=self.options.overwrite)
+        finally:
+            workspace.discard()
+            workspace.release()
+
+    def _prepare(self, chosen: Excerpt, tileset: TileSet) -> tuple[StoredTiles, TileSet]:
+        if self.container.is_folder:
+            return self._copy(chosen, tileset), tileset
+        if self.container.takes_format:
+            return chosen, tileset
+        return self._with_overviews(replace(chosen, recode=False), tileset)
+
+    def _copy(self, chosen: Excerpt, tileset: TileSet) -> FolderStore:
+        made = FolderStore(self._folder(), SUFFIXES[tileset.format], tileset.scheme)
+        total = sum(1 for zoom in chosen.zooms for _ in chosen.tiles(zoom)) if self.progress else 0
+        done = 0
+        for zoom in require_zooms(chosen, tileset):
+            for tile in chosen.tiles(zoom):
+                made.put(tile, require_tile(chosen, tile))
+                done += 1
+                if done % AT_ONCE == 0:
+                    made.sync()
+                if self.progress:
+                    self.progress("tiles", done, total)
         made.sync()
-    return made
+        return made
+
+    def _with_overviews(self, chosen: Excerpt, tileset: TileSet) -> tuple[StoredTiles, TileSet]:
+        """The tiles of a raster: the set's own overviews where it is ours and has them, else new ones."""
+        lowest = one_tile_zoom(tileset.window, tileset.maxzoom)
+        zooms = set(chosen.store.zooms)
+        needed = range(max(lowest, min(*zooms, tileset.maxzoom - 1)), tileset.maxzoom)
+        if tileset.extra and zooms.issuperset(needed):
+            own = replace(tileset, minzoom=max(min(zooms), min(lowest, tileset.minzoom)))
+            return replace(chosen, tileset=own), own
+        table = find_ink(chosen, range(tileset.maxzoom, tileset.maxzoom + 1)).table
+        codec = TileCodec("png") if table is None else IndexedCodec(Snap(table))
+        tileset = replace(tileset, minzoom=lowest)
+        layered = LayeredStore(FolderStore(self._folder(), codec.suffix), chosen, tileset.maxzoom)
+        for _ in build_parents(layered, codec, chosen.tiles(tileset.maxzoom), lowest, progress=self.progress):
+            pass
+        return layered, tileset
+
+    def _folder(self) -> Path:
+        """The result where that is a folder, else a folder beside it for what is made on the way."""
+        folder = self.workspace.result if self.container.is_folder else self.workspace.folder / "result"
+        with output_errors(self.out):
+            folder.mkdir()
+        return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from geo2map.errors import OutputError
@@ -32,6 +33,7 @@ class Container:
         write: makes it.
         is_folder: its tiles are files in a folder, put there as they are made; otherwise it is one file, made at the
             end, and tiles wait in the journal.
+        configure: makes it as `Storage` says; None where nothing in there is about the finished thing.
         takes_format: whether the user chooses how its tiles are encoded; otherwise they are kept without loss.
     """
 
@@ -39,21 +41,34 @@ class Container:
     write: Writer
     is_folder: bool = False
     takes_format: bool = True
+    configure: Callable[[Storage], Writer] | None = None
+
+    def writer(self, storage: Storage) -> Writer:
+        """What makes the container as it is wanted."""
+        return self.write if self.configure is None else self.configure(storage)
 
     def check_storage(self, storage: Storage) -> None:
         """Refuses what means nothing to this container.
 
         Raises:
-            OutputError: a tile format for a container that has none.
+            OutputError: a tile format, a compression or a scheme for a container that has none.
         """
+        if storage.scheme != "xyz" and not self.is_folder:
+            raise OutputError(f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme")
+        if storage.compress is not None and self.configure is None:
+            raise OutputError(f"{self.name} has no compression of its own: leave it out", option="compress")
         if storage.format is not None and not self.takes_format:
             raise OutputError(f"{self.name} has no tile format: leave it out ({storage.format})", option="format")
 
 
+def _geotiff(storage: Storage) -> Writer:
+    return partial(write_geotiff, compression=storage.compress or "deflate")
+
+
 CONTAINERS: dict[str, Container] = {
     "": Container("a folder of tiles", write_folder, is_folder=True),
-    ".tif": Container("a GeoTIFF", write_geotiff, takes_format=False),
-    ".tiff": Container("a GeoTIFF", write_geotiff, takes_format=False),
+    ".tif": Container("a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff),
+    ".tiff": Container("a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff),
     ".mbtiles": Container("an MBTiles file", write_mbtiles),
     ".pmtiles": Container("a PMTiles archive", write_pmtiles),
 }

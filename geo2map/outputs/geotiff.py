@@ -1,30 +1,27 @@
-"""One GeoTIFF out of stored tiles: a block of the file is a tile, pixel for pixel, and its overviews are theirs."""
+"""One Cloud-Optimized GeoTIFF out of stored tiles: a block of the file is a tile, its overviews are the set's own."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
-from rasterio._err import CPLE_BaseError  # the public error module leaves GDAL's own errors out
 from rasterio.enums import Resampling
-from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geo2map.errors import OutputError, TileSetError
-from geo2map.files.atomic import output_errors
 from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, window_transform, world_window
-from geo2map.protocols import Progress, TileStore
+from geo2map.outputs.cog import copy_as_cog, gdal_errors
+from geo2map.outputs.ink import COLOURS_TAG, Bands, Ink, find_ink
+from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
-from geo2map.types import Tile
+from geo2map.types import Compression, Tile
 
 SUFFIXES = (".tif", ".tiff")
 MOST_TILES = 2**24
@@ -32,84 +29,119 @@ MOST_TILES = 2**24
 FREE_LEVELS = 8
 """Overviews for which any corner of a tile is a corner of a pixel; for each further one the corner's step doubles."""
 
-# Measured on GAN-like tiles, ms / KiB a tile: level 1: 1.8 / 125, 5: 4.4 / 121, 6: 7.0 / 120, 9: 17.7 / 114.
+# Of the file that the finished one is copied from: it lives for minutes, so it is quick, not small.
 _PROFILE: dict[str, Any] = {
     "driver": "GTiff",
-    "count": 4,
     "dtype": "uint8",
     "crs": "EPSG:3857",
-    "photometric": "RGB",
-    "alpha": "YES",
-    "interleave": "pixel",
     "tiled": True,
     "blockxsize": TILE_SIZE,
     "blockysize": TILE_SIZE,
     "compress": "DEFLATE",
-    "predictor": 2,
-    "zlevel": 5,
+    "zlevel": 1,
     "bigtiff": "IF_SAFER",
-    "sparse_ok": True,  # while it is made: every block is written, since few readers but GDAL know missing ones
+    "sparse_ok": True,
 }
-_SPARSE = {"GDAL_TIFF_OVR_BLOCKSIZE": TILE_SIZE, "SPARSE_OK_OVERVIEW": "ON", "ZLEVEL_OVERVIEW": 5}
-
-Bands = npt.NDArray[np.uint8]
-"""uint8 (4, H, W): red, green, blue, alpha."""
+_SPARSE = {"GDAL_TIFF_OVR_BLOCKSIZE": TILE_SIZE, "SPARSE_OK_OVERVIEW": "ON", "ZLEVEL_OVERVIEW": 1}
 
 
-def write_geotiff(store: TileStore, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:
-    """Writes a set of tiles as an RGBA GeoTIFF with internal overviews.
+def write_geotiff(
+    store: StoredTiles,
+    tileset: TileSet,
+    path: Path,
+    progress: Progress | None = None,
+    *,
+    compression: Compression = "deflate",
+) -> None:
+    """Writes a set of tiles as a Cloud-Optimized GeoTIFF.
 
     The file is EPSG:3857, tiled like the set, and covers the rectangle around its tiles; missing tiles are
-    transparent. Its overviews are the set's own lower zooms. The same tiles give the same bytes.
-    It is read back in the end, since GDAL passes over a full disk in silence while it closes a file.
+    transparent. Its overviews are the set's own lower zooms. It has red, green, blue and alpha; or one band and a table
+    of colours where all tiles are indexed and share at most 255. The same tiles give the same bytes.
+
+    An ordinary GeoTIFF is made beside it first, of about the same size, since GDAL lays a finished file out anew. The
+    copy is read back in the end: GDAL passes over a full disk in silence while it closes a file.
 
     Args:
         store: tiles of any format, at all zooms of the set.
         path: of the file; what is there is replaced.
-        progress: told "writing" and how many blocks are written.
+        progress: told "writing", "copying" and how far it is.
+        compression: all are lossless.
 
     Raises:
         TileSetError: a broken tile, none with a valid pixel, or too wide a scatter of tiles.
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or a compression that a table of colours cannot have.
     """
     extent, overviews = _extent(store, tileset)
     levels = [_Level(extent, tileset.maxzoom, number) for number in range(overviews + 1)]
-    with _gdal_errors(path):
-        _create(path, levels)
-        digest = PixelDigest()
-        total = sum(level.rows * level.columns for level in levels)
-        done = 0
-        for level in levels:
-            with _open_level(path, level.number, "r+") as dataset:
-                visible = []
-                for window in level.windows():
-                    bands = level.read(store, window)
-                    dataset.write(bands, window=window)
-                    if not level.number:
-                        digest.add(window.col_off // TILE_SIZE, window.row_off // TILE_SIZE, bands)
-                    visible.append(bool(bands[3].any()))
-                    done += 1
-                    if progress:
-                        progress("writing", done, total)
-            if not level.number and not any(visible):
+    ink = find_ink(store, range(tileset.maxzoom, tileset.maxzoom - overviews - 1, -1))
+    require_colours(ink, compression)
+    plain = path.with_name(f"{path.stem}-plain{path.suffix}")
+    try:
+        with gdal_errors(path):
+            _create(plain, levels, ink)
+            digests = [_write_level(plain, level, ink, store, progress) for level in levels]
+            if not digests[0].visible:
                 raise TileSetError(f"the tiles of {tileset.name} have no valid pixel at zoom {tileset.maxzoom}: no map")
-            _verify(path, level, visible)
-        with rasterio.open(path, "r+") as dataset:
-            dataset.update_tags(**_tags(tileset, digest.hex))
+            with rasterio.open(plain, "r+") as dataset:
+                dataset.update_tags(**_tags(tileset, digests[0].hex))
+            if progress:
+                progress("copying", 0, 1)
+            copy_as_cog(plain, path, compression)
+            for level, digest in zip(levels, digests, strict=True):
+                _verify(path, level, ink, digest)
+            if progress:
+                progress("copying", 1, 1)
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def require_colours(ink: Ink, compression: Compression) -> None:
+    """
+    Raises:
+        OutputError: WebP, which has no tables of colours, for a raster with one.
+    """
+    if ink.table is not None and compression == "webp":
+        raise OutputError(
+            "a raster with a table of colours cannot be compressed as WebP: choose deflate or zstd", option="compress"
+        )
+
+
+def _write_level(path: Path, level: _Level, ink: Ink, store: StoredTiles, progress: Progress | None) -> PixelDigest:
+    digest, total = PixelDigest(ink.blank), level.rows * level.columns
+    with _open_level(path, level.number, "r+") as dataset:
+        for done, window in enumerate(level.windows(), start=1):
+            bands = level.read(store, window, ink)
+            if digest.add(window.col_off // TILE_SIZE, window.row_off // TILE_SIZE, bands):
+                dataset.write(bands, window=window)
+            if progress:
+                progress(f"writing zoom {level.zoom}", done, total)
+    return digest
 
 
 class PixelDigest:
-    """A digest of the blocks of a raster that does not depend on the order in which they come."""
+    """A digest of the blocks of a raster that does not depend on the order in which they come.
 
-    def __init__(self) -> None:
-        self._sum = 0
+    Attributes:
+        visible: how many blocks have a valid pixel.
+    """
 
-    def add(self, column: int, row: int, bands: Bands) -> None:
-        """Takes a block, uint8 (bands, H, W)."""
+    def __init__(self, blank: int = 0) -> None:
+        """
+        Args:
+            blank: value of the last band where a pixel is not valid.
+        """
+        self._sum, self._blank, self.visible = 0, blank, 0
+
+    def add(self, column: int, row: int, bands: Bands) -> bool:
+        """Takes a block, uint8 (bands, H, W); returns whether it has a valid pixel."""
         data = np.ascontiguousarray(bands)
         found = hashlib.blake2b(f"{column} {row}".encode(), digest_size=8)
         found.update(data.data)
         self._sum ^= int.from_bytes(found.digest(), "big")
+        visible = bool((bands[-1] != self._blank).any())
+        self.visible += visible
+        return visible
 
     @property
     def hex(self) -> str:
@@ -156,8 +188,8 @@ class _Level(NamedTuple):
             for column in range(self.columns):
                 yield Window(column * TILE_SIZE, row * TILE_SIZE, TILE_SIZE, TILE_SIZE).intersection(whole)
 
-    def read(self, store: TileStore, window: Window) -> Bands:
-        """The pixels of a window out of the one to four tiles that it touches, uint8 (4, H, W)."""
+    def read(self, store: StoredTiles, window: Window, ink: Ink) -> Bands:
+        """The pixels of a window out of the one to four tiles that it touches, uint8 (bands, H, W)."""
         frame = self.frame
         wanted = PixelWindow(
             frame.left + window.col_off,
@@ -165,7 +197,7 @@ class _Level(NamedTuple):
             frame.left + window.col_off + window.width,
             frame.top + window.row_off + window.height,
         )
-        bands = np.zeros((4, wanted.height, wanted.width), dtype=np.uint8)
+        bands = np.full((ink.count, wanted.height, wanted.width), ink.blank, dtype=np.uint8)
         tiles = tile_range(wanted)
         for y in range(tiles.top, tiles.bottom):
             for x in range(tiles.left, tiles.right):
@@ -173,19 +205,18 @@ class _Level(NamedTuple):
                 if (data := store.get(tile)) is not None:
                     there = PixelWindow(x * TILE_SIZE, y * TILE_SIZE, (x + 1) * TILE_SIZE, (y + 1) * TILE_SIZE)
                     part = there.intersection(wanted)
-                    bands[:, *part.slices(wanted)] = _bands(tile, data)[:, *part.slices(there)]
+                    bands[:, *part.slices(wanted)] = _bands(tile, data, ink)[:, *part.slices(there)]
         return bands
 
 
-def _bands(tile: Tile, data: bytes) -> Bands:
+def _bands(tile: Tile, data: bytes, ink: Ink) -> Bands:
     try:
-        pixels, mask = decode_tile(data)
+        return ink.bands(*decode_tile(data))
     except TileSetError as error:
         raise TileSetError(f"tile {tile.z}/{tile.x}/{tile.y}: {error}") from error
-    return np.concatenate([np.moveaxis(pixels, -1, 0), (mask * np.uint8(255))[None]])
 
 
-def _extent(store: TileStore, tileset: TileSet) -> tuple[PixelWindow, int]:
+def _extent(store: StoredTiles, tileset: TileSet) -> tuple[PixelWindow, int]:
     """The global pixels of the file, and how many overviews it has: those of the set until it fits one block.
 
     The file is the rectangle around the tiles, its corner on a pixel of every overview.
@@ -209,13 +240,16 @@ def _extent(store: TileStore, tileset: TileSet) -> tuple[PixelWindow, int]:
     return PixelWindow(*(TILE_SIZE * edge for edge in (left, top, right, bottom))), overviews
 
 
-def _create(path: Path, levels: list[_Level]) -> None:
+def _create(path: Path, levels: list[_Level], ink: Ink) -> None:
     """Makes the file and its overviews without a pixel in them."""
     base = levels[0]
-    size = {"width": base.frame.width, "height": base.frame.height}
+    size = {"width": base.frame.width, "height": base.frame.height, "count": ink.count}
     path.unlink(missing_ok=True)
-    with rasterio.open(path, "w", **_PROFILE, **size, transform=window_transform(base.extent, base.zoom)):
-        pass
+    transform = window_transform(base.extent, base.zoom)
+    with rasterio.open(path, "w", **_PROFILE, **ink.profile, **size, transform=transform) as dataset:
+        if ink.table is not None:
+            dataset.update_tags(**{COLOURS_TAG: len(ink.table)})
+            dataset.write_colormap(1, {number: (*colour, 255) for number, colour in enumerate(ink.table.tolist())})
     if len(levels) > 1:
         with rasterio.Env(**_SPARSE), rasterio.open(path, "r+") as dataset:
             dataset.build_overviews([2**level.number for level in levels[1:]], Resampling.nearest)
@@ -228,20 +262,20 @@ def _open_level(path: Path, number: int, mode: str = "r") -> Iterator[Any]:
         yield dataset
 
 
-def _verify(path: Path, level: _Level, visible: list[bool]) -> None:
-    """Reads every block back: one that must hold a valid pixel and does not was lost.
+def _verify(path: Path, level: _Level, ink: Ink, written: PixelDigest) -> None:
+    """Reads every block back.
 
     Raises:
-        OutputError: something was lost.
+        OutputError: something was lost, or is not what was written.
     """
+    found = PixelDigest(ink.blank)
     with _open_level(path, level.number) as dataset:
-        lost = sum(_is_empty(dataset, window) for window, seen in zip(level.windows(), visible, strict=True) if seen)
-    if lost:
+        for window in level.windows():
+            found.add(window.col_off // TILE_SIZE, window.row_off // TILE_SIZE, dataset.read(window=window))
+    if lost := written.visible - found.visible:
         raise OutputError(f"{path} lacks {lost} of its blocks after writing: the disk may be full; free some space")
-
-
-def _is_empty(dataset: DatasetReader, window: Window) -> bool:
-    return not dataset.read(4, window=window).any()
+    if found.hex != written.hex:
+        raise OutputError(f"{path} does not hold what was written to it: check the disk and run again")
 
 
 def _tags(tileset: TileSet, pixels: str) -> dict[str, str]:
@@ -255,15 +289,3 @@ def _tags(tileset: TileSet, pixels: str) -> dict[str, str]:
         "TIFFTAG_IMAGEDESCRIPTION": ATTRIBUTION,
         "GEO2MAP": json.dumps(facts, ensure_ascii=False),
     }
-
-
-@contextmanager
-def _gdal_errors(path: Path) -> Iterator[None]:
-    """Turns GDAL's and the operating system's errors into one sentence."""
-    try:
-        with output_errors(path):
-            yield
-    except CPLE_BaseError as error:
-        free = shutil.disk_usage(path.parent).free
-        advice = "the disk is full; free some space and run again" if free < 2**20 else "check the path and the disk"
-        raise OutputError(f"{path} cannot be written: GDAL says {error}; {advice}") from error

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.outputs.stored import StoredTiles
+from geo2map.protocols import StoredTiles
 from geo2map.types import Tile
 
 Numbers = npt.NDArray[np.int64]

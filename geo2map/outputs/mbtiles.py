@@ -19,7 +19,6 @@ from geo2map.outputs.stored import (
     FORMAT_NAMES,
     Repeats,
     StoredSteps,
-    StoredTiles,
     parse_json,
     require_tile,
     require_zooms,
@@ -27,7 +26,7 @@ from geo2map.outputs.stored import (
     sync_file,
 )
 from geo2map.outputs.text import plain_text
-from geo2map.protocols import Progress
+from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
 

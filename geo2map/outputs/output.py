@@ -60,7 +60,7 @@ class Output:
         result = self._workspace.result
         with output_errors(self.path):
             result.mkdir(exist_ok=True)
-        made = FolderStore(result, self.job.storage.codec.suffix)
+        made = FolderStore(result, self.job.storage.codec.suffix, self.job.storage.scheme)
         if not self._is_overlay:
             return made
         return OverlayStore(made, XyzFolder(self._workspace.final), self.journal)
@@ -124,7 +124,7 @@ class Output:
         self._build_overviews(progress)
         result = self._workspace.result
         try:
-            self.container.write(self.store, self.job.tileset, result, progress)
+            self.container.writer(self.job.storage)(self.store, self.job.tileset, result, progress)
             if self.container.is_folder:
                 self._write_sidecars(result)
                 self.journal.write_final(result / JOURNAL_NAME)

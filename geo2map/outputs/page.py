@@ -82,7 +82,7 @@ def _layer(role: str, folder: str, tileset: TileSet, attribution: str) -> dict[s
     """A layer for the script; "reach" are the columns and rows of tiles at its largest zoom."""
     return {
         "role": role,
-        "tiles": f"./{folder}{{z}}/{{x}}/{{y}}{SUFFIXES[tileset.format]}",
+        "tiles": f"./{folder}{{z}}/{{x}}/{tileset.row}{SUFFIXES[tileset.format]}",
         "minzoom": tileset.minzoom,
         "maxzoom": tileset.maxzoom,
         "reach": list(tile_range(tileset.window)),

@@ -13,9 +13,9 @@ from pmtiles.tile import Compression, Entry, TileType, serialize_directory, seri
 
 from geo2map.files.atomic import output_errors
 from geo2map.outputs.hilbert import in_hilbert_order
-from geo2map.outputs.stored import DESCRIPTION, Repeats, StoredSteps, StoredTiles, require_tile, require_zooms
+from geo2map.outputs.stored import DESCRIPTION, Repeats, StoredSteps, require_tile, require_zooms
 from geo2map.outputs.text import plain_text
-from geo2map.protocols import Progress
+from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import TileFormat
 

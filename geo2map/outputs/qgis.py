@@ -74,7 +74,8 @@ def _layer(layers: Element, key: str, title: str, source: str, kind: dict[str, s
 
 def _tile_layer(layers: Element, key: str, title: str, tileset: TileSet) -> None:
     """As QGIS 3.22 itself writes an XYZ layer whose tiles lie beside the definition."""
-    url = f"file:./%7Bz%7D/%7Bx%7D/%7By%7D{SUFFIXES[tileset.format]}"
+    row = tileset.row.replace("{", "%7B").replace("}", "%7D")
+    url = f"file:./%7Bz%7D/%7Bx%7D/{row}{SUFFIXES[tileset.format]}"
     source = f"type=xyz&url={url}&zmax={tileset.maxzoom}&zmin={tileset.minzoom}"
     _layer(layers, key, title, source, {"type": "raster"})
 

@@ -40,6 +40,7 @@ def sidecars(
             "statement", "geo2map" (the version), "name" and "tiles".
         source: the source's own tiles in the folder "source" beside the map, for the viewer; None where there are none.
         address: absolute URL of the folder; without one there is no tiles.xml, since GDAL resolves no relative one.
+            Nor is there one for a TMS folder.
 
     Returns:
         `NAME.qlr`, `index.html`, `provenance.json`, `legend.tsv` where there is a legend, `tiles.xml` where there is an
@@ -53,7 +54,7 @@ def sidecars(
     made[PROVENANCE] = json_bytes(_provenance(tileset) | dict(provenance))
     if legend:
         made[TABLE] = legend_table(legend)
-    if address is not None:
+    if address is not None and tileset.scheme == "xyz":
         made[GDAL_FILE] = tiles_xml(tileset, address)
     return made
 

@@ -4,44 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 import mercantile
 
 from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.files.atomic import output_errors
 from geo2map.grid import PixelWindow, bounds_window, world_window
-from geo2map.protocols import Progress
+from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
-from geo2map.types import Bounds, Tile, TileFormat
+from geo2map.types import Bounds, LngLatBounds, Tile, TileFormat
 
 FORMAT_NAMES: dict[TileFormat, str] = {"png": "png", "webp": "webp", "jpeg": "jpg"}
 """How MBTiles and PMTiles spell the formats."""
 DESCRIPTION = "Map tiles made by geo2map from satellite or aerial imagery with a generative model; not surveyed"
 MOST_REMEMBERED = 2**20
 _MERCATOR_EDGE = 85.0511287798066  # degrees: where the square world ends
-
-
-class StoredTiles(Protocol):
-    """The reading half of `geo2map.protocols.TileStore`: encoded tiles at rest.
-
-    Attributes:
-        zooms: those with at least one tile, ascending.
-    """
-
-    @property
-    def zooms(self) -> tuple[int, ...]: ...
-
-    def get(self, tile: Tile) -> bytes | None:
-        """The tile's bytes, None where there is none."""
-        ...
-
-    def tiles(self, zoom: int) -> Iterator[Tile]:
-        """The tiles of a zoom by column, then row."""
-        ...
 
 
 class Repeats:
@@ -154,7 +135,12 @@ def _window(bounds: Any, zoom: int) -> PixelWindow:
     """The pixels of bounds in degrees; the world where none are told, as TileJSON has it."""
     if not bounds:
         return world_window(zoom)
-    west, south, east, north = (float(value) for value in bounds)
+    return degrees_window(LngLatBounds(*map(float, bounds)), zoom).intersection(world_window(zoom))
+
+
+def degrees_window(bounds: LngLatBounds, zoom: int) -> PixelWindow:
+    """The pixels of bounds in degrees, cut at the square world's north and south; east may lie beyond 180."""
+    west, south, east, north = bounds
     left, bottom = mercantile.xy(west, max(south, -_MERCATOR_EDGE))
     right, top = mercantile.xy(east, min(north, _MERCATOR_EDGE))
-    return bounds_window(Bounds(left, bottom, right, top), zoom).intersection(world_window(zoom))
+    return bounds_window(Bounds(left, bottom, right, top), zoom)

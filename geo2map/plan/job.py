@@ -51,7 +51,9 @@ class Job:
         plan, storage = self.plan, self.storage
         assert storage.minzoom is not None, "the storage of a job is resolved"
         facts = {**self.facts, "model": plan.model, "plan": plan.fingerprint}
-        return TileSet(plan.name, storage.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts)
+        return TileSet(
+            plan.name, storage.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts, storage.scheme
+        )
 
     @property
     def fingerprint(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from geo2map.colour.colours import load_colours, maps_colours
 from geo2map.colour.snap import Snap
@@ -16,7 +16,7 @@ from geo2map.plan.value import Plan
 from geo2map.protocols import Codec
 from geo2map.tiles.codec import TileCodec
 from geo2map.tiles.indexed import IndexedCodec
-from geo2map.types import TileFormat
+from geo2map.types import Compression, Scheme, TileFormat
 
 Colours = tuple[tuple[int, int, int], ...]
 
@@ -30,6 +30,8 @@ class Storage:
         minzoom: lowest overview; None goes down to where the scene fits one tile.
         palette: the only colours that tiles may have, at most 255, stored as indexed PNG: "maps" for those of the maps
             pictures, a JSON file of colours, or the colours; None keeps what the network drew. PNG only.
+        compress: of a GeoTIFF, without loss: "deflate", "zstd" or "webp"; None is deflate.
+        scheme: how the files of a folder count rows: "xyz" from the north, "tms" from the south.
         bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
 
     Raises:
@@ -41,6 +43,8 @@ class Storage:
     minzoom: int | None = None
     palette: str | Path | Sequence[Sequence[int]] | None = None
     bare: bool = False
+    compress: Compression | None = None
+    scheme: Scheme = "xyz"
 
     def __post_init__(self) -> None:
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
@@ -48,6 +52,13 @@ class Storage:
         object.__setattr__(self, "palette", _colours(self.palette))
         if self.palette is not None and self.format not in (None, "png"):
             raise DataError(f"a palette needs PNG tiles, not {self.format}: leave out one of them", option="palette")
+        if self.scheme not in get_args(Scheme):
+            raise DataError(f"scheme {self.scheme!r} is not known: give xyz or tms", option="scheme")
+        if self.compress not in (None, *get_args(Compression)):
+            known = ", ".join(get_args(Compression))
+            raise DataError(f"compression {self.compress!r} is not known: give one of {known}", option="compress")
+        if self.palette is not None and self.compress == "webp":
+            raise DataError("WebP has no palette: choose deflate or zstd, or leave the palette out", option="compress")
 
     @property
     def codec(self) -> Codec:

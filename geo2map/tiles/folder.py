@@ -1,7 +1,12 @@
-"""A folder of XYZ tiles, ours or anyone's: `{z}/{x}/{y}` with .png, .webp, .jpg or .jpeg, row 0 in the north."""
+"""A folder of tiles, ours or anyone's: `{z}/{x}/{y}` with .png, .webp, .jpg or .jpeg.
+
+Row 0 is in the north, unless a tilejson.json beside the zooms says "tms": then files count rows from the south.
+Whoever asks for a tile counts from the north in either case.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +14,8 @@ from pathlib import Path
 from geo2map.errors import TileSetError, ZoomError
 from geo2map.grid import MAX_ZOOM, TILE_SIZE, PixelWindow
 from geo2map.tiles.codec import decode_tile
-from geo2map.types import Image, Mask, Tile, TileFormat
+from geo2map.tiles.tilejson import FILE_NAME
+from geo2map.types import Image, Mask, Scheme, Tile, TileFormat
 
 FORMAT_OF_SUFFIX: dict[str, TileFormat] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
 """Which format a tile's file name promises; the order decides where a tile is there twice."""
@@ -23,16 +29,21 @@ class XyzFolder:
 
     Attributes:
         path: the folder.
+        scheme: how its files count rows.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, scheme: Scheme | None = None) -> None:
         """
+        Args:
+            scheme: what its tilejson.json says, where None; "xyz" where that says nothing.
+
         Raises:
             TileSetError: there is no such folder.
         """
         self.path = Path(path)
         if not self.path.is_dir():
             raise TileSetError(f"{self.path} was given as a tile folder, but there is no such folder: check the path")
+        self.scheme: Scheme = scheme or read_scheme(self.path)
 
     @property
     def zooms(self) -> tuple[int, ...]:
@@ -82,7 +93,12 @@ class XyzFolder:
 
     def rows(self, zoom: int, column: int) -> list[int]:
         """Rows with a tile in a column, ascending."""
-        return _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom)
+        found = _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom)
+        return [self._row(zoom, number) for number in reversed(found)] if self.scheme == "tms" else found
+
+    def _row(self, zoom: int, row: int) -> int:
+        """The number in a file's name for a row, and the other way round."""
+        return 2**zoom - 1 - row if self.scheme == "tms" else row
 
     def tiles(self, zoom: int) -> Iterator[Tile]:
         """The tiles of a zoom by column, then row; holds one column's rows in memory at a time."""
@@ -100,7 +116,7 @@ class XyzFolder:
     def tile_path(self, tile: Tile) -> Path | None:
         """The tile's file, None where there is none."""
         column = self.path / str(tile.z) / str(tile.x)
-        paths = (column / f"{tile.y}{suffix}" for suffix in FORMAT_OF_SUFFIX)
+        paths = (column / f"{self._row(tile.z, tile.y)}{suffix}" for suffix in FORMAT_OF_SUFFIX)
         return next((path for path in paths if path.is_file()), None)
 
     def read(self, tile: Tile) -> tuple[Image, Mask] | None:
@@ -128,6 +144,15 @@ class XyzFolder:
             return path.read_bytes()
         except OSError as error:
             raise TileSetError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
+
+
+def read_scheme(folder: Path) -> Scheme:
+    """How a folder's tilejson.json says that its files count rows."""
+    try:
+        document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # whoever reads the document says so
+        return "xyz"
+    return "tms" if isinstance(document, dict) and document.get("scheme") == "tms" else "xyz"
 
 
 def parse_number(text: str, limit: int) -> int | None:

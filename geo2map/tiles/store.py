@@ -8,8 +8,9 @@ from pathlib import Path
 from threading import Lock
 
 from geo2map.files.atomic import output_errors, sync_folder
+from geo2map.protocols import StoredTiles
 from geo2map.tiles.folder import XyzFolder
-from geo2map.types import Tile
+from geo2map.types import Scheme, Tile
 
 
 class FolderStore(XyzFolder):
@@ -19,13 +20,14 @@ class FolderStore(XyzFolder):
     takes a run up again writes a torn tile once more, since its block is not in the journal.
     """
 
-    def __init__(self, path: str | Path, suffix: str) -> None:
+    def __init__(self, path: str | Path, suffix: str, scheme: Scheme = "xyz") -> None:
         """
         Args:
             path: an existing folder.
             suffix: of the tiles' names, e.g. ".png".
+            scheme: how the files count rows.
         """
-        super().__init__(path)
+        super().__init__(path, scheme)
         self.suffix = suffix
         self._known: set[Path] = set()
         self._dirty: list[Path] = []
@@ -33,7 +35,7 @@ class FolderStore(XyzFolder):
 
     def put(self, tile: Tile, data: bytes) -> None:
         column = self.path / str(tile.z) / str(tile.x)
-        path = column / f"{tile.y}{self.suffix}"
+        path = column / f"{self._row(tile.z, tile.y)}{self.suffix}"
         with output_errors(path):
             if column not in self._known:
                 column.parent.mkdir(exist_ok=True)  # the folder itself must be there: whoever removed it ends the run
@@ -80,7 +82,7 @@ class MemoryStore:
 class LayeredStore:
     """Tiles of one zoom that are there, and overviews of them in the making."""
 
-    def __init__(self, made: FolderStore, base: XyzFolder, zoom: int) -> None:
+    def __init__(self, made: FolderStore, base: StoredTiles, zoom: int) -> None:
         """
         Args:
             made: takes the overviews.

@@ -12,7 +12,7 @@ from geo2map.errors import TileSetError, ZoomError
 from geo2map.files.atomic import write_whole
 from geo2map.grid import MAX_ZOOM, PixelWindow, lnglat_bounds, one_tile_zoom, window_latitude
 from geo2map.tiles.codec import SUFFIXES
-from geo2map.types import TileFormat
+from geo2map.types import Scheme, TileFormat
 
 FILE_NAME = "tilejson.json"
 ATTRIBUTION = "Map drawn by a neural network (geo2map) from imagery; not surveyed"
@@ -29,6 +29,8 @@ class TileSet:
         window: the exact footprint of the scene's pixels, global pixels at `maxzoom`; goes on over the world's right
             edge where the scene crosses the antimeridian.
         extra: JSON-able facts such as the model and its colours, kept under the key "geo2map".
+        scheme: how the files of a folder count rows: "xyz" from the north, "tms" from the south. Means nothing to
+            other containers.
 
     Raises:
         ZoomError: `minzoom` and `maxzoom` are not in order or out of range.
@@ -41,6 +43,7 @@ class TileSet:
     maxzoom: int
     window: PixelWindow
     extra: Mapping[str, Any] = field(default_factory=dict)
+    scheme: Scheme = "xyz"
 
     def __post_init__(self) -> None:
         if not 0 <= self.minzoom <= self.maxzoom <= MAX_ZOOM:
@@ -66,7 +69,7 @@ class TileSet:
             "tilejson": "3.0.0",
             "name": self.name,
             "tiles": [f"./{{z}}/{{x}}/{{y}}{SUFFIXES[self.format]}"],
-            "scheme": "xyz",
+            "scheme": self.scheme,
             "minzoom": self.minzoom,
             "maxzoom": self.maxzoom,
             "bounds": bounds,
@@ -75,6 +78,11 @@ class TileSet:
             "attribution": ATTRIBUTION,
             "geo2map": {"window": list(self.window), **self.extra},
         }
+
+    @property
+    def row(self) -> str:
+        """What stands for a file's row in an address where {y} counts from the north, as Leaflet and QGIS have it."""
+        return "{-y}" if self.scheme == "tms" else "{y}"
 
     def write(self, folder: Path) -> None:
         """Writes the document as tilejson.json, whole or not at all.
@@ -96,7 +104,7 @@ class TileSet:
             None where there is none, or where it is another program's (it has no "geo2map" part).
 
         Raises:
-            TileSetError: the file is damaged, or says that rows count from the south (scheme "tms").
+            TileSetError: the file is damaged.
         """
         path = Path(folder) / FILE_NAME
         try:
@@ -107,10 +115,6 @@ class TileSet:
             raise TileSetError(f"{path} cannot be read as JSON ({error}): delete it or make it again") from error
         if not isinstance(document, dict):
             raise TileSetError(f"{path} holds no JSON object: delete it or make it again")
-        if document.get("scheme") == "tms":
-            raise TileSetError(
-                f"{path} says that rows count from the south (TMS), geo2map reads XYZ: make it again as XYZ"
-            )
         return cls._parse(document, path) if "geo2map" in document else None
 
     @classmethod
@@ -119,7 +123,8 @@ class TileSet:
             extra = dict(document["geo2map"])
             window = PixelWindow(*(int(value) for value in extra.pop("window")))
             zooms = int(document["minzoom"]), int(document["maxzoom"])
-            return cls(str(document["name"]), document["format"], *zooms, window, extra)
+            scheme: Scheme = "tms" if document.get("scheme") == "tms" else "xyz"
+            return cls(str(document["name"]), document["format"], *zooms, window, extra, scheme)
         except (KeyError, TypeError, ValueError) as error:
             raise TileSetError(
                 f"{path} is not as geo2map writes it ({type(error).__name__}: {error}): delete it or make it again"

@@ -37,9 +37,7 @@ def test_the_document_of_others_and_none(tmp_path: Path) -> None:
     assert TileSet.load(tmp_path) is None
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"scheme": "tms"}', '{"geo2map": {}}', '{"geo2map": {"window": [1]}}']
-)
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"geo2map": {}}', '{"geo2map": {"window": [1]}}'])
 def test_a_damaged_document_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "tilejson.json").write_text(text)
     with pytest.raises(TileSetError, match=r"tilejson\.json"):

@@ -12,16 +12,16 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
-from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
+from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.seams import SeamScan
 from geo2map.outputs.geotiff import PixelDigest
-from geo2map.tiles.pyramid import Pixels, make_parent
+from geo2map.outputs.geotiff_store import frame_of
+from geo2map.outputs.ink import Bands, Ink, ink_of
+from geo2map.tiles.pyramid import make_parent
 from geo2map.types import Tile
-
-ON_GRID = 1e-6
-"""Pixels by which a file's corner may miss the grid."""
 
 
 def check_geotiff(path: Path) -> CheckReport:
@@ -33,7 +33,8 @@ def check_geotiff(path: Path) -> CheckReport:
     report = CheckReport(path.name)
     try:
         with rasterio.open(path) as dataset:
-            frame = _frame(dataset, report)
+            if (frame := frame_of(dataset)) is None:
+                report.problems.append(Problem("metadata", dataset.name, "not on the web-mercator grid"))
             digest = _check_pixels(dataset, frame, report)
             _check_facts(dataset, digest, report)
             levels = len(dataset.overviews(1))
@@ -44,23 +45,10 @@ def check_geotiff(path: Path) -> CheckReport:
     return report
 
 
-def _frame(dataset: DatasetReader, report: CheckReport) -> tuple[int, PixelWindow] | None:
-    """Zoom and global pixels of a file on the web-mercator grid; None of any other."""
-    size = dataset.transform.a
-    world = window_transform(PixelWindow(0, 0, 1, 1), 0)
-    zoom = round(np.log2(world.a / size))
-    exact = window_transform(PixelWindow(0, 0, 1, 1), zoom)
-    left, top = (dataset.transform.c - exact.c) / exact.a, (dataset.transform.f - exact.f) / exact.e
-    off = max(abs(left - round(left)), abs(top - round(top)), abs(size / exact.a - 1) * dataset.width)
-    if str(dataset.crs) != "EPSG:3857" or off > ON_GRID * max(1.0, abs(left)):
-        report.problems.append(Problem("metadata", dataset.name, "not on the web-mercator grid"))
-        return None
-    return zoom, PixelWindow(round(left), round(top), round(left) + dataset.width, round(top) + dataset.height)
-
-
 def _check_pixels(dataset: DatasetReader, frame: tuple[int, PixelWindow] | None, report: CheckReport) -> str:
     """Reads every block, column by column; returns the digest of them all."""
-    digest, scan = PixelDigest(), SeamScan()
+    ink = ink_of(dataset)
+    digest, scan = PixelDigest(ink.blank), SeamScan()
     columns, rows = -(-dataset.width // TILE_SIZE), -(-dataset.height // TILE_SIZE)
     for column in range(columns):
         for row in range(rows):
@@ -69,13 +57,13 @@ def _check_pixels(dataset: DatasetReader, frame: tuple[int, PixelWindow] | None,
             except RasterioError as error:
                 report.problems.append(Problem("broken", f"block {column}/{row}", str(error.__cause__ or error)))
                 continue
-            digest.add(column, row, bands)
-            if bands.shape[1:] == (TILE_SIZE, TILE_SIZE) and bands[-1].any():
+            seen = digest.add(column, row, bands)
+            if bands.shape[1:] == (TILE_SIZE, TILE_SIZE) and seen:
                 report.tiles += 1
                 if frame is not None:
                     zoom, window = frame
                     tile = Tile(window.left // TILE_SIZE + column, window.top // TILE_SIZE + row, zoom)
-                    scan.add(tile, _pixels(bands))
+                    scan.add(tile, ink.pixels(bands))
     report.seam_ratio, report.seams = scan.tiles.ratio, scan.worst
     return digest.hex
 
@@ -95,12 +83,13 @@ def _check_overview(path: Path, level: int, report: CheckReport) -> None:
     """Every block of an overview follows from the level below it."""
     below = {"OVERVIEW_LEVEL": level - 1} if level else {}
     with rasterio.open(path, **below) as finer, rasterio.open(path, OVERVIEW_LEVEL=level) as coarser:
+        ink = ink_of(finer)
         for row in range(-(-coarser.height // TILE_SIZE)):
             for column in range(-(-coarser.width // TILE_SIZE)):
                 try:
-                    found = _pixels(_padded(coarser, column, row))
+                    found = ink.pixels(_padded(coarser, column, row, ink))
                     children = {
-                        (dx, dy): _pixels(_padded(finer, 2 * column + dx, 2 * row + dy))
+                        (dx, dy): ink.pixels(_padded(finer, 2 * column + dx, 2 * row + dy, ink))
                         for dx in (0, 1)
                         for dy in (0, 1)
                     }
@@ -109,7 +98,7 @@ def _check_overview(path: Path, level: int, report: CheckReport) -> None:
                     report.problems.append(Problem("broken", what, str(error.__cause__ or error)))
                     continue
                 expected, mask = make_parent(children)
-                if (mask != found[1]).any() or (expected[mask] != found[0][mask]).any():
+                if (mask != found[1]).any() or not _follows(found[0][mask], expected[mask], ink):
                     report.problems.append(Problem("stale", f"overview {level + 1}, block {column}/{row}"))
 
 
@@ -119,14 +108,20 @@ def _block(dataset: DatasetReader, column: int, row: int) -> Window:
     return wanted.intersection(whole)
 
 
-def _padded(dataset: DatasetReader, column: int, row: int) -> npt.NDArray[np.uint8]:
-    """A block of full size, transparent beyond the file's edge, uint8 (4, 256, 256)."""
-    bands = np.zeros((4, TILE_SIZE, TILE_SIZE), dtype=np.uint8)
+def _padded(dataset: DatasetReader, column: int, row: int, ink: Ink) -> Bands:
+    """A block of full size, transparent beyond the file's edge, uint8 (bands, 256, 256)."""
+    bands = np.full((ink.count, TILE_SIZE, TILE_SIZE), ink.blank, dtype=np.uint8)
     if column * TILE_SIZE < dataset.width and row * TILE_SIZE < dataset.height:
         found = dataset.read(window=_block(dataset, column, row))
         bands[: len(found), : found.shape[1], : found.shape[2]] = found
     return bands
 
 
-def _pixels(bands: npt.NDArray[np.uint8]) -> Pixels:
-    return np.moveaxis(bands[:3], 0, -1), bands[-1] > 0
+def _follows(found: npt.NDArray[np.uint8], expected: npt.NDArray[np.uint8], ink: Ink) -> bool:
+    """Whether colours, uint8 (N, 3), are those expected, or of a table's the nearest to them; which of two equally
+    near ones is not said."""
+    if ink.table is None:
+        return bool((found == expected).all())
+    apart = np.abs(found.astype(np.int32) - expected)
+    least = np.abs(Snap(np.unique(ink.table, axis=0))(expected).astype(np.int32) - expected)
+    return bool(((apart**2).sum(axis=-1) == (least**2).sum(axis=-1)).all())

@@ -1,0 +1,149 @@
+"""A part of a set of tiles, or the same tiles encoded otherwise: what a conversion takes of its source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from geo2map.errors import TileSetError, ZoomError
+from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, world_window
+from geo2map.outputs.stored import degrees_window
+from geo2map.protocols import StoredTiles
+from geo2map.tiles.codec import decode_tile, encode_tile
+from geo2map.tiles.tilejson import TileSet
+from geo2map.types import LngLatBounds, Tile, TileFormat
+
+_MAGIC: tuple[tuple[bytes, TileFormat], ...] = ((b"\x89PNG", "png"), (b"RIFF", "webp"), (b"\xff\xd8", "jpeg"))
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Some of the tiles of a store (a `geo2map.protocols.StoredTiles`), all in one format.
+
+    A tile that has the format already keeps its bytes.
+
+    Attributes:
+        store: the tiles.
+        tileset: of the excerpt: its zooms, window and format are what is taken.
+        limited: whether only tiles that touch the window are taken.
+        recode: whether tiles of another format are encoded anew; otherwise all are left as they are.
+    """
+
+    store: StoredTiles
+    tileset: TileSet
+    limited: bool = False
+    recode: bool = True
+
+    @property
+    def zooms(self) -> tuple[int, ...]:
+        wanted = range(self.tileset.minzoom, self.tileset.maxzoom + 1)
+        return tuple(zoom for zoom in self.store.zooms if zoom in wanted and any(True for _ in self.tiles(zoom)))
+
+    def get(self, tile: Tile) -> bytes | None:
+        """The tile's bytes.
+
+        Raises:
+            TileSetError: it cannot be decoded.
+        """
+        if (data := self.store.get(tile)) is None or not self.recode or is_format(data, self.tileset.format):
+            return data
+        try:
+            return encode_tile(*decode_tile(data), self.tileset.format)
+        except TileSetError as error:
+            raise TileSetError(f"tile {tile.z}/{tile.x}/{tile.y}: {error}") from error
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        """Those that are taken, of any zoom of the store."""
+        if not self.limited:
+            yield from self.store.tiles(zoom)
+            return
+        inside, side = self._range(zoom), 2**zoom
+        for tile in self.store.tiles(zoom):
+            across = any(inside.left <= column < inside.right for column in (tile.x, tile.x + side))
+            if across and inside.top <= tile.y < inside.bottom:
+                yield tile
+
+    def _range(self, zoom: int) -> PixelWindow:
+        return tile_range(rescale(self.tileset.window, self.tileset.maxzoom, zoom))
+
+
+def is_format(data: bytes, format: TileFormat) -> bool:
+    """Whether a tile's first bytes are those of a format."""
+    return any(data.startswith(magic) and known == format for magic, known in _MAGIC)
+
+
+def rescale(window: PixelWindow, zoom: int, other: int) -> PixelWindow:
+    """The smallest window of pixels of another zoom that holds a window."""
+    if other >= zoom:
+        return PixelWindow(*(edge << other - zoom for edge in window))
+    down = zoom - other
+    return PixelWindow(window.left >> down, window.top >> down, -(-window.right >> down), -(-window.bottom >> down))
+
+
+def take(
+    store: StoredTiles,
+    tileset: TileSet,
+    *,
+    bounds: LngLatBounds | None = None,
+    zooms: tuple[int, int] | None = None,
+    format: TileFormat | None = None,
+) -> Excerpt:
+    """What of a set is asked for.
+
+    Args:
+        bounds: degrees; tiles that touch them are taken whole. West may lie east of east: across the antimeridian.
+        zooms: lowest and largest.
+        format: of the tiles; None is that of the set.
+
+    Raises:
+        ZoomError: there are no tiles at the largest zoom asked for.
+        TileSetError: the bounds touch no tile.
+    """
+    low, high = zooms or (tileset.minzoom, tileset.maxzoom)
+    if low > high:
+        raise ZoomError(f"zooms {low} to {high} asked: give the lower one first", option="zoom")
+    known = store.zooms
+    if zooms is not None and high not in known:
+        raise ZoomError(f"zoom {high} asked, but the set has zooms {', '.join(map(str, known))}: choose one")
+    window = rescale(tileset.window, tileset.maxzoom, high)
+    if high != tileset.maxzoom and not tileset.extra:  # others' zooms may cover different places
+        window = _reach(store, high)
+    if bounds is not None:
+        window = _cut(window, bounds, high)
+    lowest = max(low, min([zoom for zoom in known if zoom >= low], default=low))
+    asked = replace(tileset, minzoom=lowest, maxzoom=high, window=window, format=format or tileset.format)
+    excerpt = Excerpt(store, asked, limited=bounds is not None)
+    if bounds is not None and not excerpt.zooms:
+        raise _outside(bounds)
+    return excerpt
+
+
+def _reach(store: StoredTiles, zoom: int) -> PixelWindow:
+    """The smallest window that holds the tiles of a zoom, of which there is at least one."""
+    found = np.fromiter((n for tile in store.tiles(zoom) for n in (tile.x, tile.y)), dtype=np.int64).reshape(-1, 2)
+    edges = *found.min(axis=0).tolist(), *(found.max(axis=0) + 1).tolist()
+    return PixelWindow(*(TILE_SIZE * edge for edge in edges))
+
+
+def _cut(window: PixelWindow, bounds: LngLatBounds, zoom: int) -> PixelWindow:
+    west, south, east, north = bounds
+    if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 360 and west != east):
+        raise TileSetError(
+            f"{west},{south},{east},{north} is no area: give west,south,east,north in degrees", option="bounds"
+        )
+    asked = degrees_window(LngLatBounds(west, south, east + 360 if east < west else east, north), zoom)
+    world = world_window(zoom).width
+    here, east_of, west_of = (asked.shift(columns).intersection(window) for columns in (0, world, -world))
+    if not here.empty and not west_of.empty:  # a set that ends at the antimeridian and begins again there
+        return here._replace(right=west_of.right + world)
+    for part in (here, east_of, west_of):
+        if not part.empty:
+            return part
+    raise _outside(bounds)
+
+
+def _outside(bounds: LngLatBounds) -> TileSetError:
+    asked = ",".join(f"{degrees:g}" for degrees in bounds)
+    return TileSetError(f"no tile lies within {asked} (west,south,east,north): check the order", option="bounds")
