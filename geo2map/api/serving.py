@@ -15,6 +15,7 @@ from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job
 from geo2map.errors import OutputError
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
+from geo2map.live.site import check_entrance
 from geo2map.model import ModelOptions
 from geo2map.outputs import check_output, open_output
 from geo2map.plan import make_plan
@@ -49,6 +50,9 @@ class ServeOptions:
     token: str | None = None
     address: str | None = None
     live: LiveOptions = field(default_factory=LiveOptions)
+
+    def __post_init__(self) -> None:
+        check_entrance(self.token, self.address)
 
     @classmethod
     def pick(cls, options: dict[str, Any]) -> ServeOptions:

@@ -43,12 +43,7 @@ class ServedSite:
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
-        if self.token is not None and not _TOKEN.fullmatch(self.token):
-            raise PlanError(
-                "this token cannot be one: give 16 to 200 letters, digits, dots, dashes and underscores", option="token"
-            )
-        if self.address is not None and not _ADDRESS.fullmatch(self.address):
-            raise PlanError(f"{self.address} is no address: give one as https://maps.example/town", option="address")
+        check_entrance(self.token, self.address)
 
     @property
     def layers(self) -> dict[str, TileLayer]:
@@ -65,3 +60,16 @@ class ServedSite:
         """What a layer is called."""
         tileset: TileSet = self.layers[folder].tileset
         return f"{tileset.name} (imagery)" if folder else tileset.name
+
+
+def check_entrance(token: str | None, address: str | None) -> None:
+    """
+    Raises:
+        PlanError: a token or address that cannot be one.
+    """
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise PlanError(
+            "this token cannot be one: give 16 to 200 letters, digits, dots, dashes and underscores", option="token"
+        )
+    if address is not None and not _ADDRESS.fullmatch(address):
+        raise PlanError(f"{address} is no address: give one as https://maps.example/town", option="address")
