@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -9,6 +10,8 @@ from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rasterio.errors import NotGeoreferencedWarning
 
 from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
@@ -83,6 +86,8 @@ def open_live(
     choice = as_choice(engine)
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())  # readers open rasters at once, and filters are not theirs alone
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         under = None if wanted.under is None else stack.enter_context(open_tiles(wanted.under))
         opened: Imagery = open_scenes(scenes, **asdict(chosen.reading))
         stack.enter_context(opened)

@@ -26,6 +26,7 @@ KEEP = "max-age=86400, immutable"
 """For tiles whose address has the map's version in it."""
 ASK_AGAIN = "no-cache"
 """For all others: the client keeps them, and asks whether they are still right, which costs next to nothing."""
+_BREATH = 0.02  # seconds
 _LONGEST_NUMBER = 9  # digits: no tile at zoom 24 needs more
 
 log = logging.getLogger(__name__)
@@ -153,4 +154,4 @@ async def _wait(answer: Future[bytes | None], request: Request) -> bytes | None:
 async def _left(request: Request) -> None:
     """Returns when the client is gone."""
     while (await request.receive())["type"] != "http.disconnect":
-        pass
+        await asyncio.sleep(_BREATH)  # a server that repeats itself must not stop all others

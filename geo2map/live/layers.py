@@ -85,6 +85,7 @@ class LiveLayer:
             threads: read files and make parents.
         """
         self.name, self.job = name, job
+        self._version = job.fingerprint  # takes a millisecond
         self.kept: KeptBlocks | None = None
         self._under: StoredLayer | None = None
         self._flights, self._cache, self._threads = flights, cache, threads
@@ -117,7 +118,7 @@ class LiveLayer:
     def tag(self, tile: Tile) -> str | None:
         if tile.z < self.minzoom:
             return None
-        return f"{self.job.fingerprint}-{self.name}-{tile.z}-{tile.x}-{tile.y}"
+        return f"{self._version}-{self.name}-{tile.z}-{tile.x}-{tile.y}"
 
     def ask(self, tile: Tile) -> Answer:
         if tile.z < self.minzoom:

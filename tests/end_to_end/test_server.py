@@ -299,6 +299,12 @@ def ask_raw(
     return messages[0]["status"], b"".join(message.get("body", b"") for message in messages[1:])
 
 
+def test_a_server_that_repeats_itself_stops_nobody(live: LiveMap, caplog: pytest.LogCaptureFixture) -> None:
+    """Some say again and again that there is no more of the request."""
+    status, body = ask_raw(app_of(live), path_of(a_tile(live)), "", "GET", {}, caplog)
+    assert (status, body[1:4]) == (200, b"PNG")
+
+
 # Finished sets
 
 
