@@ -27,6 +27,8 @@ from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.folder import XyzFolder
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from starlette.applications import Starlette
 
     from geo2map.engine import Engine
@@ -130,9 +132,9 @@ def serve(scenes: Scenes, *, listening: Listening | None = None, **options: Any)
         Geo2MapError: as `open_live`; the extra `serve` is missing; or the port is taken.
         KeyboardInterrupt: Ctrl-C; says what was kept.
     """
-    _need("app")
-    with open_live(scenes, **options) as live:
-        _run(_site(live, ServeOptions.pick(dict(options))), listening)
+    wanted, where = ServeOptions.pick(dict(options)), listening or listen()
+    with _need("run").bind(where) as own, open_live(scenes, **options) as live:
+        _run(_site(live, wanted), own, where)
 
 
 def view(
@@ -148,9 +150,9 @@ def view(
         TileSetError: no such set.
         Geo2MapError: the extra `serve` is missing, or the port is taken.
     """
-    _need("app")
-    with stored_site(path, token=token, address=address) as site:
-        _run(site, listening)
+    where = listening or listen()
+    with _need("run").bind(where) as own, stored_site(path, token=token, address=address) as site:
+        _run(site, own, where)
 
 
 @contextmanager
@@ -183,12 +185,10 @@ def _site(live: LiveMap, wanted: ServeOptions) -> ServedSite:
     )
 
 
-def _run(site: ServedSite, listening: Listening | None) -> None:
-    running = _need("run")
+def _run(site: ServedSite, own: socket, listening: Listening) -> None:
     base = site.address.rstrip("/") if site.address else None
-    app = _need("app").make_app(site)
     suffix = SUFFIXES[site.map.tileset.format]
-    running.run_app(app, listening or running.Listening(), suffix, site.token, base)
+    _need("run").run_app(_need("app").make_app(site), own, listening, suffix, site.token, base)
 
 
 def _need(module: str) -> Any:

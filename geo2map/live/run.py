@@ -64,27 +64,40 @@ class Listening:
     ready: Callable[[Addresses], None] | None = None
 
 
+def bind(listening: Listening) -> socket.socket:
+    """The socket to serve at; whoever comes early waits. A context manager that closes it.
+
+    Raises:
+        OutputError: the port is taken, or the host is none of this machine's.
+    """
+    return _listen(listening.host, listening.port)
+
+
 def run_app(
-    app: Starlette, listening: Listening, suffix: str, token: str | None = None, base: str | None = None
+    app: Starlette,
+    own: socket.socket,
+    listening: Listening,
+    suffix: str,
+    token: str | None = None,
+    base: str | None = None,
 ) -> None:
     """Serves an app until this process is told to stop.
 
     Args:
+        own: what `bind` made.
         suffix: of a tile's name.
         token: that requests must bring.
         base: the URL under which others see this server, without a slash at its end; None is that of the socket.
 
     Raises:
-        OutputError: the port is taken, or the host is none of this machine's.
         KeyboardInterrupt: Ctrl-C, when all is put away.
     """
-    with _listen(listening.host, listening.port) as own:
-        found = _addresses(base or _url(own), suffix, token, open_to_all=listening.host not in LOOPBACK)
-        if listening.ready is not None:
-            listening.ready(found)
-        if listening.browser:
-            Thread(target=webbrowser.open, args=(found.page,), daemon=True).start()
-        make_server(app).run(sockets=[own])
+    found = _addresses(base or _url(own), suffix, token, open_to_all=listening.host not in LOOPBACK)
+    if listening.ready is not None:
+        listening.ready(found)
+    if listening.browser:
+        Thread(target=webbrowser.open, args=(found.page,), daemon=True).start()
+    make_server(app).run(sockets=[own])
 
 
 def make_server(app: Starlette) -> uvicorn.Server:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.request import Request, urlopen
 from xml.etree.ElementTree import fromstring
@@ -29,7 +30,7 @@ from geo2map.api.serving import live_app, open_live, stored_site
 from geo2map.errors import OutputError, PlanError, TileSetError
 from geo2map.live import LiveMap, ServedSite
 from geo2map.live.app import make_app
-from geo2map.live.run import Listening, _listen, make_server, run_app
+from geo2map.live.run import Addresses, Listening, _listen, bind, make_server, run_app
 from geo2map.types import Tile
 
 TOKEN = "a-word-of-some-length"
@@ -389,8 +390,23 @@ def test_a_client_that_hangs_up_is_noticed(quick_engine: Engine, write_sheet: An
         assert live.tally.get("clients", "left") == 1
 
 
-def test_a_port_that_is_taken(live: LiveMap) -> None:
+def test_a_port_that_is_taken() -> None:
     with closing(_listen("127.0.0.1", 0)) as own, pytest.raises(OutputError, match="choose another port"):
-        run_app(app_of(live), Listening(port=own.getsockname()[1]), ".png")
+        bind(Listening(port=own.getsockname()[1]))
     with pytest.raises(OutputError, match="cannot be listened at"):
-        run_app(app_of(live), Listening(host="no.such.host.invalid"), ".png")
+        bind(Listening(host="no.such.host.invalid"))
+
+
+def test_it_tells_where_it_is_and_opens_the_browser(live: LiveMap, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Addresses] = []
+    opened, stopped = threading.Event(), threading.Event()
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.set() if url == told[0].page else None)
+    monkeypatch.setattr("geo2map.live.run.make_server", lambda _: SimpleNamespace(run=lambda **_: stopped.set()))
+    listening = Listening(host="0.0.0.0", browser=True, ready=told.append)
+    with bind(listening) as own:
+        run_app(app_of(live), own, listening, ".png", base="https://maps.example/town")
+    assert opened.wait(PATIENCE)
+    assert stopped.is_set()
+    assert told[0].tiles == "https://maps.example/town/{z}/{x}/{y}.png"
+    assert "everybody" in (told[0].warning or "")
+    assert "QGIS" in str(told[0])
