@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from geo2map.api import dry_run, make_job, mosaic_tiles, preview, render, render_each, repair, tile, update
     from geo2map.api.evaluating import evaluate_model
+    from geo2map.api.serving import live_app, serve, view
     from geo2map.api.training import train_model
     from geo2map.engine import Engine, load_engine
     from geo2map.errors import Geo2MapError
@@ -39,6 +40,7 @@ _HOMES = {
         "update",
     ),
     "geo2map.api.evaluating": ("evaluate_model",),
+    "geo2map.api.serving": ("live_app", "serve", "view"),
     "geo2map.api.training": ("train_model",),
     "geo2map.engine": ("Engine", "load_engine"),
     "geo2map.errors": ("Geo2MapError",),
@@ -65,6 +67,7 @@ __all__ = [
     "check",
     "dry_run",
     "evaluate_model",
+    "live_app",
     "load_engine",
     "make_job",
     "make_pairs",
@@ -78,9 +81,11 @@ __all__ = [
     "render_each",
     "repair",
     "run",
+    "serve",
     "tile",
     "train_model",
     "update",
+    "view",
 ]
 
 

@@ -66,3 +66,15 @@ class TileSetError(Geo2MapError, ValueError):
 
 class DataError(Geo2MapError, ValueError):
     """Training or evaluation data are missing, broken or of the wrong shape."""
+
+
+class BusyError(Geo2MapError, RuntimeError):
+    """A server has as much to do as it may have.
+
+    Attributes:
+        seconds: after which asking again makes sense.
+    """
+
+    def __init__(self, message: str, seconds: int = 1) -> None:
+        super().__init__(message)
+        self.seconds = seconds

@@ -19,6 +19,8 @@ COMMANDS = {
     "preview": "Put a few blocks of a scene and their map side by side.",
     "info": "Say what a scene is and what render would do with it.",
     "check": "Say whether an output is whole, true and seamless, and mend it.",
+    "serve": "Show the map of a scene as it is made, where somebody looks.",
+    "view": "Show finished tiles in a browser.",
     "clean": "Throw away what an interrupted run has kept.",
     "bench": "Measure how fast this machine renders, and what holds it back.",
     "demo": "Draw a town, render it and say what to open.",

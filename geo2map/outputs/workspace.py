@@ -31,7 +31,7 @@ class Workspace:
         self.folder = hidden_sibling(final, "partial")
         self.journal = self.folder / _JOURNAL
         self.result = self.folder / f"result{final.suffix}"
-        self._lock = FileLock(hidden_sibling(final, "lock"), timeout=0)
+        self._lock = FileLock(hidden_sibling(final, "lock"), timeout=0, thread_local=False)
         self._parents: list[Path] = []
 
     def acquire(self) -> None:

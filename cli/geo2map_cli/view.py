@@ -1,0 +1,28 @@
+"""`geo2map view`: look at finished tiles."""
+
+from __future__ import annotations
+
+import click
+
+from geo2map_cli.reporting import report_options
+from geo2map_cli.serve import announce, listening_options
+
+
+@click.command("view")
+@click.argument("path", type=click.Path())
+@listening_options(0)
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
+@report_options
+def command(
+    path: str, host: str, port: int, token: str | None, address: str | None, browser: bool, as_json: bool
+) -> None:
+    """Serve PATH, a finished set of tiles, and open it in a browser. Needs: pip install 'geo2map[serve]'
+
+    \b
+    geo2map view tiles/
+    geo2map view map.pmtiles --no-browser
+    """
+    from geo2map.api.serving import listen, view
+
+    listening = listen(host=host, port=port, browser=browser, ready=lambda addresses: announce(addresses, as_json))
+    view(path, listening=listening, token=token, address=address)

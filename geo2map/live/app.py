@@ -1,0 +1,145 @@
+"""The server as an ASGI app: routes, documents and the page. Needs the extra `serve`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from geo2map.errors import Geo2MapError
+from geo2map.live.answers import ASK_AGAIN, TileEndpoint, refusal, version_of
+from geo2map.live.gate import TokenGate
+from geo2map.live.metrics import CONTENT_TYPE, metrics_text
+from geo2map.live.site import ServedSite
+from geo2map.live.wmts import wmts_capabilities
+from geo2map.outputs.page import viewer_page
+from geo2map.tiles.codec import SUFFIXES
+
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
+
+
+def make_app(site: ServedSite, close: Callable[[], None] | None = None) -> Starlette:
+    """The ASGI app of a site.
+
+    Run it in one process: a second would make the same blocks once more.
+
+    Args:
+        close: called when the server ends.
+    """
+    pages = _Documents(site)
+    shared = site.token is None
+    routes: list[BaseRoute] = [
+        Route("/", pages.page),
+        Route("/healthz", _health),
+        Route("/metrics", pages.metrics),
+        Route("/tilejson.json", pages.tilejson),
+        Route("/source/tilejson.json", pages.tilejson),
+        Route("/WMTSCapabilities.xml", pages.capabilities),
+    ]
+    if site.archive is not None:
+        routes.append(Route("/archive.pmtiles", pages.archive))
+    for folder, layer in site.layers.items():
+        endpoint = TileEndpoint(layer, "source" if folder else "map", site.tally, shared=shared)
+        routes.append(Route(f"/{folder}{{z}}/{{x}}/{{name}}", endpoint))
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        if close is not None:
+            close()
+
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], expose_headers=["ETag"]),
+            Middleware(TokenGate, token=site.token),
+        ],
+        exception_handlers={HTTPException: _refused, Geo2MapError: _failed},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Documents:
+    """All that is no tile."""
+
+    def __init__(self, site: ServedSite) -> None:
+        self._site = site
+        source = site.source.tileset if site.source else None
+        self._page = viewer_page(site.map.tileset, site.legend, source)
+
+    async def page(self, _: Request) -> Response:
+        return HTMLResponse(self._page, headers={"Cache-Control": ASK_AGAIN})
+
+    async def metrics(self, _: Request) -> Response:
+        return Response(metrics_text(self._site.tally, self._site.live), headers={"Content-Type": CONTENT_TYPE})
+
+    async def archive(self, _: Request) -> Response:
+        assert self._site.archive is not None
+        return FileResponse(self._site.archive, media_type="application/vnd.pmtiles")
+
+    async def tilejson(self, request: Request) -> Response:
+        folder = "source/" if request.url.path.endswith("/source/tilejson.json") else ""
+        if (layer := self._site.layers.get(folder)) is None:
+            raise HTTPException(404)
+        document = layer.tileset.to_dict()
+        document |= {"name": self._site.title(folder), "tiles": [self._template(request, folder)]}
+        text = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
+        return Response(text, headers={"Content-Type": "application/json", "Cache-Control": ASK_AGAIN})
+
+    async def capabilities(self, request: Request) -> Response:
+        tilesets = {self._site.title(folder): layer.tileset for folder, layer in self._site.layers.items()}
+        templates = {self._site.title(folder): self._template(request, folder) for folder in self._site.layers}
+        address = f"{self._base(request)}/WMTSCapabilities.xml{self._query(request, None)}"
+        document = wmts_capabilities(tilesets, templates, address)
+        return Response(document, headers={"Content-Type": "application/xml", "Cache-Control": ASK_AGAIN})
+
+    def _template(self, request: Request, folder: str) -> str:
+        """A tile's absolute URL, with {z}, {x} and {y} in it."""
+        layer = self._site.layers[folder]
+        suffix = SUFFIXES[layer.tileset.format]
+        return f"{self._base(request)}/{folder}{{z}}/{{x}}/{{y}}{suffix}{self._query(request, version_of(layer))}"
+
+    def _query(self, request: Request, version: str | None) -> str:
+        """What addresses carry on: the version of the tiles, and the token where it came the same way."""
+        token = request.query_params.get("token") if self._site.token else None
+        words = {"v": version, "token": token}
+        found = "&".join(f"{name}={word}" for name, word in words.items() if word)
+        return f"?{found}" if found else ""
+
+    def _base(self, request: Request) -> str:
+        """This server's URL without a slash at its end; as the client names it, if that is a name."""
+        if self._site.address is not None:
+            return self._site.address.rstrip("/")
+        host, port = request.scope.get("server") or ("127.0.0.1", None)
+        given = request.headers.get("host", "")
+        if not _HOST.fullmatch(given):
+            given = f"{host}:{port}" if port else str(host)
+        return f"{request.url.scheme}://{given}{request.scope.get('root_path', '').rstrip('/')}"
+
+
+async def _health(_: Request) -> Response:
+    """Says that the server lives, and touches nothing."""
+    return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+_SENTENCES = {404: "there is nothing here: see / for the map", 405: "this server can only be read: use GET"}
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return refusal(error.status_code, _SENTENCES.get(error.status_code, error.detail), error.headers)
+
+
+async def _failed(_: Request, error: Exception) -> Response:  # noqa: ARG001
+    return refusal(500, "this cannot be shown: the server's log says why")

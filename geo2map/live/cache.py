@@ -1,0 +1,46 @@
+"""Finished tiles in memory, those asked for last; bounded by their bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from threading import Lock
+
+from geo2map.live.flights import Tiles
+
+_ENTRY = 1000  # bytes of memory that an entry takes beside its tiles: plain sea is not free
+
+
+class BlockCache:
+    """Tiles by what they were made as; the ones used longest ago go first. Thread-safe.
+
+    Attributes:
+        most: bytes that it may hold.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self._held = most, 0
+        self._lock = Lock()
+        self._entries: OrderedDict[Hashable, tuple[Tiles, int]] = OrderedDict()
+
+    @property
+    def held(self) -> int:
+        """Bytes that it holds."""
+        return self._held
+
+    def get(self, key: Hashable) -> Tiles | None:
+        """What is kept under a key, None where nothing is."""
+        with self._lock:
+            if (entry := self._entries.get(key)) is None:
+                return None
+            self._entries.move_to_end(key)
+            return entry[0]
+
+    def put(self, key: Hashable, tiles: Tiles) -> None:
+        """Keeps tiles under a key."""
+        size = _ENTRY + sum(map(len, tiles.values()))
+        with self._lock:
+            self._held += size - self._entries.pop(key, ({}, 0))[1]
+            self._entries[key] = (tiles, size)
+            while self._held > self.most and self._entries:
+                self._held -= self._entries.popitem(last=False)[1][1]

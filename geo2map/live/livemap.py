@@ -1,0 +1,100 @@
+"""A map that is made where somebody looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Self
+
+from geo2map.errors import PlanError
+from geo2map.live.cache import BlockCache
+from geo2map.live.flights import Flights
+from geo2map.live.keeping import KeepingOutput, KeptBlocks
+from geo2map.live.layers import LiveLayer, StoredLayer
+from geo2map.live.maker import BlockMaker
+from geo2map.live.tally import Tally
+from geo2map.outputs.stored import StoredTiles
+from geo2map.plan.job import Job
+from geo2map.protocols import Source, Translator
+from geo2map.tiles.tilejson import TileSet
+
+FILE_THREADS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveOptions:
+    """What a live map may take.
+
+    Attributes:
+        queue: blocks that may wait to be made; whoever asks for one more is told to come again.
+        cache: MiB of finished tiles in memory.
+    """
+
+    queue: int = 64
+    cache: int = 256
+
+    def __post_init__(self) -> None:
+        for name, value in (("queue", self.queue), ("cache", self.cache)):
+            if value < 1:
+                raise PlanError(f"{name} {value} is too small: give 1 or more", option=name)
+
+
+class LiveMap:
+    """The layers of a job and the threads that make their tiles. A context manager; knows nothing of HTTP.
+
+    Attributes:
+        job: what is made.
+        map: the layer of the map.
+        source: the layer of the prepared imagery.
+        tally: what was done.
+        flights: what is waited for.
+        cache: what is in memory.
+        kept: blocks that stay, None where none do.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        sources: Sequence[Source],
+        translator: Translator | None,
+        options: LiveOptions | None = None,
+        *,
+        output: KeepingOutput | None = None,
+        under: tuple[StoredTiles, TileSet] | None = None,
+    ) -> None:
+        """
+        Args:
+            job: its storage is resolved.
+            sources: of the job's scenes at its view, one for each thread that reads.
+            translator: None makes a map of the source's own pixels.
+            output: of the same job, open: gets what is made, and what it has is not made again. Left open.
+            under: a finished set for zooms that are too low to be made on demand.
+
+        Raises:
+            TileSetError: `under` has tiles of another format.
+        """
+        chosen = options or LiveOptions()
+        self.job, self.tally = job, Tally()
+        self.cache = BlockCache(chosen.cache << 20)
+        self.flights = Flights(chosen.queue, self.tally, self.cache.get)
+        self._files = ThreadPoolExecutor(FILE_THREADS, "files")
+        self._maker = BlockMaker(job.plan, job.storage, sources, translator, self.flights, self.cache, self.tally)
+        self.map = LiveLayer("map", job, self.flights, self.cache, self._files)
+        self.source = LiveLayer("source", job, self.flights, self.cache, self._files)
+        self.kept = None if output is None else KeptBlocks(output, self.tally)
+        self._maker.kept = self.map.kept = self.kept
+        if under is not None:
+            self.map.put_over(StoredLayer(*under, self._files))
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Starts the threads."""
+        self._open.callback(self._files.shutdown)
+        self._open.enter_context(self._maker)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the threads; blocks that the model is at work on are kept yet."""
+        self._open.close()
