@@ -15,9 +15,8 @@ from geo2map.live.keeping import KeepingOutput, KeptBlocks
 from geo2map.live.layers import LiveLayer, StoredLayer
 from geo2map.live.maker import BlockMaker
 from geo2map.live.tally import Tally
-from geo2map.outputs.stored import StoredTiles
 from geo2map.plan.job import Job
-from geo2map.protocols import Source, Translator
+from geo2map.protocols import Source, StoredTiles, Translator
 from geo2map.tiles.tilejson import TileSet
 
 FILE_THREADS = 2
