@@ -238,6 +238,13 @@ def storage_options(function: F) -> F:
             help="Snap to the 255 colours of a map style and write indexed PNG. [default: none]",
         ),
         compress_option,
+        click.option("--grid", type=click.Choice(["scene"]), help="A .tif on the scene's own CRS and pixels."),
+        click.option("--crs-out", help="A .tif in this CRS, e.g. EPSG:32618. [default: web-mercator]"),
+        click.option(
+            "--resolution",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Of a .tif in another CRS, in its units. [default: the map's, or the scene's where that is coarser]",
+        ),
         scheme_option,
         click.option("--bare", is_flag=True, help="Tiles and tilejson.json alone: no page, no QGIS layer."),
     )(function)

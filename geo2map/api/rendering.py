@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geo2map.api.gridding import resolve_grid
 from geo2map.api.options import RenderOptions
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
 from geo2map.files.address import is_file_path, redact, scene_name
@@ -93,7 +94,7 @@ def tile(scenes: Scenes, out: PathLike, *, card: ModelCard, progress: Progress |
     Rendering the tiles gives the same pixels at maxzoom as rendering the scene.
     """
     chosen = RenderOptions.of({**options, "format": "png"})
-    _check_out(scenes, out, replace(chosen, storage=Storage(minzoom=chosen.storage.minzoom)))
+    _check_out(scenes, out, replace(chosen, storage=replace(chosen.storage, format=None)))
     return _Rendering(out, chosen, progress).cut(scenes, card)
 
 
@@ -163,7 +164,7 @@ def make_job(
         scenes=scene.identities,
         reading=reading or ReadingOptions(),
         plan=plan,
-        storage=(storage or Storage()).resolve(plan),
+        storage=resolve_grid(storage or Storage(), scene, plan, reading or ReadingOptions()).resolve(plan),
         precision=engine.precision if engine else "",
         device=engine.device.type if engine else "",
         versions=library_versions(translating=engine is not None),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 from rasterio.enums import ColorInterp
-from rasterio.io import DatasetReader
+from rasterio.io import DatasetReader, DatasetWriter
 
 from geo2map.colour.snap import MOST_COLOURS, Colours
 from geo2map.errors import TileSetError
@@ -52,6 +52,10 @@ class Ink(Protocol):
         """The way back."""
         ...
 
+    def describe(self, made: DatasetWriter) -> None:
+        """Tells a new raster of its colours."""
+        ...
+
 
 class RgbaInk:
     """Red, green, blue, and alpha that is 0 or 255."""
@@ -66,6 +70,9 @@ class RgbaInk:
 
     def pixels(self, bands: Bands) -> tuple[Image, Mask]:
         return np.moveaxis(bands[:3], 0, -1), bands[3] > 0
+
+    def describe(self, made: DatasetWriter) -> None:
+        """The profile says all."""
 
 
 class TableInk:
@@ -99,6 +106,11 @@ class TableInk:
         mask = bands[0] != NOTHING
         numbers = np.where(mask, bands[0], 0)
         return self.table[np.minimum(numbers, len(self.table) - 1)] * mask[..., None], mask
+
+    def describe(self, made: DatasetWriter) -> None:
+        assert self.table is not None
+        made.update_tags(**{COLOURS_TAG: len(self.table)})
+        made.write_colormap(1, {number: (*colour, 255) for number, colour in enumerate(self.table.tolist())})
 
 
 def ink_of(dataset: DatasetReader) -> Ink:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from geo2map.colour.colours import load_colours, maps_colours
 from geo2map.colour.snap import Snap
 from geo2map.errors import DataError, ZoomError
+from geo2map.grid.raster import RasterGrid
 from geo2map.grid.window import MAX_ZOOM, one_tile_zoom
 from geo2map.plan.value import Plan
 from geo2map.protocols import Codec
@@ -32,6 +33,9 @@ class Storage:
             pictures, a JSON file of colours, or the colours; None keeps what the network drew. PNG only.
         compress: of a GeoTIFF, without loss: "deflate", "zstd" or "webp"; None is deflate.
         scheme: how the files of a folder count rows: "xyz" from the north, "tms" from the south.
+        grid: of a GeoTIFF: "scene" for the scene's own pixels, or where its pixels lie; None is the tiles'.
+        crs_out, resolution: of a GeoTIFF that is not to lie on the tiles' grid: its CRS (None is the scene's), and the
+            width of a pixel in the CRS's units (None is the map's on the ground, or the scene's where that is wider).
         bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
 
     Raises:
@@ -45,6 +49,9 @@ class Storage:
     bare: bool = False
     compress: Compression | None = None
     scheme: Scheme = "xyz"
+    grid: Literal["scene"] | RasterGrid | None = None
+    crs_out: str | None = None
+    resolution: float | None = None
 
     def __post_init__(self) -> None:
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
@@ -52,6 +59,12 @@ class Storage:
         object.__setattr__(self, "palette", _colours(self.palette))
         if self.palette is not None and self.format not in (None, "png"):
             raise DataError(f"a palette needs PNG tiles, not {self.format}: leave out one of them", option="palette")
+        if self.grid not in (None, "scene"):
+            object.__setattr__(self, "grid", RasterGrid.of(self.grid))
+        if self.resolution is not None and not 0 < self.resolution < float("inf"):
+            raise DataError(
+                f"resolution {self.resolution} is no width of a pixel: give a positive number", option="resolution"
+            )
         if self.scheme not in get_args(Scheme):
             raise DataError(f"scheme {self.scheme!r} is not known: give xyz or tms", option="scheme")
         if self.compress not in (None, *get_args(Compression)):
@@ -59,6 +72,11 @@ class Storage:
             raise DataError(f"compression {self.compress!r} is not known: give one of {known}", option="compress")
         if self.palette is not None and self.compress == "webp":
             raise DataError("WebP has no palette: choose deflate or zstd, or leave the palette out", option="compress")
+
+    @property
+    def wants_grid(self) -> bool:
+        """Whether a raster is to lie elsewhere than on the tiles' grid."""
+        return any(asked is not None for asked in (self.grid, self.crs_out, self.resolution))
 
     @property
     def codec(self) -> Codec:
