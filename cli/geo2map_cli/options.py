@@ -237,6 +237,7 @@ def storage_options(function: F) -> F:
             metavar="maps|none|FILE",
             help="Snap to the 255 colours of a map style and write indexed PNG. [default: none]",
         ),
+        click.option("--classes", is_flag=True, help="Which class a pixel is, not its colour: land, road, water ..."),
         compress_option,
         click.option("--grid", type=click.Choice(["scene"]), help="A .tif on the scene's own CRS and pixels."),
         click.option("--crs-out", help="A .tif in this CRS, e.g. EPSG:32618. [default: web-mercator]"),

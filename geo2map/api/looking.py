@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geo2map.api.classes import resolve_classes
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
 from geo2map.errors import TileSetError
@@ -58,7 +59,9 @@ def dry_run(
     container.check_storage(chosen.storage)
     with open_scenes(scenes, **asdict(chosen.reading)) as opened:
         plan, loaded = _plan(opened, engine, chosen.planning)
-        return DryRun(plan, estimate(plan, chosen.storage.resolve(plan), opened, loaded, container))
+        return DryRun(
+            plan, estimate(plan, resolve_classes(chosen.storage, loaded.card).resolve(plan), opened, loaded, container)
+        )
 
 
 def preview(

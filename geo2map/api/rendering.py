@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geo2map.api.classes import resolve_classes
 from geo2map.api.gridding import resolve_grid
 from geo2map.api.options import RenderOptions
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
@@ -160,11 +161,12 @@ def make_job(
         reading: how the scene was opened.
         facts: what the output's document says besides.
     """
+    stored = resolve_classes(storage or Storage(), engine.card if engine else None)
     return Job(
         scenes=scene.identities,
         reading=reading or ReadingOptions(),
         plan=plan,
-        storage=resolve_grid(storage or Storage(), scene, plan, reading or ReadingOptions()).resolve(plan),
+        storage=resolve_grid(stored, scene, plan, reading or ReadingOptions()).resolve(plan),
         precision=engine.precision if engine else "",
         device=engine.device.type if engine else "",
         versions=library_versions(translating=engine is not None),

@@ -44,6 +44,11 @@ class Container:
     takes_format: bool = True
     configure: Callable[[Storage], Writer] | None = None
 
+    @property
+    def is_raster(self) -> bool:
+        """Whether it is one raster, not a set of tiles."""
+        return not self.is_folder and not self.takes_format
+
     def writer(self, storage: Storage) -> Writer:
         """What makes the container as it is wanted."""
         return self.write if self.configure is None else self.configure(storage)

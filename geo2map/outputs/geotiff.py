@@ -16,6 +16,7 @@ from geo2map.errors import OutputError, TileSetError
 from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, window_transform, world_window
 from geo2map.grid.raster import RasterGrid
 from geo2map.outputs.cog import copy_as_cog, gdal_errors
+from geo2map.outputs.companions import class_legend
 from geo2map.outputs.ink import Bands, Ink, find_ink
 from geo2map.outputs.pixel_digest import PixelDigest, level_digests, open_level, verify
 from geo2map.outputs.warped import warp_plain
@@ -76,7 +77,7 @@ def write_geotiff(
     """
     extent, overviews = _extent(store, tileset)
     levels = [_Level(extent, tileset.maxzoom, number) for number in range(overviews + 1)]
-    ink = find_ink(store, range(tileset.maxzoom, tileset.maxzoom - overviews - 1, -1))
+    ink = find_ink(store, range(tileset.maxzoom, tileset.maxzoom - overviews - 1, -1), class_legend(tileset))
     require_colours(ink, compression)
     plain, warped = (path.with_name(f"{path.stem}-{name}{path.suffix}") for name in ("plain", "warped"))
     try:

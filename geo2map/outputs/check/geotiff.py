@@ -98,7 +98,7 @@ def _check_overview(path: Path, level: int, report: CheckReport) -> None:
                     what = f"overview {level + 1}, block {column}/{row}"
                     report.problems.append(Problem("broken", what, str(error.__cause__ or error)))
                     continue
-                expected, mask = make_parent(children)
+                expected, mask = make_parent(children, majority=ink.majority)
                 if (mask != found[1]).any() or not _follows(found[0][mask], expected[mask], ink):
                     report.problems.append(Problem("stale", f"overview {level + 1}, block {column}/{row}"))
 
