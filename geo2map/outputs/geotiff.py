@@ -44,6 +44,7 @@ _PROFILE: dict[str, Any] = {
     "bigtiff": "IF_SAFER",
     "sparse_ok": True,
 }
+_CACHE = 64 * 2**20  # bytes; by itself GDAL takes a share of the whole memory
 _SPARSE = {"GDAL_TIFF_OVR_BLOCKSIZE": TILE_SIZE, "SPARSE_OK_OVERVIEW": "ON", "ZLEVEL_OVERVIEW": 1}
 
 
@@ -81,7 +82,7 @@ def write_geotiff(
     require_colours(ink, compression)
     plain, warped = (path.with_name(f"{path.stem}-{name}{path.suffix}") for name in ("plain", "warped"))
     try:
-        with gdal_errors(path):
+        with gdal_errors(path), rasterio.Env(GDAL_CACHEMAX=_CACHE):
             _create(plain, levels, ink)
             digests = [_write_level(plain, level, ink, store, progress) for level in levels]
             if not digests[0].visible:
