@@ -75,6 +75,7 @@ class Codec(Protocol):
         format: of the tiles.
         suffix: of a tile's file name.
         lossless: whether `decode` gives back every valid pixel as it was.
+        majority: whether a parent's pixel is what most of its four children are; otherwise it is their mean.
     """
 
     @property
@@ -85,6 +86,9 @@ class Codec(Protocol):
 
     @property
     def lossless(self) -> bool: ...
+
+    @property
+    def majority(self) -> bool: ...
 
     def encode(self, pixels: Image, mask: Mask) -> bytes:
         """Encodes uint8 (256, 256, 3) and bool (256, 256)."""

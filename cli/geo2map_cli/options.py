@@ -237,7 +237,15 @@ def storage_options(function: F) -> F:
             metavar="maps|none|FILE",
             help="Snap to the 255 colours of a map style and write indexed PNG. [default: none]",
         ),
+        click.option("--classes", is_flag=True, help="Which class a pixel is, not its colour: land, road, water ..."),
         compress_option,
+        click.option("--grid", type=click.Choice(["scene"]), help="A .tif on the scene's own CRS and pixels."),
+        click.option("--crs-out", help="A .tif in this CRS, e.g. EPSG:32618. [default: web-mercator]"),
+        click.option(
+            "--resolution",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Of a .tif in another CRS, in its units. [default: the map's, or the scene's where that is coarser]",
+        ),
         scheme_option,
         click.option("--bare", is_flag=True, help="Tiles and tilejson.json alone: no page, no QGIS layer."),
     )(function)

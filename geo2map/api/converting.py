@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from geo2map.colour.palette import Palette
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import output_errors
 from geo2map.grid import one_tile_zoom
+from geo2map.outputs.companions import class_legend, write_companions
 from geo2map.outputs.containers import Container, find_container
 from geo2map.outputs.excerpt import Excerpt, take
 from geo2map.outputs.geotiff import SUFFIXES as RASTERS
@@ -24,7 +26,8 @@ from geo2map.outputs.publish import publish_file, publish_folder
 from geo2map.outputs.stored import require_tile, require_zooms
 from geo2map.outputs.workspace import Workspace
 from geo2map.plan import Storage
-from geo2map.protocols import Progress, StoredTiles
+from geo2map.protocols import Codec, Progress, StoredTiles
+from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import SUFFIXES, TileCodec
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.indexed import IndexedCodec
@@ -117,6 +120,14 @@ def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
         yield store, store.tileset
 
 
+def _codec_like(store: StoredTiles, tileset: TileSet) -> Codec:
+    """What makes overviews of tiles of the largest zoom: of classes, of few colours, or of any."""
+    if legend := class_legend(tileset):
+        return ClassCodec(Palette(tuple(legend)))
+    table = find_ink(store, range(tileset.maxzoom, tileset.maxzoom + 1)).table
+    return TileCodec("png") if table is None else IndexedCodec(Snap(table))
+
+
 def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
     """What can be said of a folder of somebody else's."""
     window = folder.window(zooms[-1])
@@ -141,6 +152,8 @@ class _Conversion:
             check_final(self.out, self.container, OutputOptions(overwrite=self.options.overwrite))
             publish = publish_folder if self.container.is_folder else publish_file
             publish(workspace.result, workspace.final, overwrite=self.options.overwrite)
+            if self.container.is_raster:
+                write_companions(workspace.final, tileset)
         finally:
             workspace.discard()
             workspace.release()
@@ -175,8 +188,7 @@ class _Conversion:
         if tileset.extra and zooms.issuperset(needed):
             own = replace(tileset, minzoom=max(min(zooms), min(lowest, tileset.minzoom)))
             return replace(chosen, tileset=own), own
-        table = find_ink(chosen, range(tileset.maxzoom, tileset.maxzoom + 1)).table
-        codec = TileCodec("png") if table is None else IndexedCodec(Snap(table))
+        codec = _codec_like(chosen, tileset)
         tileset = replace(tileset, minzoom=lowest)
         layered = LayeredStore(FolderStore(self._folder(), codec.suffix), chosen, tileset.maxzoom)
         for _ in build_parents(layered, codec, chosen.tiles(tileset.maxzoom), lowest, progress=self.progress):

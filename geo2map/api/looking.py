@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geo2map.api.classes import resolve_classes
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
 from geo2map.errors import TileSetError
@@ -58,7 +59,11 @@ def dry_run(
     container.check_storage(chosen.storage)
     with open_scenes(scenes, **asdict(chosen.reading)) as opened:
         plan, loaded = _plan(opened, engine, chosen.planning)
-        return DryRun(plan, estimate(plan, chosen.storage.resolve(plan), opened, loaded, container))
+        storage = resolve_classes(chosen.storage, loaded.card).resolve(plan)
+        found = estimate(plan, storage, opened, loaded, container)
+        if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
+            found = replace(found, spool=found.spool + found.bytes)
+        return DryRun(plan, found)
 
 
 def preview(

@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geo2map.api.classes import resolve_classes
+from geo2map.api.gridding import resolve_grid
 from geo2map.api.options import RenderOptions
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
 from geo2map.files.address import is_file_path, redact, scene_name
@@ -93,7 +95,7 @@ def tile(scenes: Scenes, out: PathLike, *, card: ModelCard, progress: Progress |
     Rendering the tiles gives the same pixels at maxzoom as rendering the scene.
     """
     chosen = RenderOptions.of({**options, "format": "png"})
-    _check_out(scenes, out, replace(chosen, storage=Storage(minzoom=chosen.storage.minzoom)))
+    _check_out(scenes, out, replace(chosen, storage=replace(chosen.storage, format=None)))
     return _Rendering(out, chosen, progress).cut(scenes, card)
 
 
@@ -159,11 +161,12 @@ def make_job(
         reading: how the scene was opened.
         facts: what the output's document says besides.
     """
+    stored = resolve_classes(storage or Storage(), engine.card if engine else None)
     return Job(
         scenes=scene.identities,
         reading=reading or ReadingOptions(),
         plan=plan,
-        storage=(storage or Storage()).resolve(plan),
+        storage=resolve_grid(stored, scene, plan, reading or ReadingOptions()).resolve(plan),
         precision=engine.precision if engine else "",
         device=engine.device.type if engine else "",
         versions=library_versions(translating=engine is not None),

@@ -11,6 +11,7 @@ from pathlib import Path
 from geo2map.errors import OutputError
 from geo2map.files.address import is_file_path
 from geo2map.files.atomic import output_errors
+from geo2map.grid.raster import RasterGrid
 from geo2map.outputs.folder import write_folder
 from geo2map.outputs.geotiff import write_geotiff
 from geo2map.outputs.mbtiles import write_mbtiles
@@ -43,6 +44,11 @@ class Container:
     takes_format: bool = True
     configure: Callable[[Storage], Writer] | None = None
 
+    @property
+    def is_raster(self) -> bool:
+        """Whether it is one raster, not a set of tiles."""
+        return not self.is_folder and not self.takes_format
+
     def writer(self, storage: Storage) -> Writer:
         """What makes the container as it is wanted."""
         return self.write if self.configure is None else self.configure(storage)
@@ -55,6 +61,8 @@ class Container:
         """
         if storage.scheme != "xyz" and not self.is_folder:
             raise OutputError(f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme")
+        if storage.wants_grid and self.configure is None:
+            raise OutputError(f"{self.name} lies on the grid of the tiles: choose a .tif for another", option="grid")
         if storage.compress is not None and self.configure is None:
             raise OutputError(f"{self.name} has no compression of its own: leave it out", option="compress")
         if storage.format is not None and not self.takes_format:
@@ -62,7 +70,8 @@ class Container:
 
 
 def _geotiff(storage: Storage) -> Writer:
-    return partial(write_geotiff, compression=storage.compress or "deflate")
+    grid = storage.grid if isinstance(storage.grid, RasterGrid) else None
+    return partial(write_geotiff, compression=storage.compress or "deflate", grid=grid)
 
 
 CONTAINERS: dict[str, Container] = {

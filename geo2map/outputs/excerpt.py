@@ -101,6 +101,10 @@ def take(
         ZoomError: there are no tiles at the largest zoom asked for.
         TileSetError: the bounds touch no tile.
     """
+    if "classes" in tileset.extra and format not in (None, "png"):
+        raise TileSetError(
+            f"class tiles are PNG, since {format} would mix their colours: leave it out", option="format"
+        )
     low, high = zooms or (tileset.minzoom, tileset.maxzoom)
     if low > high:
         raise ZoomError(f"zooms {low} to {high} asked: give the lower one first", option="zoom")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +14,12 @@ from rasterio.windows import Window
 
 from geo2map.errors import OutputError, TileSetError
 from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, window_transform, world_window
+from geo2map.grid.raster import RasterGrid
 from geo2map.outputs.cog import copy_as_cog, gdal_errors
-from geo2map.outputs.ink import COLOURS_TAG, Bands, Ink, find_ink
+from geo2map.outputs.companions import class_legend
+from geo2map.outputs.ink import Bands, Ink, find_ink
+from geo2map.outputs.pixel_digest import PixelDigest, level_digests, open_level, verify
+from geo2map.outputs.warped import warp_plain
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
@@ -42,6 +44,7 @@ _PROFILE: dict[str, Any] = {
     "bigtiff": "IF_SAFER",
     "sparse_ok": True,
 }
+_CACHE = 64 * 2**20  # bytes; by itself GDAL takes a share of the whole memory
 _SPARSE = {"GDAL_TIFF_OVR_BLOCKSIZE": TILE_SIZE, "SPARSE_OK_OVERVIEW": "ON", "ZLEVEL_OVERVIEW": 1}
 
 
@@ -52,6 +55,7 @@ def write_geotiff(
     progress: Progress | None = None,
     *,
     compression: Compression = "deflate",
+    grid: RasterGrid | None = None,
 ) -> None:
     """Writes a set of tiles as a Cloud-Optimized GeoTIFF.
 
@@ -59,14 +63,14 @@ def write_geotiff(
     transparent. Its overviews are the set's own lower zooms. It has red, green, blue and alpha; or one band and a table
     of colours where all tiles are indexed and share at most 255. The same tiles give the same bytes.
 
-    An ordinary GeoTIFF is made beside it first, of about the same size, since GDAL lays a finished file out anew. The
-    copy is read back in the end: GDAL passes over a full disk in silence while it closes a file.
+    An ordinary GeoTIFF of about the same size is made beside it first, since GDAL lays a finished file out anew. The
+    copy is read back: GDAL passes over a full disk in silence while it closes a file.
 
     Args:
         store: tiles of any format, at all zooms of the set.
         path: of the file; what is there is replaced.
-        progress: told "writing", "copying" and how far it is.
         compression: all are lossless.
+        grid: another one than the tiles': the file is warped to it, and its overviews are means of its own pixels.
 
     Raises:
         TileSetError: a broken tile, none with a valid pixel, or too wide a scatter of tiles.
@@ -74,26 +78,26 @@ def write_geotiff(
     """
     extent, overviews = _extent(store, tileset)
     levels = [_Level(extent, tileset.maxzoom, number) for number in range(overviews + 1)]
-    ink = find_ink(store, range(tileset.maxzoom, tileset.maxzoom - overviews - 1, -1))
+    ink = find_ink(store, range(tileset.maxzoom, tileset.maxzoom - overviews - 1, -1), class_legend(tileset))
     require_colours(ink, compression)
-    plain = path.with_name(f"{path.stem}-plain{path.suffix}")
+    plain, warped = (path.with_name(f"{path.stem}-{name}{path.suffix}") for name in ("plain", "warped"))
     try:
-        with gdal_errors(path):
+        with gdal_errors(path), rasterio.Env(GDAL_CACHEMAX=_CACHE):
             _create(plain, levels, ink)
             digests = [_write_level(plain, level, ink, store, progress) for level in levels]
             if not digests[0].visible:
-                raise TileSetError(f"the tiles of {tileset.name} have no valid pixel at zoom {tileset.maxzoom}: no map")
-            with rasterio.open(plain, "r+") as dataset:
-                dataset.update_tags(**_tags(tileset, digests[0].hex))
-            if progress:
-                progress("copying", 0, 1)
-            copy_as_cog(plain, path, compression)
-            for level, digest in zip(levels, digests, strict=True):
-                _verify(path, level, ink, digest)
-            if progress:
-                progress("copying", 1, 1)
+                raise TileSetError(f"{tileset.name} has no valid pixel at zoom {tileset.maxzoom}: no map")
+            if grid is not None:
+                warp_plain(plain, ink, grid, warped, _PROFILE, progress)
+                digests = level_digests(warped, ink)
+            made = plain if grid is None else warped
+            with rasterio.open(made, "r+") as dataset:
+                dataset.update_tags(**_tags(tileset, digests[0].hex, own_grid=grid is not None))
+            copy_as_cog(made, path, compression)
+            verify(path, ink, digests)
     finally:
         plain.unlink(missing_ok=True)
+        warped.unlink(missing_ok=True)
 
 
 def require_colours(ink: Ink, compression: Compression) -> None:
@@ -109,7 +113,7 @@ def require_colours(ink: Ink, compression: Compression) -> None:
 
 def _write_level(path: Path, level: _Level, ink: Ink, store: StoredTiles, progress: Progress | None) -> PixelDigest:
     digest, total = PixelDigest(ink.blank), level.rows * level.columns
-    with _open_level(path, level.number, "r+") as dataset:
+    with open_level(path, level.number, "r+") as dataset:
         for done, window in enumerate(level.windows(), start=1):
             bands = level.read(store, window, ink)
             if digest.add(window.col_off // TILE_SIZE, window.row_off // TILE_SIZE, bands):
@@ -117,36 +121,6 @@ def _write_level(path: Path, level: _Level, ink: Ink, store: StoredTiles, progre
             if progress:
                 progress(f"writing zoom {level.zoom}", done, total)
     return digest
-
-
-class PixelDigest:
-    """A digest of the blocks of a raster that does not depend on the order in which they come.
-
-    Attributes:
-        visible: how many blocks have a valid pixel.
-    """
-
-    def __init__(self, blank: int = 0) -> None:
-        """
-        Args:
-            blank: value of the last band where a pixel is not valid.
-        """
-        self._sum, self._blank, self.visible = 0, blank, 0
-
-    def add(self, column: int, row: int, bands: Bands) -> bool:
-        """Takes a block, uint8 (bands, H, W); returns whether it has a valid pixel."""
-        data = np.ascontiguousarray(bands)
-        found = hashlib.blake2b(f"{column} {row}".encode(), digest_size=8)
-        found.update(data.data)
-        self._sum ^= int.from_bytes(found.digest(), "big")
-        visible = bool((bands[-1] != self._blank).any())
-        self.visible += visible
-        return visible
-
-    @property
-    def hex(self) -> str:
-        """Sixteen hex digits."""
-        return f"{self._sum:016x}"
 
 
 class _Level(NamedTuple):
@@ -247,42 +221,19 @@ def _create(path: Path, levels: list[_Level], ink: Ink) -> None:
     path.unlink(missing_ok=True)
     transform = window_transform(base.extent, base.zoom)
     with rasterio.open(path, "w", **_PROFILE, **ink.profile, **size, transform=transform) as dataset:
-        if ink.table is not None:
-            dataset.update_tags(**{COLOURS_TAG: len(ink.table)})
-            dataset.write_colormap(1, {number: (*colour, 255) for number, colour in enumerate(ink.table.tolist())})
+        ink.describe(dataset)
     if len(levels) > 1:
         with rasterio.Env(**_SPARSE), rasterio.open(path, "r+") as dataset:
             dataset.build_overviews([2**level.number for level in levels[1:]], Resampling.nearest)
 
 
-@contextmanager
-def _open_level(path: Path, number: int, mode: str = "r") -> Iterator[Any]:
-    options = {"OVERVIEW_LEVEL": number - 1} if number else {}
-    with rasterio.open(path, mode, **options) as dataset:
-        yield dataset
-
-
-def _verify(path: Path, level: _Level, ink: Ink, written: PixelDigest) -> None:
-    """Reads every block back.
-
-    Raises:
-        OutputError: something was lost, or is not what was written.
-    """
-    found = PixelDigest(ink.blank)
-    with _open_level(path, level.number) as dataset:
-        for window in level.windows():
-            found.add(window.col_off // TILE_SIZE, window.row_off // TILE_SIZE, dataset.read(window=window))
-    if lost := written.visible - found.visible:
-        raise OutputError(f"{path} lacks {lost} of its blocks after writing: the disk may be full; free some space")
-    if found.hex != written.hex:
-        raise OutputError(f"{path} does not hold what was written to it: check the disk and run again")
-
-
-def _tags(tileset: TileSet, pixels: str) -> dict[str, str]:
+def _tags(tileset: TileSet, pixels: str, *, own_grid: bool) -> dict[str, str]:
     """What the file says of itself; nothing of how it came about where that is not known."""
     if not tileset.extra:
         return {"TIFFTAG_SOFTWARE": "geo2map", "TIFFTAG_DOCUMENTNAME": tileset.name}
     facts = {**tileset.to_dict()["geo2map"], "pixels": pixels}
+    if own_grid:
+        facts = {key: value for key, value in facts.items() if key != "window"} | {"grid": "own"}
     return {
         "TIFFTAG_SOFTWARE": "geo2map",
         "TIFFTAG_DOCUMENTNAME": tileset.name,

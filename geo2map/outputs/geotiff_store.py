@@ -16,10 +16,13 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from geo2map.colour.palette import Palette
 from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
+from geo2map.outputs.companions import class_legend
 from geo2map.outputs.excerpt import rescale
 from geo2map.outputs.ink import Bands, ink_of
+from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.indexed import encode_indexed
 from geo2map.tiles.tilejson import TileSet
@@ -56,6 +59,8 @@ class GeotiffStore:
             self._maxzoom, self._extent = self._place(base)
             self.zooms = tuple(self._maxzoom - level for level in reversed(range(len(self._levels))))
             self.tileset = self._describe(base)
+            legend = class_legend(self.tileset)
+            self._classes = ClassCodec(Palette(tuple(legend))) if legend else None
         except RasterioError as error:
             self._stack.close()
             raise TileSetError(f"{self.path} cannot be read: {error}; check the file") from error
@@ -74,6 +79,8 @@ class GeotiffStore:
         pixels, mask = self._ink.pixels(self._read(tile))
         if not mask.any():
             return None
+        if self._classes is not None:
+            return self._classes.encode(pixels, mask)
         if self._ink.table is None:
             return encode_tile(pixels, mask, "png")
         return encode_indexed(self._ink.bands(pixels, mask)[0], mask, self._ink.table)

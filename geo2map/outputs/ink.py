@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import PIL.Image
 from rasterio.enums import ColorInterp
-from rasterio.io import DatasetReader
+from rasterio.io import DatasetReader, DatasetWriter
 
 from geo2map.colour.snap import MOST_COLOURS, Colours
 from geo2map.errors import TileSetError
+from geo2map.outputs.qgis import Legend
 from geo2map.protocols import StoredTiles
 from geo2map.types import Image, Mask
 
 COLOURS_TAG = "GEO2MAP_COLOURS"
 """How many colours of a raster's table are meant: a TIFF has always 256."""
+MAJORITY_TAG = "GEO2MAP_CLASSES"
 NOTHING = 255
 """The number of what is transparent in a raster with a table of colours."""
 
@@ -33,12 +35,14 @@ class Ink(Protocol):
         profile: what GDAL is to know of them.
         table: colours by number; None where bands are colours themselves.
         blank: value of a pixel that is not valid, in all bands.
+        majority: whether overviews are what most of the pixels below them are, as those of classes.
     """
 
     count: int
     profile: dict[str, Any]
     table: Colours | None
     blank: int
+    majority: bool
 
     def bands(self, pixels: Image, mask: Mask) -> Bands:
         """Bands of pixels, uint8 (H, W, 3), and mask, bool (H, W).
@@ -52,6 +56,10 @@ class Ink(Protocol):
         """The way back."""
         ...
 
+    def describe(self, made: DatasetWriter) -> None:
+        """Tells a new raster of its colours."""
+        ...
+
 
 class RgbaInk:
     """Red, green, blue, and alpha that is 0 or 255."""
@@ -60,12 +68,16 @@ class RgbaInk:
     profile: dict[str, Any] = {"photometric": "RGB", "alpha": "YES", "interleave": "pixel", "predictor": 2}  # noqa: RUF012
     table: Colours | None = None
     blank = 0
+    majority = False
 
     def bands(self, pixels: Image, mask: Mask) -> Bands:
         return np.concatenate([np.moveaxis(pixels, -1, 0), (mask * np.uint8(255))[None]])
 
     def pixels(self, bands: Bands) -> tuple[Image, Mask]:
         return np.moveaxis(bands[:3], 0, -1), bands[3] > 0
+
+    def describe(self, made: DatasetWriter) -> None:
+        """The profile says all."""
 
 
 class TableInk:
@@ -75,11 +87,12 @@ class TableInk:
     profile: dict[str, Any] = {"nodata": NOTHING}  # noqa: RUF012
     blank = NOTHING
 
-    def __init__(self, colours: npt.ArrayLike) -> None:
+    def __init__(self, colours: npt.ArrayLike, *, majority: bool = False) -> None:
         """
         Args:
             colours: uint8 (N, 3), N at most 255, no colour twice.
         """
+        self.majority = majority
         self.table: Colours | None = np.asarray(colours, dtype=np.uint8)
         codes = _codes(self.table)
         self._order = codes.argsort()
@@ -100,6 +113,11 @@ class TableInk:
         numbers = np.where(mask, bands[0], 0)
         return self.table[np.minimum(numbers, len(self.table) - 1)] * mask[..., None], mask
 
+    def describe(self, made: DatasetWriter) -> None:
+        assert self.table is not None
+        made.update_tags(**{COLOURS_TAG: len(self.table), MAJORITY_TAG: "YES" if self.majority else "NO"})
+        made.write_colormap(1, {number: (*colour, 255) for number, colour in enumerate(self.table.tolist())})
+
 
 def ink_of(dataset: DatasetReader) -> Ink:
     """That of a raster that is there: a table where it has one band and colours, else RGBA."""
@@ -108,7 +126,8 @@ def ink_of(dataset: DatasetReader) -> Ink:
     table = dataset.colormap(1)
     told = dataset.tags().get(COLOURS_TAG, "")
     count = int(told) if told.isdecimal() and 0 < int(told) <= MOST_COLOURS else MOST_COLOURS
-    return TableInk([table.get(number, (0, 0, 0))[:3] for number in range(count)])
+    colours = [table.get(number, (0, 0, 0))[:3] for number in range(count)]
+    return TableInk(colours, majority=dataset.tags().get(MAJORITY_TAG) == "YES")
 
 
 def _codes(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
@@ -116,11 +135,16 @@ def _codes(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     return red << 16 | green << 8 | blue
 
 
-def find_ink(store: StoredTiles, zooms: range) -> Ink:
+def find_ink(store: StoredTiles, zooms: range, legend: Legend = ()) -> Ink:
     """A table of colours where every tile is an indexed picture and all have at most 255 colours, else RGBA.
 
     Looks at the heads of all tiles, or as far as the first that is not indexed.
+
+    Args:
+        legend: of class tiles: the table, whatever they hold; a code is a place in it.
     """
+    if legend:
+        return TableInk([colour for _, colour in legend], majority=True)
     found: set[tuple[int, int, int]] = set()
     for zoom in zooms:
         for tile in store.tiles(zoom):

@@ -12,6 +12,7 @@ from typing import Self
 
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.atomic import output_errors, write_whole
+from geo2map.outputs.companions import write_companions
 from geo2map.outputs.containers import Container
 from geo2map.outputs.folder import OverlayStore
 from geo2map.outputs.publish import publish_changes, publish_file, publish_folder
@@ -155,6 +156,8 @@ class Output:
         is_open = any(record.open is not None for record in self.journal.blocks().values())
         if not self.container.is_folder:
             publish_file(result, final, overwrite=self._may_replace)
+            if self.container.is_raster:
+                write_companions(final, self.job.tileset)
         elif self._is_overlay:
             publish_changes(result, final, self.journal)
         else:

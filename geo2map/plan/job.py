@@ -51,6 +51,8 @@ class Job:
         plan, storage = self.plan, self.storage
         assert storage.minzoom is not None, "the storage of a job is resolved"
         facts = {**self.facts, "model": plan.model, "plan": plan.fingerprint}
+        if (legend := storage.class_legend) is not None:
+            facts["classes"] = legend
         return TileSet(
             plan.name, storage.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts, storage.scheme
         )

@@ -6,18 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from geo2map.colour.colours import load_colours, maps_colours
+from geo2map.colour.palette import Palette
 from geo2map.colour.snap import Snap
 from geo2map.errors import DataError, ZoomError
+from geo2map.grid.raster import RasterGrid
 from geo2map.grid.window import MAX_ZOOM, one_tile_zoom
 from geo2map.plan.value import Plan
 from geo2map.protocols import Codec
+from geo2map.tiles.classes import ClassCodec, class_colours
 from geo2map.tiles.codec import TileCodec
 from geo2map.tiles.indexed import IndexedCodec
 from geo2map.types import Compression, Scheme, TileFormat
 
+Entries = tuple[tuple[str, tuple[int, int, int]], ...]
 Colours = tuple[tuple[int, int, int], ...]
 
 
@@ -32,6 +36,11 @@ class Storage:
             pictures, a JSON file of colours, or the colours; None keeps what the network drew. PNG only.
         compress: of a GeoTIFF, without loss: "deflate", "zstd" or "webp"; None is deflate.
         scheme: how the files of a folder count rows: "xyz" from the north, "tms" from the south.
+        grid: of a GeoTIFF: "scene" for the scene's own pixels, or where its pixels lie; None is the tiles'.
+        crs_out, resolution: of a GeoTIFF that is not to lie on the tiles' grid: its CRS (None is the scene's), and the
+            width of a pixel in the CRS's units (None is the map's on the ground, or the scene's where that is wider).
+        classes: keep which class a pixel is, not its colour: True for those of the model, resolved to names and colours
+            of a palette; a class may have several.
         bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
 
     Raises:
@@ -45,6 +54,10 @@ class Storage:
     bare: bool = False
     compress: Compression | None = None
     scheme: Scheme = "xyz"
+    classes: bool | Entries = False
+    grid: Literal["scene"] | RasterGrid | None = None
+    crs_out: str | None = None
+    resolution: float | None = None
 
     def __post_init__(self) -> None:
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
@@ -52,6 +65,13 @@ class Storage:
         object.__setattr__(self, "palette", _colours(self.palette))
         if self.palette is not None and self.format not in (None, "png"):
             raise DataError(f"a palette needs PNG tiles, not {self.format}: leave out one of them", option="palette")
+        if self.grid not in (None, "scene"):
+            object.__setattr__(self, "grid", RasterGrid.of(self.grid))
+        if self.resolution is not None and not 0 < self.resolution < float("inf"):
+            raise DataError(
+                f"resolution {self.resolution} is no width of a pixel: give a positive number", option="resolution"
+            )
+        self._check_classes()
         if self.scheme not in get_args(Scheme):
             raise DataError(f"scheme {self.scheme!r} is not known: give xyz or tms", option="scheme")
         if self.compress not in (None, *get_args(Compression)):
@@ -60,9 +80,34 @@ class Storage:
         if self.palette is not None and self.compress == "webp":
             raise DataError("WebP has no palette: choose deflate or zstd, or leave the palette out", option="compress")
 
+    def _check_classes(self) -> None:
+        if not isinstance(self.classes, bool):
+            entries = tuple((str(name), (int(r), int(g), int(b))) for name, (r, g, b) in self.classes)
+            object.__setattr__(self, "classes", entries)
+        if not self.classes:
+            return
+        if self.palette is not None or self.format not in (None, "png") or self.compress == "webp":
+            said = "classes are written as PNG or as a .tif with deflate or zstd: leave palette, format, WebP out"
+            raise DataError(said, option="classes")
+
+    @property
+    def class_legend(self) -> list[list[Any]] | None:
+        """Names and colours of the classes in the order of their codes, None of a map of colours."""
+        if isinstance(self.classes, bool):
+            return None
+        palette = Palette(self.classes)
+        return [list(pair) for pair in zip(palette.classes, class_colours(palette).tolist(), strict=True)]
+
+    @property
+    def wants_grid(self) -> bool:
+        """Whether a raster is to lie elsewhere than on the tiles' grid."""
+        return any(asked is not None for asked in (self.grid, self.crs_out, self.resolution))
+
     @property
     def codec(self) -> Codec:
         """How tiles become bytes."""
+        if not isinstance(self.classes, bool):
+            return _make_class_codec(self.classes)
         return _make_codec(self.format or "png", self.palette)
 
     def resolve(self, plan: Plan) -> Storage:
@@ -94,3 +139,8 @@ def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> Colours | 
 def _make_codec(format: TileFormat, palette: Colours | None) -> Codec:
     """A codec; one of a palette has a table of all colours, so it is made once."""
     return TileCodec(format) if palette is None else IndexedCodec(Snap(palette))
+
+
+@lru_cache(maxsize=4)
+def _make_class_codec(entries: Entries) -> Codec:
+    return ClassCodec(Palette(entries))

@@ -55,6 +55,11 @@ class TileCodec:
         """Whether decoding gives back every valid pixel and the mask as they were."""
         return self.format == "png"
 
+    @property
+    def majority(self) -> bool:
+        """Parents are means."""
+        return False
+
     def encode(self, pixels: Image, mask: Mask) -> bytes:
         """See `encode_tile`."""
         return encode_tile(pixels, mask, self.format)

@@ -57,6 +57,7 @@ class IndexedCodec:
     format: TileFormat = "png"
     suffix = ".png"
     lossless = False
+    majority = False
 
     def __init__(self, snap: Snap) -> None:
         self.snap = snap

@@ -36,7 +36,7 @@ def children_of(tile: Tile) -> list[Tile]:
     return [Tile(2 * tile.x + dx, 2 * tile.y + dy, tile.z + 1) for dy in (0, 1) for dx in (0, 1)]
 
 
-def make_parent(children: Mapping[tuple[int, int], Pixels]) -> Pixels:
+def make_parent(children: Mapping[tuple[int, int], Pixels], *, majority: bool = False) -> Pixels:
     """The parent of up to four tiles, by a 2 x 2 box average in premultiplied alpha.
 
     A parent pixel is valid where any of its four is, and is the mean of the valid ones, rounded half up in integers.
@@ -45,6 +45,8 @@ def make_parent(children: Mapping[tuple[int, int], Pixels]) -> Pixels:
     Args:
         children: (pixels uint8 (256, 256, 3), mask bool (256, 256)) by (dx, dy), each 0 or 1, (0, 0) in the
             north-west; what is missing is invalid.
+        majority: the colour that most of the valid ones have instead, the first by row and column where two are equally
+            frequent.
 
     Returns:
         Pixels, uint8 (256, 256, 3), zero where invalid, and mask, bool (256, 256).
@@ -53,7 +55,7 @@ def make_parent(children: Mapping[tuple[int, int], Pixels]) -> Pixels:
     mask = np.zeros((TILE_SIZE, TILE_SIZE), dtype=np.bool_)
     for (dx, dy), (child, valid) in children.items():
         quarter = np.s_[dy * _HALF : (dy + 1) * _HALF, dx * _HALF : (dx + 1) * _HALF]
-        pixels[quarter], mask[quarter] = _halve(child, valid)
+        pixels[quarter], mask[quarter] = (_vote if majority else _halve)(child, valid)
     return pixels, mask
 
 
@@ -71,16 +73,16 @@ def encode_pyramid(tiles: Mapping[Tile, Pixels], codec: Codec, levels: int) -> d
         fresh = {tile: codec.encode(*pixels) for tile, pixels in tiles.items()}
         encoded |= fresh
         stored = tiles if codec.lossless else {tile: codec.decode(data) for tile, data in fresh.items()}
-        tiles = _parents(stored)
+        tiles = _parents(stored, codec.majority)
     return encoded
 
 
-def _parents(tiles: Mapping[Tile, Pixels]) -> dict[Tile, Pixels]:
+def _parents(tiles: Mapping[Tile, Pixels], majority: bool) -> dict[Tile, Pixels]:
     families: dict[Tile, dict[tuple[int, int], Pixels]] = {}
     for tile, pixels in tiles.items():
         if tile.z:
             families.setdefault(parent_of(tile), {})[tile.x % 2, tile.y % 2] = pixels
-    made = {parent: make_parent(family) for parent, family in families.items()}
+    made = {parent: make_parent(family, majority=majority) for parent, family in families.items()}
     return {parent: pixels for parent, pixels in made.items() if pixels[1].any()}
 
 
@@ -131,7 +133,7 @@ def _make(store: TileStore, codec: Codec, gone: Collection[Tile], parent: Tile) 
                 children[child.x % 2, child.y % 2] = codec.decode(data)
             except TileSetError as error:
                 raise TileSetError(f"tile {child.z}/{child.x}/{child.y}: {error}") from error
-    pixels, mask = make_parent(children)
+    pixels, mask = make_parent(children, majority=codec.majority)
     return codec.encode(pixels, mask) if mask.any() else None
 
 
@@ -145,3 +147,15 @@ def _halve(pixels: Image, mask: Mask) -> Pixels:
     total = weighted.reshape(_HALF, 2, _HALF, 2, 3).sum(axis=(1, 3), dtype=np.uint16)
     mean = (2 * total + count) // (2 * np.maximum(count, 1))
     return mean.astype(np.uint8), count[..., 0] > 0
+
+
+def _vote(pixels: Image, mask: Mask) -> Pixels:
+    """(256, 256) to (128, 128): the most frequent colour of the valid ones, the first of those equally frequent."""
+    codes = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
+    codes[~mask] = -1
+    four = codes.reshape(_HALF, 2, _HALF, 2).transpose(1, 3, 0, 2).reshape(4, _HALF, _HALF)
+    votes = (four[:, None] == four).sum(axis=1) * (four >= 0)
+    chosen = np.take_along_axis(four, votes.argmax(axis=0)[None], axis=0)[0]
+    valid: Mask = chosen >= 0
+    colours = np.stack([chosen >> 16 & 255, chosen >> 8 & 255, chosen & 255], axis=-1).astype(np.uint8)
+    return colours * valid[..., None], valid

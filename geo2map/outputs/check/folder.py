@@ -147,7 +147,8 @@ class FolderCheck:
                     children[child.x % 2, child.y % 2] = decode_tile(data)
                 except TileSetError:  # said where the child itself is looked at
                     return
-        expected, mask = make_parent(children)
+        majority = self.journal is not None and self.journal.job.storage.codec.majority
+        expected, mask = make_parent(children, majority=majority)
         if self.journal is not None:
             codec = self.journal.job.storage.codec
             same = mask.any() and codec.encode(expected, mask) == codec.encode(*pixels) if codec.lossless else True

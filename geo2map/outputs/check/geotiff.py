@@ -17,9 +17,9 @@ from geo2map.errors import TileSetError
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.seams import SeamScan
-from geo2map.outputs.geotiff import PixelDigest
 from geo2map.outputs.geotiff_store import frame_of
 from geo2map.outputs.ink import Bands, Ink, ink_of
+from geo2map.outputs.pixel_digest import PixelDigest
 from geo2map.tiles.pyramid import make_parent
 from geo2map.types import Tile
 
@@ -33,12 +33,13 @@ def check_geotiff(path: Path) -> CheckReport:
     report = CheckReport(path.name)
     try:
         with rasterio.open(path) as dataset:
-            if (frame := frame_of(dataset)) is None:
+            own_grid = '"grid": "own"' in dataset.tags().get("GEO2MAP", "")
+            if (frame := frame_of(dataset)) is None and not own_grid:
                 report.problems.append(Problem("metadata", dataset.name, "not on the web-mercator grid"))
             digest = _check_pixels(dataset, frame, report)
             _check_facts(dataset, digest, report)
             levels = len(dataset.overviews(1))
-        for level in range(levels):
+        for level in range(0 if own_grid else levels):  # others are not those of tiles
             _check_overview(path, level, report)
     except RasterioError as error:
         raise TileSetError(f"{path} cannot be read: {error}; render it again") from error
@@ -97,7 +98,7 @@ def _check_overview(path: Path, level: int, report: CheckReport) -> None:
                     what = f"overview {level + 1}, block {column}/{row}"
                     report.problems.append(Problem("broken", what, str(error.__cause__ or error)))
                     continue
-                expected, mask = make_parent(children)
+                expected, mask = make_parent(children, majority=ink.majority)
                 if (mask != found[1]).any() or not _follows(found[0][mask], expected[mask], ink):
                     report.problems.append(Problem("stale", f"overview {level + 1}, block {column}/{row}"))
 

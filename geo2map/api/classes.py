@@ -1,0 +1,24 @@
+"""Which classes a class map has: those of its model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from geo2map.errors import PlanError
+from geo2map.model import ModelCard
+from geo2map.plan import Storage
+
+
+def resolve_classes(storage: Storage, card: ModelCard | None) -> Storage:
+    """The storage with the classes of the model's palette, where a class map is asked for.
+
+    Raises:
+        PlanError: nothing is translated, or the model knows no classes.
+    """
+    if storage.classes is not True:
+        return storage
+    if card is None:
+        raise PlanError("classes are those of a map, and nothing is translated here: leave them out", option="classes")
+    if card.palette is None:
+        raise PlanError(f"the model {card.name} says nothing of classes: choose another one", option="classes")
+    return replace(storage, classes=card.palette.entries)

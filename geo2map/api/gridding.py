@@ -1,0 +1,118 @@
+"""Which pixel grid a raster gets that is not to lie on the tiles'."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, RasterioError
+from rasterio.warp import calculate_default_transform
+from rasterio.warp import transform as move
+
+from geo2map.errors import PlanError
+from geo2map.grid import ground_resolution, window_bounds
+from geo2map.grid.raster import RasterGrid
+from geo2map.plan import Plan, Storage
+from geo2map.scene import Imagery, ReadingOptions, open_scenes
+from geo2map.scene.reader import Scene
+
+_POINTS = 65  # along each edge of the map's window, to find what of a grid it covers
+_MOST_SIDE = 2**31 - 1
+
+
+def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingOptions) -> Storage:
+    """The storage with the raster's grid worked out, where one other than the tiles' is asked for.
+
+    The scene's grid is that of the first scene, every pixel of it or, where it is finer than the map, blocks of n x n
+    pixels as wide as the map's. In another CRS pixels are as wide as the map's on the ground, or the scene's if those
+    are wider.
+
+    Raises:
+        PlanError: no such CRS, or a scene without a grid of its own.
+    """
+    if not storage.wants_grid or isinstance(storage.grid, RasterGrid):
+        return storage
+    with open_scenes(scene.identities[0].path, **asdict(reading)) as first:
+        if not isinstance(first, Scene):
+            raise PlanError("a folder of tiles has no other grid than the tiles': leave it out", option="grid")
+        if storage.crs_out is None:
+            crs, matrix = first.crs, _own_matrix(first, plan, storage.resolution)
+            limit = (first.dataset.width, first.dataset.height) if len(scene.identities) == 1 else None
+            own = first.dataset.transform
+        else:
+            crs = _parse(storage.crs_out)
+            matrix, limit, own = _other_matrix(first, plan, crs, storage.resolution), None, None
+    left, top, right, bottom = _covered(plan, crs, matrix)
+    if limit is not None and own is not None:
+        columns, rows = ~matrix @ (own @ limit)
+        left, top = max(left, 0), max(top, 0)
+        right, bottom = (min(edge, int(np.ceil(most - 1e-6))) for edge, most in ((right, columns), (bottom, rows)))
+    placed = matrix @ Affine.translation(left, top)
+    if not (0 < right - left <= _MOST_SIDE and 0 < bottom - top <= _MOST_SIDE):
+        raise PlanError(
+            f"a raster of {right - left} x {bottom - top} px cannot be: choose another resolution", option="resolution"
+        )
+    name = f"EPSG:{code}" if (code := crs.to_epsg()) else crs.to_wkt()
+    grid = RasterGrid.of([name, placed[:6], right - left, bottom - top])
+    return replace(storage, grid=grid, crs_out=None, resolution=None)
+
+
+def _map_resolution(plan: Plan, scene: Scene) -> float:
+    return ground_resolution(plan.maxzoom, scene.latitude)
+
+
+def _own_matrix(scene: Scene, plan: Plan, resolution: float | None) -> Affine:
+    matrix = scene.dataset.transform
+    if matrix == Affine.identity():
+        raise PlanError(
+            f"{scene.name} is placed by control points and has no pixel grid on the Earth: choose a CRS",
+            option="crs_out",
+        )
+    if resolution is None:
+        step = max(1, round(_map_resolution(plan, scene) / scene.ground_resolution))
+        return matrix @ Affine.scale(step)
+    sizes = (float(np.hypot(matrix.a, matrix.d)), float(np.hypot(matrix.b, matrix.e)))
+    return matrix @ Affine.scale(*(resolution / size for size in sizes))
+
+
+def _other_matrix(scene: Scene, plan: Plan, crs: CRS, resolution: float | None) -> Affine:
+    """Pixels whose corners are at multiples of their size."""
+    bounds = window_bounds(plan.window, plan.maxzoom)
+    try:
+        found, _, _ = calculate_default_transform("EPSG:3857", crs, plan.window.width, plan.window.height, *bounds)
+    except RasterioError as error:
+        raise PlanError(
+            f"{crs.to_string()[:60]} does not reach {plan.name} ({error}): choose another CRS", option="crs_out"
+        ) from error
+    size = resolution or found.a * max(1.0, scene.ground_resolution / _map_resolution(plan, scene))
+    return Affine(size, 0, np.floor(found.c / size) * size, 0, -size, np.ceil(found.f / size) * size)
+
+
+def _covered(plan: Plan, crs: CRS, matrix: Affine) -> tuple[int, int, int, int]:
+    """Columns and rows of a grid that the map's window touches: left, top, right, bottom."""
+    left, bottom, right, top = window_bounds(plan.window, plan.maxzoom)
+    along, up = np.linspace(left, right, _POINTS), np.linspace(bottom, top, _POINTS)
+    xs = np.concatenate([along, along, np.full(_POINTS, left), np.full(_POINTS, right)])
+    ys = np.concatenate([np.full(_POINTS, bottom), np.full(_POINTS, top), up, up])
+    places = np.array(move("EPSG:3857", crs, xs.tolist(), ys.tolist()))
+    if not np.isfinite(places).all():
+        raise PlanError(
+            f"{crs.to_string()[:60]} does not reach all of {plan.name}: choose another CRS", option="crs_out"
+        )
+    inverse = ~matrix
+    columns = inverse.a * places[0] + inverse.b * places[1] + inverse.c
+    rows = inverse.d * places[0] + inverse.e * places[1] + inverse.f
+    edges = np.floor([columns.min() + 1e-6, rows.min() + 1e-6]), np.ceil([columns.max() - 1e-6, rows.max() - 1e-6])
+    first, last = (edge.astype(np.int64).tolist() for edge in edges)
+    return first[0], first[1], last[0], last[1]
+
+
+def _parse(text: str) -> CRS:
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise PlanError(
+            f"{text!r} is no CRS that PROJ knows ({error}): give e.g. EPSG:32618", option="crs_out"
+        ) from error
