@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
 from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
+from geo2map_cli.spread import render_slice_of, render_spread, require_scenes, spread_options
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("render")
-@click.argument("scenes", nargs=-1, required=True, type=click.Path())
+@click.argument("scenes", nargs=-1, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles, or a .tif.")
 @click.option("--each", is_flag=True, help="Render scenes one by one into OUT/<scene name>.")
 @click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each.")
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     "--update", is_flag=True, help="Add SCENES to the finished tiles in OUT, or replace them; colours and zooms stay."
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it will cost; write nothing.")
+@spread_options
 @model_options
 @scene_options
 @plan_options
@@ -39,6 +41,9 @@ def command(
     geotiff: bool,
     update: bool,
     dry_run: bool,
+    job: str | None,
+    shard: tuple[int, int] | None,
+    dask: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -52,11 +57,20 @@ def command(
     geo2map render scene.tif --out map.tif     one GeoTIFF with overviews
     geo2map render sheets/ --out tiles/        one map of all sheets in a folder
     geo2map render sheets/ --each --out maps/  maps/<scene name>/ for each
+    geo2map render --job country.job.json --shard 17/512 --out parts/
     """
+    if job is not None:
+        render_slice_of(job, shard, out, scenes, as_json)
+        return
+    require_scenes(scenes, shard)
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
     engine = options.pop("model")
-    if update:
+    if dask is not None:
+        if each or update or dry_run:
+            raise click.UsageError("--dask renders scenes as one: leave out --each, --update and --dry-run.")
+        render_spread(scenes, out, dask, engine, options, as_json)
+    elif update:
         _update(scenes, out, engine, options["on_error"], as_json)
     elif dry_run:
         _dry_run(scenes, out, each, ".tif" if geotiff else "", engine, options, as_json)
