@@ -174,7 +174,7 @@ class Window:
         """Hands shards out and yields their records as they come; memory does not grow with their number."""
         from distributed import as_completed
 
-        completed = as_completed()
+        completed = as_completed(loop=self.client.loop)
         try:
             self._fill(shards, completed)
             while self._under_way:
