@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
 from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
-from geo2map_cli.spread import render_slice_of, render_spread, require_scenes, spread_options
+from geo2map_cli.spread import Spread, render_elsewhere, spread_options
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
@@ -41,9 +41,7 @@ def command(
     geotiff: bool,
     update: bool,
     dry_run: bool,
-    job: str | None,
-    shard: tuple[int, int] | None,
-    dask: str | None,
+    spread: Spread,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -59,18 +57,12 @@ def command(
     geo2map render sheets/ --each --out maps/  maps/<scene name>/ for each
     geo2map render --job country.job.json --shard 17/512 --out parts/
     """
-    if job is not None:
-        render_slice_of(job, shard, out, scenes, as_json)
-        return
-    require_scenes(scenes, shard)
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
+    if render_elsewhere(spread, scenes, out, options, as_json, alone=not (each or update or dry_run)):
+        return
     engine = options.pop("model")
-    if dask is not None:
-        if each or update or dry_run:
-            raise click.UsageError("--dask renders scenes as one: leave out --each, --update and --dry-run.")
-        render_spread(scenes, out, dask, engine, options, as_json)
-    elif update:
+    if update:
         _update(scenes, out, engine, options["on_error"], as_json)
     elif dry_run:
         _dry_run(scenes, out, each, ".tif" if geotiff else "", engine, options, as_json)

@@ -21,7 +21,15 @@ distributed = pytest.importorskip("distributed", reason="needs the extra [dask]"
 psutil = pytest.importorskip("psutil", reason="comes with distributed")
 
 import geo2map.api  # noqa: E402
-from geo2map.cluster import JobFile, PartFolder, ShardRecord, merge_parts, plan_job, render_shard  # noqa: E402
+from geo2map.cluster import (  # noqa: E402
+    JobFile,
+    PartFolder,
+    ShardRecord,
+    merge_parts,
+    plan_job,
+    render_shard,
+    window,
+)
 from geo2map.cluster import dask as driver  # noqa: E402
 from geo2map.cluster.local import local_cluster, visible_gpus  # noqa: E402
 from geo2map.errors import DeviceError, OutputError, PlanError, SceneError  # noqa: E402
@@ -192,11 +200,11 @@ class _Done:
     def __init__(self, client: FakeClient, shard: Shard) -> None:
         self._client, self._shard = client, shard
 
-    def result(self) -> driver.Outcome:
+    def result(self) -> window.Outcome:
         if self._client.dying:
             self._client.dying -= 1
             raise distributed.KilledWorker("task", None, 3)
-        return driver.Outcome(ShardRecord("f", self._shard.name, 0, 0, "", "", 0.0), "a")
+        return window.Outcome(ShardRecord("f", self._shard.name, 0, 0, "", "", 0.0), "a")
 
     def release(self) -> None:
         self._client.open -= 1
@@ -220,7 +228,7 @@ def test_a_shard_is_given_out_again_three_times(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(distributed, "as_completed", Completed)
     client = FakeClient()
     client.dying = deaths
-    records = driver.Window(client, None).run(iter([Shard(20, 1, 1)]))  # type: ignore[arg-type]
+    records = window.Window(client, None).run(iter([Shard(20, 1, 1)]))  # type: ignore[arg-type]
     if ends:
         with pytest.raises(OutputError, match=r"20-1-1 has lost 4 workers"):
             list(records)
@@ -234,16 +242,16 @@ def test_the_window_stays_small_however_many_shards(monkeypatch: pytest.MonkeyPa
     """20,000 shards: eight under way at most, each let go of, memory flat."""
     monkeypatch.setattr(distributed, "as_completed", Completed)
     client = FakeClient()
-    window = driver.Window(client, None)  # type: ignore[arg-type]
+    tasks = window.Window(client, None)  # type: ignore[arg-type]
     shards = (Shard(20, number >> 8, number & 255) for number in range(20_000))
     tracemalloc.start()
     sizes = []
-    for number, _ in enumerate(window.run(shards), 1):
+    for number, _ in enumerate(tasks.run(shards), 1):
         if number % 5_000 == 0:
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert client.submitted == client.released == 20_000
-    assert client.most == driver.WINDOW * 4
+    assert client.most == window.WINDOW * 4
     assert sizes[-1] - sizes[0] < 20_000
 
 
