@@ -25,6 +25,7 @@ ROWS = (
     {"outputs", "testing"},
     {"live"},
     {"api", "pairs"},
+    {"cluster"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 TENSORS = {"nn", "engine", "train", "evaluate"}
@@ -115,8 +116,8 @@ def test_a_name_means_one_thing() -> None:
 
 
 def test_few_rooms() -> None:
-    """Whoever opens the package sees at most two dozen names beside Python's own."""
-    names = [path.name for path in PACKAGE.iterdir() if path.name not in ("__pycache__", "__init__.py", "py.typed")]
+    """Whoever opens the package sees at most two dozen names."""
+    names = {path.name for path in PACKAGE.iterdir()} - {"__init__.py", "py.typed", "__pycache__"}
     assert len(names) <= 24, sorted(names)
 
 

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 COMMANDS = {
     "render": "Render a scene as map tiles or a GeoTIFF.",
+    "plan": "Plan a job for many machines: shards, tiles, hours.",
+    "merge": "Make one output of the parts that many machines rendered.",
     "preview": "Put a few blocks of a scene and their map side by side.",
     "info": "Say what a scene is and what render would do with it.",
     "check": "Say whether an output is whole, true and seamless, and mend it.",

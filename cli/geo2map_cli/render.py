@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
 from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
+from geo2map_cli.spread import Spread, render_elsewhere, spread_options
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("render")
-@click.argument("scenes", nargs=-1, required=True, type=click.Path())
+@click.argument("scenes", nargs=-1, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles, or a .tif.")
 @click.option("--each", is_flag=True, help="Render scenes one by one into OUT/<scene name>.")
 @click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each.")
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     "--update", is_flag=True, help="Add SCENES to the finished tiles in OUT, or replace them; colours and zooms stay."
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and what it will cost; write nothing.")
+@spread_options
 @model_options
 @scene_options
 @plan_options
@@ -39,6 +41,7 @@ def command(
     geotiff: bool,
     update: bool,
     dry_run: bool,
+    spread: Spread,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -52,9 +55,12 @@ def command(
     geo2map render scene.tif --out map.tif     one GeoTIFF with overviews
     geo2map render sheets/ --out tiles/        one map of all sheets in a folder
     geo2map render sheets/ --each --out maps/  maps/<scene name>/ for each
+    geo2map render --job country.job.json --shard 17/512 --out parts/
     """
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
+    if render_elsewhere(spread, scenes, out, options, as_json, alone=not (each or update or dry_run)):
+        return
     engine = options.pop("model")
     if update:
         _update(scenes, out, engine, options["on_error"], as_json)

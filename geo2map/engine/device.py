@@ -45,3 +45,8 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     if precision == "fp16" and device.type == "cpu":
         raise DeviceError("precision fp16 asked on the CPU, which computes it slower than fp32: give fp32 or bf16")
     return DTYPES[precision]
+
+
+def device_name(device: torch.device) -> str:
+    """What a device is called, e.g. "cuda NVIDIA H100 80GB HBM3" or "cpu"."""
+    return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type

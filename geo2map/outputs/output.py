@@ -43,7 +43,10 @@ class Output:
         records: what was done of each block when it was opened.
         resumed: whether an earlier run left something.
         complete: nothing is left to do.
+        made_down_to: lowest zoom whose tiles were all kept, overviews included; None is what blocks hold.
     """
+
+    made_down_to: int | None = None
 
     def __init__(
         self, path: Path, container: Container, workspace: Workspace, journal: Journal, *, resumed: bool
@@ -144,7 +147,8 @@ class Output:
     def _build_overviews(self, progress: Progress | None) -> None:
         plan, storage = self.job.plan, self.job.storage
         assert storage.minzoom is not None, "the storage of a job is resolved"
-        children = self.store.tiles(plan.maxzoom - storage.levels(plan))
+        made = plan.maxzoom - storage.levels(plan) if self.made_down_to is None else self.made_down_to
+        children = self.store.tiles(made)
         parents = build_parents(self.store, storage.codec, children, storage.minzoom, progress=progress)
         while some := dict(islice(parents, PARENTS_AT_ONCE)):
             self.store.sync()

@@ -8,6 +8,7 @@ from geo2map.plan.make import (
     make_plan,
 )
 from geo2map.plan.options import PlanOptions
+from geo2map.plan.shards import Shard
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 
@@ -15,6 +16,7 @@ __all__ = [
     "Job",
     "Plan",
     "PlanOptions",
+    "Shard",
     "Storage",
     "choose_margin",
     "choose_rendition",

@@ -12,6 +12,7 @@ from geo2map.aoi import Aoi
 from geo2map.colour.rendition import Rendition
 from geo2map.errors import PlanError
 from geo2map.grid import Block, PixelWindow, tile_range
+from geo2map.plan.shards import Shard, Wanted, find_shards
 from geo2map.scene.view import View
 
 
@@ -61,9 +62,13 @@ class Plan:
         """Columns and rows of the tiles at maxzoom."""
         return tile_range(self.window)
 
-    def blocks(self) -> Iterator[Block]:
-        """The blocks with a tile to write, row by row (most rasters are stored so), trimmed to `tiles`."""
-        tiles, span = self.tiles, self.block_span
+    def blocks(self, within: PixelWindow | None = None) -> Iterator[Block]:
+        """The blocks with a tile to write, row by row (most rasters are stored so), trimmed to `tiles`.
+
+        Args:
+            within: columns and rows of tiles, whole blocks, to which they are limited.
+        """
+        tiles, span = self.tiles if within is None else within.intersection(self.tiles), self.block_span
         for top in range(tiles.top // span * span, tiles.bottom, span):
             for left in range(tiles.left // span * span, tiles.right, span):
                 part = PixelWindow(left, top, left + span, top + span).intersection(tiles)
@@ -74,9 +79,21 @@ class Plan:
     def block_count(self) -> int:
         """How many blocks `blocks` yields."""
         if self.aoi is not None:
-            return sum(1 for _ in self.blocks())
+            level = self.block_span.bit_length() - 1
+            if level > self.maxzoom:  # one block is more than the world
+                return sum(1 for _ in self.blocks())
+            return Wanted(self.tiles, self.aoi, self.maxzoom).count(level)
         columns, rows = self._block_range
         return columns * rows
+
+    @property
+    def tile_count(self) -> int:
+        """How many tiles the window and the area of interest touch: most that may be written at maxzoom."""
+        return Wanted(self.tiles, self.aoi, self.maxzoom).count(0)
+
+    def shards(self, zoom: int | None = None) -> Iterator[Shard]:
+        """The parts that machines may share out: the tiles below the tiles of a zoom; see `find_shards`."""
+        return find_shards(self, zoom)
 
     @property
     def _block_range(self) -> tuple[int, int]:

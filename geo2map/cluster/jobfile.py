@@ -1,0 +1,101 @@
+"""A job with all that another machine needs to do its share: how to open the scenes, which model, which shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from geo2map.errors import Geo2MapError, PlanError
+from geo2map.files.atomic import write_whole
+from geo2map.model import ModelOptions
+from geo2map.plan import Job
+from geo2map.plan.shards import Shard, find_shards
+
+VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFile:
+    """A job as it travels. A value: picklable, with a JSON form.
+
+    Attributes:
+        job: what is made.
+        scenes: how the scenes are opened, in order: paths that all machines have, or URLs.
+        model: which model translates and how it runs; None where tiles are only cut. Which one it must be, the job's
+            plan says.
+        shard_zoom: zoom of the tiles that the shards lie below.
+    """
+
+    job: Job
+    scenes: tuple[str, ...]
+    model: ModelOptions | None
+    shard_zoom: int
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the job: parts of one fingerprint fit together."""
+        return self.job.fingerprint
+
+    def shards(self) -> Iterator[Shard]:
+        """The shards in their order, lazily."""
+        return find_shards(self.job.plan, self.shard_zoom)
+
+    def with_model(self, **changes: Any) -> JobFile:
+        """The same with other choices of how the model runs, e.g. its threads."""
+        return self if self.model is None else replace(self, model=replace(self.model, **changes))
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        model = None if self.model is None else {**asdict(self.model), "model": str(self.model.model)}
+        values = {"geo2map_job": VERSION, "scenes": self.scenes, "model": model, "shard_zoom": self.shard_zoom}
+        return json.dumps({**values, "fingerprint": self.fingerprint, "job": self.job.to_dict()}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            PlanError: it is no job of this version, or was changed.
+        """
+        try:
+            values = json.loads(text)
+            if values["geo2map_job"] != VERSION:
+                raise PlanError("the job was planned by another version of geo2map: plan it again")
+            job = Job.from_json(json.dumps(values["job"]))
+            model = values["model"] and ModelOptions(**values["model"])
+            found = cls(job=job, scenes=tuple(values["scenes"]), model=model, shard_zoom=int(values["shard_zoom"]))
+            changed = values["fingerprint"] != found.fingerprint
+        except Geo2MapError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PlanError(f"it is no job file of geo2map ({error}): make one with geo2map plan") from error
+        if changed:
+            raise PlanError("the job was changed after it had been planned: plan it again")
+        return found
+
+    def write(self, path: str | Path) -> None:
+        """Writes it to a file, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        write_whole(Path(path), self.to_json().encode())
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Reads a job file.
+
+        Raises:
+            PlanError: there is none, or it is none.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanError(f"job file not found: {path}; make one with geo2map plan", option="job") from error
+        try:
+            return cls.from_json(text)
+        except PlanError as error:
+            raise PlanError(f"{path}: {error}", option="job") from error

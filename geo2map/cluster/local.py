@@ -1,0 +1,52 @@
+"""Processes of this machine as a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geo2map.errors import PlanError
+from geo2map.threads import available_threads
+
+if TYPE_CHECKING:
+    from distributed import SpecCluster
+
+
+def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
+    """N worker processes here, one shard at a time each; with CUDA each sees one GPU, in turn.
+
+    Args:
+        asked: "local:N".
+        device: kind of device that the workers will use.
+
+    Returns:
+        The cluster, to be entered, and the CPU threads for each worker.
+
+    Raises:
+        PlanError: no number.
+    """
+    if not (found := re.fullmatch(r"local:([1-9]\d*)", asked)):
+        raise PlanError(f"{asked!r} is no cluster: give local:N, or a scheduler's address (tcp://...)", option="dask")
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    count = int(found[1])
+    gpus = visible_gpus() if device == "cuda" else []
+    workers: dict[int, Any] = {}
+    for number in range(count):
+        own = {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}
+        # memory_limit 0: Dask counts all of torch and GDAL as leaked, and would kill workers that are well
+        settings = {"nthreads": 1, "memory_limit": 0, "dashboard_address": None, "env": own, "host": "127.0.0.1"}
+        workers[number] = {"cls": Nanny, "options": settings}
+    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+    cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=30)
+    return cluster, max(1, available_threads() // count)
+
+
+def visible_gpus() -> list[str]:
+    """CUDA devices of this machine as CUDA_VISIBLE_DEVICES names them; torch, if asked, would take hold of one."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in named.split(",") if name.strip()]
+    found = sorted(int(path.name[6:]) for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit())
+    return [str(number) for number in range(len(found))]

@@ -1,0 +1,164 @@
+"""Parts to one output, the bytes that one process would have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from geo2map.cluster.jobfile import JobFile
+from geo2map.cluster.parts import PartFolder, ShardRecord
+from geo2map.cluster.work import part_digest
+from geo2map.errors import OutputError, TileSetError
+from geo2map.outputs import Output, OutputOptions, check_output, find_container, open_output
+from geo2map.pipeline.journal import Journal
+from geo2map.pipeline.report import Report
+from geo2map.plan import Shard, Storage
+from geo2map.plan.shards import shard_levels
+from geo2map.protocols import Progress
+from geo2map.types import Tile
+
+AT_ONCE = 256
+"""Tiles that are read from a part at once."""
+
+
+def merge_parts(
+    parts: str | Path, out: str | Path, *, options: OutputOptions | None = None, progress: Progress | None = None
+) -> Report:
+    """Makes the output of a job of the parts of all its shards, and the zooms above them. The parts stay.
+
+    Memory does not grow with tiles, but for some hundred bytes a block. A merge that was stopped goes on.
+
+    Args:
+        parts: a folder that `render_shard` filled.
+        out: as `geo2map.render` has it.
+        progress: told "parts" and how many are merged, then what finishing says.
+
+    Raises:
+        OutputError: shards are missing (says how many), of another job, or damaged; or the output cannot be written.
+        PlanError: no folder of parts.
+    """
+    folder = PartFolder(parts)
+    order = folder.order()
+    options = options or OutputOptions()
+    _check(order, out, options)
+    records, total = require_records(folder, order)
+    report = Report.of(order.job)
+    report.notes = device_notes(records.values())
+    with open_output(out, order.job, options) as output:
+        if not output.complete:
+            for done, shard in enumerate(order.shards(), 1):
+                _add(output, folder, shard, records[shard])
+                if progress is not None:
+                    progress("parts", done, total)
+            plan, storage = order.job.plan, order.job.storage
+            output.made_down_to = max(storage.minzoom or 0, plan.maxzoom - shard_levels(plan, order.shard_zoom))
+            output.records = output.journal.blocks()
+            for record in output.records.values():
+                report.translated += record.tiles > 0
+                report.empty += record.tiles == 0
+                report.tiles += record.tiles
+            output.finish(progress)
+    report.add_seconds("shards", sum(record.seconds for record in records.values()))
+    return report
+
+
+def require_records(folder: PartFolder, order: JobFile) -> tuple[dict[Shard, ShardRecord], int]:
+    """The records of all shards, and how many.
+
+    Raises:
+        OutputError: some are missing, or of another job.
+    """
+    found: dict[Shard, ShardRecord] = {}
+    missing: list[Shard] = []
+    for shard in order.shards():
+        record = folder.record(shard)
+        if record is None or not folder.part(shard).is_file():
+            missing.append(shard)
+        elif record.fingerprint != order.fingerprint:
+            raise OutputError(
+                f"shard {shard.name} in {folder.path} is of job {record.fingerprint}, the others of "
+                f"{order.fingerprint}: remove its part and its record, and render it again"
+            )
+        else:
+            found[shard] = record
+    if missing:
+        names = ", ".join(shard.name for shard in missing[:3])
+        raise OutputError(
+            f"{len(missing)} of {len(missing) + len(found)} shards are missing in {folder.path} ({names}"
+            f"{', ...' if len(missing) > 3 else ''}): render them first, by the same commands"
+        )
+    return found, len(found)
+
+
+def device_notes(records: Iterable[ShardRecord]) -> tuple[str, ...]:
+    """What to say where not all shards came from one kind of device; nothing otherwise."""
+    devices: dict[str, int] = {}
+    for record in records:
+        devices[record.device] = devices.get(record.device, 0) + 1
+    if len(devices) < 2:
+        return ()
+    said = ", ".join(f"{count} on {name or 'no device'}" for name, count in sorted(devices.items()))
+    return (f"shards were rendered on different devices ({said}): their tiles may differ by a grey level",)
+
+
+def _check(order: JobFile, out: str | Path, options: OutputOptions) -> None:
+    container, storage = find_container(out), order.job.storage
+    if not container.takes_format and storage.format != "png":
+        raise OutputError(
+            f"{out} would be {container.name}, but the tiles of this job are {storage.format}: choose another kind, "
+            "or plan with png"
+        )
+    check_output(out, options, Storage())
+
+
+def _add(output: Output, folder: PartFolder, shard: Shard, record: ShardRecord) -> None:
+    """Takes a part into an output, in one transaction; nothing where that was done before."""
+    key = f"shard {shard.name}"
+    if output.journal.get(key) == record.digest:
+        return
+    path = folder.part(shard)
+    part = Journal(path, read_only=True)
+    try:
+        if part.job.fingerprint != output.job.fingerprint or part_digest(part)[2] != record.digest:
+            raise TileSetError(f"{path} is not what its record says: remove both, and render the shard again")
+        if output.container.is_folder:
+            _put_tiles(output, part)
+    finally:
+        part.close()
+    journal = output.journal
+    with _attached(journal, path), journal.errors():
+        db = journal.db
+        db.execute("BEGIN")
+        try:
+            for name in ("blocks", "tiles", *(() if output.container.is_folder else ("data",))):
+                db.execute(f"INSERT OR REPLACE INTO main.{name} SELECT * FROM part.{name}")
+            db.execute("INSERT OR REPLACE INTO main.meta VALUES (?, ?)", (key, record.digest))
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+    output.resumed = True  # what is merged is kept when this is stopped
+
+
+def _put_tiles(output: Output, part: Journal) -> None:
+    """Writes a part's tiles into the folder in the making."""
+    with part.errors():
+        rows = part.db.execute("SELECT x, y, z, data FROM data ORDER BY z, x, y")
+        while some := rows.fetchmany(AT_ONCE):
+            for x, y, z, data in some:
+                output.store.put(Tile(x, y, z), bytes(data))
+            output.store.sync()
+
+
+@contextmanager
+def _attached(journal: Journal, path: Path) -> Iterator[None]:
+    """A part beside an output's own journal, as "part"."""
+    with journal.errors():
+        journal.db.execute("ATTACH ? AS part", (f"{path.resolve().as_uri()}?immutable=1",))
+    try:
+        yield
+    finally:
+        with journal.errors():
+            journal.db.execute("DETACH part")

@@ -1,0 +1,181 @@
+"""A folder of parts: for each shard its tiles, one SQLite file, and a record that says that they are whole.
+
+Nothing in it is ever changed. A part appears by a rename, its record after it and only if there is none: a shard
+that is rendered twice, by whomever, is recorded once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Self
+
+from geo2map.cluster.jobfile import JobFile
+from geo2map.errors import OutputError, PlanError
+from geo2map.files.atomic import output_errors, sync_folder
+from geo2map.plan import Shard
+
+JOB_NAME = "job.json"
+LOCK_NAME = ".lock"
+_PART, _RECORD = ".part", ".json"
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """What became of a shard; some 200 bytes.
+
+    Attributes:
+        fingerprint: of the job.
+        shard: its name.
+        tiles, bytes: of all its zooms.
+        digest: sixteen hex digits that change with any of its tiles.
+        device: what translated, e.g. "cuda NVIDIA H100"; "" where tiles were cut.
+        seconds: it took.
+    """
+
+    fingerprint: str
+    shard: str
+    tiles: int
+    bytes: int
+    digest: str
+    device: str
+    seconds: float
+
+    def to_json(self) -> str:
+        """One JSON object."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+class PartFolder:
+    """A folder of parts, which any number of processes may fill."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def adopt(self, order: JobFile) -> None:
+        """Makes the folder that of a job; harmless when repeated.
+
+        Raises:
+            OutputError: it is that of another job, or cannot be written.
+        """
+        with output_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not (self.path / JOB_NAME).exists():
+                self._put_new(self.path / JOB_NAME, order.to_json().encode())
+        known = self.order()
+        if (known.fingerprint, known.shard_zoom) != (order.fingerprint, order.shard_zoom):
+            others = known.job.differences(order.job) or ["its shards are of another zoom"]
+            raise OutputError(
+                f"{self.path} holds parts of another job: {'; '.join(others[:3])}. Choose another folder, or remove it"
+            )
+
+    def order(self) -> JobFile:
+        """The job whose parts these are.
+
+        Raises:
+            PlanError: there is no job in the folder.
+        """
+        if not (self.path / JOB_NAME).is_file():
+            raise PlanError(f"{self.path} is no folder of parts: give the --out of geo2map render --shard")
+        return JobFile.read(self.path / JOB_NAME)
+
+    def part(self, shard: Shard) -> Path:
+        """The file of a shard's tiles."""
+        return self.path / f"{shard.name}{_PART}"
+
+    def draft(self, shard: Shard) -> Path:
+        """A name beside it that nobody else uses."""
+        return self.path / f".{shard.name}.{token_hex(6)}.partial"
+
+    def record(self, shard: Shard) -> ShardRecord | None:
+        """What became of a shard, None where it is still to be done.
+
+        Raises:
+            OutputError: its record is damaged.
+        """
+        path = self.path / f"{shard.name}{_RECORD}"
+        try:
+            return ShardRecord.from_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise OutputError(f"{path} is damaged ({error}): remove it and render the shard again") from error
+
+    def publish(self, shard: Shard, draft: Path, record: ShardRecord) -> ShardRecord:
+        """Gives a finished draft its name and records it.
+
+        Returns:
+            The record that counts: another's, if there was one first.
+
+        Raises:
+            OutputError: it cannot be written, or another process made other tiles of the same job.
+        """
+        with output_errors(self.path):
+            with draft.open("rb+") as file:
+                os.fsync(file.fileno())
+            if (known := self.record(shard)) is None:
+                draft.replace(self.part(shard))
+                sync_folder(self.path)
+                self._put_new(self.path / f"{shard.name}{_RECORD}", record.to_json().encode())
+                known = self.record(shard) or record
+            else:
+                draft.unlink()
+        if known.digest != record.digest:
+            raise OutputError(
+                f"shard {shard.name} in {self.path} came out otherwise on {known.device or 'another machine'}: remove "
+                "its part and its record, and render it again"
+            )
+        return known
+
+    def missing(self, order: JobFile) -> Iterator[Shard]:
+        """The shards that are still to be done, lazily, in order."""
+        return (shard for shard in order.shards() if not (self.path / f"{shard.name}{_RECORD}").exists())
+
+    def clear_drafts(self) -> None:
+        """Removes what killed processes left; only when none is at work."""
+        for path in self.path.glob(".*.partial*"):
+            with suppress(OSError):
+                path.unlink()
+
+    def remove(self) -> None:
+        """Removes the folder and whatever of it is ours.
+
+        Raises:
+            OutputError: it cannot be removed.
+        """
+        with output_errors(self.path):
+            self.clear_drafts()
+            for pattern in (f"*{_PART}", f"*{_RECORD}", LOCK_NAME):
+                for path in self.path.glob(pattern):
+                    path.unlink()
+            with suppress(OSError):  # something of the user's is in it
+                self.path.rmdir()
+
+    def _put_new(self, path: Path, data: bytes) -> None:
+        """Writes a file whole, only if there is none."""
+        draft = self.path / f".{path.name}.{token_hex(6)}.partial"
+        try:
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                return
+            except OSError:  # a file system without hard links: the window is small, and what is written is the same
+                if not path.exists():
+                    draft.replace(path)
+            sync_folder(self.path)
+        finally:
+            draft.unlink(missing_ok=True)
