@@ -92,7 +92,7 @@ def find_shards(plan: Plan, zoom: int | None = None) -> Iterator[Shard]:
         PlanError: see `choose_shard_zoom`.
     """
     zoom = choose_shard_zoom(plan, zoom)
-    return (Shard(zoom, y, x) for x, y in Wanted(plan.tiles, plan.aoi, plan.maxzoom).places(plan.maxzoom - zoom))
+    return (Shard(zoom, y, x) for x, y in WantedTiles(plan.tiles, plan.aoi, plan.maxzoom).places(plan.maxzoom - zoom))
 
 
 def shard_levels(plan: Plan, zoom: int) -> int:
@@ -103,7 +103,7 @@ def shard_levels(plan: Plan, zoom: int) -> int:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedTiles:
     """Which squares of tiles hold one to write, found from the top: what lies inside the area is never looked into.
 
     Attributes:

@@ -14,7 +14,7 @@ from geo2map.colour.rendition import Rendition
 from geo2map.errors import PlanError
 from geo2map.grid import PixelWindow, window_bounds
 from geo2map.plan import Plan, Shard
-from geo2map.plan.shards import Wanted, shard_levels
+from geo2map.plan.shards import WantedTiles, shard_levels
 from geo2map.scene.view import View
 
 LEFT, TOP, ZOOM = 67_013, 44_005, 17
@@ -83,5 +83,5 @@ def test_ten_million_tiles_are_planned_in_a_moment() -> None:
 
 
 def test_without_an_area_nothing_is_looked_at() -> None:
-    wanted = Wanted(PixelWindow(3, 5, 2**20, 2**20), None, 20)
+    wanted = WantedTiles(PixelWindow(3, 5, 2**20, 2**20), None, 20)
     assert wanted.count(0) == (2**20 - 3) * (2**20 - 5)
