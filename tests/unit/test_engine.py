@@ -210,9 +210,9 @@ def test_a_margin_is_cut_off(mode: str) -> None:
 def test_strips_change_at_most_one_level(engine: Engine, monkeypatch: pytest.MonkeyPatch, strip: int | None) -> None:
     """Here nothing from 64 rows on; in shorter strips a convolution may sum in another order."""
     pictures = noise(1, 576)
-    expected = engine.translate(pictures, 160)
+    expected = engine.translate(pictures, engine.card.margin)
     monkeypatch.setattr(engine._generator, "strip", strip)
-    differences = np.abs(engine.translate(pictures, 160).astype(int) - expected)
+    differences = np.abs(engine.translate(pictures, engine.card.margin).astype(int) - expected)
     assert differences.max() <= 1
     assert (differences > 0).mean() < 1e-4
 
@@ -224,8 +224,9 @@ def test_the_folded_network_differs_by_at_most_one_level(engine: Engine) -> None
     pictures = noise(1, 576)
     with torch.inference_mode():
         output = network(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1)
-    levels = ((output + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1)[:, 160:-160, 160:-160]
-    differences = np.abs(engine.translate(pictures, 160).astype(int) - levels.numpy().astype(int))
+    margin = engine.card.margin
+    levels = ((output + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 1)[:, margin:-margin, margin:-margin]
+    differences = np.abs(engine.translate(pictures, margin).astype(int) - levels.numpy().astype(int))
     assert differences.max() <= 1
     assert (differences > 0).mean() < 1e-3
 
