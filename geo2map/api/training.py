@@ -12,7 +12,7 @@ import torch
 
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.engine.device import choose_device
-from geo2map.model import find_model, gflop_per_tile, load_weights
+from geo2map.model import find_model, gflop_per_tile, load_card, load_weights
 from geo2map.nn import build
 from geo2map.protocols import Progress
 from geo2map.threads import available_threads
@@ -125,6 +125,8 @@ class _Steps:
 def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps) -> dict[str, Any]:
     zoom, resolution = read_facts(asked.data)
     files, kept_aside = list_splits(asked.data, asked.validation)
+    if asked.start and not asked.resume:
+        choices = _network(asked.start) | {name: value for name, value in choices.items() if value is not None}
     config = _config(asked.checkpoint if asked.resume else None, **choices)
     style = _palette(asked.palette, files, config)
     trainer = _trainer(asked, files, config, style, world, told.progress)
@@ -146,7 +148,7 @@ def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps)
         name=name,
         zoom=zoom if asked.zoom is None else asked.zoom,
         ground_resolution=asked.ground_resolution or resolution,
-        training={"started_from": asked.start} if asked.start else {},
+        training={"started_from": Path(asked.start).name} if asked.start else {},
         places=(asked.place,) if asked.place else (),
     )
     summary = {"out": asked.out.as_posix(), "name": name, "finished": trainer.step == trainer.total}
@@ -174,7 +176,13 @@ def _trainer(
     return trainer
 
 
-def _config(checkpoint: Path | None, preset: Any, **choices: Any) -> TrainConfig:
+def _network(start: str) -> dict[str, Any]:
+    """The network of the model to start from, which is the one to train unless another is asked for."""
+    config = load_card(find_model(start)).config
+    return {name: tuple(config[name]) for name in ("widths", "residual_blocks") if name in config}
+
+
+def _config(checkpoint: Path | None, preset: Any = None, **choices: Any) -> TrainConfig:
     """The preset's configuration or the checkpoint's, with what was given on the command line."""
 
     if checkpoint is None:

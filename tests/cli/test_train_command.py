@@ -76,3 +76,16 @@ def test_early_writes_the_model_of_a_run_that_goes_on(geo2map: Command, tmp_path
     assert early.code == 0, early.err
     assert json.loads(early.out)["finished"] is False
     assert load_card(out).training["steps"] == 1
+
+
+def test_a_model_to_start_from_says_which_network(geo2map: Command, tmp_path: Path) -> None:
+    pairs = make_pairs(tmp_path / "pairs", 70)
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    assert geo2map("train", pairs, "--out", first, *QUICK, *LITTLE).code == 0
+    start = ("--from", first, *QUICK, "--lambda-gan", 0)
+    assert geo2map("train", pairs, "--out", second, *start).code == 0
+    card = load_card(second)
+    assert (card.config, card.training["started_from"]) == (load_card(first).config, "first.safetensors")
+    refused = geo2map("train", pairs, "--out", tmp_path / "third.safetensors", *start, "--widths", "4,8,16")
+    assert refused.code == 1
+    assert "not the network asked for" in refused.err
