@@ -75,6 +75,6 @@ class BusyError(Geo2MapError, RuntimeError):
         seconds: after which asking again makes sense.
     """
 
-    def __init__(self, message: str, seconds: int = 1) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, seconds: int = 1, *, option: str | None = None) -> None:
+        super().__init__(message, option=option)
         self.seconds = seconds

@@ -203,8 +203,8 @@ def test_a_source_gets_the_same_columns_in_every_row_unless_it_is_busy() -> None
         assert begun.acquire(timeout=10)
         assert sorted(seen) == [(False, 1), (True, 0)]  # the second helps out
         go.set()
-        found += [readers.submit(1, rows[2:3])]
-        found[-1].result(10)
+        assert [each.result(10) for each in found] == [[], []]
+        readers.submit(1, rows[2:3]).result(10)
         assert seen[-1] == (False, 2)
         assert readers.submit(4, rows[3:4]).result(10) == []
         assert seen[-1] == (True, 3)
