@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from geo2map.errors import ModelFileError, OutputError
+from geo2map.errors import ModelFileError
 from geo2map.model.card import ModelCard
-from geo2map.model.file import load_card, load_weights, save_model
+from geo2map.model.file import load_card, load_weights, require_new, save_model
 
 _ALIKE = ("architecture", "config", "zoom", "ground_resolution", "direction")
 
@@ -40,8 +40,7 @@ def average_models(
         ModelFileError: not models, too few, of different kinds, or shares that do not fit them.
         OutputError: `out` exists or cannot be written.
     """
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists already; choose another name or set overwrite", option="overwrite")
+    require_new(out, overwrite)
     if len(models) < 2:
         raise ModelFileError(f"no mean of {len(models)} models; give two or more")
     parts = _normalised([1.0] * len(models) if shares is None else shares, len(models))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from geo2map.errors import ModelFileError, OutputError
-from geo2map.model.file import load_card, load_weights, save_model
+from geo2map.errors import ModelFileError
+from geo2map.model.file import load_card, load_weights, require_new, save_model
 
 
 def crispen_model(
@@ -33,8 +33,7 @@ def crispen_model(
     """
     from geo2map.nn import build  # torch, which reading cards does without
 
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists already; choose another name or set overwrite", option="overwrite")
+    require_new(out, overwrite)
     card = load_card(model)
     if card.palette is None or not card.exact:
         lacks = "is not exact" if card.palette is not None else "has no palette to choose colours from"

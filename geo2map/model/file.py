@@ -54,6 +54,15 @@ def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard, dtype: S
     _write(path, save(stored, {KEY: card.to_json()}))
 
 
+def require_new(out: Path, overwrite: bool) -> None:
+    """
+    Raises:
+        OutputError: a file that is there and must not be overwritten.
+    """
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists already; choose another name or set overwrite", option="overwrite")
+
+
 def replace_card(path: Path, card: ModelCard) -> None:
     """Gives a model file another card; the weights stay as they are, bit for bit. Atomic; needs no torch.
 

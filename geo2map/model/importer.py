@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geo2map.colour import ColourStatistics
-from geo2map.errors import ModelFileError, OutputError
+from geo2map.errors import ModelFileError
 from geo2map.model.card import FAITHFUL_SIDE, ModelCard
-from geo2map.model.file import save_model
+from geo2map.model.file import require_new, save_model
 from geo2map.model.junyanz import convert
 from geo2map.types import Storage
 
@@ -61,8 +61,7 @@ def import_model(path: Path, out: Path, *, dtype: Storage = "fp32", overwrite: b
         ModelFileError: not such a file.
         OutputError: `out` exists or cannot be written.
     """
-    if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists already; choose another name or set overwrite", option="overwrite")
+    require_new(out, overwrite)
     known = ImportFacts(**facts)
     zoom, ground_resolution = scale(known.zoom, known.ground_resolution)
     try:

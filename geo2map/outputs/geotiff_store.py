@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -18,6 +17,7 @@ from rasterio.windows import Window
 
 from geo2map.colour.palette import Palette
 from geo2map.errors import Geo2MapError, TileSetError
+from geo2map.files.closing import Closing
 from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
 from geo2map.outputs.companions import class_legend
 from geo2map.outputs.excerpt import rescale
@@ -32,7 +32,7 @@ ON_GRID = 1e-6
 """Pixels by which a file's corner may miss the grid."""
 
 
-class GeotiffStore:
+class GeotiffStore(Closing):
     """Reads the tiles of a GeoTIFF that `write_geotiff` made, or of another one that lies on tiles
     (a `geo2map.protocols.StoredTiles`). Every tile is encoded as PNG when it is asked for; thread-safe.
 
@@ -102,14 +102,6 @@ class GeotiffStore:
     def close(self) -> None:
         """Closes the file; harmless when repeated."""
         self._stack.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _read(self, tile: Tile) -> Bands:
         """A tile's pixels, uint8 (bands, 256, 256); a column beyond the antimeridian may be asked for either way."""

@@ -9,11 +9,11 @@ from contextlib import closing, contextmanager
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from geo2map.errors import OutputError, TileSetError
 from geo2map.files.atomic import output_errors
+from geo2map.files.closing import Closing
 from geo2map.outputs.stored import (
     DESCRIPTION,
     FORMAT_NAMES,
@@ -131,7 +131,7 @@ def _write_errors(path: Path) -> Iterator[None]:
         raise OutputError(f"{path} cannot be written: SQLite says {error}; {advice}") from error
 
 
-class MbtilesStore:
+class MbtilesStore(Closing):
     """Reads the tiles of an MBTiles file, ours or anyone's. A reader of `geo2map.protocols.TileStore`; thread-safe.
 
     A context manager that closes the file.
@@ -196,14 +196,6 @@ class MbtilesStore:
     def close(self) -> None:
         """Closes the file; harmless when repeated."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = dict(self._query("SELECT name, value FROM metadata"))

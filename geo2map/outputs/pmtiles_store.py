@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from pmtiles.tile import (
@@ -26,6 +25,7 @@ from pmtiles.tile import (
 )
 
 from geo2map.errors import TileSetError
+from geo2map.files.closing import Closing
 from geo2map.outputs.hilbert import first_id, tile_places
 from geo2map.outputs.pmtiles import TILE_TYPES
 from geo2map.outputs.stored import restore_tileset
@@ -38,7 +38,7 @@ _SECTIONS = ("root", "metadata", "leaf_directory", "tile_data")
 _BROKEN = (OSError, EOFError, ValueError, IndexError, KeyError, zlib.error, OverflowError)
 
 
-class PmtilesStore:
+class PmtilesStore(Closing):
     """Reads the tiles of a PMTiles archive. A reader of `geo2map.protocols.TileStore`; thread-safe.
 
     A context manager that closes the file. Keeps the 64 directories used last.
@@ -110,14 +110,6 @@ class PmtilesStore:
     def close(self) -> None:
         """Closes the file; harmless when repeated."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _runs(self, zoom: int) -> Iterator[tuple[int, int]]:
         """First id and the one after the last of each run of tiles of a zoom."""

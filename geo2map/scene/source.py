@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import numpy as np
 import numpy.typing as npt
 from rasterio.io import DatasetReader
@@ -11,6 +9,7 @@ from rasterio.windows import Window
 
 from geo2map.colour.rendition import Rendition
 from geo2map.errors import SceneError
+from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow, world_window
 from geo2map.grid.block import Block, BlockImage
 from geo2map.scene.emptiness import Emptiness
@@ -18,7 +17,7 @@ from geo2map.scene.gdal import open_raster, reading, retry
 from geo2map.types import Image, Mask
 
 
-class SceneSource:
+class SceneSource(Closing):
     """A scene at one zoom (a `geo2map.protocols.Source`).
 
     There is one fixed warped view for the whole scene: a pixel is the same whichever block asks for it. Columns are
@@ -41,14 +40,6 @@ class SceneSource:
         self._document, self._emptiness = document, emptiness
         self._vrt: DatasetReader | None = None
         self._frame, self._world = frame, world_window(emptiness.zoom).width
-
-    def __enter__(self) -> SceneSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Lets go of the file."""

@@ -19,7 +19,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import rasterio
-from test_qgis import BLOCK, WINDOW, _bounds, _pyqgis, _require_pyqgis, _rgba
+from test_qgis import BLOCK, RENDER, WINDOW, _bounds, _pyqgis, _require_pyqgis, _rgba
 from test_viewer import CHROMIUM, QUIET, SIZE, Visit
 
 from geo2map.grid import mercator_resolution
@@ -40,26 +40,15 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 MAPLIBRE = Path(os.environ.get("GEO2MAP_MAPLIBRE", ROOT / "node_modules" / "maplibre-gl" / "dist"))
 WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-SCRIPT = """
+SCRIPT = (
+    RENDER
+    + """
 import json, sys
-from qgis.core import (QgsApplication, QgsCoordinateReferenceSystem, QgsMapRendererParallelJob, QgsMapSettings,
-    QgsRasterLayer, QgsRectangle)
-from qgis.PyQt.QtCore import QSize
-from qgis.PyQt.QtGui import QColor
+from qgis.core import QgsApplication, QgsRasterLayer
 
 def main(asked):
     layer = QgsRasterLayer(asked["source"], "live", "wms")
-    settings = QgsMapSettings()
-    settings.setLayers([layer])
-    settings.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
-    settings.setExtent(QgsRectangle(*asked["bounds"]))
-    settings.setOutputSize(QSize(*asked["size"]))
-    settings.setOutputDpi(96)
-    settings.setBackgroundColor(QColor(0, 0, 0, 0))
-    job = QgsMapRendererParallelJob(settings)
-    job.start()
-    job.waitForFinished()
-    job.renderedImage().save(asked["picture"])
+    render(layer, asked).save(asked["picture"])
     extent = layer.extent()
     told = [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
     return {"valid": layer.isValid(), "crs": layer.crs().authid(), "extent": told}
@@ -69,6 +58,7 @@ app.initQgis()
 print(json.dumps(main(json.loads(sys.argv[1]))), flush=True)
 app.exitQgis()
 """
+)
 
 
 @pytest.fixture(scope="module")

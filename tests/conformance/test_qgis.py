@@ -27,20 +27,10 @@ from geo2map.testing import ArraySource, make_job
 pytestmark = pytest.mark.slow
 
 PYTHON = "/usr/bin/python3"
-SCRIPT = """
-import json, sys
-from qgis.core import (QgsApplication, QgsCoordinateReferenceSystem, QgsCoordinateTransform, QgsMapRendererParallelJob,
-    QgsMapSettings, QgsPointXY, QgsProject, QgsRasterLayer, QgsRectangle)
+RENDER = """
+from qgis.core import QgsCoordinateReferenceSystem, QgsMapRendererParallelJob, QgsMapSettings, QgsRectangle
 from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QColor
-
-def tell(layer, asked):
-    extent = layer.extent()
-    told = {"valid": layer.isValid(), "crs": layer.crs().authid()}
-    told["extent"] = [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
-    for view in asked["views"]:
-        render(layer, view).save(f"{asked['folder']}/{layer.name()}-{view['name']}.png")
-    return told
 
 def render(layer, view):
     settings = QgsMapSettings()
@@ -54,6 +44,20 @@ def render(layer, view):
     job.start()
     job.waitForFinished()
     return job.renderedImage()
+"""
+SCRIPT = (
+    RENDER
+    + """
+import json, sys
+from qgis.core import QgsApplication, QgsCoordinateTransform, QgsPointXY, QgsProject, QgsRasterLayer
+
+def tell(layer, asked):
+    extent = layer.extent()
+    told = {"valid": layer.isValid(), "crs": layer.crs().authid()}
+    told["extent"] = [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
+    for view in asked["views"]:
+        render(layer, view).save(f"{asked['folder']}/{layer.name()}-{view['name']}.png")
+    return told
 
 def sample(layer, points):
     lnglat = QgsCoordinateReferenceSystem("EPSG:4326")
@@ -71,6 +75,7 @@ app.initQgis()
 print(json.dumps(main(json.loads(sys.argv[1]))), flush=True)
 app.exitQgis()
 """
+)
 
 BLOCK = Block(z=14, x=13055, y=8467, columns=5, rows=3)  # Jakarta: odd column and row, so that overviews straddle
 WINDOW = PixelWindow(BLOCK.core.left + 37, BLOCK.core.top + 21, BLOCK.core.right, BLOCK.core.bottom - 3)

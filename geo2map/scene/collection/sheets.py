@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map import grid
+from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.scene.collection.feather import Part, overlay
@@ -198,7 +199,7 @@ class SceneCollection:
         return np.array([sheet.window(zoom) for sheet in self.sheets], dtype=np.int64)
 
 
-class CollectionSource:
+class CollectionSource(Closing):
     """Scenes at one zoom, one over the other (a `geo2map.protocols.Source`).
 
     A block touches its own sheets only, and at most `OPEN_SHEETS` are open, those used last.
@@ -222,14 +223,6 @@ class CollectionSource:
         self._zoom, self._world, self._most_open = zoom, grid.world_window(zoom).width, most_open
         self._known: dict[int, SceneSource] = {}
         self._open: OrderedDict[int, SceneSource] = OrderedDict()
-
-    def __enter__(self) -> CollectionSource:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Lets go of the files."""
