@@ -7,6 +7,8 @@ who has never heard of geo2map would catch.
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class Geo2MapError(Exception):
     """Root of all errors that geo2map raises on purpose.
@@ -58,6 +60,12 @@ class DeviceError(Geo2MapError, RuntimeError):
 
 class OutputError(Geo2MapError, OSError):
     """An output exists already, cannot be written, or is of an unknown kind."""
+
+    @classmethod
+    def exists(cls, where: object, found: str = "") -> Self:
+        """The refusal to write over something; `found` says what it is."""
+        what = f"{where} exists already" + (f" ({found})" if found else "")
+        return cls(f"{what}: choose another name or allow overwriting it", option="overwrite")
 
 
 class TileSetError(Geo2MapError, ValueError):

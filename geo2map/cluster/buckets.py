@@ -127,7 +127,7 @@ def check_bucket(address: str, *, overwrite: bool = False, **settings: Any) -> N
         if name.endswith("/"):
             _check_prefix(store, name, address, overwrite)
         elif not overwrite and _head(store, name) is not None:
-            raise OutputError(f"{address} exists already: choose another name or allow overwriting", option="overwrite")
+            raise OutputError.exists(address)
 
 
 def upload_output(
@@ -208,10 +208,7 @@ def _check_prefix(store: ObjectStore, prefix: str, address: str, overwrite: bool
     if not ours:
         raise OutputError(f"{address} holds a {FILE_NAME} of another program: choose another place")
     if not overwrite and _head(store, prefix + LOCK) is None:
-        raise OutputError(
-            f"{address} exists already ({marker['size']} bytes of {FILE_NAME}): choose another or allow overwriting",
-            option="overwrite",
-        )
+        raise OutputError.exists(address, f"{marker['size']} bytes of {FILE_NAME}")
 
 
 def _send_folder(store: ObjectStore, local: Path, prefix: str, progress: Progress | None) -> None:

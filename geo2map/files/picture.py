@@ -32,7 +32,7 @@ def require_new(path: Path, overwrite: bool) -> None:
     if path.suffix.lower() != ".png":
         raise OutputError(f"{path} does not end in .png, the only kind of picture that is written: choose such a name")
     if path.exists() and not overwrite:
-        raise OutputError(f"{path} exists already: choose another name or allow overwriting it", option="overwrite")
+        raise OutputError.exists(path)
 
 
 def write_picture(picture: Image, path: Path) -> None:

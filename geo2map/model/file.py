@@ -60,7 +60,7 @@ def require_new(out: Path, overwrite: bool) -> None:
         OutputError: a file that is there and must not be overwritten.
     """
     if out.exists() and not overwrite:
-        raise OutputError(f"{out} exists already; choose another name or set overwrite", option="overwrite")
+        raise OutputError.exists(out)
 
 
 def replace_card(path: Path, card: ModelCard) -> None:

@@ -198,7 +198,7 @@ def check_final(path: Path, container: Container, options: OutputOptions) -> Non
     if container.is_folder and not any(final.iterdir()):
         return
     if not options.overwrite:
-        raise OutputError(f"{path} exists already: choose another name or allow overwriting it", option="overwrite")
+        raise OutputError.exists(path)
     if container.is_folder:
         check_replaceable(final)
 

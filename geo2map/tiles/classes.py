@@ -31,6 +31,7 @@ class ClassCodec:
     suffix = ".png"
     lossless = False
     majority = True
+    decode = staticmethod(decode_tile)  # reads indexed tiles, too
 
     def __init__(self, palette: Palette) -> None:
         self.palette = palette
@@ -47,10 +48,6 @@ class ClassCodec:
         file = io.BytesIO()
         picture.save(file, **_OPTIONS, transparency=count)
         return file.getvalue()
-
-    def decode(self, data: bytes) -> tuple[Image, Mask]:
-        """The classes' colours; see `geo2map.tiles.codec.decode_tile`."""
-        return decode_tile(data)
 
 
 def class_colours(palette: Palette) -> Image:

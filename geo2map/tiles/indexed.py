@@ -58,6 +58,7 @@ class IndexedCodec:
     suffix = ".png"
     lossless = False
     majority = False
+    decode = staticmethod(decode_tile)  # reads indexed tiles, too
 
     def __init__(self, snap: Snap) -> None:
         self.snap = snap
@@ -65,7 +66,3 @@ class IndexedCodec:
     def encode(self, pixels: Image, mask: Mask) -> bytes:
         """Encodes uint8 (256, 256, 3) and bool (256, 256); pixels that are snapped already stay as they are."""
         return encode_indexed(self.snap.indices(pixels), mask, self.snap.colours)
-
-    def decode(self, data: bytes) -> tuple[Image, Mask]:
-        """See `geo2map.tiles.codec.decode_tile`, which reads indexed tiles too."""
-        return decode_tile(data)
