@@ -29,6 +29,7 @@ SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 Match = Literal["auto", "model", "none"]
 Mode = Literal["exact", "faithful"]
 Storage = Literal["fp16", "fp32"]
+OnError = Literal["fail", "skip"]
 Order = Literal["first", "last", "newest", "finest"]
 Resampling = Literal[
     "nearest", "bilinear", "cubic", "cubic_spline", "lanczos", "average", "mode", "max", "min", "med", "q1", "q3", "rms"

@@ -123,7 +123,7 @@ class _Rendering:
     def translate(self, scenes: Scenes, engine: Engine | ModelOptions) -> Report:
         """Renders with a model, which is loaded when the scene has proved to be worth it."""
         card = engine.load_card() if isinstance(engine, ModelOptions) else engine.card
-        with open_scenes(scenes, **asdict(self.options.reading)) as opened:
+        with open_scenes(scenes, on_error=self.options.on_error, **asdict(self.options.reading)) as opened:
             plan = make_plan(opened, card, self.options.planning)
             loaded = as_engine(engine)
             job = make_job(opened, plan, loaded, storage=self.options.storage, reading=self.options.reading)
@@ -131,7 +131,7 @@ class _Rendering:
 
     def cut(self, scenes: Scenes, card: ModelCard) -> Report:
         """Cuts for a model, which is not loaded."""
-        with open_scenes(scenes, **asdict(self.options.reading)) as opened:
+        with open_scenes(scenes, on_error=self.options.on_error, **asdict(self.options.reading)) as opened:
             plan = make_plan(opened, card, self.options.planning).untranslated()
             facts = {"colours_for": card.name}
             job = make_job(opened, plan, None, storage=self.options.storage, reading=self.options.reading, facts=facts)

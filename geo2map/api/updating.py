@@ -60,7 +60,7 @@ def update(
     choice = as_choice(engine)
     if before.plan.model:
         _require_model(before, choice, out)
-    with open_scenes(paths, **asdict(before.reading)) as opened:
+    with open_scenes(paths, on_error=on_error, **asdict(before.reading)) as opened:
         loaded = as_engine(choice) if before.plan.model else None
         plan = _extend(before.plan, opened)
         kept = {name: fact for name, fact in before.facts.items() if name != "scenes"}

@@ -22,6 +22,7 @@ from geo2map.grid.window import TILE_SIZE
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, SplitSource
 from geo2map.threads import available_threads
+from geo2map.types import OnError
 
 READ_AHEAD = 4
 """Blocks that are read before they are asked for, by one thread and one by one."""
@@ -32,7 +33,6 @@ STRIP_PIXELS = 7_000_000
 """Blocks that are read at once, so that they share what lies around them, and pixels of all: 28 MB with their mask."""
 
 BlockKey = tuple[int, int]
-OnError = Literal["fail", "skip"]
 
 
 @dataclass(frozen=True)

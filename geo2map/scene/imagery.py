@@ -21,7 +21,7 @@ from geo2map.scene.options import ReadingOptions
 from geo2map.scene.reader import Scene, open_scene
 from geo2map.scene.tile_folder import TileFolder, is_tile_folder
 from geo2map.scene.view import View
-from geo2map.types import Mask, Order
+from geo2map.types import Mask, OnError, Order
 
 
 class Imagery(Protocol):
@@ -81,7 +81,12 @@ class Imagery(Protocol):
 
 
 def open_scenes(
-    asked: str | Path | Sequence[str | Path], *, order: Order = "first", feather: int = 0, **options: Any
+    asked: str | Path | Sequence[str | Path],
+    *,
+    order: Order = "first",
+    feather: int = 0,
+    on_error: OnError = "fail",
+    **options: Any,
 ) -> Scene | SceneCollection | TileFolder:
     """Opens one scene, several as one, or a folder of tiles; a context manager.
 
@@ -91,7 +96,8 @@ def open_scenes(
         order: which of several is on top: the "first" or "last" given, the "newest" (by the acquisition's date, the
             TIFF's or the file's) or the "finest".
         feather: output pixels over which the upper of two fades into the lower along its border.
-        options: those of `open_scene`, for each of them.
+        on_error: "skip" samples what can be read of damaged scenes and tiles.
+        options: the others of `open_scene`, for each of them.
 
     Raises:
         SceneError: no scene, or one that is missing, no raster, or damaged.
@@ -99,10 +105,9 @@ def open_scenes(
     """
     ReadingOptions(order=order, feather=feather)
     if (folder := is_tile_folder(asked)) is not None:
-        return TileFolder(folder)
+        return TileFolder(folder, on_error)
     scenes = find_scenes(asked)
     if len(scenes) == 1:
-        return open_scene(scenes[0], **options)
-    return SceneCollection(
-        scenes, mosaic_name(asked, scenes), order=order, feather=feather, open_one=partial(open_scene, **options)
-    )
+        return open_scene(scenes[0], on_error=on_error, **options)
+    open_one = partial(open_scene, on_error=on_error, **options)
+    return SceneCollection(scenes, mosaic_name(asked, scenes), order=order, feather=feather, open_one=open_one)

@@ -17,7 +17,7 @@ from rasterio.io import DatasetReader
 
 from geo2map import grid
 from geo2map.errors import SceneError
-from geo2map.files.address import gdal_path, is_file_path, redact, scene_name
+from geo2map.files.address import gdal_path, is_file_path, is_remote, redact, scene_name
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.emptiness import Emptiness
@@ -27,12 +27,12 @@ from geo2map.scene.georeference import Georeference, find_georeference
 from geo2map.scene.identity import SceneIdentity, identify
 from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.options import SceneOptions
-from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, validate_alpha
+from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, read_undamaged, validate_alpha
 from geo2map.scene.source import SceneSource
 from geo2map.scene.trust import require_inside, require_inside_opened
 from geo2map.scene.view import View
 from geo2map.scene.vrt import colours_vrt, warped_vrt
-from geo2map.types import Mask
+from geo2map.types import Mask, OnError
 
 T = TypeVar("T", bound=np.generic)
 
@@ -51,14 +51,15 @@ class Scene:
         latitude: degrees, of the scene's middle.
         zooms: None: it has pixels at any zoom.
         colours_for: "": its colours are its own.
+        on_error: whether what of it cannot be read is an error for `sample`, or left out with a note.
     """
 
     zooms: tuple[int, ...] | None = None
     colours_for: str = ""
 
-    def __init__(self, path: str | Path, options: SceneOptions | None = None) -> None:
+    def __init__(self, path: str | Path, options: SceneOptions | None = None, on_error: OnError = "fail") -> None:
         options = options or SceneOptions()
-        self.path, self.name = str(path), scene_name(path)
+        self.path, self.name, self.on_error = str(path), scene_name(path), on_error
         self._address = gdal_path(path)
         if not options.allow_outside:
             require_inside(path)
@@ -99,7 +100,7 @@ class Scene:
         """What a user should know of how the scene is read."""
         beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends: clipped"
         clipped = (beyond,) if self.footprint.clipped else ()
-        return (*clipped, *self._believed[1], *ask_about_black(self.bands, self._look))
+        return (*clipped, *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look))
 
     @property
     def arrangement(self) -> str:
@@ -127,7 +128,7 @@ class Scene:
         """Valid pixels from all over the scene, at most about `SAMPLE_SIDE` squared, (pixels, 3) in its type.
 
         Raises:
-            SceneError: damaged data.
+            SceneError: damaged data; with `on_error` "skip" nothing but damaged data, or a server that fails.
         """
         bands, pixels = self.bands, self._look
         colours = pixels[: bands.count, bands.valid(pixels)].T
@@ -176,11 +177,23 @@ class Scene:
         emptiness = Emptiness(self._address, level, colours, self.bands, place, frame, zoom, min(scale))
         return SceneSource(self.path, document, frame, view.rendition, emptiness)
 
-    @cached_property
+    @property
     def _look(self) -> npt.NDArray[np.generic]:
         """Colours and alpha as stored, (bands, pixels)."""
+        return self._seen[0]
+
+    @cached_property
+    def _seen(self) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
+        """The look, and a note where it is not of the whole scene."""
         document = colours_vrt(self._address, self._marked, (self.dataset.width, self.dataset.height))
-        return self._read(document, lambda colours: read_sample(colours, self.dataset, SAMPLE_SIDE))
+        try:
+            return self._read(document, lambda colours: read_sample(colours, self.dataset, SAMPLE_SIDE)), ()
+        except SceneError:
+            if self.on_error == "fail" or is_remote(self.path):  # a server's faults are others the next time
+                raise
+        with opening(self.path), open_raster(document) as colours:
+            pixels, note = read_undamaged(colours, self.dataset, SAMPLE_SIDE, self.path)
+        return pixels, (note,)
 
     @cached_property
     def _believed(self) -> tuple[Bands, tuple[str, ...]]:
@@ -219,12 +232,14 @@ def open_scene(
     crs: str | None = None,
     nodata: float | None = None,
     allow_outside: bool = False,
+    on_error: OnError = "fail",
 ) -> Scene:
     """Opens a raster as a scene; a context manager.
 
     Args:
         path: a file, a URL (https://, s3://, gs://, az://) or one of GDAL's virtual paths; anything rasterio opens.
         indexes, crs, nodata, allow_outside: see `geo2map.scene.SceneOptions`.
+        on_error: "skip" samples what can be read of a damaged file; which blocks of it to render is not its business.
 
     Raises:
         SceneError: the file is missing, not a raster, damaged, or a VRT that points outside its folder.
@@ -234,4 +249,4 @@ def open_scene(
     options = SceneOptions(indexes=indexes, crs=crs, nodata=nodata, allow_outside=allow_outside)
     if is_file_path(path) and not Path(path).exists():
         raise SceneError(f"scene not found: {path}; check the path")
-    return Scene(path, options)
+    return Scene(path, options, on_error)

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from geo2map.errors import SceneError
 from geo2map.scene.bands import Bands
-from geo2map.scene.gdal import overview_factors
+from geo2map.scene.gdal import overview_factors, reading
 
 SAMPLE_SIDE = 1024
 WHOLE_PIXELS = 2**26
@@ -46,6 +47,36 @@ def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> Pi
     else:
         parts = [_read_share(colours, window, side**2 // len(windows)) for window in windows]
     return np.concatenate(parts, axis=1)
+
+
+def read_undamaged(colours: DatasetReader, dataset: DatasetReader, side: int, path: str) -> tuple[Pixels, str]:
+    """What can be read of a damaged raster: some of its blocks, each by itself, those that cannot be read left out.
+
+    At full resolution, since overviews may be what is damaged; the same blocks each time.
+
+    Args:
+        colours, dataset, side: as `read_sample` has them.
+        path: of the scene, for errors.
+
+    Returns:
+        Pixels as `read_sample` gives them, and a note of how many blocks are missing.
+
+    Raises:
+        SceneError: none of the blocks can be read; says what is wrong with the first.
+    """
+    windows, found, errors = _spread_blocks(dataset), [], []
+    for window in windows:
+        try:
+            with reading(path):
+                pixels = colours.read(window=window).reshape(colours.count, -1)
+        except SceneError as error:
+            errors.append(error)
+        else:
+            found.append(pixels[:, :: max(1, pixels.shape[1] * len(windows) // side**2)])
+    if not found:
+        raise errors[0]
+    missing = f"{len(errors)} of the {len(windows)} blocks that were looked at" if errors else "its overviews"
+    return np.concatenate(found, axis=1), f"warning: {missing} cannot be read: the others decide the colours"
 
 
 def _read(colours: DatasetReader, window: Window, side: int) -> Pixels:

@@ -21,7 +21,7 @@ from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.view import View
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.tilejson import TileSet
-from geo2map.types import Image, Mask, Tile
+from geo2map.types import Image, Mask, OnError, Tile
 
 CACHED_TILES = 512  # 130 MB at most; a row of blocks shares its margin with the next
 SAMPLED_TILES = 64
@@ -50,16 +50,17 @@ class TileFolder:
         ground_resolution: metres on the ground per pixel, at the largest zoom.
         latitude: degrees, of the middle.
         colours_for: name of the model whose colours the tiles were cut for, else "".
-        notes: none.
     """
 
-    notes: tuple[str, ...] = ()
-
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, on_error: OnError = "fail") -> None:
         """
+        Args:
+            on_error: "skip" leaves broken tiles out of the sample.
+
         Raises:
             TileSetError: no such folder, no tiles in it, or a tilejson.json that cannot be read.
         """
+        self._on_error = on_error
         self.folder = XyzFolder(path)
         self.zooms: tuple[int, ...] | None = self.folder.require_zooms()
         self._tileset = TileSet.load(self.folder.path)
@@ -107,15 +108,34 @@ class TileFolder:
         """Valid pixels of evenly spread tiles, every fourth row and column, uint8 (pixels, 3).
 
         Raises:
-            TileSetError: one of them is broken.
+            TileSetError: one of them is broken; where broken ones are left out, all of them are.
         """
-        return self._sample
+        return self._sample[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How many of the tiles sampled were broken; nothing where none may be."""
+        broken = 0 if self._on_error == "fail" else self._sample[1]
+        said = f"warning: {broken} of the tiles that were looked at cannot be read: the others decide the colours"
+        return (said,) if broken else ()
 
     @cached_property
-    def _sample(self) -> Image:
+    def _sample(self) -> tuple[Image, int]:
+        """Pixels, and how many tiles were left out."""
         tiles = list(self.folder.tiles(self.folder.require_zooms()[-1]))
-        found = [self.folder.read(tile) for tile in tiles[:: max(1, len(tiles) // SAMPLED_TILES)]]
-        return np.concatenate([pixels[::4, ::4][mask[::4, ::4]] for pixels, mask in filter(None, found)])
+        found, errors = [], []
+        for tile in tiles[:: max(1, len(tiles) // SAMPLED_TILES)]:
+            try:
+                read = self.folder.read(tile)
+            except TileSetError as error:
+                errors.append(error)
+                if self._on_error == "fail":
+                    raise
+            else:
+                found += [] if read is None else [read[0][::4, ::4][read[1][::4, ::4]]]
+        if errors and not found:
+            raise errors[0]
+        return np.concatenate(found), len(errors)
 
     def coverage(self, zoom: int, cell: int) -> Mask:
         """Where there are tiles: one bool per `cell` x `cell` global pixels of `window(zoom)`, (rows, columns)."""

@@ -200,11 +200,8 @@ def spoil(scene: Path, share: float = 0.5) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("on_error", ["fail", "skip"])
-def test_a_scene_whose_colours_cannot_be_looked_at(
-    on_error: str, quick_engine: Engine, tmp_path: Path, write_sheet: Any
-) -> None:
-    """What cannot be planned is refused; leaving out is for blocks."""
+def test_a_scene_whose_colours_cannot_be_looked_at(quick_engine: Engine, tmp_path: Path, write_sheet: Any) -> None:
+    """What cannot be planned is refused, unless it may be left out: tests/faults/test_damaged_scene.py."""
     scene = tmp_path / "a.tif"
     with rasterio.open(write_sheet("plain.tif")) as dataset:
         profile = dataset.profile | {"compress": "deflate"}
@@ -213,7 +210,7 @@ def test_a_scene_whose_colours_cannot_be_looked_at(
             copy.write(noise)  # does not decode when it is damaged
     spoil(scene)
     with pytest.raises(SceneError, match=r"a\.tif"):
-        render(scene, tmp_path / "tiles", engine=quick_engine, block_span=1, on_error=on_error)
+        render(scene, tmp_path / "tiles", engine=quick_engine, block_span=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "plain.tif"]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map import grid
+from geo2map.errors import SceneError
 from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
@@ -137,13 +138,19 @@ class SceneCollection:
     def _looked(self) -> tuple[Pixels, tuple[str, ...]]:
         """The sample, and what the scenes have to say of themselves."""
         density = SAMPLE_SIDE**2 / sum(sheet.area for sheet in self.sheets)
-        found, notes = [], []
+        found: dict[Sheet, Pixels] = {}
+        notes = []
         for sheet in self.sheets:
             with self.open_one(sheet.path) as scene:
-                found.append(thin(scene.sample(), round(scene.valid_share * sheet.area * density)))
-                notes += [f"{scene.name}: {note}" for note in scene.notes]
-        require_alike(self.sheets, found)
-        return np.concatenate(found), tuple(notes)
+                try:
+                    found[sheet] = thin(scene.sample(), round(scene.valid_share * sheet.area * density))
+                    notes += [f"{scene.name}: {note}" for note in scene.notes]
+                except SceneError as error:
+                    if scene.on_error == "fail" or (sheet is self.sheets[-1] and not found):
+                        raise
+                    notes.append(f"warning: {error}; the other scenes decide the colours")
+        require_alike(list(found), list(found.values()))
+        return np.concatenate(list(found.values())), tuple(notes)
 
     def coverage(self, zoom: int, cell: int) -> Mask:
         """Where any scene has data: one bool per `cell` x `cell` global pixels of `window(zoom)`, (rows, columns).
