@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from threading import Lock
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
