@@ -16,6 +16,8 @@ from geo2map.errors import Geo2MapError, OutputError
 
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_IN_USE = {5, 32, 33}
+"""What Windows says of a file that another program has open: access denied, a sharing or a lock violation."""
 
 
 Inspector = Callable[[Path], Path | None]
@@ -167,6 +169,8 @@ def _reason(error: OSError) -> str:
     found = error.strerror or str(error)
     if error.errno in _FULL:
         return f"the disk is full ({found}); free some space and run again"
+    if getattr(error, "winerror", None) in _IN_USE:
+        return f"{error.filename} is open in another program, or not open to you ({found}); close it and run again"
     if error.errno in _FORBIDDEN:
         return f"{error.filename or 'its folder'} is not open to you ({found}); choose a folder you may write to"
     if isinstance(error, FileExistsError | NotADirectoryError):
