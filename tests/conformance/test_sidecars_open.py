@@ -26,6 +26,8 @@ from geo2map.outputs.sidecars import sidecars
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.tilejson import TileSet
 
+pytestmark = pytest.mark.slow
+
 PYTHON = "/usr/bin/python3"
 SCRIPT = """
 import json, sys

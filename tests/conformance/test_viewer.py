@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from conftest import Web
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 QUIET += ["--disable-component-update", "--disable-sync"]

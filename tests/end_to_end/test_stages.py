@@ -100,6 +100,7 @@ def test_tile_then_translate_is_render(kind: str, write: SceneWriter, engine: En
     assert replace(ours, extra={}) == replace(theirs, extra={})  # type: ignore[type-var]
 
 
+@pytest.mark.slow
 def test_the_comparison_can_fail(write: SceneWriter, engine: Engine, tmp_path: Path) -> None:
     """Neighbours, colours and the network all show in the pixels compared above."""
     scene, options = write(), {"block_span": 1, "match": "model"}
