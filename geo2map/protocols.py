@@ -55,7 +55,7 @@ class Translator(Protocol):
 
     def translate(self, batch: Batch, margin: int = 0) -> Batch:
         """Translates uint8 (N, H, W, 3) to uint8 (N, H - 2 margin, W - 2 margin, 3); H and W are multiples of the
-        model's size rule.
+        model's size rule. What a model with noise takes has its bands after the three (`geo2map.grid.add_noise`).
 
         A picture's result does not depend on its batch mates. Called from one thread.
 

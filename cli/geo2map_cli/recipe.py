@@ -34,6 +34,7 @@ def recipe_options(function: F) -> F:
         click.option("--elsewhere-share", "elsewhere", type=click.FloatRange(0, 1), help="Of other places. [0.3]"),
         click.option("--widths", callback=whole_numbers, help="Channels of each level. [32,64,128,256,256]"),
         click.option("--residual-blocks", callback=whole_numbers, help="Of each level. [0,0,2,2,0]"),
+        click.option("--noise", type=click.IntRange(0), help="Bands of noise for the generator. [0]"),
         click.option("--flatten", type=click.IntRange(0), help="Levels of JPEG noise off the map. [6; 0]"),
         click.option("--norm", type=click.Choice(["batch", "renorm"]), help="Normalisation. [batch]"),
         click.option("--gan-mode", type=click.Choice(["bce", "lsgan", "hinge"]), help="Adversarial loss. [bce]"),

@@ -99,7 +99,7 @@ def evaluate_model(
         others += table.rows(other, replace(chosen, palette=config.palette))
         notes += more
     constant = constant_baseline([file for files in places.values() for file in files], config)
-    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0)
+    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0, noise=0)
     table = replace(table, protocols=protocols[:1])  # the same in all of them
     return Evaluation(own, [*others, *table.rows(constant, plain)], notes)
 
@@ -122,6 +122,7 @@ def _config(card: ModelCard, asked: Measuring) -> tuple[EvaluateConfig, tuple[st
         name=card.name,
         seams=asked.seams,
         tile=max(TILE, 2 * card.size_multiple) if card.exact else TILE,
+        noise=card.noise,
     )
     return config, notes
 

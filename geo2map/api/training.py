@@ -178,8 +178,9 @@ def _trainer(
 
 def _network(start: str) -> dict[str, Any]:
     """The network of the model to start from, which is the one to train unless another is asked for."""
-    config = load_card(find_model(start)).config
-    return {name: tuple(config[name]) for name in ("widths", "residual_blocks") if name in config}
+    card = load_card(find_model(start))
+    own = {name: tuple(card.config[name]) for name in ("widths", "residual_blocks") if name in card.config}
+    return own | ({"noise": card.noise} if card.noise else {})
 
 
 def _config(checkpoint: Path | None, preset: Any = None, **choices: Any) -> TrainConfig:

@@ -64,7 +64,7 @@ class Engine:
         return next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
 
     def translate(self, batch: Batch, margin: int = 0) -> Batch:
-        """Translates uint8 (N, H, W, 3) to uint8 (N, H - 2 margin, W - 2 margin, 3).
+        """Translates uint8 (N, H, W, 3 + `card.noise`) to uint8 (N, H - 2 margin, W - 2 margin, 3).
 
         H and W are multiples of `card.size_multiple`. What is returned is the same, to one grey level at most, as
         that part of what no margin would give; it only takes less time.
@@ -75,7 +75,7 @@ class Engine:
 
         Raises:
             DeviceError: not even one picture fits into the device's memory.
-            ValueError: H or W is no such multiple, or the margin leaves nothing.
+            ValueError: H or W is no such multiple, the margin leaves nothing, or it is not that many bands.
         """
         return next(self.stream((batch,), margin))
 
@@ -98,6 +98,8 @@ class Engine:
             yield self._finish(*under_way.popleft(), margin)
 
     def _start(self, batch: Batch, margin: int) -> list[Download]:
+        if batch.shape[-1] != 3 + self.card.noise:
+            raise ValueError(f"{batch.shape[-1]} bands given, but {self.card.name} takes {3 + self.card.noise}")
         if not self.card.exact:
             batch, margin = _squares(batch, self.card.size_multiple), 0
         parts: list[Download] = []
@@ -169,8 +171,9 @@ def _squares(batch: Batch, side: int) -> Batch:
 
 def _joined(squares: Batch, shape: tuple[int, ...]) -> Batch:
     """The pictures of this shape that squares were cut from."""
-    (count, height, width, bands), side = shape, squares.shape[1]
-    return squares.reshape(count, height // side, width // side, side, side, bands).swapaxes(2, 3).reshape(shape)
+    (count, height, width, _), side = shape, squares.shape[1]
+    rows = squares.reshape(count, height // side, width // side, side, side, 3).swapaxes(2, 3)
+    return rows.reshape(count, height, width, 3)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -107,7 +107,7 @@ def _score(
     neutral = None
     if config.protocol == "scene":
         image, neutral = as_scene(image, config.colours), config.colours.neutral if config.colours else MID_GREY
-    prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral)
+    prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral, config.noise)
     seams = measure_seams(image, truth, prediction, translator, config) if with_seams else Seams()
     if config.protocol == "maps256":
         prediction, truth = resize_to_256(prediction), resize_to_256(truth)

@@ -52,7 +52,9 @@ class Seams(Summed):
 def measure_seams(image: Image, truth: Image, whole: Image, translator: Translator, config: EvaluateConfig) -> Seams:
     """Translates a uint8 (H, W, 3) in two grids of tiles; `whole` is its translation in one pass."""
     tile = config.tile
-    first, second = (translate_tiled(image, translator, config.margin, tile, offset) for offset in (0, tile // 2))
+    first, second = (
+        translate_tiled(image, translator, config.margin, tile, offset, config.noise) for offset in (0, tile // 2)
+    )
     return Seams(
         pictures=1,
         between=SeamGradient.between(first, second, tile),

@@ -1,6 +1,7 @@
 """The global web-mercator pixel grid, and blocks of whole tiles on it."""
 
 from geo2map.grid.block import Block, BlockImage
+from geo2map.grid.noise import MOST_NOISE, add_noise
 from geo2map.grid.window import (
     EARTH_RADIUS,
     HALF_WORLD,
@@ -26,10 +27,12 @@ __all__ = [
     "EARTH_RADIUS",
     "HALF_WORLD",
     "MAX_ZOOM",
+    "MOST_NOISE",
     "TILE_SIZE",
     "Block",
     "BlockImage",
     "PixelWindow",
+    "add_noise",
     "bounds_window",
     "ground_resolution",
     "lnglat_bounds",

@@ -130,7 +130,7 @@ class BlockMaker:
 
     def _draw(self, flights: list[Flight]) -> None:
         started = time.perf_counter()
-        images = translate([flight.cargo.image for flight in flights], self._translator)
+        images = translate([flight.cargo.image for flight in flights], self._translator, self._plan.noise)
         self._tally.add("seconds", "translate", by=time.perf_counter() - started)
         for flight, image in zip(flights, images, strict=True):
             self._encoding.acquire()

@@ -10,6 +10,7 @@ from typing import Any
 from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import Palette
 from geo2map.errors import ModelFileError
+from geo2map.grid import MOST_NOISE
 from geo2map.types import Direction, Mode
 
 FORMAT = 2
@@ -69,10 +70,12 @@ class ModelCard:
             and _whole(self.zoom, 0, DEEPEST_ZOOM)
             and _whole(self.margin, 0, LARGEST_REACH)
             and _whole(self.size_multiple, 1, LARGEST_REACH)
+            and _whole(self.noise, 0, MOST_NOISE)
         ):
             raise ModelFileError(
                 f"the card of {self.name!r} says zoom {self.zoom}, ground resolution {self.ground_resolution}, margin "
-                f"{self.margin}, size multiple {self.size_multiple}: these cannot be; get the model file again"
+                f"{self.margin}, size multiple {self.size_multiple}, {self.noise} bands of noise: these cannot be; get "
+                "the model file again"
             )
         if not self.exact and (self.margin, self.size_multiple) != (0, FAITHFUL_SIDE):
             raise ModelFileError(
@@ -98,6 +101,12 @@ class ModelCard:
                 option="mode",
             )
         return replace(self, exact=False, margin=0, size_multiple=FAITHFUL_SIDE)
+
+    @property
+    def noise(self) -> Any:
+        """How many bands of noise the network takes after the three of the picture, see `geo2map.grid.add_noise`."""
+        bands = self.config.get("in_channels", 3)
+        return bands - 3 if isinstance(bands, int) else bands
 
     @property
     def direction(self) -> Direction:

@@ -81,6 +81,7 @@ class UNetGenerator(nn.Module):
         resize_convolution: train the way up as resize-convolution (see `ResizeKernel`); `fold` ends it.
 
     Attributes:
+        in_channels: bands of the input.
         crispen: what comes after the tanh; the paper has nothing there.
     """
 
@@ -95,7 +96,7 @@ class UNetGenerator(nn.Module):
         resize_convolution: bool = False,
     ) -> None:
         super().__init__()
-        self.depth = len(widths)
+        self.depth, self.in_channels = len(widths), in_channels
         self.crispen: Crispen | None = None
         self.residual_blocks = tuple(residual_blocks) or (0,) * self.depth
         if len(self.residual_blocks) != self.depth:

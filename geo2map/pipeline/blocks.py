@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from geo2map.grid.block import Block, BlockImage
+from geo2map.grid.noise import add_noise
 from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, OnError, Prepared, digest, prepare
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
@@ -39,11 +40,16 @@ ENCODERS = max(2, min(16, available_threads()))
 Rendered = tuple[BlockDone, dict[Tile, bytes]]
 
 
-def translate(images: list[BlockImage], translator: Translator | None) -> list[BlockImage]:
-    """Translates block images of equal shape and drops their margins; without translator only the latter."""
+def translate(images: list[BlockImage], translator: Translator | None, noise: int = 0) -> list[BlockImage]:
+    """Translates block images of equal shape and drops their margins; without translator only the latter.
+
+    Args:
+        noise: bands of noise that the translator takes after the picture's.
+    """
     if translator is None:
         return [image.core() for image in images]
-    batch = translator.translate(np.stack([image.pixels for image in images]), images[0].block.margin)
+    pixels = [add_noise(image.pixels, image.block.window, image.block.z, noise) for image in images]
+    batch = translator.translate(np.stack(pixels), images[0].block.margin)
     cores = (image.core() for image in images)
     return [replace(core, pixels=pixels) for core, pixels in zip(cores, batch, strict=True)]
 
@@ -112,7 +118,7 @@ class _Pipeline:
     def _translated(self, waiting: list[Prepared], encoders: ThreadPoolExecutor) -> list[Future[Rendered]]:
         """Translates a batch and hands each of its blocks to the encoders."""
         started = time.perf_counter()
-        images = translate([prepared.image for prepared in waiting if prepared.image], self.translator)
+        images = translate([prepared.image for prepared in waiting if prepared.image], self.translator, self.plan.noise)
         each = (time.perf_counter() - started) / len(waiting) if self.translator else 0.0
         return [
             encoders.submit(self._encode, prepared.done, image, each)

@@ -109,7 +109,7 @@ class _Sample:
     def warm_up(self) -> None:
         """The first call allocates, which is not the run's pace."""
         side = self.plan.margin * 2 + TILE_SIZE * min(self.plan.block_span, self.plan.tiles.width)
-        self.translator.translate(np.zeros((1, side, side, 3), dtype=np.uint8), self.plan.margin)
+        self.translator.translate(np.zeros((1, side, side, 3 + self.plan.noise), dtype=np.uint8), self.plan.margin)
 
     def run(self, source: Source, blocks: list[Block]) -> None:
         """Renders blocks as a run does, and forgets their tiles."""

@@ -154,7 +154,7 @@ class Bench:
         """Everything once to warm up as far as it has to be, then timed: seconds, report, share of the cores."""
         image = next(iter(self.plan.blocks()))
         with self.source() as source:
-            translate([prepare(self.plan, source, image)], self.translator)
+            translate([prepare(self.plan, source, image)], self.translator, self.plan.noise)
         with self.source() as source, self.output() as output:
             started, busy = time.perf_counter(), time.process_time()
             report = run(source, self.translator, output)
@@ -177,7 +177,8 @@ class Bench:
             while len(done) < len(images):
                 first = images[len(done)]
                 batch = images[len(done) : len(done) + self.translator.batch]
-                done += translate([i for i in batch if i.pixels.shape == first.pixels.shape], self.translator)
+                alike = [image for image in batch if image.pixels.shape == first.pixels.shape]
+                done += translate(alike, self.translator, self.plan.noise)
         return done
 
     def _store(self, clock: _Clock, images: list[BlockImage]) -> None:

@@ -137,6 +137,7 @@ _WORDS = {
     "plan.aoi": "the area of interest",
     "plan.aoi.wkt": "the area of interest",
     "plan.neutral": "the model's neutral colour",
+    "plan.noise": "the model's bands of noise",
 }
 
 

@@ -59,6 +59,7 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
         margin=margin,
         fill_radius=FILL_RADIUS,
         neutral=card.neutral,
+        noise=card.noise,
         model=f"{card.name} {card.fingerprint}",
         content=content_digest(sample, scene),
         aoi=aoi,

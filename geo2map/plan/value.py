@@ -27,6 +27,7 @@ class Plan:
         block_span: tiles along a side of a block, a power of two; blocks start on multiples of it.
         margin: pixels of context the model gets; 0 where nothing is translated.
         fill_radius, neutral: how pixels without data are filled, see `geo2map.grid.fill`.
+        noise: bands of noise that the model takes after the picture's, see `geo2map.grid.add_noise`.
         model: name and fingerprint of the card, "" where nothing is translated.
         content: hash of the scene's decimated sample, so that another scene of the same name is another plan.
         aoi, clip: what is written of the window: tiles of the area, or its pixels; None writes all. What is read
@@ -41,6 +42,7 @@ class Plan:
     margin: int = 0
     fill_radius: int = 0
     neutral: tuple[int, int, int] = (0, 0, 0)
+    noise: int = 0
     model: str = ""
     content: str = ""
     aoi: Aoi | None = None
@@ -115,7 +117,7 @@ class Plan:
 
     def untranslated(self) -> Plan:
         """The same pixels, cut only: no margin, no fill, no model."""
-        return replace(self, margin=0, fill_radius=0, model="")
+        return replace(self, margin=0, fill_radius=0, noise=0, model="")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from geo2map.grid import TILE_SIZE, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels
 from geo2map.train.config import TrainConfig
 from geo2map.train.footprint import random_footprint
 from geo2map.train.pictures import ALL_KNOWN, Known, Picture
 from geo2map.train.sensors import apply_curves, other_sensor
 
+NOISE_ZOOM = 20
 TAUGHT, SEEN = 16, 32
 """Bits of `Crops.known`: a teacher's output is at hand; there is imagery."""
 Pixels = TypeVar("Pixels", bound=npt.NDArray[np.uint8])
@@ -43,7 +45,7 @@ class Crops(NamedTuple):
     """Crops as a step takes them, each uint8 with a leading dimension for the pictures.
 
     Attributes:
-        a, b: input and output, (N, crop, crop, 3).
+        a, b: input and output, (N, crop, crop, 3); the input has its bands of noise after that.
         known: `KNOWN_BITS`, `TAUGHT` and `SEEN`, (N, crop, crop); 0 where there is no imagery.
         taught: the teacher's output, (N, crop, crop, 3); anything where there is none.
     """
@@ -82,7 +84,7 @@ def augment(pair: Pair, config: TrainConfig, look: Look, rng: np.random.Generato
 
     Args:
         pair: sides of one size.
-        config: crop, rotate and scale_jitter are used.
+        config: crop, rotate, scale_jitter and noise are used.
         look: of this crop.
         rng: the only source of randomness.
     """
@@ -100,7 +102,15 @@ def augment(pair: Pair, config: TrainConfig, look: Look, rng: np.random.Generato
     valid = (known & SEEN) != 0
     if rng.random() < look.holes:
         valid &= random_footprint(config.crop, rng)
-    return Crops(fill_pixels(a, valid, look.neutral), b, known * valid, taught)
+    return Crops(_noisy(fill_pixels(a, valid, look.neutral), config, rng), b, known * valid, taught)
+
+
+def _noisy(a: Picture, config: TrainConfig, rng: np.random.Generator) -> Picture:
+    """The crop with its bands of noise, as if it lay somewhere in the world."""
+    if not config.noise:
+        return a
+    left, top = rng.integers(TILE_SIZE << NOISE_ZOOM, size=2).tolist()
+    return add_noise(a, PixelWindow(left, top, left + a.shape[1], top + a.shape[0]), NOISE_ZOOM, config.noise)
 
 
 def _known(pair: Pair) -> Known:

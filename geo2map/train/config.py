@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from geo2map.errors import DataError
+from geo2map.grid import MOST_NOISE
 from geo2map.types import Direction, GanMode
 
 Norm = Literal["batch", "renorm"]
@@ -35,6 +36,7 @@ class TrainConfig:
         elsewhere: share of the crops that are taken from other places, where there are any.
         flatten: map colours within this many levels of a palette colour become it, which removes JPEG's noise.
         widths, residual_blocks, dropout: the generator's, see `geo2map.nn.UNetGenerator`.
+        noise: bands of noise that the generator takes after the picture's; see `geo2map.grid.add_noise`.
         norm: "batch" or "renorm" (`geo2map.nn.BatchRenorm2d`); exported as plain BatchNorm either way.
         resize_convolution: train the decoder without checkerboards; folded when exported.
         discriminator_width, discriminator_layers: the PatchGAN's, see `geo2map.nn.PatchGAN`.
@@ -74,6 +76,7 @@ class TrainConfig:
     widths: tuple[int, ...] = (32, 64, 128, 256, 256)
     residual_blocks: tuple[int, ...] = (0, 0, 2, 2, 0)
     dropout: tuple[int, ...] = ()
+    noise: int = 0
     norm: Norm = "batch"
     resize_convolution: bool = True
     discriminator_width: int = 32
@@ -106,13 +109,16 @@ class TrainConfig:
             )
         if self.resize is not None and self.resize < self.crop:
             raise DataError(f"crop {self.crop} of pictures resized to {self.resize} px asked: lower --crop")
+        if not 0 <= self.noise <= MOST_NOISE:
+            raise DataError(f"{self.noise} bands of noise asked: give 0 to {MOST_NOISE}")
         if self.steps < 1 or self.batch < 1 or (self.epochs is not None and self.epochs <= 0):
             raise DataError(f"{self.steps} steps, {self.epochs} epochs, batch {self.batch} asked: give more than 0")
 
     @property
     def generator(self) -> dict[str, Any]:
         """The generator's literal configuration, as `geo2map.nn.build` and the card take it."""
-        return {"widths": list(self.widths), "residual_blocks": list(self.residual_blocks), "norm": "batch"}
+        config = {"widths": list(self.widths), "residual_blocks": list(self.residual_blocks), "norm": "batch"}
+        return config | ({"in_channels": 3 + self.noise} if self.noise else {})
 
     def total_steps(self, pairs: int, world: int = 1) -> int:
         """Optimiser steps of the run over this many pairs in this many processes."""

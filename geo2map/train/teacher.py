@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from geo2map.errors import DataError
+from geo2map.grid import PixelWindow, add_noise
 from geo2map.model import load_card, load_weights
-from geo2map.nn import build
+from geo2map.nn import UNetGenerator, build
+from geo2map.train.augment import NOISE_ZOOM
 from geo2map.train.pictures import PairFile, Picture
 
 CONTEXT = 16
@@ -63,12 +64,13 @@ def _path(folder: Path, file: PairFile) -> Path:
     return folder / f"{file.a.stem}.npy"
 
 
-def _translated(network: nn.Module, a: Picture, multiple: int, device: torch.device) -> Picture:
+def _translated(network: UNetGenerator, a: Picture, multiple: int, device: torch.device) -> Picture:
     frame = []
     for side in a.shape[:2]:
         whole = -(-(side + 2 * CONTEXT) // multiple) * multiple
         frame.append(((whole - side) // 2, whole - side - (whole - side) // 2))
     padded = np.pad(a, [*frame, (0, 0)], mode="reflect")
+    padded = add_noise(padded, PixelWindow(0, 0, padded.shape[1], padded.shape[0]), NOISE_ZOOM, network.in_channels - 3)
     tensor = torch.from_numpy(padded).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     with torch.inference_mode():
         fake = network(tensor.contiguous(memory_format=torch.channels_last))[0]

@@ -52,6 +52,7 @@ class Trainer:
             config.residual_blocks,
             config.norm,
             config.dropout,
+            in_channels=3 + config.noise,
             resize_convolution=config.resize_convolution,
         )
         self.discriminator = PatchGAN(config.discriminator_width, config.discriminator_layers)
@@ -117,7 +118,7 @@ class Trainer:
         if not chosen.any():
             return {}
         seen = ((known[chosen] & SEEN) != 0)[:, None]
-        real_a, real_b = real_a[chosen], real_b[chosen]
+        real_a, real_b = real_a[chosen, :3], real_b[chosen]  # noise is the generator's alone
         fake_b = torch.where(seen, fake_b[chosen].float(), real_b)
         found = {"discriminator": self._train_discriminator(real_a, real_b, fake_b.detach())}
         self.discriminator.requires_grad_(False)
@@ -172,10 +173,13 @@ class Trainer:
     def start_from(self, weights: dict[str, Tensor]) -> None:
         """Takes over the weights of a model file of the same architecture, as a new run's beginning.
 
+        A network that takes more bands of noise than the model did begins as the same function.
+
         Raises:
             DataError: the weights are of another architecture.
         """
         plain = UNetGenerator(**self.config.generator)
+        weights = _widened(weights, plain)
         try:
             plain.load_state_dict(weights)
         except RuntimeError as error:
@@ -237,6 +241,16 @@ class Trainer:
             "optimise_d": self.optimise_d,
             "scaler": self.scaler,
         }
+
+
+def _widened(weights: dict[str, Tensor], network: UNetGenerator) -> dict[str, Tensor]:
+    """Weights for a network that takes more bands: zeros for the new ones."""
+    first = "down.0.0.weight"
+    wanted, given = network.state_dict()[first], weights.get(first)
+    if given is None or given.ndim != 4 or given.shape[1] >= wanted.shape[1]:
+        return weights
+    zeros = given.new_zeros(given.shape[0], wanted.shape[1] - given.shape[1], *given.shape[2:])
+    return weights | {first: torch.cat((given, zeros), 1)}
 
 
 def warmed_up_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:

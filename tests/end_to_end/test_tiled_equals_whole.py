@@ -9,17 +9,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from geo2map.engine import Engine
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
+from geo2map.nn import build
 from geo2map.pipeline.blocks import prepare, translate
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan
 from geo2map.protocols import Translator
 from geo2map.scene import View
-from geo2map.testing import ArraySource, BlurTranslator, MemoryOutput
+from geo2map.testing import ArraySource, BlurTranslator, MemoryOutput, make_card
 from geo2map.types import Image, Mask
 
 ZOOM = 17
@@ -39,8 +41,9 @@ def ragged_source(left: int, top: int, width: int, height: int, seed: int = 0) -
     return ArraySource(window, np.clip(pixels, 0, 255).astype(np.uint8), mask)
 
 
-def make_plan(source: ArraySource, span: int, margin: int, radius: int = 32) -> Plan:
+def make_plan(source: ArraySource, span: int, margin: int, radius: int = 32, noise: int = 0) -> Plan:
     return Plan(
+        noise=noise,
         name="ragged",
         view=View(ZOOM),
         window=source.window,
@@ -65,7 +68,7 @@ def render_whole(plan: Plan, source: ArraySource, translator: Translator, offset
     block = Block(
         ZOOM, tiles.left - offset, tiles.top - offset, tiles.width + 2 * offset, tiles.height + 2 * offset, plan.margin
     )
-    image = translate([prepare(plan, source, block)], translator)[0]
+    image = translate([prepare(plan, source, block)], translator, plan.noise)[0]
     return image.block, image.pixels, image.mask
 
 
@@ -133,6 +136,23 @@ def test_the_packaged_model_differs_by_at_most_one_level(engine: Engine, span: i
     source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 900, 800)
     plan = make_plan(source, span, engine.card.margin)
     assert differences(render(plan, source, engine), *render_whole(plan, source, engine)) <= 1
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_a_model_with_noise_differs_by_at_most_one_level(span: int) -> None:
+    torch.manual_seed(11)
+    config = {"widths": [8, 8, 8], "in_channels": 5}
+    network = build("unet", **config).eval()  # type: ignore[arg-type]
+    torch.nn.init.normal_(network.down[0][0].weight, 0.0, 0.4)
+    torch.nn.init.normal_(network.transposed()[0].weight, 0.0, 0.4)
+    card = make_card(ground_resolution=1.0, size_multiple=8, margin=network.margin, config=config)
+    noisy = Engine(network, card, torch.device("cpu"), torch.float32, batch=2)
+    source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 900, 800)
+    source.pixels[:] = 200  # what the map shows is noise alone
+    plan = make_plan(source, span, card.margin, noise=card.noise)
+    whole = render_whole(plan, source, noisy, offset=1)
+    assert differences(render(plan, source, noisy), *whole) <= 1
+    assert whole[1][whole[2]].std() > 5
 
 
 def test_a_grid_shifted_by_half_a_block(engine: Engine) -> None:

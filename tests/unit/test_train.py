@@ -211,6 +211,28 @@ def test_export_without_recalibration_keeps_the_averages(pairs_folder: Path, tmp
 
 
 @pytest.mark.parametrize("resize_convolution", [True, False])
+def test_noise_added_to_a_model_leaves_it_as_it_is_and_is_trained(
+    pairs_folder: Path, tmp_path: Path, resize_convolution: bool
+) -> None:
+    """The new bands have weights of nothing at first; then they get some, discriminator and all."""
+    first = trainer(pairs_folder)
+    export(first, tmp_path / "m.safetensors", name="m", zoom=17, ground_resolution=0.9)
+    config = replace(TINY, noise=2, adversarial_from=0.0, lambda_features=1.0, resize_convolution=resize_convolution)
+    noisy = trainer(pairs_folder, config)
+    noisy.start_from(load_weights(tmp_path / "m.safetensors"))
+    kernel = noisy.generator.down[0][0].weight
+    assert kernel.shape[1] == 5
+    assert not kernel[:, 3:].any()
+    run_to(noisy, tmp_path / "run", until=4)
+    assert kernel[:, 3:].abs().min() > 0
+    card = export(noisy, tmp_path / "n.safetensors", name="n", zoom=17, ground_resolution=0.9)
+    assert (card.noise, card.config["in_channels"]) == (2, 5)
+    assert load_engine(tmp_path / "n.safetensors", device="cpu").translate(np.zeros((1, 64, 64, 5), np.uint8)).any()
+    again = trainer(pairs_folder, config)
+    again.load(tmp_path / "run" / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("resize_convolution", [True, False])
 def test_starting_from_a_model_is_that_model(pairs_folder: Path, tmp_path: Path, resize_convolution: bool) -> None:
     """The kernels of the file are folded; unfolded and folded again they are the same, to half precision."""
     run = trainer(pairs_folder)
