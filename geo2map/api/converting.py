@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,12 @@ from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import output_errors
 from geo2map.grid import one_tile_zoom
-from geo2map.outputs.companions import class_legend, write_companions
-from geo2map.outputs.containers import Container, find_container
+from geo2map.outputs.companions import class_legend, companion_files
+from geo2map.outputs.containers import CONTAINERS, Container, find_container
 from geo2map.outputs.excerpt import Excerpt, take
-from geo2map.outputs.geotiff import SUFFIXES as RASTERS
-from geo2map.outputs.geotiff_store import GeotiffStore
 from geo2map.outputs.ink import find_ink
-from geo2map.outputs.mbtiles import MbtilesStore
-from geo2map.outputs.opening import OutputOptions, check_final
-from geo2map.outputs.pmtiles_store import PmtilesStore
-from geo2map.outputs.publish import publish_file, publish_folder
+from geo2map.outputs.opening import OutputOptions, check_final, end_publishing
+from geo2map.outputs.publish import mark_publishing, publish_marked, stage
 from geo2map.outputs.stored import require_tile, require_zooms
 from geo2map.outputs.workspace import Workspace
 from geo2map.plan import Storage
@@ -33,14 +29,9 @@ from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.indexed import IndexedCodec
 from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import FolderStore, LayeredStore
-from geo2map.tiles.tilejson import TileSet
+from geo2map.tiles.tilejson import FILE_NAME, TileSet
 from geo2map.types import Compression, LngLatBounds, Scheme, TileFormat
 
-_READERS: dict[str, type[MbtilesStore] | type[PmtilesStore] | type[GeotiffStore]] = {
-    ".mbtiles": MbtilesStore,
-    ".pmtiles": PmtilesStore,
-    **dict.fromkeys(RASTERS, GeotiffStore),
-}
 AT_ONCE = 1024
 """Tiles of a folder that are flushed to the disk together."""
 
@@ -91,11 +82,23 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
     options = ConvertOptions(**arguments)
     container = find_container(out)
     container.check_storage(options.storage)
+    made_of = f"{_identity(Path(source))} {options}"
+    if end_publishing(out) == made_of:
+        return
     check_final(Path(out), container, OutputOptions(overwrite=options.overwrite))
     with open_tiles(source) as (store, tileset):
         bounds = None if options.bounds is None else LngLatBounds(*options.bounds)
         chosen = take(store, tileset, bounds=bounds, zooms=options.zooms, format=options.format)
-        _Conversion(Path(out), container, options, progress).run(chosen)
+        _Conversion(Path(out), container, options, progress).run(chosen, made_of)
+
+
+def _identity(source: Path) -> str:
+    """What tells a source from any other; a folder by its document."""
+    path = source / FILE_NAME if source.is_dir() else source
+    with suppress(OSError):
+        found = path.stat()
+        return f"{source.resolve()} {found.st_size} {found.st_mtime_ns}"
+    return str(source.resolve())
 
 
 @contextmanager
@@ -113,8 +116,9 @@ def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
         return
     if not path.is_file():
         raise TileSetError(f"{path} is not there: check the path")
-    if (reader := _READERS.get(path.suffix.lower())) is None:
-        known = ", ".join(_READERS)
+    readers = {suffix: container.read for suffix, container in CONTAINERS.items() if container.read is not None}
+    if (reader := readers.get(path.suffix.lower())) is None:
+        known = ", ".join(readers)
         raise TileSetError(f"{path} holds no tiles: give a folder of tiles or a file that ends in one of {known}")
     with reader(path) as store:
         yield store, store.tileset
@@ -141,21 +145,22 @@ class _Conversion:
         self.out, self.container, self.options, self.progress = out, container, options, progress
         self.workspace = Workspace(out.resolve())
 
-    def run(self, chosen: Excerpt) -> None:
-        """Makes it beside its name and gives it that."""
+    def run(self, chosen: Excerpt, made_of: str) -> None:
+        """Makes it beside its name and gives it that; a run that was killed meanwhile is ended by the next."""
         tileset, workspace = replace(chosen.tileset, scheme=self.options.scheme), self.workspace
         workspace.acquire()
         try:
             workspace.create()
             store, tileset = self._prepare(chosen, tileset)
-            self.container.writer(self.options.storage)(store, tileset, workspace.result, self.progress)  # type: ignore[arg-type]
+            self.container.writer(self.options.storage)(store, tileset, workspace.result, self.progress)
             check_final(self.out, self.container, OutputOptions(overwrite=self.options.overwrite))
-            publish = publish_folder if self.container.is_folder else publish_file
-            publish(workspace.result, workspace.final, overwrite=self.options.overwrite)
             if self.container.is_raster:
-                write_companions(workspace.final, tileset)
+                stage(workspace, companion_files(workspace.final, tileset))
+            mark_publishing(workspace, made_of, overwrite=self.options.overwrite)
+            publish_marked(workspace, is_folder=self.container.is_folder)
         finally:
-            workspace.discard()
+            if not workspace.marker.exists() or workspace.result.exists():
+                workspace.discard()
             workspace.release()
 
     def _prepare(self, chosen: Excerpt, tileset: TileSet) -> tuple[StoredTiles, TileSet]:

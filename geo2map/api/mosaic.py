@@ -9,6 +9,7 @@ from geo2map.errors import OutputError
 from geo2map.outputs.containers import CONTAINERS
 from geo2map.outputs.geotiff import SUFFIXES
 from geo2map.outputs.opening import OutputOptions, check_final
+from geo2map.outputs.workspace import Workspace
 from geo2map.protocols import Progress
 from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Compression
@@ -42,6 +43,7 @@ def mosaic_tiles(
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{out} does not end in .tif, as a GeoTIFF does: choose another name")
-    check_final(out, CONTAINERS[".tif"], OutputOptions(overwrite=overwrite))
+    if not Workspace(out.resolve()).marker.exists():  # else `convert` ends what was killed while it was published
+        check_final(out, CONTAINERS[".tif"], OutputOptions(overwrite=overwrite))
     chosen = XyzFolder(tiles).pick_zoom(zoom)
     convert(tiles, out, zooms=(chosen, chosen), compress=compress, overwrite=overwrite, progress=progress)

@@ -14,7 +14,7 @@ from geo2map.errors import Geo2MapError, OutputError, TileSetError
 from geo2map.files.address import is_file_path, redact, scene_name
 from geo2map.files.atomic import write_whole
 from geo2map.model import ModelCard, ModelOptions
-from geo2map.outputs import check_output, open_output
+from geo2map.outputs import check_output, end_publishing, open_output
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan, Storage, make_plan
@@ -222,4 +222,5 @@ def _check_out(scenes: Scenes, out: PathLike, options: RenderOptions) -> None:
     found = [scenes] if is_tile_folder(scenes) else find_scenes(scenes)
     if Path(out).resolve() in {Path(str(scene)).resolve() for scene in found if is_file_path(str(scene))}:
         raise OutputError(f"{out} is the scene itself: choose another output", option="out")
+    end_publishing(out, runs=False)  # a run's own is ended where it is taken up
     check_output(out, options.output, options.storage)

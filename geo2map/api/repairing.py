@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from geo2map.api.rendering import PathLike, as_choice, as_engine, make_job
 from geo2map.errors import ModelFileError, OutputError
 from geo2map.model import ModelOptions, find_model, load_card
-from geo2map.outputs import open_update
+from geo2map.outputs import end_publishing, open_update
 from geo2map.outputs.check import CheckReport, check
 from geo2map.outputs.folder import load_journal
 from geo2map.pipeline.blocks import BlockKey
@@ -32,9 +32,10 @@ def repair(
     engine: Engine | ModelOptions | PathLike | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
-    """Mends a set of tiles that geo2map made: renders broken blocks again, makes overviews anew, removes strays.
+    """Mends an output that geo2map made: renders broken blocks again, makes overviews anew, removes strays.
 
-    What is mended is byte for byte what it was. Files that are no tiles are left where they are.
+    What is mended is byte for byte what it was; a file is made anew with it. Files that are no tiles are left where
+    they are.
 
     Args:
         engine: the model that the set was made with; None finds the packaged one of its name.
@@ -44,10 +45,12 @@ def repair(
         What a check finds afterwards.
 
     Raises:
-        OutputError: the set keeps no journal, or scenes or model are not what they were: nothing is changed.
+        OutputError: it keeps no journal or lies on another grid than the tiles', or scenes or model are not what they
+            were: nothing is changed.
     """
+    end_publishing(path)
     before = check(path)
-    journal = load_journal(Path(path).resolve()) if Path(path).is_dir() else None
+    journal = load_journal(Path(path).resolve())
     if journal is None:
         raise OutputError(f"{path} keeps no record of how it was made and cannot be mended: render it anew")
     try:

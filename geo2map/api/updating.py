@@ -15,8 +15,8 @@ from geo2map.errors import OutputError, PlanError
 from geo2map.files.address import is_file_path
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
 from geo2map.model import ModelOptions
-from geo2map.outputs import open_update
-from geo2map.outputs.folder import load_journal
+from geo2map.outputs import end_publishing, open_update
+from geo2map.outputs.folder import journal_path, load_journal
 from geo2map.pipeline.blocks import BlockKey, OnError
 from geo2map.pipeline.records import BlockRecord, Changes
 from geo2map.pipeline.report import Report
@@ -38,7 +38,9 @@ def update(
     on_error: OnError = "fail",
     progress: Progress | None = None,
 ) -> Report:
-    """Adds scenes to a finished set of tiles, or takes up those of them that changed.
+    """Adds scenes to a finished output, or takes up those of them that changed.
+
+    A folder's tiles are changed in place; a file is made anew of its own tiles and those that change.
 
     The set remembers how it was made: colours, zooms, area of interest, format stay as they are. A scene that is in
     the set is replaced in its place, any other comes last; which is on top is for the set's `order` to say. Only blocks
@@ -47,7 +49,7 @@ def update(
 
     Args:
         scenes: as `geo2map.render` has them.
-        out: a folder of tiles made by geo2map.
+        out: made by `geo2map.render`; not a raster on another grid than the tiles'.
         engine: the model that the set was made with.
         on_error, progress: see `geo2map.run`.
 
@@ -55,6 +57,7 @@ def update(
         OutputError: no such set, or it cannot be written.
         PlanError: another model, precision or device than the set was made with.
     """
+    end_publishing(out)
     before, records = _load(out)
     paths = _merge([scene.path for scene in before.scenes], find_scenes(scenes))
     choice = as_choice(engine)
@@ -77,11 +80,20 @@ def update(
 def _load(out: PathLike) -> tuple[Job, dict[BlockKey, BlockRecord]]:
     journal = load_journal(Path(out).resolve())
     if journal is None:
-        raise OutputError(f"{out} is no finished set of tiles made by geo2map: there is nothing to update")
+        raise OutputError(_no_journal(Path(out)))
     try:
         return journal.job, journal.blocks()
     finally:
         journal.close()
+
+
+def _no_journal(out: Path) -> str:
+    if out.is_file():
+        return (
+            f"{out} keeps no record of how it was made ({journal_path(out.resolve()).name} beside it) and cannot be "
+            "updated: render it anew"
+        )
+    return f"{out} is no finished output of geo2map: there is nothing to update"
 
 
 def _merge(before: Sequence[str], fresh: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.parts import PartFolder, ShardRecord
 from geo2map.cluster.work import part_digest
 from geo2map.errors import OutputError, TileSetError
-from geo2map.outputs import Output, OutputOptions, check_output, find_container, open_output
+from geo2map.outputs import Output, OutputOptions, check_output, end_publishing, find_container, open_output
 from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
@@ -109,6 +109,7 @@ def _check(order: JobFile, out: str | Path, options: OutputOptions) -> None:
             f"{out} would be {container.name}, but the tiles of this job are {storage.format}: choose another kind, "
             "or plan with png"
         )
+    end_publishing(out, runs=False)
     check_output(out, options, Storage())
 
 

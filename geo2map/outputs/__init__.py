@@ -1,7 +1,14 @@
 """Outputs: where rendered tiles go. Which kind is chosen by the look of the path."""
 
 from geo2map.outputs.containers import CONTAINERS, Container, find_container
-from geo2map.outputs.opening import OutputOptions, check_output, clean_output, open_output, open_update
+from geo2map.outputs.opening import (
+    OutputOptions,
+    check_output,
+    clean_output,
+    end_publishing,
+    open_output,
+    open_update,
+)
 from geo2map.outputs.output import Output
 
 __all__ = [
@@ -11,6 +18,7 @@ __all__ = [
     "OutputOptions",
     "check_output",
     "clean_output",
+    "end_publishing",
     "find_container",
     "open_output",
     "open_update",

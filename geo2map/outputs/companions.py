@@ -6,26 +6,21 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
-from geo2map.files.atomic import write_whole
 from geo2map.outputs.qgis import Legend, class_style
 from geo2map.outputs.text import plain_text, xml_bytes
 from geo2map.tiles.tilejson import TileSet
 
+STYLE = ".qml"
+"""Suffix of a QGIS style; one that is there is the user's and stays."""
 _FIELDS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 """Name, type (0 whole numbers, 2 text) and use of the table's columns, as GDAL numbers them."""
 
 
-def write_companions(path: Path, tileset: TileSet) -> None:
-    """Writes `NAME.tif.aux.xml` and, where there is none, `NAME.qml` beside a raster; nothing of one without classes.
-
-    Raises:
-        OutputError: they cannot be written.
-    """
+def companion_files(path: Path, tileset: TileSet) -> dict[str, bytes]:
+    """What lies beside a raster of classes, by file name: `NAME.tif.aux.xml` and `NAME.qml`; nothing of any other."""
     if not (legend := class_legend(tileset)):
-        return
-    write_whole(path.with_name(f"{path.name}.aux.xml"), attribute_table(legend))
-    if not (style := path.with_suffix(".qml")).exists():
-        write_whole(style, class_style(legend))
+        return {}
+    return {f"{path.name}.aux.xml": attribute_table(legend), f"{path.stem}{STYLE}": class_style(legend)}
 
 
 def class_legend(tileset: TileSet) -> Legend:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 from geo2map.errors import OutputError
 from geo2map.files.address import is_file_path
@@ -14,15 +16,37 @@ from geo2map.files.atomic import output_errors
 from geo2map.grid.raster import RasterGrid
 from geo2map.outputs.folder import write_folder
 from geo2map.outputs.geotiff import write_geotiff
-from geo2map.outputs.mbtiles import write_mbtiles
+from geo2map.outputs.geotiff_store import GeotiffStore
+from geo2map.outputs.mbtiles import MbtilesStore, write_mbtiles
 from geo2map.outputs.pmtiles import write_pmtiles
+from geo2map.outputs.pmtiles_store import PmtilesStore
 from geo2map.plan.storage import Storage
-from geo2map.protocols import Progress, TileStore
+from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
 
-Writer = Callable[[TileStore, TileSet, Path, Progress | None], None]
+Writer = Callable[[StoredTiles, TileSet, Path, Progress | None], None]
 """Makes a container at a path out of stored tiles. Whoever calls it has made sure that the path is free, renames it
 when it is complete, and removes it when it is not."""
+
+
+class TileFile(StoredTiles, Protocol):
+    """A finished output that is one file, open for reading.
+
+    Attributes:
+        tileset: what it says of itself.
+    """
+
+    tileset: TileSet
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def close(self) -> None:
+        """Lets go of the file; harmless when repeated."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +59,8 @@ class Container:
         is_folder: its tiles are files in a folder, put there as they are made; otherwise it is one file, made at the
             end, and tiles wait in the journal.
         configure: makes it as `Storage` says; None where nothing in there is about the finished thing.
+        read: opens a finished one that is a file; None where its tiles cannot be had back. Without, it can neither be
+            converted nor updated.
         takes_format: whether the user chooses how its tiles are encoded; otherwise they are kept without loss.
     """
 
@@ -43,6 +69,7 @@ class Container:
     is_folder: bool = False
     takes_format: bool = True
     configure: Callable[[Storage], Writer] | None = None
+    read: Callable[[Path], TileFile] | None = None
 
     @property
     def is_raster(self) -> bool:
@@ -76,10 +103,10 @@ def _geotiff(storage: Storage) -> Writer:
 
 CONTAINERS: dict[str, Container] = {
     "": Container("a folder of tiles", write_folder, is_folder=True),
-    ".tif": Container("a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff),
-    ".tiff": Container("a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff),
-    ".mbtiles": Container("an MBTiles file", write_mbtiles),
-    ".pmtiles": Container("a PMTiles archive", write_pmtiles),
+    ".tif": Container("a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff, read=GeotiffStore),
+    ".tiff": Container("a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff, read=GeotiffStore),
+    ".mbtiles": Container("an MBTiles file", write_mbtiles, read=MbtilesStore),
+    ".pmtiles": Container("a PMTiles archive", write_pmtiles, read=PmtilesStore),
 }
 """By the suffix of the output's name; "" is a folder."""
 

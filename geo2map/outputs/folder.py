@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from geo2map.files.atomic import hidden_sibling
 from geo2map.pipeline.journal import Journal
-from geo2map.protocols import Progress, TileStore
-from geo2map.tiles.folder import XyzFolder
+from geo2map.protocols import Progress, StoredTiles, TileStore
 from geo2map.tiles.inventory import JOURNAL_NAME
-from geo2map.tiles.store import FolderStore
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
 
 
-def write_folder(store: TileStore, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:  # noqa: ARG001
+def write_folder(store: StoredTiles, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:  # noqa: ARG001
     """Makes a folder of tiles complete: they are there already, the document comes beside them.
 
     Raises:
@@ -23,13 +22,18 @@ def write_folder(store: TileStore, tileset: TileSet, path: Path, progress: Progr
     tileset.write(path)
 
 
-def load_journal(folder: Path) -> Journal | None:
-    """The journal that a finished set keeps, for reading; None where there is none.
+def journal_path(path: Path) -> Path:
+    """Where a finished output keeps its journal: in its folder, or hidden beside its file."""
+    return path / JOURNAL_NAME if path.is_dir() else hidden_sibling(path, "journal")
+
+
+def load_journal(path: Path) -> Journal | None:
+    """The journal that a finished output keeps, for reading; None where there is none.
 
     Raises:
         OutputError: it is damaged.
     """
-    path = folder / JOURNAL_NAME
+    path = journal_path(path)
     return Journal(path, read_only=True) if path.is_file() else None
 
 
@@ -39,7 +43,7 @@ class OverlayStore:
     Nothing of the finished set is touched.
     """
 
-    def __init__(self, changed: FolderStore, finished: XyzFolder, journal: Journal) -> None:
+    def __init__(self, changed: TileStore, finished: StoredTiles, journal: Journal) -> None:
         self._changed, self._finished, self._journal = changed, finished, journal
 
     @property

@@ -26,7 +26,7 @@ from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.indexed import encode_indexed
 from geo2map.tiles.tilejson import TileSet
-from geo2map.types import Tile
+from geo2map.types import Image, Mask, Tile
 
 ON_GRID = 1e-6
 """Pixels by which a file's corner may miss the grid."""
@@ -74,16 +74,25 @@ class GeotiffStore(Closing):
         Raises:
             TileSetError: the file is damaged.
         """
-        if tile.z not in self.zooms:
+        if (found := self.pixels(tile)) is None:
             return None
-        pixels, mask = self._ink.pixels(self._read(tile))
-        if not mask.any():
-            return None
+        pixels, mask = found
         if self._classes is not None:
             return self._classes.encode(pixels, mask)
         if self._ink.table is None:
             return encode_tile(pixels, mask, "png")
         return encode_indexed(self._ink.bands(pixels, mask)[0], mask, self._ink.table)
+
+    def pixels(self, tile: Tile) -> tuple[Image, Mask] | None:
+        """The tile's pixels, uint8 (256, 256, 3), and mask, bool (256, 256); None where it has no valid pixel.
+
+        Raises:
+            TileSetError: the file is damaged.
+        """
+        if tile.z not in self.zooms:
+            return None
+        pixels, mask = self._ink.pixels(self._read(tile))
+        return (pixels, mask) if mask.any() else None
 
     def tiles(self, zoom: int) -> Iterator[Tile]:
         """Those with a valid pixel, by column, then row; reads every block.

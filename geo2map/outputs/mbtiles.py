@@ -193,6 +193,10 @@ class MbtilesStore(Closing):
             )
             yield from (Tile(column, 2**zoom - 1 - row, zoom) for (row,) in rows)
 
+    def agrees(self, tileset: TileSet) -> bool:
+        """Whether the file says of itself what `write_mbtiles` writes of a tile set."""
+        return dict(self._query("SELECT name, value FROM metadata")) == _metadata(tileset)
+
     def close(self) -> None:
         """Closes the file; harmless when repeated."""
         self._database.close()

@@ -10,14 +10,16 @@ from pathlib import Path
 from geo2map.errors import OutputError
 from geo2map.files.atomic import output_errors, restore_replaced
 from geo2map.outputs.containers import Container, find_container
-from geo2map.outputs.folder import load_journal
+from geo2map.outputs.finished import require_tiles
+from geo2map.outputs.folder import journal_path, load_journal
 from geo2map.outputs.output import Output
+from geo2map.outputs.publish import publish_marked
 from geo2map.outputs.workspace import Workspace
 from geo2map.pipeline.journal import Journal, is_begun
 from geo2map.pipeline.records import Changes
 from geo2map.plan.job import Job
 from geo2map.plan.storage import Storage
-from geo2map.tiles.inventory import JOURNAL_NAME, check_replaceable
+from geo2map.tiles.inventory import check_replaceable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +68,51 @@ def open_output(path: str | Path, job: Job, options: OutputOptions | None = None
 
 
 def open_update(path: str | Path, job: Job, changes: Changes) -> Output:
-    """Opens a finished set of tiles to bring it up to another job.
+    """Opens a finished output to bring it up to another job. A file is made anew beside it, out of its own tiles and
+    those that change.
 
     Args:
-        changes: what of the set may have to change.
+        changes: what of it may have to change.
 
     Raises:
         OutputError: no such set, an interrupted run of another job, another process at work on it, or a place that
             cannot be written.
     """
     opening = _Opening(path, job, OutputOptions())
+    require_tiles(opening.path, opening.container, job.storage)
     return opening.open(lambda: opening.reopen(changes))
+
+
+def end_publishing(path: str | Path, *, runs: bool = True) -> str | None:
+    """Ends the last step of a command that was killed while it gave an output its name; else does nothing.
+
+    Args:
+        runs: of those with a journal, too.
+
+    Returns:
+        What the output is made of, as a command without a journal put it (`mark_publishing`).
+
+    Raises:
+        OutputError: another process is at work on it, or it cannot be written.
+    """
+    workspace = Workspace(Path(path).resolve())
+    if not workspace.marker.is_file() and not (runs and workspace.exists):
+        return None
+    container = find_container(path)
+    workspace.acquire()
+    try:
+        if workspace.marker.is_file():
+            return publish_marked(workspace, is_folder=container.is_folder)
+        if not is_begun(workspace.journal):
+            return None
+        journal = Journal(workspace.journal)
+        output = Output(Path(path), container, workspace, journal, resumed=True)
+        if journal.get("state") == "publishing":
+            output.publish()
+        journal.close()
+        return None
+    finally:
+        workspace.release()
 
 
 def clean_output(path: str | Path) -> bool:
@@ -171,9 +207,9 @@ class _Opening:
         return self.reopen(Changes())
 
     def reopen(self, changes: Changes) -> Output:
-        """A finished set of tiles, to be changed."""
+        """A finished output, to be changed."""
         self.workspace.create()
-        finished = self.workspace.final / JOURNAL_NAME
+        finished = journal_path(self.workspace.final)
         return self._output(Journal.reopen(finished, self.workspace.journal, self.job, changes), resumed=False)
 
     def start(self) -> Output:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -12,17 +12,18 @@ from typing import Self
 
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.atomic import output_errors, write_whole
-from geo2map.outputs.companions import write_companions
-from geo2map.outputs.containers import Container
-from geo2map.outputs.folder import OverlayStore
-from geo2map.outputs.publish import publish_changes, publish_file, publish_folder
+from geo2map.outputs.companions import companion_files
+from geo2map.outputs.containers import Container, TileFile
+from geo2map.outputs.finished import UpdatedTiles, open_finished
+from geo2map.outputs.folder import OverlayStore, journal_path
+from geo2map.outputs.publish import publish_changes, publish_file, publish_folder, stage
 from geo2map.outputs.sidecars import job_sidecars
 from geo2map.outputs.workspace import Workspace
 from geo2map.pipeline.blocks import BlockDone, BlockKey
 from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.spool import SpoolStore
-from geo2map.protocols import Progress, TileStore
+from geo2map.protocols import Progress, StoredTiles, TileStore
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.inventory import JOURNAL_NAME
 from geo2map.tiles.pyramid import build_parents
@@ -54,13 +55,14 @@ class Output:
         self.path, self.job, self.container, self.journal = path, journal.job, container, journal
         self.records: dict[BlockKey, BlockRecord] = journal.blocks()
         self.resumed, self.complete = resumed, False
-        self._workspace, self._kept = workspace, 0
+        self._workspace, self._kept, self._open = workspace, 0, ExitStack()
 
     @cached_property
     def store(self) -> TileStore:
         """The tiles made so far."""
         if not self.container.is_folder:
-            return SpoolStore(self.journal)
+            spool = SpoolStore(self.journal)
+            return OverlayStore(spool, self._finished, self.journal) if self._is_overlay else spool
         result = self._workspace.result
         with output_errors(self.path):
             result.mkdir(exist_ok=True)
@@ -69,10 +71,24 @@ class Output:
             return made
         return OverlayStore(made, XyzFolder(self._workspace.final), self.journal)
 
+    @cached_property
+    def _finished(self) -> TileFile:
+        """The file that is being brought up to date."""
+        opened = open_finished(self._workspace.final, self.container, self.job.storage)
+        self._open.callback(opened.close)
+        return opened
+
+    @property
+    def _whole(self) -> StoredTiles:
+        """All tiles of what is being made."""
+        if self.container.is_folder or not self._is_overlay:
+            return self.store
+        return UpdatedTiles(self.store, self.journal, self.path)
+
     @property
     def _may_replace(self) -> bool:
-        """Whether an output of the name goes: asked for, or our own of which some blocks were open."""
-        return "yes" in (self.journal.get("overwrite"), self.journal.get("incomplete"))
+        """Whether an output of the name goes: asked for, or our own of which some blocks were open or may change."""
+        return self._is_overlay or "yes" in (self.journal.get("overwrite"), self.journal.get("incomplete"))
 
     @property
     def _is_overlay(self) -> bool:
@@ -92,6 +108,7 @@ class Output:
         elif not self.complete and error is not None:
             error.add_note(self._way_on())
         self.journal.close()
+        self._open.close()
         self._workspace.release()
 
     def _way_on(self) -> str:
@@ -128,10 +145,12 @@ class Output:
         self._build_overviews(progress)
         result = self._workspace.result
         try:
-            self.container.writer(self.job.storage)(self.store, self.job.tileset, result, progress)
+            self.container.writer(self.job.storage)(self._whole, self.job.tileset, result, progress)
             if self.container.is_folder:
                 self._write_sidecars(result)
                 self.journal.write_final(result / JOURNAL_NAME)
+            else:
+                self._stage_companions()
         except BaseException:
             if not self.container.is_folder:
                 result.unlink(missing_ok=True)
@@ -143,6 +162,14 @@ class Output:
         if not self.job.storage.bare:
             for name, data in job_sidecars(self.job).items():
                 write_whole(folder / name, data)
+
+    def _stage_companions(self) -> None:
+        """Makes what is to lie beside a file, so that only renames are left to be done."""
+        final = self._workspace.final
+        if self.container.is_raster:
+            stage(self._workspace, companion_files(final, self.job.tileset))
+        if not self.job.storage.bare:
+            self.journal.write_final(self._workspace.beside(journal_path(final).name))
 
     def _build_overviews(self, progress: Progress | None) -> None:
         plan, storage = self.job.plan, self.job.storage
@@ -159,9 +186,8 @@ class Output:
         result, final = self._workspace.result, self._workspace.final
         is_open = any(record.open is not None for record in self.journal.blocks().values())
         if not self.container.is_folder:
-            publish_file(result, final, overwrite=self._may_replace)
-            if self.container.is_raster:
-                write_companions(final, self.job.tileset)
+            self._open.close()  # Windows renames over no open file
+            publish_file(self._workspace, overwrite=self._may_replace)
         elif self._is_overlay:
             publish_changes(result, final, self.journal)
         else:

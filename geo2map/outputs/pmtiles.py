@@ -108,7 +108,7 @@ def _write_tiles(file: BinaryIO, store: StoredTiles, zooms: tuple[int, ...], ste
 def _write_directories(file: BinaryIO, entries: _Entries, tileset: TileSet, zooms: tuple[int, ...]) -> None:
     """Leaves and metadata behind the tiles, then the header and the root at the front."""
     root, leaves = _directories(entries)
-    metadata = gzip.compress(json.dumps(_metadata(tileset)).encode(), mtime=0)
+    metadata = gzip.compress(json.dumps(metadata_of(tileset)).encode(), mtime=0)
     behind = HEAD + entries.size
     places = {
         "root": (_HEADER, len(root)),
@@ -143,9 +143,6 @@ def _directories(entries: _Entries) -> tuple[bytes, bytes]:
 
 
 def _header(tileset: TileSet, zooms: tuple[int, ...], entries: _Entries) -> dict[str, Any]:
-    document = tileset.to_dict()
-    west, south, east, north = (_fixed(value) for value in document["bounds"])
-    longitude, latitude, zoom = document["center"]
     return {
         "addressed_tiles_count": entries.tiles,
         "tile_entries_count": len(entries),
@@ -153,9 +150,19 @@ def _header(tileset: TileSet, zooms: tuple[int, ...], entries: _Entries) -> dict
         "clustered": True,
         "internal_compression": Compression.GZIP,
         "tile_compression": Compression.NONE,
-        "tile_type": TILE_TYPES[tileset.format],
         "min_zoom": zooms[0],
         "max_zoom": zooms[-1],
+        **header_facts(tileset),
+    }
+
+
+def header_facts(tileset: TileSet) -> dict[str, Any]:
+    """What a header says of a tile set: kind of tiles, bounds and center."""
+    document = tileset.to_dict()
+    west, south, east, north = (_fixed(value) for value in document["bounds"])
+    longitude, latitude, zoom = document["center"]
+    return {
+        "tile_type": TILE_TYPES[tileset.format],
         "min_lon_e7": west,
         "min_lat_e7": south,
         "max_lon_e7": east,
@@ -170,7 +177,8 @@ def _fixed(degrees: float) -> int:
     return round(degrees * 1e7)
 
 
-def _metadata(tileset: TileSet) -> dict[str, Any]:
+def metadata_of(tileset: TileSet) -> dict[str, Any]:
+    """The JSON metadata of a tile set, as plain values."""
     document = tileset.to_dict()
     return {
         "name": plain_text(tileset.name),

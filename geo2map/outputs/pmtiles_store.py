@@ -27,7 +27,7 @@ from pmtiles.tile import (
 from geo2map.errors import TileSetError
 from geo2map.files.closing import Closing
 from geo2map.outputs.hilbert import first_id, tile_places
-from geo2map.outputs.pmtiles import TILE_TYPES
+from geo2map.outputs.pmtiles import TILE_TYPES, header_facts, metadata_of
 from geo2map.outputs.stored import restore_tileset
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
@@ -107,6 +107,12 @@ class PmtilesStore(Closing):
         for index in np.lexsort((rows, columns)):
             yield Tile(int(columns[index]), int(rows[index]), zoom)
 
+    def agrees(self, tileset: TileSet) -> bool:
+        """Whether the archive says of itself what `write_pmtiles` writes of a tile set."""
+        wanted = header_facts(tileset)
+        said = {key: self._header[key] for key in wanted}
+        return said == wanted and self._read_metadata() == json.loads(json.dumps(metadata_of(tileset)))
+
     def close(self) -> None:
         """Closes the file; harmless when repeated."""
         self._file.close()
@@ -153,16 +159,19 @@ class PmtilesStore(Closing):
 
     def _read_tileset(self) -> TileSet:
         header = self._header
-        with self._errors():
-            packed = self._read(header["metadata_offset"], header["metadata_length"])
-            metadata = json.loads(gzip.decompress(packed))
+        metadata = self._read_metadata()
         kind = header["tile_type"]
         named = {kind: name for name, kind in TILE_TYPES.items()}.get(kind, kind.name.lower())
         edges = [header[f"{edge}_e7"] / 1e7 for edge in ("min_lon", "min_lat", "max_lon", "max_lat")]
-        facts = dict(metadata) | {"format": named, "bounds": edges}
+        facts = metadata | {"format": named, "bounds": edges}
         if "geo2map" not in facts:  # others write zooms that their tiles do not have
             facts |= {"minzoom": None, "maxzoom": None}
         return restore_tileset(self.path, facts, self.zooms)
+
+    def _read_metadata(self) -> dict[str, Any]:
+        with self._errors():
+            packed = self._read(self._header["metadata_offset"], self._header["metadata_length"])
+            return dict(json.loads(gzip.decompress(packed)))
 
     def _read_directory(self, offset: int, length: int) -> tuple[list[Entry], list[int]]:
         entries = deserialize_directory(self._read(offset, length))

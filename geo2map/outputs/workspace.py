@@ -12,6 +12,8 @@ from geo2map.files.atomic import hidden_sibling, make_parents, output_errors, re
 from geo2map.tiles.inventory import first_unexpected
 
 _JOURNAL = "journal.sqlite"
+_BESIDE = "result.beside."
+_MARKER = "result.publishing"
 
 
 class Workspace:
@@ -24,6 +26,7 @@ class Workspace:
         folder: the hidden folder.
         journal: file of the journal.
         result: the output under construction.
+        marker: of a command that keeps no journal: there while the output is given its name, and says how.
     """
 
     def __init__(self, final: Path) -> None:
@@ -31,6 +34,7 @@ class Workspace:
         self.folder = hidden_sibling(final, "partial")
         self.journal = self.folder / _JOURNAL
         self.result = self.folder / f"result{final.suffix}"
+        self.marker = self.folder / _MARKER
         self._lock = FileLock(hidden_sibling(final, "lock"), timeout=0, thread_local=False)
         self._parents: list[Path] = []
 
@@ -66,6 +70,15 @@ class Workspace:
     def exists(self) -> bool:
         """Whether an earlier run left something to go on with."""
         return self.journal.is_file()
+
+    def beside(self, name: str) -> Path:
+        """Where a file is made that is to lie beside an output that is one file."""
+        return self.folder / f"{_BESIDE}{name}"
+
+    def staged(self) -> dict[str, Path]:
+        """The files that wait to be moved beside the output, by their names there."""
+        found = self.folder.glob(f"{_BESIDE}*")
+        return {path.name.removeprefix(_BESIDE): path for path in sorted(found)}
 
     def create(self) -> None:
         """Makes the folder anew; what is there and ours goes.

@@ -21,6 +21,7 @@ from geo2map.plan.value import Plan
 from geo2map.types import Tile
 
 VERSION = "1"
+_AT_ONCE = 512
 _TABLES = {
     "meta": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
     "blocks": "y INTEGER, x INTEGER, inputs TEXT NOT NULL, tiles INTEGER NOT NULL, open TEXT, PRIMARY KEY (y, x)",
@@ -128,8 +129,25 @@ class Journal:
         """Tiles that there must be at a zoom, by column, then row, and their digests."""
         with self.errors():
             rows = self.db.execute("SELECT x, y, digest FROM tiles WHERE z = ? ORDER BY x, y", (zoom,))
-            for x, y, digest in rows:
+        while True:
+            with self.errors():  # not held while others work with what was yielded
+                some = rows.fetchmany(_AT_ONCE)
+            if not some:
+                return
+            for x, y, digest in some:
                 yield Tile(x, y, zoom), digest
+
+    def digest(self, tile: Tile) -> bytes | None:
+        """The digest of a tile that there must be, None of any other."""
+        with self.errors():
+            key = (tile.z, tile.x, tile.y)
+            row = self.db.execute("SELECT digest FROM tiles WHERE z = ? AND x = ? AND y = ?", key).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def zooms(self) -> tuple[int, ...]:
+        """Those with tiles, ascending."""
+        with self.errors():
+            return tuple(zoom for (zoom,) in self.db.execute("SELECT DISTINCT z FROM tiles ORDER BY z"))
 
     def has_tiles(self) -> bool:
         """Whether there is any tile."""

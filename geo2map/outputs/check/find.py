@@ -6,9 +6,9 @@ from pathlib import Path
 
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import hidden_sibling
+from geo2map.outputs.check.archive import ARCHIVES, check_archive, check_raster
 from geo2map.outputs.check.findings import CheckReport
 from geo2map.outputs.check.folder import check_folder
-from geo2map.outputs.check.geotiff import check_geotiff
 from geo2map.outputs.geotiff import SUFFIXES
 
 
@@ -16,10 +16,10 @@ def check(path: str | Path) -> CheckReport:
     """Whether an output is whole and true: every tile is there, decodes and is the one that was written; nothing else
     is there; documents are true; overviews follow from the tiles below them. Seams are measured, not judged.
 
-    A folder that geo2map made is held against its journal; what has none, against itself.
+    What geo2map made is held against its journal (in a folder, or hidden beside a file); what has none, against itself.
 
     Args:
-        path: a folder of tiles, ours or anyone's, or a .tif.
+        path: a folder of tiles, an .mbtiles or a .pmtiles, ours or anyone's, or a .tif.
 
     Raises:
         TileSetError: there is no such output, or it is of a kind that cannot be checked.
@@ -28,9 +28,12 @@ def check(path: str | Path) -> CheckReport:
     if path.is_dir():
         return check_folder(path)
     if path.is_file() and path.suffix.lower() in SUFFIXES:
-        return check_geotiff(path)
+        return check_raster(path)
+    if path.is_file() and path.suffix.lower() in ARCHIVES:
+        return check_archive(path)
     if path.is_file():
-        raise TileSetError(f"{path} is no folder of tiles and no GeoTIFF: nothing to check")
+        known = ", ".join((*SUFFIXES, *ARCHIVES))
+        raise TileSetError(f"{path} cannot be checked: give a folder of tiles or a file that ends in one of {known}")
     if hidden_sibling(path.resolve(), "partial").exists():
         raise TileSetError(f"{path} is not finished: run the command that makes it again")
     raise TileSetError(f"{path} is not there: check the path")
