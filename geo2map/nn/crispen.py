@@ -14,6 +14,8 @@ from geo2map.nn.reach import strips
 
 LARGEST_SIGMA = 8.0
 MOST_COLOURS = 32
+LEAST = -80.0
+"""Exponents end here: what is less counts for nothing beside e^0, and smaller results are slow to compute."""
 
 
 class Crispen(nn.Module):
@@ -59,8 +61,8 @@ class Crispen(nn.Module):
         seen, scale = given / 127.5 - 1, 2 * 127.5**2 / softness
         # -|y - c|^2 and 2 y c - c^2 differ by what is the same for every colour, which softmax does not see
         # no buffers: half precision would round them
-        self._choose, self._offset = (seen * scale)[:, :, None, None], -(seen**2).sum(1) * scale / 2
-        self._seen = seen.T[:, :, None, None].contiguous()
+        self._choose, self._offset = seen * scale, -(seen**2).sum(1, keepdim=True) * scale / 2
+        self._seen = torch.cat((seen.T, torch.ones(1, len(given), dtype=torch.float64)))
 
     def forward(self, x: Tensor) -> Tensor:
         """A whole picture (N, 3, H, W) in [-1, 1], its border pixels repeated outside: (N, 3, H, W)."""
@@ -91,13 +93,18 @@ class Crispen(nn.Module):
     def _inside(self, x: Tensor) -> Tensor:
         """What is `reach` px or more from the border of (N, 3, H, W)."""
         values = x if x.dtype == torch.float64 else x.float()
+        values = values.contiguous()  # one plane a band: everything below goes along planes
         if self.sharpen:
             values = self._sharpened(values)
-        if self.commit:
-            scores = F.conv2d(values, self._choose.to(values), self._offset.to(values))
-            chosen = F.conv2d(scores.softmax(1), self._seen.to(values))
-            values = torch.lerp(values, chosen, self.commit)
-        return values
+        return self._committed(values) if self.commit else values
+
+    def _committed(self, x: Tensor) -> Tensor:
+        """Drawn towards the chosen colour; a softmax that never computes with numbers too small for the processor."""
+        values = x.flatten(2)
+        scores = torch.baddbmm(self._offset.to(x), self._choose.to(x).expand(len(x), -1, -1), values)
+        shares = (scores - scores.amax(1, keepdim=True)).clamp_(min=LEAST).exp_()
+        mixed = self._seen.to(x) @ shares  # the three colours, then the sum of the shares
+        return torch.lerp(values, mixed[:, :3] / mixed[:, 3:], self.commit).view_as(x)
 
     def _sharpened(self, x: Tensor) -> Tensor:
         blurred = self._blurred(self._blurred(x, 2), 3)
@@ -110,5 +117,5 @@ class Crispen(nn.Module):
         total = x.narrow(axis, self.reach, length) * self.taps[0]
         for step, tap in enumerate(self.taps[1:], start=1):
             both = x.narrow(axis, self.reach - step, length) + x.narrow(axis, self.reach + step, length)
-            total = torch.add(total, both, alpha=tap)
+            total.add_(both, alpha=tap)
         return total

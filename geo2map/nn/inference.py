@@ -75,7 +75,7 @@ class FoldedUNet(nn.Module):
             return self._draw(x, kept, sizes, before, after)
         drawn = kept.widen(self.crispen.reach, sizes[0])
         picture = Patch(self._draw(x, drawn, sizes, before, None), drawn)
-        return self.crispen.over(picture, kept, self._rows(0, kept), after)
+        return self.crispen.over(picture, kept, self._rows(1, kept), after)
 
     def _draw(self, x: Tensor, kept: Area, sizes: list[Area], before: Step | None, after: Step | None) -> Tensor:
         """An area of what the convolutions make of a picture."""

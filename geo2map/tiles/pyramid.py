@@ -13,6 +13,7 @@ from functools import partial
 from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 
 from geo2map.errors import TileSetError
 from geo2map.grid.window import TILE_SIZE
@@ -140,13 +141,18 @@ def _make(store: TileStore, codec: Codec, gone: Collection[Tile], parent: Tile) 
 def _halve(pixels: Image, mask: Mask) -> Pixels:
     """(256, 256) to (128, 128): (2 sum + count) // (2 count) is the mean, rounded half up."""
     if mask.all():
-        total = pixels.reshape(_HALF, 2, _HALF, 2, 3).sum(axis=(1, 3), dtype=np.uint16)
-        return ((total + 2) >> 2).astype(np.uint8), np.ones((_HALF, _HALF), dtype=np.bool_)
-    count = mask.reshape(_HALF, 2, _HALF, 2).sum(axis=(1, 3), dtype=np.uint16)[..., None]
-    weighted = pixels * mask[..., None]
-    total = weighted.reshape(_HALF, 2, _HALF, 2, 3).sum(axis=(1, 3), dtype=np.uint16)
-    mean = (2 * total + count) // (2 * np.maximum(count, 1))
+        return ((_sums(pixels) + 2) >> 2).astype(np.uint8), np.ones((_HALF, _HALF), dtype=np.bool_)
+    count = _sums(mask[..., None])
+    mean = (2 * _sums(pixels * mask[..., None]) + count) // (2 * np.maximum(count, 1))
     return mean.astype(np.uint8), count[..., 0] > 0
+
+
+def _sums(values: npt.NDArray[np.uint8 | np.bool_]) -> npt.NDArray[np.uint16]:
+    """Of 2 x 2, (256, 256, bands) to uint16 (128, 128, bands): rows first, of which memory has many at once."""
+    rows = values.reshape(_HALF, 2, -1)
+    both = np.add(rows[:, 0], rows[:, 1], dtype=np.uint16).reshape(_HALF, _HALF, 2, -1)
+    total: npt.NDArray[np.uint16] = both[:, :, 0] + both[:, :, 1]
+    return total
 
 
 def _vote(pixels: Image, mask: Mask) -> Pixels:
