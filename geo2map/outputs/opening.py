@@ -12,6 +12,7 @@ from geo2map.files.atomic import output_errors, restore_replaced
 from geo2map.outputs.containers import Container, find_container
 from geo2map.outputs.folder import load_journal
 from geo2map.outputs.output import Output
+from geo2map.outputs.source_tiles import begin_source, reopen_source
 from geo2map.outputs.workspace import Workspace
 from geo2map.pipeline.journal import Journal, is_begun
 from geo2map.pipeline.records import Changes
@@ -173,6 +174,7 @@ class _Opening:
     def reopen(self, changes: Changes) -> Output:
         """A finished set of tiles, to be changed."""
         self.workspace.create()
+        reopen_source(self.workspace, self.job, changes)
         finished = self.workspace.final / JOURNAL_NAME
         return self._output(Journal.reopen(finished, self.workspace.journal, self.job, changes), resumed=False)
 
@@ -180,6 +182,7 @@ class _Opening:
         """A new output."""
         check_final(self.path, self.container, self.options)
         self.workspace.create()
+        begin_source(self.workspace, self.job)
         return self._output(Journal.create(self.workspace.journal, self.job), resumed=False)
 
 

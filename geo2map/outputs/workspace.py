@@ -23,6 +23,7 @@ class Workspace:
         final: the output.
         folder: the hidden folder.
         journal: file of the journal.
+        source_journal: file of that of the imagery's own tiles, where they are made, too.
         result: the output under construction.
     """
 
@@ -30,6 +31,7 @@ class Workspace:
         self.final = final
         self.folder = hidden_sibling(final, "partial")
         self.journal = self.folder / _JOURNAL
+        self.source_journal = self.folder / f"{_JOURNAL}.source"
         self.result = self.folder / f"result{final.suffix}"
         self._lock = FileLock(hidden_sibling(final, "lock"), timeout=0, thread_local=False)
         self._parents: list[Path] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.records import tile_digest
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.folder import XyzFolder
-from geo2map.tiles.inventory import all_unexpected
+from geo2map.tiles.inventory import JOURNAL_NAME, SOURCE_FOLDER, all_unexpected
 from geo2map.tiles.pyramid import Pixels, children_of, make_parent, parent_of
 from geo2map.tiles.tilejson import FILE_NAME, TileSet
 from geo2map.types import Tile
@@ -179,7 +179,22 @@ def check_folder(path: Path) -> CheckReport:
         if journal is None:
             folder.require_zooms()
         FolderCheck(folder, journal, report).run()
+        if journal is not None and journal.job.storage.with_source:
+            _check_source(path / SOURCE_FOLDER, report)
     finally:
         if journal is not None:
             journal.close()
     return report
+
+
+def _check_source(path: Path, report: CheckReport) -> None:
+    """Checks the imagery's own tiles; their seams are the imagery's business."""
+    if not (path / JOURNAL_NAME).is_file():
+        report.problems.append(Problem("metadata", SOURCE_FOLDER, "the set of the imagery's tiles is gone"))
+        return
+    found = check_folder(path)
+    report.tiles += found.tiles
+    for problem in found.problems:
+        if problem.kind not in ("unexpected", "open"):  # which were said of the map
+            what = f"{SOURCE_FOLDER}/{problem.what}"
+            report.problems.append(replace(problem, what=what, of_source=True))
