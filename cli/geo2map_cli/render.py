@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 @scene_options
 @plan_options
 @storage_options
+@click.option(
+    "--with-source", is_flag=True, help="The imagery's own tiles, too, in OUT/source: the page has a swipe slider."
+)
 @output_options
 @report_options
 def command(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from geo2map.api.classes import resolve_classes
 from geo2map.api.gridding import resolve_grid
 from geo2map.api.options import RenderOptions
-from geo2map.errors import Geo2MapError, OutputError, TileSetError
+from geo2map.errors import Geo2MapError, OutputError, PlanError, TileSetError
 from geo2map.files.address import is_file_path, redact, scene_name
 from geo2map.files.atomic import write_whole
 from geo2map.model import ModelCard, ModelOptions
@@ -95,6 +95,8 @@ def tile(scenes: Scenes, out: PathLike, *, card: ModelCard, progress: Progress |
     Rendering the tiles gives the same pixels at maxzoom as rendering the scene.
     """
     chosen = RenderOptions.of({**options, "format": "png"})
+    if chosen.storage.with_source:
+        raise PlanError("tiles that are cut are the imagery itself: leave the source out", option="with_source")
     _check_out(scenes, out, replace(chosen, storage=replace(chosen.storage, format=None)))
     return _Rendering(out, chosen, progress).cut(scenes, card)
 

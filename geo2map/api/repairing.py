@@ -98,13 +98,15 @@ def _find_model(job: Job) -> ModelOptions:
 
 def _changes(journal: Journal, report: CheckReport) -> Changes:
     tiles = [p.tile for p in report.problems if p.tile and p.kind != "stray"]
-    strays = [p.tile for p in report.problems if p.tile and p.kind == "stray"]
+    strays = [
+        [p.tile for p in report.problems if p.tile and p.kind == "stray" and p.of_source == of] for of in (False, True)
+    ]
     records, plan = journal.blocks(), journal.job.plan
     spoilt: set[BlockKey] = set()
     for tile in tiles:
         lowest = _descendant(journal, tile)
         spoilt |= {key for key in _keys(plan, lowest) if key in records}
-    return Changes(spoilt=sorted(spoilt), strays=strays)
+    return Changes(spoilt=sorted(spoilt), strays=strays[0], source_strays=strays[1])
 
 
 def _descendant(journal: Journal, tile: Tile) -> Tile:

@@ -16,7 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job
-from geo2map.errors import OutputError
+from geo2map.errors import OutputError, PlanError
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
 from geo2map.model import ModelOptions
@@ -83,6 +83,8 @@ def open_live(
     """
     wanted = ServeOptions.pick(options)
     chosen = RenderOptions.of(options)
+    if chosen.storage.with_source:
+        raise PlanError("a live map shows its imagery in any case: leave the source out", option="with_source")
     if wanted.keep is not None:
         check_output(wanted.keep, chosen.output, chosen.storage)
     choice = as_choice(engine)

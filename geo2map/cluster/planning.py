@@ -116,6 +116,8 @@ def _lines(path: str | Path) -> Sequence[str | Path]:
 
 def _make_job(opened: Imagery, plan: Plan, choice: ModelOptions | None, card: ModelCard, chosen: RenderOptions) -> Job:
     """The job that `geo2map.render` would make with this model: its device is only named, not asked for."""
+    if chosen.storage.with_source:
+        raise PlanError("shards have no place for the imagery's own tiles: leave the source out", option="with_source")
     if choice is None:
         facts = {"colours_for": card.name}
         return make_job(opened, plan, None, storage=chosen.storage, reading=chosen.reading, facts=facts)

@@ -13,9 +13,9 @@ from geo2map.grid import Block
 from geo2map.live.cache import BlockCache
 from geo2map.live.flights import Flights, LayerName, Tiles, Wanted
 from geo2map.live.keeping import KeptBlocks
-from geo2map.live.maker import SOURCE_STORAGE
 from geo2map.live.places import blocks_of, touches
 from geo2map.plan.job import Job
+from geo2map.plan.storage import SOURCE_STORAGE
 from geo2map.protocols import StoredTiles
 from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import MemoryStore

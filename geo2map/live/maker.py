@@ -17,13 +17,10 @@ from geo2map.live.flights import Flight, Flights, Tiles
 from geo2map.live.keeping import KeptBlocks
 from geo2map.live.tally import Tally
 from geo2map.pipeline.blocks import ENCODERS, BlockDone, digest, prepare, translate
-from geo2map.plan.storage import Storage
+from geo2map.plan.storage import SOURCE_STORAGE, Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, Translator
 from geo2map.tiles.pyramid import encode_pyramid
-
-SOURCE_STORAGE = Storage(format="webp", minzoom=0)
-"""How the source's own tiles are stored: small, with transparency."""
 
 log = logging.getLogger(__name__)
 

@@ -88,6 +88,10 @@ class Container:
         """
         if storage.scheme != "xyz" and not self.is_folder:
             raise OutputError(f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme")
+        if storage.with_source and not self.is_folder:
+            raise OutputError(
+                f"{self.name} has no place for the imagery's own tiles: choose a folder of tiles", option="with_source"
+            )
         if storage.wants_grid and self.configure is None:
             raise OutputError(f"{self.name} lies on the grid of the tiles: choose a .tif for another", option="grid")
         if storage.compress is not None and self.configure is None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from geo2map.files.atomic import hidden_sibling
+from geo2map.files.atomic import hidden_sibling, output_errors
 from geo2map.pipeline.journal import Journal
 from geo2map.protocols import Progress, StoredTiles, TileStore
+from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.inventory import JOURNAL_NAME
+from geo2map.tiles.pyramid import build_parents
+from geo2map.tiles.store import FolderStore
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
+
+PARENTS_AT_ONCE = 256
 
 
 def write_folder(store: StoredTiles, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:  # noqa: ARG001
@@ -35,6 +41,40 @@ def load_journal(path: Path) -> Journal | None:
     """
     path = journal_path(path)
     return Journal(path, read_only=True) if path.is_file() else None
+
+
+def open_folder(result: Path, final: Path, journal: Journal) -> TileStore:
+    """The tiles of a folder in the making: those at `result`, over the finished set `final` where that is changed.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    storage = journal.job.storage
+    with output_errors(final):
+        result.mkdir(parents=True, exist_ok=True)
+    made = FolderStore(result, storage.codec.suffix, storage.scheme)
+    return OverlayStore(made, XyzFolder(final), journal) if journal.is_overlay else made
+
+
+def build_overviews(
+    store: TileStore, journal: Journal, made_down_to: int | None = None, progress: Progress | None = None
+) -> None:
+    """Makes the overviews above the blocks, and records them.
+
+    Args:
+        made_down_to: lowest zoom that is there; None is what blocks hold.
+
+    Raises:
+        TileSetError: a stored tile was damaged meanwhile.
+        OutputError: one cannot be written.
+    """
+    plan, storage = journal.job.plan, journal.job.storage
+    assert storage.minzoom is not None, "the storage of a job is resolved"
+    made = plan.maxzoom - storage.levels(plan) if made_down_to is None else made_down_to
+    parents = build_parents(store, storage.codec, store.tiles(made), storage.minzoom, progress=progress)
+    while some := dict(islice(parents, PARENTS_AT_ONCE)):
+        store.sync()
+        journal.record_parents(some)
 
 
 class OverlayStore:

@@ -14,6 +14,7 @@ from geo2map.outputs.finished import require_tiles
 from geo2map.outputs.folder import journal_path, load_journal
 from geo2map.outputs.output import Output
 from geo2map.outputs.publish import publish_marked
+from geo2map.outputs.source_tiles import begin_source, reopen_source
 from geo2map.outputs.workspace import Workspace
 from geo2map.pipeline.journal import Journal, is_begun
 from geo2map.pipeline.records import Changes
@@ -209,6 +210,7 @@ class _Opening:
     def reopen(self, changes: Changes) -> Output:
         """A finished output, to be changed."""
         self.workspace.create()
+        reopen_source(self.workspace, self.job, changes)
         finished = journal_path(self.workspace.final)
         return self._output(Journal.reopen(finished, self.workspace.journal, self.job, changes), resumed=False)
 
@@ -216,6 +218,7 @@ class _Opening:
         """A new output."""
         check_final(self.path, self.container, self.options)
         self.workspace.create()
+        begin_source(self.workspace, self.job)
         return self._output(Journal.create(self.workspace.journal, self.job), resumed=False)
 
 

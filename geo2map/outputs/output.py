@@ -5,32 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from geo2map.errors import Geo2MapError, OutputError
-from geo2map.files.atomic import output_errors, write_whole
+from geo2map.files.atomic import write_whole
 from geo2map.outputs.companions import companion_files
 from geo2map.outputs.containers import Container, TileFile
 from geo2map.outputs.finished import UpdatedTiles, open_finished
-from geo2map.outputs.folder import OverlayStore, journal_path
+from geo2map.outputs.folder import OverlayStore, build_overviews, journal_path, open_folder
 from geo2map.outputs.publish import publish_changes, publish_file, publish_folder, stage
 from geo2map.outputs.sidecars import job_sidecars
+from geo2map.outputs.source_tiles import SourceTiles
 from geo2map.outputs.workspace import Workspace
 from geo2map.pipeline.blocks import BlockDone, BlockKey
 from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.spool import SpoolStore
 from geo2map.protocols import Progress, StoredTiles, TileStore
-from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.inventory import JOURNAL_NAME
-from geo2map.tiles.pyramid import build_parents
-from geo2map.tiles.store import FolderStore
 from geo2map.types import Tile
-
-PARENTS_AT_ONCE = 256
 
 
 class Output:
@@ -56,6 +51,7 @@ class Output:
         self.records: dict[BlockKey, BlockRecord] = journal.blocks()
         self.resumed, self.complete = resumed, False
         self._workspace, self._kept, self._open = workspace, 0, ExitStack()
+        self._source = SourceTiles(workspace) if self.job.storage.with_source else None
 
     @cached_property
     def store(self) -> TileStore:
@@ -63,13 +59,7 @@ class Output:
         if not self.container.is_folder:
             spool = SpoolStore(self.journal)
             return OverlayStore(spool, self._finished, self.journal) if self._is_overlay else spool
-        result = self._workspace.result
-        with output_errors(self.path):
-            result.mkdir(exist_ok=True)
-        made = FolderStore(result, self.job.storage.codec.suffix, self.job.storage.scheme)
-        if not self._is_overlay:
-            return made
-        return OverlayStore(made, XyzFolder(self._workspace.final), self.journal)
+        return open_folder(self._workspace.result, self._workspace.final, self.journal)
 
     @cached_property
     def _finished(self) -> TileFile:
@@ -92,7 +82,7 @@ class Output:
 
     @property
     def _is_overlay(self) -> bool:
-        return self.journal.get("mode") == "overlay"
+        return self.journal.is_overlay
 
     def __enter__(self) -> Self:
         return self
@@ -102,14 +92,19 @@ class Output:
     ) -> None:
         """Keeps what is done, unless that is nothing, and says with the error how to go on."""
         if not self.complete and not (self._kept or self.resumed):
-            self.journal.close()
+            self._close()
             with suppress(Geo2MapError):
                 self._workspace.discard()
         elif not self.complete and error is not None:
             error.add_note(self._way_on())
+        self._close()
+        self._workspace.release()
+
+    def _close(self) -> None:
+        if self._source is not None:
+            self._source.journal.close()
         self.journal.close()
         self._open.close()
-        self._workspace.release()
 
     def _way_on(self) -> str:
         with suppress(Geo2MapError):
@@ -126,6 +121,8 @@ class Output:
         Raises:
             OutputError: it cannot be written.
         """
+        if self._source is not None:
+            self._source.keep(done)
         for tile, data in tiles.items():
             self.store.put(tile, data)
         self.store.sync()
@@ -142,7 +139,9 @@ class Output:
         if not self.journal.has_tiles():
             self._kept, self.resumed = 0, False
             raise OutputError(f"{self.path} would be empty: no pixel is valid there; check the scene and the area")
-        self._build_overviews(progress)
+        build_overviews(self.store, self.journal, self.made_down_to, progress)
+        if self._source is not None:
+            self._source.finish()
         result = self._workspace.result
         try:
             self.container.writer(self.job.storage)(self._whole, self.job.tileset, result, progress)
@@ -171,16 +170,6 @@ class Output:
         if not self.job.storage.bare:
             self.journal.write_final(self._workspace.beside(journal_path(final).name))
 
-    def _build_overviews(self, progress: Progress | None) -> None:
-        plan, storage = self.job.plan, self.job.storage
-        assert storage.minzoom is not None, "the storage of a job is resolved"
-        made = plan.maxzoom - storage.levels(plan) if self.made_down_to is None else self.made_down_to
-        children = self.store.tiles(made)
-        parents = build_parents(self.store, storage.codec, children, storage.minzoom, progress=progress)
-        while some := dict(islice(parents, PARENTS_AT_ONCE)):
-            self.store.sync()
-            self.journal.record_parents(some)
-
     def publish(self) -> None:
         """Gives the finished thing its name: the last step, which the next run repeats if this one is killed in it."""
         result, final = self._workspace.result, self._workspace.final
@@ -189,6 +178,8 @@ class Output:
             self._open.close()  # Windows renames over no open file
             publish_file(self._workspace, overwrite=self._may_replace)
         elif self._is_overlay:
+            if self._source is not None:
+                self._source.publish_changes()
             publish_changes(result, final, self.journal)
         else:
             publish_folder(result, final, overwrite=self._may_replace)
@@ -197,5 +188,5 @@ class Output:
             self.journal.set("state", "published")
             self.journal.set("incomplete", "yes")
             return
-        self.journal.close()
+        self._close()
         self._workspace.discard()

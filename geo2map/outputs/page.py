@@ -15,12 +15,10 @@ from geo2map.grid import lnglat_bounds, tile_range
 from geo2map.outputs.qgis import Legend
 from geo2map.outputs.text import plain_text, script_json
 from geo2map.tiles.codec import SUFFIXES
-from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
+from geo2map.tiles.inventory import SOURCE_FOLDER
+from geo2map.tiles.tilejson import ATTRIBUTION, SOURCE_ATTRIBUTION, TileSet
 
-SOURCE_FOLDER = "source"
-"""Where the viewer looks for the source's tiles, beside the page."""
 STATEMENT = "This map was made by a generative model from imagery. It was not surveyed and may be wrong."
-_SOURCE_ATTRIBUTION = "Source imagery"
 _MAP_COMMENT = re.compile(r"\n//# sourceMappingURL=\S+\s*$")
 
 
@@ -40,7 +38,7 @@ def viewer_page(tileset: TileSet, legend: Legend, source: TileSet | None = None)
         HTML as UTF-8; the same arguments give the same bytes.
     """
     parts = _parts()
-    layers = [_layer("source", f"{SOURCE_FOLDER}/", source, _SOURCE_ATTRIBUTION)] if source else []
+    layers = [_layer("source", f"{SOURCE_FOLDER}/", source, SOURCE_ATTRIBUTION)] if source else []
     facts = {
         "bounds": _bounds(tileset),
         "layers": [*layers, _layer("map", "", tileset, ATTRIBUTION)],

@@ -72,7 +72,7 @@ def job_sidecars(job: Job) -> dict[str, bytes]:
         "device": job.device,
         "libraries": dict(job.versions),
     }
-    return sidecars(job.tileset, legend, provenance)
+    return sidecars(job.tileset, legend, provenance, source=job.source.tileset if job.source else None)
 
 
 def legend_table(legend: Legend) -> bytes:

@@ -25,6 +25,7 @@ class Workspace:
         final: the output.
         folder: the hidden folder.
         journal: file of the journal.
+        source_journal: file of that of the imagery's own tiles, where they are made, too.
         result: the output under construction.
         marker: of a command that keeps no journal: there while the output is given its name, and says how.
     """
@@ -33,6 +34,7 @@ class Workspace:
         self.final = final
         self.folder = hidden_sibling(final, "partial")
         self.journal = self.folder / _JOURNAL
+        self.source_journal = self.folder / f"{_JOURNAL}.source"
         self.result = self.folder / f"result{final.suffix}"
         self.marker = self.folder / _MARKER
         self._lock = FileLock(hidden_sibling(final, "lock"), timeout=0, thread_local=False)

@@ -13,13 +13,13 @@ import numpy as np
 
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.noise import add_noise
-from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, OnError, Prepared, digest, prepare
+from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, Prepared, digest, prepare
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, Translator
 from geo2map.threads import available_threads
 from geo2map.tiles.pyramid import encode_pyramid
-from geo2map.types import Tile
+from geo2map.types import OnError, Tile
 
 __all__ = [
     "ENCODERS",
@@ -121,13 +121,20 @@ class _Pipeline:
         images = translate([prepared.image for prepared in waiting if prepared.image], self.translator, self.plan.noise)
         each = (time.perf_counter() - started) / len(waiting) if self.translator else 0.0
         return [
-            encoders.submit(self._encode, prepared.done, image, each)
+            encoders.submit(self._encode, prepared, image, each)
             for prepared, image in zip(waiting, images, strict=True)
         ]
 
-    def _encode(self, done: BlockDone, image: BlockImage, translating: float) -> Rendered:
-        started = time.perf_counter()
-        tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
-        encoded = encode_pyramid(tiles, self.storage.codec, self.storage.levels(self.plan))
+    def _encode(self, prepared: Prepared, image: BlockImage, translating: float) -> Rendered:
+        started, done = time.perf_counter(), prepared.done
+        encoded = self._tiles(image, self.storage)
+        count = sum(tile.z == self.plan.maxzoom for tile in encoded)
+        if self.storage.with_source and prepared.image is not None:
+            done = replace(done, source=self._tiles(prepared.image.core(), self.storage.of_source))
         seconds = {**done.seconds, "translate": translating, "encode": time.perf_counter() - started}
-        return replace(done, tiles=len(tiles), seconds=seconds), encoded
+        return replace(done, tiles=count, seconds=seconds), encoded
+
+    def _tiles(self, image: BlockImage, storage: Storage) -> dict[Tile, bytes]:
+        """The tiles of a block without margin, and the overviews that it holds whole."""
+        tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
+        return encode_pyramid(tiles, storage.codec, storage.levels(self.plan))

@@ -39,6 +39,7 @@ class Estimate:
 
     Attributes:
         tiles: to be written, by zoom.
+        source_tiles: the imagery's own, all zooms together.
         blocks: to be translated.
         bytes: of the finished output.
         spool: bytes beside it while it is made, on the same disk.
@@ -52,6 +53,7 @@ class Estimate:
     spool: int
     memory: int | None
     seconds: float
+    source_tiles: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The estimate as JSON-able values."""
@@ -61,8 +63,9 @@ class Estimate:
         zooms = ", ".join(f"z{zoom}: {count}" for zoom, count in sorted(self.tiles.items(), reverse=True))
         memory = "" if self.memory is None else f", {self.memory / 2**20:.0f} MiB of memory"
         spool = f", {self.spool / 2**20:.1f} MiB more while it is made" if self.spool else ""
+        source = f", {self.source_tiles} of the imagery" if self.source_tiles else ""
         return (
-            f"{sum(self.tiles.values())} tiles ({zooms}), {self.blocks} blocks to translate\n"
+            f"{sum(self.tiles.values())} tiles ({zooms}){source}, {self.blocks} blocks to translate\n"
             f"about {self.bytes / 2**20:.1f} MiB{spool}{memory}, {self.seconds:.0f} s"
         )
 
@@ -95,7 +98,8 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
     size = round(sample.bytes * growth * above)
     seconds = sample.seconds * sum(map(_pixels, blocks)) / sum(map(_pixels, chosen))
     if kind.is_folder:
-        return Estimate(tiles, len(blocks), size, 0, peak_memory(), seconds)
+        source_tiles = sum(tiles.values()) if storage.with_source else 0
+        return Estimate(tiles, len(blocks), size, 0, peak_memory(), seconds, source_tiles)
     return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds + WRITING * sum(tiles.values()))
 
 
@@ -115,7 +119,9 @@ class _Sample:
         """Renders blocks as a run does, and forgets their tiles."""
         started = time.perf_counter()
         rendered = render_blocks(self.plan, source, self.translator, self.storage, blocks)
-        self.bytes = sum(len(data) for _, tiles in rendered for data in tiles.values())
+        self.bytes = sum(
+            len(data) for done, tiles in rendered for some in (tiles, done.source) for data in some.values()
+        )
         self.rendered, self.seconds = len(blocks), time.perf_counter() - started
 
 

@@ -92,6 +92,11 @@ class Journal:
         with self.errors():
             self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    @property
+    def is_overlay(self) -> bool:
+        """Whether a finished set is being changed."""
+        return self.get("mode") == "overlay"
+
     def blocks(self) -> dict[BlockKey, BlockRecord]:
         """What is known of each block, by its key; some hundred bytes a block."""
         with self.errors():

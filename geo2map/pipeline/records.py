@@ -34,12 +34,14 @@ class Changes:
         spoilt: blocks whose tiles are damaged: they are rendered in any case.
         gone: blocks that are no part of the job any more: their tiles are removed.
         strays: tiles that nobody made, to be removed.
+        source_strays: the same among the imagery's own tiles.
     """
 
     revisit: Sequence[BlockKey] = ()
     spoilt: Sequence[BlockKey] = ()
     gone: Sequence[BlockKey] = ()
     strays: Sequence[Tile] = ()
+    source_strays: Sequence[Tile] = ()
 
 
 def tile_digest(data: bytes) -> bytes:

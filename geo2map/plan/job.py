@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -55,6 +55,22 @@ class Job:
             facts["classes"] = legend
         return TileSet(
             plan.name, storage.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts, storage.scheme
+        )
+
+    @property
+    def source(self) -> Job | None:
+        """The job of the imagery's own tiles that are made with the map's; None where there are to be none."""
+        if not self.storage.with_source:
+            return None
+        versions = {name: number for name, number in self.versions.items() if name != "torch"}
+        return replace(
+            self,
+            plan=self.plan.untranslated(),
+            storage=self.storage.of_source,
+            precision="",
+            device="",
+            versions=versions,
+            facts={"scenes": self.facts["scenes"]} if "scenes" in self.facts else {},
         )
 
     @property

@@ -42,6 +42,7 @@ class Storage:
         classes: keep which class a pixel is, not its colour: True for those of the model, resolved to names and colours
             of a palette; a class may have several.
         bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
+        with_source: of a folder: the imagery's own tiles, as the network sees them, in "source" beside the zooms.
 
     Raises:
         ZoomError: a minzoom that is out of range.
@@ -58,6 +59,7 @@ class Storage:
     grid: Literal["scene"] | RasterGrid | None = None
     crs_out: str | None = None
     resolution: float | None = None
+    with_source: bool = False
 
     def __post_init__(self) -> None:
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
@@ -121,6 +123,11 @@ class Storage:
             raise ZoomError(f"minzoom {minzoom} is above the map's zoom {plan.maxzoom}: lower it", option="minzoom")
         return replace(self, format=self.codec.format, minzoom=minzoom)
 
+    @property
+    def of_source(self) -> Storage:
+        """How the imagery's own tiles are stored beside the map's; the storage must be resolved."""
+        return replace(SOURCE_STORAGE, minzoom=self.minzoom, scheme=self.scheme)
+
     def levels(self, plan: Plan) -> int:
         """Zooms of overviews that are made with each block; the storage must be resolved."""
         return min(plan.block_levels, plan.maxzoom - (self.minzoom or 0))
@@ -144,3 +151,7 @@ def _make_codec(format: TileFormat, palette: Colours | None) -> Codec:
 @lru_cache(maxsize=4)
 def _make_class_codec(entries: Entries) -> Codec:
     return ClassCodec(Palette(entries))
+
+
+SOURCE_STORAGE = Storage(format="webp", minzoom=0, bare=True)
+"""How the imagery's own tiles are stored: small, with transparency."""

@@ -13,6 +13,8 @@ from geo2map.tiles.tilejson import FILE_NAME
 
 JOURNAL_NAME = ".geo2map.journal"
 """What a finished set keeps of its run: its job, its blocks and the digests of its tiles."""
+SOURCE_FOLDER = "source"
+"""Where a set of map tiles keeps the imagery's own: a set by itself, beside the zooms."""
 FAILED_NAME = "failed.geojson"
 """Where blocks that could not be read are listed."""
 
@@ -34,6 +36,7 @@ SIDECARS = frozenset(
 )
 """Files that we and others put beside the zooms of a tile set; QGIS layers (.qlr), named by the scene, come on top."""
 
+_LIMITS = (MAX_ZOOM + 1, 2**MAX_ZOOM)
 _CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "tmp", "xml", "kml"})
 
@@ -65,8 +68,8 @@ def first_unexpected(folder: Path) -> Path | None:
 def all_unexpected(folder: Path) -> Iterator[Path]:
     """Everything in a folder that is no part of a tile set.
 
-    Parts are zoom folders, column folders in them and tiles in those, each named by a number, and `SIDECARS`. Links are
-    none.
+    Parts are zoom folders, column folders in them and tiles in those, each named by a number, `SIDECARS`, and another
+    tile set in `SOURCE_FOLDER`. Links are none.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -74,15 +77,18 @@ def all_unexpected(folder: Path) -> Iterator[Path]:
     if folder.is_symlink() or not folder.is_dir():
         yield folder
         return
-    yield from _all_unexpected(folder, (MAX_ZOOM + 1, 2**MAX_ZOOM))
+    yield from _all_unexpected(folder, _LIMITS, within=(SOURCE_FOLDER,))
 
 
-def _all_unexpected(folder: Path, limits: tuple[int, ...]) -> Iterator[Path]:
-    """Looks below `folder`, where subfolders are numbers below `limits[0]`; without limits it is a column."""
+def _all_unexpected(folder: Path, limits: tuple[int, ...], within: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Looks below `folder`, where subfolders are numbers below `limits[0]`, or sets called as `within` says; without
+    limits it is a column."""
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
-            if entry.is_dir(follow_symlinks=False):
+            if entry.is_dir(follow_symlinks=False) and entry.name in within:
+                yield from _all_unexpected(path, _LIMITS)
+            elif entry.is_dir(follow_symlinks=False):
                 if not limits or parse_number(entry.name, limits[0]) is None:
                     yield path
                 else:

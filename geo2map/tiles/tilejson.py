@@ -16,6 +16,7 @@ from geo2map.types import Scheme, TileFormat
 
 FILE_NAME = "tilejson.json"
 ATTRIBUTION = "Map drawn by a neural network (geo2map) from imagery; not surveyed"
+SOURCE_ATTRIBUTION = "Source imagery"
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,14 @@ class TileSet:
             "bounds": bounds,
             "center": [round(middle, 9), latitude, zoom],
             "format": self.format,
-            "attribution": ATTRIBUTION,
+            "attribution": self.attribution,
             "geo2map": {"window": list(self.window), **self.extra},
         }
+
+    @property
+    def attribution(self) -> str:
+        """Whose work it is; a set of which geo2map says that no model made it is imagery."""
+        return SOURCE_ATTRIBUTION if self.extra.get("model") == "" else ATTRIBUTION
 
     @property
     def row(self) -> str:

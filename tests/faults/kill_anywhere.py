@@ -36,6 +36,7 @@ from geo2map.testing import ArraySource, BlurTranslator, make_job
 
 WINDOW = PixelWindow(256 * 8 + 10, 256 * 4, 256 * 12 - 40, 256 * 8 - 30)
 PLAN = Plan(name="noise", view=View(6), window=WINDOW, block_span=2, margin=16, fill_radius=16)
+WITH_SOURCE = "tiles-and-imagery"
 STEPS = ("write_bytes", "replace", "rename", "unlink", "mkdir", "rmdir")
 STATEMENTS = ("COMMIT", "BEGIN", "INSERT", "DELETE", "UPDATE", "CREATE", "ATTACH")
 
@@ -53,8 +54,9 @@ SOURCE = source()
 
 
 def render(out: Path, overwrite: bool = False) -> int:
-    """A whole run in this process; how many blocks were done before."""
-    job = make_job(PLAN, Storage(minzoom=3), BlurTranslator(7))
+    """A whole run in this process, with the imagery's own tiles where `out` is called so; how many blocks were done
+    before."""
+    job = make_job(PLAN, Storage(minzoom=3, with_source=out.name == WITH_SOURCE), BlurTranslator(7))
     with open_output(out, job, OutputOptions(overwrite=overwrite)) as output:
         return run(SOURCE, BlurTranslator(7), output).resumed
 
@@ -261,7 +263,7 @@ def main() -> None:
     parser.add_argument("--random", type=int, default=600, help="random moments")
     parser.add_argument("--packaged", type=int, default=0, help="attempts with the command and the packaged model")
     asked = parser.parse_args()
-    print("cheap translator:", kill_anywhere(["tiles", "map.tif"], asked.every, asked.random))
+    print("cheap translator:", kill_anywhere(["tiles", "map.tif", WITH_SOURCE], asked.every, asked.random))
     if asked.packaged:
         print("packaged model:", kill_the_command(asked.packaged))
 

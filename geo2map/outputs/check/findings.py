@@ -33,12 +33,14 @@ class Problem:
         what: the tile as z/x/y, or the name of a file.
         detail: more about it.
         tile: where it is, None where it is nowhere in particular.
+        of_source: whether it is one of the imagery's own tiles.
     """
 
     kind: Kind
     what: str
     detail: str = ""
     tile: Tile | None = None
+    of_source: bool = False
 
     @classmethod
     def of(cls, kind: Kind, tile: Tile, detail: str = "") -> Problem:

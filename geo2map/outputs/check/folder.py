@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geo2map.errors import Geo2MapError
@@ -10,7 +10,7 @@ from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.tiles import TilesCheck, said_zooms
 from geo2map.outputs.folder import load_journal
 from geo2map.tiles.folder import XyzFolder
-from geo2map.tiles.inventory import all_unexpected
+from geo2map.tiles.inventory import JOURNAL_NAME, SOURCE_FOLDER, all_unexpected
 from geo2map.tiles.tilejson import FILE_NAME, TileSet
 
 
@@ -51,7 +51,22 @@ def check_folder(path: Path) -> CheckReport:
         if journal is None:
             folder.require_zooms()
         FolderCheck(folder, journal, report).run()
+        if journal is not None and journal.job.storage.with_source:
+            _check_source(path / SOURCE_FOLDER, report)
     finally:
         if journal is not None:
             journal.close()
     return report
+
+
+def _check_source(path: Path, report: CheckReport) -> None:
+    """Checks the imagery's own tiles; their seams are the imagery's business."""
+    if not (path / JOURNAL_NAME).is_file():
+        report.problems.append(Problem("metadata", SOURCE_FOLDER, "the set of the imagery's tiles is gone"))
+        return
+    found = check_folder(path)
+    report.tiles += found.tiles
+    for problem in found.problems:
+        if problem.kind not in ("unexpected", "open"):  # which were said of the map
+            what = f"{SOURCE_FOLDER}/{problem.what}"
+            report.problems.append(replace(problem, what=what, of_source=True))
