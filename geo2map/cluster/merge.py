@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from geo2map.cluster.jobfile import JobFile
+from geo2map.cluster.joined import JoinedParts
 from geo2map.cluster.parts import PartFolder, ShardRecord
 from geo2map.cluster.work import part_digest
 from geo2map.errors import OutputError, TileSetError
 from geo2map.outputs import Output, OutputOptions, check_output, end_publishing, find_container, open_output
-from geo2map.pipeline.journal import Journal
+from geo2map.pipeline.journal import Journal, journal_errors
 from geo2map.pipeline.report import Report
+from geo2map.pipeline.spool import SpoolStore
 from geo2map.plan import Shard, Storage
 from geo2map.plan.shards import shard_levels
 from geo2map.protocols import Progress
@@ -27,7 +30,8 @@ def merge_parts(
 ) -> Report:
     """Makes the output of a job of the parts of all its shards, and the zooms above them. The parts stay.
 
-    Memory does not grow with tiles, but for some hundred bytes a block. A merge that was stopped goes on.
+    One file is made of the parts where they lie; into a folder they are copied. Memory does not grow with tiles, but
+    for what the writers say. A merge that was stopped goes on: parts that were checked are not checked again.
 
     Args:
         parts: a folder that `render_shard` filled.
@@ -47,18 +51,16 @@ def merge_parts(
     report.notes = device_notes(records.values())
     with open_output(out, order.job, options) as output:
         if not output.complete:
-            for done, shard in enumerate(order.shards(), 1):
-                _add(output, folder, shard, records[shard])
-                if progress is not None:
-                    progress("parts", done, total)
             plan, storage = order.job.plan, order.job.storage
             output.made_down_to = max(storage.minzoom or 0, plan.maxzoom - shard_levels(plan, order.shard_zoom))
-            output.records = output.journal.blocks()
-            for record in output.records.values():
-                report.translated += record.tiles > 0
-                report.empty += record.tiles == 0
-                report.tiles += record.tiles
-            output.finish(progress)
+            if not output.container.is_folder:
+                _forget_blocks(output.journal)
+            for done, (shard, record) in enumerate(records.items(), 1):
+                _add(output, folder, shard, record)
+                _count(report, folder.part(shard))
+                if progress is not None:
+                    progress("parts", done, total)
+            _finish(output, folder, records, progress)
     report.add_seconds("shards", sum(record.seconds for record in records.values()))
     return report
 
@@ -113,8 +115,39 @@ def _check(order: JobFile, out: str | Path, options: OutputOptions) -> None:
     check_output(out, options, Storage())
 
 
+def _finish(
+    output: Output, folder: PartFolder, records: Mapping[Shard, ShardRecord], progress: Progress | None
+) -> None:
+    """Makes the zooms above the parts, and the container."""
+    output.records = output.journal.blocks()
+    held = [shard for shard, record in records.items() if record.tiles]
+    if output.container.is_folder or not held:
+        output.finish(progress)
+        return
+    assert output.made_down_to is not None, "the merge says what parts hold"
+    zooms = range(output.made_down_to, output.job.plan.maxzoom + 1)
+    with JoinedParts(folder, held, zooms, SpoolStore(output.journal)) as joined:
+        output.elsewhere = joined
+        output.finish(progress)
+
+
+def _forget_blocks(journal: Journal) -> None:
+    """Empties a journal that a run of its own began: all tiles are in the parts, none of them in there."""
+    with journal.errors():
+        for name in ("blocks", "tiles", "data"):
+            journal.db.execute(f"DELETE FROM {name}")
+
+
+def _count(report: Report, path: Path) -> None:
+    with journal_errors(path), closing(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)) as db:
+        blocks, full, tiles = db.execute("SELECT count(*), sum(tiles > 0), sum(tiles) FROM blocks").fetchone()
+    report.translated += full or 0
+    report.empty += blocks - (full or 0)
+    report.tiles += tiles or 0
+
+
 def _add(output: Output, folder: PartFolder, shard: Shard, record: ShardRecord) -> None:
-    """Takes a part into an output, in one transaction; nothing where that was done before."""
+    """Checks a part, and takes it into a folder of tiles in one transaction; nothing where that was done before."""
     key = f"shard {shard.name}"
     if output.journal.get(key) == record.digest:
         return
@@ -127,20 +160,25 @@ def _add(output: Output, folder: PartFolder, shard: Shard, record: ShardRecord) 
             _put_tiles(output, part)
     finally:
         part.close()
-    journal = output.journal
+    if output.container.is_folder:
+        _take_records(output.journal, path)
+    output.journal.set(key, record.digest)
+    output.resumed = True  # what is merged is kept when this is stopped
+
+
+def _take_records(journal: Journal, path: Path) -> None:
+    """What a part says of its blocks and tiles, in one transaction."""
     with _attached(journal, path), journal.errors():
         db = journal.db
         db.execute("BEGIN")
         try:
-            for name in ("blocks", "tiles", *(() if output.container.is_folder else ("data",))):
+            for name in ("blocks", "tiles"):
                 db.execute(f"INSERT OR REPLACE INTO main.{name} SELECT * FROM part.{name}")
-            db.execute("INSERT OR REPLACE INTO main.meta VALUES (?, ?)", (key, record.digest))
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise
-    output.resumed = True  # what is merged is kept when this is stopped
 
 
 def _put_tiles(output: Output, part: Journal) -> None:

@@ -40,9 +40,11 @@ class Output:
         resumed: whether an earlier run left something.
         complete: nothing is left to do.
         made_down_to: lowest zoom whose tiles were all kept, overviews included; None is what blocks hold.
+        elsewhere: where the tiles are, with at least one, if they are not kept here.
     """
 
     made_down_to: int | None = None
+    elsewhere: TileStore | None = None
 
     def __init__(
         self, path: Path, container: Container, workspace: Workspace, journal: Journal, *, resumed: bool
@@ -56,6 +58,8 @@ class Output:
     @cached_property
     def store(self) -> TileStore:
         """The tiles made so far."""
+        if self.elsewhere is not None:
+            return self.elsewhere
         if not self.container.is_folder:
             spool = SpoolStore(self.journal)
             return OverlayStore(spool, self._finished, self.journal) if self._is_overlay else spool
@@ -136,7 +140,7 @@ class Output:
             OutputError: no block has a tile, or it cannot be written; in the latter case what is done is kept.
             TileSetError: a stored tile was damaged meanwhile.
         """
-        if not self.journal.has_tiles():
+        if self.elsewhere is None and not self.journal.has_tiles():
             self._kept, self.resumed = 0, False
             raise OutputError(f"{self.path} would be empty: no pixel is valid there; check the scene and the area")
         build_overviews(self.store, self.journal, self.made_down_to, progress)
