@@ -171,7 +171,7 @@ class Output:
         final = self._workspace.final
         if self.container.is_raster:
             stage(self._workspace, companion_files(final, self.job.tileset))
-        if not self.job.storage.bare:
+        if not self.job.storage.bare and self.elsewhere is None:  # the journal does not know tiles that lie elsewhere
             self.journal.write_final(self._workspace.beside(journal_path(final).name))
 
     def publish(self) -> None:
