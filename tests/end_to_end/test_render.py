@@ -47,6 +47,7 @@ def content(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path)): file.read_bytes() for file in files if file.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", OUTPUTS)
 def test_bytes_do_not_depend_on_the_run_or_the_batch(out: str, cornered: Path, engine: Engine, tmp_path: Path) -> None:
     results = []
@@ -71,11 +72,13 @@ def test_the_block_span_changes_at_most_one_level(cornered: Path, engine: Engine
         assert np.abs(pixels.astype(int) - others)[mask].max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
-@pytest.mark.parametrize("out", OUTPUTS)
 def test_a_killed_run_leaves_no_output_and_a_second_gives_the_same_bytes(
-    out: str, cornered: Path, engine: Engine, tmp_path: Path
+    cornered: Path, engine: Engine, tmp_path: Path
 ) -> None:
+    """The command itself; tests/faults/kill_anywhere.py kills runs into every kind of output at every step."""
+    out = "map.tif"
     geo2map.render(cornered, tmp_path / "undisturbed" / out, engine=engine, block_span=1)
     target = tmp_path / "killed" / out
     command = [sys.executable, "-m", "geo2map_cli", "render", str(cornered), "--out", str(target)]
