@@ -138,7 +138,7 @@ def replace_batch(engine: Engine, batch: int) -> Engine:
 @pytest.fixture(scope="module")
 def translated(engine: Engine) -> tuple[ArraySource, tuple[Block, Image, Mask]]:
     """A source and its map by the packaged model in one pass."""
-    source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 900, 800)
+    source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 720, 640)
     return source, render_whole(make_plan(source, 1, engine.card.margin), source, engine)
 
 
@@ -154,7 +154,7 @@ def test_the_packaged_model_differs_by_at_most_one_level(
 @pytest.mark.slow
 def test_a_grid_shifted_by_half_a_block(engine: Engine) -> None:
     """Blocks of 2 x 2 tiles that start one tile farther north-west give the same pixels."""
-    source = ragged_source(1004 * 256 + 5, 772 * 256 + 9, 1000, 700)
+    source = ragged_source(1004 * 256 + 5, 772 * 256 + 9, 760, 560)
     plan = make_plan(source, 2, engine.card.margin)
     tiles = render(plan, source, engine)
     block, pixels, mask = render_whole(plan, source, engine, offset=1)
