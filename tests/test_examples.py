@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rasterio
+import torch
+from geo2map_cli.main import cli
 
 from geo2map import make_pairs, make_town
 
@@ -16,14 +24,33 @@ pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
-def run(script: str, *arguments: Path | str) -> str:
-    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run_here(command: list[str], **asked: Any) -> subprocess.CompletedProcess[str]:
+    """`python -m geo2map_cli ...` in this process: to start one takes seconds."""
+    assert command[:3] == [sys.executable, "-m", "geo2map_cli"]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said if asked.get("stdout") == subprocess.PIPE else sys.stdout):
+        cli.main(command[3:], standalone_mode=False)
+    return subprocess.CompletedProcess(command, 0, said.getvalue())
 
 
-def test_render_stages(tmp_path: Path) -> None:
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """Runs a script, and the commands that it starts, in this process; what was printed."""
+    threads = torch.get_num_threads()
+
+    def script(name: str, *arguments: Path | str) -> str:
+        capsys.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", [name, *map(str, arguments)])
+            patch.setattr(subprocess, "run", run_here)
+            runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    yield script
+    torch.set_num_threads(threads)
+
+
+def test_render_stages(run: Callable[..., str], tmp_path: Path) -> None:
     assert "one tile: (256, 256, 3) uint8" in run("render_stages.py", tmp_path)
     with rasterio.open(tmp_path / "map.tif") as dataset:
         assert dataset.crs.to_epsg() == 3857
@@ -31,11 +58,15 @@ def test_render_stages(tmp_path: Path) -> None:
 
 
 def test_render_scene(small_scene: Path, tmp_path: Path) -> None:
-    assert "tiles at zoom 17" in run("render_scene.py", small_scene, tmp_path / "tiles")
+    """In a process of its own, as printed."""
+    command = [sys.executable, str(EXAMPLES / "render_scene.py"), str(small_scene), str(tmp_path / "tiles")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "tiles at zoom 17" in done.stdout
     assert (tmp_path / "tiles" / "tilejson.json").is_file()
 
 
-def test_train_your_city(tmp_path: Path) -> None:
+def test_train_your_city(run: Callable[..., str], tmp_path: Path) -> None:
     said = run("train_your_city.py", tmp_path)
     assert "pairs of 128 x 128 px at zoom 17" in said
     assert "mine after 4 steps" in said
@@ -45,8 +76,8 @@ def test_train_your_city(tmp_path: Path) -> None:
     assert (tmp_path / "pairs" / "pairs.json").is_file()
 
 
-def test_ablate(tmp_path: Path) -> None:
-    make_town(tmp_path / "town.tif", tmp_path / "truth.tif", size=800, seed=3)
+def test_ablate(run: Callable[..., str], tmp_path: Path) -> None:
+    make_town(tmp_path / "town.tif", tmp_path / "truth.tif", size=600, seed=3)
     make_pairs(tmp_path / "town.tif", tmp_path / "truth.tif", tmp_path / "pairs", zoom=17, size=128)
     folder = tmp_path / "pairs" / "train"
     kept_aside = tmp_path / "kept-aside.txt"
@@ -63,6 +94,12 @@ def test_ablate(tmp_path: Path) -> None:
         "1",
         "--crop",
         "64",
+        "--widths",
+        "8,8,8,8",
+        "--residual-blocks",
+        "0,0,0,0",
+        "--threads",
+        str(min(2, os.cpu_count() or 1)),
         "--out",
         tmp_path / "out",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 
 import click
@@ -48,6 +49,14 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"geo2map_cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = get_close_matches(args[0], COMMANDS, n=1)
+        if near and args[0] not in COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

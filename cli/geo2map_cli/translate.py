@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("translate")
 @click.argument("tiles", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles, or a .tif.")
+@click.option("--out", required=True, type=click.Path(), help="A folder for tiles, .tif, .mbtiles or .pmtiles.")
 @model_options
 @plan_options
 @storage_options

@@ -16,6 +16,7 @@ from affine import Affine
 from rasterio.warp import transform, transform_bounds
 from shapely.geometry import mapping
 
+from geo2map import render
 from geo2map.plan import Plan
 from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Tile
@@ -36,11 +37,14 @@ def degrees(*corners: tuple[float, float]) -> shapely.Polygon:
 TRIANGLE = degrees((150, 100), (500, 180), (260, 420))
 
 
-@pytest.fixture
-def scene(write_scene: SceneWriter) -> Path:
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Noise of 800 x 700 px, 720 x 630 m: 4 x 4 tiles of zoom 17."""
-    pixels = np.random.default_rng(1).integers(1, 255, (3, 700, 800), dtype=np.uint8)
-    return write_scene("scene.tif", pixels)
+    path = tmp_path_factory.mktemp("scene") / "scene.tif"
+    profile = {"driver": "GTiff", "width": 800, "height": 700, "count": 3, "dtype": "uint8", "crs": UTM}
+    with rasterio.open(path, "w", **profile, transform=Affine(0.9, 0, WEST, 0, -0.9, NORTH)) as dataset:
+        dataset.write(np.random.default_rng(1).integers(1, 255, (3, 700, 800), dtype=np.uint8))
+    return path
 
 
 @pytest.fixture
@@ -50,10 +54,11 @@ def triangle(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def whole(geo2map: Command, scene: Path, tiny_model: Path, tmp_path: Path) -> XyzFolder:
-    assert geo2map("render", scene, "--out", tmp_path / "whole", "--model", tiny_model).code == 0
-    return XyzFolder(tmp_path / "whole")
+@pytest.fixture(scope="module")
+def whole(scene: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> XyzFolder:
+    out = tmp_path_factory.mktemp("whole") / "tiles"
+    render(scene, out, engine=tiny_model)
+    return XyzFolder(out)
 
 
 def touched(polygon: shapely.Polygon, zoom: int = 17) -> set[Tile]:

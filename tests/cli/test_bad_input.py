@@ -260,6 +260,7 @@ def test_no_such_command(geo2map: Command) -> None:
     result = geo2map("paint")
     assert result.code == 2
     assert "paint" in result.err
+    assert "Did you mean 'render'?" in geo2map("rendre").err
 
 
 # Outputs

@@ -265,10 +265,13 @@ def signalled(scene: Path, out: Path, number: signal.Signals) -> tuple[int, str,
     return child.returncode, stdout, stderr.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to another process")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_cleanly(number: signal.Signals, code: int, write_scene: SceneWriter, tmp_path: Path) -> None:
-    """What is done is kept beside the output, and one line says how to go on."""
+def test_a_signal_stops_cleanly(
+    number: signal.Signals, code: int, geo2map: Command, write_scene: SceneWriter, tmp_path: Path
+) -> None:
+    """What is done is kept beside the output, one line says how to go on, and `clean` throws it away."""
     scene = write_scene("large.tif", np.full((3, 2500, 2500), 99, np.uint8))
     out = tmp_path / "new" / "tiles"
     returned, stdout, stderr = signalled(scene, out, number)
@@ -281,17 +284,8 @@ def test_a_signal_stops_cleanly(number: signal.Signals, code: int, write_scene: 
     assert kept is not None, stderr
     assert int(kept[1]) > 0
     assert [path.name for path in out.parent.iterdir()] == [".tiles.partial"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send to another process")
-def test_clean_throws_away_what_a_stopped_run_has_kept(
-    geo2map: Command, write_scene: SceneWriter, tmp_path: Path
-) -> None:
-    scene = write_scene("large.tif", np.full((3, 2500, 2500), 99, np.uint8))
-    out = tmp_path / "tiles"
-    signalled(scene, out, signal.SIGINT)
     assert geo2map("clean", out).out == f"{out}: thrown away what an interrupted run had kept\n"
-    assert list(tmp_path.iterdir()) == [scene]
+    assert list(out.parent.iterdir()) == []
     again = geo2map("clean", out, tmp_path / "nowhere" / "tiles")
     assert (again.code, again.out.count("nothing to throw away")) == (0, 2)
 

@@ -47,6 +47,7 @@ def content(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path)): file.read_bytes() for file in files if file.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", OUTPUTS)
 def test_bytes_do_not_depend_on_the_run_or_the_batch(out: str, cornered: Path, engine: Engine, tmp_path: Path) -> None:
     results = []
@@ -71,11 +72,13 @@ def test_the_block_span_changes_at_most_one_level(cornered: Path, engine: Engine
         assert np.abs(pixels.astype(int) - others)[mask].max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
-@pytest.mark.parametrize("out", OUTPUTS)
 def test_a_killed_run_leaves_no_output_and_a_second_gives_the_same_bytes(
-    out: str, cornered: Path, engine: Engine, tmp_path: Path
+    cornered: Path, engine: Engine, tmp_path: Path
 ) -> None:
+    """The command itself; tests/faults/kill_anywhere.py kills runs into every kind of output at every step."""
+    out = "map.tif"
     geo2map.render(cornered, tmp_path / "undisturbed" / out, engine=engine, block_span=1)
     target = tmp_path / "killed" / out
     command = [sys.executable, "-m", "geo2map_cli", "render", str(cornered), "--out", str(target)]
@@ -99,10 +102,10 @@ def test_a_killed_run_leaves_no_output_and_a_second_gives_the_same_bytes(
 # The Python interface
 
 
-def test_the_report_says_what_was_done(cornered: Path, engine: Engine, tmp_path: Path) -> None:
+def test_the_report_says_what_was_done(cornered: Path, quick_engine: Engine, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     report = geo2map.render(
-        cornered, tmp_path / "tiles", engine=engine, block_span=1, progress=lambda *step: seen.append(step)
+        cornered, tmp_path / "tiles", engine=quick_engine, block_span=1, progress=lambda *step: seen.append(step)
     )
     tiles = list(XyzFolder(tmp_path / "tiles").tiles(17))
     assert (report.name, report.maxzoom, report.tiles, report.error) == ("small", 17, len(tiles), None)
@@ -111,44 +114,46 @@ def test_the_report_says_what_was_done(cornered: Path, engine: Engine, tmp_path:
     assert {stage for stage, _, _ in seen} == {"blocks", "overviews"}
 
 
-def test_a_failed_scene_is_reported_and_the_rest_is_rendered(cornered: Path, engine: Engine, tmp_path: Path) -> None:
+def test_a_failed_scene_is_reported_and_the_rest_is_rendered(
+    cornered: Path, quick_engine: Engine, tmp_path: Path
+) -> None:
     scenes = [tmp_path / "missing.tif", cornered]
-    broken, good = geo2map.render_each(scenes, tmp_path / "maps", engine=engine, suffix=".tif")
+    broken, good = geo2map.render_each(scenes, tmp_path / "maps", engine=quick_engine, suffix=".tif")
     assert "scene not found" in str(broken.error)
     assert good.error is None
     assert [path.name for path in (tmp_path / "maps").iterdir()] == ["small.tif"]
 
 
-def test_a_preview_is_the_rendered_tile(cornered: Path, engine: Engine, tmp_path: Path) -> None:
-    geo2map.render(cornered, tmp_path / "tiles", engine=engine, block_span=1)
+def test_a_preview_is_the_rendered_tile(cornered: Path, quick_engine: Engine, tmp_path: Path) -> None:
+    geo2map.render(cornered, tmp_path / "tiles", engine=quick_engine, block_span=1)
     folder = XyzFolder(tmp_path / "tiles")
     place = list(folder.tiles(17))[-1]
     pixels, mask = folder.read(place)  # type: ignore[misc]
     with geo2map.open_scenes(cornered) as scene:
-        plan = make_plan(scene, engine.card, PlanOptions(block_span=1))
-        source, seen = preview_block(plan, scene, engine, Block(17, place.x, place.y, 1, 1, plan.margin))
+        plan = make_plan(scene, quick_engine.card, PlanOptions(block_span=1))
+        source, seen = preview_block(plan, scene, quick_engine, Block(17, place.x, place.y, 1, 1, plan.margin))
     np.testing.assert_array_equal(seen[mask], pixels[mask])
     assert (seen[~mask] == 255).all()
     assert (source[~mask] == 255).all()
-    source, seen, plan = geo2map.preview(cornered, engine=engine, span=1, block_span=1)
+    source, seen, plan = geo2map.preview(cornered, engine=quick_engine, span=1, block_span=1)
     assert source.shape == seen.shape == (256, 256, 3)
     assert any(np.array_equal(seen[there], drawn[there]) for drawn, there in map(folder.read, folder.tiles(17)))  # type: ignore[misc]
 
 
-def test_stage_by_stage(cornered: Path, engine: Engine, tmp_path: Path) -> None:
+def test_stage_by_stage(cornered: Path, quick_engine: Engine, tmp_path: Path) -> None:
     """What `render` does, spelled out: every part can be replaced by one of your own."""
-    geo2map.render(cornered, tmp_path / "rendered", engine=engine)
+    geo2map.render(cornered, tmp_path / "rendered", engine=quick_engine)
     with geo2map.open_scenes(cornered) as scene:
-        plan = make_plan(scene, engine.card, PlanOptions())
-        job = make_job(scene, plan, engine)
+        plan = make_plan(scene, quick_engine.card, PlanOptions())
+        job = make_job(scene, plan, quick_engine)
         with scene.at(job.plan.view) as source, geo2map.open_output(tmp_path / "staged", job) as output:
-            geo2map.run(source, engine, output)
+            geo2map.run(source, quick_engine, output)
     assert content(tmp_path / "staged") == content(tmp_path / "rendered")
 
 
 @pytest.mark.parametrize("out", OUTPUTS)
 def test_a_source_that_cannot_be_opened_leaves_nothing(
-    out: str, cornered: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    out: str, cornered: Path, quick_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise SceneError("went away")
@@ -156,15 +161,15 @@ def test_a_source_that_cannot_be_opened_leaves_nothing(
     monkeypatch.setattr(SceneSource, "__init__", fail)
     before = set(tmp_path.iterdir())
     with pytest.raises(SceneError, match="went away"):
-        geo2map.render(cornered, tmp_path / "new" / out, engine=engine)
+        geo2map.render(cornered, tmp_path / "new" / out, engine=quick_engine)
     assert set(tmp_path.iterdir()) == before
 
 
 def test_a_taken_output_is_refused_before_any_work(
-    cornered: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cornered: Path, quick_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "map.tif").touch()
     monkeypatch.setattr(Engine, "translate", lambda *_: pytest.fail("translated"))
     with pytest.raises(OutputError, match="exists already") as caught:
-        geo2map.render(cornered, tmp_path / "map.tif", engine=engine)
+        geo2map.render(cornered, tmp_path / "map.tif", engine=quick_engine)
     assert caught.value.option == "overwrite"

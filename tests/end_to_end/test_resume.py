@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from tile_bytes import contents
 from geo2map import Engine, render
 from geo2map.errors import OutputError, SceneError
 from geo2map.outputs import clean_output
-from geo2map.outputs.workspace import Workspace
 from geo2map.types import Batch
 
 OUTPUTS = ["tiles", "map.tif"]
@@ -240,25 +237,3 @@ def test_open_blocks_are_taken_up(name: str, quick_engine: Engine, write_sheet: 
     assert both(tmp_path / name) == both(tmp_path / "whole" / name)
     assert not list(tmp_path.rglob("*failed.geojson"))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.tif", name, "whole"])
-
-
-# The command
-
-
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_end_the_command_with_a_word(number: int, code: int, town: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "geo2map_cli", "render", str(town), "--out", "tiles", "--block-span", "1"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    journal = Workspace((tmp_path / "tiles").resolve()).folder / "result" / "17"
-    deadline = time.monotonic() + 120
-    while not journal.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert "stopped" in said
-    assert "run the same command again" in said
-    assert "Traceback" not in said
-    assert (tmp_path / ".tiles.partial").is_dir()

@@ -48,17 +48,19 @@ def full(scenes: list[Path], out: Path, engine: Engine, like: Path, **options: A
     return tiles_of(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("span", [1, 4])
 @pytest.mark.parametrize(("order", "feather"), [("first", 0), ("last", 0), ("last", 16)])
 def test_an_added_scene(
     order: str, feather: int, span: int, quick_engine: Engine, write_sheet: Any, tmp_path: Path
 ) -> None:
-    a, b = write_sheet("a.tif"), write_sheet("b.tif", east=1500, south=500, seed=4)
+    a, b = write_sheet("a.tif", side=450), write_sheet("b.tif", east=1000, south=350, seed=4, side=450)
     options: dict[str, Any] = {"block_span": span, "order": order, "feather": feather}
-    first = render([a, write_sheet("c.tif", east=600, seed=5)], tmp_path / "tiles", engine=quick_engine, **options)
+    c = write_sheet("c.tif", east=400, seed=5, side=450)
+    first = render([a, c], tmp_path / "tiles", engine=quick_engine, **options)
     counting = Counting(quick_engine)
     report = update(b, tmp_path / "tiles", engine=counting)  # type: ignore[arg-type]
-    expected = full([a, tmp_path / "c.tif", b], tmp_path / "full", quick_engine, tmp_path / "tiles", **options)
+    expected = full([a, c, b], tmp_path / "full", quick_engine, tmp_path / "tiles", **options)
     assert tiles_of(tmp_path / "tiles") == expected
     assert check(tmp_path / "tiles").ok
     assert counting.translated == report.translated

@@ -1,9 +1,10 @@
 """Kills small runs at every step that touches the disk and at random moments, resumes them, and compares the bytes.
 
-    python tests/faults/kill_anywhere.py --steps all --random 600 --packaged 20
+    python tests/faults/kill_anywhere.py --every 3 --random 40 --packaged 20
 
-Each attempt is a forked process that is killed (SIGKILL) one to three times; the run after that must end with the very
-bytes of a run that nobody disturbed, and must not translate again what the journal said was done.
+Every kind of output takes its turn; `--kinds` names some of them. Each attempt is a forked process that is killed
+(SIGKILL) one to three times; the run after that must end with the very bytes of a run that nobody disturbed, and must
+not translate again what the journal said was done.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from geo2map.grid import PixelWindow
+from geo2map.grid.raster import RasterGrid
 from geo2map.outputs import OutputOptions, geotiff, open_output
 from geo2map.pipeline import journal as journals
 from geo2map.pipeline.run import run
@@ -34,29 +36,57 @@ from geo2map.plan import Plan, Storage
 from geo2map.scene import View
 from geo2map.testing import ArraySource, BlurTranslator, make_job
 
+PARKS = (("land", (200, 190, 170)), ("park", (90, 160, 80)), ("water", (110, 150, 220)))
+DEGREES = RasterGrid("EPSG:4326", (0.03, 0.0, -134.8, 0.0, -0.005, 82.7), 720, 690)
+KINDS: dict[str, dict[str, Any]] = {
+    "tiles": {},
+    "map.tif": {},
+    "map.mbtiles": {},
+    "map.pmtiles": {},
+    "tms": {"scheme": "tms"},
+    "lossy": {"format": "webp"},
+    "tiles-and-imagery": {"with_source": True},
+    "class-tiles": {"classes": PARKS},
+    "classes.tif": {"classes": PARKS},
+    "own-grid.tif": {"grid": DEGREES},
+}
+"""How the tiles of each output are stored, by its name."""
+
 WINDOW = PixelWindow(256 * 8 + 10, 256 * 4, 256 * 12 - 40, 256 * 8 - 30)
 PLAN = Plan(name="noise", view=View(6), window=WINDOW, block_span=2, margin=16, fill_radius=16)
-WITH_SOURCE = "tiles-and-imagery"
 STEPS = ("write_bytes", "replace", "rename", "unlink", "mkdir", "rmdir")
 STATEMENTS = ("COMMIT", "BEGIN", "INSERT", "DELETE", "UPDATE", "CREATE", "ATTACH")
 
 
-def source() -> ArraySource:
+class SharedArray(ArraySource):
+    """A source that several threads read at once, strips of blocks."""
+
+    def another(self) -> SharedArray:
+        return self
+
+    def is_empty(self, window: PixelWindow) -> bool:
+        there = window.intersection(self.window)
+        return there.empty or not self.mask[there.slices(self.window)].any()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def source() -> SharedArray:
     """Noise with a block that is empty."""
     rng = np.random.default_rng(0)
     mask = np.ones((WINDOW.height, WINDOW.width), dtype=np.bool_)
     mask[: 2 * 256, : 2 * 256 - 10] = False
     pixels = rng.integers(0, 256, (WINDOW.height // 8 + 1, WINDOW.width // 8 + 1, 3), dtype=np.uint8)
-    return ArraySource(WINDOW, pixels.repeat(8, 0).repeat(8, 1)[: WINDOW.height, : WINDOW.width], mask)
+    return SharedArray(WINDOW, pixels.repeat(8, 0).repeat(8, 1)[: WINDOW.height, : WINDOW.width], mask)
 
 
 SOURCE = source()
 
 
 def render(out: Path, overwrite: bool = False) -> int:
-    """A whole run in this process, with the imagery's own tiles where `out` is called so; how many blocks were done
-    before."""
-    job = make_job(PLAN, Storage(minzoom=3, with_source=out.name == WITH_SOURCE), BlurTranslator(7))
+    """A whole run in this process; how many blocks were done before."""
+    job = make_job(PLAN, Storage(minzoom=3, **KINDS[out.name]), BlurTranslator(7))
     with open_output(out, job, OutputOptions(overwrite=overwrite)) as output:
         return run(SOURCE, BlurTranslator(7), output).resumed
 
@@ -103,7 +133,7 @@ class Steps:
 def counted(steps: Steps) -> Iterator[None]:
     """Within, every step of this process is counted."""
     saved = {name: getattr(Path, name) for name in STEPS}
-    connect, fsync, read = sqlite3.connect, os.fsync, geotiff._Level.read
+    connect, fsync, read, lay_out = sqlite3.connect, os.fsync, geotiff._Level.read, geotiff.copy_as_cog
 
     def traced(*arguments: Any, **keywords: Any) -> sqlite3.Connection:
         connection = connect(*arguments, **keywords)
@@ -116,11 +146,13 @@ def counted(steps: Steps) -> Iterator[None]:
         journals.sqlite3.connect = traced  # type: ignore[assignment]
         os.fsync = steps.wrap("fsync", fsync)
         geotiff._Level.read = steps.wrap("block", read)  # type: ignore[method-assign]
+        geotiff.copy_as_cog = steps.wrap("cog", lay_out)
         yield
     finally:
         for name, call in saved.items():
             setattr(Path, name, call)
-        journals.sqlite3.connect, os.fsync, geotiff._Level.read = connect, fsync, read  # type: ignore[method-assign]
+        journals.sqlite3.connect, os.fsync = connect, fsync
+        geotiff._Level.read, geotiff.copy_as_cog = read, lay_out  # type: ignore[method-assign]
 
 
 def count_steps(out: Path) -> list[str]:
@@ -151,9 +183,10 @@ def killed(out: Path, *, at: int | None = None, after: bool = False, seconds: fl
 def contents(out: Path) -> dict[str, bytes]:
     """Every byte of an output, and the names of whatever lies beside it."""
     # a lock that a killed process left is empty and held by nobody: the next run takes it over
-    beside = {path.name: b"" for path in out.parent.iterdir() if not path.name.endswith(".lock")}
+    found = [path for path in out.parent.iterdir() if not path.name.endswith(".lock")]
+    beside = {path.name: path.read_bytes() if path.is_file() else b"" for path in found}
     if out.is_file():
-        return {**beside, "": out.read_bytes()}
+        return beside
     return beside | {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
@@ -211,15 +244,16 @@ def kill_anywhere(names: list[str], every: int, at_random: int, seed: int = 0) -
     rng, tally = random.Random(seed), Tally()
     for name in names:
         expected, steps = expected_of(name)
-        for at in range(1, len(steps) + 1, every):
+        for at in range(rng.randint(1, every), len(steps) + 1, every):
             for after in (False, True):
                 tally.attempt(expected, name, [{"at": at, "after": after}])
         started = time.perf_counter()
         expected_of(name)
         length = time.perf_counter() - started
-        for _ in range(at_random // len(names)):
+        for _ in range(-(-at_random // len(names))):
             kills = [{"seconds": rng.uniform(0, length)} for _ in range(rng.randint(1, 3))]
             tally.attempt(expected, name, kills)
+        print(f"{name}: {len(steps)} steps;", tally, flush=True)
     return tally
 
 
@@ -260,12 +294,16 @@ def _command(scene: Path, out: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="every how manieth step")
-    parser.add_argument("--random", type=int, default=600, help="random moments")
+    parser.add_argument("--random", type=int, default=600, help="random moments, shared among the kinds")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), metavar="KIND", help="of output")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--packaged", type=int, default=0, help="attempts with the command and the packaged model")
     asked = parser.parse_args()
-    print("cheap translator:", kill_anywhere(["tiles", "map.tif", WITH_SOURCE], asked.every, asked.random))
+    found = kill_anywhere(asked.kinds, asked.every, asked.random, asked.seed)
+    print("cheap translator:", found)
     if asked.packaged:
-        print("packaged model:", kill_the_command(asked.packaged))
+        print("packaged model:", kill_the_command(asked.packaged, asked.seed))
+    sys.exit(bool(found.different or found.redone))
 
 
 if __name__ == "__main__":

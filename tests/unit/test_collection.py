@@ -362,9 +362,9 @@ def test_data_that_break_off_are_named(write: Writer) -> None:
             source.read(Block(ZOOM, LEFT // 256, TOP // 256, 3, 3))
 
 
-# A thousand
+# More than may be open at once
 
-SHEETS = 1000
+SHEETS = 240
 UNDER_A_LIMIT = f"""
 import json, os, resource, sys, time
 import numpy as np
@@ -389,12 +389,14 @@ print(json.dumps([len(scenes.sheets), scenes.name, opened, len(sample), valid, f
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit of open files to lower")
-def test_a_thousand_sheets_are_not_a_thousand_open_files(write: Writer, tmp_path: Path) -> None:
+def test_many_sheets_are_not_many_open_files(write: Writer, tmp_path: Path) -> None:
+    """As many as are more than twice the limit."""
     (tmp_path / "sheets").mkdir()
     pixels = noise(5, 40, 40)
     for number in range(SHEETS):
-        row, column = divmod(number, 40)
+        row, column = divmod(number, 20)
         write(f"sheets/s{number}.tif", pixels, column * 40, row * 40)
     done = subprocess.run(
         [sys.executable, "-c", UNDER_A_LIMIT, str(tmp_path / "sheets")], capture_output=True, text=True, check=False
