@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import product
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +13,8 @@ from geo2map.types import Image, Mask
 
 FILL_RADIUS = 32
 """Pixels over which the rim's colours are carried outwards."""
+CELL = 128
+"""Pixels along a side of what is filled at once."""
 
 
 def fill(image: BlockImage, neutral: tuple[int, int, int], radius: int = FILL_RADIUS) -> Image:
@@ -31,11 +36,46 @@ def fill_pixels(pixels: Image, mask: Mask, neutral: tuple[int, int, int], radius
     if mask.all():
         return pixels
     filled = pixels.copy()
-    filled[~mask] = neutral
+    for rows, columns in product(_cells(mask.shape[0], radius), _cells(mask.shape[1], radius)):
+        if not mask[rows.own, columns.own].all():
+            seen = np.s_[rows.seen, columns.seen]
+            inside = np.s_[rows.inside, columns.inside]
+            filled[rows.own, columns.own] = _fill_cell(pixels[seen], mask[seen], inside, neutral, radius)
+    return filled
+
+
+class _Cell(NamedTuple):
+    """A part of an axis: itself, what counts for it, and where it is in that."""
+
+    own: slice
+    seen: slice
+    inside: slice
+
+
+def _cells(length: int, radius: int) -> list[_Cell]:
+    """An axis in parts: most of them are full, or far from all that is valid."""
+    found = []
+    for first in range(0, length, CELL):
+        past, start = min(first + CELL, length), max(first - radius, 0)
+        seen = slice(start, min(past + radius, length))
+        found.append(_Cell(slice(first, past), seen, slice(first - start, past - start)))
+    return found
+
+
+def _fill_cell(
+    pixels: Image, mask: Mask, inside: tuple[slice, slice], neutral: tuple[int, int, int], radius: int
+) -> Image:
+    """What is inside, filled."""
+    filled = pixels[inside].copy()
+    wanted = ~mask[inside]
+    np.copyto(filled, np.array(neutral, dtype=np.uint8), where=wanted[..., None])
+    if not mask.any():
+        return filled
     nearest_row = _nearest_row(mask)
-    rows, columns = np.nonzero(~mask & _near(nearest_row, radius))
+    rows, columns = np.nonzero(wanted & _near(nearest_row, radius)[inside])
     if rows.size:
-        from_rows, from_columns, found = _nearest(nearest_row, rows, columns, radius)
+        top, left = inside[0].start, inside[1].start
+        from_rows, from_columns, found = _nearest(nearest_row, rows + top, columns + left, radius)
         filled[rows[found], columns[found]] = pixels[from_rows[found], from_columns[found]]
     return filled
 
