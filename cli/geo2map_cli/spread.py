@@ -50,7 +50,9 @@ def spread_options(function: F) -> F:
         return function(*args, spread=Spread(**{name: kwargs.pop(name) for name in names}), **kwargs)
 
     return stack(
-        click.option("--job", type=click.Path(), help="Render a share of this job, see geo2map plan; OUT is a folder."),
+        click.option(
+            "--job", type=click.Path(), help="Render this job, see geo2map plan: a share of it, or all with --dask."
+        ),
         click.option("--shard", callback=_parse_share, metavar="K/N", help="With --job: the K-th of N shares."),
         tmp_option,
         click.option("--dask", metavar="ADDRESS|local:N", help="Render on a Dask cluster, or in N processes here."),
@@ -72,6 +74,9 @@ def render_elsewhere(
     Args:
         alone: all scenes as one, into something new.
     """
+    if spread.job is not None and spread.dask is not None and spread.shard is None:
+        _render_job(spread.job, out, spread.dask, scenes, options, as_json)
+        return True
     if spread.job is not None:
         _render_slice(spread.job, spread.shard, out, scenes, as_json)
         return True
@@ -92,11 +97,7 @@ def render_elsewhere(
 
 def _render_slice(job: str, shard: tuple[int, int] | None, out: str, scenes: tuple[str, ...], as_json: bool) -> None:
     """Renders a share of a job into a folder of parts."""
-    context = click.get_current_context()
-    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    if scenes or (given := given - {"job", "shard", "out", "scenes"}):
-        other = "SCENES" if scenes else f"--{min(given).replace('_', '-')}"
-        raise click.UsageError(f"--job says what to render and how: leave out {other}.")
+    _require_alone(scenes, {"job", "shard", "out", "scenes"})
     from geo2map.cluster import JobFile, render_slice
 
     with Bar() as bar:
@@ -106,6 +107,32 @@ def _render_slice(job: str, shard: tuple[int, int] | None, out: str, scenes: tup
         click.echo(json.dumps([record.__dict__ for record in records]))
     else:
         click.echo(f"{out}: {len(records)} shards, {tiles} tiles, {sum(r.seconds for r in records):.1f} s")
+
+
+def _require_alone(scenes: tuple[str, ...], allowed: set[str]) -> None:
+    """
+    Raises:
+        UsageError: something is said that the job says.
+    """
+    context = click.get_current_context()
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if scenes or (given := given - allowed):
+        other = "SCENES" if scenes else f"--{min(given).replace('_', '-')}"
+        raise click.UsageError(f"--job says what to render and how: leave out {other}.")
+
+
+def _render_job(job: str, out: str, dask: str, scenes: tuple[str, ...], options: dict[str, Any], as_json: bool) -> None:
+    """Renders all of a planned job on a Dask cluster."""
+    _require_alone(scenes, {"job", "dask", "out", "scenes", "overwrite", "resume"})
+    from geo2map.cluster.dask import render_job
+    from geo2map.outputs import OutputOptions
+
+    wanted = OutputOptions(overwrite=options["overwrite"], resume=options["resume"])
+    with Bar() as bar:
+        report = render_job(job, out, client=dask, options=wanted, progress=bar)
+    show_notes(report.notes)
+    show(report, as_json)
+    finish([report])
 
 
 def _render_spread(scenes: tuple[str, ...], out: str, dask: str, options: dict[str, Any], as_json: bool) -> None:

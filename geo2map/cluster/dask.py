@@ -7,8 +7,9 @@ goes on from them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +27,9 @@ from geo2map.cluster.work import render_shard
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.atomic import hidden_sibling, output_errors
 from geo2map.model import ModelOptions
-from geo2map.outputs import check_output
+from geo2map.outputs import OutputOptions, check_output
 from geo2map.pipeline.report import Report
-from geo2map.plan import Shard
+from geo2map.plan import Shard, Storage
 from geo2map.protocols import Progress
 
 if TYPE_CHECKING:
@@ -37,17 +38,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ShardWork:
-    """The task: renders a shard where it runs. Picklable."""
+    """The task: renders a shard where it runs. Picklable, and small however many scenes there are: a worker finds the
+    job in the folder of parts, once.
 
-    order: JobFile
+    Attributes:
+        parts: the folder, which is not made anew where it is gone.
+        fingerprint: of the job.
+        threads: CPU threads for the model; None leaves it to the job.
+    """
+
     parts: Path
+    fingerprint: str
+    threads: int | None = None
 
     def __call__(self, shard: Shard) -> ShardRecord:
-        return render_shard(self.order, shard, self.parts)
+        order = _order_of(self.parts, self.fingerprint)
+        order = order.with_model(threads=self.threads) if self.threads else order
+        return render_shard(order, shard, self.parts, make=False)
+
+
+@lru_cache(maxsize=4)
+def _order_of(parts: Path, fingerprint: str) -> JobFile:
+    """
+    Raises:
+        OutputError: there is none, or another: the run has ended.
+    """
+    with suppress(PlanError):
+        order = PartFolder(parts).order()
+        if order.fingerprint == fingerprint:
+            return order
+    raise OutputError(f"{parts} is not there any more: the run that these shards are for has ended")
 
 
 def render_on(
-    scenes: Scenes,
+    scenes: Scenes | JobFile,
     out: PathLike,
     *,
     cluster: Client | str = "local:2",
@@ -61,7 +85,8 @@ def render_on(
     is started again.
 
     Args:
-        scenes: paths that all workers have, or URLs; see `plan_job`.
+        scenes: paths that all workers have, or URLs; see `plan_job`. Or a planned job, or the name of its file: see
+            `render_job`.
         out: on a disk that all workers see.
         cluster: a client, the address of a scheduler, or "local:N" for N processes of this machine.
         model: see `plan_job`.
@@ -71,24 +96,58 @@ def render_on(
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
+    if (known := _as_job(scenes)) is not None:
+        return render_job(known, out, client=cluster, progress=progress, options=OutputOptions(**options))
     planning = {name: options.pop(name) for name in ("card", "shard_zoom") if name in options}
     chosen = RenderOptions.of(options)
     if chosen.on_error != "fail":
         raise PlanError("a cluster leaves no block out: a shard that cannot be read fails the run", option="on_error")
     check_output(out, chosen.output, chosen.storage)
+    assert not isinstance(scenes, JobFile), "a job is known as one"
     order = plan_job(scenes, model=model, **planning, **options)
+    return render_job(order, out, client=cluster, progress=progress, options=chosen.output)
+
+
+def render_job(
+    job: JobFile | PathLike,
+    out: PathLike,
+    *,
+    client: Client | str = "local:2",
+    options: OutputOptions | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Renders a planned job on a Dask cluster; see `render_on`.
+
+    Args:
+        job: what `plan_job` made, or the name of its file.
+        client: of any cluster, the address of a scheduler, or "local:N".
+
+    Raises:
+        Geo2MapError: one of its children, with one plain sentence.
+    """
+    order, options = job if isinstance(job, JobFile) else JobFile.read(job), options or OutputOptions()
+    check_output(out, options, Storage())
     folder = PartFolder(hidden_sibling(Path(out).resolve(), "parts"))
     with _locked(folder, out):
-        if not chosen.output.resume:
+        if not options.resume:
             folder.remove()
             folder.path.mkdir(exist_ok=True)
         folder.adopt(order)
-        with _connected(cluster, order) as (client, threads):
-            work = ShardWork(order.with_model(threads=threads) if threads else order, folder.path)
-            spread(client, work, folder, order, progress)
-        report = merge_parts(folder.path, out, options=chosen.output, progress=progress)
+        with _connected(client, order) as (connected, threads):
+            work = ShardWork(folder.path, order.fingerprint, threads)
+            spread(connected, work, folder, order, progress)
+        report = merge_parts(folder.path, out, options=options, progress=progress)
         folder.remove()
     return report
+
+
+def _as_job(asked: object) -> JobFile | None:
+    """A planned job, if that is what is asked; None for scenes, a catalogue too."""
+    if isinstance(asked, JobFile):
+        return asked
+    if isinstance(asked, str | Path) and str(asked).endswith(".job.json"):
+        return JobFile.read(asked)
+    return None
 
 
 def spread(client: Client, work: Work, folder: PartFolder, order: JobFile, progress: Progress | None = None) -> None:

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from geo2map.errors import Geo2MapError, PlanError
 from geo2map.files.atomic import write_whole
 from geo2map.model import ModelOptions
 from geo2map.plan import Job
 from geo2map.plan.shards import Shard, find_shards
+from geo2map.protocols import Source
+from geo2map.scene import SceneIdentity, open_scene, open_scenes
+from geo2map.scene.collection import IndexedCollection, SheetIndex
+from geo2map.scene.view import View
 
 VERSION = 1
+
+
+class Readable(Protocol):
+    """Scenes that can be read; a context manager.
+
+    Attributes:
+        identities: which files these are.
+    """
+
+    @property
+    def identities(self) -> tuple[SceneIdentity, ...]: ...
+
+    def at(self, view: View) -> AbstractContextManager[Source]:
+        """They as a source of pixels at one zoom."""
+        ...
+
+    def __enter__(self) -> Readable: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +56,14 @@ class JobFile:
         model: which model translates and how it runs; None where tiles are only cut. Which one it must be, the job's
             plan says.
         shard_zoom: zoom of the tiles that the shards lie below.
+        sheets: where several scenes lie, so that a worker opens those that it needs only.
     """
 
     job: Job
     scenes: tuple[str, ...]
     model: ModelOptions | None
     shard_zoom: int
+    sheets: SheetIndex | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -43,6 +74,20 @@ class JobFile:
         """The shards in their order, lazily."""
         return find_shards(self.job.plan, self.shard_zoom)
 
+    def open_scenes(self) -> Readable:
+        """The scenes as they were planned, to be entered; of several none is opened before it is read.
+
+        Raises:
+            Geo2MapError: whatever opening raises.
+        """
+        reading = asdict(self.job.reading)
+        if self.sheets is None:
+            return open_scenes(self.scenes, **reading)
+        del reading["order"]
+        feather = reading.pop("feather")
+        opens = partial(open_scene, **reading)
+        return IndexedCollection(self.scenes, self.job.scenes, self.sheets, feather=feather, open_one=opens)
+
     def with_model(self, **changes: Any) -> JobFile:
         """The same with other choices of how the model runs, e.g. its threads."""
         return self if self.model is None else replace(self, model=replace(self.model, **changes))
@@ -51,7 +96,9 @@ class JobFile:
         """One JSON object."""
         model = None if self.model is None else {**asdict(self.model), "model": str(self.model.model)}
         values = {"geo2map_job": VERSION, "scenes": self.scenes, "model": model, "shard_zoom": self.shard_zoom}
-        return json.dumps({**values, "fingerprint": self.fingerprint, "job": self.job.to_dict()}, indent=1) + "\n"
+        if self.sheets is not None:
+            values["sheets"] = {**self.sheets.to_dict(), "digest": _digest(self.sheets)}
+        return json.dumps({**values, "fingerprint": self.fingerprint, "job": self.job.to_dict()}) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -66,8 +113,11 @@ class JobFile:
                 raise PlanError("the job was planned by another version of geo2map: plan it again")
             job = Job.from_json(json.dumps(values["job"]))
             model = values["model"] and ModelOptions(**values["model"])
-            found = cls(job=job, scenes=tuple(values["scenes"]), model=model, shard_zoom=int(values["shard_zoom"]))
+            sheets = values.get("sheets") and SheetIndex.from_dict(values["sheets"])
+            scenes, zoom = tuple(values["scenes"]), int(values["shard_zoom"])
+            found = cls(job=job, scenes=scenes, model=model, shard_zoom=zoom, sheets=sheets)
             changed = values["fingerprint"] != found.fingerprint
+            changed |= sheets is not None and values["sheets"]["digest"] != _digest(sheets)
         except Geo2MapError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -99,3 +149,7 @@ class JobFile:
             return cls.from_json(text)
         except PlanError as error:
             raise PlanError(f"{path}: {error}", option="job") from error
+
+
+def _digest(sheets: SheetIndex) -> str:
+    return hashlib.sha256(json.dumps(sheets.to_dict()).encode()).hexdigest()[:16]

@@ -62,12 +62,17 @@ class PartFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
 
-    def adopt(self, order: JobFile) -> None:
+    def adopt(self, order: JobFile, *, make: bool = True) -> None:
         """Makes the folder that of a job; harmless when repeated.
 
+        Args:
+            make: make it where there is none. A worker does not: who removed it has ended the run.
+
         Raises:
-            OutputError: it is that of another job, or cannot be written.
+            OutputError: it is that of another job, is not there, or cannot be written.
         """
+        if not make and not self.path.is_dir():
+            raise OutputError(f"{self.path} is not there any more: the run that these shards are for has ended")
         with output_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             if not (self.path / JOB_NAME).exists():
@@ -148,18 +153,26 @@ class PartFolder:
                 path.unlink()
 
     def remove(self) -> None:
-        """Removes the folder and whatever of it is ours.
+        """Removes the folder and whatever of it is ours; a worker that is late finds none to write into.
 
         Raises:
             OutputError: it cannot be removed.
         """
+        leaving = PartFolder(self.path.with_name(f"{self.path.name}.{token_hex(6)}.partial"))
         with output_errors(self.path):
-            self.clear_drafts()
+            try:
+                self.path.rename(leaving.path)
+            except OSError:  # Windows keeps a folder in which a file is open
+                leaving = self
+            leaving.clear_drafts()
             for pattern in (f"*{_PART}", f"*{_RECORD}", LOCK_NAME):
-                for path in self.path.glob(pattern):
+                for path in leaving.path.glob(pattern):
                     path.unlink()
-            with suppress(OSError):  # something of the user's is in it
-                self.path.rmdir()
+            try:
+                leaving.path.rmdir()
+            except OSError:  # something of the user's is in it
+                if leaving is not self and not self.path.exists():
+                    leaving.path.rename(self.path)
 
     def _put_new(self, path: Path, data: bytes) -> None:
         """Writes a file whole, only if there is none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -20,6 +19,7 @@ from geo2map.plan import Job, Plan, make_plan
 from geo2map.plan.job import library_versions
 from geo2map.plan.shards import choose_shard_zoom
 from geo2map.scene import Imagery, find_scenes, open_scenes
+from geo2map.scene.collection import SceneCollection, SheetIndex
 from geo2map.scene.tile_folder import is_tile_folder
 
 SAMPLED = 6
@@ -65,7 +65,7 @@ def plan_job(
     """Decides everything about a job for many machines, without loading a network.
 
     Args:
-        scenes: as `geo2map.render` has them; paths that all machines have. A text file (.txt) lists them, one a line.
+        scenes: as `geo2map.render` has them; paths that all machines have.
         model: which one translates; None cuts the scenes' own pixels for the `card`.
         shard_zoom: zoom of the tiles that the shards lie below; None is six above the map's.
         options: as `geo2map.render` has them, but for what concerns an output.
@@ -81,37 +81,24 @@ def plan_job(
         card = choice.load_card()
     elif card is None:
         raise PlanError("neither a model nor the card of one is given: nothing says at which zoom to cut")
-    with open_scenes(found, **asdict(chosen.reading)) as opened:
+    with open_scenes(scenes, **asdict(chosen.reading)) as opened:
         plan = make_plan(opened, card, chosen.planning)
         if choice is None:
             plan = plan.untranslated()
         job = _make_job(opened, plan, choice, card, chosen)
-    return JobFile(job=job, scenes=tuple(found), model=choice, shard_zoom=choose_shard_zoom(plan, shard_zoom))
+        sheets = SheetIndex.of(opened, plan.maxzoom) if isinstance(opened, SceneCollection) else None
+    zoom = choose_shard_zoom(plan, shard_zoom)
+    return JobFile(job=job, scenes=tuple(found), model=choice, shard_zoom=zoom, sheets=sheets)
 
 
 def list_scenes(asked: Scenes) -> list[str]:
-    """The scenes that are asked for, whole paths; those that text files list in their place.
+    """The scenes that are asked for, whole paths; see `geo2map.scene.find_scenes`.
 
     Raises:
-        SceneError: none.
-        PlanError: a list that cannot be read.
+        SceneError: none, or a list that cannot be read.
     """
-    paths: Sequence[PathLike] = [asked] if isinstance(asked, str | Path) else asked
-    if is_tile_folder(asked) is None:
-        paths = find_scenes([line for path in paths for line in _lines(path)])
+    paths = [asked] if is_tile_folder(asked) is not None and isinstance(asked, str | Path) else find_scenes(asked)
     return [str(Path(path).resolve()) if is_file_path(path) else str(path) for path in paths]
-
-
-def _lines(path: str | Path) -> Sequence[str | Path]:
-    if not str(path).lower().endswith(".txt") or not is_file_path(path):
-        return [path]
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path} is no list of scenes: give a text file with one path a line") from error
-    named = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    beside = Path(path).resolve().parent
-    return [str(beside / line) if is_file_path(line) else line for line in named]
 
 
 def _make_job(opened: Imagery, plan: Plan, choice: ModelOptions | None, card: ModelCard, chosen: RenderOptions) -> Job:
@@ -153,7 +140,7 @@ def summarise(order: JobFile, *, measure: bool = True) -> JobSummary:
         for block in islice(shard.blocks(plan), 1 if len(shards) >= SAMPLED else SAMPLED // len(shards))
     ]
     engine = None if order.model is None else as_engine(order.model)
-    with open_scenes(order.scenes, **asdict(order.job.reading)) as scene, scene.at(plan.view) as source:
+    with order.open_scenes() as scene, scene.at(plan.view) as source:
         for _ in render_blocks(plan, source, engine, storage, sample[:1]):
             pass  # the first call allocates, which is not the run's pace
         started = time.perf_counter()

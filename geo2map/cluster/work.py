@@ -6,14 +6,14 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geo2map.api import as_engine
-from geo2map.cluster.jobfile import JobFile
+from geo2map.cluster.jobfile import JobFile, Readable
 from geo2map.cluster.parts import PartFolder, ShardRecord
 from geo2map.errors import ModelFileError, PlanError
 from geo2map.model import ModelOptions
@@ -25,7 +25,7 @@ from geo2map.plan import Shard
 from geo2map.plan.job import library_versions
 from geo2map.plan.shards import shard_levels
 from geo2map.protocols import Progress
-from geo2map.scene import Imagery, open_scenes
+from geo2map.scene import SceneIdentity
 from geo2map.tiles.pyramid import build_parents
 
 if TYPE_CHECKING:
@@ -34,25 +34,28 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def render_shard(order: JobFile, shard: Shard, out: str | Path, *, engine: Engine | None = None) -> ShardRecord:
+def render_shard(
+    order: JobFile, shard: Shard, out: str | Path, *, engine: Engine | None = None, make: bool = True
+) -> ShardRecord:
     """Renders a shard into a folder of parts. Harmless when repeated, here or elsewhere: a shard that is recorded is
     not rendered again, and of two at the same time the record of the first counts.
 
     Args:
         engine: a loaded engine instead of the one the job names.
+        make: make the folder where there is none.
 
     Raises:
         PlanError: this machine would make other tiles; says why.
         Geo2MapError: whatever scenes, model and folder raise.
     """
     parts = PartFolder(out)
-    parts.adopt(order)
+    parts.adopt(order, make=make)
     if (record := parts.record(shard)) is not None:
         return _checked(order, record)
     started = time.perf_counter()
-    with open_scenes(order.scenes, **asdict(order.job.reading)) as scene:
+    with order.open_scenes() as scene:
         engine = engine or (None if order.model is None else _load(order))
-        _require_same(order, scene, engine)
+        _require_same(order, scene.identities, engine)
         draft = parts.draft(shard)
         try:
             tiles, size, digest = _render(order, shard, scene, engine, draft)
@@ -96,7 +99,7 @@ def _checked(order: JobFile, record: ShardRecord) -> ShardRecord:
     return record
 
 
-def _render(order: JobFile, shard: Shard, scene: Imagery, engine: Engine | None, draft: Path) -> tuple[int, int, str]:
+def _render(order: JobFile, shard: Shard, scene: Readable, engine: Engine | None, draft: Path) -> tuple[int, int, str]:
     """Tiles of a shard with all overviews that it holds whole into a journal of their own."""
     job = order.job
     plan, storage = job.plan, job.storage
@@ -145,7 +148,7 @@ def _load_once(fingerprint: str, model: ModelOptions, device: str, precision: st
     return as_engine(replace(model, device=kept, precision=precision))  # type: ignore[arg-type]  # a job's is one
 
 
-def _require_same(order: JobFile, scene: Imagery, engine: Engine | None) -> None:
+def _require_same(order: JobFile, scenes: tuple[SceneIdentity, ...], engine: Engine | None) -> None:
     """
     Raises:
         ModelFileError: the model is another one.
@@ -156,7 +159,7 @@ def _require_same(order: JobFile, scene: Imagery, engine: Engine | None) -> None
         raise ModelFileError(
             f"the model here is not the one of the job ({job.plan.model}): bring that one", option="model"
         )
-    here = replace(job, scenes=scene.identities, versions=library_versions(engine is not None))
+    here = replace(job, scenes=scenes, versions=library_versions(engine is not None))
     if engine is not None:
         here = replace(here, device=engine.device.type, precision=engine.precision)
     if here.fingerprint != job.fingerprint:

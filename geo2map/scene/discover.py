@@ -1,4 +1,4 @@
-"""Which scenes are meant: files, folders, patterns, URLs."""
+"""Which scenes are meant: files, folders, patterns, URLs, lists."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from geo2map.errors import SceneError
 from geo2map.files.address import is_file_path, scene_name
+from geo2map.scene.catalogue import is_list, read_list
 
 RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".mrf", ".ntf", ".nitf", ".sid", ".ecw", ".asc"})
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
@@ -20,10 +21,11 @@ def find_scenes(asked: str | Path | Sequence[str | Path]) -> list[str]:
 
     A folder stands for the rasters in it (not below it), by suffix; a pattern for those among its matches, or for
     all where none has such a suffix (`**` reaches into folders below). Both in natural order: sheet 2 before sheet 10.
-    Anything else is taken as it is: whether it opens is seen when it is opened.
+    A .txt or .json stands for the scenes that it lists, see `read_list`. Anything else is taken as it is: whether it
+    opens is seen when it is opened.
 
     Raises:
-        SceneError: nothing given, a folder without rasters, a pattern without matches.
+        SceneError: nothing given, a folder without rasters, a pattern without matches, a list that is none.
     """
     if isinstance(asked, str | Path):
         asked = [asked]
@@ -33,10 +35,14 @@ def find_scenes(asked: str | Path | Sequence[str | Path]) -> list[str]:
 
 
 def mosaic_name(asked: str | Path | Sequence[str | Path], scenes: Sequence[str]) -> str:
-    """What scenes are called together: as their folder where one folder or pattern was asked, else as the first."""
-    if (isinstance(asked, str | Path) or len(asked) == 1) and len(scenes) > 1:
-        return Path(scenes[0]).resolve().parent.name or scene_name(scenes[0])
-    return scene_name(scenes[0])
+    """What scenes are called together: as their list or folder where one list, folder or pattern was asked, else as the
+    first."""
+    asked = [asked] if isinstance(asked, str | Path) else asked
+    if len(asked) > 1 or len(scenes) < 2:
+        return scene_name(scenes[0])
+    if is_list(asked[0]):
+        return scene_name(str(asked[0]))
+    return Path(scenes[0]).resolve().parent.name or scene_name(scenes[0])
 
 
 def _expand(path: str) -> list[str]:
@@ -47,6 +53,8 @@ def _expand(path: str) -> list[str]:
         if not found:
             raise SceneError(f"no raster in folder {path}; give a folder with GeoTIFFs in it")
         return found
+    if is_list(path):
+        return read_list(path)
     if Path(path).exists() or not glob.has_magic(path):
         return [path]
     matching = glob.iglob(path, recursive=True)  # noqa: PTH207 (pathlib has no absolute patterns)

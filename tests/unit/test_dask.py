@@ -266,10 +266,10 @@ def test_ctrl_c_cancels_and_keeps(four: Any, order: JobFile, tmp_path: Path) -> 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        driver.spread(four, driver.ShardWork(order, parts), folder, order, stop)
+        driver.spread(four, driver.ShardWork(parts, order.fingerprint), folder, order, stop)
     assert "run the same command again" in caught.value.__notes__[0]
     assert len(list(parts.glob("*-*.json"))) >= 2
-    driver.spread(four, driver.ShardWork(order, parts), folder, order)
+    driver.spread(four, driver.ShardWork(parts, order.fingerprint), folder, order)
     assert not list(folder.missing(order))
 
 

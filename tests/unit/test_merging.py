@@ -47,7 +47,7 @@ def test_a_run_that_was_begun_under_the_name_is_no_part_of_it(tmp_path: Path) ->
     """Blocks that an earlier run left open say nothing of the parts."""
     from geo2map.outputs import OutputOptions, open_output
 
-    cheap = cheap_merge.CheapParts(2, 4)
+    cheap = cheap_merge.CheapParts(2, 16)
     cheap.write(PartFolder(tmp_path / "parts"))
     with open_output(tmp_path / "m.pmtiles", cheap.order.job, OutputOptions()) as output:
         output.journal.db.execute("INSERT INTO blocks VALUES (1, 1, '', 0, 'unreadable')")
@@ -62,16 +62,16 @@ def test_a_run_that_was_begun_under_the_name_is_no_part_of_it(tmp_path: Path) ->
 
 def test_two_shards_of_one_place_are_both_read(tmp_path: Path) -> None:
     """Beyond the antimeridian the first and the last column of shards may be one."""
-    cheap = cheap_merge.CheapParts(2, 4)
+    cheap = cheap_merge.CheapParts(2, 16)
     folder = PartFolder(tmp_path / "parts")
     cheap.write(folder)
     first, second = cheap.order.shards()
     moved = Shard(first.z, first.y, first.x + 2**first.z)
     folder.part(second).rename(folder.part(moved))
-    with JoinedParts(folder, [first, moved], range(16, 18), MemoryStore()) as joined:
+    with JoinedParts(folder, [first, moved], range(15, 18), MemoryStore()) as joined:
         listed = list(joined.tiles(17))
         assert listed == sorted({*cheap.below(first, 17), *cheap.below(second, 17)})
         assert joined.get(listed[0]) == cheap.get(listed[0])
-        assert joined.zooms == (16, 17)
+        assert joined.zooms == (15, 16, 17)
         assert joined.get(Tile(0, 0, 3)) is None
         assert not list(joined.tiles(20))

@@ -176,18 +176,9 @@ class SceneCollection:
 
     def at(self, view: View) -> CollectionSource:
         """The scenes as a source of pixels at one zoom."""
-
-        known: dict[int, SceneSource] = {}
-        lock = Lock()
-
-        def open_sheet(index: int) -> SceneSource:
-            with lock:
-                if index not in known:
-                    with self.open_one(self.sheets[index].path) as scene:
-                        known[index] = scene.at(view)
-            return known[index].another()
-
-        return CollectionSource(open_sheet, self._frames(view.zoom), view.zoom, self.feather)
+        return lay_sheets(
+            lambda index: self.open_one(self.sheets[index].path), self._frames(view.zoom), view, self.feather
+        )
 
     def _look_at_all(self, paths: Sequence[str]) -> list[Sheet]:
         with ThreadPoolExecutor(OPENERS) as openers:  # a server answers many as fast as one
@@ -204,6 +195,28 @@ class SceneCollection:
     def _frames(self, zoom: int) -> npt.NDArray[np.int64]:
         """The windows of the sheets, (sheets, 4)."""
         return np.array([sheet.window(zoom) for sheet in self.sheets], dtype=np.int64)
+
+
+def lay_sheets(
+    open_one: Callable[[int], Scene], frames: npt.NDArray[np.int64], view: View, feather: int
+) -> CollectionSource:
+    """Sheets as a source of pixels at one zoom; each is looked at once, when it is first read.
+
+    Args:
+        open_one: opens a sheet by its number, from the top down.
+        frames: see `CollectionSource`.
+    """
+    known: dict[int, SceneSource] = {}
+    lock = Lock()
+
+    def open_sheet(index: int) -> SceneSource:
+        with lock:
+            if index not in known:
+                with open_one(index) as scene:
+                    known[index] = scene.at(view)
+        return known[index].another()
+
+    return CollectionSource(open_sheet, frames, view.zoom, feather)
 
 
 class CollectionSource(Closing):

@@ -1,0 +1,92 @@
+"""Lists of scenes: a text file with one path a line, or STAC items in one JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from geo2map.errors import SceneError
+from geo2map.files.address import is_file_path
+
+LISTS = frozenset({".txt", ".json", ".geojson"})
+_PICTURE = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
+
+
+def is_list(path: str | Path) -> bool:
+    """Whether a path of this machine is that of a list, by its suffix."""
+    return is_file_path(path) and Path(path).suffix.lower() in LISTS
+
+
+def read_list(path: str | Path) -> list[str]:
+    """The scenes of a list, in its order: paths are relative to the file.
+
+    Of a STAC ItemCollection or Item the asset of role "visual", else the only one of role "data"; no library is needed
+    for these few members, and links are not followed.
+
+    Raises:
+        SceneError: no such file, no list, an item without such an asset, or none at all.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SceneError(f"{path} is no list of scenes: give a text file with one path a line") from error
+    if path.suffix.lower() == ".txt":
+        lines = (line.strip() for line in text.splitlines())
+        named = [line for line in lines if line and not line.startswith("#")]
+    else:
+        named = [_choose(path, item) for item in _items(path, text)]
+    if not named:
+        raise SceneError(f"{path} lists no scene")
+    beside = path.resolve().parent
+    return [_address(beside, name) for name in named]
+
+
+def _items(path: Path, text: str) -> Sequence[Mapping[str, Any]]:
+    try:
+        found = json.loads(text)
+        kind = found.get("type")
+    except (ValueError, AttributeError) as error:
+        raise SceneError(f"{path} is no list of scenes: JSON must be a STAC ItemCollection") from error
+    if kind in ("Catalog", "Collection"):
+        raise SceneError(
+            f"{path} is a STAC {kind}, whose items lie elsewhere: give an ItemCollection, as pystac-client's search "
+            "saves one"
+        )
+    items = [found] if kind == "Feature" else found.get("features")
+    if not isinstance(items, list) or not all(isinstance(item, dict) and "assets" in item for item in items):
+        raise SceneError(f"{path} is no STAC ItemCollection: its features have no assets")
+    return items
+
+
+def _choose(path: Path, item: Mapping[str, Any]) -> str:
+    """The address of the asset that shows an item as colours."""
+    name, assets = item.get("id", "an item"), item["assets"]
+    try:
+        by_role = {
+            role: [key for key, asset in assets.items() if role in (asset.get("roles") or ())]
+            for role in ("visual", "data")
+        }
+        visual = by_role["visual"] or [key for key in ("visual",) if key in assets]
+        if visual:  # the same picture in several formats
+            key = min(visual, key=lambda key: (key != "visual", not str(assets[key].get("type")).startswith(_PICTURE)))
+        elif len(by_role["data"]) == 1:
+            key = by_role["data"][0]
+        else:
+            count = len(by_role["data"])
+            raise SceneError(
+                f"{name} in {path} has no asset of role visual, and {count or 'none'} of role data: a scene is one "
+                "raster with all bands; list the files in a text file"
+            )
+        return str(assets[key]["href"])
+    except (AttributeError, KeyError, TypeError) as error:
+        raise SceneError(f"{name} in {path} is no STAC item: its assets make no sense") from error
+
+
+def _address(beside: Path, name: str) -> str:
+    if name.startswith("file://"):
+        return unquote(urlsplit(name).path)
+    return str(beside / name) if is_file_path(name) else name

@@ -1,0 +1,107 @@
+"""Where the sheets of a collection lie at one zoom, so that it is opened without opening any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from geo2map.errors import SceneError
+from geo2map.grid import PixelWindow
+from geo2map.scene.collection.sheets import CollectionSource, SceneCollection, lay_sheets
+from geo2map.scene.identity import SceneIdentity
+from geo2map.scene.reader import Scene
+from geo2map.scene.view import View
+
+
+@dataclass(frozen=True)
+class SheetIndex:
+    """Where sheets lie. A value with a JSON form, some 40 bytes a sheet.
+
+    Attributes:
+        zoom: of the pixels.
+        top_down: the sheets by number, as they were given, from the top down.
+        frames: global pixels of each, in the order given; may reach over the world's right edge.
+    """
+
+    zoom: int
+    top_down: tuple[int, ...]
+    frames: tuple[PixelWindow, ...]
+
+    @classmethod
+    def of(cls, collection: SceneCollection, zoom: int) -> Self:
+        """Of a collection that is open."""
+        numbers = {id(identity): number for number, identity in enumerate(collection.identities)}
+        top_down = tuple(numbers[id(sheet.identity)] for sheet in collection.sheets)
+        windows = {number: sheet.window(zoom) for number, sheet in zip(top_down, collection.sheets, strict=True)}
+        return cls(zoom, top_down, tuple(windows[number] for number in range(len(windows))))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return {"zoom": self.zoom, "top_down": list(self.top_down), "frames": [list(frame) for frame in self.frames]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Reads what `to_dict` made.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        frames = tuple(PixelWindow(*map(int, frame)) for frame in values["frames"])
+        top_down = tuple(map(int, values["top_down"]))
+        if sorted(top_down) != list(range(len(frames))):
+            raise ValueError("the sheets' order does not name each once")
+        return cls(int(values["zoom"]), top_down, frames)
+
+
+class IndexedCollection:
+    """Several scenes as one, of which only those that are read are opened; the pixels of `SceneCollection`.
+
+    Attributes:
+        identities: which files these are, in the order given, as they were when they were looked at. A sheet that is
+            another one now is refused when it is opened.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        identities: tuple[SceneIdentity, ...],
+        index: SheetIndex,
+        *,
+        feather: int,
+        open_one: Callable[[str], Scene],
+    ) -> None:
+        self.identities = identities
+        self._paths, self._index, self._feather, self._open_one = paths, index, feather, open_one
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+    def at(self, view: View) -> CollectionSource:
+        """The scenes as a source of pixels at the index's zoom."""
+        assert view.zoom == self._index.zoom, "an index is for one zoom"
+        frames = np.array([self._index.frames[number] for number in self._index.top_down], dtype=np.int64)
+        return lay_sheets(lambda place: self._open(self._index.top_down[place]), frames, view, self._feather)
+
+    def _open(self, number: int) -> Scene:
+        """
+        Raises:
+            SceneError: the sheet is not the one that was looked at.
+        """
+        known = self.identities[number]
+        with ExitStack() as stack:
+            scene = stack.enter_context(self._open_one(self._paths[number]))
+            (found,) = scene.identities
+            if (found.size, found.content) != (known.size, known.content):
+                raise SceneError(f"{known.difference(found)} since the job was planned: bring it back, or plan anew")
+            stack.pop_all()  # whoever asked closes it
+        return scene
