@@ -105,7 +105,7 @@ def _first_unexpected(folder: Path) -> Path | None:
     if folder.is_symlink() or not folder.is_dir():
         return folder
     for path in sorted(folder.iterdir()):
-        if path.name.startswith("result"):
+        if path.name.removeprefix(".").startswith("result"):  # hidden while it is written
             if path.is_dir() and (unexpected := first_unexpected(path)) is not None:
                 return unexpected
         elif not path.name.startswith(_JOURNAL):

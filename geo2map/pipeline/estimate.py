@@ -22,8 +22,6 @@ SAMPLE_BLOCKS = 8
 SAMPLE_SECONDS = 4.0
 """A sample that is quicker than this takes more blocks, up to `MOST_BLOCKS`: short ones are noise."""
 MOST_BLOCKS = 32
-WRITING = 0.004
-"""Seconds that a one-file output takes to write a tile, decode, compress and verify; measured on one core."""
 
 
 class Kind(Protocol):
@@ -31,6 +29,9 @@ class Kind(Protocol):
 
     @property
     def is_folder(self) -> bool: ...
+
+    @property
+    def pace(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
     seconds = sample.seconds * sum(map(_pixels, blocks)) / sum(map(_pixels, chosen))
     if kind.is_folder:
         return Estimate(tiles, len(blocks), size, 0, peak_memory(), seconds)
-    return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds + WRITING * sum(tiles.values()))
+    return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds + kind.pace * sum(tiles.values()))
 
 
 class _Sample:
