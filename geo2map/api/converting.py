@@ -16,6 +16,7 @@ from geo2map.grid import one_tile_zoom
 from geo2map.outputs.companions import class_legend, companion_files
 from geo2map.outputs.containers import CONTAINERS, Container, find_container
 from geo2map.outputs.excerpt import Excerpt, take
+from geo2map.outputs.finished import require_complete
 from geo2map.outputs.ink import find_ink
 from geo2map.outputs.opening import OutputOptions, check_final, end_publishing
 from geo2map.outputs.publish import mark_publishing, publish_marked, stage
@@ -89,6 +90,7 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
     with open_tiles(source) as (store, tileset):
         bounds = None if options.bounds is None else LngLatBounds(*options.bounds)
         chosen = take(store, tileset, bounds=bounds, zooms=options.zooms, format=options.format)
+        require_complete(Path(source), chosen)
         _Conversion(Path(out), container, options, progress).run(chosen, made_of)
 
 

@@ -150,6 +150,7 @@ def contents(out: Path) -> dict[str, bytes]:
     """Every byte of an output, and the names of whatever lies beside it."""
     # a lock that a killed process left is empty and held by nobody: the next run takes it over
     beside = {path.name: b"" for path in out.parent.iterdir() if not path.name.endswith(".lock")}
+    beside |= {path.name: path.read_bytes() for path in out.parent.glob(".*.journal")}
     if out.is_file():
         return {**beside, "": out.read_bytes()}
     return beside | {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
@@ -261,7 +262,10 @@ def main() -> None:
     parser.add_argument("--random", type=int, default=600, help="random moments")
     parser.add_argument("--packaged", type=int, default=0, help="attempts with the command and the packaged model")
     asked = parser.parse_args()
-    print("cheap translator:", kill_anywhere(["tiles", "map.tif"], asked.every, asked.random))
+    print(
+        "cheap translator:",
+        kill_anywhere(["tiles", "map.tif", "map.mbtiles", "map.pmtiles"], asked.every, asked.random),
+    )
     if asked.packaged:
         print("packaged model:", kill_the_command(asked.packaged))
 
