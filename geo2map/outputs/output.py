@@ -143,13 +143,14 @@ class Output:
             self._kept, self.resumed = 0, False
             raise OutputError(f"{self.path} would be empty: no pixel is valid there; check the scene and the area")
         self._build_overviews(progress)
-        result = self._workspace.result
+        result = self._workspace.result if self.container.is_folder else self._workspace.making
         try:
             self.container.writer(self.job.storage)(self._whole, self.job.tileset, result, progress)
             if self.container.is_folder:
                 self._write_sidecars(result)
                 self.journal.write_final(result / JOURNAL_NAME)
             else:
+                self._workspace.take_result()
                 self._stage_companions()
         except BaseException:
             if not self.container.is_folder:

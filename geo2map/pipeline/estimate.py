@@ -42,7 +42,8 @@ class Estimate:
         tiles: to be written, by zoom.
         blocks: to be translated.
         bytes: of the finished output.
-        spool: bytes beside it while it is made, on the same disk.
+        spool: bytes that it takes besides while it is made.
+        place: where these are taken, "" on the disk of the output.
         memory: most bytes of main memory in use (None where the system does not tell).
         seconds: wall-clock without loading the model.
     """
@@ -53,6 +54,7 @@ class Estimate:
     spool: int
     memory: int | None
     seconds: float
+    place: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The estimate as JSON-able values."""
@@ -61,7 +63,8 @@ class Estimate:
     def __str__(self) -> str:
         zooms = ", ".join(f"z{zoom}: {count}" for zoom, count in sorted(self.tiles.items(), reverse=True))
         memory = "" if self.memory is None else f", {self.memory / 2**20:.0f} MiB of memory"
-        spool = f", {self.spool / 2**20:.1f} MiB more while it is made" if self.spool else ""
+        where = f"in {self.place}" if self.place else "more"
+        spool = f", {self.spool / 2**20:.1f} MiB {where} while it is made" if self.spool else ""
         return (
             f"{sum(self.tiles.values())} tiles ({zooms}), {self.blocks} blocks to translate\n"
             f"about {self.bytes / 2**20:.1f} MiB{spool}{memory}, {self.seconds:.0f} s"
