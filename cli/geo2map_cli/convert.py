@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from geo2map_cli.options import bounds_option, compress_option, overwrite_option, parse_zooms, scheme_option
+from geo2map_cli.options import (
+    bounds_option,
+    compress_option,
+    making_option,
+    overwrite_option,
+    parse_zooms,
+    scheme_option,
+)
 from geo2map_cli.reporting import Bar, report_options
 
 
@@ -19,6 +26,7 @@ from geo2map_cli.reporting import Bar, report_options
 @click.option("--format", type=click.Choice(["png", "webp", "jpeg"]), help="Of the tiles. [default: what they have]")
 @scheme_option
 @compress_option
+@making_option
 @overwrite_option
 @report_options
 def command(source: str, out: str, as_json: bool, **options: Any) -> None:

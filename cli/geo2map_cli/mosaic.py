@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import compress_option, overwrite_option
+from geo2map_cli.options import compress_option, making_option, overwrite_option
 from geo2map_cli.reporting import Bar, report_options
 
 if TYPE_CHECKING:
@@ -20,14 +20,21 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .tif.")
 @click.option("--zoom", type=click.IntRange(0, 24), help="Which zoom. [default: the largest]")
 @compress_option
+@making_option
 @overwrite_option
 @report_options
 def command(
-    tiles: Path, out: Path, zoom: int | None, compress: Compression | None, overwrite: bool, as_json: bool
+    tiles: Path,
+    out: Path,
+    zoom: int | None,
+    compress: Compression | None,
+    tmp: str | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Join a folder of XYZ TILES into one tiled, compressed GeoTIFF with overviews and alpha."""
     from geo2map.api import mosaic_tiles
 
     with Bar() as bar:
-        mosaic_tiles(tiles, out, zoom=zoom, compress=compress, overwrite=overwrite, progress=bar)
+        mosaic_tiles(tiles, out, zoom=zoom, compress=compress, overwrite=overwrite, tmp=tmp, progress=bar)
     click.echo(json.dumps({"out": out.as_posix()}) if as_json else str(out))

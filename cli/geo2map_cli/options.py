@@ -251,6 +251,9 @@ def storage_options(function: F) -> F:
     )(function)
 
 
+making_option = click.option(
+    "--tmp", type=click.Path(file_okay=False), help="Where an output is made that is one file. [default: beside it]"
+)
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 
 

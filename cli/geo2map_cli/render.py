@@ -65,6 +65,7 @@ def command(
     if render_elsewhere(spread, scenes, out, options, as_json, alone=not (each or update or dry_run)):
         return
     engine = options.pop("model")
+    options["tmp"] = spread.tmp
     if update:
         _update(scenes, out, engine, options["on_error"], as_json)
     elif dry_run:

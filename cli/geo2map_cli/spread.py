@@ -27,7 +27,9 @@ def _parse_share(_: click.Context, __: click.Parameter, value: str | None) -> tu
 
 
 tmp_option = click.option(
-    "--tmp", type=click.Path(file_okay=False), help="Where an output for a bucket is made. [default: the system's]"
+    "--tmp",
+    type=click.Path(file_okay=False),
+    help="Where an output is made that is one file or for a bucket. [default: beside it; for a bucket the system's]",
 )
 
 

@@ -16,8 +16,9 @@ from geo2map.grid import one_tile_zoom
 from geo2map.outputs.companions import class_legend, companion_files
 from geo2map.outputs.containers import CONTAINERS, Container, find_container
 from geo2map.outputs.excerpt import Excerpt, take
+from geo2map.outputs.finished import require_complete
 from geo2map.outputs.ink import find_ink
-from geo2map.outputs.opening import OutputOptions, check_final, end_publishing
+from geo2map.outputs.opening import OutputOptions, check_final, check_tmp, end_publishing
 from geo2map.outputs.publish import mark_publishing, publish_marked, stage
 from geo2map.outputs.stored import require_tile, require_zooms
 from geo2map.outputs.workspace import Workspace
@@ -47,6 +48,7 @@ class ConvertOptions:
         scheme: how a folder's files count rows.
         compress: of a GeoTIFF; see `geo2map.plan.Storage`.
         overwrite: replaces an existing output.
+        tmp: a folder to make an output in that is one file; None is beside it.
     """
 
     bounds: tuple[float, float, float, float] | None = None
@@ -55,6 +57,7 @@ class ConvertOptions:
     scheme: Scheme = "xyz"
     compress: Compression | None = None
     overwrite: bool = False
+    tmp: str | Path | None = None
 
     @property
     def storage(self) -> Storage:
@@ -82,6 +85,7 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
     options = ConvertOptions(**arguments)
     container = find_container(out)
     container.check_storage(options.storage)
+    check_tmp(out, container, options.tmp)
     made_of = f"{_identity(Path(source))} {options}"
     if end_publishing(out) == made_of:
         return
@@ -89,6 +93,7 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
     with open_tiles(source) as (store, tileset):
         bounds = None if options.bounds is None else LngLatBounds(*options.bounds)
         chosen = take(store, tileset, bounds=bounds, zooms=options.zooms, format=options.format)
+        require_complete(Path(source), chosen)
         _Conversion(Path(out), container, options, progress).run(chosen, made_of)
 
 
@@ -143,7 +148,7 @@ class _Conversion:
 
     def __init__(self, out: Path, container: Container, options: ConvertOptions, progress: Progress | None) -> None:
         self.out, self.container, self.options, self.progress = out, container, options, progress
-        self.workspace = Workspace(out.resolve())
+        self.workspace = Workspace(out.resolve(), options.tmp)
 
     def run(self, chosen: Excerpt, made_of: str) -> None:
         """Makes it beside its name and gives it that; a run that was killed meanwhile is ended by the next."""
@@ -152,7 +157,9 @@ class _Conversion:
         try:
             workspace.create()
             store, tileset = self._prepare(chosen, tileset)
-            self.container.writer(self.options.storage)(store, tileset, workspace.result, self.progress)
+            made = workspace.result if self.container.is_folder else workspace.making
+            self.container.writer(self.options.storage)(store, tileset, made, self.progress)
+            workspace.take_result()
             check_final(self.out, self.container, OutputOptions(overwrite=self.options.overwrite))
             if self.container.is_raster:
                 stage(workspace, companion_files(workspace.final, tileset))
@@ -202,7 +209,7 @@ class _Conversion:
 
     def _folder(self) -> Path:
         """The result where that is a folder, else a folder beside it for what is made on the way."""
-        folder = self.workspace.result if self.container.is_folder else self.workspace.folder / "result"
+        folder = self.workspace.result if self.container.is_folder else self.workspace.spool / "result"
         with output_errors(self.out):
             folder.mkdir()
         return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from geo2map.errors import TileSetError
 from geo2map.grid import TILE_SIZE, Block, PixelWindow
 from geo2map.model import ModelOptions
 from geo2map.outputs import find_container
+from geo2map.outputs.opening import check_tmp
 from geo2map.pipeline.blocks import prepare, translate
 from geo2map.pipeline.coverage import look
 from geo2map.pipeline.estimate import Estimate, estimate
@@ -57,13 +59,29 @@ def dry_run(
     """
     chosen, container = RenderOptions.of(options), find_container(out or "tiles/")
     container.check_storage(chosen.storage)
+    check_tmp(out, container, chosen.output.tmp)
     with open_scenes(scenes, **asdict(chosen.reading)) as opened:
         plan, loaded = _plan(opened, engine, chosen.planning)
         storage = resolve_classes(chosen.storage, loaded.card).resolve(plan)
         found = estimate(plan, storage, opened, loaded, container)
         if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
             found = replace(found, spool=found.spool + found.bytes)
+        if chosen.output.tmp is not None:
+            found = _elsewhere(found, Path(out), Path(chosen.output.tmp))
         return DryRun(plan, found)
+
+
+def _elsewhere(found: Estimate, out: Path, tmp: Path) -> Estimate:
+    """What is taken where; on another disk than the output's the finished file lies, too, until it is copied."""
+    devices = [_existing(path).stat().st_dev for path in (out, tmp)]
+    spool = found.spool + (found.bytes if devices[0] != devices[1] else 0)
+    return replace(found, spool=spool, place=str(tmp))
+
+
+def _existing(path: Path) -> Path:
+    """A path, or the nearest above it that there is."""
+    path = path.resolve()
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def preview(

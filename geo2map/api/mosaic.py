@@ -22,6 +22,7 @@ def mosaic_tiles(
     zoom: int | None = None,
     compress: Compression | None = None,
     overwrite: bool = False,
+    tmp: str | Path | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Writes the tiles of one zoom as a GeoTIFF with overviews, the same as `render` writes: `geo2map.api.convert`'s
@@ -33,6 +34,7 @@ def mosaic_tiles(
         zoom: the folder's largest where None; the overviews follow from it.
         compress: see `geo2map.plan.Storage`.
         overwrite: replaces an existing file.
+        tmp: a folder to make it in; None is beside it.
         progress: told about the stages.
 
     Raises:
@@ -46,4 +48,5 @@ def mosaic_tiles(
     if not Workspace(out.resolve()).marker.exists():  # else `convert` ends what was killed while it was published
         check_final(out, CONTAINERS[".tif"], OutputOptions(overwrite=overwrite))
     chosen = XyzFolder(tiles).pick_zoom(zoom)
-    convert(tiles, out, zooms=(chosen, chosen), compress=compress, overwrite=overwrite, progress=progress)
+    zooms = (chosen, chosen)
+    convert(tiles, out, zooms=zooms, compress=compress, overwrite=overwrite, tmp=tmp, progress=progress)

@@ -61,6 +61,7 @@ class Container:
         configure: makes it as `Storage` says; None where nothing in there is about the finished thing.
         read: opens a finished one that is a file; None where its tiles cannot be had back. Without, it can neither be
             converted nor updated.
+        pace: seconds that it takes to write a tile when all are made, on one core, for a dry run's estimate.
         takes_format: whether the user chooses how its tiles are encoded; otherwise they are kept without loss.
     """
 
@@ -70,6 +71,7 @@ class Container:
     takes_format: bool = True
     configure: Callable[[Storage], Writer] | None = None
     read: Callable[[Path], TileFile] | None = None
+    pace: float = 0.0
 
     @property
     def is_raster(self) -> bool:
@@ -100,6 +102,10 @@ class Container:
             raise OutputError(f"{self.name} has no tile format: leave it out ({storage.format})", option="format")
 
 
+# tests/benchmarks/containers.py has the figures: a raster is decoded, compressed twice and read back.
+_RASTER_PACE, _ARCHIVE_PACE = 0.020, 0.0002
+
+
 def _geotiff(storage: Storage) -> Writer:
     grid = storage.grid if isinstance(storage.grid, RasterGrid) else None
     return partial(write_geotiff, compression=storage.compress or "deflate", grid=grid)
@@ -107,10 +113,14 @@ def _geotiff(storage: Storage) -> Writer:
 
 CONTAINERS: dict[str, Container] = {
     "": Container("a folder of tiles", write_folder, is_folder=True),
-    ".tif": Container("a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff, read=GeotiffStore),
-    ".tiff": Container("a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff, read=GeotiffStore),
-    ".mbtiles": Container("an MBTiles file", write_mbtiles, read=MbtilesStore),
-    ".pmtiles": Container("a PMTiles archive", write_pmtiles, read=PmtilesStore),
+    ".tif": Container(
+        "a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff, read=GeotiffStore, pace=_RASTER_PACE
+    ),
+    ".tiff": Container(
+        "a GeoTIFF", write_geotiff, takes_format=False, configure=_geotiff, read=GeotiffStore, pace=_RASTER_PACE
+    ),
+    ".mbtiles": Container("an MBTiles file", write_mbtiles, read=MbtilesStore, pace=_ARCHIVE_PACE),
+    ".pmtiles": Container("a PMTiles archive", write_pmtiles, read=PmtilesStore, pace=_ARCHIVE_PACE),
 }
 """By the suffix of the output's name; "" is a folder."""
 

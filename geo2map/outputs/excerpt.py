@@ -11,7 +11,7 @@ from geo2map.errors import TileSetError, ZoomError
 from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, world_window
 from geo2map.outputs.stored import degrees_window
 from geo2map.protocols import StoredTiles
-from geo2map.tiles.codec import decode_tile, encode_tile
+from geo2map.tiles.codec import decode_tile, encode_tile, is_whole
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import LngLatBounds, Tile, TileFormat
 
@@ -45,9 +45,14 @@ class Excerpt:
         """The tile's bytes.
 
         Raises:
-            TileSetError: it cannot be decoded.
+            TileSetError: it is damaged, as far as that shows.
         """
-        if (data := self.store.get(tile)) is None or not self.recode or is_format(data, self.tileset.format):
+        if (data := self.store.get(tile)) is None:
+            return None
+        if not is_whole(data):
+            name = f"tile {tile.z}/{tile.x}/{tile.y}"
+            raise TileSetError(f"{name} is damaged ({len(data)} bytes): make it again, or remove it to go without")
+        if not self.recode or is_format(data, self.tileset.format):
             return data
         try:
             return encode_tile(*decode_tile(data), self.tileset.format)

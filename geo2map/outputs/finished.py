@@ -7,6 +7,8 @@ from pathlib import Path
 
 from geo2map.errors import OutputError, TileSetError
 from geo2map.outputs.containers import Container, TileFile
+from geo2map.outputs.excerpt import Excerpt
+from geo2map.outputs.folder import load_journal
 from geo2map.outputs.geotiff_store import GeotiffStore
 from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.records import tile_digest
@@ -40,6 +42,29 @@ def open_finished(path: Path, container: Container, storage: Storage) -> TileFil
     assert container.read is not None, "a folder is no file"
     opened = container.read(path)
     return RasterTiles(opened, storage.codec) if isinstance(opened, GeotiffStore) else opened
+
+
+def require_complete(path: Path, tiles: Excerpt) -> None:
+    """Refuses a set that lacks tiles which its journal lists; says nothing of one that keeps none. Looks at names.
+
+    Raises:
+        TileSetError: names the first.
+    """
+    if isinstance(tiles.store, GeotiffStore) or (journal := load_journal(path.resolve())) is None:
+        return
+    try:
+        for zoom in range(tiles.tileset.minzoom, tiles.tileset.maxzoom + 1):
+            there = tiles.store.tiles(zoom)
+            for tile, _ in journal.digests(zoom):
+                while (found := next(there, None)) is not None and found < tile:
+                    pass
+                if found != tile:
+                    raise TileSetError(
+                        f"tile {tile.z}/{tile.x}/{tile.y} is missing in {path}, says {journal.path.name}: mend the set "
+                        "(geo2map check --repair), or remove that file to go without"
+                    )
+    finally:
+        journal.close()
 
 
 class RasterTiles:

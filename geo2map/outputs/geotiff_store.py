@@ -51,10 +51,10 @@ class GeotiffStore(Closing):
         """
         self.path, self._lock, self._stack = Path(path), Lock(), ExitStack()
         try:
-            base = self._stack.enter_context(rasterio.open(self.path))
+            base = self._open()
             self._levels: list[DatasetReader] = [base]
             for level in range(len(base.overviews(1))):
-                self._levels.append(self._stack.enter_context(rasterio.open(self.path, OVERVIEW_LEVEL=level)))
+                self._levels.append(self._open(OVERVIEW_LEVEL=level))
             self._ink = ink_of(base)
             self._maxzoom, self._extent = self._place(base)
             self.zooms = tuple(self._maxzoom - level for level in reversed(range(len(self._levels))))
@@ -67,6 +67,12 @@ class GeotiffStore(Closing):
         except BaseException:
             self._stack.close()
             raise
+
+    def _open(self, **options: int) -> DatasetReader:
+        """The file, until this is closed. Not as a context: that is its thread's, and any thread may close this."""
+        dataset = rasterio.open(self.path, **options)
+        self._stack.callback(dataset.close)
+        return dataset
 
     def get(self, tile: Tile) -> bytes | None:
         """The tile as PNG, None where it has no valid pixel.

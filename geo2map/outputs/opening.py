@@ -30,10 +30,13 @@ class OutputOptions:
     Attributes:
         overwrite: replace it, at the end; an interrupted run of another job is thrown away at once.
         resume: go on with an interrupted run of the same job; False throws it away.
+        tmp: a folder to make an output in that is one file, e.g. on a larger disk; None is beside it. An interrupted
+            run is taken up where it was begun.
     """
 
     overwrite: bool = False
     resume: bool = True
+    tmp: str | Path | None = None
 
 
 def check_output(path: str | Path, options: OutputOptions, storage: Storage) -> Container:
@@ -45,6 +48,7 @@ def check_output(path: str | Path, options: OutputOptions, storage: Storage) -> 
     """
     container = find_container(path)
     container.check_storage(storage)
+    check_tmp(path, container, options.tmp)
     final = Path(path).resolve()
     with output_errors(Path(path)):
         if not Workspace(final).exists and not _is_open(final):
@@ -143,7 +147,7 @@ class _Opening:
     def __init__(self, path: str | Path, job: Job, options: OutputOptions) -> None:
         self.container = find_container(path)  # of the text: a slash at its end counts
         self.path, self.job, self.options = Path(path), job, options
-        self.workspace = Workspace(self.path.resolve())
+        self.workspace = Workspace(self.path.resolve(), options.tmp)
 
     def open(self, begin: Callable[[], Output]) -> Output:
         """The output: one that is complete already, an interrupted one, or what `begin` makes."""
@@ -220,6 +224,22 @@ class _Opening:
         self.workspace.create()
         begin_source(self.workspace, self.job)
         return self._output(Journal.create(self.workspace.journal, self.job), resumed=False)
+
+
+def check_tmp(path: str | Path, container: Container, tmp: str | Path | None) -> None:
+    """Refuses a folder to make an output in that is none, or for an output that is made in its place.
+
+    Raises:
+        OutputError: says so.
+    """
+    if tmp is None:
+        return
+    if container.is_folder:
+        raise OutputError(f"the tiles of {path} are written in their place: leave it out ({tmp})", option="tmp")
+    folder = Path(tmp).resolve()
+    above = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise OutputError(f"{above} is no folder that you may write to: choose another", option="tmp")
 
 
 def check_final(path: Path, container: Container, options: OutputOptions) -> None:

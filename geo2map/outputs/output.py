@@ -146,13 +146,14 @@ class Output:
         build_overviews(self.store, self.journal, self.made_down_to, progress)
         if self._source is not None:
             self._source.finish()
-        result = self._workspace.result
+        result = self._workspace.result if self.container.is_folder else self._workspace.making
         try:
             self.container.writer(self.job.storage)(self._whole, self.job.tileset, result, progress)
             if self.container.is_folder:
                 self._write_sidecars(result)
                 self.journal.write_final(result / JOURNAL_NAME)
             else:
+                self._workspace.take_result()
                 self._stage_companions()
         except BaseException:
             if not self.container.is_folder:

@@ -22,8 +22,6 @@ SAMPLE_BLOCKS = 8
 SAMPLE_SECONDS = 4.0
 """A sample that is quicker than this takes more blocks, up to `MOST_BLOCKS`: short ones are noise."""
 MOST_BLOCKS = 32
-WRITING = 0.004
-"""Seconds that a one-file output takes to write a tile, decode, compress and verify; measured on one core."""
 
 
 class Kind(Protocol):
@@ -31,6 +29,9 @@ class Kind(Protocol):
 
     @property
     def is_folder(self) -> bool: ...
+
+    @property
+    def pace(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Estimate:
         source_tiles: the imagery's own, all zooms together.
         blocks: to be translated.
         bytes: of the finished output.
-        spool: bytes beside it while it is made, on the same disk.
+        spool: bytes that it takes besides while it is made.
+        place: where these are taken, "" on the disk of the output.
         memory: most bytes of main memory in use (None where the system does not tell).
         seconds: wall-clock without loading the model.
     """
@@ -54,6 +56,7 @@ class Estimate:
     memory: int | None
     seconds: float
     source_tiles: int = 0
+    place: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The estimate as JSON-able values."""
@@ -62,7 +65,8 @@ class Estimate:
     def __str__(self) -> str:
         zooms = ", ".join(f"z{zoom}: {count}" for zoom, count in sorted(self.tiles.items(), reverse=True))
         memory = "" if self.memory is None else f", {self.memory / 2**20:.0f} MiB of memory"
-        spool = f", {self.spool / 2**20:.1f} MiB more while it is made" if self.spool else ""
+        where = f"in {self.place}" if self.place else "more"
+        spool = f", {self.spool / 2**20:.1f} MiB {where} while it is made" if self.spool else ""
         source = f", {self.source_tiles} of the imagery" if self.source_tiles else ""
         return (
             f"{sum(self.tiles.values())} tiles ({zooms}){source}, {self.blocks} blocks to translate\n"
@@ -100,7 +104,7 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
     if kind.is_folder:
         source_tiles = sum(tiles.values()) if storage.with_source else 0
         return Estimate(tiles, len(blocks), size, 0, peak_memory(), seconds, source_tiles)
-    return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds + WRITING * sum(tiles.values()))
+    return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds + kind.pace * sum(tiles.values()))
 
 
 class _Sample:

@@ -112,6 +112,28 @@ def decode_tile(data: bytes) -> tuple[Image, Mask]:
         ) from error
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether a tile is complete and, of a PNG, unharmed, as far as that shows without decoding it: some 50 us."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _is_whole_png(data)
+    if data.startswith(b"RIFF"):
+        return len(data) >= 8 + int.from_bytes(data[4:8], "little") > 12
+    return data.startswith(b"\xff\xd8") and b"\xff\xd9" in data[-64:]
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Walks through the chunks and their checksums to the last one."""
+    at = 8
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big") or end + 4 > len(data):
+            return False
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at = end + 4
+    return False
+
+
 def _check(picture: PIL.Image.Image) -> None:
     if picture.size != (TILE_SIZE, TILE_SIZE):
         width, height = picture.size

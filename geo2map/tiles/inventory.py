@@ -102,6 +102,8 @@ def _belongs(name: str, depth: int) -> bool:
     if name in _CLUTTER:
         return True
     if depth == 0:
+        if name.startswith(".") and name.endswith(".partial"):  # one that was being written when its run was killed
+            name = name[1:].removesuffix(".partial")
         return name in SIDECARS or name.endswith(".qlr")
     stem, *endings = name.split(".")
     known = depth == 2 and parse_number(stem, 2**MAX_ZOOM) is not None

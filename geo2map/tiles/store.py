@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 
-from geo2map.files.atomic import output_errors, sync_folder
+from geo2map.files.atomic import output_errors
+from geo2map.files.flushing import flush_files
 from geo2map.protocols import StoredTiles
 from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Scheme, Tile
@@ -49,11 +49,7 @@ class FolderStore(XyzFolder):
         """Flushes the files put since the last call, then the folders that name them."""
         with self._lock:
             dirty, self._dirty = self._dirty, []
-        for path in dirty:
-            with output_errors(path), path.open("rb+") as file:
-                os.fsync(file.fileno())
-        for folder in {parent for path in dirty for parent in (path.parent, path.parent.parent)}:
-            sync_folder(folder)
+        flush_files(dirty)
 
 
 class MemoryStore:

@@ -44,7 +44,7 @@ def test_the_scenes_own_pixels(quick_engine: Engine, write_sheet: Any, tmp_path:
     data = out.read_bytes()
     cut(scene, out, quick_engine, grid="scene", overwrite=True)
     assert out.read_bytes() == data
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "map.tif"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".map.tif.journal", "a.tif", "map.tif"]
 
 
 def test_a_scene_finer_than_the_map_gets_the_maps_resolution(

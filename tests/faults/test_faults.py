@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from geo2map.errors import Geo2MapError, OutputError
+from geo2map.files import flushing
 from geo2map.grid import Block
 from geo2map.grid.block import BlockImage
 from geo2map.outputs import clean_output, open_output
@@ -226,7 +227,10 @@ def test_a_place_that_may_not_be_written(name: str, tmp_path: Path, monkeypatch:
 # A loss of power
 
 
-def test_tiles_are_on_the_disk_before_their_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_tiles_are_on_the_disk_before_their_record(
+    at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the journal says survives: every tile's file is flushed, and its folder, before the record is made."""
     flushed: set[tuple[int, int]] = set()
     written: list[Path] = []
@@ -248,6 +252,17 @@ def test_tiles_are_on_the_disk_before_their_record(tmp_path: Path, monkeypatch: 
             assert (path.parent.stat().st_ino, 0) in flushed
         record(self, done, tiles)
 
+    def note_all(handle: int) -> None:
+        """Everything that was written is flushed, where it is all of one file system."""
+        for path in written:
+            status = path.stat()
+            flushed.update({(status.st_ino, status.st_size), (path.parent.stat().st_ino, 0)})
+        flush_all(handle)
+
+    if not at_once:
+        monkeypatch.setattr(flushing, "file_system", lambda _: "")
+    flush_all = flushing.sync_file_system
+    monkeypatch.setattr(flushing, "sync_file_system", note_all)
     monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(FolderStore, "put", note_put)
     monkeypatch.setattr(Journal, "record", check_record)

@@ -84,7 +84,8 @@ def _bytes(path: Path) -> dict[str, bytes]:
 
 
 def _entries(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    """Names in a folder, but for what finished files keep of their journals beside them."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".journal"))
 
 
 @contextmanager

@@ -1,0 +1,111 @@
+"""Commands killed while they give an output its name and put its companions beside it; the same command ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from geo2map.api import mosaic_tiles
+from geo2map.api.converting import convert
+from geo2map.errors import OutputError
+from geo2map.grid import PixelWindow
+from geo2map.outputs import end_publishing, open_output
+from geo2map.pipeline.run import run
+from geo2map.plan import Plan, Storage
+from geo2map.scene import View
+from geo2map.testing import BlurTranslator, make_job
+
+sys.path.insert(0, str(Path(__file__).parent))
+kill_anywhere = pytest.importorskip("kill_anywhere", reason="kills forked processes, as POSIX has them")
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes, as POSIX has them")
+CLASSES = (("land", (250, 250, 240)), ("water", (170, 200, 250)), ("road", (90, 90, 90)))
+WINDOW = PixelWindow(256 * 10, 256 * 5, 256 * 11 + 50, 256 * 6)  # two tiles of the noise
+PLAN = Plan(name="noise", view=View(6), window=WINDOW, block_span=2, margin=16, fill_radius=16)
+Command = Callable[[Path], None]
+
+
+def render(out: Path) -> None:
+    job = make_job(PLAN, Storage(minzoom=4, classes=CLASSES), BlurTranslator(7))
+    with open_output(out, job) as output:
+        run(kill_anywhere.SOURCE, BlurTranslator(7), output)
+
+
+@pytest.fixture(scope="module")
+def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of class tiles, whose rasters have companions."""
+    out = tmp_path_factory.mktemp("classes") / "noise"
+    render(out)
+    return out
+
+
+def steps_of(command: Command, out: Path) -> list[str]:
+    steps = kill_anywhere.Steps()
+    with kill_anywhere.counted(steps):
+        command(out)
+    return list(steps.names)
+
+
+def killed(command: Command, out: Path, at: int) -> bool:
+    """Runs a command in a process that is killed before its step `at`."""
+    child = os.fork()
+    if not child:
+        with kill_anywhere.counted(kill_anywhere.Steps(at)):
+            command(out)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock"))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("name", ["convert", "mosaic", "render", "folder"])
+def test_killed_while_it_is_published(name: str, classes: Path, tmp_path: Path) -> None:
+    """Before each of the last steps: from the companions' making to the removal of the hidden folder."""
+    commands: dict[str, tuple[Command, str, int]] = {
+        "convert": (partial(convert, classes), "map.tif", 12),
+        "mosaic": (partial(mosaic_tiles, classes), "map.tif", 6),
+        "render": (render, "map.tif", 9),
+        "folder": (partial(convert, classes), "tiles", 9),
+    }
+    command, out, last = commands[name]
+    steps = steps_of(command, tmp_path / "whole" / out)
+    whole = everything(tmp_path / "whole")
+    if out == "map.tif":
+        beside = {"map.tif", "map.tif.aux.xml", "map.qml"} | ({".map.tif.journal"} if name == "render" else set())
+        assert set(whole) == beside
+    for at in range(len(steps) - last, len(steps) + 1):
+        place = tmp_path / str(at)
+        assert killed(command, place / out, at)
+        if (place / f".{out}.partial").exists() or everything(place) != whole:  # else nothing but the lock is left
+            command(place / out)
+        assert everything(place) == whole, steps[at - 1]
+        assert not (place / f".{out}.partial").exists()
+
+
+def test_another_command_ends_it_but_replaces_nothing(classes: Path, tmp_path: Path) -> None:
+    steps = steps_of(partial(convert, classes), tmp_path / "whole" / "map.tif")
+    renames = [number for number, step in enumerate(steps, 1) if step == "replace"]
+    out = tmp_path / "killed" / "map.tif"
+    assert killed(partial(convert, classes), out, renames[-1])  # the companions' last rename
+    assert everything(tmp_path / "killed") != everything(tmp_path / "whole")
+    with pytest.raises(OutputError, match="exists already"):
+        convert(classes, out, zooms=(5, 5))
+    assert everything(tmp_path / "killed") == everything(tmp_path / "whole")
+    assert end_publishing(out) is None
+
+
+def test_a_style_of_the_users_stays(classes: Path, tmp_path: Path) -> None:
+    (tmp_path / "map.qml").write_text("mine")
+    convert(classes, tmp_path / "map.tif")
+    assert (tmp_path / "map.qml").read_text() == "mine"
+    assert (tmp_path / "map.tif.aux.xml").exists()
