@@ -19,6 +19,7 @@ from geo2map_cli.reporting import Bar, report_options
 @click.option("--format", type=click.Choice(["png", "webp", "jpeg"]), help="Of the tiles. [default: what they have]")
 @scheme_option
 @compress_option
+@click.option("--bare", is_flag=True, help="Tiles and tilejson.json alone: no page, no QGIS layer.")
 @overwrite_option
 @report_options
 def command(source: str, out: str, as_json: bool, **options: Any) -> None:

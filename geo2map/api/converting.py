@@ -11,7 +11,7 @@ from typing import Any
 from geo2map.colour.palette import Palette
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
-from geo2map.files.atomic import output_errors
+from geo2map.files.atomic import output_errors, write_whole
 from geo2map.grid import one_tile_zoom
 from geo2map.outputs.companions import class_legend, write_companions
 from geo2map.outputs.containers import Container, find_container
@@ -23,6 +23,7 @@ from geo2map.outputs.mbtiles import MbtilesStore
 from geo2map.outputs.opening import OutputOptions, check_final
 from geo2map.outputs.pmtiles_store import PmtilesStore
 from geo2map.outputs.publish import publish_file, publish_folder
+from geo2map.outputs.sidecars import stored_sidecars
 from geo2map.outputs.stored import require_tile, require_zooms
 from geo2map.outputs.workspace import Workspace
 from geo2map.plan import Storage
@@ -56,6 +57,8 @@ class ConvertOptions:
         scheme: how a folder's files count rows.
         compress: of a GeoTIFF; see `geo2map.plan.Storage`.
         overwrite: replaces an existing output.
+        bare: leaves out the files that make a folder open by itself; see `geo2map.plan.Storage`. A set that geo2map did
+            not make gets none.
     """
 
     bounds: tuple[float, float, float, float] | None = None
@@ -64,6 +67,7 @@ class ConvertOptions:
     scheme: Scheme = "xyz"
     compress: Compression | None = None
     overwrite: bool = False
+    bare: bool = False
 
     @property
     def storage(self) -> Storage:
@@ -95,7 +99,7 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
     with open_tiles(source) as (store, tileset):
         bounds = None if options.bounds is None else LngLatBounds(*options.bounds)
         chosen = take(store, tileset, bounds=bounds, zooms=options.zooms, format=options.format)
-        _Conversion(Path(out), container, options, progress).run(chosen)
+        _Conversion(Path(out), container, options, progress).run(chosen, Path(source))
 
 
 @contextmanager
@@ -141,7 +145,7 @@ class _Conversion:
         self.out, self.container, self.options, self.progress = out, container, options, progress
         self.workspace = Workspace(out.resolve())
 
-    def run(self, chosen: Excerpt) -> None:
+    def run(self, chosen: Excerpt, source: Path) -> None:
         """Makes it beside its name and gives it that."""
         tileset, workspace = replace(chosen.tileset, scheme=self.options.scheme), self.workspace
         workspace.acquire()
@@ -149,6 +153,9 @@ class _Conversion:
             workspace.create()
             store, tileset = self._prepare(chosen, tileset)
             self.container.writer(self.options.storage)(store, tileset, workspace.result, self.progress)  # type: ignore[arg-type]
+            if self.container.is_folder and not self.options.bare:
+                for name, data in stored_sidecars(tileset, source).items():
+                    write_whole(workspace.result / name, data)
             check_final(self.out, self.container, OutputOptions(overwrite=self.options.overwrite))
             publish = publish_folder if self.container.is_folder else publish_file
             publish(workspace.result, workspace.final, overwrite=self.options.overwrite)

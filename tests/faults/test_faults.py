@@ -51,6 +51,8 @@ def attempt(out: Path, translator: Any = None, source: Any = None, **options: An
 def test_killed_anywhere_and_resumed() -> None:
     """A sample; docs/reliability.md has the command and the figures of a thousand points."""
     tally = kill_anywhere.kill_anywhere(OUTPUTS, every=17, at_random=12, seed=random.randrange(10**6))
+    both = kill_anywhere.kill_anywhere([kill_anywhere.WITH_SOURCE], every=29, at_random=3)
+    assert (both.different, both.redone) == (0, 0)
     assert tally.kills >= 20
     assert (tally.different, tally.redone) == (0, 0)
 
