@@ -18,7 +18,6 @@ from asking import PATIENCE, CountingEngine, app_of, fetch_all
 from tile_bytes import contents, tiles_of
 
 from geo2map import Engine, render
-from geo2map.api.converting import convert
 from geo2map.api.serving import open_live
 from geo2map.errors import BusyError, Geo2MapError, OutputError, SceneError, TileSetError
 from geo2map.grid import PixelWindow
@@ -195,12 +194,13 @@ def test_lower_zooms_come_from_a_finished_set(quick_engine: Engine, write_sheet:
     scene, options = write_sheet("a.tif"), {"minzoom": 11}
     render(scene, tmp_path / "tiles", engine=quick_engine, **options)
     written = {path: data for path, data in tiles_of(tmp_path / "tiles").items() if int(path.split("/")[0]) < 14}
-    convert(tmp_path / "tiles", tmp_path / "map.tif")
-    for under in (tmp_path / "tiles", tmp_path / "map.tif"):
-        with open_live(scene, engine=quick_engine, under=under, **options) as live:
-            assert live.map.tileset.minzoom == 11
-            answers = fetch_all(app_of(live), [f"/{path}" for path in written])
-            assert [answer.content for answer in answers] == list(written.values())
+    with open_live(scene, engine=quick_engine, under=tmp_path / "tiles", **options) as live:
+        assert live.map.tileset.minzoom == 11
+        answers = fetch_all(app_of(live), [f"/{path}" for path in written])
+        assert [answer.content for answer in answers] == list(written.values())
+    render(scene, tmp_path / "map.tif", engine=quick_engine, **options)
+    with open_live(scene, engine=quick_engine, under=tmp_path / "map.tif", **options) as live:
+        assert live.map.tileset.minzoom == 14  # a raster's overviews end where it is one tile, which are here live ones
     with (
         pytest.raises(TileSetError, match="one format"),
         open_live(scene, engine=quick_engine, under=tmp_path / "tiles", format="webp"),
