@@ -27,6 +27,7 @@ from geo2map_cli.reporting import Bar, report_options
 @scheme_option
 @compress_option
 @making_option
+@click.option("--bare", is_flag=True, help="Tiles and tilejson.json alone: no page, no QGIS layer.")
 @overwrite_option
 @report_options
 def command(source: str, out: str, as_json: bool, **options: Any) -> None:

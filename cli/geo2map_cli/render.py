@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--with-source", is_flag=True, help="The imagery's own tiles, too, in OUT/source: the page has a swipe slider."
 )
+@click.option("--address", metavar="URL", help="Where OUT will be found by others: writes tiles.xml, for GDAL.")
 @output_options
 @report_options
 def command(

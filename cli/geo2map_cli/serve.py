@@ -45,7 +45,7 @@ def announce(addresses: Addresses, as_json: bool) -> None:
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @listening_options(8000)
 @click.option("--keep", type=click.Path(), metavar="OUT", help="Keep what was looked at; render to OUT completes it.")
-@click.option("--under", type=click.Path(), metavar="TILES", help="Finished tiles for lower zooms.")
+@click.option("--under", type=click.Path(), metavar="TILES", help="Finished tiles, or a .tif, for lower zooms.")
 @click.option("--queue", type=click.IntRange(1), default=64, show_default=True, help="Blocks that may wait.")
 @click.option("--cache", type=click.IntRange(1), default=256, show_default=True, help="MiB of tiles in memory.")
 @model_options

@@ -21,6 +21,7 @@ def command(
     \b
     geo2map view tiles/
     geo2map view map.pmtiles --no-browser
+    geo2map view map.tif
     """
     from geo2map.api.serving import listen, view
 

@@ -11,7 +11,7 @@ from typing import Any
 from geo2map.colour.palette import Palette
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
-from geo2map.files.atomic import output_errors
+from geo2map.files.atomic import output_errors, write_whole
 from geo2map.grid import one_tile_zoom
 from geo2map.outputs.companions import class_legend, companion_files
 from geo2map.outputs.containers import CONTAINERS, Container, find_container
@@ -20,6 +20,7 @@ from geo2map.outputs.finished import require_complete
 from geo2map.outputs.ink import find_ink
 from geo2map.outputs.opening import OutputOptions, check_final, check_tmp, end_publishing
 from geo2map.outputs.publish import mark_publishing, publish_marked, stage
+from geo2map.outputs.sidecars import stored_sidecars
 from geo2map.outputs.stored import require_tile, require_zooms
 from geo2map.outputs.workspace import Workspace
 from geo2map.plan import Storage
@@ -49,6 +50,8 @@ class ConvertOptions:
         compress: of a GeoTIFF; see `geo2map.plan.Storage`.
         overwrite: replaces an existing output.
         tmp: a folder to make an output in that is one file; None is beside it.
+        bare: leaves out the files that make a folder open by itself; see `geo2map.plan.Storage`. A set that geo2map did
+            not make gets none.
     """
 
     bounds: tuple[float, float, float, float] | None = None
@@ -58,6 +61,7 @@ class ConvertOptions:
     compress: Compression | None = None
     overwrite: bool = False
     tmp: str | Path | None = None
+    bare: bool = False
 
     @property
     def storage(self) -> Storage:
@@ -94,7 +98,7 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
         bounds = None if options.bounds is None else LngLatBounds(*options.bounds)
         chosen = take(store, tileset, bounds=bounds, zooms=options.zooms, format=options.format)
         require_complete(Path(source), chosen)
-        _Conversion(Path(out), container, options, progress).run(chosen, made_of)
+        _Conversion(Path(out), container, options, progress).run(chosen, Path(source), made_of)
 
 
 def _identity(source: Path) -> str:
@@ -150,7 +154,7 @@ class _Conversion:
         self.out, self.container, self.options, self.progress = out, container, options, progress
         self.workspace = Workspace(out.resolve(), options.tmp)
 
-    def run(self, chosen: Excerpt, made_of: str) -> None:
+    def run(self, chosen: Excerpt, source: Path, made_of: str) -> None:
         """Makes it beside its name and gives it that; a run that was killed meanwhile is ended by the next."""
         tileset, workspace = replace(chosen.tileset, scheme=self.options.scheme), self.workspace
         workspace.acquire()
@@ -160,6 +164,9 @@ class _Conversion:
             made = workspace.result if self.container.is_folder else workspace.making
             self.container.writer(self.options.storage)(store, tileset, made, self.progress)
             workspace.take_result()
+            if self.container.is_folder and not self.options.bare:
+                for name, data in stored_sidecars(tileset, source).items():
+                    write_whole(workspace.result / name, data)
             check_final(self.out, self.container, OutputOptions(overwrite=self.options.overwrite))
             if self.container.is_raster:
                 stage(workspace, companion_files(workspace.final, tileset))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -10,8 +9,6 @@ from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from rasterio.errors import NotGeoreferencedWarning
 
 from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
@@ -90,8 +87,6 @@ def open_live(
     choice = as_choice(engine)
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
     with ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())  # readers open rasters at once, and filters are not theirs alone
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         under = None if wanted.under is None else stack.enter_context(open_tiles(wanted.under))
         opened: Imagery = open_scenes(scenes, **asdict(chosen.reading))
         stack.enter_context(opened)
@@ -145,7 +140,7 @@ def view(
     """Shows a finished set of tiles in a browser until this process is told to stop.
 
     Args:
-        path: a folder of tiles, an .mbtiles or a .pmtiles file.
+        path: a folder of tiles, an .mbtiles or a .pmtiles file, or a .tif on the tile grid.
         listening, token, address: as `serve` has them.
 
     Raises:

@@ -11,6 +11,7 @@ from geo2map.live.layers import TileLayer
 from geo2map.live.livemap import LiveMap
 from geo2map.live.tally import Tally
 from geo2map.outputs.qgis import Legend
+from geo2map.outputs.sidecars import legend_of
 from geo2map.tiles.tilejson import TileSet
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
@@ -53,8 +54,7 @@ class ServedSite:
     @property
     def legend(self) -> Legend:
         """Classes and colours of the map."""
-        entries = self.map.tileset.extra.get("legend", ())
-        return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in entries]
+        return legend_of(self.map.tileset)
 
     def title(self, folder: str) -> str:
         """What a layer is called."""

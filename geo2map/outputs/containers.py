@@ -94,6 +94,8 @@ class Container:
             raise OutputError(
                 f"{self.name} has no place for the imagery's own tiles: choose a folder of tiles", option="with_source"
             )
+        if storage.address is not None and not self.is_folder:
+            raise OutputError(f"{self.name} has no documents beside it: leave its address out", option="address")
         if storage.wants_grid and self.configure is None:
             raise OutputError(f"{self.name} lies on the grid of the tiles: choose a .tif for another", option="grid")
         if storage.compress is not None and self.configure is None:

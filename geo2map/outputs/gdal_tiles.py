@@ -59,7 +59,15 @@ def _data_window(tileset: TileSet) -> dict[str, str]:
         "TileY": str(tiles.top << steps),
         "TileLevel": str(tileset.maxzoom),
         "YOrigin": "top",
-    }
+    } | _from_the_south(tileset, tiles, steps)
+
+
+def _from_the_south(tileset: TileSet, tiles: PixelWindow, steps: int) -> dict[str, str]:
+    """Of a TMS folder: GDAL counts rows from the window's lower edge, and TileY is what brings that to the world's."""
+    if tileset.scheme == "xyz":
+        return {}
+    world = 2 ** (tileset.maxzoom - steps)
+    return {"TileY": str(tiles.bottom - world << steps), "YOrigin": "bottom"}
 
 
 def _overviews(tileset: TileSet) -> int:

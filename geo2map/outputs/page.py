@@ -16,9 +16,10 @@ from geo2map.outputs.qgis import Legend
 from geo2map.outputs.text import plain_text, script_json
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.inventory import SOURCE_FOLDER
-from geo2map.tiles.tilejson import ATTRIBUTION, SOURCE_ATTRIBUTION, TileSet
+from geo2map.tiles.tilejson import SOURCE_ATTRIBUTION, TileSet
 
 STATEMENT = "This map was made by a generative model from imagery. It was not surveyed and may be wrong."
+SOURCE_STATEMENT = "These are pictures of the ground, cut into tiles. No model drew anything in them."
 _MAP_COMMENT = re.compile(r"\n//# sourceMappingURL=\S+\s*$")
 
 
@@ -41,12 +42,12 @@ def viewer_page(tileset: TileSet, legend: Legend, source: TileSet | None = None)
     layers = [_layer("source", f"{SOURCE_FOLDER}/", source, SOURCE_ATTRIBUTION)] if source else []
     facts = {
         "bounds": _bounds(tileset),
-        "layers": [*layers, _layer("map", "", tileset, ATTRIBUTION)],
+        "layers": [*layers, _layer("map", "", tileset, tileset.attribution)],
         "legend": [[plain_text(name), list(colour)] for name, colour in legend],
     }
     page = Template(parts["viewer.html"]).substitute(
         title=escape(plain_text(tileset.name)),
-        statement=escape(STATEMENT),
+        statement=escape(statement_of(tileset)),
         facts=script_json(facts),
         policy=_policy(),
         licence=parts["LICENSE.leaflet"],
@@ -55,6 +56,11 @@ def viewer_page(tileset: TileSet, legend: Legend, source: TileSet | None = None)
         script=parts["viewer.js"],
     )
     return page.encode()
+
+
+def statement_of(tileset: TileSet) -> str:
+    """What people must know of a set before they believe it."""
+    return SOURCE_STATEMENT if tileset.is_imagery else STATEMENT
 
 
 @cache

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 from geo2map.grid import lnglat_bounds
 from geo2map.outputs.text import plain_text, xml_bytes
 from geo2map.tiles.codec import SUFFIXES
-from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
+from geo2map.tiles.tilejson import TileSet
 
 Legend = Sequence[tuple[str, tuple[int, int, int]]]
 """(class name, (red, green, blue)), levels 0 to 255; a class may have several colours."""
@@ -62,12 +62,12 @@ def _key(tileset: TileSet) -> str:
     return f"geo2map_{blake2b(facts.encode(), digest_size=8).hexdigest()}"
 
 
-def _layer(layers: Element, key: str, title: str, source: str, kind: dict[str, str]) -> Element:
+def _layer(layers: Element, key: str, title: str, source: str, attribution: str, kind: dict[str, str]) -> Element:
     layer = SubElement(layers, "maplayer", kind)
     provider, crs = ("wms", "EPSG:3857") if kind["type"] == "raster" else ("ogr", "EPSG:4326")
     for tag, text in (("id", key), ("datasource", source), ("layername", title), ("provider", provider)):
         SubElement(layer, tag).text = text
-    SubElement(layer, "attribution").text = ATTRIBUTION
+    SubElement(layer, "attribution").text = attribution
     SubElement(SubElement(SubElement(layer, "srs"), "spatialrefsys"), "authid").text = crs
     return layer
 
@@ -77,7 +77,7 @@ def _tile_layer(layers: Element, key: str, title: str, tileset: TileSet) -> None
     row = tileset.row.replace("{", "%7B").replace("}", "%7D")
     url = f"file:./%7Bz%7D/%7Bx%7D/{row}{SUFFIXES[tileset.format]}"
     source = f"type=xyz&url={url}&zmax={tileset.maxzoom}&zmin={tileset.minzoom}"
-    _layer(layers, key, title, source, {"type": "raster"})
+    _layer(layers, key, title, source, tileset.attribution, {"type": "raster"})
 
 
 def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, legend: Legend) -> None:
@@ -88,7 +88,8 @@ def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, lege
         "geometry": {"type": "Polygon", "coordinates": [ring]}
     }
     source = json.dumps({"type": "FeatureCollection", "features": [feature]}, separators=(",", ":"))
-    layer = _layer(layers, key, title, source, {"type": "vector", "geometry": "Polygon"})
+    kind = {"type": "vector", "geometry": "Polygon"}
+    layer = _layer(layers, key, title, source, tileset.attribution, kind)
     renderer = SubElement(layer, "renderer-v2", type="categorizedSymbol", attr="class")
     categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
     for number, (name, colour) in enumerate([(_OUTLINE, None), *legend]):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from geo2map.outputs.companions import class_legend
 from geo2map.outputs.gdal_tiles import tiles_xml
-from geo2map.outputs.page import STATEMENT, viewer_page
-from geo2map.outputs.qgis import Legend, layer_definition
+from geo2map.outputs.page import statement_of, viewer_page
+from geo2map.outputs.qgis import Legend, class_style, layer_definition
+from geo2map.outputs.stored import parse_json
 from geo2map.outputs.text import file_stem, json_bytes, plain_text
 from geo2map.plan.job import Job
 from geo2map.tiles.tilejson import TileSet
@@ -20,7 +24,7 @@ PROVENANCE = "provenance.json"
 TABLE = "legend.tsv"
 GDAL_FILE = "tiles.xml"
 SIDECAR_NAMES = frozenset({PAGE, PROVENANCE, TABLE, GDAL_FILE})
-"""Names of the files that `sidecars` makes; `NAME.qlr`, called by the tile set's name, comes on top."""
+"""Names of the files that `sidecars` makes; `NAME.qlr` and `NAME.qml`, called by the tile set's name, come on top."""
 
 
 def sidecars(
@@ -40,39 +44,66 @@ def sidecars(
             "statement", "geo2map" (the version), "name" and "tiles".
         source: the source's own tiles in the folder "source" beside the map, for the viewer; None where there are none.
         address: absolute URL of the folder; without one there is no tiles.xml, since GDAL resolves no relative one.
-            Nor is there one for a TMS folder.
 
     Returns:
-        `NAME.qlr`, `index.html`, `provenance.json`, `legend.tsv` where there is a legend, `tiles.xml` where there is an
-        address.
+        `NAME.qlr`, `index.html`, `provenance.json`, `legend.tsv` where there is a legend, `NAME.qml` for class tiles
+        (for a raster made of them), `tiles.xml` where there is an address.
 
     Raises:
         TileSetError: JSON cannot spell the provenance.
     """
-    made = {f"{file_stem(tileset.name)}.qlr": layer_definition(tileset, legend)}
+    stem = file_stem(tileset.name)
+    made = {f"{stem}.qlr": layer_definition(tileset, legend)}
+    if classes := class_legend(tileset):
+        made[f"{stem}.qml"] = class_style(classes)
     made[PAGE] = viewer_page(tileset, legend, source)
     made[PROVENANCE] = json_bytes(_provenance(tileset) | dict(provenance))
     if legend:
         made[TABLE] = legend_table(legend)
-    if address is not None and tileset.scheme == "xyz":
+    if address is not None:
         made[GDAL_FILE] = tiles_xml(tileset, address)
     return made
 
 
 def job_sidecars(job: Job) -> dict[str, bytes]:
     """The files beside the tiles of a job."""
-    facts = job.facts
-    legend = [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in facts.get("legend", ())]
     provenance = {
         "geo2map": job.versions.get("geo2map", ""),
-        "scenes": list(facts.get("scenes", ())),
+        "scenes": list(job.facts.get("scenes", ())),
         "model": job.plan.model,
         "job": job.fingerprint,
         "precision": job.precision,
         "device": job.device,
         "libraries": dict(job.versions),
     }
-    return sidecars(job.tileset, legend, provenance, source=job.source.tileset if job.source else None)
+    tileset, source = job.tileset, job.source.tileset if job.source else None
+    return sidecars(tileset, legend_of(tileset), provenance, source=source, address=job.storage.address)
+
+
+def stored_sidecars(tileset: TileSet, before: Path) -> dict[str, bytes]:
+    """The files beside the tiles of a set that is made of another one; none where geo2map did not make that.
+
+    Args:
+        tileset: the new one.
+        before: the other: what its provenance.json says, where it is a folder that has one, is kept.
+    """
+    if "model" not in tileset.extra:
+        return {}
+    known: Any = None
+    with suppress(OSError):
+        known = parse_json((before / PROVENANCE).read_text(encoding="utf-8", errors="replace"))
+    if not isinstance(known, dict):
+        known = {key: tileset.extra[key] for key in ("scenes", "model") if key in tileset.extra}
+    kept = {key: value for key, value in known.items() if key not in _provenance(tileset) or key == "geo2map"}
+    return sidecars(tileset, legend_of(tileset), kept)
+
+
+def legend_of(tileset: TileSet) -> Legend:
+    """Classes and colours of a set: those of its codes where it has such, else those that its model draws with."""
+    if classes := class_legend(tileset):
+        return classes
+    entries: Any = tileset.extra.get("legend", ())
+    return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in entries]
 
 
 def legend_table(legend: Legend) -> bytes:
@@ -87,8 +118,8 @@ def legend_table(legend: Legend) -> bytes:
 def _provenance(tileset: TileSet) -> dict[str, Any]:
     document = tileset.to_dict()
     return {
-        "statement": STATEMENT,
-        "made_by": "made by a generative model",
+        "statement": statement_of(tileset),
+        "made_by": "cut from imagery" if tileset.is_imagery else "made by a generative model",
         "geo2map": version("geo2map"),
         "name": tileset.name,
         "tiles": {key: document[key] for key in ("format", "minzoom", "maxzoom", "bounds", "attribution")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,6 +22,7 @@ from geo2map.tiles.codec import TileCodec
 from geo2map.tiles.indexed import IndexedCodec
 from geo2map.types import Compression, Scheme, TileFormat
 
+_ADDRESS = re.compile(r"(https?|file)://[^\s?#\"'<>{}]+")
 Entries = tuple[tuple[str, tuple[int, int, int]], ...]
 Colours = tuple[tuple[int, int, int], ...]
 
@@ -42,6 +44,7 @@ class Storage:
         classes: keep which class a pixel is, not its colour: True for those of the model, resolved to names and colours
             of a palette; a class may have several.
         bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
+        address: of a folder: the absolute URL under which others will find it, for tiles.xml; None leaves that out.
         with_source: of a folder: the imagery's own tiles, as the network sees them, in "source" beside the zooms.
 
     Raises:
@@ -60,6 +63,7 @@ class Storage:
     crs_out: str | None = None
     resolution: float | None = None
     with_source: bool = False
+    address: str | None = None
 
     def __post_init__(self) -> None:
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
@@ -74,6 +78,8 @@ class Storage:
                 f"resolution {self.resolution} is no width of a pixel: give a positive number", option="resolution"
             )
         self._check_classes()
+        if self.address is not None and not _ADDRESS.fullmatch(self.address):
+            raise DataError(f"{self.address} is no address: give one as https://maps.example/town", option="address")
         if self.scheme not in get_args(Scheme):
             raise DataError(f"scheme {self.scheme!r} is not known: give xyz or tms", option="scheme")
         if self.compress not in (None, *get_args(Compression)):

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config, getenv, hasenv
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.errors import Geo2MapError, SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
+from geo2map.scene.quiet import quiet
 
 GDAL_OPTIONS = {
     "GDAL_CACHEMAX": 256 * 2**20,  # in bytes: unlike GDAL, rasterio does not take small numbers for megabytes
@@ -47,9 +46,6 @@ WAY_DOWN = re.compile(r"(?:\S+, band \d+: )?IReadBlock failed at X offset \d+, Y
 
 T = TypeVar("T")
 
-_filters = Lock()
-"""Python's filters of warnings are every thread's; waiting for a server is each thread's own."""
-
 
 def gdal_env(path: str | Path) -> rasterio.Env:
     """GDAL's settings for a path, as a context.
@@ -68,8 +64,7 @@ def _is_set(key: str) -> bool:
 
 def open_raster(address: str, **options: Any) -> DatasetReader:
     """Opens a raster, or a VRT document; says nothing of a missing geotransform, which others do better."""
-    with nullcontext() if is_remote(address) else _filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with quiet():
         return rasterio.open(address, **options)
 
 

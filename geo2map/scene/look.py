@@ -7,18 +7,17 @@ overviews has nothing coarser. So the number of blocks is bounded, and each is d
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.windows import Window
 
 from geo2map.scene.bands import Bands
 from geo2map.scene.gdal import overview_factors
+from geo2map.scene.quiet import quiet
 from geo2map.types import Mask
 
 Size = tuple[int, int]
@@ -65,8 +64,6 @@ def with_raster(valid: Mask, use: Callable[[str], T]) -> T:
     """Calls with the path of a raster in memory that holds a mask as `MASK_BANDS` says."""
     height, width = valid.shape
     with MemoryFile() as file:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with file.open(driver="GTiff", width=width, height=height, count=1, dtype="uint8") as raster:
-                raster.write(valid.astype(np.uint8), 1)
+        with quiet(), file.open(driver="GTiff", width=width, height=height, count=1, dtype="uint8") as raster:
+            raster.write(valid.astype(np.uint8), 1)
         return use(file.name)

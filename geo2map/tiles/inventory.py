@@ -34,7 +34,8 @@ SIDECARS = frozenset(
     }
     | {"index.html", "viewer.html", "leaflet.html", "openlayers.html", "googlemaps.html", "mapml.mapml"}
 )
-"""Files that we and others put beside the zooms of a tile set; QGIS layers (.qlr), named by the scene, come on top."""
+"""Files that we and others put beside the zooms of a tile set; QGIS layers (.qlr) and styles (.qml), named by the
+scene, come on top."""
 
 _LIMITS = (MAX_ZOOM + 1, 2**MAX_ZOOM)
 _CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -104,7 +105,7 @@ def _belongs(name: str, depth: int) -> bool:
     if depth == 0:
         if name.startswith(".") and name.endswith(".partial"):  # one that was being written when its run was killed
             name = name[1:].removesuffix(".partial")
-        return name in SIDECARS or name.endswith(".qlr")
+        return name in SIDECARS or name.endswith((".qlr", ".qml"))
     stem, *endings = name.split(".")
     known = depth == 2 and parse_number(stem, 2**MAX_ZOOM) is not None
     return known and bool(endings) and _TILE_ENDINGS.issuperset(set(endings) - {"aux"})

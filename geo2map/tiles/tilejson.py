@@ -81,9 +81,14 @@ class TileSet:
         }
 
     @property
+    def is_imagery(self) -> bool:
+        """Whether geo2map says of it that no model made it."""
+        return self.extra.get("model") == ""
+
+    @property
     def attribution(self) -> str:
-        """Whose work it is; a set of which geo2map says that no model made it is imagery."""
-        return SOURCE_ATTRIBUTION if self.extra.get("model") == "" else ATTRIBUTION
+        """Whose work it is."""
+        return SOURCE_ATTRIBUTION if self.is_imagery else ATTRIBUTION
 
     @property
     def row(self) -> str:

@@ -3,24 +3,31 @@
     python tests/benchmarks/live.py [--clients 1 6 32] [--span 4]
 
 Starts `geo2map serve` with the packaged model, anew for each number of clients. Each client looks at a place of its own
-over six connections, as a browser does: first cold, then once more.
+over six connections, as a browser does: first cold, then once more. All clients are threads of one process beside the
+server's, which send and receive plain bytes; the pulse has a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
+import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Barrier
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
-import httpx
 import mercantile
 import numpy as np
 import rasterio
@@ -28,6 +35,7 @@ from affine import Affine
 
 SIDE = 5120  # pixels of the scene: 20 tiles
 COLUMNS, ROWS = 5, 4
+CONNECTIONS = 6
 PATIENCE = 600.0
 
 
@@ -48,7 +56,8 @@ def served(scene: Path, span: int) -> Iterator[dict[str, Any]]:
     try:
         assert process.stdout is not None
         addresses = json.loads(process.stdout.readline())
-        yield {**httpx.get(addresses["tilejson"], timeout=PATIENCE).json(), "page": addresses["page"]}
+        with urlopen(addresses["tilejson"], timeout=PATIENCE) as answer:
+            yield {**json.load(answer), "page": addresses["page"], "process": process.pid}
     finally:
         process.terminate()
         process.wait()
@@ -65,56 +74,108 @@ def screens(tilejson: dict[str, Any], count: int) -> list[list[str]]:
         left = int(rng.integers(first.x + 1, last.x - COLUMNS))
         top = int(rng.integers(first.y + 1, last.y - ROWS))
         tiles = [(left + column, top + row) for row in range(ROWS) for column in range(COLUMNS)]
-        found.append([tilejson["tiles"][0].format(z=zoom, x=x, y=y) for x, y in tiles])
+        template = tilejson["tiles"][0].removeprefix(tilejson["page"].rstrip("/"))
+        found.append([template.format(z=zoom, x=x, y=y) for x, y in tiles])
     return found
 
 
-async def look(urls: list[str]) -> tuple[float, float]:
-    """Seconds to the first tile and to the last of a screen; comes again when it is told to."""
-    limits, arrived = httpx.Limits(max_connections=6), []
-    async with httpx.AsyncClient(limits=limits, timeout=PATIENCE, verify=False) as client:  # certificates take 50 ms
-        started = time.perf_counter()
+class Connection:
+    """One connection that is kept. Plain sockets: a client that takes more time than the server measures itself."""
 
-        async def one(url: str) -> None:
-            while (answer := await client.get(url)).status_code == 503:
-                await asyncio.sleep(float(answer.headers["retry-after"]))
-            assert answer.status_code in (200, 204), answer.status_code
-            arrived.append(time.perf_counter() - started)
+    def __init__(self, address: str) -> None:
+        parts = urlsplit(address)
+        self._host = parts.netloc
+        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._buffer = b""
 
-        await asyncio.gather(*map(one, urls))
+    def get(self, target: str, header: str = "") -> tuple[int, dict[bytes, bytes]]:
+        """Status and headers; the body is read and forgotten."""
+        self._socket.sendall(f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\n{header}\r\n".encode())
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            self._receive()
+        first, *lines = self._buffer[:end].split(b"\r\n")
+        headers = {name.lower(): value for name, value in (line.split(b": ", 1) for line in lines)}
+        whole = end + 4 + int(headers.get(b"content-length", b"0"))
+        while len(self._buffer) < whole:
+            self._receive()
+        self._buffer = self._buffer[whole:]
+        return int(first.split()[1]), headers
+
+    def _receive(self) -> None:
+        data = self._socket.recv(1 << 20)
+        assert data, "the server closed the connection"
+        self._buffer += data
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def look(page: str, paths: list[str], start: Barrier) -> tuple[float, float]:
+    """Seconds to the first tile and to the last of a screen, over six connections; comes again when it is told to."""
+    waiting, arrived = SimpleQueue[str](), []
+    for path in paths:
+        waiting.put(path)
+    connections = [Connection(page) for _ in range(CONNECTIONS)]
+    start.wait()
+    started = time.perf_counter()
+
+    def work(connection: Connection) -> None:
+        with suppress(Empty):
+            while path := waiting.get_nowait():
+                while (answer := connection.get(path))[0] == 503:
+                    time.sleep(float(answer[1][b"retry-after"]))
+                assert answer[0] in (200, 204), answer
+                arrived.append(time.perf_counter() - started)
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        list(pool.map(work, connections))
+    for connection in connections:
+        connection.close()
     return min(arrived), max(arrived)
 
 
-async def pulse(page: str, until: asyncio.Event) -> list[float]:
-    """Seconds that /healthz takes, again and again."""
-    took = []
-    async with httpx.AsyncClient(timeout=PATIENCE) as client:
-        while not until.is_set():
-            started = time.perf_counter()
-            await client.get(f"{page}healthz")
-            took.append(time.perf_counter() - started)
-            await asyncio.sleep(0.1)
-    return took
+def pulse(page: str, over: Any, told: Any) -> None:
+    """Tells the seconds that /healthz takes, again and again; a process of its own, which waits for nobody."""
+    connection, took = Connection(page), []
+    while not over.is_set():
+        started = time.perf_counter()
+        assert connection.get("/healthz")[0] == 200
+        took.append(time.perf_counter() - started)
+        over.wait(0.02)
+    told.send(took)
 
 
-async def visit(tilejson: dict[str, Any], asked: list[list[str]]) -> tuple[list[tuple[float, float]], list[float]]:
-    over = asyncio.Event()
-    beating = asyncio.ensure_future(pulse(tilejson["page"], over))
-    seen = await asyncio.gather(*map(look, asked))
+def visit(page: str, asked: list[list[str]]) -> tuple[list[tuple[float, float]], list[float]]:
+    """All clients at once: what each waited, and the pulse meanwhile."""
+    context = get_context("fork")
+    over, (hears, tells) = context.Event(), context.Pipe(duplex=False)
+    beating = context.Process(target=pulse, args=(page, over, tells))
+    beating.start()
+    start = Barrier(len(asked))
+    with ThreadPoolExecutor(len(asked)) as pool:
+        seen = list(pool.map(lambda paths: look(page, paths, start), asked))
     over.set()
-    return seen, await beating
+    took = hears.recv()
+    beating.join()
+    return seen, took
 
 
-def known(url: str, times: int = 200) -> list[float]:
+def known(page: str, path: str, times: int = 500) -> list[float]:
     """Seconds that a 304 takes."""
-    took = []
-    with httpx.Client(timeout=PATIENCE) as client:
-        tag = client.get(url).headers["etag"]
-        for _ in range(times):
-            started = time.perf_counter()
-            assert client.get(url, headers={"If-None-Match": tag}).status_code == 304
-            took.append(time.perf_counter() - started)
+    took, connection = [], Connection(page)
+    tag = connection.get(path)[1][b"etag"].decode()
+    for _ in range(times):
+        started = time.perf_counter()
+        assert connection.get(path, f"If-None-Match: {tag}\r\n")[0] == 304
+        took.append(time.perf_counter() - started)
     return took
+
+
+def cpu_seconds(process: int) -> float:
+    """That a process has used so far, its threads included (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def percentiles(seconds: list[float]) -> str:
@@ -127,20 +188,23 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 6, 32])
     parser.add_argument("--span", type=int, default=4)
     asked = parser.parse_args()
-    print("p50 / p95 in ms | first tile | 20 tiles | /healthz meanwhile")
+    print("p50 / p95 in ms | first tile | 20 tiles | /healthz meanwhile | ms of CPU a tile: server, client")
     with tempfile.TemporaryDirectory() as folder:
         scene = Path(folder) / "scene.tif"
         write_scene(scene)
         for count in asked.clients:
             with served(scene, asked.span) as tilejson:
-                places = screens(tilejson, count)
+                page, process, places = tilejson["page"], tilejson["process"], screens(tilejson, count)
                 for state in ("cold", "warm"):
-                    seen, beats = asyncio.run(visit(tilejson, places))
+                    before, own = cpu_seconds(process), time.process_time()
+                    seen, beats = visit(page, places)
+                    spent = [cpu_seconds(process) - before, time.process_time() - own]
+                    each = " + ".join(f"{1000 * seconds / count / COLUMNS / ROWS:.2f}" for seconds in spent)
                     first, whole = ([times[part] for times in seen] for part in (0, 1))
                     told = " | ".join(map(percentiles, (first, whole, beats)))
-                    print(f"{count} clients, {state} | {told}", flush=True)
+                    print(f"{count} clients, {state} | {told} | {each}", flush=True)
                 if count == asked.clients[0]:
-                    print(f"304 | {percentiles(known(places[0][0]))}", flush=True)
+                    print(f"304 | {percentiles(known(page, places[0][0]))}", flush=True)
 
 
 if __name__ == "__main__":

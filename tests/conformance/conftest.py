@@ -1,4 +1,4 @@
-"""A web server of one's own: serves a folder by byte ranges, counts, and fails as told."""
+"""A web server of one's own: serves a folder by byte ranges, counts, and fails as told; and a browser."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from browsing import SIZE, Visit, launched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 Fault = int | str
 """A status to answer with, or: "drop" the connection, "break off" in the middle of the body, "hang", "no ranges"."""
@@ -112,3 +116,17 @@ def web(tmp_path: Path) -> Iterator[Web]:
     web.stopped.set()
     web.shutdown()
     web.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """An empty page of its own."""
+    context = browser.new_context(viewport=SIZE)
+    yield Visit(context.new_page())
+    context.close()

@@ -20,7 +20,6 @@ import PIL.Image
 import pytest
 import rasterio
 from test_qgis import BLOCK, RENDER, WINDOW, _bounds, _pyqgis, _require_pyqgis, _rgba
-from test_viewer import CHROMIUM, QUIET, SIZE, Visit
 
 from geo2map.grid import mercator_resolution
 from geo2map.grid.block import BlockImage
@@ -32,14 +31,14 @@ from geo2map.scene import View
 from geo2map.testing import ArraySource, make_job
 
 if TYPE_CHECKING:
+    from browsing import Visit
     from conftest import Web
-    from playwright.sync_api import Browser, Route
+    from playwright.sync_api import Route
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 MAPLIBRE = Path(os.environ.get("GEO2MAP_MAPLIBRE", ROOT / "node_modules" / "maplibre-gl" / "dist"))
-WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 SCRIPT = (
     RENDER
     + """
@@ -126,25 +125,6 @@ def test_qgis_shows_it_in_its_place(address: str, image: BlockImage, tmp_path: P
     assert told["extent"] == pytest.approx([left, bottom, right, top], abs=(right - left) / BLOCK.columns / 6)
     shown = np.array(PIL.Image.open(asked["picture"]).convert("RGBA")).astype(int)
     assert np.abs(shown - _rgba(image))[WINDOW.slices(BLOCK.core)].mean() < 1
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM} (Debian's chromium)")
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with driver.sync_playwright() as playwright:
-        args = [flag for flag in QUIET if flag != "--disable-gpu"] + WEBGL
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=args)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    context = browser.new_context(viewport=SIZE)
-    yield Visit(context.new_page())
-    context.close()
 
 
 def snippet(name: str, address: str) -> str:

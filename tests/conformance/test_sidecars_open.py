@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -25,6 +27,7 @@ from geo2map.outputs.qgis import class_style
 from geo2map.outputs.sidecars import sidecars
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.tilejson import TileSet
+from geo2map.types import Scheme
 
 pytestmark = pytest.mark.slow
 
@@ -194,7 +197,10 @@ def test_qgis_opens_the_description_for_gdal(told: dict[str, Any]) -> None:
     assert right - left < 3 * (inner[2] - inner[0])
 
 
-def test_gdal_reads_every_zoom_of_the_description(folder: Path) -> None:
+@pytest.mark.parametrize("scheme", ["xyz", "tms"])
+def test_gdal_reads_every_zoom_of_the_description(scheme: Scheme, folder: Path, tmp_path: Path) -> None:
+    if scheme == "tms":
+        folder = _from_the_south(folder, tmp_path / "tms")
     with rasterio.open(folder / "tiles.xml") as found:
         assert (found.crs.to_epsg(), found.count) == (3857, 4)
         assert found.overviews(1) == [2, 4]
@@ -209,3 +215,15 @@ def test_gdal_reads_every_zoom_of_the_description(folder: Path) -> None:
             tile = mercantile.Tile(LEFT >> (14 - zoom), TOP >> (14 - zoom), zoom)
             window = found.window(*mercantile.xy_bounds(*tile)).round_offsets().round_lengths()
             assert found.read(window=window)[:, 9, 9].tolist() == [*_colour(zoom, tile.x, tile.y), 255]
+
+
+def _from_the_south(folder: Path, made: Path) -> Path:
+    """The same tiles in files whose rows count from the south, with a description of their own."""
+    for path in folder.rglob("*.png"):
+        zoom, column = path.parts[-3:-1]
+        target = made / zoom / column / f"{2 ** int(zoom) - 1 - int(path.stem)}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    tileset = replace(TILESET, scheme="tms")
+    (made / "tiles.xml").write_bytes(sidecars(tileset, (), {}, address=made.as_uri())["tiles.xml"])
+    return made

@@ -2,90 +2,35 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import PIL.Image
 import pytest
 
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.grid import PixelWindow
+from geo2map.outputs import open_output
 from geo2map.outputs.sidecars import sidecars
+from geo2map.pipeline.run import run
+from geo2map.plan import Plan, Storage
+from geo2map.scene import View
+from geo2map.testing import ArraySource, make_job
+from geo2map.testing.fakes import cropped
 from geo2map.tiles.codec import SUFFIXES, encode_tile
 from geo2map.tiles.tilejson import TileSet
+from geo2map.types import Batch
 
 if TYPE_CHECKING:
+    from browsing import Visit
     from conftest import Web
-    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync"]
 NAME = '</script><img src=x onerror=alert(1)> "it\'s" & 東京'
-SIZE = {"width": 900, "height": 600}
 MAP, SOURCE = (200, 30, 30), (30, 60, 200)
 WINDOW = PixelWindow(13055 * 256 + 37, 8467 * 256 + 21, 13060 * 256, 8470 * 256 - 3)
-
-
-class Visit:
-    """An open page, and what it asked and said so far."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
-
-    def open(self, url: str) -> None:
-        self.page.goto(url)
-        self.settle()
-
-    def settle(self) -> None:
-        """Until animations are over and all tiles are there."""
-        self.page.wait_for_timeout(450)
-        tiles = "[...document.querySelectorAll('img.leaflet-tile')]"
-        self.page.wait_for_function(f"{tiles}.length > 0 && {tiles}.every((tile) => tile.complete)")
-        self.page.wait_for_timeout(350)
-
-    def count(self, pane: str) -> int:
-        """Tiles of a pane that have a picture in them."""
-        script = "(name) => [...document.querySelectorAll(`.leaflet-${name}-pane img.leaflet-tile-loaded`)]"
-        return int(self.page.evaluate(f"{script}.filter((tile) => tile.naturalWidth === 256).length", pane))
-
-    def colour(self, x: int, y: int) -> tuple[int, ...]:
-        picture = PIL.Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
-        return tuple(picture.getpixel((x, y)))  # type: ignore[arg-type]
-
-    def zoom(self) -> str:
-        """Of the tiles that were asked for last."""
-        return self.requests[-1].split("/")[-3]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"there is no {CHROMIUM} (Debian's chromium)")
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with driver.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    context = browser.new_context(viewport=SIZE)
-    yield Visit(context.new_page())
-    context.close()
 
 
 def _write_tiles(folder: Path, tileset: TileSet, colour: tuple[int, int, int]) -> None:
@@ -223,6 +168,37 @@ def test_without_the_sources_tiles_there_is_no_swipe(visit: Visit, tmp_path: Pat
     visit.page.keyboard.press("]")
     assert visit.complaints == []
     assert not any("source" in url.rsplit("/t/")[-1] for url in visit.requests)
+
+
+def test_a_render_with_its_source_swipes_from_a_disk(visit: Visit, tmp_path: Path) -> None:
+    """What `render --with-source` writes, under the page that it writes: nothing else is needed."""
+    window = PixelWindow(*(edge - edge % 256 for edge in WINDOW))
+    pixels = np.full((window.height, window.width, 3), SOURCE, np.uint8)
+    source = ArraySource(window, pixels, np.ones(pixels.shape[:2], np.bool_))
+    plan = Plan(name=NAME, view=View(14), window=window, block_span=2)
+    storage = Storage(minzoom=12, with_source=True)
+    with open_output(tmp_path / "t", make_job(plan, storage)) as output:
+        run(source, _Red(), output)
+    visit.open((tmp_path / "t" / "index.html").as_uri())
+    assert visit.count("map") >= 4
+    assert visit.count("source") >= 4
+    assert [_alike(visit.colour(x, 250), colour) for x, colour in ((430, SOURCE), (470, MAP))] == [True, True]
+    for _ in range(4):
+        visit.page.keyboard.press("]")
+    visit.settle()
+    assert visit.page.locator("#swipe").get_attribute("aria-valuenow") == "70"
+    assert [_alike(visit.colour(x, 250), colour) for x, colour in ((610, SOURCE), (650, MAP))] == [True, True]
+    assert visit.complaints == []
+    assert all(url.startswith(((tmp_path / "t").as_uri(), "data:")) for url in visit.requests)
+
+
+class _Red:
+    """Draws the same everywhere."""
+
+    batch = 1
+
+    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        return np.full_like(cropped(batch, margin), MAP)
 
 
 def test_across_the_antimeridian_it_is_one_piece(visit: Visit, tmp_path: Path) -> None:

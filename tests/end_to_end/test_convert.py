@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import rasterio
-from tile_bytes import tiles_of
+from tile_bytes import contents, tiles_of
 
 from geo2map import Engine, render
 from geo2map.api.converting import convert, open_tiles
@@ -37,6 +37,13 @@ def test_all_the_way_round(quick_engine: Engine, write_sheet: Any, tmp_path: Pat
     convert(tmp_path / "a.mbtiles", tmp_path / "b.pmtiles")
     convert(tmp_path / "b.pmtiles", tmp_path / "back")
     assert tiles_of(tmp_path / "back") == tiles_of(tmp_path / "tiles")
+    here, there = contents(tmp_path / "tiles"), contents(tmp_path / "back")
+    assert here.keys() == there.keys()
+    assert [name for name in here if here[name] != there[name]] == ["provenance.json"]  # an archive knows less
+    convert(tmp_path / "tiles", tmp_path / "again")
+    assert contents(tmp_path / "again") == here
+    convert(tmp_path / "tiles", tmp_path / "bare", bare=True)
+    assert contents(tmp_path / "bare").keys() == {*tiles_of(tmp_path / "tiles"), "tilejson.json"}
     convert(tmp_path / "b.pmtiles", tmp_path / "b.tif")
     render(tmp_path / "a.tif", tmp_path / "map.tif", engine=quick_engine)
     with rasterio.open(tmp_path / "b.tif") as ours, rasterio.open(tmp_path / "map.tif") as theirs:

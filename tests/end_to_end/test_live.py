@@ -198,6 +198,9 @@ def test_lower_zooms_come_from_a_finished_set(quick_engine: Engine, write_sheet:
         assert live.map.tileset.minzoom == 11
         answers = fetch_all(app_of(live), [f"/{path}" for path in written])
         assert [answer.content for answer in answers] == list(written.values())
+    render(scene, tmp_path / "map.tif", engine=quick_engine, **options)
+    with open_live(scene, engine=quick_engine, under=tmp_path / "map.tif", **options) as live:
+        assert live.map.tileset.minzoom == 14  # a raster's overviews end where it is one tile, which are here live ones
     with (
         pytest.raises(TileSetError, match="one format"),
         open_live(scene, engine=quick_engine, under=tmp_path / "tiles", format="webp"),

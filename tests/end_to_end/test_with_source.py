@@ -129,6 +129,7 @@ def test_what_is_wrong_with_them_is_found_and_mended(made: Path, quick_engine: E
 
 def test_it_counts_rows_as_the_map_does(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
     render(made / "a.tif", tmp_path / "t", engine=quick_engine, block_span=2, with_source=True, scheme="tms", bare=True)
+    assert not (tmp_path / "t" / "tiles.xml").exists()
     found = contents(tmp_path / "t")
     assert "index.html" not in found
     assert json.loads(found["source/tilejson.json"])["scheme"] == "tms"

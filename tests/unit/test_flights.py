@@ -186,3 +186,14 @@ def test_an_area_of_interest_leaves_blocks_out() -> None:
     plan = plan_over(window, 2, aoi=corner)
     assert blocks_of(plan, Tile(64, 37, 7)) == list(plan.blocks())
     assert len(blocks_of(plan_over(window, 2), Tile(64, 37, 7))) > len(list(plan.blocks()))
+
+
+def test_what_is_there_wakes_nobody(tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers and the model's thread wait for work; waking them for each tile in memory costs more than the tile."""
+    flights = Flights(3, tally, lambda one: TILES if one == A else None)
+    woken: list[int] = []
+    monkeypatch.setattr(flights._changed, "notify_all", lambda: woken.append(1))
+    assert flights.ask([A])[0].result() == TILES
+    assert woken == []
+    flights.ask([A, B])
+    assert woken == [1]

@@ -19,7 +19,7 @@ from geo2map.errors import TileSetError
 from geo2map.grid import PixelWindow
 from geo2map.outputs.page import viewer_page
 from geo2map.outputs.qgis import class_style, layer_definition
-from geo2map.outputs.sidecars import SIDECAR_NAMES, legend_table, sidecars
+from geo2map.outputs.sidecars import SIDECAR_NAMES, legend_table, sidecars, stored_sidecars
 from geo2map.outputs.text import file_stem, plain_text
 from geo2map.tiles.tilejson import TileSet
 
@@ -154,6 +154,33 @@ def test_any_address_in_tiles_xml(part: str) -> None:
     assert url.endswith("/${z}/${x}/${y}.png")
     assert url.count("$") == 3
     assert url.isascii()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_any_name_in_a_class_set_and_its_conversion(name: str, tmp_path: Path) -> None:
+    """Names of scenes and classes, in everything that lies beside a folder."""
+    extra = {"model": name or "m", "scenes": [name], "classes": [[name, [1, 2, 3]], ["b", [4, 5, 6]]]}
+    tileset = replace(TILESET, name=name, extra=extra, scheme="tms")
+    made = stored_sidecars(tileset, tmp_path)
+    stem = file_stem(name)
+    assert set(made) == {f"{stem}.qlr", f"{stem}.qml", "index.html", "legend.tsv", "provenance.json"}
+    assert all(Path(file).name == file == PureWindowsPath(file).name for file in made)
+    style = ElementTree.fromstring(made[f"{stem}.qml"])
+    assert [node.get("label") for node in style.iter("paletteEntry")] == [plain_text(name), "b"]
+    document = json.loads(made["provenance.json"])
+    assert (document["scenes"], document["model"]) == ([name], name or "m")
+    (tmp_path / "provenance.json").write_bytes(made["provenance.json"])
+    again = stored_sidecars(replace(tileset, maxzoom=13), tmp_path)
+    assert json.loads(again["provenance.json"])["tiles"]["maxzoom"] == 13
+    (tmp_path / "provenance.json").write_text("no JSON")
+    assert stored_sidecars(tileset, tmp_path) == made
+    assert stored_sidecars(replace(tileset, extra={}), tmp_path) == {}
+
+
+def test_what_no_model_drew_says_so() -> None:
+    made = sidecars(replace(TILESET, extra={"model": ""}), (), {})
+    assert b"generative" not in made["index.html"] + made["provenance.json"]
+    assert json.loads(made["provenance.json"])["tiles"]["attribution"] == "Source imagery"
 
 
 def test_facts_that_json_cannot_spell_are_refused() -> None:
