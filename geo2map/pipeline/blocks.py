@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, OnError, Prepared, digest, prepare
+from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, Prepared, digest, prepare
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, Translator
 from geo2map.threads import available_threads
 from geo2map.tiles.pyramid import encode_pyramid
-from geo2map.types import Tile
+from geo2map.types import OnError, Tile
 
 __all__ = [
     "ENCODERS",
