@@ -85,7 +85,10 @@ class Bands:
             found |= pixels[self.count] == 0
         if self.nodata is not None and self.palette is None:
             values = np.array(self.nodata).reshape(-1, *[1] * (colours.ndim - 1))
-            found |= ((colours == values) | (np.isnan(values) & (colours != colours))).all(axis=0)
+            if colours.dtype.kind in "iu" and np.array_equal(own := values.astype(colours.dtype), values):
+                found |= (colours == own).all(axis=0)  # several times faster than as floats
+            else:
+                found |= ((colours == values) | (np.isnan(values) & (colours != colours))).all(axis=0)
         return found
 
 
