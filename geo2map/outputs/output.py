@@ -44,7 +44,7 @@ class Output:
         resumed: whether an earlier run left something.
         complete: nothing is left to do.
         made_down_to: lowest zoom whose tiles were all kept, overviews included; None is what blocks hold.
-        elsewhere: where the tiles are, with at least one, if they are not kept here.
+        elsewhere: where the tiles are if they are not kept here; if its zooms are unknown (), the journal counts.
     """
 
     made_down_to: int | None = None
@@ -126,11 +126,14 @@ class Output:
             OutputError: no block has a tile, or it cannot be written; in the latter case what is done is kept.
             TileSetError: a stored tile was damaged meanwhile.
         """
-        if self.elsewhere is None and not self.journal.has_tiles():
+        if not self.journal.has_tiles() and not (self.elsewhere is not None and self.elsewhere.zooms):
             self._kept, self.resumed = 0, False
             raise OutputError(f"{self.path} would be empty: no pixel is valid there; check the scene and the area")
         self._build_overviews(progress)
         result = self._workspace.result
+        if self.container.is_folder:
+            with output_errors(self.path):
+                result.mkdir(exist_ok=True)
         try:
             self.container.writer(self.job.storage)(self.store, self.job.tileset, result, progress)
             if self.container.is_folder:
