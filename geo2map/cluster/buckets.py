@@ -180,18 +180,23 @@ def take_lock(store: ObjectStore, lock: str, identity: str, address: str) -> boo
     Raises:
         OutputError: another output is being written there.
     """
-    from obstore.exceptions import AlreadyExistsError
+    from obstore.exceptions import AlreadyExistsError, GenericError
 
-    try:
-        store.put(lock, identity.encode(), mode="create")
-        return True
-    except AlreadyExistsError as error:
-        if bytes(store.get(lock).bytes()).decode() != identity:
-            raise OutputError(
-                f"{address} is being written by another geo2map, or one was stopped there: wait for it, or remove "
-                f"{lock} if nobody is at work"
-            ) from error
-        return False
+    for last in (False, False, True):
+        try:
+            store.put(lock, identity.encode(), mode="create")
+            return True
+        except AlreadyExistsError as error:
+            if bytes(store.get(lock).bytes()).decode() != identity:
+                raise OutputError(
+                    f"{address} is being written by another geo2map, or one was stopped there: wait for it, or remove "
+                    f"{lock} if nobody is at work"
+                ) from error
+            return False
+        except GenericError:  # it may have arrived or not, so obstore does not repeat it
+            if last:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def _check_prefix(store: ObjectStore, prefix: str, address: str, overwrite: bool) -> None:

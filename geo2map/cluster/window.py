@@ -111,7 +111,7 @@ class Window:
     def _take(self, future: Any, shard: Shard, completed: Any) -> ShardRecord | None:
         """The record of a task that ended; None where its shard was given out again."""
         from distributed import CancelledError, KilledWorker
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         try:
             outcome: Outcome = future.result()
