@@ -123,10 +123,10 @@ def check_bucket(address: str, *, overwrite: bool = False, **settings: Any) -> N
         OutputError: something is there that must not go, or the bucket does not answer.
     """
     store, name = open_bucket(address, **settings)
-    with _bucket_errors(address):
+    with bucket_errors(address):
         if name.endswith("/"):
             _check_prefix(store, name, address, overwrite)
-        elif not overwrite and _head(store, name) is not None:
+        elif not overwrite and find_object(store, name) is not None:
             raise OutputError.exists(address)
 
 
@@ -147,12 +147,12 @@ def upload_output(
     if local.is_dir() != name.endswith("/"):
         raise OutputError(f"{address} must {'' if local.is_dir() else 'not '}end in a slash for {local.name}")
     lock = f"{name}{LOCK}"
-    with _bucket_errors(address):
+    with bucket_errors(address):
         if local.is_dir():
             _check_prefix(store, name, address, overwrite)
         else:
             check_bucket(address, overwrite=overwrite, **settings)
-        _take_lock(store, lock, _identity(local), address)
+        take_lock(store, lock, _identity(local), address)
         if local.is_dir():
             _send_folder(store, local, name, progress)
         else:
@@ -174,21 +174,29 @@ def _identity(local: Path) -> str:
     return digest.hexdigest()
 
 
-def _take_lock(store: ObjectStore, lock: str, identity: str, address: str) -> None:
-    """
+def take_lock(store: ObjectStore, lock: str, identity: str, address: str) -> bool:
+    """Takes the lock for an output; whether it was free, and not left by an earlier run of the same.
+
     Raises:
         OutputError: another output is being written there.
     """
-    from obstore.exceptions import AlreadyExistsError
+    from obstore.exceptions import AlreadyExistsError, GenericError
 
-    try:
-        store.put(lock, identity.encode(), mode="create")
-    except AlreadyExistsError as error:
-        if bytes(store.get(lock).bytes()).decode() != identity:
-            raise OutputError(
-                f"{address} is being written by another geo2map, or one was stopped there: wait for it, or remove "
-                f"{lock} if nobody is at work"
-            ) from error
+    for last in (False, False, True):
+        try:
+            store.put(lock, identity.encode(), mode="create")
+            return True
+        except AlreadyExistsError as error:
+            if bytes(store.get(lock).bytes()).decode() != identity:
+                raise OutputError(
+                    f"{address} is being written by another geo2map, or one was stopped there: wait for it, or remove "
+                    f"{lock} if nobody is at work"
+                ) from error
+            return False
+        except GenericError:  # it may have arrived or not, so obstore does not repeat it
+            if last:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def _check_prefix(store: ObjectStore, prefix: str, address: str, overwrite: bool) -> None:
@@ -196,9 +204,9 @@ def _check_prefix(store: ObjectStore, prefix: str, address: str, overwrite: bool
     Raises:
         OutputError: something is there that is not ours, or ours and may not go.
     """
-    if (marker := _head(store, prefix + FILE_NAME)) is None:
+    if (marker := find_object(store, prefix + FILE_NAME)) is None:
         found = [item["path"] for item in islice(_list(store, prefix), 3)]
-        if found and _head(store, prefix + LOCK) is None:
+        if found and find_object(store, prefix + LOCK) is None:
             raise OutputError(f"{address} holds {found[0]}, and nothing says that it is geo2map's: choose another")
         return
     try:
@@ -207,7 +215,7 @@ def _check_prefix(store: ObjectStore, prefix: str, address: str, overwrite: bool
         ours = False
     if not ours:
         raise OutputError(f"{address} holds a {FILE_NAME} of another program: choose another place")
-    if not overwrite and _head(store, prefix + LOCK) is None:
+    if not overwrite and find_object(store, prefix + LOCK) is None:
         raise OutputError.exists(address, f"{marker['size']} bytes of {FILE_NAME}")
 
 
@@ -220,13 +228,13 @@ def _send_folder(store: ObjectStore, local: Path, prefix: str, progress: Progres
     def send(name: str) -> None:
         data = (local / name).read_bytes()
         if there.get(name) != hashlib.md5(data, usedforsecurity=False).hexdigest():
-            store.put(prefix + name, data, attributes=_attributes(name))
+            store.put(prefix + name, data, attributes=object_attributes(name))
 
     with ThreadPoolExecutor(SENDERS, "send") as senders:
         for done, _ in enumerate(_windowed(senders, send, names), 1):
             if progress is not None:
                 progress("objects", done, len(names))
-    store.put(prefix + FILE_NAME, (local / FILE_NAME).read_bytes(), attributes=_attributes(FILE_NAME))
+    store.put(prefix + FILE_NAME, (local / FILE_NAME).read_bytes(), attributes=object_attributes(FILE_NAME))
     kept = set(names)
     stale = [prefix + name for name in there if _TILE.fullmatch(name) and name not in kept]
     if stale:
@@ -242,15 +250,16 @@ def _windowed(pool: ThreadPoolExecutor, send: Callable[[str], None], names: Iter
 
 def _send_file(store: ObjectStore, local: Path, name: str) -> None:
     part = max(LEAST_PART, -(-local.stat().st_size // MOST_PARTS))
-    store.put(name, local, attributes=_attributes(name), chunk_size=part)
+    store.put(name, local, attributes=object_attributes(name), chunk_size=part)
 
 
-def _attributes(name: str) -> dict[str, str]:
+def object_attributes(name: str) -> dict[str, str]:
+    """What a bucket says of an object when somebody gets it."""
     kind = CONTENT_TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
     return {"Content-Type": kind, "Cache-Control": CACHE}
 
 
-def _head(store: ObjectStore, name: str) -> Any:
+def find_object(store: ObjectStore, name: str) -> Any:
     """What is known of an object, None where there is none."""
     with suppress(FileNotFoundError):
         return store.head(name)
@@ -264,7 +273,7 @@ def _list(store: ObjectStore, prefix: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _bucket_errors(address: str) -> Iterator[None]:
+def bucket_errors(address: str) -> Iterator[None]:
     """
     Raises:
         OutputError: in place of what the bucket or the network says.

@@ -1,4 +1,4 @@
-"""Maps into buckets: made on this machine's disk, by one process or by many, and sent."""
+"""Maps into buckets, by one process or by many: tiles straight there, files made on this machine's disk and sent."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 
 from geo2map.api.rendering import PathLike, Scenes, as_choice, render
 from geo2map.cluster.buckets import through_bucket
+from geo2map.cluster.direct import Away, is_fresh, straight_into_bucket
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import PartFolder
 from geo2map.cluster.planning import list_scenes
 from geo2map.errors import PlanError
 from geo2map.files.address import is_file_path
 from geo2map.model import ModelOptions
+from geo2map.outputs import OutputOptions
 from geo2map.pipeline.report import Report
 from geo2map.protocols import Progress
 
@@ -45,15 +47,17 @@ def render_to_bucket(
         raise PlanError("an output for a bucket leaves no block out: make it here, then send it", option="on_error")
     overwrite, choice = bool(options.pop("overwrite", False)), as_choice(model)
 
-    def make(path: Path) -> Report:
+    def make(path: Path, away: Away | None = None) -> Report:
         if cluster is None:
-            return render(scenes, path, engine=choice, progress=progress, **options)
+            return render(scenes, path, engine=choice, progress=progress, away=away, **options)
         from geo2map.cluster.dask import render_on
 
         assert isinstance(choice, ModelOptions), "an engine cannot be sent to another machine"
-        return render_on(scenes, path, cluster=cluster, model=choice, progress=progress, **options)
+        return render_on(scenes, path, cluster=cluster, model=choice, progress=progress, away=away, **options)
 
     key = repr((_scenes_key(scenes), choice, sorted(options.items(), key=lambda item: item[0])))
+    if is_fresh(address):
+        return straight_into_bucket(address, make, key, tmp=tmp)
     return through_bucket(address, make, key, tmp=tmp, overwrite=overwrite, progress=progress)
 
 
@@ -68,9 +72,11 @@ def merge_to_bucket(
     """Merges parts into a bucket; see `merge_parts` and `render_to_bucket`."""
     order = PartFolder(parts).order()
 
-    def make(path: Path) -> Report:
-        return merge_parts(parts, path, progress=progress)
+    def make(path: Path, away: Away | None = None) -> Report:
+        return merge_parts(parts, path, options=OutputOptions(away=away), progress=progress)
 
+    if is_fresh(address):
+        return straight_into_bucket(address, make, order.fingerprint, tmp=tmp)
     return through_bucket(address, make, order.fingerprint, tmp=tmp, overwrite=overwrite, progress=progress)
 
 

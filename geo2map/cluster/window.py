@@ -25,6 +25,10 @@ WINDOW = 2
 """Tasks a worker: one at work, one waiting."""
 LOOK_EVERY = 2.0
 """Seconds between two looks at how many workers there are."""
+PATIENCE = 120.0
+"""Seconds that a cluster may be without a worker, or may not answer."""
+LOST = "scheduler-connection-lost"
+"""What Dask says of tasks whose scheduler went away."""
 _ONE_AT_A_TIME = Lock()
 
 
@@ -88,7 +92,8 @@ class Window:
                     yield record
                 self._fill(shards, completed)
         except BaseException:
-            self.client.cancel(list(self._under_way), force=True)
+            if getattr(self.client, "status", "running") == "running":
+                self.client.cancel(list(self._under_way), force=True)
             raise
 
     def _fill(self, shards: Iterator[Shard], completed: Any) -> None:
@@ -106,10 +111,19 @@ class Window:
     def _take(self, future: Any, shard: Shard, completed: Any) -> ShardRecord | None:
         """The record of a task that ended; None where its shard was given out again."""
         from distributed import CancelledError, KilledWorker
+        from distributed.comm.core import CommClosedError
 
         try:
             outcome: Outcome = future.result()
+        except CommClosedError:  # the task was done, and its scheduler gone before it was asked
+            self._await_scheduler()
+            self._submit(shard, completed)
+            return None
         except (KilledWorker, CancelledError) as error:
+            if getattr(error, "reason", "") == LOST:
+                self._await_scheduler()
+                self._submit(shard, completed)
+                return None
             self.deaths[shard] = self.deaths.get(shard, 0) + 1
             if self.deaths[shard] > MOST_DEATHS:
                 raise OutputError(
@@ -126,6 +140,18 @@ class Window:
         self._send_home(outcome)
         self._submit(shard, completed)
         return None
+
+    def _await_scheduler(self) -> None:
+        """Waits until the client has found its scheduler again, which knows nothing of what was under way.
+
+        Raises:
+            OutputError: it has not, in the time that Dask gives it (`distributed.comm.timeouts.connect`).
+        """
+        while self.client.status == "connecting":
+            time.sleep(0.1)
+        if self.client.status != "running":
+            raise OutputError("the Dask scheduler is gone: start it and its workers, then run the same command again")
+        self._workers = 0
 
     def _send_home(self, outcome: Outcome) -> None:
         """Retires a worker that cannot work, whose tasks go to the others.
@@ -147,14 +173,19 @@ class Window:
         Raises:
             OutputError: the scheduler does not answer.
         """
-        if not self._workers or time.monotonic() - self._looked > LOOK_EVERY:
+        end = time.monotonic() + PATIENCE
+        while not self._workers or time.monotonic() - self._looked > LOOK_EVERY:
             try:
                 if not self._workers:
-                    self.client.wait_for_workers(1, timeout=120)
+                    self.client.wait_for_workers(1, timeout=PATIENCE)
                 there = set(self.client.nthreads()) - set(self.refused)
-            except (TimeoutError, OSError) as error:
-                raise OutputError(
-                    "the Dask cluster does not answer, or has no worker: start them, run again"
-                ) from error
-            self._workers, self._looked = len(there), time.monotonic()
+                self._workers, self._looked = len(there), time.monotonic()
+                break
+            except OSError as error:  # a TimeoutError is one
+                self._await_scheduler()
+                if time.monotonic() > end:
+                    raise OutputError(
+                        "the Dask cluster does not answer, or has no worker: start them, run again"
+                    ) from error
+                time.sleep(0.1)
         return self._workers

@@ -20,6 +20,7 @@ from geo2map.pipeline.journal import Journal, is_begun
 from geo2map.pipeline.records import Changes
 from geo2map.plan.job import Job
 from geo2map.plan.storage import Storage
+from geo2map.protocols import TileStore
 from geo2map.tiles.inventory import check_replaceable
 
 
@@ -32,11 +33,13 @@ class OutputOptions:
         resume: go on with an interrupted run of the same job; False throws it away.
         tmp: a folder to make an output in that is one file, e.g. on a larger disk; None is beside it. An interrupted
             run is taken up where it was begun.
+        away: where the tiles of a folder go instead, once it is open; the folder has its documents only.
     """
 
     overwrite: bool = False
     resume: bool = True
     tmp: str | Path | None = None
+    away: Callable[[Output], TileStore] | None = None
 
 
 def check_output(path: str | Path, options: OutputOptions, storage: Storage) -> Container:
@@ -158,6 +161,8 @@ class _Opening:
                 output = self._ended() or self._interrupted() or begin()
                 if not output.complete:
                     output.journal.set("overwrite", "yes" if self.options.overwrite else "no")
+                if self.options.away is not None:
+                    output.elsewhere = self.options.away(output)
                 return output
         except BaseException:
             self.workspace.release()

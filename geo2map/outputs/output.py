@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from geo2map.errors import Geo2MapError, OutputError
-from geo2map.files.atomic import write_whole
+from geo2map.files.atomic import output_errors, write_whole
 from geo2map.outputs.companions import companion_files
 from geo2map.outputs.containers import Container, TileFile
 from geo2map.outputs.finished import UpdatedTiles, open_finished
@@ -40,7 +40,7 @@ class Output:
         resumed: whether an earlier run left something.
         complete: nothing is left to do.
         made_down_to: lowest zoom whose tiles were all kept, overviews included; None is what blocks hold.
-        elsewhere: where the tiles are, with at least one, if they are not kept here.
+        elsewhere: where the tiles are if they are not kept here; if its zooms are unknown (), the journal counts.
     """
 
     made_down_to: int | None = None
@@ -140,13 +140,16 @@ class Output:
             OutputError: no block has a tile, or it cannot be written; in the latter case what is done is kept.
             TileSetError: a stored tile was damaged meanwhile.
         """
-        if self.elsewhere is None and not self.journal.has_tiles():
+        if not self.journal.has_tiles() and not (self.elsewhere is not None and self.elsewhere.zooms):
             self._kept, self.resumed = 0, False
             raise OutputError(f"{self.path} would be empty: no pixel is valid there; check the scene and the area")
         build_overviews(self.store, self.journal, self.made_down_to, progress)
         if self._source is not None:
             self._source.finish()
         result = self._workspace.result if self.container.is_folder else self._workspace.making
+        if self.container.is_folder:
+            with output_errors(self.path):
+                result.mkdir(exist_ok=True)
         try:
             self.container.writer(self.job.storage)(self._whole, self.job.tileset, result, progress)
             if self.container.is_folder:

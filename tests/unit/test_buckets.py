@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,14 @@ class Faults:
         self.log.append((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
         if self.plan and environ["REQUEST_METHOD"] == "PUT":
             self.given += 1
-            start_response(self.plan.pop(0), [("Content-Length", "0")])
+            fault = self.plan.pop(0)
+            if fault == "reset":  # the connection ends without an answer
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                raise ConnectionResetError
+            if fault == "slow":  # longer than the client waits
+                time.sleep(2.5)
+                return self.application(environ, start_response)
+            start_response(fault, [("Content-Length", "0")])
             return [b""]
         return self.application(environ, start_response)
 
@@ -103,6 +112,78 @@ def test_faults_of_the_server_are_survived(faults: Faults, tiles: Path) -> None:
     check = pytest.raises(OutputError, match="exists already")
     with check:
         check_bucket("s3://maps-bucket/map/")
+
+
+def test_resets_and_slow_answers_are_survived(faults: Faults, tiles: Path) -> None:
+    faults.plan = ["reset", "slow", "503 Slow Down", "reset"]
+    upload_output(tiles, "s3://maps-bucket/map/", client_options={"timeout": "1s", "allow_http": True})
+    assert faults.given == 4
+    store, _ = open_bucket("s3://maps-bucket/map/")
+    assert bytes(store.get("map/3/1/2.png").bytes()) == b"3/1/2.png"
+    assert "map/tilejson.json" in names(store)
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "variables"),
+    [
+        ("gs://maps/a/b/", "GCSStore", {}),
+        ("az://maps/a/b/", "AzureStore", {"AZURE_STORAGE_ACCOUNT_NAME": "me", "AZURE_STORAGE_ACCOUNT_KEY": "bWU="}),
+        ("s3://maps/a/b/", "S3Store", {"AWS_REGION": "eu-west-1"}),
+    ],
+)
+def test_each_kind_of_bucket_is_opened(
+    address: str, kind: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Addresses and variables only: nothing answers here."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    store, name = open_bucket(address)
+    assert type(store).__name__ == kind
+    assert name == "a/b/"
+
+
+def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Path) -> None:
+    """No tile lies here; a run that is stopped goes on behind the blocks whose tiles are there, with the same bytes."""
+    from geo2map.api import tile
+    from geo2map.cluster.direct import is_fresh, straight_into_bucket
+    from geo2map.testing import make_card
+
+    address, card = "s3://maps-bucket/map/", make_card(name="cut", margin=0, size_multiple=1)
+    options = {"zoom": 17, "block_span": 1, "match": "none", "minzoom": 15}
+
+    def stop(stage: str, done: int, total: int) -> None:  # noqa: ARG001
+        if stage == "blocks" and done == 3:
+            raise KeyboardInterrupt
+
+    def make(path: Path, away: Any, progress: Any = None) -> Any:
+        return tile(small_scene, path, card=card, away=away, progress=progress, **options)
+
+    assert is_fresh(address)
+    with pytest.raises(KeyboardInterrupt):
+        straight_into_bucket(address, lambda path, away: make(path, away, stop), "key", tmp=tmp_path / "tmp")
+    store, _ = open_bucket(address)
+    sent = {name for name in names(store) if name.endswith(".png")}
+    assert len(sent) >= 3
+    assert not list((tmp_path / "tmp").rglob("*.png"))
+    assert "map/tilejson.json" not in names(store)
+    with pytest.raises(OutputError, match="another geo2map"):
+        straight_into_bucket(address, make, "another key", tmp=tmp_path / "other")
+    faults.log = []
+    report = straight_into_bucket(address, make, "key", tmp=tmp_path / "tmp")
+    assert report is not None
+    assert report.resumed >= 3
+    tile(small_scene, tmp_path / "local", card=card, **options)
+    local = {p.relative_to(tmp_path / "local").as_posix(): p for p in (tmp_path / "local").rglob("*") if p.is_file()}
+    del local[".geo2map.journal"]
+    assert {name[4:] for name in names(store)} == set(local)
+    assert all(bytes(store.get(f"map/{name}").bytes()) == path.read_bytes() for name, path in local.items())
+    puts = [path for method, path in faults.log if method == "PUT"]
+    assert puts[-1].endswith("tilejson.json")
+    assert len([path for path in puts if path.endswith(".png")]) < len(
+        [name for name in local if name.endswith(".png")]
+    )
+    assert not list((tmp_path / "tmp").iterdir())
+    assert not is_fresh(address)
 
 
 def test_a_stopped_upload_goes_on(faults: Faults, tiles: Path) -> None:

@@ -20,6 +20,8 @@ from affine import Affine
 distributed = pytest.importorskip("distributed", reason="needs the extra [dask]")
 psutil = pytest.importorskip("psutil", reason="comes with distributed")
 
+from distributed.client import FutureCancelledError  # noqa: E402
+
 import geo2map.api  # noqa: E402
 from geo2map.cluster import (  # noqa: E402
     JobFile,
@@ -177,7 +179,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.open, self.most, self.submitted, self.released = 0, 0, 0, 0
-        self.loop, self.dying = None, 0
+        self.loop, self.dying, self.status, self.losing = None, 0, "running", 0
 
     def nthreads(self) -> dict[str, int]:
         return dict.fromkeys("abcd", 1)
@@ -201,6 +203,9 @@ class _Done:
         self._client, self._shard = client, shard
 
     def result(self) -> window.Outcome:
+        if self._client.losing:
+            self._client.losing -= 1
+            raise FutureCancelledError("key", window.LOST)
         if self._client.dying:
             self._client.dying -= 1
             raise distributed.KilledWorker("task", None, 3)
@@ -236,6 +241,21 @@ def test_a_shard_is_given_out_again_three_times(monkeypatch: pytest.MonkeyPatch,
     else:
         assert [record.shard for record in records] == ["20-1-1"]
     assert client.released == client.submitted == 4
+
+
+@pytest.mark.parametrize(("status", "ends"), [("running", False), ("closed", True)])
+def test_a_scheduler_that_comes_back_is_told_again(monkeypatch: pytest.MonkeyPatch, status: str, ends: bool) -> None:
+    """Tasks of a scheduler that went away are no deaths, however many; one that stays away ends the run."""
+    monkeypatch.setattr(distributed, "as_completed", Completed)
+    client = FakeClient()
+    client.losing, client.status = 9, status
+    records = window.Window(client, None).run(iter([Shard(20, 1, 1)]))  # type: ignore[arg-type]
+    if ends:
+        with pytest.raises(OutputError, match="scheduler is gone"):
+            list(records)
+        return
+    assert [record.shard for record in records] == ["20-1-1"]
+    assert client.submitted == 10
 
 
 def test_the_window_stays_small_however_many_shards(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,163 @@
+"""Folders of tiles straight into a bucket: each tile when it is made, the documents when all are there.
+
+What is sent is in the journal of the run, on this machine's disk: a block is recorded when the bucket has all its
+tiles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from shutil import rmtree
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from geo2map.cluster.buckets import (
+    LOCK,
+    SENDERS,
+    bucket_errors,
+    check_bucket,
+    find_object,
+    object_attributes,
+    open_bucket,
+    take_lock,
+)
+from geo2map.files.closing import Closing
+from geo2map.tiles.inventory import JOURNAL_NAME
+from geo2map.tiles.tilejson import FILE_NAME
+from geo2map.types import Tile
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+    from geo2map.outputs.output import Output
+    from geo2map.pipeline.report import Report
+
+Away = Callable[["Output"], "BucketTiles"]
+
+
+class BucketTiles(Closing):
+    """The tiles of an output as objects (a `geo2map.protocols.TileStore`). Which there are, the output's journal says.
+
+    A context manager that lets go of its threads.
+    """
+
+    def __init__(self, store: ObjectStore, prefix: str, address: str) -> None:
+        """
+        Args:
+            prefix: of the objects' names, with a slash at its end.
+            address: for errors.
+        """
+        self._store, self._prefix, self._address = store, prefix, address
+        self._senders, self._lock = ThreadPoolExecutor(SENDERS, "put"), Lock()
+        self._under_way: list[Future[None]] = []
+        self._output: Output | None = None
+
+    def of(self, output: Output) -> BucketTiles:
+        """The same for an output, which is open now."""
+        self._output = output
+        return self
+
+    @property
+    def zooms(self) -> tuple[int, ...]:
+        """None: whoever wants to know asks the journal."""
+        return ()
+
+    def put(self, tile: Tile, data: bytes) -> None:
+        """Begins to send a tile; `sync` says whether that went well."""
+        sending = self._senders.submit(self._put, self._name(tile), data)
+        with self._lock:
+            self._under_way.append(sending)
+
+    def get(self, tile: Tile) -> bytes | None:
+        """
+        Raises:
+            OutputError: the bucket does not answer.
+        """
+        with bucket_errors(self._address), suppress(FileNotFoundError):
+            return bytes(self._store.get(self._name(tile)).bytes())
+        return None
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        assert self._output is not None, "an output is open"
+        return (tile for tile, _ in self._output.journal.digests(zoom))
+
+    def sync(self) -> None:
+        """Waits until the bucket has what was put.
+
+        Raises:
+            OutputError: it does not take it.
+        """
+        with self._lock:
+            under_way, self._under_way = self._under_way, []
+        with bucket_errors(self._address):
+            for sending in under_way:
+                sending.result()
+
+    def close(self) -> None:
+        """Drops what is not sent; harmless when repeated."""
+        self._senders.shutdown(cancel_futures=True)
+
+    def _put(self, name: str, data: bytes) -> None:
+        self._store.put(name, data, attributes=object_attributes(name))
+
+    def _name(self, tile: Tile) -> str:
+        assert self._output is not None, "an output is open"
+        storage = self._output.job.storage
+        row = 2**tile.z - 1 - tile.y if storage.scheme == "tms" else tile.y
+        return f"{self._prefix}{tile.z}/{tile.x}/{row}{storage.codec.suffix}"
+
+
+def is_fresh(address: str) -> bool:
+    """Whether tiles may go straight to an address: a folder, and no finished map is there that they would spoil."""
+    if not address.endswith("/"):
+        return False
+    store, prefix = open_bucket(address)
+    with bucket_errors(address):
+        return find_object(store, prefix + FILE_NAME) is None
+
+
+def straight_into_bucket(
+    address: str,
+    make: Callable[[Path, Away], Report],
+    key: str,
+    *,
+    tmp: str | Path | None = None,
+    **settings: Any,
+) -> Report | None:
+    """Makes a folder of tiles of which only documents and journal are made on this machine's disk.
+
+    Args:
+        make: makes the output at a path, with its tiles elsewhere.
+        key, tmp: as `geo2map.cluster.buckets.through_bucket` has them.
+        settings: of `open_bucket`.
+
+    Returns:
+        What `make` says; None where only the documents were left.
+
+    Raises:
+        OutputError: something is there that is not ours, another writer is at work, or the bucket does not take it.
+    """
+    check_bucket(address, **settings)
+    store, prefix = open_bucket(address, **settings)
+    identity = hashlib.sha256(f"{address}\n{key}".encode()).hexdigest()
+    home = Path(tmp or tempfile.gettempdir()) / f"geo2map-{identity[:16]}"
+    with bucket_errors(address):
+        if take_lock(store, prefix + LOCK, identity, address):
+            rmtree(home, ignore_errors=True)  # of a run whose tiles somebody removed
+    home.mkdir(parents=True, exist_ok=True)
+    local, report = home / "tiles", None
+    if not local.exists():
+        with BucketTiles(store, prefix, address) as tiles:
+            report = make(local, tiles.of)
+    with bucket_errors(address):
+        names = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
+        for name in (*(name for name in names if name not in (FILE_NAME, JOURNAL_NAME)), FILE_NAME):
+            store.put(prefix + name, (local / name).read_bytes(), attributes=object_attributes(name))
+        store.delete(prefix + LOCK)
+    rmtree(home, ignore_errors=True)
+    return report
