@@ -35,7 +35,7 @@ SIDECARS = frozenset(
 """Files that we and others put beside the zooms of a tile set; QGIS layers (.qlr), named by the scene, come on top."""
 
 _CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-_TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "tmp", "xml", "kml"})
+_TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "avif", "tmp", "xml", "kml"})
 
 
 def check_replaceable(folder: Path) -> None:
