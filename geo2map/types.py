@@ -16,7 +16,7 @@ Batch = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 """bool (H, W), True where a pixel is valid."""
 
-TileFormat = Literal["png", "webp", "jpeg"]
+TileFormat = Literal["png", "webp", "jpeg", "avif"]
 Compression = Literal["deflate", "zstd", "webp"]
 Scheme = Literal["xyz", "tms"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

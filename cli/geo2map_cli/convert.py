@@ -10,9 +10,12 @@ import click
 from geo2map_cli.options import (
     bounds_option,
     compress_option,
+    format_option,
+    lossless_option,
     making_option,
     overwrite_option,
     parse_zooms,
+    quality_option,
     scheme_option,
 )
 from geo2map_cli.reporting import Bar, report_options
@@ -23,7 +26,9 @@ from geo2map_cli.reporting import Bar, report_options
 @click.argument("out", type=click.Path())
 @bounds_option
 @click.option("--zoom", "zooms", callback=parse_zooms, metavar="Z|A-B", help="Zooms to take. [default: all]")
-@click.option("--format", type=click.Choice(["png", "webp", "jpeg"]), help="Of the tiles. [default: what they have]")
+@format_option("[default: what they have]")
+@quality_option
+@lossless_option
 @scheme_option
 @compress_option
 @making_option

@@ -209,6 +209,18 @@ minzoom_option = click.option(
 )
 
 
+def format_option(default: str) -> Callable[[F], F]:
+    """--format, with what it is otherwise."""
+    formats = click.Choice(["png", "webp", "jpeg", "avif"])
+    return click.option("--format", "format", type=formats, help=f"Of the tiles. {default}")
+
+
+quality_option = click.option(
+    "--quality",
+    type=click.IntRange(1, 100),
+    help="Of webp, jpeg or avif tiles. [default: 85 of webp, 90 of jpeg, 75 of avif]",
+)
+lossless_option = click.option("--lossless", is_flag=True, help="Webp tiles without loss.")
 compress_option = click.option(
     "--compress",
     type=click.Choice(["deflate", "zstd", "webp"]),
@@ -228,9 +240,9 @@ scheme_option = click.option(
 def storage_options(function: F) -> F:
     """The fields of `geo2map.plan.Storage`."""
     return stack(
-        click.option(
-            "--format", "format", type=click.Choice(["png", "webp", "jpeg"]), help="Of the tiles. [default: png]"
-        ),
+        format_option("[default: png]"),
+        quality_option,
+        lossless_option,
         minzoom_option,
         click.option(
             "--palette",

@@ -46,6 +46,7 @@ class ConvertOptions:
         bounds: west, south, east, north in degrees: tiles that touch them are taken whole; None takes all.
         zooms: lowest and largest; None takes all.
         format: of the tiles; None keeps what they have.
+        quality, lossless: how they are encoded, which encodes them all anew; see `geo2map.plan.Storage`.
         scheme: how a folder's files count rows.
         compress: of a GeoTIFF; see `geo2map.plan.Storage`.
         overwrite: replaces an existing output.
@@ -57,6 +58,8 @@ class ConvertOptions:
     bounds: tuple[float, float, float, float] | None = None
     zooms: tuple[int, int] | None = None
     format: TileFormat | None = None
+    quality: int | None = None
+    lossless: bool = False
     scheme: Scheme = "xyz"
     compress: Compression | None = None
     overwrite: bool = False
@@ -66,7 +69,21 @@ class ConvertOptions:
     @property
     def storage(self) -> Storage:
         """What of it is the container's business."""
-        return Storage(format=self.format, scheme=self.scheme, compress=self.compress)
+        return Storage(
+            format=self.format,
+            quality=self.quality,
+            lossless=self.lossless,
+            scheme=self.scheme,
+            compress=self.compress,
+        )
+
+    def choose(self, store: StoredTiles, tileset: TileSet) -> Excerpt:
+        """What of a set is asked for."""
+        bounds = None if self.bounds is None else LngLatBounds(*self.bounds)
+        chosen = take(store, tileset, bounds=bounds, zooms=self.zooms, format=self.format)
+        if self.quality is None and not self.lossless:
+            return chosen
+        return replace(chosen, codec=TileCodec(chosen.tileset.format, self.quality, self.lossless))
 
 
 def convert(source: str | Path, out: str | Path, *, progress: Progress | None = None, **arguments: Any) -> None:
@@ -95,8 +112,7 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
         return
     check_final(Path(out), container, OutputOptions(overwrite=options.overwrite))
     with open_tiles(source) as (store, tileset):
-        bounds = None if options.bounds is None else LngLatBounds(*options.bounds)
-        chosen = take(store, tileset, bounds=bounds, zooms=options.zooms, format=options.format)
+        chosen = options.choose(store, tileset)
         require_complete(Path(source), chosen)
         _Conversion(Path(out), container, options, progress).run(chosen, Path(source), made_of)
 

@@ -33,6 +33,7 @@ LOCK = ".geo2map.lock"
 CONTENT_TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
+    ".avif": "image/avif",
     ".jpg": "image/jpeg",
     ".json": "application/json",
     ".html": "text/html; charset=utf-8",

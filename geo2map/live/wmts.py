@@ -11,7 +11,12 @@ from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
 from geo2map.types import TileFormat
 
 MATRIX_SET = "GoogleMapsCompatible"
-MEDIA_TYPES: dict[TileFormat, str] = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg"}
+MEDIA_TYPES: dict[TileFormat, str] = {
+    "png": "image/png",
+    "webp": "image/webp",
+    "jpeg": "image/jpeg",
+    "avif": "image/avif",
+}
 _PIXEL = 0.00028  # metres that the standard takes a pixel of a screen for
 _SPACES = {
     "xmlns": "http://www.opengis.net/wmts/1.0",

@@ -100,6 +100,9 @@ class Container:
             raise OutputError(f"{self.name} lies on the grid of the tiles: choose a .tif for another", option="grid")
         if storage.compress is not None and self.configure is None:
             raise OutputError(f"{self.name} has no compression of its own: leave it out", option="compress")
+        for name, asked in (("quality", storage.quality), ("lossless", storage.lossless)):
+            if asked and not self.takes_format:
+                raise OutputError(f"{self.name} keeps all pixels by itself: leave {name} out", option=name)
         if storage.format is not None and not self.takes_format:
             raise OutputError(f"{self.name} has no tile format: leave it out ({storage.format})", option="format")
 

@@ -11,11 +11,16 @@ from geo2map.errors import TileSetError, ZoomError
 from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, world_window
 from geo2map.outputs.stored import degrees_window
 from geo2map.protocols import StoredTiles
-from geo2map.tiles.codec import decode_tile, encode_tile, is_whole
+from geo2map.tiles.codec import TileCodec, decode_tile, is_whole
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import LngLatBounds, Tile, TileFormat
 
-_MAGIC: tuple[tuple[bytes, TileFormat], ...] = ((b"\x89PNG", "png"), (b"RIFF", "webp"), (b"\xff\xd8", "jpeg"))
+_MAGIC: tuple[tuple[int, bytes, TileFormat], ...] = (
+    (0, b"\x89PNG", "png"),
+    (0, b"RIFF", "webp"),
+    (0, b"\xff\xd8", "jpeg"),
+    (4, b"ftypavif", "avif"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,14 @@ class Excerpt:
         tileset: of the excerpt: its zooms, window and format are what is taken.
         limited: whether only tiles that touch the window are taken.
         recode: whether tiles of another format are encoded anew; otherwise all are left as they are.
+        codec: encodes all tiles anew, whatever they are; None is that of the format for those of another.
     """
 
     store: StoredTiles
     tileset: TileSet
     limited: bool = False
     recode: bool = True
+    codec: TileCodec | None = None
 
     @property
     def zooms(self) -> tuple[int, ...]:
@@ -52,10 +59,10 @@ class Excerpt:
         if not is_whole(data):
             name = f"tile {tile.z}/{tile.x}/{tile.y}"
             raise TileSetError(f"{name} is damaged ({len(data)} bytes): make it again, or remove it to go without")
-        if not self.recode or is_format(data, self.tileset.format):
+        if not self.recode or (self.codec is None and is_format(data, self.tileset.format)):
             return data
         try:
-            return encode_tile(*decode_tile(data), self.tileset.format)
+            return (self.codec or TileCodec(self.tileset.format)).encode(*decode_tile(data))
         except TileSetError as error:
             raise TileSetError(f"tile {tile.z}/{tile.x}/{tile.y}: {error}") from error
 
@@ -76,7 +83,7 @@ class Excerpt:
 
 def is_format(data: bytes, format: TileFormat) -> bool:
     """Whether a tile's first bytes are those of a format."""
-    return any(data.startswith(magic) and known == format for magic, known in _MAGIC)
+    return any(data.startswith(magic, at) and known == format for at, magic, known in _MAGIC)
 
 
 def rescale(window: PixelWindow, zoom: int, other: int) -> PixelWindow:

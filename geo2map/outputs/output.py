@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from geo2map.errors import Geo2MapError, OutputError
+from geo2map.errors import Geo2MapError, OutputError, TileSetError
 from geo2map.files.atomic import output_errors, write_whole
 from geo2map.outputs.companions import companion_files
 from geo2map.outputs.containers import Container, TileFile
@@ -143,6 +143,16 @@ class Output:
         if not self.journal.has_tiles() and not (self.elsewhere is not None and self.elsewhere.zooms):
             self._kept, self.resumed = 0, False
             raise OutputError(f"{self.path} would be empty: no pixel is valid there; check the scene and the area")
+        try:
+            self._make(progress)
+        except TileSetError:
+            if self._is_overlay and not self.container.is_folder:  # the file is damaged: it has to be mended first
+                self._kept, self.resumed = 0, False
+            raise
+        self.journal.set("state", "publishing")
+        self.publish()
+
+    def _make(self, progress: Progress | None) -> None:
         build_overviews(self.store, self.journal, self.made_down_to, progress)
         if self._source is not None:
             self._source.finish()
@@ -162,8 +172,6 @@ class Output:
             if not self.container.is_folder:
                 result.unlink(missing_ok=True)
             raise
-        self.journal.set("state", "publishing")
-        self.publish()
 
     def _write_sidecars(self, folder: Path) -> None:
         if not self.job.storage.bare:

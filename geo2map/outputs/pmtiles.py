@@ -21,7 +21,12 @@ from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import TileFormat
 
-TILE_TYPES: dict[TileFormat, TileType] = {"png": TileType.PNG, "webp": TileType.WEBP, "jpeg": TileType.JPEG}
+TILE_TYPES: dict[TileFormat, TileType] = {
+    "png": TileType.PNG,
+    "webp": TileType.WEBP,
+    "jpeg": TileType.JPEG,
+    "avif": TileType.AVIF,
+}
 HEAD = 16384
 """Bytes that header and root directory may take, so that one request brings both. Tiles begin behind them: the
 directories are known last, and so neither a spool nor a second pass is needed (Planetiler lays its files out so, too).

@@ -18,7 +18,7 @@ from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Bounds, LngLatBounds, Tile, TileFormat
 
-FORMAT_NAMES: dict[TileFormat, str] = {"png": "png", "webp": "webp", "jpeg": "jpg"}
+FORMAT_NAMES: dict[TileFormat, str] = {"png": "png", "webp": "webp", "jpeg": "jpg", "avif": "avif"}
 """How MBTiles and PMTiles spell the formats."""
 DESCRIPTION = "Map tiles made by geo2map from satellite or aerial imagery with a generative model; not surveyed"
 MOST_REMEMBERED = 2**20

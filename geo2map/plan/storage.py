@@ -18,7 +18,7 @@ from geo2map.grid.window import MAX_ZOOM, one_tile_zoom
 from geo2map.plan.value import Plan
 from geo2map.protocols import Codec
 from geo2map.tiles.classes import ClassCodec, class_colours
-from geo2map.tiles.codec import TileCodec
+from geo2map.tiles.codec import TileCodec, require_encoding
 from geo2map.tiles.indexed import IndexedCodec
 from geo2map.types import Compression, Scheme, TileFormat
 
@@ -43,13 +43,15 @@ class Storage:
             width of a pixel in the CRS's units (None is the map's on the ground, or the scene's where that is wider).
         classes: keep which class a pixel is, not its colour: True for those of the model, resolved to names and colours
             of a palette; a class may have several.
+        quality: of WebP, JPEG or AVIF tiles, 1 to 100; None is the format's own.
+        lossless: WebP tiles without loss.
         bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
         address: of a folder: the absolute URL under which others will find it, for tiles.xml; None leaves that out.
         with_source: of a folder: the imagery's own tiles, as the network sees them, in "source" beside the zooms.
 
     Raises:
         ZoomError: a minzoom that is out of range.
-        DataError: no list of colours, or a palette for another format than PNG.
+        DataError: no list of colours, a palette for another format than PNG, or an encoding that the format has not.
     """
 
     format: TileFormat | None = None
@@ -64,6 +66,8 @@ class Storage:
     resolution: float | None = None
     with_source: bool = False
     address: str | None = None
+    quality: int | None = None
+    lossless: bool = False
 
     def __post_init__(self) -> None:
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
@@ -71,6 +75,7 @@ class Storage:
         object.__setattr__(self, "palette", _colours(self.palette))
         if self.palette is not None and self.format not in (None, "png"):
             raise DataError(f"a palette needs PNG tiles, not {self.format}: leave out one of them", option="palette")
+        require_encoding(self.format or "png", self.quality, self.lossless)
         if self.grid not in (None, "scene"):
             object.__setattr__(self, "grid", RasterGrid.of(self.grid))
         if self.resolution is not None and not 0 < self.resolution < float("inf"):
@@ -116,7 +121,9 @@ class Storage:
         """How tiles become bytes."""
         if not isinstance(self.classes, bool):
             return _make_class_codec(self.classes)
-        return _make_codec(self.format or "png", self.palette)
+        if self.palette is None:
+            return TileCodec(self.format or "png", self.quality, self.lossless and self.format == "webp")
+        return _make_codec(self.palette)
 
     def resolve(self, plan: Plan) -> Storage:
         """The same with nothing left open, for the output of a plan.
@@ -149,9 +156,9 @@ def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> Colours | 
 
 
 @lru_cache(maxsize=4)
-def _make_codec(format: TileFormat, palette: Colours | None) -> Codec:
-    """A codec; one of a palette has a table of all colours, so it is made once."""
-    return TileCodec(format) if palette is None else IndexedCodec(Snap(palette))
+def _make_codec(palette: Colours) -> Codec:
+    """The codec of a palette has a table of all colours, so it is made once."""
+    return IndexedCodec(Snap(palette))
 
 
 @lru_cache(maxsize=4)

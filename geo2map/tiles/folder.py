@@ -1,4 +1,4 @@
-"""A folder of tiles, ours or anyone's: `{z}/{x}/{y}` with .png, .webp, .jpg or .jpeg.
+"""A folder of tiles, ours or anyone's: `{z}/{x}/{y}` with .png, .webp, .jpg, .jpeg or .avif.
 
 Row 0 is in the north, unless a tilejson.json beside the zooms says "tms": then files count rows from the south.
 Whoever asks for a tile counts from the north in either case.
@@ -17,7 +17,13 @@ from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.tilejson import FILE_NAME
 from geo2map.types import Image, Mask, Scheme, Tile, TileFormat
 
-FORMAT_OF_SUFFIX: dict[str, TileFormat] = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+FORMAT_OF_SUFFIX: dict[str, TileFormat] = {
+    ".png": "png",
+    ".webp": "webp",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".avif": "avif",
+}
 """Which format a tile's file name promises; the order decides where a tile is there twice."""
 
 

@@ -39,7 +39,7 @@ scene, come on top."""
 
 _LIMITS = (MAX_ZOOM + 1, 2**MAX_ZOOM)
 _CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-_TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "tmp", "xml", "kml"})
+_TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "avif", "tmp", "xml", "kml"})
 
 
 def check_replaceable(folder: Path) -> None:
