@@ -12,7 +12,7 @@ from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as move
 
 from geo2map.errors import PlanError
-from geo2map.grid import ground_resolution, window_bounds
+from geo2map.grid import HALF_WORLD, ground_resolution, window_bounds
 from geo2map.grid.raster import RasterGrid
 from geo2map.plan import Plan, Storage
 from geo2map.scene import Imagery, ReadingOptions, open_scenes
@@ -44,7 +44,9 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
         else:
             crs = _parse(storage.crs_out)
             matrix, limit, own = _other_matrix(first, plan, crs, storage.resolution), None, None
-    left, top, right, bottom = _covered(plan, crs, matrix)
+    middle = first.dataset.transform @ (first.dataset.width / 2, first.dataset.height / 2)
+    near = middle[0] if storage.crs_out is None else _middle_longitude(plan)
+    left, top, right, bottom = _covered(plan, crs, matrix, near)
     if limit is not None and own is not None:
         columns, rows = ~matrix @ (own @ limit)
         left, top = max(left, 0), max(top, 0)
@@ -80,6 +82,9 @@ def _own_matrix(scene: Scene, plan: Plan, resolution: float | None) -> Affine:
 def _other_matrix(scene: Scene, plan: Plan, crs: CRS, resolution: float | None) -> Affine:
     """Pixels whose corners are at multiples of their size."""
     bounds = window_bounds(plan.window, plan.maxzoom)
+    if crs.is_geographic:  # as large at Greenwich, where no meridian is jumped
+        centre = (bounds.left + bounds.right) / 2
+        bounds = bounds._replace(left=bounds.left - centre, right=bounds.right - centre)
     try:
         found, _, _ = calculate_default_transform("EPSG:3857", crs, plan.window.width, plan.window.height, *bounds)
     except RasterioError as error:
@@ -90,8 +95,17 @@ def _other_matrix(scene: Scene, plan: Plan, crs: CRS, resolution: float | None) 
     return Affine(size, 0, np.floor(found.c / size) * size, 0, -size, np.ceil(found.f / size) * size)
 
 
-def _covered(plan: Plan, crs: CRS, matrix: Affine) -> tuple[int, int, int, int]:
-    """Columns and rows of a grid that the map's window touches: left, top, right, bottom."""
+def _middle_longitude(plan: Plan) -> float:
+    """Degrees, past 180 where the window is."""
+    left, _, right, _ = window_bounds(plan.window, plan.maxzoom)
+    return (left + right) / 2 / HALF_WORLD * 180
+
+
+def _covered(plan: Plan, crs: CRS, matrix: Affine, near: float) -> tuple[int, int, int, int]:
+    """Columns and rows of a grid that the map's window touches: left, top, right, bottom.
+
+    Longitudes are counted on from `near`; a CRS that begins anew within the window is refused.
+    """
     left, bottom, right, top = window_bounds(plan.window, plan.maxzoom)
     along, up = np.linspace(left, right, _POINTS), np.linspace(bottom, top, _POINTS)
     xs = np.concatenate([along, along, np.full(_POINTS, left), np.full(_POINTS, right)])
@@ -101,12 +115,26 @@ def _covered(plan: Plan, crs: CRS, matrix: Affine) -> tuple[int, int, int, int]:
         raise PlanError(
             f"{crs.to_string()[:60]} does not reach all of {plan.name}: choose another CRS", option="crs_out"
         )
+    if crs.is_geographic:
+        turn = 2 * np.pi / crs.units_factor[1]
+        places[0] = near + (places[0] - near + turn / 2) % turn - turn / 2
+    elif right > HALF_WORLD and _jumps(places[:, : 2 * _POINTS]):
+        raise PlanError(
+            f"{crs.to_string()[:60]} is cut at the antimeridian, which {plan.name} lies across: choose another CRS",
+            option="crs_out",
+        )
     inverse = ~matrix
     columns = inverse.a * places[0] + inverse.b * places[1] + inverse.c
     rows = inverse.d * places[0] + inverse.e * places[1] + inverse.f
     edges = np.floor([columns.min() + 1e-6, rows.min() + 1e-6]), np.ceil([columns.max() - 1e-6, rows.max() - 1e-6])
     first, last = (edge.astype(np.int64).tolist() for edge in edges)
     return first[0], first[1], last[0], last[1]
+
+
+def _jumps(places: np.ndarray) -> bool:
+    """Whether a step along the upper or lower edge is many times the usual one."""
+    steps = np.hypot(*np.diff(places.reshape(2, 2, _POINTS))).ravel()
+    return bool(steps.max() > 10 * np.median(steps))
 
 
 def _parse(text: str) -> CRS:

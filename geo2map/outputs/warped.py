@@ -13,13 +13,15 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as move
 from rasterio.windows import Window
 
-from geo2map.grid import TILE_SIZE
+from geo2map.grid import HALF_WORLD, TILE_SIZE
 from geo2map.grid.raster import RasterGrid
 from geo2map.outputs.ink import Bands, Ink
 from geo2map.protocols import Progress
 
 TOLERANCE = 0.02
 """Pixels by which GDAL may miss a place: it asks PROJ for some points of a row and draws lines between them."""
+PACIFIC_MERCATOR = "+proj=webmerc +lon_0=180 +datum=WGS84 +units=m +no_defs"
+"""EPSG:3857 that is cut at Greenwich."""
 MEMORY = 64  # megabytes that GDAL warps at once
 
 
@@ -42,7 +44,7 @@ def warp_plain(
     target = profile | ink.profile | {"count": ink.count} | place
     with (
         rasterio.open(source) as web,
-        WarpedVRT(web, **place, **_warping(web, ink, grid)) as view,
+        WarpedVRT(web, **place, **_warping(_web_place(web, grid), ink, grid)) as view,
         rasterio.open(path, "w", **target) as made,
     ):
         ink.describe(made)
@@ -61,6 +63,13 @@ def warp_plain(
             made.build_overviews([2**level for level in range(1, levels + 1)], kernel)
 
 
+def _web_place(web: Any, grid: RasterGrid) -> dict[str, Any]:
+    """Past the antimeridian PROJ begins anew in the west, and GDAL would find no pixels there."""
+    if web.bounds.right <= HALF_WORLD or grid.crs == "EPSG:3857":
+        return {"src_crs": "EPSG:3857", "src_transform": web.transform}
+    return {"src_crs": PACIFIC_MERCATOR, "src_transform": Affine.translation(-HALF_WORLD, 0) @ web.transform}
+
+
 def _whole(bands: Bands, ink: Ink) -> Bands:
     """A pixel is there or is not."""
     if ink.table is not None:
@@ -69,19 +78,24 @@ def _whole(bands: Bands, ink: Ink) -> Bands:
     return np.concatenate([bands[:3] * mask, (mask * np.uint8(255))[None]])
 
 
-def _warping(web: Any, ink: Ink, grid: RasterGrid) -> dict[str, Any]:
+def _warping(place: dict[str, Any], ink: Ink, grid: RasterGrid) -> dict[str, Any]:
     """How GDAL warps. The scale is fixed for the whole raster: by itself GDAL derives one for each chunk."""
-    scale = min(1.0, 1 / _source_pixels(web.transform, grid))
-    options: dict[str, Any] = {"tolerance": TOLERANCE, "warp_mem_limit": MEMORY, "XSCALE": scale, "YSCALE": scale}
+    scale = min(1.0, 1 / _source_pixels(place, grid))
+    options: dict[str, Any] = place | {
+        "tolerance": TOLERANCE,
+        "warp_mem_limit": MEMORY,
+        "XSCALE": scale,
+        "YSCALE": scale,
+    }
     if ink.table is not None:
         return options | {"resampling": Resampling.nearest, "src_nodata": ink.blank, "nodata": ink.blank}
     return options | {"resampling": Resampling.bilinear}
 
 
-def _source_pixels(source: Affine, grid: RasterGrid) -> float:
+def _source_pixels(place: dict[str, Any], grid: RasterGrid) -> float:
     """How many pixels of the web-mercator grid a pixel in the middle of a grid is wide."""
     x, y = grid.width / 2, grid.height / 2
     corners = [grid.transform @ point for point in ((x, y), (x + 1, y), (x, y + 1))]
-    xs, ys = move(grid.crs, "EPSG:3857", *zip(*corners, strict=True))
+    xs, ys = move(grid.crs, place["src_crs"], *zip(*corners, strict=True))
     right, down = (np.hypot(xs[n] - xs[0], ys[n] - ys[0]) for n in (1, 2))
-    return float(np.sqrt(right * down)) / source.a
+    return float(np.sqrt(right * down)) / float(place["src_transform"].a)

@@ -12,6 +12,7 @@ from affine import Affine
 from geo2map import grid
 from geo2map.api import mosaic_tiles, tile
 from geo2map.colour import ColourStatistics
+from geo2map.errors import PlanError
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
 from geo2map.plan import PlanOptions, make_plan
@@ -137,3 +138,26 @@ def test_the_whole_world_has_every_tile_once(west: float, tmp_path: Path) -> Non
     longitudes = (np.arange(1024) + 0.5) / 1024 * 360
     seam = np.abs((longitudes - west - 180 + 180) % 360 - 180) < 2  # a kernel does not reach around the world
     assert np.abs(red[512] - longitudes * 0.7)[~seam & (longitudes > 1) & (longitudes < 359)].max() < 1.6
+
+
+@pytest.mark.parametrize("options", [{"grid": "scene"}, {"crs_out": "EPSG:3832"}, {"crs_out": "EPSG:4326"}])
+def test_another_grid_is_one_piece(options: dict[str, str], scene: Path, tmp_path: Path) -> None:
+    """Neither half is lost, and the scene's own grid is the scene's."""
+    tile(scene, tmp_path / "own.tif", card=CARD, zoom=ZOOM, match="none", stretch="none", force=True, **options)
+    with rasterio.open(tmp_path / "own.tif") as made, rasterio.open(scene) as before:
+        bands, wanted = made.read().astype(int), before.read().astype(int)
+        assert made.width < 600
+        assert (bands[3] > 0).mean() > 0.6  # of a scene that may lie askew
+        for side in (bands[3, :, :100], bands[3, :, -100:]):
+            assert (side > 0).any()
+        if "grid" in options:
+            assert (made.crs, made.transform, made.shape) == (before.crs, before.transform, before.shape)
+            assert (bands[3] > 0).mean() > 0.99
+            for half in (np.s_[:, 20:-20, 20:190], np.s_[:, 20:-20, 210:-20]):
+                assert np.corrcoef(bands[:3][half].ravel(), wanted[half].ravel())[0, 1] > 0.7
+
+
+def test_a_crs_that_begins_anew_there_is_refused(scene: Path, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="EPSG:3395 is cut at the antimeridian, which fiji lies across: choose another"):
+        tile(scene, tmp_path / "own.tif", card=CARD, zoom=ZOOM, match="none", force=True, crs_out="EPSG:3395")
+    assert [path.name for path in tmp_path.iterdir()] == ["fiji.tif"]
