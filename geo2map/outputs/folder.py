@@ -51,7 +51,7 @@ def open_folder(result: Path, final: Path, journal: Journal) -> TileStore:
     """
     storage = journal.job.storage
     with output_errors(final):
-        result.mkdir(parents=True, exist_ok=True)
+        result.mkdir(exist_ok=True)
     made = FolderStore(result, storage.codec.suffix, storage.scheme)
     return OverlayStore(made, XyzFolder(final), journal) if journal.is_overlay else made
 

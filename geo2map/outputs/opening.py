@@ -114,9 +114,8 @@ def end_publishing(path: str | Path, *, runs: bool = True) -> str | None:
         if not is_begun(workspace.journal):
             return None
         journal = Journal(workspace.journal)
-        output = Output(Path(path), container, workspace, journal, resumed=True)
         if journal.get("state") == "publishing":
-            output.publish()
+            Output(Path(path), container, workspace, journal, resumed=True).publish()
         journal.close()
         return None
     finally:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from geo2map.errors import OutputError
+from geo2map.files.atomic import output_errors
 from geo2map.outputs.folder import build_overviews, open_folder, write_folder
 from geo2map.outputs.publish import publish_changes
 from geo2map.outputs.workspace import Workspace
@@ -37,6 +38,8 @@ class SourceTiles:
 
     @cached_property
     def _store(self) -> TileStore:
+        with output_errors(self._final):
+            self._result.parent.mkdir(exist_ok=True)
         return open_folder(self._result, self._final, self.journal)
 
     def keep(self, done: BlockDone) -> None:

@@ -53,7 +53,7 @@ def _expand(path: str) -> list[str]:
         if not found:
             raise SceneError(f"no raster in folder {path}; give a folder with GeoTIFFs in it")
         return found
-    if is_list(path):
+    if is_list(path) and (Path(path).exists() or not glob.has_magic(path)):
         return read_list(path)
     if Path(path).exists() or not glob.has_magic(path):
         return [path]

@@ -322,7 +322,7 @@ def test_an_output_is_replaced_only_when_asked(
     after = contents(tmp_path)
     assert after != before
     hidden = [Path(name).name for name in after if Path(name).name.startswith(".")]
-    assert hidden == ([".geo2map.journal"] if out == "tiles" else [])
+    assert hidden == [".geo2map.journal" if out == "tiles" else f".{out}.journal"]
 
 
 @pytest.mark.parametrize("command", ["render", "tile"])

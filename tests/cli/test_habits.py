@@ -153,7 +153,7 @@ def test_each_as_geotiffs(geo2map: Command, write_scene: SceneWriter, tiny_model
     out = tmp_path / "maps"
     result = geo2map("render", *scenes, "--each", "--geotiff", "--out", out, "--model", tiny_model)
     assert result.code == 0
-    assert sorted(path.name for path in out.iterdir()) == ["first.tif", "last.tif"]
+    assert sorted(path.name for path in out.iterdir() if path.name[0] != ".") == ["first.tif", "last.tif"]
     assert geo2map("render", scenes[0], "--geotiff", "--out", tmp_path / "x", "--model", tiny_model).code == 2
 
 

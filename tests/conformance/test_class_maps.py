@@ -128,7 +128,13 @@ def test_a_vote() -> None:
 
 
 def test_names_beside_the_raster(made: Path) -> None:
-    assert sorted(path.name for path in made.iterdir()) == ["map.qml", "map.tif", "map.tif.aux.xml", "tiles"]
+    assert sorted(path.name for path in made.iterdir()) == [
+        ".map.tif.journal",
+        "map.qml",
+        "map.tif",
+        "map.tif.aux.xml",
+        "tiles",
+    ]
     style = ElementTree.parse(made / "map.qml").getroot()
     assert [entry.get("label") for entry in style.iter("paletteEntry")] == NAMES
     document = json.loads((made / "tiles" / "tilejson.json").read_text(encoding="utf-8"))

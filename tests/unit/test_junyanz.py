@@ -285,7 +285,7 @@ def test_damaged_files(reference_unet: Make, tmp_path: Path) -> None:
 def test_an_existing_model_is_kept_unless_told(reference_unet: Make, tmp_path: Path) -> None:
     model = imported(reference_unet().state_dict(), tmp_path)
     before = model.read_bytes()
-    with pytest.raises(OutputError, match="set overwrite"):
+    with pytest.raises(OutputError, match="allow overwriting"):
         imported(reference_unet("instance").state_dict(), tmp_path)
     assert model.read_bytes() == before
     imported(reference_unet("instance").state_dict(), tmp_path, overwrite=True)
