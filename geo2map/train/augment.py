@@ -102,15 +102,13 @@ def augment(pair: Pair, config: TrainConfig, look: Look, rng: np.random.Generato
     valid = (known & SEEN) != 0
     if rng.random() < look.holes:
         valid &= random_footprint(config.crop, rng)
-    return Crops(_noisy(fill_pixels(a, valid, look.neutral), config, rng), b, known * valid, taught)
+    left, top = rng.integers(TILE_SIZE << NOISE_ZOOM, size=2).tolist() if config.noise else (0, 0)
+    return Crops(noisy(fill_pixels(a, valid, look.neutral), config.noise, left, top), b, known * valid, taught)
 
 
-def _noisy(a: Picture, config: TrainConfig, rng: np.random.Generator) -> Picture:
-    """The crop with its bands of noise, as if it lay somewhere in the world."""
-    if not config.noise:
-        return a
-    left, top = rng.integers(TILE_SIZE << NOISE_ZOOM, size=2).tolist()
-    return add_noise(a, PixelWindow(left, top, left + a.shape[1], top + a.shape[0]), NOISE_ZOOM, config.noise)
+def noisy(a: Picture, bands: int, left: int = 0, top: int = 0) -> Picture:
+    """A picture with its bands of noise, as if it lay there in the world at `NOISE_ZOOM`."""
+    return add_noise(a, PixelWindow(left, top, left + a.shape[1], top + a.shape[0]), NOISE_ZOOM, bands)
 
 
 def _known(pair: Pair) -> Known:

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from geo2map.grid import PixelWindow, add_noise
 from geo2map.model import ModelCard
 from geo2map.nn import UNetGenerator
-from geo2map.train.augment import NOISE_ZOOM
+from geo2map.train.augment import noisy
 from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
 from geo2map.train.pictures import Picture
@@ -180,9 +179,7 @@ def _middle(picture: Picture, side: int) -> Picture:
 
 
 def _translated(generator: UNetGenerator, a: Picture) -> Picture:
-    height, width = a.shape[:2]
-    a = add_noise(a, PixelWindow(0, 0, width, height), NOISE_ZOOM, generator.in_channels - 3)
-    tensor = torch.from_numpy(a).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+    tensor = torch.from_numpy(noisy(a, generator.in_channels - 3)).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     with torch.inference_mode():
         fake = generator(tensor)[0]
     return ((fake + 1.0) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()

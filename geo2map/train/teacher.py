@@ -9,10 +9,9 @@ import numpy as np
 import torch
 
 from geo2map.errors import DataError
-from geo2map.grid import PixelWindow, add_noise
 from geo2map.model import load_card, load_weights
 from geo2map.nn import UNetGenerator, build
-from geo2map.train.augment import NOISE_ZOOM
+from geo2map.train.augment import noisy
 from geo2map.train.pictures import PairFile, Picture
 
 CONTEXT = 16
@@ -69,8 +68,7 @@ def _translated(network: UNetGenerator, a: Picture, multiple: int, device: torch
     for side in a.shape[:2]:
         whole = -(-(side + 2 * CONTEXT) // multiple) * multiple
         frame.append(((whole - side) // 2, whole - side - (whole - side) // 2))
-    padded = np.pad(a, [*frame, (0, 0)], mode="reflect")
-    padded = add_noise(padded, PixelWindow(0, 0, padded.shape[1], padded.shape[0]), NOISE_ZOOM, network.in_channels - 3)
+    padded = noisy(np.pad(a, [*frame, (0, 0)], mode="reflect"), network.in_channels - 3)
     tensor = torch.from_numpy(padded).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     with torch.inference_mode():
         fake = network(tensor.contiguous(memory_format=torch.channels_last))[0]
