@@ -78,10 +78,10 @@ def make(kind: str, side: int) -> str:
             made.sync()
         else:
             CONTAINERS[f".{kind}"].writer(Storage())(store, store.tileset, path, None)  # type: ignore[arg-type]
-        seconds = time.perf_counter() - started
-        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+        seconds, used = time.perf_counter() - started, peak() - idle  # before the files are listed
+        files = [path] if path.is_file() else (file for file in path.rglob("*") if file.is_file())
         size = sum(file.stat().st_size for file in files) / 2**20
-    return f"| {kind} | {count:,} | {peak() - idle:.0f} | {count / seconds:,.0f} | {size:,.0f} |"
+    return f"| {kind} | {count:,} | {used:.0f} | {count / seconds:,.0f} | {size:,.0f} |"
 
 
 def peak() -> float:

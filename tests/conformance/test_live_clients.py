@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import numpy as np
-import PIL.Image
 import pytest
 import rasterio
-from test_qgis import BLOCK, RENDER, WINDOW, _bounds, _pyqgis, _require_pyqgis, _rgba
+from desktop import ask_qgis, drawn, require_qgis
+from jakarta import BLOCK, WINDOW, mercator_bounds, rgba, waves
 
 from geo2map.grid import mercator_resolution
 from geo2map.grid.block import BlockImage
@@ -39,35 +38,11 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 MAPLIBRE = Path(os.environ.get("GEO2MAP_MAPLIBRE", ROOT / "node_modules" / "maplibre-gl" / "dist"))
-SCRIPT = (
-    RENDER
-    + """
-import json, sys
-from qgis.core import QgsApplication, QgsRasterLayer
-
-def main(asked):
-    layer = QgsRasterLayer(asked["source"], "live", "wms")
-    render(layer, asked).save(asked["picture"])
-    extent = layer.extent()
-    told = [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
-    return {"valid": layer.isValid(), "crs": layer.crs().authid(), "extent": told}
-
-app = QgsApplication([], False)
-app.initQgis()
-print(json.dumps(main(json.loads(sys.argv[1]))), flush=True)
-app.exitQgis()
-"""
-)
 
 
 @pytest.fixture(scope="module")
 def image() -> BlockImage:
-    """Waves."""
-    rows, columns = np.mgrid[: BLOCK.core.height, : BLOCK.core.width]
-    phases = np.dstack([columns / 61, rows / 53, (rows + 2 * columns) / 997]) * 2 * np.pi
-    mask = np.zeros(rows.shape, dtype=np.bool_)
-    mask[WINDOW.slices(BLOCK.core)] = True
-    return BlockImage(BLOCK, (128 + 127 * np.sin(phases)).astype(np.uint8), mask)
+    return waves()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +72,7 @@ def test_gdal_reads_the_very_pixels(address: str, image: BlockImage, tmp_path: P
     assert ran.returncode == 0, ran.stderr
     with rasterio.open(tmp_path / "live.tif") as dataset:
         assert dataset.crs.to_epsg() == 3857
-        left, _, _, top = _bounds(0)
+        left, _, _, top = mercator_bounds()
         size = mercator_resolution(14)
         assert dataset.res == pytest.approx((size, size))
         column, row = (dataset.bounds.left - left) / size, (top - dataset.bounds.top) / size
@@ -109,22 +84,21 @@ def test_gdal_reads_the_very_pixels(address: str, image: BlockImage, tmp_path: P
         inside = WINDOW.slices(BLOCK.core)
         for found, asked in ((rows, inside[0]), (columns, inside[1])):  # GDAL rounds up what is told in degrees
             assert asked.start - 1 <= found.start <= asked.start < asked.stop <= found.stop <= asked.stop + 1
-        assert (np.moveaxis(dataset.read(), 0, -1) == _rgba(image)[rows, columns]).all()
+        assert (np.moveaxis(dataset.read(), 0, -1) == rgba(image)[rows, columns]).all()
 
 
 def test_qgis_shows_it_in_its_place(address: str, image: BlockImage, tmp_path: Path) -> None:
-    _require_pyqgis(tmp_path)
+    require_qgis(tmp_path)
     source = "crs=EPSG:3857&dpiMode=7&format=image/png&layers=layer0&styles=default&tileMatrixSet=GoogleMapsCompatible"
-    asked = {"source": f"{source}&url={address}/WMTSCapabilities.xml", "picture": str(tmp_path / "shown.png")}
-    asked |= {"bounds": _bounds(1e-4), "size": [BLOCK.core.width, BLOCK.core.height]}  # type: ignore[dict-item]
-    ran = _pyqgis(tmp_path, SCRIPT, json.dumps(asked))
-    assert ran.returncode == 0, ran.stderr
-    told = json.loads(ran.stdout.splitlines()[-1])
+    layer = {"source": f"{source}&url={address}/WMTSCapabilities.xml", "provider": "wms"}
+    picture = {"layer": "live", "crs": "EPSG:3857", "bounds": mercator_bounds(1e-4), "path": str(tmp_path / "live.png")}
+    picture["size"] = [BLOCK.core.width, BLOCK.core.height]
+    told = ask_qgis(tmp_path, {"layers": {"live": layer}, "pictures": [picture]})["layers"]["live"]
     assert (told["valid"], told["crs"]) == (True, "EPSG:3857")
-    left, bottom, right, top = _bounds(0)
+    left, bottom, right, top = mercator_bounds()
     assert told["extent"] == pytest.approx([left, bottom, right, top], abs=(right - left) / BLOCK.columns / 6)
-    shown = np.array(PIL.Image.open(asked["picture"]).convert("RGBA")).astype(int)
-    assert np.abs(shown - _rgba(image))[WINDOW.slices(BLOCK.core)].mean() < 1
+    shown = drawn(tmp_path / "live.png")
+    assert np.abs(shown - rgba(image))[WINDOW.slices(BLOCK.core)].mean() < 1
 
 
 def snippet(name: str, address: str) -> str:

@@ -1,0 +1,100 @@
+"""Loads layers in QGIS, tells what it says of them, and draws them. Run by the interpreter that has PyQGIS.
+
+    /usr/bin/python3 in_qgis.py < asked.json > told.json
+
+`asked` is {"layers": {name: {"source": ..., "provider": ...}}, "definitions": {name: path of a .qlr},
+"pictures": [{"layer", "crs", "bounds", "size", "path"}], "samples": {name: [[longitude, latitude], ...]}}. Layers of a
+definition are called "NAME/0", "NAME/1" ... in their order from the top.
+"""
+
+import json
+import sys
+
+from qgis.core import (
+    QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsLayerDefinition,
+    QgsMapRendererParallelJob,
+    QgsMapSettings,
+    QgsPointXY,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+)
+from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtGui import QColor
+
+
+def draw(layer, picture):
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setDestinationCrs(QgsCoordinateReferenceSystem(picture["crs"]))
+    settings.setExtent(QgsRectangle(*picture["bounds"]))
+    settings.setOutputSize(QSize(*picture["size"]))
+    settings.setOutputDpi(96)
+    settings.setBackgroundColor(QColor(0, 0, 0, 0))
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    assert job.renderedImage().save(picture["path"])
+
+
+def resolutions(layer):
+    """Metres or degrees a pixel of all that a raster has ready, the finest first."""
+    provider = layer.dataProvider()
+    if layer.providerType() != "gdal":
+        return sorted(provider.nativeResolutions())
+    finest = layer.rasterUnitsPerPixelX()
+    made = [pyramid for pyramid in provider.buildPyramidList() if pyramid.exists]
+    return [finest, *(finest * round(provider.xSize() / pyramid.xDim) for pyramid in made)]
+
+
+def describe(layer):
+    box = layer.extent()
+    told = {"valid": layer.isValid(), "name": layer.name(), "crs": layer.crs().authid(), "source": layer.source()}
+    told["extent"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
+    if isinstance(layer, QgsRasterLayer):
+        told["resolutions"] = resolutions(layer)
+        classes = getattr(layer.renderer(), "classes", list)()
+        told["legend"] = [[entry.value, entry.label, entry.color.name()] for entry in classes]
+    else:
+        told["legend"] = [[item.label(), item.symbol().color().name()] for item in layer.renderer().categories()]
+    return told
+
+
+def sample(layer, places):
+    """Every band's value at places in degrees."""
+    there = QgsCoordinateTransform(QgsCoordinateReferenceSystem("EPSG:4326"), layer.crs(), QgsProject.instance())
+    provider, points = layer.dataProvider(), [there.transform(QgsPointXY(*place)) for place in places]
+    return [[provider.sample(point, band)[0] for band in range(1, layer.bandCount() + 1)] for point in points]
+
+
+def opened(path):
+    """The layers of a definition, and the names of its groups."""
+    project = QgsProject.instance()
+    project.clear()
+    ok, message = QgsLayerDefinition.loadLayerDefinition(path, project, project.layerTreeRoot())
+    assert ok, message
+    layers = [node.layer().clone() for node in project.layerTreeRoot().findLayers()]
+    return layers, [group.name() for group in project.layerTreeRoot().findGroups()]
+
+
+def main(asked):
+    told, layers = {"groups": {}}, {}
+    for name, layer in asked["layers"].items():
+        layers[name] = QgsRasterLayer(layer["source"], name, layer["provider"])
+    for name, path in asked.get("definitions", {}).items():
+        found, told["groups"][name] = opened(path)
+        layers |= {f"{name}/{number}": layer for number, layer in enumerate(found)}
+    told["layers"] = {name: describe(layer) for name, layer in layers.items()}
+    told["samples"] = {name: sample(layers[name], places) for name, places in asked.get("samples", {}).items()}
+    for picture in asked["pictures"]:
+        draw(layers[picture["layer"]], picture)
+    return told
+
+
+app = QgsApplication([], False)
+app.initQgis()
+print(json.dumps(main(json.load(sys.stdin))), flush=True)
+app.exitQgis()
