@@ -12,11 +12,11 @@ from geo2map_cli.options import (
     compress_option,
     format_option,
     lossless_option,
-    making_option,
     overwrite_option,
     parse_zooms,
     quality_option,
     scheme_option,
+    tmp_option,
 )
 from geo2map_cli.reporting import Bar, report_options
 
@@ -31,7 +31,7 @@ from geo2map_cli.reporting import Bar, report_options
 @lossless_option
 @scheme_option
 @compress_option
-@making_option
+@tmp_option
 @click.option("--bare", is_flag=True, help="Tiles and tilejson.json alone: no page, no QGIS layer.")
 @overwrite_option
 @report_options

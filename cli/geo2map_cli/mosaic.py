@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import compress_option, making_option, overwrite_option
+from geo2map_cli.options import compress_option, overwrite_option, tmp_option
 from geo2map_cli.reporting import Bar, report_options
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .tif.")
 @click.option("--zoom", type=click.IntRange(0, 24), help="Which zoom. [default: the largest]")
 @compress_option
-@making_option
+@tmp_option
 @overwrite_option
 @report_options
 def command(

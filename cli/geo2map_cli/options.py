@@ -263,8 +263,10 @@ def storage_options(function: F) -> F:
     )(function)
 
 
-making_option = click.option(
-    "--tmp", type=click.Path(file_okay=False), help="Where an output is made that is one file. [default: beside it]"
+tmp_option = click.option(
+    "--tmp",
+    type=click.Path(file_okay=False),
+    help="Where one file, or what goes to a bucket, is made. [default: beside it; for a bucket the system's]",
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from geo2map_cli.options import F, stack
+from geo2map_cli.options import F, stack, tmp_option
 from geo2map_cli.reporting import Bar, finish, show, show_notes
 
 if TYPE_CHECKING:
@@ -24,13 +24,6 @@ def _parse_share(_: click.Context, __: click.Parameter, value: str | None) -> tu
     if not (found := re.fullmatch(r"(\d+)/(\d+)", value)) or not 1 <= int(found[1]) <= int(found[2]):
         raise click.BadParameter(f"{value!r} is no share of the shards: give e.g. 17/512, the 17th of 512.")
     return int(found[1]), int(found[2])
-
-
-tmp_option = click.option(
-    "--tmp",
-    type=click.Path(file_okay=False),
-    help="Where an output is made that is one file or for a bucket. [default: beside it; for a bucket the system's]",
-)
 
 
 @dataclass(frozen=True)
@@ -77,7 +70,7 @@ def render_elsewhere(
         alone: all scenes as one, into something new.
     """
     if spread.job is not None and spread.dask is not None and spread.shard is None:
-        _render_job(spread.job, out, spread.dask, scenes, options, as_json)
+        _render_job(spread, scenes, out, options, as_json)
         return True
     if spread.job is not None:
         _render_slice(spread.job, spread.shard, out, scenes, as_json)
@@ -93,7 +86,7 @@ def render_elsewhere(
     if is_away(out):
         _render_away(spread, scenes, out, options, as_json)
     else:
-        _render_spread(scenes, out, str(spread.dask), options, as_json)
+        _render_spread(spread, scenes, out, options, as_json)
     return True
 
 
@@ -123,26 +116,29 @@ def _require_alone(scenes: tuple[str, ...], allowed: set[str]) -> None:
         raise click.UsageError(f"--job says what to render and how: leave out {other}.")
 
 
-def _render_job(job: str, out: str, dask: str, scenes: tuple[str, ...], options: dict[str, Any], as_json: bool) -> None:
+def _render_job(spread: Spread, scenes: tuple[str, ...], out: str, options: dict[str, Any], as_json: bool) -> None:
     """Renders all of a planned job on a Dask cluster."""
-    _require_alone(scenes, {"job", "dask", "out", "scenes", "overwrite", "resume"})
+    _require_alone(scenes, {"job", "dask", "out", "scenes", "overwrite", "resume", "tmp"})
     from geo2map.cluster.dask import render_job
     from geo2map.outputs import OutputOptions
 
-    wanted = OutputOptions(overwrite=options["overwrite"], resume=options["resume"])
+    assert spread.job is not None
+    assert spread.dask is not None
+    wanted = OutputOptions(overwrite=options["overwrite"], resume=options["resume"], tmp=spread.tmp)
     with Bar() as bar:
-        report = render_job(job, out, client=dask, options=wanted, progress=bar)
+        report = render_job(spread.job, out, client=spread.dask, options=wanted, progress=bar)
     show_notes(report.notes)
     show(report, as_json)
     finish([report])
 
 
-def _render_spread(scenes: tuple[str, ...], out: str, dask: str, options: dict[str, Any], as_json: bool) -> None:
+def _render_spread(spread: Spread, scenes: tuple[str, ...], out: str, options: dict[str, Any], as_json: bool) -> None:
     """Renders scenes as one on a Dask cluster."""
     from geo2map.cluster.dask import render_on
 
+    assert spread.dask is not None
     with Bar() as bar:
-        report = render_on(scenes, out, cluster=dask, progress=bar, **options)
+        report = render_on(scenes, out, cluster=spread.dask, tmp=spread.tmp, progress=bar, **options)
     show_notes(report.notes)
     show(report, as_json)
     finish([report])

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rasterio
 from tile_bytes import tiles_of
 
-from geo2map import Engine, check, repair, tile, update
+from geo2map import Engine, check, render, repair, tile, update
 from geo2map.api.converting import convert, open_tiles
+from geo2map.colour.palette import Palette
 from geo2map.errors import OutputError, TileSetError
 from geo2map.outputs.check import CheckReport
 from geo2map.outputs.folder import journal_path
 from geo2map.types import Tile
 
+GREYS = Palette((("dark", (30, 30, 30)), ("middle", (130, 130, 130)), ("light", (230, 230, 230))))
 FILES = ["map.mbtiles", "map.pmtiles", "map.tif"]
 
 
@@ -164,13 +169,20 @@ def test_a_raster_on_its_own_grid_is_not_updated(made: Path, quick_engine: Engin
     assert sorted(path.name for path in made.iterdir()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"palette": [[0, 0, 0], [90, 120, 60], [200, 200, 180]]}, {"classes": True}])
 def test_a_raster_with_a_table_is_updated(options: dict[str, Any], made: Path, quick_engine: Engine) -> None:
-    if "classes" in options and quick_engine.card.palette is None:
-        pytest.skip("the card has no classes")
-    out = make(made, "map.tif", quick_engine, **options)
-    update(made / "b.tif", out)
-    tile([made / "a.tif", made / "b.tif"], made / "both.tif", card=quick_engine.card, block_span=1, **options)
-    assert check(out).ok
-    with rasterio.open(out) as one, rasterio.open(made / "both.tif") as both:
-        assert one.shape == both.shape
+    """It has the table it had, and the pixels of a raster that was made of both scenes."""
+    engine = copy(quick_engine)
+    engine.card = replace(quick_engine.card, palette=GREYS)
+    for name, scenes in (("map.tif", ["a.tif"]), ("both.tif", ["a.tif", "b.tif"])):
+        paths = [made / scene for scene in scenes]
+        render(paths, made / name, engine=engine, block_span=1, match="none", **options)
+    before = (made / "map.tif").read_bytes()
+    update(made / "b.tif", made / "map.tif", engine=engine)
+    assert (made / "map.tif").read_bytes() != before
+    assert check(made / "map.tif").ok
+    with rasterio.open(made / "map.tif") as one, rasterio.open(made / "both.tif") as both:
+        assert (one.shape, one.transform, one.colormap(1)) == (both.shape, both.transform, both.colormap(1))
+        assert set(np.unique(one.read())) == {0, 1, 2, 255}
+        assert np.array_equal(one.read(), both.read())
