@@ -3,7 +3,7 @@
     python docs/measure_palette.py learn MAPS/train geo2map/colour/data/maps.json
     python docs/measure_palette.py measure MAPS/val TRANSLATIONS/
 
-MAPS/ are the pix2pix `maps` pairs; TRANSLATIONS/ keeps what the packaged model made of the first 60, to measure again.
+MAPS/ are the pix2pix `maps` pairs; TRANSLATIONS/ keeps what the packaged model made of every eighth, to measure again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from geo2map.tiles.indexed import encode_indexed
 from geo2map.train.pictures import list_pairs
 from geo2map.types import Image
 
-LIMIT = 60
+STEP = 8
 WHOLE = np.ones((256, 256), np.bool_)
 FIXED = [colour for _, colour in MAPS_PALETTE.entries]
 
@@ -47,13 +47,13 @@ def translations(maps: Path, kept: Path) -> list[tuple[Image, Image]]:
     """True maps and translations, uint8 (600, 600, 3)."""
     kept.mkdir(parents=True, exist_ok=True)
     engine = None
-    for number, pair in enumerate(list_pairs(maps)[:LIMIT]):
+    for number, pair in enumerate(list_pairs(maps)[::STEP]):
         path = kept / f"{number:03}.npz"
         if not path.exists():
             engine = engine or load_engine("sat2map", device="cpu", precision="fp32")
             image, truth = pair.load()
             np.savez(path, t=truth, p=translate_picture(image, engine, engine.card.size_multiple, engine.card.margin))
-    return [(found["t"], found["p"]) for found in map(np.load, sorted(kept.glob("*.npz"))[:LIMIT])]
+    return [(found["t"], found["p"]) for found in map(np.load, sorted(kept.glob("*.npz")))]
 
 
 def indexed(name: str, snap: Snap) -> Variant:
