@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
+from geo2map import Engine, render
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.grid import PixelWindow
 from geo2map.outputs import open_output
@@ -190,6 +194,29 @@ def test_a_render_with_its_source_swipes_from_a_disk(visit: Visit, tmp_path: Pat
     assert [_alike(visit.colour(x, 250), colour) for x, colour in ((610, SOURCE), (650, MAP))] == [True, True]
     assert visit.complaints == []
     assert all(url.startswith(((tmp_path / "t").as_uri(), "data:")) for url in visit.requests)
+
+
+def test_the_picture_in_the_readme(visit: Visit, town: Path, engine: Engine, tmp_path: Path) -> None:
+    """A town's imagery left of the slider, the packaged model's map right of it, in the colours of the legend.
+
+    GEO2MAP_PICTURE=docs/viewer.jpg pytest tests/conformance/test_viewer.py -k picture
+    """
+    render(town, tmp_path / "town", engine=engine, with_source=True)
+    visit.open((tmp_path / "town" / "index.html").as_uri())
+    for _ in range(2):
+        visit.page.locator(".leaflet-control-zoom-in").click()
+        visit.settle()
+    picture = PIL.Image.open(io.BytesIO(visit.page.screenshot())).convert("RGB")
+    shown = np.array(picture)[100:500]
+    assert MAPS_PALETTE.share(shown[:, 470:650]) > 0.5 > 2 * MAPS_PALETTE.share(shown[:, 100:430])
+    swatches = visit.page.locator("#legend i")
+    found = [swatches.nth(number).bounding_box() for number in range(swatches.count())]
+    for (_, colour), box in zip(MAPS_PALETTE.entries, found, strict=True):
+        assert box is not None
+        middle = picture.getpixel((round(box["x"] + box["width"] / 2), round(box["y"] + box["height"] / 2)))
+        assert _alike(middle, colour)
+    assert visit.complaints == []
+    picture.save(os.environ.get("GEO2MAP_PICTURE", tmp_path / "viewer.jpg"), quality=88, subsampling=0, optimize=True)
 
 
 class _Red:
