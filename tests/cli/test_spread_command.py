@@ -60,6 +60,7 @@ def test_tiles_of_a_folder_have_their_place(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_when_parts_are_merged(
     geo2map: Any, write_scene: Any, tiny_model: Path, tmp_path: Path, disk: Path, places: list[Path]
 ) -> None:
