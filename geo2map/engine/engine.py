@@ -60,7 +60,7 @@ class Engine:
         self.ahead = 1 if device.type == "cuda" else 0
         self._generator = _prepared(generator, device).to(dtype)  # before it moves: not every device has float64
         self._generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._crew = ThreadPoolExecutor(AT_ONCE, "translate")  # starts threads when it has work
+        self._crew = ThreadPoolExecutor(AT_ONCE - 1, "translate")  # starts threads when it has work
 
     @property
     def precision(self) -> str:
@@ -150,18 +150,21 @@ class Engine:
         return Download(levels[:, :, margin : height - margin, margin : width - margin])
 
     def _side_by_side(self, parts: Sequence[Tensor], margin: int) -> list[Tensor]:
-        """Some pictures at once; torch's threads are each thread's own business."""
+        """Every other picture in this thread, the rest in another; torch's threads are each thread's own business."""
         if self.threads is None or self.threads < AT_ONCE:
             return [self._folded(part, margin) for part in parts]
+        share = self.threads // AT_ONCE
 
-        def translate(part: Tensor) -> Tensor:
-            torch.set_num_threads(max(1, (self.threads or 1) // AT_ONCE))
-            return self._folded(part, margin)
+        def translate(some: Sequence[Tensor]) -> list[Tensor]:
+            torch.set_num_threads(share)
+            return [self._folded(part, margin) for part in some]
 
         try:
-            return list(self._crew.map(translate, parts))
+            others = [self._crew.submit(translate, parts[lane::AT_ONCE]) for lane in range(1, AT_ONCE)]
+            done = [translate(parts[::AT_ONCE]), *(other.result() for other in others)]
         finally:
-            torch.set_num_threads(torch.get_num_threads())  # the matrix library has one number for all threads
+            torch.set_num_threads(self.threads)  # the matrix library has one number for all threads
+        return [done[number % AT_ONCE][number // AT_ONCE] for number in range(len(parts))]
 
     @torch.inference_mode()
     def _folded(self, pixels: Tensor, margin: int) -> Tensor:

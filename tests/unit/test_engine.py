@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -350,3 +352,14 @@ def test_pictures_side_by_side_are_those_one_after_the_other(threads: int | None
     found = Engine(network, CARD, CPU, torch.float32, 3, threads).translate(pictures, 16)
     np.testing.assert_array_equal(found, expected)
     assert torch.get_num_threads() == before
+
+
+def test_loading_a_model_leaves_torchs_compiler_alone() -> None:
+    """It would cost 1.5 s and 70 MiB of each command."""
+    code = (
+        "import sys; from geo2map.engine import load_engine; from geo2map.model import registry;"
+        "[load_engine(name, device='cpu') for name in registry.packaged_models()];"
+        "print(sorted(name for name in ('sympy', 'torch._dynamo') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr
