@@ -50,7 +50,7 @@ def engine_options(function: F) -> F:
             help="auto is fp32.",
         ),
         click.option("--threads", type=click.IntRange(1), help="CPU threads. [default: all allowed]"),
-        click.option("--batch", type=click.IntRange(1), help="Blocks at once. [default: 1 on CPU, 8 on GPU]"),
+        click.option("--batch", type=click.IntRange(1), help="Blocks at once. [default: 2 on CPU, 8 on GPU]"),
         click.option(
             "--mode",
             type=click.Choice(["exact", "faithful"]),

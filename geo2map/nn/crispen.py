@@ -46,7 +46,7 @@ class Crispen(nn.Module):
         softness: float = 30.0,
     ) -> None:
         super().__init__()
-        given = torch.as_tensor(colours, dtype=torch.float64)
+        given = torch.as_tensor(colours, dtype=torch.float64, device="cpu")  # numbers, also where weights are "meta"
         if given.ndim != 2 or given.shape[1] != 3 or not 1 <= len(given) <= MOST_COLOURS:
             raise ValueError(f"crispen takes 1 to {MOST_COLOURS} colours of three levels")
         if not (0 <= sharpen <= 10 and 0 < sigma <= LARGEST_SIGMA and 0 <= commit <= 1 and softness >= 1):
@@ -62,7 +62,7 @@ class Crispen(nn.Module):
         # -|y - c|^2 and 2 y c - c^2 differ by what is the same for every colour, which softmax does not see
         # no buffers: half precision would round them
         self._choose, self._offset = seen * scale, -(seen**2).sum(1, keepdim=True) * scale / 2
-        self._seen = torch.cat((seen.T, torch.ones(1, len(given), dtype=torch.float64)))
+        self._seen = torch.cat((seen.T, given.new_ones(1, len(given))))
 
     def forward(self, x: Tensor) -> Tensor:
         """A whole picture (N, 3, H, W) in [-1, 1], its border pixels repeated outside: (N, 3, H, W)."""

@@ -116,10 +116,12 @@ class _Pipeline:
             yield encoding.popleft().result()
 
     def _translated(self, waiting: list[Prepared], encoders: ThreadPoolExecutor) -> list[Future[Rendered]]:
-        """Translates a batch and hands each of its blocks to the encoders."""
+        """Translates a batch and hands each of its blocks to the encoders, without imagery that nobody needs now."""
         started = time.perf_counter()
         images = translate([prepared.image for prepared in waiting if prepared.image], self.translator, self.plan.noise)
         each = (time.perf_counter() - started) / len(waiting) if self.translator else 0.0
+        if not self.storage.with_source:
+            waiting = [replace(prepared, image=None) for prepared in waiting]
         return [
             encoders.submit(self._encode, prepared, image, each)
             for prepared, image in zip(waiting, images, strict=True)

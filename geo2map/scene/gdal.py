@@ -20,7 +20,7 @@ from geo2map.files.address import gdal_path, is_remote, redact
 from geo2map.scene.quiet import quiet
 
 GDAL_OPTIONS = {
-    "GDAL_CACHEMAX": 256 * 2**20,  # in bytes: unlike GDAL, rasterio does not take small numbers for megabytes
+    "GDAL_CACHEMAX": 128 * 2**20,  # in bytes: unlike GDAL, rasterio does not take small numbers for megabytes
     "VRT_SHARED_SOURCE": "0",
     "GDAL_HTTP_MULTIRANGE": "YES",
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",

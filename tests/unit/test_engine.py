@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -312,7 +314,8 @@ def test_loading() -> None:
     assert (engine.card.name, engine.batch, engine.dtype) == ("sat2map", 5, torch.bfloat16)
     assert engine.threads == threads + 1
     assert torch.get_num_threads() == threads
-    assert load_engine(find_model("sat2map"), device="cpu").batch == 1
+    assert load_engine(find_model("sat2map"), device="cpu", threads=1).batch == 1
+    assert load_engine(find_model("sat2map"), device="cpu", threads=3).batch == 2
 
 
 def test_threads_are_the_engines_own_business() -> None:
@@ -337,3 +340,26 @@ def test_threads_are_the_engines_own_business() -> None:
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="sat2map"):
         load_engine(tmp_path / "no.safetensors")
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2, 5])
+def test_pictures_side_by_side_are_those_one_after_the_other(threads: int | None) -> None:
+    """Whatever the batch and the threads, and what the process had set is there again."""
+    torch.manual_seed(2)
+    network, before = UNetGenerator((6, 8, 8), (0, 1, 0)).eval(), torch.get_num_threads()
+    pictures = noise(5, 64)
+    expected = Engine(network, CARD, CPU, torch.float32, 1, 1).translate(pictures, 16)
+    found = Engine(network, CARD, CPU, torch.float32, 3, threads).translate(pictures, 16)
+    np.testing.assert_array_equal(found, expected)
+    assert torch.get_num_threads() == before
+
+
+def test_loading_a_model_leaves_torchs_compiler_alone() -> None:
+    """It would cost 1.5 s and 70 MiB of each command."""
+    code = (
+        "import sys; from geo2map.engine import load_engine; from geo2map.model import registry;"
+        "[load_engine(name, device='cpu') for name in registry.packaged_models()];"
+        "print(sorted(name for name in ('sympy', 'torch._dynamo') if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr

@@ -404,7 +404,7 @@ def test_the_block_cache_holds_blocks() -> None:
     Left alone, GDAL takes a twentieth of the machine's memory.
     """
     with reading("scene.tif"):
-        assert get_gdal_config("GDAL_CACHEMAX") == 256 * 2**20
+        assert get_gdal_config("GDAL_CACHEMAX") == 128 * 2**20
     with rasterio.Env(GDAL_CACHEMAX=99 * 2**20), reading("scene.tif"):
         assert get_gdal_config("GDAL_CACHEMAX") == 99 * 2**20
 
