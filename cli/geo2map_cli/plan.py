@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 @click.command("plan")
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="The job file to write, a .json.")
-@click.option("--shard-zoom", type=click.IntRange(0, 24), help="Zoom of a shard's tile. [default: 6 above the map's]")
+@click.option(
+    "--shard-zoom",
+    type=click.IntRange(0, 24),
+    help="Zoom of a shard's tile. [default: 6 above the map's, fewer for small maps]",
+)
 @click.option("--measure/--no-measure", default=True, show_default=True, help="Render a few blocks to say hours, too.")
 @model_options
 @scene_options

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SHARD_LEVELS = 6
 """Zooms that a shard spans unless asked otherwise: 4,096 tiles."""
+MANY = 32
+"""Shards that a plan falls into at least where its blocks allow it: of a few, the last ones would have one worker."""
 Places = npt.NDArray[np.int64]
 """Columns and rows, int64 (N, 2)."""
 
@@ -68,14 +70,15 @@ class Shard:
 
 
 def choose_shard_zoom(plan: Plan, zoom: int | None = None) -> int:
-    """The zoom of the parents: the one asked for, or `SHARD_LEVELS` above the plan's.
+    """The zoom of the parents: the one asked for, or `SHARD_LEVELS` above the plan's; less if not `MANY`.
 
     Raises:
         PlanError: a shard would not hold whole blocks.
     """
     lowest = plan.maxzoom - (plan.block_span.bit_length() - 1)
     if zoom is None:
-        return max(0, min(plan.maxzoom - SHARD_LEVELS, lowest))
+        first = max(0, min(plan.maxzoom - SHARD_LEVELS, lowest))
+        return next((zoom for zoom in range(first, lowest) if _squares(plan, zoom) >= MANY), max(first, lowest))
     if not 0 <= zoom <= lowest:
         raise PlanError(
             f"shards below tiles of zoom {zoom} do not hold whole blocks of {plan.block_span} x {plan.block_span} "
@@ -93,6 +96,16 @@ def find_shards(plan: Plan, zoom: int | None = None) -> Iterator[Shard]:
     """
     zoom = choose_shard_zoom(plan, zoom)
     return (Shard(zoom, y, x) for x, y in WantedTiles(plan.tiles, plan.aoi, plan.maxzoom).places(plan.maxzoom - zoom))
+
+
+def _squares(plan: Plan, zoom: int) -> int:
+    """Tiles of a zoom that the plan's tiles lie in, whether its area wants them or not."""
+    level, tiles = plan.maxzoom - zoom, plan.tiles
+    columns, rows = (
+        ((last - 1) >> level) - (first >> level) + 1
+        for first, last in ((tiles.left, tiles.right), (tiles.top, tiles.bottom))
+    )
+    return columns * rows
 
 
 def shard_levels(plan: Plan, zoom: int) -> int:

@@ -387,6 +387,22 @@ def test_a_client_that_hangs_up_is_noticed(quick_engine: Engine, write_sheet: An
         assert live.tally.get("clients", "left") == 1
 
 
+def test_a_body_does_not_wait_until_its_head_is_acknowledged() -> None:
+    async def accepted() -> int:
+        connected: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
+        server = await asyncio.start_server(lambda _, writer: connected.set_result(writer), sock=own)
+        async with server:
+            _, client = await asyncio.open_connection(*own.getsockname())
+            writer = await connected
+            found = int(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            for stream in (writer, client):
+                stream.close()
+            return found
+
+    with closing(_listen("127.0.0.1", 0)) as own:
+        assert asyncio.run(accepted()) != 0
+
+
 def test_a_port_that_is_taken() -> None:
     with closing(_listen("127.0.0.1", 0)) as own, pytest.raises(OutputError, match="choose another port"):
         bind(Listening(port=own.getsockname()[1]))

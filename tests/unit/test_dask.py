@@ -68,6 +68,16 @@ def four() -> Iterator[Any]:
 
 
 @pytest.mark.slow
+def test_workers_of_this_machine_keep_their_memory_and_are_not_watched(four: Any) -> None:
+    def tell() -> tuple[str | None, bool]:
+        import dask
+
+        return os.environ.get("MALLOC_MMAP_THRESHOLD_"), dask.config.get("distributed.worker.profile.enabled")
+
+    assert set(four.run(tell).values()) == {(os.environ.get("MALLOC_MMAP_THRESHOLD_", str(2**25)), False)}
+
+
+@pytest.mark.slow
 def test_four_workers_one_killed(four: Any, scene: Path, order: JobFile, tmp_path: Path) -> None:
     """kill -9 of a worker in the middle of its shard, once; every shard is recorded once, the archive is the same."""
     shards = list(order.shards())

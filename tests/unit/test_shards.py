@@ -59,6 +59,14 @@ def test_beyond_the_antimeridian() -> None:
     assert shard_levels(plan, 0) == plan.block_levels  # the two halves of the map share the world's one parent
 
 
+@pytest.mark.parametrize(("side", "span", "levels"), [(2_000, 4, 6), (200, 4, 5), (24, 4, 2), (24, 1, 2), (2, 4, 2)])
+def test_a_small_plan_has_small_shards(side: int, span: int, levels: int) -> None:
+    plan = make_plan(side, span)
+    shards = list(plan.shards())
+    assert {shard.z for shard in shards} == {ZOOM - levels}
+    assert len(shards) >= 32 or levels == span.bit_length() - 1
+
+
 def test_names() -> None:
     shard = Shard(11, 672, 1054)
     assert Shard.of(shard.name) == shard
