@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geo2map.api import dry_run, make_job, mosaic_tiles, preview, render, render_each, repair, tile, update
+    from geo2map.api.benching import bench
+    from geo2map.api.converting import convert
     from geo2map.api.evaluating import evaluate_model
     from geo2map.api.serving import live_app, serve, view
     from geo2map.api.training import train_model
@@ -39,6 +41,8 @@ _HOMES = {
         "tile",
         "update",
     ),
+    "geo2map.api.benching": ("bench",),
+    "geo2map.api.converting": ("convert",),
     "geo2map.api.evaluating": ("evaluate_model",),
     "geo2map.api.serving": ("live_app", "serve", "view"),
     "geo2map.api.training": ("train_model",),
@@ -64,7 +68,9 @@ __all__ = [
     "Plan",
     "PlanOptions",
     "Report",
+    "bench",
     "check",
+    "convert",
     "dry_run",
     "evaluate_model",
     "live_app",

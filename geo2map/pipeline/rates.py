@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from geo2map.grid.block import Block, BlockImage
@@ -177,8 +178,8 @@ class Bench:
             while len(done) < len(images):
                 first = images[len(done)]
                 batch = images[len(done) : len(done) + self.translator.batch]
-                alike = [image for image in batch if image.pixels.shape == first.pixels.shape]
-                done += translate(alike, self.translator, self.plan.noise)
+                alike = takewhile(lambda image, like=first: image.pixels.shape == like.pixels.shape, batch)
+                done += translate(list(alike), self.translator, self.plan.noise)
         return done
 
     def _store(self, clock: _Clock, images: list[BlockImage]) -> None:

@@ -26,7 +26,7 @@ PLAN = Plan(name="noise", view=View(6), window=WINDOW, block_span=1, margin=32, 
 STAGES = ("read", "fill", "translate", "encode", "write")
 
 
-def measured(batch: int = 1) -> tuple[Rates, list[MemoryOutput]]:
+def measured(batch: int = 1, plan: Plan = PLAN) -> tuple[Rates, list[MemoryOutput]]:
     pixels = np.random.default_rng(0).integers(0, 256, (WINDOW.height, WINDOW.width, 3), dtype=np.uint8)
     mask = np.ones((WINDOW.height, WINDOW.width), dtype=np.bool_)
     mask[:256, :256] = False
@@ -34,17 +34,19 @@ def measured(batch: int = 1) -> tuple[Rates, list[MemoryOutput]]:
 
     @contextmanager
     def output() -> Iterator[MemoryOutput]:
-        outputs.append(MemoryOutput(PLAN))
+        outputs.append(MemoryOutput(plan))
         yield outputs[-1]
 
     source = ArraySource(WINDOW, pixels, mask)
-    found = Bench(PLAN, lambda: nullcontext(source), BlurTranslator(32, batch), output).measure()
+    found = Bench(plan, lambda: nullcontext(source), BlurTranslator(32, batch), output).measure()
     return found, outputs
 
 
-@pytest.mark.parametrize("batch", [1, 4])
-def test_the_stages_make_what_a_run_makes(batch: int) -> None:
-    found, (together, apart) = measured(batch)
+@pytest.mark.parametrize("batch", [1, 2, 4])
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, block_span=2)])
+def test_the_stages_make_what_a_run_makes(batch: int, plan: Plan) -> None:
+    """Blocks of unequal shape included, which no batch may hold together."""
+    found, (together, apart) = measured(batch, plan)
     assert found.tiles == 5
     assert tuple(stage.name for stage in found.stages) == STAGES
     assert together.store.data == apart.store.data
