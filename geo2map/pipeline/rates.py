@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
-from itertools import takewhile
+from itertools import groupby
 from typing import Any
 
 from geo2map.grid.block import Block, BlockImage
@@ -176,9 +176,8 @@ class Bench:
         done: list[BlockImage] = []
         with clock.stage("translate", available_threads() if self.device == "cpu" else 1):
             while len(done) < len(images):
-                first = images[len(done)]
                 batch = images[len(done) : len(done) + self.translator.batch]
-                alike = takewhile(lambda image, like=first: image.pixels.shape == like.pixels.shape, batch)
+                _, alike = next(groupby(batch, key=lambda image: image.pixels.shape))
                 done += translate(list(alike), self.translator, self.plan.noise)
         return done
 
