@@ -68,7 +68,7 @@ def plan_job(
         scenes: as `geo2map.render` has them; paths that all machines have.
         model: which one translates; None cuts the scenes' own pixels for the `card`.
         shard_zoom: zoom of the tiles that the shards lie below; None is six above the map's, fewer where that
-            made less than 32.
+            made less than 16.
         options: as `geo2map.render` has them, but for what concerns an output.
 
     Raises:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SHARD_LEVELS = 6
 """Zooms that a shard spans unless asked otherwise: 4,096 tiles."""
-MANY = 32
+MANY = 16
 """Shards that a plan falls into at least where its blocks allow it: of a few, the last ones would have one worker."""
 Places = npt.NDArray[np.int64]
 """Columns and rows, int64 (N, 2)."""
