@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 from geo2map.grid.block import Block, BlockImage
@@ -61,6 +61,26 @@ class Translator(Protocol):
 
         Args:
             margin: pixels around each picture that are context only; what is left is what no margin would give there.
+
+        Raises:
+            DeviceError: the device ran out of memory even for one picture.
+        """
+        ...
+
+
+@runtime_checkable
+class AheadTranslator(Translator, Protocol):
+    """One that can take a batch before the one before it is done.
+
+    Attributes:
+        ahead: batches that are worth beginning before the first of them is waited for.
+    """
+
+    @property
+    def ahead(self) -> int: ...
+
+    def begin(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
+        """Begins with a batch; calling what comes back, once and in the same thread, waits for what `translate` says.
 
         Raises:
             DeviceError: the device ran out of memory even for one picture.

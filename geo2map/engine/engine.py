@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,7 +41,7 @@ class Engine:
         batch: most pictures at once, tiles where the card is not exact; halved for good when the device runs out
             of memory.
         threads: CPU threads that torch has while translating; None leaves the process's setting.
-        ahead: batches that `stream` starts before it waits for one.
+        ahead: batches that are worth beginning before the first of them is waited for.
     """
 
     def __init__(
@@ -81,25 +80,18 @@ class Engine:
             DeviceError: not even one picture fits into the device's memory.
             ValueError: H or W is no such multiple, the margin leaves nothing, or it is not that many bands.
         """
-        return next(self.stream((batch,), margin))
+        return self.begin(batch, margin)()
 
-    def stream(self, batches: Iterable[Batch], margin: int = 0) -> Iterator[Batch]:
-        """Translates batches in order, each as `translate` does; on CUDA the next is under way meanwhile.
-
-        Args:
-            batches: asked for `ahead` batches before their turn, in the calling thread.
-            margin: pixels around each picture that are context only.
+    def begin(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
+        """Begins with a batch; calling what comes back waits for what `translate` says. On CUDA the device is at work
+        meanwhile, and the next batch may be begun.
 
         Raises:
             DeviceError: not even one picture fits into the device's memory.
+            ValueError: as `translate` has it.
         """
-        under_way: deque[tuple[tuple[int, ...], list[Download]]] = deque()
-        for batch in batches:
-            under_way.append((batch.shape, self._start(batch, margin)))
-            if len(under_way) > self.ahead:
-                yield self._finish(*under_way.popleft(), margin)
-        while under_way:
-            yield self._finish(*under_way.popleft(), margin)
+        parts, shape = self._start(batch, margin), batch.shape
+        return lambda: self._finish(shape, parts, margin)
 
     def _start(self, batch: Batch, margin: int) -> list[Download]:
         if batch.shape[-1] != 3 + self.card.noise:

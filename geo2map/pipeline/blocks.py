@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from geo2map.grid.noise import add_noise
 from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, Prepared, digest, prepare
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
-from geo2map.protocols import Source, Translator
+from geo2map.protocols import AheadTranslator, Source, Translator
 from geo2map.threads import available_threads
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import OnError, Tile
@@ -46,12 +47,21 @@ def translate(images: list[BlockImage], translator: Translator | None, noise: in
     Args:
         noise: bands of noise that the translator takes after the picture's.
     """
+    return _begin(images, translator, noise)()
+
+
+def _begin(images: list[BlockImage], translator: Translator | None, noise: int) -> Callable[[], list[BlockImage]]:
+    """Gives block images to the translator; what comes back waits for what `translate` says."""
+    cores = [image.core() for image in images]
     if translator is None:
-        return [image.core() for image in images]
-    pixels = [add_noise(image.pixels, image.block.window, image.block.z, noise) for image in images]
-    batch = translator.translate(np.stack(pixels), images[0].block.margin)
-    cores = (image.core() for image in images)
-    return [replace(core, pixels=pixels) for core, pixels in zip(cores, batch, strict=True)]
+        return lambda: cores
+    pixels = np.stack([add_noise(image.pixels, image.block.window, image.block.z, noise) for image in images])
+    margin = images[0].block.margin
+    if isinstance(translator, AheadTranslator):
+        wait = translator.begin(pixels, margin)
+    else:
+        wait = partial(translator.translate, pixels, margin)
+    return lambda: [replace(core, pixels=pixels) for core, pixels in zip(cores, wait(), strict=True)]
 
 
 def render_blocks(
@@ -96,36 +106,59 @@ class _Pipeline:
 
     def run(self, reading: Iterator[Prepared], encoders: ThreadPoolExecutor) -> Iterator[Rendered]:
         encoding: deque[Future[Rendered]] = deque()
-        waiting: list[Prepared] = []
-        for prepared in reading:
-            if prepared.image is None:
+        for prepared, image, seconds in self._translated(reading):
+            if image is None:
                 yield prepared.done, {}
                 continue
-            if waiting and prepared.shape != waiting[0].shape:
-                encoding.extend(self._translated(waiting, encoders))
-                waiting = []
-            waiting.append(prepared)
-            if len(waiting) >= (self.translator.batch if self.translator else 1):
-                encoding.extend(self._translated(waiting, encoders))
-                waiting = []
+            encoding.append(encoders.submit(self._encode, prepared, image, seconds))
             while len(encoding) > 2 * ENCODERS or (encoding and encoding[0].done()):
                 yield encoding.popleft().result()
-        if waiting:
-            encoding.extend(self._translated(waiting, encoders))
         while encoding:
             yield encoding.popleft().result()
 
-    def _translated(self, waiting: list[Prepared], encoders: ThreadPoolExecutor) -> list[Future[Rendered]]:
-        """Translates a batch and hands each of its blocks to the encoders, without imagery that nobody needs now."""
+    def _translated(self, reading: Iterator[Prepared]) -> Iterator[tuple[Prepared, BlockImage | None, float]]:
+        """Blocks with their maps and the seconds of each; where the translator can, the next batch is begun before."""
+        ahead = self.translator.ahead if isinstance(self.translator, AheadTranslator) else 0
+        begun: deque[tuple[list[Prepared], Callable[[], list[BlockImage]], float]] = deque()
+        for some in self._batches(reading):
+            images = [prepared.image for prepared in some if prepared.image is not None]
+            if not images:
+                yield some[0], None, 0.0
+                continue
+            started = time.perf_counter()
+            wait = _begin(images, self.translator, self.plan.noise)
+            begun.append((some, wait, time.perf_counter() - started))
+            if len(begun) > ahead:
+                yield from self._finished(*begun.popleft())
+        while begun:
+            yield from self._finished(*begun.popleft())
+
+    def _batches(self, reading: Iterator[Prepared]) -> Iterator[list[Prepared]]:
+        """Blocks of equal shape together, as many as the translator wants; those with nothing in them alone."""
+        waiting: list[Prepared] = []
+        for prepared in reading:
+            if prepared.image is None:
+                yield [prepared]
+                continue
+            if waiting and prepared.shape != waiting[0].shape:
+                yield waiting
+                waiting = []
+            waiting.append(prepared)
+            if len(waiting) >= (self.translator.batch if self.translator else 1):
+                yield waiting
+                waiting = []
+        if waiting:
+            yield waiting
+
+    def _finished(
+        self, some: list[Prepared], wait: Callable[[], list[BlockImage]], spent: float
+    ) -> Iterator[tuple[Prepared, BlockImage, float]]:
+        """A batch as it comes from the translator, without imagery that nobody needs any more."""
         started = time.perf_counter()
-        images = translate([prepared.image for prepared in waiting if prepared.image], self.translator, self.plan.noise)
-        each = (time.perf_counter() - started) / len(waiting) if self.translator else 0.0
-        if not self.storage.with_source:
-            waiting = [replace(prepared, image=None) for prepared in waiting]
-        return [
-            encoders.submit(self._encode, prepared, image, each)
-            for prepared, image in zip(waiting, images, strict=True)
-        ]
+        images = wait()
+        each = (spent + time.perf_counter() - started) / len(some) if self.translator else 0.0
+        for prepared, image in zip(some, images, strict=True):
+            yield prepared if self.storage.with_source else replace(prepared, image=None), image, each
 
     def _encode(self, prepared: Prepared, image: BlockImage, translating: float) -> Rendered:
         started, done = time.perf_counter(), prepared.done

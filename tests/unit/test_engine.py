@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from geo2map.engine import device as devices
 from geo2map.errors import DeviceError, ModelFileError
 from geo2map.model import find_model, load_weights
 from geo2map.nn import UNetGenerator, build
+from geo2map.protocols import AheadTranslator
 from geo2map.testing import make_card
 
 CPU = torch.device("cpu")
@@ -233,22 +233,14 @@ def test_the_folded_network_differs_by_at_most_one_level(engine: Engine) -> None
     assert (differences > 0).mean() < 1e-3
 
 
-@pytest.mark.parametrize("ahead", [0, 1, 3])
-def test_a_stream_keeps_order_and_starts_ahead(ahead: int) -> None:
-    network = OnlyFits(2)
-    engine = engine_of(network, 4)
-    engine.ahead = ahead
-    asked: list[int] = []
-
-    def batches() -> Iterator[np.ndarray]:
-        for count in (1, 3, 2, 4):
-            asked.append(count)
-            yield noise(count)
-
-    for number, (done, count) in enumerate(zip(engine.stream(batches()), (1, 3, 2, 4), strict=True), start=1):
-        np.testing.assert_array_equal(done, 255 - noise(count))
-        assert len(asked) == min(4, number + ahead)
+def test_batches_may_be_begun_before_the_first_is_waited_for() -> None:
+    engine = engine_of(OnlyFits(2), 4)
+    begun = [engine.begin(noise(count)) for count in (1, 3, 2, 4)]
+    for wait, count in zip(begun, (1, 3, 2, 4), strict=True):
+        np.testing.assert_array_equal(wait(), 255 - noise(count))
     assert engine.batch == 2
+    assert isinstance(engine, AheadTranslator)
+    assert engine.ahead == 0  # on a CPU nothing goes on meanwhile
 
 
 # Tile by tile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -48,6 +48,25 @@ class Counting:
         return 255 - cropped(batch, margin)
 
 
+class Ahead(Counting):
+    """A translator that may be given batches before it is asked for the first; notes both."""
+
+    def __init__(self, batch: int, ahead: int) -> None:
+        super().__init__(batch)
+        self.ahead, self.begun = ahead, 0
+        self.log: list[str] = []
+
+    def begin(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
+        number, self.begun = self.begun, self.begun + 1
+        self.log.append(f"begin {number}")
+
+        def wait() -> Batch:
+            self.log.append(f"wait {number}")
+            return self.translate(batch, margin)
+
+        return wait
+
+
 # What is written
 
 
@@ -68,6 +87,20 @@ def test_without_a_translator_the_sources_own_pixels_are_written() -> None:
     assert len(output.tiles) == 6 * 3
     for tile, (pixels, _) in output.tiles.items():
         np.testing.assert_array_equal(pixels, source.read(Block(6, tile.x, tile.y, 1, 1)).pixels)
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 50])
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_batches_are_begun_ahead_and_come_out_the_same(batch: int, ahead: int) -> None:
+    translator, output, plain = Ahead(batch, ahead), MemoryOutput(PLAN), MemoryOutput(PLAN)
+    run(noise(empty_columns=1), translator, output)
+    run(noise(empty_columns=1), Counting(), plain)
+    assert output.store.data == plain.store.data
+    waits = [int(entry.split()[1]) for entry in translator.log if entry.startswith("wait")]
+    assert waits == list(range(translator.begun))
+    for number in waits:
+        before = translator.log[: translator.log.index(f"wait {number}")]
+        assert sum(entry.startswith("begin") for entry in before) == min(number + ahead + 1, translator.begun)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 4, 100])
