@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import RLock
 
 import numpy as np
+import numpy.typing as npt
 
 from geo2map.cluster.parts import PartFolder
 from geo2map.files.closing import Closing
@@ -74,8 +75,7 @@ class JoinedParts(Closing):
             return
         for column in sorted(self._columns):
             shards = (shard for row in self._columns[column].values() for shard in row)
-            found = [self._query(shard, "SELECT x, y FROM data WHERE z = ?", zoom) for shard in shards]
-            places = np.concatenate([np.array(some, dtype=np.int64).reshape(-1, 2) for some in found])
+            places = np.concatenate([self._places(shard, zoom) for shard in shards])
             for x, y in places[np.lexsort((places[:, 1], places[:, 0]))].tolist():
                 yield Tile(x, y, zoom)
 
@@ -87,6 +87,11 @@ class JoinedParts(Closing):
         with self._lock:
             while self._open:
                 self._open.popitem()[1][1].close()
+
+    def _places(self, shard: Shard, zoom: int) -> npt.NDArray[np.int64]:
+        """Columns and rows, int64 (N, 2), of a part's tiles of a zoom."""
+        found = self._query(shard, "SELECT x, y FROM data WHERE z = ?", zoom)
+        return np.array(found, dtype=np.int64).reshape(-1, 2)
 
     def _query(self, shard: Shard, query: str, *values: int) -> list[tuple[int, ...] | tuple[bytes]]:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 from geo2map.errors import ModelFileError
@@ -38,7 +39,9 @@ def find_model(model: str | Path) -> Path:
     if path.is_file():
         return path
     names = ", ".join(packaged) or "none"
+    near = get_close_matches(str(model), packaged, n=1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
     raise ModelFileError(
-        f"model not found: {str(model)!r} is neither a file nor a packaged model; the packaged ones are {names}",
+        f"model not found: {str(model)!r} is neither a file nor a packaged model{meant}; the packaged ones are {names}",
         option="model",
     )

@@ -250,8 +250,10 @@ def test_models_are_found_by_name_and_by_path(path: Path) -> None:
     assert find_model(path) == path
     assert find_model("sat2map") == packaged_models()["sat2map"]
     assert models_in(path.parent) == {"little": path}
-    with pytest.raises(ModelFileError, match="sat2map"):
+    with pytest.raises(ModelFileError, match=r"did you mean map2sat\?"):
         find_model("map2sat?")
+    with pytest.raises(ModelFileError, match="packaged model; the packaged ones are map2sat, sat2map"):
+        find_model("unlike any")
     with pytest.raises(ModelFileError, match="folder not found"):
         models_in(path)
 
