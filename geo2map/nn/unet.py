@@ -170,7 +170,7 @@ def initialise(module: nn.Module) -> None:
     """The paper's initialisation: convolutions N(0, 0.02), batch-norm scale N(1, 0.02), biases 0.
 
     Not where there are only shapes ("meta"): torch would load its compiler to draw numbers that nobody sees, which
-    takes 2 s and 120 MiB.
+    takes 1.5 s and 70 MiB.
     """
     if any(parameter.is_meta for parameter in module.parameters(recurse=False)):
         return

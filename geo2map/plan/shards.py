@@ -78,7 +78,8 @@ def choose_shard_zoom(plan: Plan, zoom: int | None = None) -> int:
     lowest = plan.maxzoom - (plan.block_span.bit_length() - 1)
     if zoom is None:
         first = max(0, min(plan.maxzoom - SHARD_LEVELS, lowest))
-        return next((zoom for zoom in range(first, lowest) if _squares(plan, zoom) >= MANY), max(first, lowest))
+        whole = ((zoom, _frame(plan.tiles, plan.maxzoom - zoom)) for zoom in range(first, lowest))
+        return next((zoom for zoom, frame in whole if frame.width * frame.height >= MANY), max(first, lowest))
     if not 0 <= zoom <= lowest:
         raise PlanError(
             f"shards below tiles of zoom {zoom} do not hold whole blocks of {plan.block_span} x {plan.block_span} "
@@ -98,21 +99,16 @@ def find_shards(plan: Plan, zoom: int | None = None) -> Iterator[Shard]:
     return (Shard(zoom, y, x) for x, y in WantedTiles(plan.tiles, plan.aoi, plan.maxzoom).places(plan.maxzoom - zoom))
 
 
-def _squares(plan: Plan, zoom: int) -> int:
-    """Tiles of a zoom that the plan's tiles lie in, whether its area wants them or not."""
-    level, tiles = plan.maxzoom - zoom, plan.tiles
-    columns, rows = (
-        ((last - 1) >> level) - (first >> level) + 1
-        for first, last in ((tiles.left, tiles.right), (tiles.top, tiles.bottom))
-    )
-    return columns * rows
-
-
 def shard_levels(plan: Plan, zoom: int) -> int:
     """Zooms above the plan's that a shard holds whole; beyond the antimeridian as `Plan.block_levels` has it."""
     level = plan.maxzoom - zoom
-    columns = -(-plan.tiles.right // (1 << level)) - plan.tiles.left // (1 << level)
-    return level if columns << level <= 1 << plan.maxzoom else plan.block_levels
+    return level if _frame(plan.tiles, level).width << level <= 1 << plan.maxzoom else plan.block_levels
+
+
+def _frame(tiles: PixelWindow, level: int) -> PixelWindow:
+    """Columns and rows of the squares of 2^level tiles a side that these tiles lie in."""
+    left, top, right, bottom = tiles
+    return PixelWindow(left >> level, top >> level, -(-right >> level), -(-bottom >> level))
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ class WantedTiles:
 
     def places(self, level: int) -> Iterator[tuple[int, int]]:
         """Columns and rows of the squares of 2^level tiles a side that hold a tile to write, row by row."""
-        frame = self._frame(level)
+        frame = _frame(self.tiles, level)
         for y in range(frame.top, frame.bottom):
             row = np.array([(x, y) for x in range(frame.left, frame.right)])
             yield from map(tuple, row[self._wanted(row, level)].tolist())
@@ -139,7 +135,7 @@ class WantedTiles:
     def count(self, level: int) -> int:
         """How many squares of 2^level tiles a side hold a tile to write."""
         step = min(self.zoom, max(level, max(self.tiles.width, self.tiles.height).bit_length() - 3))
-        frame, total = self._frame(step), 0
+        frame, total = _frame(self.tiles, step), 0
         places = np.stack(np.meshgrid(*(np.arange(a, b) for a, b in zip(frame[:2], frame[2:], strict=True))), -1)
         places = places.reshape(-1, 2)
         while True:
@@ -151,13 +147,9 @@ class WantedTiles:
             step -= 1
             places, _ = self._children(places, step)
 
-    def _frame(self, level: int) -> PixelWindow:
-        left, top, right, bottom = self.tiles
-        return PixelWindow(left >> level, top >> level, -(-right >> level), -(-bottom >> level))
-
     def _squares(self, places: Places, step: int, level: int) -> int:
         """How many squares of one level lie in those of a coarser one, as far as the plan reaches."""
-        frame = np.array(self._frame(level))
+        frame = np.array(_frame(self.tiles, level))
         low = np.maximum(places << (step - level), frame[:2])
         high = np.minimum((places + 1) << (step - level), frame[2:])
         return int(np.prod(high - low, axis=1).sum())
@@ -165,7 +157,7 @@ class WantedTiles:
     def _children(self, places: Places, level: int) -> tuple[Places, npt.NDArray[np.intp]]:
         """The four squares in each, as far as they are in the plan, and in which they are."""
         four = (2 * places[:, None] + np.array([(0, 0), (1, 0), (0, 1), (1, 1)])).reshape(-1, 2)
-        frame = np.array(self._frame(level))
+        frame = np.array(_frame(self.tiles, level))
         kept = ((four >= frame[:2]) & (four < frame[2:])).all(axis=1)
         return four[kept], np.arange(len(places)).repeat(4)[kept]
 
