@@ -6,9 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +17,12 @@ import pytest
 import rasterio
 from desktop import ask_qgis, drawn, require_qgis
 from jakarta import BLOCK, WINDOW, mercator_bounds, rgba, waves
+from serving import running
 
 from geo2map.grid import mercator_resolution
 from geo2map.grid.block import BlockImage
 from geo2map.live import LiveMap, ServedSite
 from geo2map.live.app import make_app
-from geo2map.live.run import _listen, make_server
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
 from geo2map.testing import ArraySource, make_job
@@ -50,17 +48,10 @@ def address(image: BlockImage) -> Iterator[str]:
     """Of a server that draws the waves as they are."""
     sources = [ArraySource(BLOCK.core, image.pixels, image.mask) for _ in range(2)]
     plan = Plan(name="jakarta", view=View(14), window=WINDOW, block_span=2)
-    with (
-        LiveMap(make_job(plan, Storage(minzoom=12)), sources, None) as live,
-        closing(_listen("127.0.0.1", 0)) as own,
-    ):
+    with LiveMap(make_job(plan, Storage(minzoom=12)), sources, None) as live:
         site = ServedSite(map=live.map, source=live.source, live=live, tally=live.tally)
-        server = make_server(make_app(site))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [own]})
-        thread.start()
-        yield f"http://127.0.0.1:{own.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(60)
+        with running(make_app(site)) as address:
+            yield address
 
 
 def test_gdal_reads_the_very_pixels(address: str, image: BlockImage, tmp_path: Path) -> None:

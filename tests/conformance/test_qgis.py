@@ -7,9 +7,8 @@ definition beside them after they were moved, and by tiles.xml.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -22,13 +21,13 @@ import rasterio
 from desktop import ask_qgis, drawn, require_qgis
 from jakarta import BLOCK, NAME, UTM, WINDOW, make_output, mercator_bounds, rgba, waves
 from rasterio.transform import array_bounds
+from serving import running
 
 from geo2map.api.serving import stored_site
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.grid import lnglat_bounds, mercator_resolution
 from geo2map.grid.block import BlockImage
 from geo2map.live.app import make_app
-from geo2map.live.run import _listen, make_server
 
 pytestmark = pytest.mark.slow
 
@@ -103,13 +102,8 @@ def _pictures(folder: Path, layer: str) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _served(path: Path) -> Iterator[str]:
     """A tile's address, as `geo2map view` serves a file."""
-    with stored_site(path) as site, closing(_listen("127.0.0.1", 0)) as own:
-        server = make_server(make_app(site))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [own]})
-        thread.start()
-        yield f"http://127.0.0.1:{own.getsockname()[1]}/%7Bz%7D/%7Bx%7D/%7By%7D.png"
-        server.should_exit = True
-        thread.join(60)
+    with stored_site(path) as site, running(make_app(site)) as address:
+        yield f"{address}/%7Bz%7D/%7Bx%7D/%7By%7D.png"
 
 
 def _connection(url: str) -> dict[str, str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,12 +15,12 @@ from typing import Any
 import httpx
 import pytest
 from asking import PATIENCE, CountingEngine
+from serving import running
 
 from geo2map import Engine
 from geo2map.api.serving import open_live
 from geo2map.live import LiveMap, ServedSite
 from geo2map.live.app import make_app
-from geo2map.live.run import _listen, make_server
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin:/sbin")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "live.md"
@@ -58,16 +57,9 @@ def documented(port: int) -> dict[str, str]:
 @contextmanager
 def serving(live: LiveMap) -> Iterator[int]:
     """The port of a server of a live map."""
-    with closing(_listen("127.0.0.1", 0)) as own:
-        site = ServedSite(map=live.map, source=live.source, live=live, tally=live.tally, address=ADDRESS)
-        server = make_server(make_app(site))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [own]})
-        thread.start()
-        try:
-            yield own.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(PATIENCE)
+    site = ServedSite(map=live.map, source=live.source, live=live, tally=live.tally, address=ADDRESS)
+    with running(make_app(site)) as address:
+        yield int(address.rpartition(":")[2])
 
 
 @contextmanager

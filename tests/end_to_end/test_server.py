@@ -24,6 +24,7 @@ import rasterio
 from asking import PATIENCE, CountingEngine, app_of, client_of, fetch, fetch_all
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from serving import running
 
 from geo2map import Engine, render
 from geo2map.api.converting import convert
@@ -31,7 +32,7 @@ from geo2map.api.serving import live_app, open_live, stored_site
 from geo2map.errors import OutputError, PlanError, TileSetError
 from geo2map.live import LiveMap, ServedSite
 from geo2map.live.app import make_app
-from geo2map.live.run import Addresses, Listening, _listen, bind, make_server, run_app
+from geo2map.live.run import Addresses, Listening, _listen, bind, run_app
 from geo2map.types import Tile
 
 TOKEN = "a-word-of-some-length"
@@ -332,20 +333,6 @@ def test_what_cannot_be_shown(tmp_path: Path, write_sheet: Any) -> None:
 
 
 # A real server
-
-
-@contextmanager
-def running(app: Any) -> Iterator[str]:
-    """Its address."""
-    with closing(_listen("127.0.0.1", 0)) as own:
-        server = make_server(app)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [own]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{own.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(PATIENCE)
 
 
 def test_a_real_server(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
