@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +38,12 @@ def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of float (N, H, W) over the pixels of a bool mask; 0 of none."""
     return (values * mask).sum() / mask.sum().clamp_min(1)
+
+
+def balanced_weights(shares: Tensor, balance: float) -> Tensor:
+    """What a pixel of each class counts, float64 (classes,): (class share)^-`balance`, 1 in the mean over pixels."""
+    weights = shares.double().clamp_min(1e-3) ** -balance
+    return weights / (weights * shares).sum()
 
 
 def nearest_entry(picture: Tensor, colours: Tensor) -> Tensor:
@@ -90,13 +98,10 @@ class BalancedL1(nn.Module):
         bits: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
-        weights = shares.double().clamp_min(1e-3) ** -balance
-        weights = weights / (weights * shares).sum()
+        weights = balanced_weights(shares, balance)
         names = [(bits or {}).get(name, 0) for name, _ in palette.entries]
         self.border = border
-        self.all_bits = 0
-        for bit in names:
-            self.all_bits |= bit
+        self.all_bits = reduce(or_, (bits or {}).values(), 0)
         self.register_buffer("colours", torch.from_numpy(palette.colours).float() / 127.5 - 1.0)
         self.register_buffer("weights", weights[torch.from_numpy(palette.class_of_entry)].float())
         self.register_buffer("bits", torch.tensor(names, dtype=torch.uint8))

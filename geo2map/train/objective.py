@@ -1,4 +1,4 @@
-"""What a generator is asked for beside fooling the discriminator: the true map, a teacher's, flat colours."""
+"""What a generator is asked for beside fooling the discriminator: the true map, a teacher's, its classes, flat colours."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from geo2map.nn.class_loss import ClassLoss
 from geo2map.nn.losses import BalancedL1, commitment, masked_mean, nearest_entry
 from geo2map.train.augment import SEEN, TAUGHT
 from geo2map.train.dataset import Pairs
@@ -23,10 +24,13 @@ class Objective(nn.Module):
         super().__init__()
         self.config, palette = pairs.config, pairs.palette
         self.balanced: BalancedL1 | None = None
+        self.classes: ClassLoss | None = None
         if palette is not None and self.config.direction == "a2b":
             classes = palette.classify(pairs.output_pixels[:: max(1, len(pairs.output_pixels) // 1_000_000)])
             shares = torch.from_numpy(np.bincount(classes, minlength=len(palette.classes)) / classes.size)
             self.balanced = BalancedL1(palette, shares, self.config.balance, self.config.border, KNOWN_BITS)
+            if self.config.lambda_entropy or self.config.lambda_jaccard:
+                self.classes = ClassLoss(palette, shares, self.config.balance, KNOWN_BITS)
 
     def forward(
         self, fake_b: Tensor, real_b: Tensor, known: Tensor, taught: Tensor
@@ -47,6 +51,9 @@ class Objective(nn.Module):
         if config.lambda_commit and self.balanced is not None:
             found["commit"] = commitment(fake_b, self.balanced.colours, seen)
             loss = loss + config.lambda_commit * found["commit"]
+        if self.classes is not None:
+            found["entropy"], found["jaccard"] = self.classes(fake_b, real_b, known)
+            loss = loss + config.lambda_entropy * found["entropy"] + config.lambda_jaccard * found["jaccard"]
         return loss, found
 
     def _committed(self, taught: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from geo2map.colour import ColourStatistics
-from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.errors import DataError
 from geo2map.grid.fill import fill_pixels
 from geo2map.nn.losses import BalancedL1, commitment, near_border, nearest_entry
@@ -85,6 +85,14 @@ def test_the_mean_is_over_what_is_known(loss: BalancedL1) -> None:
     half = known("road")
     half[:, 2:] = 0
     assert loss(picture(LAND), picture(ROAD), half) == pytest.approx(float((LAND - ROAD).abs().mean()), rel=1e-4)
+
+
+def test_the_mean_is_over_pixels_also_where_the_map_has_none_of_the_classes_with_a_bit() -> None:
+    style = Palette((("sand", (200, 180, 120)), ("lake", (20, 90, 200))))
+    sand, lake = (picture(torch.tensor(rgb) / 127.5 - 1) for _, rgb in style.entries)
+    loss = BalancedL1(style, torch.tensor([0.5, 0.5]), 0.0, bits=KNOWN_BITS)
+    everything = known("road", "building", "water", "park")
+    assert loss(sand, lake, everything) == pytest.approx(float(loss(sand, lake)))
 
 
 def test_borders_count_more() -> None:

@@ -1,0 +1,99 @@
+"""The losses of classes: what a colour is taken for, and where only some classes are known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.nn.class_loss import ClassLoss
+from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
+
+CLASSES = MAPS_PALETTE.classes
+SHARES = torch.full((len(CLASSES),), 1 / len(CLASSES))
+
+
+def colour(name: str) -> Tensor:
+    """The first colour of a class, (3,)."""
+    entry = MAPS_PALETTE.class_of_entry.tolist().index(CLASSES.index(name))
+    return torch.from_numpy(MAPS_PALETTE.colours[entry]).float() / 127.5 - 1.0
+
+
+def picture(*names: str) -> Tensor:
+    """A row of pixels, (1, 3, 1, pixels)."""
+    return torch.stack([colour(name) for name in names], 1)[None, :, None]
+
+
+def known(bits: int, pixels: int = 1) -> Tensor:
+    return torch.full((1, 1, pixels), bits, dtype=torch.uint8)
+
+
+@pytest.fixture
+def loss() -> ClassLoss:
+    return ClassLoss(MAPS_PALETTE, SHARES, 0.0, KNOWN_BITS)
+
+
+def test_the_true_map_costs_next_to_nothing(loss: ClassLoss) -> None:
+    truth = picture(*CLASSES)
+    entropy, jaccard = loss(truth, truth)
+    assert entropy < 0.02
+    assert jaccard < 0.03
+
+
+def test_cross_entropy_is_that_of_the_softmax(loss: ClassLoss) -> None:
+    """Between land and road, by hand: squared distances to all seven colours over 100 levels²."""
+    guess = (colour("land") + colour("road")) / 2
+    levels = (guess + 1) * 127.5
+    distances = ((torch.from_numpy(MAPS_PALETTE.colours).float() - levels) ** 2).sum(1) / 100
+    shares = torch.softmax(-distances, 0)[MAPS_PALETTE.class_of_entry.tolist().index(CLASSES.index("land"))]
+    found = loss(guess[None, :, None, None], picture("land")).entropy
+    assert found == pytest.approx(-math.log(shares), rel=1e-3)
+
+
+def test_a_blend_of_two_classes_leaves_the_third_that_it_looks_like(loss: ClassLoss) -> None:
+    """Pixels that are land or road, drawn as building: L1 is content with it, and this pushes it away."""
+    guess = picture("building", "building").requires_grad_()
+    loss(guess, picture("land", "road")).entropy.backward()
+    assert guess.grad is not None
+    pushed = guess - 0.05 * guess.grad / guess.grad.norm()
+    assert (pushed[0, :, 0, 0] < guess[0, :, 0, 0]).all()
+    assert (pushed[0, :, 0, 1] > guess[0, :, 0, 1]).all()
+
+
+def test_colours_of_one_class_are_one(loss: ClassLoss) -> None:
+    both = [torch.from_numpy(MAPS_PALETTE.colours[index]).float() / 127.5 - 1.0 for index in (-2, -1)]
+    first, second = (entry[None, :, None, None] for entry in both)
+    assert loss(first, second).entropy < 0.01
+
+
+def test_unknown_pixels_cost_nothing(loss: ClassLoss) -> None:
+    entropy, jaccard = loss(picture("water"), picture("road"), known(0))
+    assert entropy == jaccard == 0
+
+
+def test_where_roads_alone_are_known_anything_else_is_free(loss: ClassLoss) -> None:
+    for guess in ("land", "building", "water", "park"):
+        assert loss(picture(guess), picture("land"), known(KNOWN_BITS["road"])).entropy < 0.03
+    for guess in ("road", "highway"):
+        assert loss(picture(guess), picture("land"), known(KNOWN_BITS["road"])).entropy > 3
+    assert loss(picture("land"), picture("road"), known(KNOWN_BITS["road"])).entropy > 3
+
+
+def test_jaccard_counts_a_class_where_it_is_known(loss: ClassLoss) -> None:
+    """Half of the water found, and none of it beside: 1/2 for water; all of the land: 1 where everything is known."""
+    guess, truth = picture("water", "land", "land", "land"), picture("water", "water", "land", "land")
+    assert loss(guess, truth, known(ALL_KNOWN, 4)).jaccard == pytest.approx((1 / 2 + 1 / 3) / 2, abs=0.02)
+    assert loss(guess, truth, known(KNOWN_BITS["water"], 4)).jaccard == pytest.approx(1 / 2, abs=0.02)
+    assert loss(guess, truth, known(KNOWN_BITS["park"], 4)).jaccard == 0
+
+
+def test_rare_classes_count_more_when_balanced() -> None:
+    shares = SHARES.clone()
+    shares[CLASSES.index("water")] = 0.001
+    plain, balanced = (ClassLoss(MAPS_PALETTE, shares, balance, KNOWN_BITS) for balance in (0.0, 0.5))
+    rare, common = (picture("land"), picture("water")), (picture("water"), picture("land"))
+    assert plain(*rare).entropy == pytest.approx(float(plain(*common).entropy), rel=0.01)
+    assert balanced(*rare).entropy > 5 * balanced(*common).entropy
