@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from geo2map_cli.options import overwrite_option, tmp_option
-from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
+from geo2map_cli.reporting import Bar, conclude, report_options
 from geo2map_cli.spread import is_away, show_sent
 
 
@@ -38,6 +38,4 @@ def command(parts: str, out: str, overwrite: bool, tmp: str | None, as_json: boo
 
     with Bar() as bar:
         report = merge_parts(parts, out, options=OutputOptions(overwrite=overwrite, tmp=tmp), progress=bar)
-    show_notes(report.notes)
-    show(report, as_json)
-    finish([report])
+    conclude(report, as_json)

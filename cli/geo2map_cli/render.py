@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
-from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
+from geo2map_cli.reporting import Bar, conclude, finish, report_options, show, show_notes
 from geo2map_cli.spread import Spread, render_elsewhere, spread_options
 
 if TYPE_CHECKING:
@@ -78,9 +78,7 @@ def command(
 
         with Bar() as bar:
             report = render(scenes, out, engine=engine, progress=bar, **options)
-        show_notes(report.notes)
-        show(report, as_json)
-        finish([report])
+        conclude(report, as_json)
 
 
 def _update(scenes: tuple[str, ...], out: str, engine: ModelOptions, on_error: OnError, as_json: bool) -> None:
@@ -94,9 +92,7 @@ def _update(scenes: tuple[str, ...], out: str, engine: ModelOptions, on_error: O
 
     with Bar() as bar:
         report = update(scenes, out, engine=engine, on_error=on_error, progress=bar)
-    show_notes(report.notes)
-    show(report, as_json)
-    finish([report])
+    conclude(report, as_json)
 
 
 def _render_each(

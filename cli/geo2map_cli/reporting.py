@@ -109,6 +109,13 @@ def show_notes(notes: tuple[str, ...]) -> None:
         click.echo(note, err=True)
 
 
+def conclude(report: Report, as_json: bool) -> None:
+    """Ends a command of one run: what is to be noted, what became of it, the exit code."""
+    show_notes(report.notes)
+    show(report, as_json)
+    finish([report])
+
+
 def finish(reports: Sequence[Report]) -> None:
     """Ends a command by what became of its runs: code 1 where a scene failed, 3 where blocks could not be read."""
     failed = [report.name for report in reports if report.error]

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from geo2map_cli.options import F, stack, tmp_option
-from geo2map_cli.reporting import Bar, finish, show, show_notes
+from geo2map_cli.reporting import Bar, conclude, show, show_notes
 
 if TYPE_CHECKING:
     from geo2map.pipeline.report import Report
@@ -127,9 +127,7 @@ def _render_job(spread: Spread, scenes: tuple[str, ...], out: str, options: dict
     wanted = OutputOptions(overwrite=options["overwrite"], resume=options["resume"], tmp=spread.tmp)
     with Bar() as bar:
         report = render_job(spread.job, out, client=spread.dask, options=wanted, progress=bar)
-    show_notes(report.notes)
-    show(report, as_json)
-    finish([report])
+    conclude(report, as_json)
 
 
 def _render_spread(spread: Spread, scenes: tuple[str, ...], out: str, options: dict[str, Any], as_json: bool) -> None:
@@ -139,9 +137,7 @@ def _render_spread(spread: Spread, scenes: tuple[str, ...], out: str, options: d
     assert spread.dask is not None
     with Bar() as bar:
         report = render_on(scenes, out, cluster=spread.dask, tmp=spread.tmp, progress=bar, **options)
-    show_notes(report.notes)
-    show(report, as_json)
-    finish([report])
+    conclude(report, as_json)
 
 
 def _render_away(spread: Spread, scenes: tuple[str, ...], out: str, options: dict[str, Any], as_json: bool) -> None:

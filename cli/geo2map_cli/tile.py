@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from geo2map_cli.options import minzoom_option, output_options, plan_options, scene_options
-from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
+from geo2map_cli.reporting import Bar, conclude, report_options
 
 
 @click.command("tile")
@@ -29,6 +29,4 @@ def command(scenes: tuple[str, ...], out: str, model: str, as_json: bool, **opti
 
     with Bar() as bar:
         report = tile(scenes, out, card=load_card(find_model(model)), progress=bar, **options)
-    show_notes(report.notes)
-    show(report, as_json)
-    finish([report])
+    conclude(report, as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geo2map_cli.options import model_options, output_options, plan_options, storage_options
-from geo2map_cli.reporting import Bar, finish, report_options, show, show_notes
+from geo2map_cli.reporting import Bar, conclude, report_options
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
@@ -27,6 +27,4 @@ def command(tiles: str, out: str, model: ModelOptions, as_json: bool, **options:
 
     with Bar() as bar:
         report = translate_tiles(tiles, out, engine=model, progress=bar, **options)
-    show_notes(report.notes)
-    show(report, as_json)
-    finish([report])
+    conclude(report, as_json)

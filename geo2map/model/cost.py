@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 TILE = 256
+PAPER_WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
+"""Of a card that names none, as `geo2map.nn.UNetGenerator` has it."""
 
 
 def gflop_per_tile(
-    widths: Sequence[int],
+    widths: Sequence[int] = PAPER_WIDTHS,
     residual_blocks: Sequence[int] = (),
     in_channels: int = 3,
     out_channels: int = 3,

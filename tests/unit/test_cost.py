@@ -34,6 +34,7 @@ def counted(network: nn.Module) -> float:
         ({"widths": [32, 64, 128, 256, 256], "residual_blocks": [0, 0, 2, 2, 0]}, 5.25),
         ({"widths": [16, 48, 96, 144, 144], "residual_blocks": [0, 0, 1, 2, 0]}, 1.98),
         ({"widths": [4, 8], "norm": "batch"}, None),
+        ({}, None),
     ],
 )
 def test_cost_is_what_the_convolutions_do(config: dict[str, Any], expected: float | None) -> None:
