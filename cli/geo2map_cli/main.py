@@ -12,6 +12,7 @@ import click
 
 from geo2map import __version__
 from geo2map.errors import Geo2MapError
+from geo2map_cli.memory import few_arenas
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ def main() -> None:
 
     Exit codes: 0; 1, an error of ours; 2, usage; 3, blocks left out; 130, Ctrl-C; 143, SIGTERM.
     """
+    few_arenas()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(standalone_mode=False)

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 WORKERS_LIKE_ANY_PROCESS = {
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 2,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**26,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
     "distributed.worker.profile.enabled": False,
 }
 """Dask has its workers give memory back all the time, so that every picture's is asked of the system anew, and looks at
-them a hundred times a second: half as much processor time again. These are the bounds that glibc comes to by itself."""
+them a hundred times a second: half as much processor time again. These are the bounds that glibc comes to by itself, and the command line's arenas."""
 
 
 def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
