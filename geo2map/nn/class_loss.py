@@ -9,14 +9,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from geo2map.colour.palette import Palette
-from geo2map.nn.losses import balanced_weights, masked_mean
+from geo2map.nn.losses import balanced_weights, closeness, nearest_entry
 
 SOFTNESS = 100.0
 """Squared grey levels over which a colour passes from one class to the next: between a palette's nearest two, 19 levels
 apart in `maps`, it is decided within 3 levels of the middle."""
+
+
+LEAST = -80.0
+"""Exponents end here: smaller results count for nothing, and are slow to compute."""
 
 
 class ClassLosses(NamedTuple):
@@ -61,11 +64,11 @@ class ClassLoss(nn.Module):
         self.all_bits = reduce(or_, bits.values())
         self.scale = 127.5**2 / softness
         self.register_buffer("colours", torch.from_numpy(palette.colours).float() / 127.5 - 1.0)
-        self.register_buffer("classes", torch.from_numpy(palette.class_of_entry).long())
+        self.register_buffer("class_of_entry", torch.from_numpy(palette.class_of_entry))
         self.register_buffer("weights", balanced_weights(shares, balance).float())
         self.register_buffer("bits", torch.tensor([bits.get(name, 0) for name in palette.classes], dtype=torch.uint8))
         self.colours: Tensor
-        self.classes: Tensor
+        self.class_of_entry: Tensor
         self.weights: Tensor
         self.bits: Tensor
 
@@ -77,40 +80,50 @@ class ClassLoss(nn.Module):
         """
         found = self._log_shares(fake_b)
         with torch.no_grad():
-            truth = self._log_shares(real_b).argmax(1)
+            truth = self.class_of_entry[nearest_entry(real_b, self.colours)]
+            true = [truth == index for index in range(len(self.bits))]
             if known is None:
                 known = torch.full_like(truth, self.all_bits, dtype=torch.uint8)
             known = known & self.all_bits
-        return ClassLosses(self._entropy(found, truth, known), self._jaccard(found.exp(), truth, known))
-
-    def _log_shares(self, picture: Tensor) -> Tensor:
-        """Log of the probability of each class, (N, classes, H, W)."""
-        closeness = F.conv2d(picture, 2 * self.colours[:, :, None, None], -(self.colours**2).sum(1))
-        entries = torch.log_softmax(closeness * self.scale, 1)
-        each = [entries[:, self.classes == index].logsumexp(1) for index in range(len(self.bits))]
-        return torch.stack(each, 1)
-
-    def _entropy(self, found: Tensor, truth: Tensor, known: Tensor) -> Tensor:
-        with torch.no_grad():
             certain = (known == self.all_bits) | ((known & self.bits[truth]) != 0)
-            may_be = (known[:, None] & self.bits[None, :, None, None]) == 0
-            may_be = torch.where(certain[:, None], _one_hot(truth, len(self.bits)), may_be)
-            weights = torch.where(certain, self.weights[truth], 1.0)
-        loss = -found.masked_fill(~may_be, -torch.inf).logsumexp(1) * weights
-        return masked_mean(loss, known != 0)
+        return ClassLosses(self._entropy(found, true, known, certain), self._jaccard(found, true, known))
 
-    def _jaccard(self, found: Tensor, truth: Tensor, known: Tensor) -> Tensor:
-        with torch.no_grad():
-            bits = torch.where(self.bits == 0, self.all_bits, self.bits)[None, :, None, None]
-            counts = (known[:, None] & bits) == bits
-            true = _one_hot(truth, len(self.bits)) & counts
-            there = true.sum((0, 2, 3)) > 0
-        both = (found * true).sum((0, 2, 3))
-        either = (found * counts).sum((0, 2, 3)) + true.sum((0, 2, 3)) - both
-        lost = 1.0 - both / either.clamp_min(1e-6)
-        return (lost * there).sum() / there.sum().clamp_min(1)
+    def _log_shares(self, picture: Tensor) -> list[Tensor]:
+        """Log of the probability of each class, (N, H, W) each; planes, since torch is slow across them."""
+        each: list[list[Tensor]] = [[] for _ in self.bits]
+        for entry, index in zip(closeness(picture, self.colours).unbind(1), self.class_of_entry.tolist(), strict=True):
+            each[index].append(entry * self.scale)
+        scores = [reduce(torch.logaddexp, entries) for entries in each]
+        total = _log_sum(scores)
+        return [score - total for score in scores]
+
+    def _entropy(self, found: list[Tensor], true: list[Tensor], known: Tensor, certain: Tensor) -> Tensor:
+        total = found[0].new_zeros(())
+        for logs, here, weight in zip(found, true, self.weights, strict=True):
+            total = total - weight * torch.where(here & certain, logs, 0.0).sum()
+        doubtful = ~certain & (known != 0)
+        some = doubtful.flatten(1).any(1)
+        if some.any():
+            pairs = zip(found, self.bits, strict=True)
+            may_be = _log_sum([logs[some].masked_fill((known[some] & bit) != 0, -torch.inf) for logs, bit in pairs])
+            total = total - torch.where(doubtful[some], may_be, 0.0).sum()
+        return total / (known != 0).sum().clamp_min(1)
+
+    def _jaccard(self, found: list[Tensor], true: list[Tensor], known: Tensor) -> Tensor:
+        lost = []
+        for logs, here, own in zip(found, true, self.bits.tolist(), strict=True):
+            bit = own or self.all_bits
+            counts = (known & bit) == bit
+            share = torch.where(counts, logs.clamp_min(LEAST).exp(), 0.0)
+            there = (here & counts).sum()
+            if there:
+                both = torch.where(here, share, 0.0).sum()
+                lost.append(1.0 - both / (share.sum() + there - both))
+        return torch.stack(lost).mean() if lost else found[0].sum() * 0.0
 
 
-def _one_hot(truth: Tensor, classes: int) -> Tensor:
-    """Bool (N, classes, H, W) of int64 (N, H, W)."""
-    return truth[:, None] == torch.arange(classes, device=truth.device)[None, :, None, None]
+def _log_sum(planes: list[Tensor]) -> Tensor:
+    """Log of the sum of what these are logarithms of; -inf is nothing."""
+    with torch.no_grad():
+        highest = reduce(torch.maximum, planes)
+    return reduce(torch.add, ((plane - highest).clamp_min(LEAST).exp() for plane in planes)).log() + highest

@@ -46,9 +46,31 @@ def balanced_weights(shares: Tensor, balance: float) -> Tensor:
     return weights / (weights * shares).sum()
 
 
+def closeness(picture: Tensor, colours: Tensor) -> Tensor:
+    """How near each pixel of float (N, 3, H, W) is to each of (entries, 3) colours, (N, entries, H, W).
+
+    It is minus the squared distance plus what is the same for all colours.
+    """
+    planes = picture.flatten(2).contiguous()  # a plane a colour: everything along them is several times faster
+    offset = -(colours**2).sum(1, keepdim=True)
+    found = torch.baddbmm(offset, (2 * colours).expand(len(picture), -1, -1), planes)
+    return found.view(len(picture), len(colours), *picture.shape[2:])
+
+
 def nearest_entry(picture: Tensor, colours: Tensor) -> Tensor:
     """Index of the nearest colour for each pixel of float (N, 3, H, W), int64 (N, H, W); colours are (entries, 3)."""
-    return F.conv2d(picture, 2 * colours[:, :, None, None], -(colours**2).sum(1)).argmax(1)
+    with torch.no_grad():
+        return first_highest(closeness(picture, colours))
+
+
+def first_highest(planes: Tensor) -> Tensor:
+    """`planes.argmax(1)` of (N, entries, ...), which torch does a pixel at a time across planes; int64 (N, ...)."""
+    best, *others = planes.unbind(1)
+    index = torch.zeros_like(best, dtype=torch.int64)
+    for number, plane in enumerate(others, start=1):
+        index.masked_fill_(plane > best, number)
+        best = torch.maximum(best, plane)
+    return index
 
 
 def commitment(fake_b: Tensor, colours: Tensor, mask: Tensor) -> Tensor:
@@ -134,7 +156,7 @@ class BalancedL1(nn.Module):
         """Distance to the nearest colour that is not known to be wrong, where the nearest of all is; (N, H, W)."""
         with torch.no_grad():
             wrong = (known & self.bits[nearest_entry(fake_b, self.colours)]) != 0
-            closeness = F.conv2d(fake_b, 2 * self.colours[:, :, None, None], -(self.colours**2).sum(1))
             excluded = (known[:, None] & self.bits[None, :, None, None]) != 0
-            goal = self.colours[closeness.masked_fill(excluded, -torch.inf).argmax(1)].permute(0, 3, 1, 2)
+            nearest = first_highest(closeness(fake_b, self.colours).masked_fill(excluded, -torch.inf))
+            goal = self.colours[nearest].permute(0, 3, 1, 2)
         return (fake_b - goal).abs().mean(1) * wrong

@@ -1,4 +1,4 @@
-"""What a generator is asked for beside fooling the discriminator: the true map, a teacher's, its classes, flat colours."""
+"""What a generator is asked for besides fooling: the true map, its classes, a teacher's map, flat colours."""
 
 from __future__ import annotations
 
