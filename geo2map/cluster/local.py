@@ -21,8 +21,8 @@ WORKERS_LIKE_ANY_PROCESS = {
     "distributed.worker.profile.enabled": False,
 }
 """Dask has its workers give memory back all the time, so that every picture's is asked of the system anew, and looks at
-them a hundred times a second: half as much processor time again. These are the bounds that glibc comes to by itself; the
-arenas are those of the command line."""
+them a hundred times a second: half as much processor time again. These are the bounds that glibc comes to by itself;
+the arenas are those of the command line."""
 
 
 def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
