@@ -7,14 +7,20 @@ import os
 from pathlib import Path
 
 
+VARIABLE = "GEO2MAP_THREADS"
+"""Names the environment's bound, for a process that has a share of the machine; what is no number from 1 up is none."""
+
+
 def available_threads() -> int:
-    """Processors this process may use: its affinity, limited by the container's quota (cgroup v2, v1)."""
+    """Processors this process may use: its affinity, limited by the container's quota (cgroup v2, v1) and by the
+    environment's `GEO2MAP_THREADS`."""
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity else os.cpu_count() or 1
     for quota, period in (_cgroup2(), _cgroup1()):
         if quota > 0 and period > 0:
             count = min(count, max(1, math.ceil(quota / period)))
-    return count
+    asked = os.environ.get(VARIABLE, "")
+    return min(count, int(asked)) if asked.isdecimal() and int(asked) else count
 
 
 def _cgroup2() -> tuple[int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geo2map.errors import PlanError
-from geo2map.threads import available_threads
+from geo2map.threads import VARIABLE, available_threads
 
 if TYPE_CHECKING:
     from distributed import SpecCluster
@@ -33,7 +33,7 @@ def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
         device: kind of device that the workers will use.
 
     Returns:
-        The cluster, to be entered, and the CPU threads for each worker.
+        The cluster, to be entered, and the CPU threads for each worker, whose readers and encoders keep to them, too.
 
     Raises:
         PlanError: no number.
@@ -44,17 +44,18 @@ def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
     from distributed import Nanny, Scheduler, SpecCluster
 
     count = int(found[1])
+    threads = max(1, available_threads() // count)
     gpus = visible_gpus() if device == "cuda" else []
     workers: dict[int, Any] = {}
     for number in range(count):
-        own = {"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {}
+        own = {VARIABLE: str(threads)} | ({"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {})
         # memory_limit 0: Dask counts all of torch and GDAL as leaked, and would kill workers that are well
         settings = {"nthreads": 1, "memory_limit": 0, "dashboard_address": None, "env": own, "host": "127.0.0.1"}
         workers[number] = {"cls": Nanny, "options": settings}
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
     with dask.config.set(WORKERS_LIKE_ANY_PROCESS):  # read when the nannies are made; a user's environment comes first
         cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=30)
-    return cluster, max(1, available_threads() // count)
+    return cluster, threads
 
 
 def visible_gpus() -> list[str]:

@@ -37,6 +37,7 @@ from geo2map.cluster.local import local_cluster, visible_gpus  # noqa: E402
 from geo2map.errors import DeviceError, OutputError, PlanError, SceneError  # noqa: E402
 from geo2map.plan import Shard  # noqa: E402
 from geo2map.testing import make_card  # noqa: E402
+from geo2map.threads import available_threads  # noqa: E402
 
 CARD = make_card(name="cut", margin=0, size_multiple=1)
 CUT = {"zoom": 17, "block_span": 1, "match": "none"}
@@ -68,13 +69,15 @@ def four() -> Iterator[Any]:
 
 
 @pytest.mark.slow
-def test_workers_of_this_machine_keep_their_memory_and_are_not_watched(four: Any) -> None:
-    def tell() -> tuple[str | None, bool]:
+def test_workers_of_this_machine_keep_their_memory_and_their_share_and_are_not_watched(four: Any) -> None:
+    def tell() -> tuple[str | None, bool, int]:
         import dask
 
-        return os.environ.get("MALLOC_MMAP_THRESHOLD_"), dask.config.get("distributed.worker.profile.enabled")
+        watched = dask.config.get("distributed.worker.profile.enabled")
+        return os.environ.get("MALLOC_MMAP_THRESHOLD_"), watched, available_threads()
 
-    assert set(four.run(tell).values()) == {(os.environ.get("MALLOC_MMAP_THRESHOLD_", str(2**25)), False)}
+    kept = os.environ.get("MALLOC_MMAP_THRESHOLD_", str(2**25))
+    assert set(four.run(tell).values()) == {(kept, False, max(1, available_threads() // 4))}
 
 
 @pytest.mark.slow
