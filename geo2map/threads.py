@@ -6,7 +6,6 @@ import math
 import os
 from pathlib import Path
 
-
 VARIABLE = "GEO2MAP_THREADS"
 """Names the environment's bound, for a process that has a share of the machine; what is no number from 1 up is none."""
 

@@ -20,12 +20,12 @@ from geo2map.cluster.buckets import (
     LOCK,
     SENDERS,
     bucket_errors,
-    check_bucket,
     find_object,
     object_attributes,
     open_bucket,
     take_lock,
 )
+from geo2map.cluster.uploads import check_bucket
 from geo2map.files.closing import Closing
 from geo2map.tiles.inventory import JOURNAL_NAME
 from geo2map.tiles.tilejson import FILE_NAME
@@ -133,7 +133,7 @@ def straight_into_bucket(
 
     Args:
         make: makes the output at a path, with its tiles elsewhere.
-        key, tmp: as `geo2map.cluster.buckets.through_bucket` has them.
+        key, tmp: as `geo2map.cluster.uploads.through_bucket` has them.
         settings: of `open_bucket`.
 
     Returns:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from geo2map.api.rendering import PathLike, Scenes, as_choice, render
-from geo2map.cluster.buckets import through_bucket
 from geo2map.cluster.direct import Away, is_fresh, straight_into_bucket
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import PartFolder
 from geo2map.cluster.planning import list_scenes
+from geo2map.cluster.uploads import through_bucket
 from geo2map.errors import PlanError
 from geo2map.files.address import is_file_path
 from geo2map.model import ModelOptions

@@ -19,8 +19,9 @@ moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
 from obstore.exceptions import GenericError  # noqa: E402
 from obstore.store import S3Store  # noqa: E402
 
-from geo2map.cluster import buckets  # noqa: E402
-from geo2map.cluster.buckets import check_bucket, is_bucket, open_bucket, through_bucket, upload_output  # noqa: E402
+from geo2map.cluster import uploads  # noqa: E402
+from geo2map.cluster.buckets import is_bucket, open_bucket  # noqa: E402
+from geo2map.cluster.uploads import check_bucket, through_bucket, upload_output  # noqa: E402
 from geo2map.errors import OutputError, PlanError  # noqa: E402
 
 
@@ -189,14 +190,14 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
 
 def test_a_stopped_upload_goes_on(faults: Faults, tiles: Path) -> None:
     """It is killed before its document; nobody takes what is there for complete, and the next sends only the rest."""
-    whole = buckets._windowed
+    whole = uploads._windowed
 
     def stopped(*arguments: Any) -> Iterator[None]:
         yield from whole(*arguments)
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(buckets, "_windowed", stopped)
+        patch.setattr(uploads, "_windowed", stopped)
         with pytest.raises(KeyboardInterrupt):
             upload_output(tiles, "s3://maps-bucket/map/")
     store, _ = open_bucket("s3://maps-bucket/map/")
@@ -259,7 +260,7 @@ def test_made_here_sent_there_and_removed(faults: Faults, tmp_path: Path, monkey
         raise OutputError("the network is gone")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(buckets, "upload_output", fail)
+        patch.setattr(uploads, "upload_output", fail)
         with pytest.raises(OutputError, match="network"):
             through_bucket("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp")
     assert through_bucket("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp") is None

@@ -1,0 +1,202 @@
+"""Outputs made here and sent to a bucket, visible when they are complete.
+
+A bucket has no renames. What stands in for them: an output's lock is an object that only one writer can create, a
+folder's `tilejson.json` comes last and says that the rest is there, and one object is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any
+
+from geo2map.cluster.buckets import (
+    LOCK,
+    SENDERS,
+    bucket_errors,
+    find_object,
+    list_objects,
+    object_attributes,
+    open_bucket,
+    take_lock,
+)
+from geo2map.errors import OutputError
+from geo2map.protocols import Progress
+from geo2map.tiles.inventory import JOURNAL_NAME
+from geo2map.tiles.tilejson import FILE_NAME
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import ObjectStore
+
+    from geo2map.pipeline.report import Report
+
+LEAST_PART, MOST_PARTS = 5 * 2**20, 9_000
+"""S3 takes parts of 5 MiB or more, and 10,000 of them."""
+_TILE = re.compile(r"\d+/\d+/\d+\.(png|webp|avif|jpg)")
+
+
+def through_bucket(
+    address: str,
+    make: Callable[[Path], Report],
+    key: str,
+    *,
+    tmp: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Report | None:
+    """Makes an output on this machine's disk and sends it to a bucket; what is here is removed when it is there.
+
+    Args:
+        make: makes the output at a path.
+        key: what the output depends on: a run of the same key goes on where another was stopped.
+        tmp: folder to make it in; it needs room for the output and its spool.
+
+    Returns:
+        What `make` says; None where the output had been made, and only sending it was left.
+
+    Raises:
+        OutputError: see `upload_output`.
+    """
+    check_bucket(address, overwrite=overwrite)
+    digest = hashlib.sha256(f"{address}\n{key}".encode()).hexdigest()[:16]
+    home = Path(tmp or tempfile.gettempdir()) / f"geo2map-{digest}"
+    home.mkdir(parents=True, exist_ok=True)
+    local = home / (address.rsplit("/", 1)[-1] or "tiles")
+    report = None if local.exists() else make(local)
+    upload_output(local, address, overwrite=overwrite, progress=progress)
+    rmtree(home, ignore_errors=True)
+    return report
+
+
+def check_bucket(address: str, *, overwrite: bool = False, **settings: Any) -> None:
+    """Refuses at once what would be refused later anyway. Writes nothing.
+
+    Raises:
+        OutputError: something is there that must not go, or the bucket does not answer.
+    """
+    store, name = open_bucket(address, **settings)
+    with bucket_errors(address):
+        if name.endswith("/"):
+            _check_prefix(store, name, address, overwrite)
+        elif not overwrite and find_object(store, name) is not None:
+            raise OutputError.exists(address)
+
+
+def upload_output(
+    local: Path, address: str, *, overwrite: bool = False, progress: Progress | None = None, **settings: Any
+) -> None:
+    """Sends a finished output to a bucket; one that was stopped goes on with the objects that are not there yet.
+
+    Args:
+        local: a folder of tiles, for an address that ends in a slash, or a file.
+        overwrite: replace an output that is there; of a folder only what geo2map made.
+        progress: told "objects" and how many are sent.
+
+    Raises:
+        OutputError: something is there that must not go, another writer is at work, or the bucket does not take it.
+    """
+    store, name = open_bucket(address, **settings)
+    if local.is_dir() != name.endswith("/"):
+        raise OutputError(f"{address} must {'' if local.is_dir() else 'not '}end in a slash for {local.name}")
+    lock = f"{name}{LOCK}"
+    with bucket_errors(address):
+        if local.is_dir():
+            _check_prefix(store, name, address, overwrite)
+        else:
+            check_bucket(address, overwrite=overwrite, **settings)
+        since = None if take_lock(store, lock, _identity(local), address) else store.head(lock)["last_modified"]
+        if local.is_dir():
+            _send_folder(store, local, name, since, progress)
+        else:
+            _send_file(store, local, name)
+        store.delete(lock)
+
+
+def _identity(local: Path) -> str:
+    """What tells one finished output from another: two writers of the same one write the same bytes."""
+    digest = hashlib.sha256()
+    if local.is_dir():
+        for name in (FILE_NAME, JOURNAL_NAME):
+            if (local / name).is_file():
+                digest.update((local / name).read_bytes())
+    else:
+        with local.open("rb") as file:
+            while piece := file.read(2**20):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
+def _check_prefix(store: ObjectStore, prefix: str, address: str, overwrite: bool) -> None:
+    """
+    Raises:
+        OutputError: something is there that is not ours, or ours and may not go.
+    """
+    if (marker := find_object(store, prefix + FILE_NAME)) is None:
+        found = [item["path"] for item in islice(list_objects(store, prefix), 3)]
+        if found and find_object(store, prefix + LOCK) is None:
+            raise OutputError(f"{address} holds {found[0]}, and nothing says that it is geo2map's: choose another")
+        return
+    try:
+        ours = "geo2map" in json.loads(bytes(store.get(prefix + FILE_NAME).bytes()))
+    except (ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise OutputError(f"{address} holds a {FILE_NAME} of another program: choose another place")
+    if not overwrite and find_object(store, prefix + LOCK) is None:
+        raise OutputError.exists(address, f"{marker['size']} bytes of {FILE_NAME}")
+
+
+def _send_folder(
+    store: ObjectStore, local: Path, prefix: str, since: datetime | None, progress: Progress | None
+) -> None:
+    """All files of a set that are not there with these bytes, its document last; then away with tiles it has not.
+
+    Args:
+        since: when a run that was stopped took the lock for these very bytes: what came later is of them.
+    """
+    there = {item["path"][len(prefix) :]: item for item in list_objects(store, prefix)}
+    names = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
+    names = [name for name in names if name not in (FILE_NAME, JOURNAL_NAME)]
+
+    def send(name: str) -> None:
+        data = (local / name).read_bytes()
+        if name not in there or not _is_there(there[name], data, since):
+            store.put(prefix + name, data, attributes=object_attributes(name))
+
+    with ThreadPoolExecutor(SENDERS, "send") as senders:
+        for done, _ in enumerate(_windowed(senders, send, names), 1):
+            if progress is not None:
+                progress("objects", done, len(names))
+    store.put(prefix + FILE_NAME, (local / FILE_NAME).read_bytes(), attributes=object_attributes(FILE_NAME))
+    kept = set(names)
+    stale = [prefix + name for name in there if _TILE.fullmatch(name) and name not in kept]
+    if stale:
+        store.delete(stale)
+
+
+def _is_there(known: ObjectMeta, data: bytes, since: datetime | None) -> bool:
+    """Whether an object has these bytes: S3 says so, unless it encrypts; for others it must be of this output's run."""
+    if str(known["e_tag"] or "").strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest():
+        return True
+    return since is not None and known["size"] == len(data) and known["last_modified"] > since
+
+
+def _windowed(pool: ThreadPoolExecutor, send: Callable[[str], None], names: Iterable[str]) -> Iterator[None]:
+    """Sends in order, a few hundred at a time, so that neither memory nor a stop waits for all."""
+    rest = iter(names)
+    while some := list(islice(rest, 16 * SENDERS)):
+        yield from pool.map(send, some)
+
+
+def _send_file(store: ObjectStore, local: Path, name: str) -> None:
+    part = max(LEAST_PART, -(-local.stat().st_size // MOST_PARTS))
+    store.put(name, local, attributes=object_attributes(name), chunk_size=part)
