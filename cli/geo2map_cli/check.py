@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @model_options
 @report_options
 def command(path: str, repair: bool, geojson: Path | None, model: ModelOptions, as_json: bool) -> None:
-    """Check PATH, a folder of tiles or a GeoTIFF: all there, readable, as written, overviews true; and measure seams.
+    """Check PATH, an output of any kind: all there, readable, as written, overviews true; and measure seams.
 
     Exits with 0 where nothing is wrong, else with 1. --repair needs the scenes and the model where they were; --model
     and the options after it matter to it alone.

@@ -247,7 +247,7 @@ def storage_options(function: F) -> F:
         click.option(
             "--palette",
             metavar="maps|none|FILE",
-            help="Snap to the 255 colours of a map style and write indexed PNG. [default: none]",
+            help="Snap to the 255 colours of the maps style, or to those in FILE; indexed PNG. [default: none]",
         ),
         click.option("--classes", is_flag=True, help="Which class a pixel is, not its colour: land, road, water ..."),
         compress_option,

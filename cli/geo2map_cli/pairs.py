@@ -72,7 +72,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     default=4.0,
     show_default=True,
     metavar="PX",
-    help="What is not called off.",
+    help="A map that lies farther off counts as misplaced.",
 )
 @click.option("--stretch", default="auto", show_default=True, help="Of the scene, as in geo2map render.")
 @click.option(
@@ -82,7 +82,9 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     "--map-resampling", type=click.Choice(KERNELS), default="bilinear", show_default=True, help="Kernel for the map."
 )
 @click.option("--palette", help="Of the map, to count its classes: maps, or a .tsv of class, red, green, blue.")
-@click.option("--format", "format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True)
+@click.option(
+    "--format", "format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True, help="Of the pictures."
+)
 @scene_options
 @overwrite_option
 @report_options

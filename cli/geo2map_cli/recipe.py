@@ -31,21 +31,25 @@ def recipe_options(function: F) -> F:
         click.option("--ramp", type=click.FloatRange(0, 1), help="Jitter and holes rise over this share. [0]"),
         click.option("--holes", type=click.FloatRange(0, 1), help="Share of crops with a scene's rim. [0]"),
         click.option("--rematch", type=click.FloatRange(0, 1), help="Share matched picture by picture. [0]"),
-        click.option("--elsewhere-share", "elsewhere", type=click.FloatRange(0, 1), help="Of other places. [0.3]"),
+        click.option(
+            "--elsewhere-share", "elsewhere", type=click.FloatRange(0, 1), help="Crops of other places. [0.3]"
+        ),
         click.option("--widths", callback=whole_numbers, help="Channels of each level. [32,64,128,256,256]"),
         click.option("--residual-blocks", callback=whole_numbers, help="Of each level. [0,0,2,2,0]"),
         click.option("--noise", type=click.IntRange(0), help="Bands of noise for the generator. [0]"),
         click.option("--flatten", type=click.IntRange(0), help="Levels of JPEG noise off the map. [6; 0]"),
         click.option("--norm", type=click.Choice(["batch", "renorm"]), help="Normalisation. [batch]"),
         click.option("--gan-mode", type=click.Choice(["bce", "lsgan", "hinge"]), help="Adversarial loss. [bce]"),
-        click.option("--discriminator-width", type=click.IntRange(1), help="Channels. [32; 64]"),
+        click.option("--discriminator-width", type=click.IntRange(1), help="Its first channels. [32; 64]"),
         click.option("--discriminator-layers", type=click.IntRange(1), help="Of stride 2, and one more. [3]"),
-        click.option("--adversarial-from", type=click.FloatRange(0, 1), help="Share of the run. [0.6; 0]"),
+        click.option(
+            "--adversarial-from", type=click.FloatRange(0, 1), help="The GAN joins after this share. [0.6; 0]"
+        ),
         click.option("--lambda-l1", type=click.FloatRange(0), help="Weight of L1. [100]"),
         click.option("--lambda-gan", type=click.FloatRange(0), help="Weight of the GAN; 0 is L1 alone. [1]"),
         click.option("--lambda-features", type=click.FloatRange(0), help="Of feature matching. [0]"),
         click.option("--lambda-teacher", type=click.FloatRange(0), help="Weight of L1 to the teacher's output. [50]"),
-        click.option("--teacher-commit", type=click.FloatRange(0, 1), help="How far to flatten its output. [0]"),
+        click.option("--teacher-commit", type=click.FloatRange(0, 1), help="How far to flatten what it draws. [0]"),
         click.option("--lambda-commit", type=click.FloatRange(0), help="Of choosing a palette colour. [0]"),
         click.option("--lambda-entropy", type=click.FloatRange(0), help="Cross-entropy of map classes. [0]"),
         click.option("--lambda-jaccard", type=click.FloatRange(0), help="Of 1 - IoU of map classes. [0]"),
@@ -53,6 +57,6 @@ def recipe_options(function: F) -> F:
         click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.2; 0]"),
         click.option("--learning-rate", type=float, help="Adam's. [3e-4; 2e-4]"),
         click.option("--ema", type=click.FloatRange(0, 1), help="Moving average of the weights. [0.998; 0]"),
-        click.option("--autocast", type=click.Choice(["bf16", "fp16", "none"]), help="[bf16; none]"),
+        click.option("--autocast", type=click.Choice(["bf16", "fp16", "none"]), help="Mixed precision. [bf16; none]"),
         click.option("--seed", type=int, help="Of everything random. [0]"),
     )(function)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @click.command("render")
 @click.argument("scenes", nargs=-1, type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="A folder for tiles, .tif, .mbtiles or .pmtiles.")
+@click.option(
+    "--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles, .pmtiles; or s3:// ..."
+)
 @click.option("--each", is_flag=True, help="Render scenes one by one into OUT/<scene name>.")
 @click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each.")
 @click.option(

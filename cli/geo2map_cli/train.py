@@ -44,7 +44,12 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 @click.option("--preset", type=click.Choice(["geo2map", "pix2pix"]), help="The recipe; others override it. [geo2map]")
 @recipe_options
 @click.option("--from", "start", help="Start from the weights of this model (fine-tuning).")
-@click.option("--run", "folder", type=click.Path(file_okay=False, path_type=Path), help="[default: OUT with .run]")
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="For checkpoints, losses, samples. [OUT with .run]",
+)
 @click.option("--minutes", type=float, default=5.0, show_default=True, help="Between checkpoints.")
 @click.option("--resume", is_flag=True, help="Go on from the run's checkpoint, with its choices.")
 @click.option("--until", type=click.IntRange(1), help="Stop after this step; --resume goes on.")
