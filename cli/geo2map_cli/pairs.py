@@ -30,6 +30,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
 @click.option("--size", type=click.IntRange(64, 4096), default=512, show_default=True, help="Of A and of B, px.")
 @click.option(
     "--split",
+    "--shares",
     "shares",
     callback=_parse_shares,
     default="80,10,10",

@@ -124,8 +124,8 @@ def finish(reports: Sequence[Report]) -> None:
     if skipped := sum(len(report.failed) for report in reports):
         blocks = "block" if skipped == 1 else "blocks"
         click.echo(
-            f"geo2map: {skipped} {blocks} could not be read and were left out, see failed.geojson; run the same "
-            "command again to take them up",
+            f"geo2map: {skipped} {blocks} could not be read and were left out: failed.geojson, in the output or "
+            "beside it, lists them; run the same command again to take them up",
             err=True,
         )
         sys.exit(INCOMPLETE)

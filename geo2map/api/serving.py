@@ -122,14 +122,14 @@ def serve(scenes: Scenes, *, listening: Listening | None = None, **options: Any)
     """Serves the live map of some scenes until this process is told to stop.
 
     Args:
-        listening: where, and whom to tell; default 127.0.0.1 and any free port.
+        listening: where, and whom to tell; default 127.0.0.1 and any free port, which is printed.
         scenes, options: as `open_live` has them.
 
     Raises:
         Geo2MapError: as `open_live`; the extra `serve` is missing; or the port is taken.
         KeyboardInterrupt: Ctrl-C; says what was kept.
     """
-    wanted, where = ServeOptions.pick(dict(options)), listening or listen()
+    wanted, where = ServeOptions.pick(dict(options)), listening or listen(ready=print)
     with _need("run").bind(where) as own, open_live(scenes, **options) as live:
         _run(_site(live, wanted), own, where)
 
@@ -147,7 +147,7 @@ def view(
         TileSetError: no such set.
         Geo2MapError: the extra `serve` is missing, or the port is taken.
     """
-    where = listening or listen()
+    where = listening or listen(ready=print)
     with _need("run").bind(where) as own, stored_site(path, token=token, address=address) as site:
         _run(site, own, where)
 

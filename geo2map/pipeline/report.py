@@ -79,7 +79,7 @@ class Report:
     def __str__(self) -> str:
         if self.error:
             return f"{self.name}: failed: {self.error}"
-        parts = [f"{self.translated} blocks translated", f"{self.empty} empty"]
+        parts = [f"{self.translated} block{'s' * (self.translated != 1)} translated", f"{self.empty} empty"]
         parts += [f"{self.unchanged} unchanged"] if self.unchanged else []
         parts += [f"{self.resumed} done before"] if self.resumed else []
         parts += [f"{len(self.failed)} could not be read"] if self.failed else []

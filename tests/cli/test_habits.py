@@ -55,7 +55,7 @@ def test_without_json_a_person_reads_one_line(
     geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     result = geo2map("render", small_scene, "--out", tmp_path / "tiles", "--model", tiny_model)
-    assert re.fullmatch(r"small: 4 tiles at zoom 17, .* 1 blocks translated, 0 empty, [\d.]+ s\n", result.out)
+    assert re.fullmatch(r"small: 4 tiles at zoom 17, .* 1 block translated, 0 empty, [\d.]+ s\n", result.out)
 
 
 def test_every_command_speaks_json(geo2map: Command, small_scene: Path, tiny_model: Path, tmp_path: Path) -> None:
