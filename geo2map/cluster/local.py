@@ -41,7 +41,7 @@ def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
     if not (found := re.fullmatch(r"local:([1-9]\d*)", asked)):
         raise PlanError(f"{asked!r} is no cluster: give local:N, or a scheduler's address (tcp://...)", option="dask")
     import dask
-    from distributed import Nanny, Scheduler, SpecCluster
+    from distributed import Nanny, Scheduler, SpecCluster, scheduler, worker
 
     count = int(found[1])
     threads = max(1, available_threads() // count)
@@ -51,11 +51,16 @@ def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
         own = {VARIABLE: str(threads)} | ({"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {})
         # memory_limit 0: Dask counts all of torch and GDAL as leaked, and would kill workers that are well
         settings = {"nthreads": 1, "memory_limit": 0, "dashboard_address": None, "env": own, "host": "127.0.0.1"}
-        workers[number] = {"cls": Nanny, "options": settings}
-    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+        workers[number] = {"cls": Nanny, "options": settings | {"extensions": _lasting(worker)}}
+    options = {"host": "127.0.0.1", "port": 0, "dashboard": False, "extensions": _lasting(scheduler)}
     with dask.config.set(WORKERS_LIKE_ANY_PROCESS):  # read when the nannies are made; a user's environment comes first
-        cluster = SpecCluster(workers=workers, scheduler=scheduler, silence_logs=30)
+        cluster = SpecCluster(workers=workers, scheduler={"cls": Scheduler, "options": options}, silence_logs=30)
     return cluster, threads
+
+
+def _lasting(module: Any) -> dict[str, Any]:
+    """Dask's extensions but for its spans, which keep a record of every task that there ever was."""
+    return {name: extension for name, extension in module.DEFAULT_EXTENSIONS.items() if name != "spans"}
 
 
 def visible_gpus() -> list[str]:

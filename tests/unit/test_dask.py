@@ -81,6 +81,12 @@ def test_workers_of_this_machine_keep_their_memory_and_their_share_and_are_not_w
 
 
 @pytest.mark.slow
+def test_the_scheduler_here_keeps_no_record_of_every_task(four: Any) -> None:
+    assert "spans" not in four.cluster.scheduler.extensions
+    assert four.run(lambda dask_worker: "spans" in dask_worker.extensions) == dict.fromkeys(four.nthreads(), False)
+
+
+@pytest.mark.slow
 def test_four_workers_one_killed(four: Any, scene: Path, order: JobFile, tmp_path: Path) -> None:
     """kill -9 of a worker in the middle of its shard, once; every shard is recorded once, the archive is the same."""
     shards = list(order.shards())
