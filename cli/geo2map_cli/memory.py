@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
+from contextlib import suppress
 
 ARENAS = 2
 M_ARENA_MAX = -8  # of glibc's malloc.h
@@ -16,8 +16,10 @@ def few_arenas() -> None:
     Rendering hands large arrays from readers to the network to encoders: 80 MiB less, at the same speed. What the
     environment says of it comes first; other C libraries have no such heaps.
     """
-    if sys.platform != "linux" or "MALLOC_ARENA_MAX" in os.environ or "GLIBC_TUNABLES" in os.environ:
+    asked = "MALLOC_ARENA_MAX" in os.environ or "arena_max" in os.environ.get("GLIBC_TUNABLES", "")
+    if sys.platform != "linux" or asked:
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is not None:
-        mallopt(M_ARENA_MAX, ARENAS)
+    with suppress(ImportError, OSError, AttributeError):  # musl has no mallopt, a static Python no libraries
+        import ctypes
+
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)

@@ -51,7 +51,7 @@ def recipe_options(function: F) -> F:
         click.option("--lambda-teacher", type=click.FloatRange(0), help="Weight of L1 to the teacher's output. [50]"),
         click.option("--teacher-commit", type=click.FloatRange(0, 1), help="How far to flatten what it draws. [0]"),
         click.option("--lambda-commit", type=click.FloatRange(0), help="Of choosing a palette colour. [0]"),
-        click.option("--lambda-entropy", type=click.FloatRange(0), help="Cross-entropy of map classes. [0]"),
+        click.option("--lambda-cross-entropy", type=click.FloatRange(0), help="Cross-entropy of map classes. [0]"),
         click.option("--lambda-jaccard", type=click.FloatRange(0), help="Of 1 - IoU of map classes. [0]"),
         click.option("--border", type=click.FloatRange(0), help="How much more L1 counts at class borders. [0]"),
         click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.2; 0]"),

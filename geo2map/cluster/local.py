@@ -60,7 +60,10 @@ def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
 
 def _lasting(module: Any) -> dict[str, Any]:
     """Dask's extensions but for its spans, which keep a record of every task that there ever was."""
-    return {name: extension for name, extension in module.DEFAULT_EXTENSIONS.items() if name != "spans"}
+    import dask
+
+    left_out = {"spans"} if dask.config.get("distributed.scheduler.work-stealing") else {"spans", "stealing"}
+    return {name: extension for name, extension in module.DEFAULT_EXTENSIONS.items() if name not in left_out}
 
 
 def visible_gpus() -> list[str]:

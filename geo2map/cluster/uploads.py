@@ -16,7 +16,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from shutil import rmtree
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from geo2map.cluster.buckets import (
     LOCK,
@@ -107,18 +107,22 @@ def upload_output(
     store, name = open_bucket(address, **settings)
     if local.is_dir() != name.endswith("/"):
         raise OutputError(f"{address} must {'' if local.is_dir() else 'not '}end in a slash for {local.name}")
-    lock = f"{name}{LOCK}"
+    lock, identity = f"{name}{LOCK}", _identity(local)
+    check_bucket(address, overwrite=overwrite, **settings)
     with bucket_errors(address):
+        if take_lock(store, lock, identity, address) and not overwrite and _is_complete(store, name):
+            store.delete(lock)  # another writer ended between the look and the lock
+            raise OutputError.exists(address)
         if local.is_dir():
-            _check_prefix(store, name, address, overwrite)
-        else:
-            check_bucket(address, overwrite=overwrite, **settings)
-        since = None if take_lock(store, lock, _identity(local), address) else store.head(lock)["last_modified"]
-        if local.is_dir():
-            _send_folder(store, local, name, since, progress)
+            _send_folder(store, local, name, identity, progress)
         else:
             _send_file(store, local, name)
         store.delete(lock)
+
+
+def _is_complete(store: ObjectStore, name: str) -> bool:
+    """Whether there is a finished output of this name."""
+    return find_object(store, f"{name}{FILE_NAME}" if name.endswith("/") else name) is not None
 
 
 def _identity(local: Path) -> str:
@@ -155,21 +159,20 @@ def _check_prefix(store: ObjectStore, prefix: str, address: str, overwrite: bool
         raise OutputError.exists(address, f"{marker['size']} bytes of {FILE_NAME}")
 
 
-def _send_folder(
-    store: ObjectStore, local: Path, prefix: str, since: datetime | None, progress: Progress | None
-) -> None:
+def _send_folder(store: ObjectStore, local: Path, prefix: str, identity: str, progress: Progress | None) -> None:
     """All files of a set that are not there with these bytes, its document last; then away with tiles it has not.
 
     Args:
-        since: when a run that was stopped took the lock for these very bytes: what came later is of them.
+        identity: what the lock says.
     """
-    there = {item["path"][len(prefix) :]: item for item in list_objects(store, prefix)}
+    there = {item["path"][len(prefix) :]: _Known.of(item) for item in list_objects(store, prefix)}
+    since = _since(there.pop(LOCK, None), local, identity)
     names = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
     names = [name for name in names if name not in (FILE_NAME, JOURNAL_NAME)]
 
     def send(name: str) -> None:
         data = (local / name).read_bytes()
-        if name not in there or not _is_there(there[name], data, since):
+        if name not in there or not there[name].has(data, since):
             store.put(prefix + name, data, attributes=object_attributes(name))
 
     with ThreadPoolExecutor(SENDERS, "send") as senders:
@@ -183,11 +186,35 @@ def _send_folder(
         store.delete(stale)
 
 
-def _is_there(known: ObjectMeta, data: bytes, since: datetime | None) -> bool:
-    """Whether an object has these bytes: S3 says so, unless it encrypts; for others it must be of this output's run."""
-    if str(known["e_tag"] or "").strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest():
-        return True
-    return since is not None and known["size"] == len(data) and known["last_modified"] > since
+class _Known(NamedTuple):
+    """What is known of an object: little, since there may be millions."""
+
+    etag: str
+    size: int
+    time: datetime
+
+    @classmethod
+    def of(cls, item: ObjectMeta) -> _Known:
+        return cls(str(item["e_tag"] or "").strip('"'), item["size"], item["last_modified"])
+
+    def has(self, data: bytes, since: datetime | None) -> bool:
+        """Whether it has these bytes: by its MD5, or because it is of this very output's own run."""
+        return self.etag == _md5(data) or (since is not None and self.size == len(data) and self.time > since)
+
+
+def _since(lock: _Known | None, local: Path, identity: str) -> datetime | None:
+    """When the lock was taken for these very bytes; what came later is of them, whoever wrote it.
+
+    None where ETags say more, which are MD5s on S3 (unless it encrypts with keys of its own), and for folders whose
+    identity does not depend on every tile, since they have no journal.
+    """
+    if lock is None or lock.etag == _md5(identity.encode()) or not (local / JOURNAL_NAME).is_file():
+        return None
+    return lock.time
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _windowed(pool: ThreadPoolExecutor, send: Callable[[str], None], names: Iterable[str]) -> Iterator[None]:

@@ -16,7 +16,7 @@ from geo2map.live.cache import BlockCache
 from geo2map.live.flights import Flight, Flights, Tiles
 from geo2map.live.keeping import KeptBlocks
 from geo2map.live.tally import Tally
-from geo2map.pipeline.blocks import ENCODERS, BlockDone, digest, prepare, translate
+from geo2map.pipeline.blocks import BlockDone, digest, encoder_threads, prepare, translate
 from geo2map.plan.storage import SOURCE_STORAGE, Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, Translator
@@ -63,8 +63,9 @@ class BlockMaker:
         self._sources: SimpleQueue[Source] = SimpleQueue()
         for source in sources:
             self._sources.put(source)
-        self._encoders = ThreadPoolExecutor(ENCODERS, "encode")
-        self._encoding = BoundedSemaphore(2 * ENCODERS)
+        encoders = encoder_threads()
+        self._encoders = ThreadPoolExecutor(encoders, "encode")
+        self._encoding = BoundedSemaphore(2 * encoders)
         works = [*((self._read_all, f"read-{number}") for number in range(len(sources))), (self._draw_all, "draw")]
         self._threads = [Thread(target=work, name=name, daemon=True) for work, name in works]
 

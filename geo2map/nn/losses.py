@@ -40,6 +40,11 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * mask).sum() / mask.sum().clamp_min(1)
 
 
+def bits_of_all(own: Sequence[int], bits: Mapping[str, int]) -> int:
+    """What is known where everything is: the bits of a map's own classes; if none has one, of all that there are."""
+    return reduce(or_, own, 0) or reduce(or_, bits.values(), 0)
+
+
 def balanced_weights(shares: Tensor, balance: float) -> Tensor:
     """What a pixel of each class counts, float64 (classes,): (class share)^-`balance`, 1 in the mean over pixels."""
     weights = shares.double().clamp_min(1e-3) ** -balance
@@ -123,7 +128,7 @@ class BalancedL1(nn.Module):
         weights = balanced_weights(shares, balance)
         names = [(bits or {}).get(name, 0) for name, _ in palette.entries]
         self.border = border
-        self.all_bits = reduce(or_, (bits or {}).values(), 0)
+        self.all_bits = bits_of_all(names, bits or {})
         self.register_buffer("colours", torch.from_numpy(palette.colours).float() / 127.5 - 1.0)
         self.register_buffer("weights", weights[torch.from_numpy(palette.class_of_entry)].float())
         self.register_buffer("bits", torch.tensor(names, dtype=torch.uint8))

@@ -34,6 +34,6 @@ class BatchRenorm2d(nn.BatchNorm2d):
             deviation, running = (variance + self.eps).sqrt(), (self.running_var + self.eps).sqrt()
             r = (deviation / running).clamp(1.0 / r_max, r_max)
             d = ((mean - self.running_mean) / running).clamp(-d_max, d_max)
-        scale, shift = (self.weight * r).to(x.dtype), (self.weight * d + self.bias).to(x.dtype)
+        scale, shift = self.weight * r, self.weight * d + self.bias
         self.num_batches_tracked += 1
         return F.batch_norm(x, self.running_mean, self.running_var, scale, shift, True, self.momentum or 0.1, self.eps)

@@ -23,22 +23,26 @@ from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import OnError, Tile
 
 __all__ = [
-    "ENCODERS",
     "READ_AHEAD",
     "BlockDone",
     "BlockKey",
     "OnError",
     "Rendered",
     "digest",
+    "encoder_threads",
     "prepare",
     "render_blocks",
     "translate",
 ]
 
-ENCODERS = max(2, min(16, available_threads()))
-"""Threads that encode; twice as many blocks, and those in hand, wait for them at most."""
+MOST_ENCODERS = 16
 
 Rendered = tuple[BlockDone, dict[Tile, bytes]]
+
+
+def encoder_threads() -> int:
+    """Threads that encode; twice as many blocks, and those in hand, wait for them at most."""
+    return min(MOST_ENCODERS, available_threads())
 
 
 def translate(images: list[BlockImage], translator: Translator | None, noise: int = 0) -> list[BlockImage]:
@@ -89,20 +93,26 @@ def render_blocks(
         Geo2MapError: whatever source and translator raise.
     """
     reading = BlockReader(plan, source, known or {}, on_error).read(blocks)
-    with closing(reading), ThreadPoolExecutor(ENCODERS, "encode") as encoders:
+    threads = encoder_threads()
+    with closing(reading), ThreadPoolExecutor(threads, "encode") as encoders:
         try:
-            yield from _Pipeline(plan, translator, storage).run(reading, encoders)
+            yield from _Pipeline(plan, translator, storage, 2 * threads).run(reading, encoders)
         finally:
             encoders.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
 class _Pipeline:
-    """The stages of one run; every queue between them is bounded."""
+    """The stages of one run; every queue between them is bounded.
+
+    Attributes:
+        waiting: blocks that may wait for an encoder.
+    """
 
     plan: Plan
     translator: Translator | None
     storage: Storage
+    waiting: int
 
     def run(self, reading: Iterator[Prepared], encoders: ThreadPoolExecutor) -> Iterator[Rendered]:
         encoding: deque[Future[Rendered]] = deque()
@@ -111,7 +121,7 @@ class _Pipeline:
                 yield prepared.done, {}
                 continue
             encoding.append(encoders.submit(self._encode, prepared, image, seconds))
-            while len(encoding) > 2 * ENCODERS or (encoding and encoding[0].done()):
+            while len(encoding) > self.waiting or (encoding and encoding[0].done()):
                 yield encoding.popleft().result()
         while encoding:
             yield encoding.popleft().result()

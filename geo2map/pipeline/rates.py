@@ -165,7 +165,7 @@ class Bench:
     def _read(self, clock: _Clock) -> list[BlockImage]:
         wide = replace(self.plan, margin=self.plan.margin + self.plan.fill_radius, fill_radius=0)
         with self.source() as source:
-            threads = reading.READERS if isinstance(source, SplitSource) else 1
+            threads = reading.reader_threads() if isinstance(source, SplitSource) else 1
             with clock.stage("read", threads):
                 found = [one.image for one in reading.BlockReader(wide, source).read(wide.blocks()) if one.image]
         held = _Held(found)
@@ -189,7 +189,8 @@ class Bench:
                 tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
                 return encode_pyramid(tiles, storage.codec, storage.levels(self.plan))
 
-            with ThreadPoolExecutor(encoding.ENCODERS) as pool, clock.stage("encode", encoding.ENCODERS):
+            threads = encoding.encoder_threads()
+            with ThreadPoolExecutor(threads) as pool, clock.stage("encode", threads):
                 encoded = list(pool.map(encode, images))
             with clock.stage("write", 1):
                 for image, tiles in zip(images, encoded, strict=True):

@@ -26,13 +26,17 @@ from geo2map.types import OnError, Tile
 
 READ_AHEAD = 4
 """Blocks that are read before they are asked for, by one thread and one by one."""
-READERS = min(8, available_threads())
-"""Threads that read a source which allows it; one strip more than that is under way or waits."""
+MOST_READERS = 8
 STRIP_BLOCKS = 4
 STRIP_PIXELS = 7_000_000
 """Blocks that are read at once, so that they share what lies around them, and pixels of all: 28 MB with their mask."""
 
 BlockKey = tuple[int, int]
+
+
+def reader_threads() -> int:
+    """Threads that read a source which allows it; one strip more than that is under way or waits."""
+    return min(MOST_READERS, available_threads())
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,8 @@ class BlockReader:
             Geo2MapError: whatever the source raises.
         """
         split = isinstance(self.source, SplitSource)
-        readers, ahead = (READERS, READERS + 1) if split else (1, READ_AHEAD)
+        readers = reader_threads() if split else 1
+        ahead = readers + 1 if split else READ_AHEAD
         strips = _strips(blocks, _Layout.of(self.plan, readers) if split else None)
         with _Readers(self.source, readers, self._strip) as crew:
             coming = deque(crew.submit(*strip) for strip in islice(strips, ahead))

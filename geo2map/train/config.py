@@ -48,7 +48,7 @@ class TrainConfig:
         teacher_commit: how far the teacher's colours are moved to the palette's nearest, 0 to 1, so that its doubts are
             not learned with its knowledge.
         lambda_commit: weight of the distance to the nearest palette colour, see `geo2map.nn.losses.commitment`.
-        lambda_entropy, lambda_jaccard: weights of the two losses of classes, see `geo2map.nn.class_loss.ClassLoss`.
+        lambda_cross_entropy, lambda_jaccard: weights of the losses of classes, see `geo2map.nn.class_loss.ClassLoss`.
         border: how much more L1 counts within 2 px of class borders.
         balance: how much L1 favours rare map classes, see `geo2map.nn.losses.BalancedL1`; 0 is the paper's L1.
         learning_rate, betas: Adam's.
@@ -91,7 +91,7 @@ class TrainConfig:
     lambda_teacher: float = 50.0
     teacher_commit: float = 0.0
     lambda_commit: float = 0.0
-    lambda_entropy: float = 0.0
+    lambda_cross_entropy: float = 0.0
     lambda_jaccard: float = 0.0
     border: float = 0.0
     balance: float = 0.2

@@ -6,11 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from geo2map.errors import DataError
 from geo2map.nn.class_loss import ClassLoss
 from geo2map.nn.losses import BalancedL1, commitment, masked_mean, nearest_entry
 from geo2map.train.augment import SEEN, TAUGHT
 from geo2map.train.dataset import Pairs
 from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
+
+NEED_CLASSES = ("lambda_cross_entropy", "lambda_jaccard", "lambda_commit", "teacher_commit", "border")
+"""Choices that mean something for maps in a palette only."""
 
 
 class Objective(nn.Module):
@@ -18,6 +22,9 @@ class Objective(nn.Module):
 
     Args:
         pairs: palette, class shares and configuration are used.
+
+    Raises:
+        DataError: a loss of classes is asked for where there are none.
     """
 
     def __init__(self, pairs: Pairs) -> None:
@@ -26,11 +33,13 @@ class Objective(nn.Module):
         self.balanced: BalancedL1 | None = None
         self.classes: ClassLoss | None = None
         if palette is not None and self.config.direction == "a2b":
-            classes = palette.classify(pairs.output_pixels[:: max(1, len(pairs.output_pixels) // 1_000_000)])
-            shares = torch.from_numpy(np.bincount(classes, minlength=len(palette.classes)) / classes.size)
+            drawn = palette.classify(pairs.output_pixels[:: max(1, len(pairs.output_pixels) // 1_000_000)])
+            shares = torch.from_numpy(np.bincount(drawn, minlength=len(palette.classes)) / drawn.size)
             self.balanced = BalancedL1(palette, shares, self.config.balance, self.config.border, KNOWN_BITS)
-            if self.config.lambda_entropy or self.config.lambda_jaccard:
+            if self.config.lambda_cross_entropy or self.config.lambda_jaccard:
                 self.classes = ClassLoss(palette, shares, self.config.balance, KNOWN_BITS)
+        elif unmet := [name for name in NEED_CLASSES if getattr(self.config, name)]:
+            raise DataError(f"{unmet[0]} asked, but what is to be drawn has no classes: leave it out", option=unmet[0])
 
     def forward(
         self, fake_b: Tensor, real_b: Tensor, known: Tensor, taught: Tensor
@@ -52,8 +61,9 @@ class Objective(nn.Module):
             found["commit"] = commitment(fake_b, self.balanced.colours, seen)
             loss = loss + config.lambda_commit * found["commit"]
         if self.classes is not None:
-            found["entropy"], found["jaccard"] = self.classes(fake_b, real_b, known)
-            loss = loss + config.lambda_entropy * found["entropy"] + config.lambda_jaccard * found["jaccard"]
+            found |= self.classes(fake_b, real_b, known)._asdict()
+            loss = loss + config.lambda_cross_entropy * found["cross_entropy"]
+            loss = loss + config.lambda_jaccard * found["jaccard"]
         return loss, found
 
     def _committed(self, taught: Tensor) -> Tensor:

@@ -11,7 +11,10 @@ from geo2map.errors import DataError
 from geo2map.files.picture import GAP, side_by_side, write_picture
 from geo2map.train.pictures import Picture
 
-COLUMNS = ("step", "epoch", "learning_rate", "seconds", "l1", "teacher", "commit", "gan", "features", "discriminator")
+COLUMNS = (
+    *("step", "epoch", "learning_rate", "seconds"),
+    *("l1", "teacher", "commit", "cross_entropy", "jaccard", "gan", "features", "discriminator"),
+)
 
 
 class LossLog:
@@ -23,31 +26,35 @@ class LossLog:
     """
 
     def __init__(self, path: Path, step: int) -> None:
-        rows: list[list[str]] = []
+        rows: list[dict[str, str]] = []
         try:
             if step and path.exists():
                 with path.open(encoding="utf-8", newline="") as file:
-                    rows = [
-                        row for row in list(csv.reader(file))[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step
-                    ]
+                    rows = [row for row in csv.DictReader(file) if _whole(row) and int(row["step"]) <= step]
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", encoding="utf-8", newline="")
         except (OSError, ValueError) as error:
             raise DataError(
                 f"losses in {path} asked, but it cannot be written ({error}): give another --run"
             ) from error
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerows([COLUMNS, *rows])
+        self._writer = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        self._writer.writeheader()
+        self._writer.writerows(rows)
 
     def write(self, **values: float) -> None:
         """One row; values by column name, missing ones stay empty."""
-        self._writer.writerow([_figure(values[name]) if name in values else "" for name in COLUMNS])
+        self._writer.writerow({name: _figure(value) for name, value in values.items()})
 
     def flush(self) -> None:
         self._file.flush()
 
     def close(self) -> None:
         self._file.close()
+
+
+def _whole(row: dict[str, str]) -> bool:
+    """Whether a row was written to its end; a killed run's last may not be."""
+    return None not in row and None not in row.values()
 
 
 def _figure(value: float) -> str:

@@ -106,7 +106,7 @@ class Trainer:
         self.average.update_parameters(self.generator)
         self.step += 1
         self.losses = {name: value.item() for name, value in (parts | found).items()}
-        if not np.isfinite(self.losses["l1"]):
+        if not np.isfinite(list(self.losses.values())).all():
             raise DataError(f"training diverged at step {self.step}: lower --learning-rate and --resume")
 
     def _play(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor, known: Tensor) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def compare(path: Path, arguments: argparse.Namespace) -> None:
         plan = make_plan(scene, load_card(find_model(arguments.model)), PlanOptions())
         for _ in range(arguments.runs):
             for readers, strip in product(arguments.readers, arguments.strips):
-                reading.READERS, reading.STRIP_BLOCKS = readers, strip
+                reading.reader_threads, reading.STRIP_BLOCKS = partial(int, readers), strip
                 taken.setdefault((readers, strip), []).append(seconds(scene, plan))
     first = next(iter(taken.values()))
     tiles = plan.tiles.width * plan.tiles.height

@@ -27,7 +27,7 @@ pytest.importorskip("obstore", reason="needs the extra [cloud]")
 moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
 
 from geo2map.cluster import uploads  # noqa: E402
-from geo2map.cluster.buckets import list_objects, open_bucket  # noqa: E402
+from geo2map.cluster.buckets import list_objects, open_bucket, take_lock  # noqa: E402
 from geo2map.cluster.uploads import upload_output  # noqa: E402
 from geo2map.errors import OutputError  # noqa: E402
 
@@ -146,6 +146,7 @@ def tiles(tmp_path: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(name.encode())
     (folder / "tilejson.json").write_text(json.dumps({"tilejson": "3.0.0", "geo2map": {}}))
+    (folder / ".geo2map.journal").write_bytes(b"digests of all tiles")
     return folder
 
 
@@ -202,11 +203,37 @@ def test_what_is_older_than_the_lock_is_sent_again(bucket: str, tiles: Path) -> 
     """Another output's tile of the same size, from before."""
     upload_output(tiles, bucket)
     (tiles / "3/1/2.png").write_bytes(b"3/1/2.PNG")
+    (tiles / ".geo2map.journal").write_bytes(b"other digests")
     time.sleep(1.1)
     store, prefix = open_bucket(bucket)
     store.put(f"{prefix}.geo2map.lock", uploads._identity(tiles).encode())
     upload_output(tiles, bucket, overwrite=True)
     assert bytes(store.get(f"{prefix}3/1/2.png").bytes()) == b"3/1/2.PNG"
+
+
+def test_without_a_journal_nobody_knows_whose_a_tile_is(bucket: str, tiles: Path) -> None:
+    (tiles / ".geo2map.journal").unlink()
+    store, prefix = open_bucket(bucket)
+    store.put(f"{prefix}.geo2map.lock", uploads._identity(tiles).encode())
+    time.sleep(1.1)
+    store.put(f"{prefix}3/1/2.png", b"3/1/2.PNG")
+    upload_output(tiles, bucket)
+    assert bytes(store.get(f"{prefix}3/1/2.png").bytes()) == b"3/1/2.png"
+
+
+def test_who_comes_late_does_not_replace_what_was_finished_meanwhile(
+    bucket: str, tiles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer ends between this one's look and its lock."""
+
+    def late(store: Any, lock: str, identity: str, address: str) -> bool:
+        store.put(lock.removesuffix(".geo2map.lock") + "tilejson.json", b"another's")
+        return take_lock(store, lock, identity, address)
+
+    monkeypatch.setattr(uploads, "take_lock", late)
+    with pytest.raises(OutputError, match="exists already"):
+        upload_output(tiles, bucket)
+    assert names(bucket) == {"tilejson.json"}
 
 
 def test_two_writers_do_not_mix(bucket: str, tiles: Path) -> None:
@@ -220,3 +247,5 @@ def test_two_writers_do_not_mix(bucket: str, tiles: Path) -> None:
 def test_a_bucket_that_is_not_there(bucket: str, tiles: Path) -> None:
     with pytest.raises(OutputError, match=r"there is no bucket for \w+://nowhere/map/: make it first, or mend"):
         upload_output(tiles, f"{bucket.split(':')[0]}://nowhere/map/")
+    with pytest.raises(OutputError, match=r"there is no bucket for \w+://nowhere/m\.html"):
+        upload_output(tiles / "index.html", f"{bucket.split(':')[0]}://nowhere/m.html")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.nn.class_loss import ClassLoss
 from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
 
@@ -38,8 +38,8 @@ def loss() -> ClassLoss:
 
 def test_the_true_map_costs_next_to_nothing(loss: ClassLoss) -> None:
     truth = picture(*CLASSES)
-    entropy, jaccard = loss(truth, truth)
-    assert entropy < 0.02
+    cross_entropy, jaccard = loss(truth, truth)
+    assert cross_entropy < 0.02
     assert jaccard < 0.03
 
 
@@ -49,14 +49,14 @@ def test_cross_entropy_is_that_of_the_softmax(loss: ClassLoss) -> None:
     levels = (guess + 1) * 127.5
     distances = ((torch.from_numpy(MAPS_PALETTE.colours).float() - levels) ** 2).sum(1) / 100
     shares = torch.softmax(-distances, 0)[MAPS_PALETTE.class_of_entry.tolist().index(CLASSES.index("land"))]
-    found = loss(guess[None, :, None, None], picture("land")).entropy
+    found = loss(guess[None, :, None, None], picture("land")).cross_entropy
     assert found == pytest.approx(-math.log(shares), rel=1e-3)
 
 
 def test_a_blend_of_two_classes_leaves_the_third_that_it_looks_like(loss: ClassLoss) -> None:
     """Pixels that are land or road, drawn as building: L1 is content with it, and this pushes it away."""
     guess = picture("building", "building").requires_grad_()
-    loss(guess, picture("land", "road")).entropy.backward()
+    loss(guess, picture("land", "road")).cross_entropy.backward()
     assert guess.grad is not None
     pushed = guess - 0.05 * guess.grad / guess.grad.norm()
     assert (pushed[0, :, 0, 0] < guess[0, :, 0, 0]).all()
@@ -66,20 +66,20 @@ def test_a_blend_of_two_classes_leaves_the_third_that_it_looks_like(loss: ClassL
 def test_colours_of_one_class_are_one(loss: ClassLoss) -> None:
     both = [torch.from_numpy(MAPS_PALETTE.colours[index]).float() / 127.5 - 1.0 for index in (-2, -1)]
     first, second = (entry[None, :, None, None] for entry in both)
-    assert loss(first, second).entropy < 0.01
+    assert loss(first, second).cross_entropy < 0.01
 
 
 def test_unknown_pixels_cost_nothing(loss: ClassLoss) -> None:
-    entropy, jaccard = loss(picture("water"), picture("road"), known(0))
-    assert entropy == jaccard == 0
+    cross_entropy, jaccard = loss(picture("water"), picture("road"), known(0))
+    assert cross_entropy == jaccard == 0
 
 
 def test_where_roads_alone_are_known_anything_else_is_free(loss: ClassLoss) -> None:
     for guess in ("land", "building", "water", "park"):
-        assert loss(picture(guess), picture("land"), known(KNOWN_BITS["road"])).entropy < 0.03
+        assert loss(picture(guess), picture("land"), known(KNOWN_BITS["road"])).cross_entropy < 0.03
     for guess in ("road", "highway"):
-        assert loss(picture(guess), picture("land"), known(KNOWN_BITS["road"])).entropy > 3
-    assert loss(picture("land"), picture("road"), known(KNOWN_BITS["road"])).entropy > 3
+        assert loss(picture(guess), picture("land"), known(KNOWN_BITS["road"])).cross_entropy > 3
+    assert loss(picture("land"), picture("road"), known(KNOWN_BITS["road"])).cross_entropy > 3
 
 
 def test_jaccard_counts_a_class_where_it_is_known(loss: ClassLoss) -> None:
@@ -95,5 +95,23 @@ def test_rare_classes_count_more_when_balanced() -> None:
     shares[CLASSES.index("water")] = 0.001
     plain, balanced = (ClassLoss(MAPS_PALETTE, shares, balance, KNOWN_BITS) for balance in (0.0, 0.5))
     rare, common = (picture("land"), picture("water")), (picture("water"), picture("land"))
-    assert plain(*rare).entropy == pytest.approx(float(plain(*common).entropy), rel=0.01)
-    assert balanced(*rare).entropy > 5 * balanced(*common).entropy
+    assert plain(*rare).cross_entropy == pytest.approx(float(plain(*common).cross_entropy), rel=0.01)
+    assert balanced(*rare).cross_entropy > 5 * balanced(*common).cross_entropy
+
+
+def test_where_a_map_has_few_classes_their_bits_are_all_that_is_to_be_known() -> None:
+    style = Palette((("land", (232, 228, 222)), ("road", (254, 254, 252))))
+    loss = ClassLoss(style, torch.tensor([0.5, 0.5]), 0.0, KNOWN_BITS)
+    both = picture("land", "road")
+    found = loss(both, both, known(KNOWN_BITS["road"], 2))
+    assert found.cross_entropy < 0.01
+    assert loss(picture("road", "road"), both, known(KNOWN_BITS["road"], 2)).cross_entropy > 3
+    assert loss(picture("road", "road"), both, known(KNOWN_BITS["road"], 2)).jaccard == pytest.approx(3 / 4, abs=0.01)
+
+
+def test_jaccard_pulls_where_a_colour_is_between_two_classes(loss: ClassLoss) -> None:
+    blend = (0.5 * picture("land", "land") + 0.5 * picture("building", "building")).requires_grad_()
+    loss(blend, picture("land", "building")).jaccard.backward()
+    assert blend.grad is not None
+    assert (blend.grad[0, :, 0, 0] > 0).all()  # darker, to land
+    assert (blend.grad[0, :, 0, 1] < 0).all()

@@ -16,7 +16,7 @@ from geo2map.aoi import Aoi
 from geo2map.errors import DeviceError, OutputError, SceneError
 from geo2map.grid import PixelWindow, tile_range
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline.blocks import ENCODERS, READ_AHEAD, BlockDone, prepare, render_blocks
+from geo2map.pipeline.blocks import READ_AHEAD, BlockDone, encoder_threads, prepare, render_blocks
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import WAITING, run
 from geo2map.plan import Plan, Storage
@@ -333,7 +333,7 @@ def test_a_slow_disk_holds_up_the_translator() -> None:
     plan = replace(PLAN, margin=0, fill_radius=0)
     run(noise(), translator, Slow(plan))
     assert len(most) == 18
-    assert max(most) <= WAITING + 2 * ENCODERS + 4
+    assert max(most) <= WAITING + 2 * encoder_threads() + 4
 
 
 # An area of interest limits what is written, not what is read

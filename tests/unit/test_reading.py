@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ PLAN = Plan(name="noise", view=View(6), window=WINDOW, block_span=1, margin=32, 
 
 @pytest.fixture(autouse=True)
 def two_readers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "READERS", 2)
+    monkeypatch.setattr(reading, "reader_threads", partial(int, 2))
 
 
 class Divided(ArraySource):
@@ -87,7 +88,7 @@ def test_output_depends_neither_on_readers_nor_on_strips(
     hole = PixelWindow(256 * 9, 256 * 4, 256 * 11 + 100, 256 * 6)
     source = Divided.noise(hole)
     expected = by_key(rendered(ArraySource(source.window, source.pixels, source.mask), plan))
-    monkeypatch.setattr(reading, "READERS", readers)
+    monkeypatch.setattr(reading, "reader_threads", partial(int, readers))
     monkeypatch.setattr(reading, "STRIP_BLOCKS", strip)
     assert by_key(rendered(source, plan)) == expected
     wide = max(block.columns for block in source.reads)
@@ -247,7 +248,7 @@ def test_a_scene_gives_the_same_by_any_readers(sheets: int, tmp_path: Path, monk
         assert isinstance(scene, SceneCollection) == (sheets == 2)
         plan = make_plan(scene, make_card(), PlanOptions(block_span=2))
         for readers, strip in ((1, 1), (3, 4)):
-            monkeypatch.setattr(reading, "READERS", readers)
+            monkeypatch.setattr(reading, "reader_threads", partial(int, readers))
             monkeypatch.setattr(reading, "STRIP_BLOCKS", strip)
             with scene.at(plan.view) as source:
                 assert isinstance(source, SplitSource)

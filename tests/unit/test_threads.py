@@ -20,6 +20,7 @@ def test_threads_honour_the_containers_limit(
     quotas: tuple[tuple[int, int], tuple[int, int]], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.delenv("GEO2MAP_THREADS", raising=False)
     monkeypatch.setattr(threads, "_cgroup2", lambda: quotas[0])
     monkeypatch.setattr(threads, "_cgroup1", lambda: quotas[1])
     assert threads.available_threads() == count

@@ -1,5 +1,8 @@
+"""A training: its steps, its checkpoints, what it writes."""
+
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import torch
 from PIL import Image
 from torch.optim.swa_utils import AveragedModel
 
+from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.engine import load_engine
 from geo2map.errors import DataError, OutputError
 from geo2map.model import load_card, load_weights
@@ -17,6 +21,7 @@ from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
 from geo2map.train.pictures import list_pairs, list_pictures, load_pair
+from geo2map.train.record import LossLog
 from geo2map.train.run import Run
 from geo2map.train.sensors import light_curve
 from geo2map.train.trainer import Trainer, warmed_up_average
@@ -59,6 +64,50 @@ def run_to(state: Trainer, folder: Path, until: int | None = None) -> None:
 def weights(run: Trainer) -> dict[str, torch.Tensor]:
     networks = (run.generator, run.discriminator, run.average)
     return {f"{i}.{k}": v for i, network in enumerate(networks) for k, v in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("norm", ["batch", "renorm"])
+@pytest.mark.parametrize("autocast", ["none", "bf16", "fp16"])
+def test_a_step_in_each_number_format(pairs_folder: Path, norm: str, autocast: str) -> None:
+    config = replace(TINY, norm=norm, autocast=autocast, lambda_gan=0.0)  # type: ignore[arg-type]
+    state = trainer(pairs_folder, config)
+    before = weights(state)["0.down.0.0.weight"].clone()
+    state.train_step(state.batch(0))
+    assert np.isfinite(state.losses["l1"])
+    assert (weights(state)["0.down.0.0.weight"] != before).any() or autocast == "fp16"  # which may skip a step
+
+
+def test_losses_of_classes_are_part_of_a_step(pairs_folder: Path, tmp_path: Path) -> None:
+    config = replace(TINY, steps=2, epochs=None, lambda_cross_entropy=1.0, lambda_jaccard=1.0)
+    with_classes = Trainer(Pairs(list_pairs(pairs_folder), config, MAPS_PALETTE))
+    without = Trainer(Pairs(list_pairs(pairs_folder), replace(config, lambda_cross_entropy=0.0, lambda_jaccard=0.0)))
+    for state in (with_classes, without):
+        run_to(state, tmp_path / str(id(state)))
+    assert with_classes.losses["cross_entropy"] > 0
+    assert 0 < with_classes.losses["jaccard"] < 1
+    assert any((weights(with_classes)[name] != value).any() for name, value in weights(without).items())
+    last = list(csv.DictReader((tmp_path / str(id(with_classes)) / "losses.csv").open()))[-1]
+    assert float(last["jaccard"]) == pytest.approx(with_classes.losses["jaccard"], rel=1e-5)
+    assert list(csv.DictReader((tmp_path / str(id(without)) / "losses.csv").open()))[-1]["jaccard"] == ""
+
+
+def test_losses_of_classes_need_classes(pairs_folder: Path) -> None:
+    with pytest.raises(DataError, match="lambda_jaccard asked, but what is to be drawn has no classes"):
+        trainer(pairs_folder, replace(TINY, lambda_jaccard=1.0))
+
+
+def test_losses_of_an_older_kind_are_kept(tmp_path: Path) -> None:
+    """A run that is resumed by a newer geo2map, which has more columns; a row that was cut off is dropped."""
+    (tmp_path / "losses.csv").write_text("step,l1,forgotten\n1,0.5,9\n2,0.25,9\n3,0.1")
+    log = LossLog(tmp_path / "losses.csv", 3)
+    log.write(step=3, l1=0.125, unknown=7.0)
+    log.close()
+    rows = list(csv.DictReader((tmp_path / "losses.csv").open()))
+    assert [(row["step"], row["l1"], row["jaccard"]) for row in rows] == [
+        ("1", "0.5", ""),
+        ("2", "0.25", ""),
+        ("3", "0.125", ""),
+    ]
 
 
 @pytest.mark.parametrize("choices", [{}, {"norm": "renorm", "dropout": (3,), "gan_mode": "hinge"}])
