@@ -57,6 +57,7 @@ def recipe_options(function: F) -> F:
         click.option("--balance", type=click.FloatRange(0), help="How much L1 favours rare classes. [0.2; 0]"),
         click.option("--learning-rate", type=float, help="Adam's. [3e-4; 2e-4]"),
         click.option("--ema", type=click.FloatRange(0, 1), help="Moving average of the weights. [0.998; 0]"),
+        click.option("--recalibrate", type=click.IntRange(0), help="Batches to measure BatchNorm anew on. [60; 0]"),
         click.option("--autocast", type=click.Choice(["bf16", "fp16", "none"]), help="Mixed precision. [bf16; none]"),
         click.option("--seed", type=int, help="Of everything random. [0]"),
     )(function)

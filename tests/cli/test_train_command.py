@@ -41,11 +41,12 @@ def test_widths_places_and_a_teacher(geo2map: Command, tmp_path: Path) -> None:
     assert "0.045 GFLOP a tile of 256 px, margin 24 px" in first.err
     more = ("--elsewhere", tmp_path / "elsewhere", "--place", "Here", "--teacher", tmp_path / "teacher.safetensors")
     jitter = ("--photometric", 1, "--ramp", 0.5, "--holes", 0.5, "--rematch", 0.5, "--lambda-commit", 1, "--border", 1)
+    classes = ("--norm", "renorm", "--lambda-cross-entropy", 0.2, "--lambda-jaccard", 2, "--recalibrate", 0)
     second = geo2map(
-        "train", pairs, "--out", tmp_path / "student.safetensors", *QUICK, *LITTLE, *more, *jitter, "--json"
+        "train", pairs, "--out", tmp_path / "student.safetensors", *QUICK, *LITTLE, *more, *jitter, *classes, "--json"
     )
     assert second.code == 0, second.err
-    assert {"l1", "commit"} <= json.loads(second.out).keys()
+    assert {"l1", "commit", "cross_entropy", "jaccard"} <= json.loads(second.out).keys()
     card = load_card(tmp_path / "student.safetensors")
     assert card.places == ("Here", "oslo")
     assert card.resolutions == pytest.approx((0.905 / 1.2, 0.905 * 1.2), abs=0.001)
