@@ -85,10 +85,7 @@ def check_bucket(address: str, *, overwrite: bool = False, **settings: Any) -> N
     """
     store, name = open_bucket(address, **settings)
     with bucket_errors(address):
-        if name.endswith("/"):
-            _check_prefix(store, name, address, overwrite)
-        elif not overwrite and find_object(store, name) is not None:
-            raise OutputError.exists(address)
+        _check_name(store, name, address, overwrite)
 
 
 def upload_output(
@@ -108,8 +105,8 @@ def upload_output(
     if local.is_dir() != name.endswith("/"):
         raise OutputError(f"{address} must {'' if local.is_dir() else 'not '}end in a slash for {local.name}")
     lock, identity = f"{name}{LOCK}", _identity(local)
-    check_bucket(address, overwrite=overwrite, **settings)
     with bucket_errors(address):
+        _check_name(store, name, address, overwrite)
         if take_lock(store, lock, identity, address) and not overwrite and _is_complete(store, name):
             store.delete(lock)  # another writer ended between the look and the lock
             raise OutputError.exists(address)
@@ -118,6 +115,17 @@ def upload_output(
         else:
             _send_file(store, local, name)
         store.delete(lock)
+
+
+def _check_name(store: ObjectStore, name: str, address: str, overwrite: bool) -> None:
+    """
+    Raises:
+        OutputError: something is there that must not go.
+    """
+    if name.endswith("/"):
+        _check_prefix(store, name, address, overwrite)
+    elif not overwrite and _is_complete(store, name):
+        raise OutputError.exists(address)
 
 
 def _is_complete(store: ObjectStore, name: str) -> bool:

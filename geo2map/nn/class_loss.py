@@ -10,13 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.colour.palette import Palette
-from geo2map.nn.losses import balanced_weights, bits_of_all, closeness, nearest_entry
+from geo2map.nn.losses import balanced_weights, bits_of_all, closeness, nearest_entry, split_known
 
 SOFTNESS = 100.0
 """Squared grey levels over which a colour passes from one class to the next: between a palette's nearest two, 19 levels
 apart in `maps`, 5 levels from the middle are 87 to 13 %, and a colour itself is 97 % of its class."""
-
-
 LEAST = -80.0
 """Exponents end here: smaller results count for nothing, and are slow to compute."""
 
@@ -86,8 +84,8 @@ class ClassLoss(nn.Module):
             if known is None:
                 known = torch.full_like(truth, self.all_bits, dtype=torch.uint8)
             known = known & self.all_bits
-            certain = (known == self.all_bits) | ((known & self.bits[truth]) != 0)
-        return ClassLosses(self._cross_entropy(found, true, known, certain), self._jaccard(found, true, known))
+            split = split_known(known, self.bits[truth], self.all_bits)
+        return ClassLosses(self._cross_entropy(found, true, known, split), self._jaccard(found, true, known))
 
     def _log_shares(self, picture: Tensor) -> list[Tensor]:
         """Log of the probability of each class, (N, H, W) each; planes, since torch is slow across them."""
@@ -98,11 +96,13 @@ class ClassLoss(nn.Module):
         total = _log_sum(scores)
         return [score - total for score in scores]
 
-    def _cross_entropy(self, found: list[Tensor], true: list[Tensor], known: Tensor, certain: Tensor) -> Tensor:
+    def _cross_entropy(
+        self, found: list[Tensor], true: list[Tensor], known: Tensor, split: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        certain, doubtful = split
         total = found[0].new_zeros(())
         for logs, here, weight in zip(found, true, self.weights, strict=True):
             total = total - weight * torch.where(here & certain, logs, 0.0).sum()
-        doubtful = ~certain & (known != 0)
         some = doubtful.flatten(1).any(1)
         if some.any():
             pairs = zip(found, self.bits, strict=True)

@@ -45,6 +45,17 @@ def bits_of_all(own: Sequence[int], bits: Mapping[str, int]) -> int:
     return reduce(or_, own, 0) or reduce(or_, bits.values(), 0)
 
 
+def split_known(known: Tensor, own: Tensor, all_bits: int) -> tuple[Tensor, Tensor]:
+    """Where a map's colour is the truth, and where all that is known is what it is not; bool (N, H, W) each.
+
+    Args:
+        known: uint8 (N, H, W), bits of the classes that are known, none beside `all_bits`.
+        own: the bit of the class that the map says, alike.
+    """
+    certain = (known == all_bits) | ((known & own) != 0)
+    return certain, ~certain & (known != 0)
+
+
 def balanced_weights(shares: Tensor, balance: float) -> Tensor:
     """What a pixel of each class counts, float64 (classes,): (class share)^-`balance`, 1 in the mean over pixels."""
     weights = shares.double().clamp_min(1e-3) ** -balance
@@ -149,8 +160,7 @@ class BalancedL1(nn.Module):
         if known is None:
             return loss.mean()
         known = known & self.all_bits
-        certain = (known == self.all_bits) | ((known & self.bits[nearest]) != 0)
-        doubtful = ~certain & (known != 0)
+        certain, doubtful = split_known(known, self.bits[nearest], self.all_bits)
         some = doubtful.flatten(1).any(1)
         total = (loss * certain).sum()
         if some.any():
@@ -160,8 +170,9 @@ class BalancedL1(nn.Module):
     def _excluded(self, fake_b: Tensor, known: Tensor) -> Tensor:
         """Distance to the nearest colour that is not known to be wrong, where the nearest of all is; (N, H, W)."""
         with torch.no_grad():
-            wrong = (known & self.bits[nearest_entry(fake_b, self.colours)]) != 0
+            near = closeness(fake_b, self.colours)
+            wrong = (known & self.bits[first_highest(near)]) != 0
             excluded = (known[:, None] & self.bits[None, :, None, None]) != 0
-            nearest = first_highest(closeness(fake_b, self.colours).masked_fill(excluded, -torch.inf))
+            nearest = first_highest(near.masked_fill(excluded, -torch.inf))
             goal = self.colours[nearest].permute(0, 3, 1, 2)
         return (fake_b - goal).abs().mean(1) * wrong
