@@ -7,12 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.colour.statistics import ColourStatistics
+from geo2map.colour.statistics import DIFFERENT, HALFWAY, ColourStatistics
 from geo2map.colour.stretch import Stretch, make_stretch
 from geo2map.types import Image, Match
-
-DIFFERENT = 14.0
-"""Mean distance in grey levels from which match "auto" calls two scenes' colours different."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ def make_rendition(
     Args:
         values: (pixels, 3) of any type, valid pixels only.
         target: statistics of the model's training imagery; None matches nothing.
-        match: "auto" (where the colours differ by more than `DIFFERENT`), "model" or "none".
+        match: "auto" (half way, where the colours differ by more than `DIFFERENT`), "model" (all the way) or "none".
         stretch: see `geo2map.colour.stretch.parse_stretch`.
 
     Returns:
@@ -67,5 +64,5 @@ def make_rendition(
     distance = statistics.distance(target)
     if match == "none" or (match == "auto" and distance <= DIFFERENT):
         return plain, distance
-    curves = statistics.curve_to(target)
+    curves = statistics.curve_to(target, HALFWAY if match == "auto" else 1.0)
     return Rendition(plain.stretch, tuple(tuple(int(level) for level in band) for band in curves)), distance

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from geo2map.types import Direction
+
 PROBABILITIES = np.concatenate(([0.002, 0.01], np.linspace(0.03, 0.97, 31), [0.99, 0.998]))
 """The quantiles kept of each band; the outermost 0.2 % are dust and glints."""
+DIFFERENT = 14.0
+"""Mean distance in grey levels from which two scenes' colours count as different."""
+HALFWAY = 0.5
+"""How far a scene's colours are matched by default. All the way, what a scene shows would count as how its sensor sees:
+desert without trees or lakes would get the colours of both. Measured: docs/colours.md."""
+BRIGHT = 0.85
+"""The quantile of imagery that stands for no data: flat and dark is water, flat and bright ground or a roof."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +42,43 @@ class ColourStatistics:
         return cls(tuple(tuple(round(float(level), 2) for level in band) for band in levels))
 
     @property
-    def neutral(self) -> tuple[int, int, int]:
-        """The median colour."""
-        red, green, blue = (round(band[len(band) // 2]) for band in self.levels)
+    def median(self) -> tuple[int, int, int]:
+        """The median of each band."""
+        return self._colour(0.5)
+
+    def neutral(self, direction: Direction) -> tuple[int, int, int]:
+        """What stands for no data in pictures like these: a bright colour of imagery, the median of maps.
+
+        Args:
+            direction: "a2b" if these are statistics of imagery, "b2a" of maps.
+        """
+        return self._colour(BRIGHT if direction == "a2b" else 0.5)
+
+    def _colour(self, probability: float) -> tuple[int, int, int]:
+        red, green, blue = (round(float(np.interp(probability, PROBABILITIES, band))) for band in self.levels)
         return red, green, blue
 
     def distance(self, other: ColourStatistics) -> float:
         """Mean distance of the two distributions in grey levels (Wasserstein-1, averaged over the bands)."""
         return float(np.abs(np.asarray(self.levels) - np.asarray(other.levels)).mean())
 
-    def curve_to(self, target: ColourStatistics) -> npt.NDArray[np.uint8]:
+    def curve_to(self, target: ColourStatistics, share: float = 1.0) -> npt.NDArray[np.uint8]:
         """The histogram match from these statistics to the target's, one monotone curve a band.
+
+        Args:
+            share: how much of the way to go, from 0 (nothing changes) to 1.
 
         Returns:
             uint8 (3, 256): the new level of each old one; 0 stays 0 and 255 stays 255.
         """
-        return np.stack([_match(here, there) for here, there in zip(self.levels, target.levels, strict=True)])
+        whole = np.stack([_match(here, there) for here, there in zip(self.levels, target.levels, strict=True)])
+        return np.rint(share * whole + (1.0 - share) * np.arange(256)).astype(np.uint8)
 
 
-def _match(here: tuple[float, ...], there: tuple[float, ...]) -> npt.NDArray[np.uint8]:
+def _match(here: tuple[float, ...], there: tuple[float, ...]) -> npt.NDArray[np.float64]:
     knots = np.unique(here)
     wanted = np.array([np.mean([t for h, t in zip(here, there, strict=True) if h == knot]) for knot in knots])
     inside = (knots > 0) & (knots < 255)
     knots = np.concatenate(([0.0], knots[inside], [255.0]))
     wanted = np.concatenate(([0.0], wanted[inside], [255.0]))
-    return np.rint(np.interp(np.arange(256), knots, wanted)).astype(np.uint8)
+    return np.interp(np.arange(256), knots, wanted)

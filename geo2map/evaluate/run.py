@@ -106,7 +106,8 @@ def _score(
         image, truth = resize_to_256(image), resize_to_256(truth)
     neutral = None
     if config.protocol == "scene":
-        image, neutral = as_scene(image, config.colours), config.colours.neutral if config.colours else MID_GREY
+        neutral = config.colours.neutral(config.direction) if config.colours else MID_GREY
+        image = as_scene(image, config.colours) if config.direction == "a2b" else image
     prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral, config.noise)
     seams = measure_seams(image, truth, prediction, translator, config) if with_seams else Seams()
     if config.protocol == "maps256":

@@ -7,6 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image as Pillow
 
 from geo2map.colour import ColourStatistics
+from geo2map.colour.rendition import make_rendition
 from geo2map.errors import DataError
 from geo2map.grid import MAX_ZOOM, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels
@@ -14,22 +15,13 @@ from geo2map.protocols import Translator
 from geo2map.types import Batch, Image
 
 REDUCED_SIZE = 256
-
-
 Neutral = tuple[int, int, int]
-DIFFERENT = 14.0
-"""Grey levels from which a renderer matches a scene's colours by itself, see `geo2map.scene.rendition`."""
 
 
 def as_scene(image: Image, colours: ColourStatistics | None) -> Image:
     """The picture with its colours matched, where a renderer would match a scene's."""
-    if colours is None:
-        return image
-    own = ColourStatistics.of(image.reshape(-1, 3))
-    if own.distance(colours) <= DIFFERENT:
-        return image
-    curves = own.curve_to(colours)
-    return np.stack([curves[band][image[..., band]] for band in range(3)], axis=-1)
+    rendition, _ = make_rendition(image.reshape(-1, 3), colours, "auto")
+    return rendition(image)
 
 
 def translate_picture(

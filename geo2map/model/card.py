@@ -115,8 +115,8 @@ class ModelCard:
 
     @property
     def neutral(self) -> tuple[int, int, int]:
-        """What stands for no data: the median colour of the training imagery, or mid grey."""
-        return self.colours.neutral if self.colours else MID_GREY
+        """What stands for no data: a colour of the training imagery, see `ColourStatistics.neutral`, or mid grey."""
+        return self.colours.neutral(self.direction) if self.colours else MID_GREY
 
     def to_json(self) -> str:
         """One JSON object, keys sorted."""

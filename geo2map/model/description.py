@@ -96,7 +96,7 @@ class ModelDescription:
             if card.resolutions
             else "not stated",
             "output": self._seams,
-            "colours": f"median {_joined(card.neutral)}" if card.colours else "unknown: scenes are not matched",
+            "colours": f"median {_joined(card.colours.median)}" if card.colours else "unknown: scenes are not matched",
             "palette": ", ".join(f"{name} {_joined(colour)}" for name, colour in palette) or "none",
             "licence": card.licence or "not stated",
             "limits": card.limits or "not stated",

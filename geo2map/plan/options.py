@@ -23,7 +23,7 @@ class PlanOptions:
         margin: pixels of context; None takes the model's own, at most `WIDEST_MARGIN`.
         rendition: colours decided elsewhere, e.g. those of a map that this one is to match; None decides them.
         stretch: how other numbers than 8-bit ones become such, see `geo2map.colour.stretch.parse_stretch`.
-        match: "auto", "model" or "none".
+        match: "auto", "model" or "none", see `geo2map.colour.rendition.make_rendition`.
         resampling: rasterio's name.
         force: allow a scene far coarser than the model, or a zoom far finer than the scene.
         aoi: where output is wanted: a vector file, bounds, or whatever else `geo2map.aoi.make_aoi` takes.

@@ -12,6 +12,7 @@ from PIL import Image
 
 from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
+from geo2map.colour.statistics import HALFWAY
 from geo2map.errors import DataError
 from geo2map.train.augment import Crops, Look, Pair, augment, stack
 from geo2map.train.config import TrainConfig
@@ -122,7 +123,9 @@ class Pairs:
         places."""
         first = (step * world + rank) * self.config.batch
         rise = self.config.ramped(step / self.config.total_steps(len(self), world))
-        look = Look(self.config.photometric * rise, self.config.holes * rise, self.colours.neutral)
+        look = Look(
+            self.config.photometric * rise, self.config.holes * rise, self.colours.neutral(self.config.direction)
+        )
         return stack([self._sample(index, look) for index in range(first, first + self.config.batch)])
 
     def _sample(self, index: int, look: Look) -> Crops:
@@ -134,7 +137,7 @@ class Pairs:
         pair = self[int(order[position])]
         if self.config.rematch and rng.random() < self.config.rematch:
             own = ColourStatistics.of(_thinned(pair.a))
-            pair = replace(pair, matches=(own.curve_to(self.colours),))
+            pair = replace(pair, matches=(own.curve_to(self.colours, HALFWAY),))
         return augment(pair, self.config, look, rng)
 
 

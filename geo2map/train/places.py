@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from geo2map.colour import ColourStatistics
+from geo2map.colour.statistics import HALFWAY
 from geo2map.train.augment import Pair
 
 UNMATCHED, BY_PLACE, BY_PICTURE = 1, 2, 2
@@ -40,8 +41,8 @@ class Places:
 
 def _matched(pairs: Sequence[Pair], colours: ColourStatistics) -> list[Pair]:
     pixels = [pair.a[::4, ::4].reshape(-1, 3) for pair in pairs]
-    place = ColourStatistics.of(np.concatenate(pixels)).curve_to(colours)
-    single = [ColourStatistics.of(part).curve_to(colours) for part in pixels]
+    place = ColourStatistics.of(np.concatenate(pixels)).curve_to(colours, HALFWAY)
+    single = [ColourStatistics.of(part).curve_to(colours, HALFWAY) for part in pixels]
     return [
         replace(pair, matches=(None,) * UNMATCHED + (place,) * BY_PLACE + (own,) * BY_PICTURE)
         for pair, own in zip(pairs, single, strict=True)

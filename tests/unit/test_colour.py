@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo2map.colour.rendition import DIFFERENT, Rendition, make_rendition
-from geo2map.colour.statistics import PROBABILITIES, ColourStatistics
+from geo2map.colour.rendition import Rendition, make_rendition
+from geo2map.colour.statistics import DIFFERENT, PROBABILITIES, ColourStatistics
 
 levels = st.lists(st.floats(0, 255), min_size=len(PROBABILITIES), max_size=len(PROBABILITIES)).map(
     lambda values: tuple(sorted(round(value, 2) for value in values))
@@ -23,9 +23,9 @@ def imagery(seed: int = 0, gain: float = 1.0, offset: float = 0.0) -> np.ndarray
     return np.clip(light * gain + offset, 1, 254).astype(np.uint8)
 
 
-@given(statistics, statistics)
-def test_curves_never_fall_and_keep_the_ends(here: ColourStatistics, there: ColourStatistics) -> None:
-    curves = here.curve_to(there)
+@given(statistics, statistics, st.floats(0, 1))
+def test_curves_never_fall_and_keep_the_ends(here: ColourStatistics, there: ColourStatistics, share: float) -> None:
+    curves = here.curve_to(there, share)
     assert (curves.shape, curves.dtype) == ((3, 256), np.uint8)
     assert (np.diff(curves.astype(int), axis=1) >= 0).all()
     assert (curves[:, 0] == 0).all()
@@ -36,6 +36,15 @@ def test_curves_never_fall_and_keep_the_ends(here: ColourStatistics, there: Colo
 def test_equal_statistics_change_nothing(here: ColourStatistics) -> None:
     curves = here.curve_to(here).astype(int)
     assert np.abs(curves - np.arange(256)).max() <= 1
+
+
+@given(statistics, statistics, st.floats(0, 1))
+def test_a_share_of_the_way_lies_between_here_and_there(
+    here: ColourStatistics, there: ColourStatistics, share: float
+) -> None:
+    level, whole = np.arange(256), here.curve_to(there).astype(int)
+    np.testing.assert_array_equal(here.curve_to(there, 0.0), np.stack([level] * 3))
+    assert np.abs(here.curve_to(there, share) - (level + share * (whole - level))).max() <= 1
 
 
 @given(statistics, statistics, statistics)
@@ -55,9 +64,12 @@ def test_matching_brings_the_colours_near(gain: float, offset: float, seed: int)
     assert after <= max(3.0, 0.4 * before.distance(target))
 
 
-def test_the_neutral_colour_is_the_median() -> None:
+def test_no_data_looks_like_bright_ground_in_imagery_and_like_most_of_it_in_maps() -> None:
     pixels = imagery()
-    assert np.abs(np.array(ColourStatistics.of(pixels).neutral) - np.median(pixels, axis=0)).max() <= 1
+    found = ColourStatistics.of(pixels)
+    assert np.abs(np.array(found.median) - np.median(pixels, axis=0)).max() <= 1
+    assert found.neutral("b2a") == found.median
+    assert np.abs(np.array(found.neutral("a2b")) - np.quantile(pixels, 0.85, axis=0)).max() <= 1
 
 
 def test_distance_of_an_offset_is_the_offset() -> None:
@@ -80,6 +92,16 @@ def test_auto_matches_where_colours_differ(offset: float, match: str, matched: b
     rendition, distance = make_rendition(imagery(1, 1.0, offset), target, match)  # type: ignore[arg-type]
     assert (rendition.curves is not None) == matched
     assert (distance > DIFFERENT) == (offset == 60)
+
+
+def test_auto_goes_half_way_and_model_all_the_way() -> None:
+    target, other = ColourStatistics.of(imagery()), imagery(1, 1.0, 60)
+    left = {}
+    for match in ("none", "auto", "model"):
+        rendition, _ = make_rendition(other, target, match)  # type: ignore[arg-type]
+        left[match] = ColourStatistics.of(rendition(other)).distance(target)
+    assert left["auto"] == pytest.approx(left["none"] / 2, rel=0.1)
+    assert left["model"] < 3
 
 
 def test_without_a_target_or_pixels_nothing_is_matched() -> None:

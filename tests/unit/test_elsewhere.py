@@ -12,6 +12,7 @@ from PIL import Image
 
 from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
+from geo2map.colour.rendition import make_rendition
 from geo2map.errors import DataError
 from geo2map.grid.fill import fill_pixels
 from geo2map.nn.losses import BalancedL1, commitment, near_border, nearest_entry
@@ -176,9 +177,17 @@ def test_places_are_drawn_by_the_root_of_their_area() -> None:
     assert places.shares.tolist() == pytest.approx([0.75, 0.25])
     drawn = [places.draw(rng).a.shape[0] for _ in range(400)]
     assert 0.18 < np.mean(np.array(drawn) == 30) < 0.32
-    match = places.draw(rng).matches[-1]
+
+
+def test_colours_of_places_are_matched_as_a_renderer_matches() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 255, (2, 90, 90, 3), dtype=np.uint8)
+    own = ColourStatistics.of(rng.integers(0, 99, (500, 3), dtype=np.uint8))
+    match = Places({"there": [Pair(a, b)]}, own).draw(rng).matches[-1]
+    rendition, _ = make_rendition(a[::4, ::4].reshape(-1, 3), own, "auto")
     assert match is not None
-    assert match[0][128] < 80  # towards the darker colours of the card
+    np.testing.assert_array_equal(match, rendition.curves)
+    assert match[0][128] < 110  # towards the darker colours of the card
 
 
 def make_pairs(folder: Path, count: int, side: int, known: int | None = None) -> None:

@@ -164,7 +164,9 @@ def test_modes() -> None:
 
 def test_without_colours_mid_grey_stands_for_no_data() -> None:
     assert CARD.colours is not None
-    assert CARD.neutral == CARD.colours.neutral
+    assert CARD.neutral == CARD.colours.neutral("a2b")
+    backwards = replace(CARD, training={"recipe": {"direction": "b2a"}})
+    assert backwards.neutral == CARD.colours.median
     assert replace(CARD, colours=None).neutral == (128, 128, 128)
 
 
