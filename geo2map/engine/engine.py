@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 STRIP = 128
 """Rows of the output that the CPU computes at once in the outermost levels."""
 AT_ONCE = 2
-"""Pictures that the CPU translates at once, each with its share of the threads, which so wait less for each other."""
+"""Calls that the CPU has under way at once, each with its share of the threads, which so wait less for each other."""
+TILES = 8
+"""Tiles in each call on the CPU where the card is not exact: the innermost levels have more weights than pixels."""
 
 
 class Engine:
@@ -38,8 +40,8 @@ class Engine:
     Attributes:
         card: the model's card.
         device, dtype: where and in which number format the network runs.
-        batch: most pictures at once, tiles where the card is not exact; halved for good when the device runs out
-            of memory.
+        batch: most pictures at once; where the card is not exact, tiles, on the CPU eights of them. Halved for good
+            when the device runs out of memory.
         threads: CPU threads that torch has while translating; None leaves the process's setting.
         ahead: batches that are worth beginning before the first of them is waited for.
     """
@@ -59,6 +61,8 @@ class Engine:
         self.ahead = 1 if device.type == "cuda" else 0
         self._generator = _prepared(generator, device).to(dtype)  # before it moves: not every device has float64
         self._generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        in_calls = device.type == "cpu" and isinstance(self._generator, FoldedUNet)
+        self._call = (1 if card.exact else TILES) if in_calls else None  # pictures in each call, if always so many
         self._crew = ThreadPoolExecutor(AT_ONCE - 1, "translate")  # starts threads when it has work
 
     @property
@@ -101,7 +105,7 @@ class Engine:
         parts: list[Download] = []
         start = 0
         while start < len(batch):
-            part = batch[start : start + self.batch]
+            part = batch[start : start + self.batch * (self._call or 1)]
             try:
                 with torch_threads(self.threads):
                     parts.append(self._forward(part, margin))
@@ -133,10 +137,9 @@ class Engine:
     def _forward(self, batch: Batch, margin: int) -> Download:
         pixels = upload(batch, self.device)
         if isinstance(self._generator, FoldedUNet):
-            # a CPU gains nothing by more in one call, and its convolutions sum in an order that depends on their number
-            parts = pixels.split(1) if self.device.type == "cpu" else (pixels,)
+            parts = _calls(pixels, self._call) if self._call else [pixels]
             done = self._side_by_side(parts, margin) if len(parts) > 1 else [self._folded(parts[0], margin)]
-            return Download(torch.cat(done) if len(done) > 1 else done[0])
+            return Download((torch.cat(done) if len(done) > 1 else done[0])[: len(batch)])
         levels = _quantise(self._generator(self._normalise(pixels)))
         height, width = levels.shape[2:]
         return Download(levels[:, :, margin : height - margin, margin : width - margin])
@@ -166,6 +169,17 @@ class Engine:
     def _normalise(self, levels: Tensor) -> Tensor:
         """Grey levels as the network wants them, in [-1, 1]."""
         return levels.to(self.dtype).div_(127.5).sub_(1.0)
+
+
+def _calls(pixels: Tensor, count: int) -> list[Tensor]:
+    """Pictures in calls of exactly so many, the last filled up with copies of its last one.
+
+    A CPU's convolutions may sum in an order that depends on how many pictures there are.
+    """
+    parts = list(pixels.split(count))
+    if missing := count - len(parts[-1]):
+        parts[-1] = torch.cat((parts[-1], parts[-1][-1:].expand(missing, -1, -1, -1)))
+    return parts
 
 
 def _quantise(values: Tensor) -> Tensor:

@@ -259,6 +259,26 @@ def test_a_card_that_is_not_exact_is_run_tile_by_tile(batch: int) -> None:
     assert (output != engine_of(Whole()).translate(pictures)).mean() > 0.5
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_tiles_go_in_calls_of_one_size(monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    """So a tile does not depend on how many others there are, and the innermost weights are read once for eight."""
+    torch.manual_seed(3)
+    engine = Engine(UNetGenerator((4, 6, 8)).eval(), CARD.in_mode("faithful"), CPU, torch.float32, 2, threads)
+    sizes, folded = [], engine._folded
+
+    def counted(pixels: torch.Tensor, margin: int) -> torch.Tensor:
+        sizes.append(len(pixels))
+        return folded(pixels, margin)
+
+    monkeypatch.setattr(engine, "_folded", counted)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 768, 768, 3), dtype=np.uint8)
+    output = engine.translate(pictures)
+    assert sizes == [8] * 4
+    for top in (0, 256, 512):
+        tile = np.s_[2:, top : top + 256, 256:512]
+        np.testing.assert_array_equal(output[tile], engine.translate(pictures[tile]))
+
+
 def test_the_mode_is_chosen_when_loading() -> None:
     assert load_engine("sat2map", device="cpu", mode="exact").card.exact
     card = load_engine("sat2map", device="cpu", mode="faithful").card
