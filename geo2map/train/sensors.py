@@ -10,6 +10,10 @@ from PIL import Image, ImageFilter
 
 from geo2map.train.pictures import Picture
 
+CAST_AND_BEND = (0.4, 0.08)
+"""Spreads, at strength 1, of each band's own gain and gamma (their logarithms): Las Vegas from a satellite has 1.6 times as
+much blue to its red as New York from the air."""
+
 
 def other_sensor(a: Picture, strength: float, rng: np.random.Generator) -> Picture:
     """The imagery as another sensor might have it: light, vegetation, sharpness, noise, compression.
@@ -46,7 +50,7 @@ def light_curve(strength: float, rng: np.random.Generator) -> npt.NDArray[np.uin
     gain = np.exp(rng.normal(0.05, 0.2 * strength))
     haze = max(0.0, rng.normal(0.0, 0.12 * strength))
     curves = []
-    for cast, bend in np.exp(rng.normal(0.0, 0.06 * strength, size=(3, 2))):
+    for cast, bend in np.exp(rng.normal(0.0, strength, size=(3, 2)) * CAST_AND_BEND):
         clear = gain * cast * level ** (gamma * bend)
         curves.append(clear * (1.0 - haze) + 0.7 * haze)
     return np.clip(np.rint(np.stack(curves) * 255.0), 0, 255).astype(np.uint8)
