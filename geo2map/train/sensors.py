@@ -11,8 +11,8 @@ from PIL import Image, ImageFilter
 from geo2map.train.pictures import Picture
 
 CAST_AND_BEND = (0.4, 0.08)
-"""Spreads, at strength 1, of each band's own gain and gamma (their logarithms): Las Vegas from a satellite has 1.6 times as
-much blue to its red as New York from the air."""
+"""Spreads, at strength 1, of each band's own gain and gamma (their logarithms): Las Vegas from a satellite has 1.6
+times as much blue to its red as New York from the air."""
 
 
 def other_sensor(a: Picture, strength: float, rng: np.random.Generator) -> Picture:
