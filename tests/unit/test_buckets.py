@@ -188,6 +188,18 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
     assert not is_fresh(address)
 
 
+def test_a_map_that_is_finished_meanwhile_stays(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """Another writer ends after the first look and before the lock."""
+    from geo2map.cluster import direct
+
+    store, _ = open_bucket("s3://maps-bucket/map/")
+    monkeypatch.setattr(direct, "check_bucket", lambda _: store.put("map/tilejson.json", b"theirs"))
+    with pytest.raises(OutputError, match="exists already"):
+        direct.straight_into_bucket("s3://maps-bucket/map/", lambda *_: pytest.fail("made"), "key")
+    assert bytes(store.get("map/tilejson.json").bytes()) == b"theirs"
+    assert names(store) == {"map/tilejson.json"}
+
+
 def test_a_stopped_upload_goes_on(faults: Faults, tiles: Path) -> None:
     """It is killed before its document; nobody takes what is there for complete, and the next sends only the rest."""
     whole = uploads._windowed
