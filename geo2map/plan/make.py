@@ -82,7 +82,7 @@ def _choose_colours(
     if scene.colours_for == card.name:
         options = replace(options, match="none")
     rendition, distance = choose_rendition(sample, card, options)
-    return rendition, _match_note(rendition, distance, card)
+    return rendition, _match_note(rendition, distance, card, half_way=options.match == "auto")
 
 
 def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
@@ -163,12 +163,13 @@ def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
     return note
 
 
-def _match_note(rendition: Rendition, distance: float, card: ModelCard) -> str:
+def _match_note(rendition: Rendition, distance: float, card: ModelCard, *, half_way: bool) -> str:
     if card.colours is None:
         return f"colours of the imagery {card.name} was trained on are unknown: left alone"
-    done = "matched to them" if rendition.curves else "left alone"
+    done = "left alone" if not rendition.curves else "brought half way to them" if half_way else "matched to them"
     imagery = "maps" if card.direction == "b2a" else "imagery"
     note = f"colours are {distance:.0f} grey levels from the {imagery} {card.name} was trained on: {done}"
     if distance > FAR:
         note += "; warning: another sensor, season or land than it knows best, check the map by eye"
+        note += " and against match model" if rendition.curves and half_way else ""
     return note

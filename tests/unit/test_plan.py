@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
@@ -351,6 +352,16 @@ def test_what_a_model_did_not_see_is_said() -> None:
     assert "outside the 0.01 to 0.02 m" in notes((0.01, 0.02), None)
     assert "another sensor" in notes((0.01, 2.0), CARD.colours)
     assert "check the map by eye" not in notes((0.01, 2.0), dark)
+
+
+@pytest.mark.parametrize(
+    ("match", "said"),
+    [("auto", "half way to them; .*against match model"), ("model", "matched to them"), ("none", "alone")],
+)
+def test_how_far_colours_are_matched_is_said(match: str, said: str) -> None:
+    notes = " ".join(plan_of(CARD, PlanOptions(match=match), level=240).notes)  # type: ignore[arg-type]
+    assert re.search(said, notes)
+    assert ("match model" in notes) == (match == "auto")
 
 
 @pytest.mark.parametrize(("direction", "matched"), [("a2b", True), ("b2a", False)])
