@@ -119,7 +119,11 @@ def main() -> None:
     places = abroad(asked.places, names)
     match_table(engine, places, colours, palette)
     there = [
-        sample._replace(image=make_rendition(sample.image.reshape(-1, 3), colours, "auto")[0](sample.image))
+        sample._replace(
+            image=make_rendition(sample.image.reshape(-1, 3), colours, "auto", matching=engine.card.matching)[0](
+                sample.image
+            )
+        )
         for samples in places.values()
         for sample in samples
     ]

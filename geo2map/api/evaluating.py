@@ -118,6 +118,7 @@ def _config(card: ModelCard, asked: Measuring) -> tuple[EvaluateConfig, tuple[st
         palette=palette or (MAPS_PALETTE if direction == "a2b" else None),
         direction=direction,
         colours=card.colours,
+        matching=card.matching,
         limit=asked.limit,
         name=card.name,
         seams=asked.seams,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.colour.statistics import DIFFERENT, HALFWAY, ColourStatistics
+from geo2map.colour.statistics import DIFFERENT, ColourStatistics
 from geo2map.colour.stretch import Stretch, make_stretch
 from geo2map.types import Image, Match
 
@@ -44,15 +44,21 @@ class Rendition:
 
 
 def make_rendition(
-    values: npt.NDArray[np.generic], target: ColourStatistics | None, match: Match, stretch: str = "auto"
+    values: npt.NDArray[np.generic],
+    target: ColourStatistics | None,
+    match: Match,
+    stretch: str = "auto",
+    matching: float = 1.0,
 ) -> tuple[Rendition, float]:
     """Decides stretch and match from a decimated sample of the whole scene.
 
     Args:
         values: (pixels, 3) of any type, valid pixels only.
         target: statistics of the model's training imagery; None matches nothing.
-        match: "auto" (half way, where the colours differ by more than `DIFFERENT`), "model" (all the way) or "none".
+        match: "auto" (`matching` of the way, where the colours differ by more than `DIFFERENT`), "model" (all the way)
+            or "none".
         stretch: see `geo2map.colour.stretch.parse_stretch`.
+        matching: from 0 to 1, as the model learned it.
 
     Returns:
         The rendition, and the distance in grey levels between scene and target (0 without target).
@@ -64,5 +70,5 @@ def make_rendition(
     distance = statistics.distance(target)
     if match == "none" or (match == "auto" and distance <= DIFFERENT):
         return plain, distance
-    curves = statistics.curve_to(target, HALFWAY if match == "auto" else 1.0)
+    curves = statistics.curve_to(target, matching if match == "auto" else 1.0)
     return Rendition(plain.stretch, tuple(tuple(int(level) for level in band) for band in curves)), distance

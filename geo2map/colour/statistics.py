@@ -14,8 +14,8 @@ PROBABILITIES = np.concatenate(([0.002, 0.01], np.linspace(0.03, 0.97, 31), [0.9
 DIFFERENT = 14.0
 """Mean distance in grey levels from which two scenes' colours count as different."""
 HALFWAY = 0.5
-"""How far a scene's colours are matched by default. All the way, what a scene shows would count as how its sensor sees:
-desert without trees or lakes would get the colours of both. Measured: docs/colours.md."""
+"""How far the colours of scenes are matched for models that know several places. All the way, what a scene shows counts
+as how its sensor sees: desert without trees or lakes gets the colours of both. Measured: docs/lean.md."""
 BRIGHT = 0.85
 """The quantile of imagery that stands for no data: flat and dark is water, flat and bright ground or a roof."""
 

@@ -26,6 +26,7 @@ class EvaluateConfig:
         protocol: see the package.
         direction: "a2b" translates the left half, "b2a" the right.
         colours: of the translator's training imagery, to which protocol "scene" matches pictures; None: no match.
+        matching: how far it matches them there, from 0 to 1.
         limit: how many pictures at most, the first in natural order; None: all.
         name: of the translator in the table.
         seams: how many pictures, evenly spread, are also translated in tiles; 0: no seam scores.
@@ -44,6 +45,7 @@ class EvaluateConfig:
     seams: int = 16
     tile: int = TILE
     colours: ColourStatistics | None = None
+    matching: float = 1.0
     noise: int = 0
 
     def __post_init__(self) -> None:

@@ -107,7 +107,7 @@ def _score(
     neutral = None
     if config.protocol == "scene":
         neutral = config.colours.neutral(config.direction) if config.colours else MID_GREY
-        image = as_scene(image, config.colours) if config.direction == "a2b" else image
+        image = as_scene(image, config.colours, config.matching) if config.direction == "a2b" else image
     prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral, config.noise)
     seams = measure_seams(image, truth, prediction, translator, config) if with_seams else Seams()
     if config.protocol == "maps256":

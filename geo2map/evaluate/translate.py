@@ -18,9 +18,9 @@ REDUCED_SIZE = 256
 Neutral = tuple[int, int, int]
 
 
-def as_scene(image: Image, colours: ColourStatistics | None) -> Image:
+def as_scene(image: Image, colours: ColourStatistics | None, matching: float) -> Image:
     """The picture with its colours matched, where a renderer would match a scene's."""
-    rendition, _ = make_rendition(image.reshape(-1, 3), colours, "auto")
+    rendition, _ = make_rendition(image.reshape(-1, 3), colours, "auto", matching=matching)
     return rendition(image)
 
 

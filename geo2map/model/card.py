@@ -37,6 +37,7 @@ class ModelCard:
         exact: True: blocks get `margin` px of context, and tiled output equals whole output. False: every square of
             `size_multiple` px is translated by itself; all that networks can do whose norm looks at whole pictures.
         colours: statistics of the training imagery (the input side); None where nobody knows them.
+        matching: how far a scene's colours are brought towards these where they differ, from 0 to 1, the whole way.
         palette: the map style of the output, if it has one.
         places: where the training pictures are from; empty where nobody noted it.
         resolutions: finest and coarsest ground resolution that training showed the network, metres per pixel.
@@ -53,6 +54,7 @@ class ModelCard:
     margin: int
     size_multiple: int
     colours: ColourStatistics | None = None
+    matching: float = 1.0
     exact: bool = True
     palette: Palette | None = None
     places: tuple[str, ...] = ()
@@ -71,11 +73,12 @@ class ModelCard:
             and _whole(self.margin, 0, LARGEST_REACH)
             and _whole(self.size_multiple, 1, LARGEST_REACH)
             and _whole(self.noise, 0, MOST_NOISE)
+            and 0 <= self.matching <= 1
         ):
             raise ModelFileError(
                 f"the card of {self.name!r} says zoom {self.zoom}, ground resolution {self.ground_resolution}, margin "
-                f"{self.margin}, size multiple {self.size_multiple}, {self.noise} bands of noise: these cannot be; get "
-                "the model file again"
+                f"{self.margin}, size multiple {self.size_multiple}, {self.noise} bands of noise, matching "
+                f"{self.matching}: these cannot be; get the model file again"
             )
         if not self.exact and (self.margin, self.size_multiple) != (0, FAITHFUL_SIDE):
             raise ModelFileError(

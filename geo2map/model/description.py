@@ -96,7 +96,7 @@ class ModelDescription:
             if card.resolutions
             else "not stated",
             "output": self._seams,
-            "colours": f"median {_joined(card.colours.median)}" if card.colours else "unknown: scenes are not matched",
+            "colours": self._colours,
             "palette": ", ".join(f"{name} {_joined(colour)}" for name, colour in palette) or "none",
             "licence": card.licence or "not stated",
             "limits": card.limits or "not stated",
@@ -118,6 +118,15 @@ class ModelDescription:
         if self.card.exact:
             return f"seamless with a margin of {self.card.margin} px"
         return f"tile by tile, {self.card.size_multiple} px each, with seams"
+
+    @property
+    def _colours(self) -> str:
+        if self.card.colours is None:
+            return "unknown: scenes are not matched"
+        said = f"median {_joined(self.card.colours.median)}"
+        if self.card.direction == "b2a":
+            return said
+        return f"{said}; scenes of others are brought {self.card.matching:.0%} of the way"
 
 
 def _entry(key: str, value: str) -> str:

@@ -82,7 +82,7 @@ def _choose_colours(
     if scene.colours_for == card.name:
         options = replace(options, match="none")
     rendition, distance = choose_rendition(sample, card, options)
-    return rendition, _match_note(rendition, distance, card, half_way=options.match == "auto")
+    return rendition, _match_note(rendition, distance, card, card.matching if options.match == "auto" else 1.0)
 
 
 def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
@@ -120,7 +120,7 @@ def choose_rendition(sample: npt.NDArray[np.generic], card: ModelCard, options: 
     """Stretch and match, and the distance to the model's colours; see `make_rendition`."""
     # the colours of a map are classes: nothing to match unless asked
     match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
-    return make_rendition(sample, card.colours, match, options.stretch)
+    return make_rendition(sample, card.colours, match, options.stretch, card.matching)
 
 
 def choose_margin(card: ModelCard, asked: int | None) -> tuple[int, tuple[str, ...]]:
@@ -163,13 +163,15 @@ def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
     return note
 
 
-def _match_note(rendition: Rendition, distance: float, card: ModelCard, *, half_way: bool) -> str:
+def _match_note(rendition: Rendition, distance: float, card: ModelCard, matching: float) -> str:
     if card.colours is None:
         return f"colours of the imagery {card.name} was trained on are unknown: left alone"
-    done = "left alone" if not rendition.curves else "brought half way to them" if half_way else "matched to them"
+    done = "left alone"
+    if rendition.curves:
+        done = "matched to them" if matching == 1 else f"brought {matching:.0%} of the way to them"
     imagery = "maps" if card.direction == "b2a" else "imagery"
     note = f"colours are {distance:.0f} grey levels from the {imagery} {card.name} was trained on: {done}"
     if distance > FAR:
         note += "; warning: another sensor, season or land than it knows best, check the map by eye"
-        note += " and against match model" if rendition.curves and half_way else ""
+        note += " and against match model" if rendition.curves and matching < 1 else ""
     return note

@@ -88,6 +88,11 @@ class Pairs:
         """Px a side of the first picture as it is on disk (the shorter side)."""
         return min(self.files[0].load()[0].shape[:2])
 
+    @property
+    def matching(self) -> float:
+        """How far colours are matched, here and by who renders with the model: one place's sensor is all it knows."""
+        return HALFWAY if self.places else 1.0
+
     def __len__(self) -> int:
         return len(self.files)
 
@@ -137,7 +142,7 @@ class Pairs:
         pair = self[int(order[position])]
         if self.config.rematch and rng.random() < self.config.rematch:
             own = ColourStatistics.of(_thinned(pair.a))
-            pair = replace(pair, matches=(own.curve_to(self.colours, HALFWAY),))
+            pair = replace(pair, matches=(own.curve_to(self.colours, self.matching),))
         return augment(pair, self.config, look, rng)
 
 

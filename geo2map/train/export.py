@@ -46,6 +46,7 @@ def export(
         margin=generator.margin,
         size_multiple=generator.size_multiple,
         colours=ColourStatistics.of(trainer.pairs.input_pixels),
+        matching=trainer.pairs.matching,
         palette=trainer.pairs.palette if config.direction == "a2b" else None,
         places=(*facts.pop("places", ()), *(places.names if places else ())),
         resolutions=(round(resolution / config.scale_jitter, 3), round(resolution * config.scale_jitter, 3)),

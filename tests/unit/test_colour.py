@@ -94,13 +94,14 @@ def test_auto_matches_where_colours_differ(offset: float, match: str, matched: b
     assert (distance > DIFFERENT) == (offset == 60)
 
 
-def test_auto_goes_half_way_and_model_all_the_way() -> None:
+@pytest.mark.parametrize("matching", [0.0, 0.25, 0.5, 1.0])
+def test_auto_goes_as_far_as_the_model_says_and_model_all_the_way(matching: float) -> None:
     target, other = ColourStatistics.of(imagery()), imagery(1, 1.0, 60)
     left = {}
     for match in ("none", "auto", "model"):
-        rendition, _ = make_rendition(other, target, match)  # type: ignore[arg-type]
+        rendition, _ = make_rendition(other, target, match, matching=matching)  # type: ignore[arg-type]
         left[match] = ColourStatistics.of(rendition(other)).distance(target)
-    assert left["auto"] == pytest.approx(left["none"] / 2, rel=0.1)
+    assert left["auto"] == pytest.approx((1 - matching) * left["none"], abs=3)
     assert left["model"] < 3
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.colour.rendition import make_rendition
+from geo2map.colour.statistics import HALFWAY
 from geo2map.errors import DataError
 from geo2map.grid.fill import fill_pixels
 from geo2map.nn.losses import BalancedL1, commitment, near_border, nearest_entry
@@ -184,7 +185,7 @@ def test_colours_of_places_are_matched_as_a_renderer_matches() -> None:
     a, b = rng.integers(0, 255, (2, 90, 90, 3), dtype=np.uint8)
     own = ColourStatistics.of(rng.integers(0, 99, (500, 3), dtype=np.uint8))
     match = Places({"there": [Pair(a, b)]}, own).draw(rng).matches[-1]
-    rendition, _ = make_rendition(a[::4, ::4].reshape(-1, 3), own, "auto")
+    rendition, _ = make_rendition(a[::4, ::4].reshape(-1, 3), own, "auto", matching=HALFWAY)
     assert match is not None
     np.testing.assert_array_equal(match, rendition.curves)
     assert match[0][128] < 110  # towards the darker colours of the card

@@ -144,6 +144,8 @@ def test_the_cards_json_round_trip() -> None:
         (json.dumps(json.loads(CARD.to_json()) | {"surprise": 1}), "cannot be read"),
         (json.dumps(json.loads(CARD.to_json()) | {"colours": [[1, 2]]}), "cannot be read"),
         (json.dumps(json.loads(CARD.to_json()) | {"ground_resolution": 0}), "these cannot be"),
+        (json.dumps(json.loads(CARD.to_json()) | {"matching": 1.1}), "these cannot be"),
+        (json.dumps(json.loads(CARD.to_json()) | {"matching": "all"}), "cannot be read"),
         (json.dumps(json.loads(CARD.to_json()) | {"exact": False}), "only 0 and 256 go with that"),
     ],
 )

@@ -355,13 +355,19 @@ def test_what_a_model_did_not_see_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("match", "said"),
-    [("auto", "half way to them; .*against match model"), ("model", "matched to them"), ("none", "alone")],
+    ("matching", "match", "said"),
+    [
+        (0.5, "auto", "50% of the way to them; .*against match model"),
+        (0.5, "model", "matched to them"),
+        (1.0, "auto", "matched to them"),
+        (0.5, "none", "left alone"),
+    ],
 )
-def test_how_far_colours_are_matched_is_said(match: str, said: str) -> None:
-    notes = " ".join(plan_of(CARD, PlanOptions(match=match), level=240).notes)  # type: ignore[arg-type]
+def test_how_far_colours_are_matched_is_said(matching: float, match: str, said: str) -> None:
+    card = replace(CARD, matching=matching)
+    notes = " ".join(plan_of(card, PlanOptions(match=match), level=240).notes)  # type: ignore[arg-type]
     assert re.search(said, notes)
-    assert ("match model" in notes) == (match == "auto")
+    assert ("match model" in notes) == (said.endswith("model"))
 
 
 @pytest.mark.parametrize(("direction", "matched"), [("a2b", True), ("b2a", False)])
