@@ -20,10 +20,9 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from geo2map.colour import ColourStatistics, Palette
-from geo2map.colour.rendition import make_rendition
-from geo2map.colour.statistics import DIFFERENT, PROBABILITIES
 from geo2map.engine import Engine, load_engine
 from geo2map.evaluate import Scores, translate_picture
+from geo2map.evaluate.translate import as_scene
 from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS, list_pairs, list_places
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -56,14 +55,6 @@ def squares(folder: Path) -> Iterator[Sample]:
         yield Sample(a, b, np.full(a.shape[:2], ALL_KNOWN, np.uint8))
 
 
-def matched(image: Picture, colours: ColourStatistics, share: float) -> Picture:
-    own = ColourStatistics.of(image.reshape(-1, 3))
-    if own.distance(colours) <= DIFFERENT:
-        return image
-    curves = own.curve_to(colours, share)
-    return np.stack([curves[band][image[..., band]] for band in range(3)], axis=-1)
-
-
 def draw(engine: Engine, image: Picture, neutral: Colour) -> Picture:
     return translate_picture(image, engine, engine.card.size_multiple, engine.card.margin, neutral)
 
@@ -80,7 +71,10 @@ def match_table(engine: Engine, places: dict[str, list[Sample]], colours: Colour
         for samples in places.values():
             scores = [
                 Scores.of(
-                    s.truth, draw(engine, matched(s.image, colours, share), engine.card.neutral), palette, known=s.known
+                    s.truth,
+                    draw(engine, as_scene(s.image, colours, share), engine.card.neutral),
+                    palette,
+                    known=s.known,
                 )
                 for s in samples
             ]
@@ -119,11 +113,7 @@ def main() -> None:
     places = abroad(asked.places, names)
     match_table(engine, places, colours, palette)
     there = [
-        sample._replace(
-            image=make_rendition(sample.image.reshape(-1, 3), colours, "auto", matching=engine.card.matching)[0](
-                sample.image
-            )
-        )
+        sample._replace(image=as_scene(sample.image, colours, engine.card.matching))
         for samples in places.values()
         for sample in samples
     ]
@@ -132,9 +122,9 @@ def main() -> None:
         "\n| quantile | colour | elsewhere: false water | right | at home: false water | right |\n" + "|---" * 6 + "|"
     )
     for quantile in QUANTILES:
-        red, green, blue = (round(float(np.interp(quantile, PROBABILITIES, band))) for band in colours.levels)
-        columns = [rims(engine, samples, (red, green, blue), palette) for samples in (there, here)]
-        print(f"| {quantile} | {red}, {green}, {blue} | {columns[0]} | {columns[1]} |", flush=True)
+        neutral = colours.quantile(quantile)
+        columns = [rims(engine, samples, neutral, palette) for samples in (there, here)]
+        print(f"| {quantile} | {', '.join(map(str, neutral))} | {columns[0]} | {columns[1]} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def plan_options(function: F) -> F:
             type=click.Choice(["auto", "model", "none"]),
             default="auto",
             show_default=True,
-            help="Match the scene's colours to the model's: auto half way, where they differ; model all the way.",
+            help="Match the scene's colours to the model's: auto as far as it asks, model all the way.",
         ),
         click.option(
             "--resampling",

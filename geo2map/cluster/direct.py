@@ -25,8 +25,7 @@ from geo2map.cluster.buckets import (
     open_bucket,
     take_lock,
 )
-from geo2map.cluster.uploads import check_bucket
-from geo2map.errors import OutputError
+from geo2map.cluster.uploads import check_bucket, look_again
 from geo2map.files.closing import Closing
 from geo2map.tiles.inventory import JOURNAL_NAME
 from geo2map.tiles.tilejson import FILE_NAME
@@ -150,9 +149,7 @@ def straight_into_bucket(
     with bucket_errors(address):
         if take_lock(store, prefix + LOCK, identity, address):
             rmtree(home, ignore_errors=True)  # of a run whose tiles somebody removed
-            if find_object(store, prefix + FILE_NAME) is not None:
-                store.delete(prefix + LOCK)  # another writer ended between the look and the lock
-                raise OutputError.exists(address)
+            look_again(store, prefix, address)
     home.mkdir(parents=True, exist_ok=True)
     local, report = home / "tiles", None
     if not local.exists():

@@ -107,9 +107,8 @@ def upload_output(
     lock, identity = f"{name}{LOCK}", _identity(local)
     with bucket_errors(address):
         _check_name(store, name, address, overwrite)
-        if take_lock(store, lock, identity, address) and not overwrite and _is_complete(store, name):
-            store.delete(lock)  # another writer ended between the look and the lock
-            raise OutputError.exists(address)
+        if take_lock(store, lock, identity, address) and not overwrite:
+            look_again(store, name, address)
         if local.is_dir():
             _send_folder(store, local, name, identity, progress)
         else:
@@ -125,6 +124,17 @@ def _check_name(store: ObjectStore, name: str, address: str, overwrite: bool) ->
     if name.endswith("/"):
         _check_prefix(store, name, address, overwrite)
     elif not overwrite and _is_complete(store, name):
+        raise OutputError.exists(address)
+
+
+def look_again(store: ObjectStore, name: str, address: str) -> None:
+    """Gives up a lock that was just taken where another writer ended between the look and the lock.
+
+    Raises:
+        OutputError: a finished output is there.
+    """
+    if _is_complete(store, name):
+        store.delete(f"{name}{LOCK}")
         raise OutputError.exists(address)
 
 

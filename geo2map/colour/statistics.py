@@ -44,7 +44,7 @@ class ColourStatistics:
     @property
     def median(self) -> tuple[int, int, int]:
         """The median of each band."""
-        return self._colour(0.5)
+        return self.quantile(0.5)
 
     def neutral(self, direction: Direction) -> tuple[int, int, int]:
         """What stands for no data in pictures like these: a bright colour of imagery, the median of maps.
@@ -52,9 +52,10 @@ class ColourStatistics:
         Args:
             direction: "a2b" if these are statistics of imagery, "b2a" of maps.
         """
-        return self._colour(BRIGHT if direction == "a2b" else 0.5)
+        return self.quantile(BRIGHT if direction == "a2b" else 0.5)
 
-    def _colour(self, probability: float) -> tuple[int, int, int]:
+    def quantile(self, probability: float) -> tuple[int, int, int]:
+        """A quantile of each band, from the 0.002 to the 0.998."""
         red, green, blue = (round(float(np.interp(probability, PROBABILITIES, band))) for band in self.levels)
         return red, green, blue
 
