@@ -36,6 +36,7 @@ def recipe_options(function: F) -> F:
         ),
         click.option("--widths", callback=whole_numbers, help="Channels of each level. [32,64,128,256,256]"),
         click.option("--residual-blocks", callback=whole_numbers, help="Of each level. [0,0,2,2,0]"),
+        click.option("--legend/--no-legend", default=None, help="Score the palette's colours. [no]"),
         click.option("--noise", type=click.IntRange(0), help="Bands of noise for the generator. [0]"),
         click.option("--flatten", type=click.IntRange(0), help="Levels of JPEG noise off the map. [6; 0]"),
         click.option("--norm", type=click.Choice(["batch", "renorm"]), help="Normalisation. [batch]"),

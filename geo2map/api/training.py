@@ -125,10 +125,13 @@ class _Steps:
 def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps) -> dict[str, Any]:
     zoom, resolution = read_facts(asked.data)
     files, kept_aside = list_splits(asked.data, asked.validation)
+    wanted = choices.get("legend")
     if asked.start and not asked.resume:
         choices = _network(asked.start) | {name: value for name, value in choices.items() if value is not None}
     config = _config(asked.checkpoint if asked.resume else None, **choices)
     style = _palette(asked.palette, files, config)
+    if style is None and not wanted:  # of the model to start from, which knew a palette
+        config = config.with_choices(legend=False)
     trainer = _trainer(asked, files, config, style, world, told.progress)
     cost, name = _cost(trainer), asked.name or asked.out.stem
     if world.leads:
@@ -172,7 +175,8 @@ def _trainer(
     if asked.resume:
         trainer.load(asked.checkpoint)
     elif asked.start:
-        trainer.start_from(load_weights(find_model(asked.start)))
+        model = find_model(asked.start)
+        trainer.start_from(load_weights(model), load_card(model).config.get("legend", ()))
     return trainer
 
 
@@ -180,7 +184,7 @@ def _network(start: str) -> dict[str, Any]:
     """The network of the model to start from, which is the one to train unless another is asked for."""
     card = load_card(find_model(start))
     own = {name: tuple(card.config[name]) for name in ("widths", "residual_blocks") if name in card.config}
-    return own | ({"noise": card.noise} if card.noise else {})
+    return own | ({"noise": card.noise} if card.noise else {}) | ({"legend": True} if "legend" in card.config else {})
 
 
 def _config(checkpoint: Path | None, preset: Any = None, **choices: Any) -> TrainConfig:
@@ -202,7 +206,7 @@ def _palette(asked: str, files: list[PairFile], config: TrainConfig) -> Palette 
 def _cost(trainer: Trainer) -> dict[str, float]:
     """What the network asked for costs where it is used."""
 
-    config = trainer.config.generator
+    config = trainer.network
     with torch.device("meta"):
         network = build("unet", **config)
     parameters = sum(part.numel() for part in network.parameters())

@@ -16,6 +16,7 @@ def gflop_per_tile(
     residual_blocks: Sequence[int] = (),
     in_channels: int = 3,
     out_channels: int = 3,
+    legend: Sequence[Sequence[int]] = (),
     crispen: Mapping[str, Any] | None = None,
     **_: object,
 ) -> float:
@@ -24,14 +25,14 @@ def gflop_per_tile(
     Only convolutions count; norms fold into them and activations are cheap. A multiplication and its addition are two.
 
     Args:
-        widths, residual_blocks, in_channels, out_channels, crispen: as `geo2map.nn.UNetGenerator` takes them.
+        widths, residual_blocks, in_channels, out_channels, legend, crispen: as `geo2map.nn.UNetGenerator` takes them.
     """
     blocks = tuple(residual_blocks) or (0,) * len(widths)
     total = 0
     for level, width in enumerate(widths, start=1):
         pixels = (TILE / 2**level) ** 2
         inner = widths[level - 2] if level > 1 else in_channels
-        outer = widths[level - 2] if level > 1 else out_channels
+        outer = widths[level - 2] if level > 1 else len(legend) or out_channels
         below = width if level == len(widths) else 2 * width
         down, up = 16 * inner * width * pixels, 16 * below * outer * pixels  # 4 x 4 kernels, strides of 2
         total += down + up + blocks[level - 1] * 2 * 9 * width * width * pixels

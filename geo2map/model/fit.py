@@ -50,7 +50,7 @@ def misfit(card: ModelCard, tensors: Mapping[str, TensorEntry]) -> str | None:
 def _immodest(config: Mapping[str, Any]) -> str | None:
     """What in a configuration could make a network of absurd size, even on the meta device."""
     for name, value in config.items():
-        if name == "crispen":  # checks its own few numbers
+        if name in ("crispen", "legend"):  # check their own few numbers
             continue
         values = value if isinstance(value, list | tuple) else [value]
         least, most = (1, WIDEST) if any(word in name for word in WIDE) else (0, MOST_PARTS)

@@ -33,7 +33,7 @@ class ClassLosses(NamedTuple):
 
 
 class ClassLoss(nn.Module):
-    """What a pixel is taken for, by a softmax over its squared distances to the palette's colours.
+    """What a pixel is taken for, by a softmax over its squared distances to the palette's colours, or over scores.
 
     L1 and its like do not know that a blend of two classes may be a third one's colour: between land and road lies
     building. Here such a blend costs what a building costs. Jaccard is what is measured in the end (Rahman & Wang,
@@ -71,13 +71,16 @@ class ClassLoss(nn.Module):
         self.weights: Tensor
         self.bits: Tensor
 
-    def forward(self, fake_b: Tensor, real_b: Tensor, known: Tensor | None = None) -> ClassLosses:
+    def forward(
+        self, fake_b: Tensor, real_b: Tensor, known: Tensor | None = None, scores: Tensor | None = None
+    ) -> ClassLosses:
         """Compares two float (N, 3, H, W) in [-1, 1].
 
         Args:
             known: uint8 (N, H, W), for each pixel the bits of the classes that are known; None: all.
+            scores: (N, entries, H, W), from which a `geo2map.nn.legend.Legend` made `fake_b`; None takes distances.
         """
-        found = self._log_shares(fake_b)
+        found = self._log_shares(closeness(fake_b, self.colours) * self.scale if scores is None else scores)
         with torch.no_grad():
             truth = self.class_of_entry[nearest_entry(real_b, self.colours)]
             true = [truth == index for index in range(len(self.bits))]
@@ -87,14 +90,14 @@ class ClassLoss(nn.Module):
             split = split_known(known, self.bits[truth], self.all_bits)
         return ClassLosses(self._cross_entropy(found, true, known, split), self._jaccard(found, true, known))
 
-    def _log_shares(self, picture: Tensor) -> list[Tensor]:
+    def _log_shares(self, scores: Tensor) -> list[Tensor]:
         """Log of the probability of each class, (N, H, W) each; planes, since torch is slow across them."""
         each: list[list[Tensor]] = [[] for _ in self.bits]
-        for entry, index in zip(closeness(picture, self.colours).unbind(1), self.class_of_entry.tolist(), strict=True):
-            each[index].append(entry * self.scale)
-        scores = [reduce(torch.logaddexp, entries) for entries in each]
-        total = _log_sum(scores)
-        return [score - total for score in scores]
+        for entry, index in zip(scores.contiguous().unbind(1), self.class_of_entry.tolist(), strict=True):
+            each[index].append(entry)
+        of_class = [reduce(torch.logaddexp, entries) for entries in each]
+        total = _log_sum(of_class)
+        return [score - total for score in of_class]
 
     def _cross_entropy(
         self, found: list[Tensor], true: list[Tensor], known: Tensor, split: tuple[Tensor, Tensor]

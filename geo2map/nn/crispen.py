@@ -9,13 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from geo2map.nn.legend import Legend
 from geo2map.nn.patch import Area, Patch
 from geo2map.nn.reach import strips
 
 LARGEST_SIGMA = 8.0
-MOST_COLOURS = 32
-LEAST = -80.0
-"""Exponents end here: what is less counts for nothing beside e^0, and smaller results are slow to compute."""
 
 
 class Crispen(nn.Module):
@@ -46,9 +44,7 @@ class Crispen(nn.Module):
         softness: float = 30.0,
     ) -> None:
         super().__init__()
-        given = torch.as_tensor(colours, dtype=torch.float64, device="cpu")  # numbers, also where weights are "meta"
-        if given.ndim != 2 or given.shape[1] != 3 or not 1 <= len(given) <= MOST_COLOURS:
-            raise ValueError(f"crispen takes 1 to {MOST_COLOURS} colours of three levels")
+        self.legend = Legend(colours)
         if not (0 <= sharpen <= 10 and 0 < sigma <= LARGEST_SIGMA and 0 <= commit <= 1 and softness >= 1):
             raise ValueError(
                 f"crispen with sharpen {sharpen}, sigma {sigma}, commit {commit}, softness {softness}: sharpen is 0 to "
@@ -58,11 +54,10 @@ class Crispen(nn.Module):
         self.reach = math.ceil(2.5 * sigma) if sharpen else 0
         taps = [math.exp(-((step / sigma) ** 2) / 2) for step in range(self.reach + 1)]
         self.taps = [tap / (2 * sum(taps) - taps[0]) for tap in taps]
-        seen, scale = given / 127.5 - 1, 2 * 127.5**2 / softness
+        seen, scale = self.legend.colours / 127.5 - 1, 2 * 127.5**2 / softness
         # -|y - c|^2 and 2 y c - c^2 differ by what is the same for every colour, which softmax does not see
         # no buffers: half precision would round them
         self._choose, self._offset = seen * scale, -(seen**2).sum(1, keepdim=True) * scale / 2
-        self._seen = torch.cat((seen.T, given.new_ones(1, len(given))))
 
     def forward(self, x: Tensor) -> Tensor:
         """A whole picture (N, 3, H, W) in [-1, 1], its border pixels repeated outside: (N, 3, H, W)."""
@@ -99,12 +94,10 @@ class Crispen(nn.Module):
         return self._committed(values) if self.commit else values
 
     def _committed(self, x: Tensor) -> Tensor:
-        """Drawn towards the chosen colour; a softmax that never computes with numbers too small for the processor."""
+        """Drawn towards the chosen colour."""
         values = x.flatten(2)
         scores = torch.baddbmm(self._offset.to(x), self._choose.to(x).expand(len(x), -1, -1), values)
-        shares = (scores - scores.amax(1, keepdim=True)).clamp_(min=LEAST).exp_()
-        mixed = self._seen.to(x) @ shares  # the three colours, then the sum of the shares
-        return torch.lerp(values, mixed[:, :3] / mixed[:, 3:], self.commit).view_as(x)
+        return torch.lerp(values, self.legend.mixed(scores), self.commit).view_as(x)
 
     def _sharpened(self, x: Tensor) -> Tensor:
         blurred = self._blurred(self._blurred(x, 2), 3)

@@ -44,7 +44,7 @@ class FoldedUNet(nn.Module):
         if any(isinstance(layer, nn.InstanceNorm2d) for layer in generator.modules()):
             raise ValueError("instance normalisation cannot be folded: it depends on the whole picture")
         self.depth, self.residual_blocks, self.strip = generator.depth, generator.residual_blocks, strip
-        self.crispen = copy.deepcopy(generator.crispen)
+        self.end, self.crispen = copy.deepcopy(generator.end), copy.deepcopy(generator.crispen)
         with torch.no_grad():
             self.down = nn.ModuleList(_Down(level, innermost=level is generator.down[-1]) for level in generator.down)
             self.up = nn.ModuleList(_transposed(*list(level.children())[1:3]) for level in generator.up[1:])
@@ -137,9 +137,11 @@ class FoldedUNet(nn.Module):
         return Patch(torch.cat((skip.cut(area), outer.cut(area)), 1).relu_(), area)
 
     def _finish(self, inner: Patch, area: Area) -> Tensor:
-        """The picture over an area: the outermost transposed convolution, see `_phases`, and tanh."""
-        values = F.pixel_shuffle(self.last(inner.values).tanh_(), 2)
-        return Patch(values, Area(*((2 * first - 1, 2 * past + 1) for first, past in inner.area))).cut(area)
+        """The picture over an area: the outermost transposed convolution, see `_phases`, and the end."""
+        values = F.pixel_shuffle(self.last(inner.values), 2)
+        drawn = Patch(values, Area(*((2 * first - 1, 2 * past + 1) for first, past in inner.area))).cut(area)
+        picture: Tensor = self.end(drawn)
+        return picture
 
 
 class _Down(nn.Module):

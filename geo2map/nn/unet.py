@@ -82,7 +82,8 @@ class UNetGenerator(nn.Module):
 
     Attributes:
         in_channels: bands of the input.
-        crispen: what comes after the tanh; the paper has nothing there.
+        end: what makes a picture of the last convolution's output: the paper's tanh, or a `geo2map.nn.legend.Legend`.
+        crispen: what comes after that; the paper has nothing there.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class UNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.depth, self.in_channels = len(widths), in_channels
+        self.end: nn.Module = nn.Tanh()
         self.crispen: Crispen | None = None
         self.residual_blocks = tuple(residual_blocks) or (0,) * self.depth
         if len(self.residual_blocks) != self.depth:
@@ -115,7 +117,7 @@ class UNetGenerator(nn.Module):
             below = width if level == self.depth else 2 * width
             outer = widths[level - 2] if level > 1 else out_channels
             upward = nn.ConvTranspose2d(below, outer, 4, stride=2, padding=1, bias=bias or level == 1)
-            tail: list[nn.Module] = [nn.Tanh()] if level == 1 else [_norm(norm, outer)]
+            tail: list[nn.Module] = [] if level == 1 else [_norm(norm, outer)]
             if level in dropout:
                 tail.append(nn.Dropout(0.5))
             self.up.append(nn.Sequential(nn.ReLU(), upward, *tail))
@@ -124,8 +126,12 @@ class UNetGenerator(nn.Module):
             for upward in self.transposed():
                 parametrize.register_parametrization(upward, "weight", ResizeKernel())
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Translates float (N, in_channels, H, W) in [-1, 1]; H and W are multiples of 2^depth."""
+    def forward(self, x: Tensor, ended: bool = True) -> Tensor:
+        """Translates float (N, in_channels, H, W) in [-1, 1]; H and W are multiples of 2^depth.
+
+        Args:
+            ended: False gives what `end` takes, as losses of classes want it.
+        """
         skips: list[Tensor] = []
         for down in self.down:
             x = down(x)
@@ -135,7 +141,10 @@ class UNetGenerator(nn.Module):
             x = up(x)
             if skips:
                 x = torch.cat((skips.pop(), x), 1)
-        return x if self.crispen is None else self.crispen(x)
+        if not ended:
+            return x
+        picture: Tensor = self.end(x)
+        return picture if self.crispen is None else self.crispen(picture)
 
     def fold(self) -> UNetGenerator:
         """Turns resize-convolutions into the plain transposed convolutions they equal, in place."""

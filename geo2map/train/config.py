@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+from geo2map.colour.palette import Palette
 from geo2map.errors import DataError
 from geo2map.grid import MOST_NOISE
 from geo2map.types import Direction, GanMode
@@ -37,6 +38,7 @@ class TrainConfig:
         flatten: map colours within this many levels of a palette colour become it, which removes JPEG's noise.
         widths, residual_blocks, dropout: the generator's, see `geo2map.nn.UNetGenerator`.
         noise: bands of noise that the generator takes after the picture's; see `geo2map.grid.add_noise`.
+        legend: the generator scores the palette's colours instead of drawing any, see `geo2map.nn.legend`.
         norm: "batch" or "renorm" (`geo2map.nn.BatchRenorm2d`); exported as plain BatchNorm either way.
         resize_convolution: train the decoder without checkerboards; folded when exported.
         discriminator_width, discriminator_layers: the PatchGAN's, see `geo2map.nn.PatchGAN`.
@@ -78,6 +80,7 @@ class TrainConfig:
     residual_blocks: tuple[int, ...] = (0, 0, 2, 2, 0)
     dropout: tuple[int, ...] = ()
     noise: int = 0
+    legend: bool = False
     norm: Norm = "batch"
     resize_convolution: bool = True
     discriminator_width: int = 32
@@ -117,11 +120,17 @@ class TrainConfig:
         if self.steps < 1 or self.batch < 1 or (self.epochs is not None and self.epochs <= 0):
             raise DataError(f"{self.steps} steps, {self.epochs} epochs, batch {self.batch} asked: give more than 0")
 
-    @property
-    def generator(self) -> dict[str, Any]:
-        """The generator's literal configuration, as `geo2map.nn.build` and the card take it."""
+    def generator(self, palette: Palette | None) -> dict[str, Any]:
+        """The generator's literal configuration, as `geo2map.nn.build` and the card take it.
+
+        Raises:
+            DataError: a legend is asked for where there is no palette.
+        """
         config = {"widths": list(self.widths), "residual_blocks": list(self.residual_blocks), "norm": "batch"}
-        return config | ({"in_channels": 3 + self.noise} if self.noise else {})
+        if self.legend and (palette is None or self.direction == "b2a"):
+            raise DataError("legend asked, but what is to be drawn has no palette: leave it out", option="legend")
+        legend = palette.colours.tolist() if palette is not None and self.legend else None
+        return config | ({"in_channels": 3 + self.noise} if self.noise else {}) | ({"legend": legend} if legend else {})
 
     def total_steps(self, pairs: int, world: int = 1) -> int:
         """Optimiser steps of the run over this many pairs in this many processes."""

@@ -40,7 +40,7 @@ def export(
     card = ModelCard(
         name=name,
         architecture="unet",
-        config=config.generator,
+        config=trainer.network,
         ground_resolution=resolution,
         zoom=max(0, round(zoom - math.log2(coarser))),
         margin=generator.margin,

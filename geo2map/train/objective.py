@@ -42,13 +42,14 @@ class Objective(nn.Module):
             raise DataError(f"{unmet[0]} asked, but what is to be drawn has no classes: leave it out", option=unmet[0])
 
     def forward(
-        self, fake_b: Tensor, real_b: Tensor, known: Tensor, taught: Tensor
+        self, fake_b: Tensor, real_b: Tensor, known: Tensor, taught: Tensor, scores: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum and its parts by name.
 
         Args:
             fake_b, real_b, taught: float (N, 3, H, W) in [-1, 1].
             known: uint8 (N, H, W), see `geo2map.train.augment.Crops`.
+            scores: see `ClassLoss`.
         """
         config, seen = self.config, (known & SEEN) != 0
         found = {"l1": self._l1(fake_b, real_b, known)}
@@ -61,7 +62,7 @@ class Objective(nn.Module):
             found["commit"] = commitment(fake_b, self.balanced.colours, seen)
             loss = loss + config.lambda_commit * found["commit"]
         if self.classes is not None:
-            found |= self.classes(fake_b, real_b, known)._asdict()
+            found |= self.classes(fake_b, real_b, known, scores)._asdict()
             loss = loss + config.lambda_cross_entropy * found["cross_entropy"]
             loss = loss + config.lambda_jaccard * found["jaccard"]
         return loss, found

@@ -15,13 +15,14 @@ from torch.nn.utils import parametrize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from geo2map.errors import DataError, OutputError
-from geo2map.nn import PatchGAN, UNetGenerator
+from geo2map.nn import PatchGAN, UNetGenerator, build
 from geo2map.nn.losses import adversarial, feature_matching, fooling
 from geo2map.train.augment import SEEN, Crops
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
 from geo2map.train.objective import Objective, judged
 from geo2map.train.pictures import Picture
+from geo2map.train.transplant import Colours, transplanted
 from geo2map.train.world import World
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Trainer:
     state to keep.
 
     Attributes:
+        network: the generator's literal configuration.
         step, total: optimiser steps done and to do.
         losses: of the last step, by name.
     """
@@ -47,12 +49,11 @@ class Trainer:
         self.device = self.world.device
         self.total = config.total_steps(len(pairs), self.world.size)
         torch.manual_seed(config.seed)
-        self.generator = UNetGenerator(
-            config.widths,
-            config.residual_blocks,
-            config.norm,
-            config.dropout,
-            in_channels=3 + config.noise,
+        self.network = config.generator(pairs.palette)
+        self.generator = build(
+            "unet",
+            **self.network | {"norm": config.norm},
+            dropout=config.dropout,
             resize_convolution=config.resize_convolution,
         )
         self.discriminator = PatchGAN(config.discriminator_width, config.discriminator_layers)
@@ -98,8 +99,9 @@ class Trainer:
         real_a, real_b, taught = (self._tensor(side) for side in (crops.a, crops.b, crops.taught))
         known = torch.from_numpy(crops.known).to(self.device)
         with self._autocast():
-            fake_b = self._shared_generator(real_a)
-        loss, parts = self.objective(fake_b.float(), real_b, known, taught)
+            drawn = self._shared_generator(real_a, ended=False).float()
+        fake_b = self.generator.end(drawn)
+        loss, parts = self.objective(fake_b, real_b, known, taught, drawn if self.config.legend else None)
         found = self._play(real_a, real_b, fake_b, known) if self.playing else {}
         self._minimise(loss + found.pop("fooling", 0.0), self.optimise_g)
         self.scaler.update()
@@ -119,7 +121,7 @@ class Trainer:
             return {}
         seen = ((known[chosen] & SEEN) != 0)[:, None]
         real_a, real_b = real_a[chosen, :3], real_b[chosen]  # noise is the generator's alone
-        fake_b = torch.where(seen, fake_b[chosen].float(), real_b)
+        fake_b = torch.where(seen, fake_b[chosen], real_b)
         found = {"discriminator": self._train_discriminator(real_a, real_b, fake_b.detach())}
         self.discriminator.requires_grad_(False)
         with self._autocast():
@@ -163,23 +165,27 @@ class Trainer:
         `recalibrate` batches (default: the configuration's) that training never saw; 0 keeps the averages.
         """
         config = self.config
-        exported = UNetGenerator(**config.generator, resize_convolution=config.resize_convolution)
+        exported = build("unet", **self.network, resize_convolution=config.resize_convolution)
         exported.load_state_dict(self.average.module.state_dict())
         if count := config.recalibrate if recalibrate is None else recalibrate:
             fresh = range(self.total, self.total + count)  # update_bn forgets the averages before it looks for batches
             update_bn((self._tensor(self.batch(step).a) for step in fresh), exported.to(self.device))
         return exported.cpu().fold().eval()
 
-    def start_from(self, weights: dict[str, Tensor]) -> None:
+    def start_from(self, weights: dict[str, Tensor], legend: Colours = ()) -> None:
         """Takes over the weights of a model file of the same architecture, as a new run's beginning.
 
-        A network that takes more bands of noise than the model did begins as the same function.
+        A network that differs as `geo2map.train.transplant` can mend begins as nearly the same function.
+
+        Args:
+            weights: of the model.
+            legend: the model's.
 
         Raises:
             DataError: the weights are of another architecture.
         """
-        plain = UNetGenerator(**self.config.generator)
-        weights = _widened(weights, plain)
+        plain = build("unet", **self.network)
+        weights = transplanted(weights, plain, legend)
         try:
             plain.load_state_dict(weights)
         except RuntimeError as error:
@@ -241,16 +247,6 @@ class Trainer:
             "optimise_d": self.optimise_d,
             "scaler": self.scaler,
         }
-
-
-def _widened(weights: dict[str, Tensor], network: UNetGenerator) -> dict[str, Tensor]:
-    """Weights for a network that takes more bands: zeros for the new ones."""
-    first = "down.0.0.weight"
-    wanted, given = network.state_dict()[first], weights.get(first)
-    if given is None or given.ndim != 4 or given.shape[1] >= wanted.shape[1]:
-        return weights
-    zeros = given.new_zeros(given.shape[0], wanted.shape[1] - given.shape[1], *given.shape[2:])
-    return weights | {first: torch.cat((given, zeros), 1)}
 
 
 def warmed_up_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:

@@ -53,6 +53,15 @@ def test_cross_entropy_is_that_of_the_softmax(loss: ClassLoss) -> None:
     assert found == pytest.approx(-math.log(shares), rel=1e-3)
 
 
+def test_scores_of_a_legend_are_taken_as_they_are(loss: ClassLoss) -> None:
+    scores = torch.tensor([1.0, -2.0, 0.5, 3.0, 0.0, 2.0, 1.0])[None, :, None, None]
+    names = [name for name, _ in MAPS_PALETTE.entries]
+    for name in CLASSES:
+        share = torch.softmax(scores.flatten(), 0)[[entry == name for entry in names]].sum()
+        found = loss(picture("land"), picture(name), scores=scores).cross_entropy
+        assert found == pytest.approx(-math.log(share), rel=1e-5)
+
+
 def test_a_blend_of_two_classes_leaves_the_third_that_it_looks_like(loss: ClassLoss) -> None:
     """Pixels that are land or road, drawn as building: L1 is content with it, and this pushes it away."""
     guess = picture("building", "building").requires_grad_()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from geo2map.nn import UNetGenerator
+from geo2map.nn import UNetGenerator, build
 from geo2map.nn.inference import FoldedUNet
 from geo2map.nn.reach import strips, walk_down, walk_up
 
 
-def trained(widths: tuple[int, ...], blocks: tuple[int, ...] = (), **options: object) -> UNetGenerator:
+def trained(widths: tuple[int, ...], blocks: tuple[int, ...] = (), **options: Any) -> UNetGenerator:
     """A generator in double precision whose norms are far from doing nothing."""
     torch.manual_seed(1)
-    network = UNetGenerator(widths, blocks, **options).double().eval()  # type: ignore[arg-type]
+    network = build("unet", widths=widths, residual_blocks=blocks, **options).double().eval()
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             parameters = (
@@ -42,7 +44,9 @@ def networks(draw: st.DrawFn) -> UNetGenerator:
     depth = draw(st.integers(1, 5))
     blocks = tuple(draw(st.lists(st.integers(0, 2), min_size=depth, max_size=depth)))
     norm = draw(st.sampled_from(["batch", "renorm", "none"]))
-    return trained((3, 4, 5, 4, 3)[:depth], blocks, norm=norm, resize_convolution=draw(st.booleans()))
+    legend = draw(st.sampled_from([(), ((232, 228, 222), (177, 208, 254), (250, 158, 37), (9, 9, 9))]))
+    resize = draw(st.booleans())
+    return trained((3, 4, 5, 4, 3)[:depth], blocks, norm=norm, legend=legend, resize_convolution=resize)
 
 
 @given(data=st.data(), network=networks())

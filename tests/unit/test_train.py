@@ -294,3 +294,27 @@ def test_starting_from_a_model_is_that_model(pairs_folder: Path, tmp_path: Path,
         torch.testing.assert_close(tensor.float(), weights[name].float(), rtol=0, atol=1e-4)
     with pytest.raises(DataError, match="not the network asked for"):
         trainer(pairs_folder, replace(TINY, widths=(8, 8), residual_blocks=(0, 0))).start_from(weights)
+
+
+def test_a_generator_with_a_legend_is_trained_by_its_scores(pairs_folder: Path, tmp_path: Path) -> None:
+    """From a model without one; the card says what building it again needs, and its maps have the style's colours."""
+    first = trainer(pairs_folder)
+    export(first, tmp_path / "m.safetensors", name="m", zoom=17, ground_resolution=0.9)
+    config = replace(TINY, legend=True, steps=40, adversarial_from=0.9, lambda_cross_entropy=3.0, learning_rate=3e-3)
+    run = Trainer(Pairs(list_pairs(pairs_folder), config, MAPS_PALETTE))
+    run.start_from(load_weights(tmp_path / "m.safetensors"))
+    run_to(run, tmp_path / "run")
+    assert run.generator.transposed()[0].out_channels == len(MAPS_PALETTE.entries)
+    card = export(run, tmp_path / "n.safetensors", name="n", zoom=17, ground_resolution=0.9)
+    assert card.config["legend"] == MAPS_PALETTE.colours.tolist()
+    translated = load_engine(tmp_path / "n.safetensors", device="cpu").translate(
+        np.random.default_rng(1).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)
+    )
+    colours = MAPS_PALETTE.colours
+    assert (translated >= colours.min(0)).all()
+    assert (translated <= colours.max(0)).all()
+
+
+def test_a_legend_needs_a_palette(pairs_folder: Path) -> None:
+    with pytest.raises(DataError, match="legend asked, but what is to be drawn has no palette"):
+        trainer(pairs_folder, replace(TINY, legend=True))
