@@ -35,7 +35,7 @@ COMMANDS = {
     "pairs": "Cut a scene and its map into pairs to train on.",
     "train": "Train a model on pairs of pictures.",
     "evaluate": "Measure a model on held-out pairs.",
-    "models": "List, show, import, average and crispen models.",
+    "models": "List, show, import, average, calibrate and crispen models.",
 }
 
 

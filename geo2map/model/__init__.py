@@ -1,6 +1,7 @@
 """Model files: weights and the card that says what they need."""
 
 from geo2map.model.average import average_models
+from geo2map.model.calibrate import calibrate_model
 from geo2map.model.card import ModelCard
 from geo2map.model.cost import gflop_per_tile
 from geo2map.model.crispen import crispen_model
@@ -15,6 +16,7 @@ __all__ = [
     "ModelDescription",
     "ModelOptions",
     "average_models",
+    "calibrate_model",
     "crispen_model",
     "find_model",
     "gflop_per_tile",

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import nn
 
 from geo2map.model import load_card, load_weights, packaged_models, save_model
+from geo2map.nn import build
 
 Command = Callable[..., Any]
 Make = Callable[..., nn.Module]
@@ -220,6 +221,55 @@ def test_a_model_is_crispened_and_back(geo2map: Command, tiny_model: Path, tmp_p
     assert all(torch.equal(weight, load_weights(model)[key]) for key, weight in load_weights(out).items())
     assert geo2map("models", "crispen", out, "--out", plain, "--sharpen", "0", "--commit", "0").code == 0
     assert (load_card(plain).config, load_card(plain).margin) == (before.config, before.margin)
+
+
+@pytest.fixture
+def scoring_model(tiny_model: Path, tmp_path: Path) -> Path:
+    """A tiny model with a legend."""
+    palette = load_card(packaged_models()["sat2map"]).palette
+    assert palette is not None
+    config = {"widths": [4, 6], "legend": palette.colours.tolist()}
+    torch.manual_seed(5)
+    network = build("unet", **config)
+    with torch.no_grad():
+        network.up[0][1].weight *= 50
+    path = tmp_path / "scoring.safetensors"
+    card = replace(load_card(tiny_model), config=config, palette=palette, margin=network.margin, size_multiple=4)
+    save_model(path, network.state_dict(), card)
+    return path
+
+
+def test_a_legend_is_calibrated(geo2map: Command, scoring_model: Path, tmp_path: Path) -> None:
+    """What the network scores is what it did, plus the favour, times the certainty."""
+    out = tmp_path / "c.safetensors"
+    choices = ("--certainty", "2.5", "--favour", "park=3,highway=-1")
+    assert geo2map("models", "calibrate", scoring_model, "--out", out, *choices).code == 0
+    card, x = load_card(out), torch.rand(1, 3, 16, 16) * 2 - 1
+    found, before = (build("unet", **card.config) for _ in range(2))
+    found.load_state_dict(load_weights(out))
+    before.load_state_dict(load_weights(scoring_model))
+    assert card.palette is not None
+    added = torch.tensor([{"park": 3.0, "highway": -1.0}.get(name, 0.0) for name, _ in card.palette.entries])
+    with torch.inference_mode():
+        expected = 2.5 * (before.eval()(x, ended=False) + added[:, None, None])
+        torch.testing.assert_close(found.eval()(x, ended=False), expected, rtol=1e-2, atol=1e-2)
+    assert card.training["calibration"] == {"certainty": 2.5, "favour": {"park": 3.0, "highway": -1.0}}
+    assert "exists already" in geo2map("models", "calibrate", scoring_model, "--out", out).err
+
+
+def test_what_cannot_be_calibrated(geo2map: Command, scoring_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "c.safetensors"
+    for code, phrase, arguments in (
+        (1, "has no legend", ("map2sat",)),
+        (1, "class lawn asked, but", (scoring_model, "--favour", "lawn=1")),
+        (1, "certainty above 0", (scoring_model, "--certainty", "0")),
+        (1, "certainty above 0", (scoring_model, "--favour", "park=nan")),
+        (2, "is no list of classes and numbers", (scoring_model, "--favour", "park")),
+    ):
+        refused = geo2map("models", "calibrate", *arguments, "--out", out)
+        assert (refused.code, refused.out) == (code, "")
+        assert phrase in refused.err
+        assert not out.exists()
 
 
 def test_what_cannot_be_crispened(geo2map: Command, tmp_path: Path) -> None:
