@@ -101,8 +101,8 @@ class Scores:
         both = classify(truth, palette), classify(prediction, palette)
         crisp = Crispness.of(truth, prediction, both[0], sure)
         if known is not None:
-            both = _folded(both[0], palette), _folded(both[1], palette)
-        certain = _certain(palette, known, valid)
+            both = folded(both[0], palette), folded(both[1], palette)
+        certain = certain_of(palette, known, valid)
         on_roads = tuple(_is_class(side, palette, road_classes) for side in both)
         roads = RoadMatches.of(on_roads[0], on_roads[1], certain[_index(palette, road_classes)])
         return cls(
@@ -155,7 +155,7 @@ def _is_class(classes: Classes, palette: Palette, names: Sequence[str]) -> Mask:
     return np.isin(classes, [index for index, name in enumerate(palette.classes) if name in names])
 
 
-def _certain(palette: Palette, known: Known | None, valid: Mask) -> npt.NDArray[np.bool_]:
+def certain_of(palette: Palette, known: Known | None, valid: Mask) -> npt.NDArray[np.bool_]:
     """Where each class is known, bool (classes, H, W); what has no bit of its own is known where all others are."""
     if known is None:
         return np.broadcast_to(valid, (len(palette.classes), *valid.shape))
@@ -168,7 +168,7 @@ def _index(palette: Palette, names: Sequence[str]) -> int:
     return next((index for index, name in enumerate(palette.classes) if name in names), 0)
 
 
-def _folded(classes: Classes, palette: Palette) -> Classes:
+def folded(classes: Classes, palette: Palette) -> Classes:
     """Highways as roads, where the palette has both."""
     names = palette.classes
     if not set(ROAD_CLASSES) <= set(names):
