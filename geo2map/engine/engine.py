@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +22,8 @@ from geo2map.threads import available_threads
 from geo2map.types import Batch, Mode, Precision
 
 log = logging.getLogger(__name__)
+
+Indices = npt.NDArray[np.int64]
 
 STRIP = 128
 """Rows of the output that the CPU computes at once in the outermost levels."""
@@ -94,14 +97,18 @@ class Engine:
             DeviceError: not even one picture fits into the device's memory.
             ValueError: as `translate` has it.
         """
-        parts, shape = self._start(batch, margin), batch.shape
-        return lambda: self._finish(shape, parts, margin)
-
-    def _start(self, batch: Batch, margin: int) -> list[Download]:
         if batch.shape[-1] != 3 + self.card.noise:
             raise ValueError(f"{batch.shape[-1]} bands given, but {self.card.name} takes {3 + self.card.noise}")
-        if not self.card.exact:
-            batch, margin = _squares(batch, self.card.size_multiple), 0
+        if self.card.exact:
+            parts = self._start(batch, margin)
+            return lambda: _all(parts)
+        squares, shape = _squares(batch, self.card.size_multiple), batch.shape
+        chosen, copies = _distinct(squares)
+        parts = self._start(squares[chosen], 0)
+        inside = (slice(margin, shape[1] - margin), slice(margin, shape[2] - margin))
+        return lambda: _joined(_all(parts)[copies], shape)[:, *inside]
+
+    def _start(self, batch: Batch, margin: int) -> list[Download]:
         parts: list[Download] = []
         start = 0
         while start < len(batch):
@@ -115,13 +122,6 @@ class Engine:
                     raise
                 self._halve(batch.shape, error)
         return parts
-
-    def _finish(self, shape: tuple[int, ...], parts: list[Download], margin: int) -> Batch:
-        done = np.concatenate([part.wait() for part in parts]) if len(parts) != 1 else parts[0].wait()
-        if self.card.exact:
-            return done
-        whole = _joined(done, shape)
-        return whole[:, margin : shape[1] - margin, margin : shape[2] - margin]
 
     def _halve(self, shape: tuple[int, ...], error: Exception) -> None:
         if self.batch == 1:
@@ -201,11 +201,24 @@ def _squares(batch: Batch, side: int) -> Batch:
     return squares.reshape(-1, side, side, bands)
 
 
+def _distinct(squares: Batch) -> tuple[Indices, Indices]:
+    """Which squares to translate, and whose output is each one's: where a scene has no data, squares are alike."""
+    alike, first = np.arange(len(squares)), dict[bytes, int]()
+    for index in np.flatnonzero((squares == squares[:, :1, :1]).all((1, 2, 3))).tolist():
+        alike[index] = first.setdefault(squares[index, 0, 0].tobytes(), index)
+    chosen, copies = np.unique(alike, return_inverse=True)
+    return chosen, copies
+
+
 def _joined(squares: Batch, shape: tuple[int, ...]) -> Batch:
     """The pictures of this shape that squares were cut from."""
     (count, height, width, _), side = shape, squares.shape[1]
     rows = squares.reshape(count, height // side, width // side, side, side, 3).swapaxes(2, 3)
     return rows.reshape(count, height, width, 3)
+
+
+def _all(parts: Sequence[Download]) -> Batch:
+    return parts[0].wait() if len(parts) == 1 else np.concatenate([part.wait() for part in parts])
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from geo2map.model import find_model, load_weights
 from geo2map.nn import UNetGenerator, build
 from geo2map.protocols import AheadTranslator
 from geo2map.testing import make_card
+from geo2map.types import Batch
 
 CPU = torch.device("cpu")
 CARD = make_card(ground_resolution=1.0, size_multiple=16)
@@ -277,6 +279,30 @@ def test_tiles_go_in_calls_of_one_size(monkeypatch: pytest.MonkeyPatch, threads:
     for top in (0, 256, 512):
         tile = np.s_[2:, top : top + 256, 256:512]
         np.testing.assert_array_equal(output[tile], engine.translate(pictures[tile]))
+
+
+def test_tiles_of_one_colour_are_translated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(3)
+    engine = Engine(UNetGenerator((4, 6, 8)).eval(), CARD.in_mode("faithful"), CPU, torch.float32)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 512, 1024, 3), dtype=np.uint8)
+    one_by_one = np.concatenate([engine.translate(tile) for tile in tiles_of(pictures)])
+    np.testing.assert_array_equal(np.concatenate(list(tiles_of(engine.translate(pictures)))), one_by_one)
+    for number, tile in enumerate(tiles_of(pictures)):
+        if number % 3:
+            tile[:] = (90, 80, 70) if number % 2 else (7, 8, 9)
+    one_by_one = np.concatenate([engine.translate(tile) for tile in tiles_of(pictures)])
+    started, start = [], engine._start
+    monkeypatch.setattr(engine, "_start", lambda batch, margin: started.append(len(batch)) or start(batch, margin))
+    np.testing.assert_array_equal(np.concatenate(list(tiles_of(engine.translate(pictures)))), one_by_one)
+    assert started == [6 + 2]
+
+
+def tiles_of(pictures: Batch) -> Iterator[Batch]:
+    """Each tile of each picture, (1, 256, 256, 3), a view."""
+    for number in range(len(pictures)):
+        for top in range(0, pictures.shape[1], 256):
+            for left in range(0, pictures.shape[2], 256):
+                yield pictures[number : number + 1, top : top + 256, left : left + 256]
 
 
 def test_the_mode_is_chosen_when_loading() -> None:
