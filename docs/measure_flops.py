@@ -1,10 +1,11 @@
 """Where a network's FLOPs are worth most: one with less of each of its parts, to be trained a little and measured.
 
-    python docs/measure_flops.py MODEL --out FOLDER
+    python docs/measure_flops.py MODEL --out FOLDER [--widths 20,56,96,112,64]
 
 writes a model for each part: the network with a sixth fewer channels at one level (those that its weights use least),
 or with a residual block less. Train each of them alike for some hundred steps (`geo2map train --from FOLDER/...`), the
-one called `all` too, which lacks nothing, and compare them with `geo2map evaluate`.
+one called `all` too, which lacks nothing, and compare them with `geo2map evaluate`. With --widths it writes one model
+of these widths instead, `resized`, whose new channels do nothing at first.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from geo2map.model import find_model, gflop_per_tile, load_card, load_weights, save_model
@@ -22,42 +24,51 @@ from geo2map.nn import build
 
 Weights = dict[str, Tensor]
 FEWER = 5 / 6
+NEW = -1
 
 
-def strongest(count: int, *uses: Tensor) -> Tensor:
-    """Indices of the channels, the first axis of each, whose weights have the largest product of norms."""
-    strength = uses[0].flatten(1).norm(dim=1)
-    for use in uses[1:]:
-        strength = strength * use.flatten(1).norm(dim=1)
-    return strength.topk(count).indices.sort().values
+def chosen(count: int, *uses: Tensor) -> list[int]:
+    """Which channels, the first axis of each, to keep: those whose weights have the largest product of norms; -1 is a
+    new one."""
+    old = len(uses[0])
+    strength = torch.stack([use.flatten(1).norm(dim=1) for use in uses]).prod(0)
+    kept = strength.topk(min(count, old)).indices.sort().values.tolist()
+    return kept + [NEW] * (count - old)
 
 
-def cut(weights: Weights, axis: int, kept: Tensor, *names: str) -> None:
-    """Keeps some channels of the weights of these names, where there are such."""
-    for name in weights:
-        if name.startswith(names) and weights[name].ndim > axis:
-            weights[name] = weights[name].index_select(axis, kept)
+def take(weights: Weights, axis: int, kept: list[int], prefix: str, *, drawing: bool = False) -> None:
+    """Keeps some channels of what begins so; new ones change nothing, unless they are drawn to be trained."""
+    for name, values in weights.items():
+        if name.startswith(prefix) and values.ndim > axis:
+            taken = values.index_select(axis, torch.tensor(kept).clamp(min=0))
+            new = torch.tensor(kept) == NEW
+            if drawing and values.ndim == 4:
+                fresh = torch.randn_like(taken) * values.std()
+            else:
+                fresh = torch.full_like(taken, name.endswith(("running_var", "weight")) and values.ndim == 1)
+            weights[name] = torch.where(new.view([-1 if i == axis else 1 for i in range(taken.ndim)]), fresh, taken)
 
 
-def narrower(weights: Weights, config: dict[str, Any], level: int) -> tuple[Weights, dict[str, Any]]:
-    """The network with fewer channels at a level, on the way down and on the way up."""
-    weights, widths, depth = dict(weights), list(config["widths"]), len(config["widths"])
-    old = widths[level - 1]
-    count = widths[level - 1] = round(old * FEWER)
-    down, up = f"down.{level - 1}.{min(level - 1, 1)}.weight", f"up.{level - 1}.1.weight"
-    skips = strongest(count, weights[down], weights[up][:old])
-    cut(weights, 0, skips, f"down.{level - 1}.")  # convolution, norm and blocks
-    for block in range(1, 3 + config["residual_blocks"][level - 1]):
-        cut(weights, 1, skips, f"down.{level - 1}.{block}.body.2.", f"down.{level - 1}.{block}.body.5.")
-    if level == depth:
-        weights[up] = weights[up][skips]
+def resized(weights: Weights, config: dict[str, Any], level: int, count: int) -> tuple[Weights, dict[str, Any]]:
+    """The network with so many channels at a level, on the way down and on the way up."""
+    weights, widths = dict(weights), list(config["widths"])
+    old, widths[level - 1] = widths[level - 1], count
+    first = min(level - 1, 1)
+    up = f"up.{level - 1}.1.weight"
+    skips = chosen(count, weights[f"down.{level - 1}.{first}.weight"], weights[up][:old])
+    take(weights, 0, skips, f"down.{level - 1}.{first}.", drawing=True)
+    for part in range(first + 1, first + 2 + config["residual_blocks"][level - 1]):  # norm and blocks, or blocks
+        take(weights, 0, skips, f"down.{level - 1}.{part}.")
+        for convolution in (2, 5):
+            take(weights, 1, skips, f"down.{level - 1}.{part}.body.{convolution}.")
+    if level == len(widths):
+        take(weights, 0, skips, up)
         return weights, config | {"widths": widths}
-    inner = f"up.{level}."
-    risen = strongest(count, weights[inner + "1.weight"].transpose(0, 1), weights[up][old:])
-    cut(weights, 1, skips, f"down.{level}.1.")
-    cut(weights, 1, risen, inner + "1.")
-    cut(weights, 0, risen, inner + "2.")
-    weights[up] = weights[up][[*skips.tolist(), *(risen + old).tolist()]]
+    risen = chosen(count, weights[f"up.{level}.1.weight"].transpose(0, 1), weights[up][old:])
+    take(weights, 1, skips, f"down.{level}.1.")
+    take(weights, 1, risen, f"up.{level}.1.", drawing=True)
+    take(weights, 0, risen, f"up.{level}.2.")
+    take(weights, 0, skips + [NEW if index == NEW else old + index for index in risen], up)
     return weights, config | {"widths": widths}
 
 
@@ -72,22 +83,32 @@ def without_block(weights: Weights, config: dict[str, Any], level: int) -> tuple
 
 def variants(weights: Weights, config: dict[str, Any]) -> Iterator[tuple[str, Weights, dict[str, Any]]]:
     yield "all", weights, config
-    for level in range(1, len(config["widths"]) + 1):
-        yield f"narrower-{level}", *narrower(weights, config, level)
+    for level, width in enumerate(config["widths"], start=1):
+        yield f"narrower-{level}", *resized(weights, config, level, round(width * FEWER))
         if config["residual_blocks"][level - 1]:
             yield f"block-less-{level}", *without_block(weights, config, level)
+
+
+def with_widths(weights: Weights, config: dict[str, Any], widths: list[int]) -> tuple[str, Weights, dict[str, Any]]:
+    torch.manual_seed(0)
+    for level, width in enumerate(widths, start=1):
+        if width != config["widths"][level - 1]:
+            weights, config = resized(weights, config, level, width)
+    return "resized", weights, config
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--widths", type=lambda text: [int(width) for width in text.split(",")])
     asked = parser.parse_args()
     path = find_model(asked.model)
     card, weights = load_card(path), load_weights(path)
     asked.out.mkdir(parents=True, exist_ok=True)
     plain = {key: value for key, value in card.config.items() if key != "crispen"}
-    for name, kept, config in variants(weights, plain):
+    made = [with_widths(weights, plain, asked.widths)] if asked.widths else variants(weights, plain)
+    for name, kept, config in made:
         margin = build(card.architecture, **config).margin
         save_model(asked.out / f"{name}.safetensors", kept, replace(card, name=name, config=config, margin=margin))
         print(f"{name}: {gflop_per_tile(**config):.3f} GFLOP")

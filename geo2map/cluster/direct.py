@@ -20,12 +20,11 @@ from geo2map.cluster.buckets import (
     LOCK,
     SENDERS,
     bucket_errors,
-    find_object,
     object_attributes,
     open_bucket,
     take_lock,
 )
-from geo2map.cluster.uploads import check_bucket, look_again
+from geo2map.cluster.uploads import check_bucket, is_complete, look_again
 from geo2map.files.closing import Closing
 from geo2map.tiles.inventory import JOURNAL_NAME
 from geo2map.tiles.tilejson import FILE_NAME
@@ -118,7 +117,7 @@ def is_fresh(address: str) -> bool:
         return False
     store, prefix = open_bucket(address)
     with bucket_errors(address):
-        return find_object(store, prefix + FILE_NAME) is None
+        return not is_complete(store, prefix)
 
 
 def straight_into_bucket(

@@ -123,7 +123,7 @@ def _check_name(store: ObjectStore, name: str, address: str, overwrite: bool) ->
     """
     if name.endswith("/"):
         _check_prefix(store, name, address, overwrite)
-    elif not overwrite and _is_complete(store, name):
+    elif not overwrite and is_complete(store, name):
         raise OutputError.exists(address)
 
 
@@ -133,12 +133,12 @@ def look_again(store: ObjectStore, name: str, address: str) -> None:
     Raises:
         OutputError: a finished output is there.
     """
-    if _is_complete(store, name):
+    if is_complete(store, name):
         store.delete(f"{name}{LOCK}")
         raise OutputError.exists(address)
 
 
-def _is_complete(store: ObjectStore, name: str) -> bool:
+def is_complete(store: ObjectStore, name: str) -> bool:
     """Whether there is a finished output of this name."""
     return find_object(store, f"{name}{FILE_NAME}" if name.endswith("/") else name) is not None
 
