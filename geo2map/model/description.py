@@ -148,6 +148,8 @@ def _text(value: Any) -> str:
         return _listed(value)
     if isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
         return "; ".join(map(_listed, value))
+    if isinstance(value, list) and value and all(isinstance(part, list) for part in value):
+        return " ".join(map(_joined, value))
     return _joined(value) or "none" if isinstance(value, list | tuple) else str(value)
 
 
