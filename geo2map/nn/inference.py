@@ -47,7 +47,7 @@ class FoldedUNet(nn.Module):
         self.end, self.crispen = copy.deepcopy(generator.end), copy.deepcopy(generator.crispen)
         with torch.no_grad():
             self.down = nn.ModuleList(_Down(level, innermost=level is generator.down[-1]) for level in generator.down)
-            self.up = nn.ModuleList(_transposed(*list(level.children())[1:3]) for level in generator.up[1:])
+            self.up = nn.ModuleList(_phases(_transposed(*list(level.children())[1:3])) for level in generator.up[1:])
             self.last = _phases(generator.transposed()[0])
         self.eval().requires_grad_(False)
 
@@ -131,16 +131,12 @@ class FoldedUNet(nn.Module):
 
     def _join(self, level: int, inner: Patch, skip: Patch, area: Area) -> Patch:
         """What the transposed convolution of a level and the skip outside it give the next level to take."""
-        layer = self.up[level - 2]
-        values = layer(inner.values)
-        outer = Patch(values, Area(*((2 * first, 2 * past) for first, past in inner.area)))
+        outer = _risen(self.up[level - 2], inner)
         return Patch(torch.cat((skip.cut(area), outer.cut(area)), 1).relu_(), area)
 
     def _finish(self, inner: Patch, area: Area) -> Tensor:
-        """The picture over an area: the outermost transposed convolution, see `_phases`, and the end."""
-        values = F.pixel_shuffle(self.last(inner.values), 2)
-        drawn = Patch(values, Area(*((2 * first - 1, 2 * past + 1) for first, past in inner.area))).cut(area)
-        picture: Tensor = self.end(drawn)
+        """The picture over an area: the outermost transposed convolution, and the end."""
+        picture: Tensor = self.end(_risen(self.last, inner).cut(area))
         return picture
 
 
@@ -225,12 +221,19 @@ def _with(layer: Layer, weight: Tensor, bias: Tensor | None) -> Layer:
     return layer
 
 
+def _risen(phases: nn.Module, inner: Patch) -> Patch:
+    """What a transposed convolution makes of a patch, by its `_phases`."""
+    values = F.pixel_shuffle(phases(inner.values), 2)
+    return Patch(values, Area(*((2 * first - 1, 2 * past + 1) for first, past in inner.area)))
+
+
 def _phases(layer: nn.ConvTranspose2d) -> nn.Conv2d:
     """A 4x4 stride-2 transposed convolution as a 2x2 convolution with four times the channels and a pixel shuffle.
 
-    Inputs i-1 and i make the outputs 2i-1 (with kernel elements 2 and 0) and 2i (with 3 and 1), along each axis. For
-    the three channels of a picture, processors do this several times faster. With its padding of 1, inputs
-    [first, past) make outputs [2 first - 1, 2 past + 1).
+    Inputs i-1 and i make the outputs 2i-1 (with kernel elements 2 and 0) and 2i (with 3 and 1), along each axis.
+    Processors do this faster, for the three channels of a picture several times, and torch's transposed convolution
+    sums in an order that depends on the number of threads. With its padding of 1, inputs [first, past) make outputs
+    [2 first - 1, 2 past + 1).
     """
     elements = torch.tensor([[2, 0], [3, 1]], device=layer.weight.device)
     weight = layer.weight.double()[:, :, elements[:, :, None, None], elements].permute(1, 2, 4, 0, 3, 5)

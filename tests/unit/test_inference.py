@@ -98,6 +98,21 @@ def test_steps_are_applied_to_every_strip() -> None:
         torch.testing.assert_close(found, -cropped(network, picture, 4), rtol=0, atol=1e-9)
 
 
+def test_threads_change_no_bit() -> None:
+    """So that a map does not depend on how many pictures share the processor's threads."""
+    network = build("unet", widths=(16, 48, 96), residual_blocks=(0, 0, 1), legend=[[0, 0, 0], [255, 255, 255]]).eval()
+    folded, before, found = FoldedUNet(network.float(), 128), torch.get_num_threads(), []
+    picture = torch.rand(1, 3, 544, 544).to(memory_format=torch.channels_last) * 2 - 1
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                found.append(folded.float()(picture, 144))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
 def test_the_generator_is_left_alone() -> None:
     network = trained((4, 4, 4), (1, 0, 1), resize_convolution=True)
     before = {name: values.clone() for name, values in network.state_dict().items()}
