@@ -21,19 +21,17 @@ from torch import Tensor
 
 from geo2map.model import find_model, gflop_per_tile, load_card, load_weights, save_model
 from geo2map.nn import build
+from geo2map.train.transplant import strongest
 
 Weights = dict[str, Tensor]
 FEWER = 5 / 6
 NEW = -1
 
 
-def chosen(count: int, *uses: Tensor) -> list[int]:
-    """Which channels, the first axis of each, to keep: those whose weights have the largest product of norms; -1 is a
-    new one."""
-    old = len(uses[0])
-    strength = torch.stack([use.flatten(1).norm(dim=1) for use in uses]).prod(0)
-    kept = strength.topk(min(count, old)).indices.sort().values.tolist()
-    return kept + [NEW] * (count - old)
+def chosen(count: int, into: Tensor, out: Tensor) -> list[int]:
+    """Which channels, the first axis of both, to keep: the strongest; -1 is a new one."""
+    kept: list[int] = strongest(min(count, len(into)), into, out).tolist()
+    return kept + [NEW] * (count - len(into))
 
 
 def take(weights: Weights, axis: int, kept: list[int], prefix: str, *, drawing: bool = False) -> None:

@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.colour.palette import Palette
+from geo2map.nn.legend import LEAST
 from geo2map.nn.losses import balanced_weights, bits_of_all, closeness, nearest_entry, split_known
 
 SOFTNESS = 100.0
 """Squared grey levels over which a colour passes from one class to the next: between a palette's nearest two, 19 levels
 apart in `maps`, 5 levels from the middle are 87 to 13 %, and a colour itself is 97 % of its class."""
-LEAST = -80.0
-"""Exponents end here: smaller results count for nothing, and are slow to compute."""
 
 
 class ClassLosses(NamedTuple):

@@ -30,7 +30,7 @@ class Legend(nn.Module):
         # numbers, also where weights are "meta"; no buffer, since half precision would round it
         self.colours = torch.as_tensor(colours, dtype=torch.float64, device="cpu")
         if self.colours.ndim != 2 or self.colours.shape[1] != 3 or not 1 <= len(self.colours) <= MOST_COLOURS:
-            raise ValueError(f"a legend has 1 to {MOST_COLOURS} colours of three levels")
+            raise ValueError(f"legend and crispen take 1 to {MOST_COLOURS} colours of three levels")
         self._seen = torch.cat((self.colours.T / 127.5 - 1, self.colours.new_ones(1, len(self.colours))))
 
     def forward(self, scores: Tensor) -> Tensor:

@@ -84,13 +84,16 @@ def _mixed(weights: Weights, mix: Tensor, fixed: Tensor, channels: int) -> Weigh
 def _fewer_innermost(weights: Weights, network: UNetGenerator) -> Weights:
     """The innermost level's channels that matter most, by the product of what goes in and out."""
     level = network.depth - 1
-    down, up = (
-        f"down.{level}.{min(level, 1)}.weight",
-        f"up.{level}.1.weight",
-    )  # the outermost has no LeakyReLU before it
+    down = f"down.{level}.{min(level, 1)}.weight"  # the outermost has no LeakyReLU first
+    up = f"up.{level}.1.weight"
     wanted, into, out = network.state_dict()[down], weights.get(down), weights.get(up)
     if into is None or out is None or into.ndim != 4 or not len(wanted) < len(into) == len(out):
         return weights
-    strength = into.flatten(1).norm(dim=1) * out.flatten(1).norm(dim=1)
-    kept = strength.topk(len(wanted)).indices.sort().values
+    kept = strongest(len(wanted), into, out)
     return weights | {down: into[kept], up: out[kept]}
+
+
+def strongest(count: int, into: Tensor, out: Tensor) -> Tensor:
+    """Which channels, the first axis of both weights, have the largest products of norms; int64 (count,), in order."""
+    strength = into.flatten(1).norm(dim=1) * out.flatten(1).norm(dim=1)
+    return strength.topk(count).indices.sort().values

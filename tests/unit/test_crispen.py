@@ -109,5 +109,5 @@ def test_it_costs_little() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"crispen|legend"):
+    with pytest.raises(ValueError, match="crispen"):
         Crispen(**CHOICES | wrong)

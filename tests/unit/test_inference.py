@@ -101,13 +101,13 @@ def test_steps_are_applied_to_every_strip() -> None:
 def test_threads_change_no_bit() -> None:
     """So that a map does not depend on how many pictures share the processor's threads."""
     network = build("unet", widths=(16, 48, 96), residual_blocks=(0, 0, 1), legend=[[0, 0, 0], [255, 255, 255]]).eval()
-    folded, before, found = FoldedUNet(network.float(), 128), torch.get_num_threads(), []
+    folded, before, found = FoldedUNet(network, 128).float(), torch.get_num_threads(), []
     picture = torch.rand(1, 3, 544, 544).to(memory_format=torch.channels_last) * 2 - 1
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             with torch.inference_mode():
-                found.append(folded.float()(picture, 144))
+                found.append(folded(picture, 144))
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*found)
