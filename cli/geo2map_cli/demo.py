@@ -29,28 +29,33 @@ if TYPE_CHECKING:
 @overwrite_option
 @report_options
 def command(out: Path, size: int, seed: int, model: ModelOptions, overwrite: bool, as_json: bool) -> None:
-    """Draw a town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and say what to open."""
+    """Draw a town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and print what to open.
+
+    A model that translates maps into imagery, such as map2sat, renders the town's true map.
+    """
     from geo2map.api import as_engine, mosaic_tiles, preview, render
     from geo2map.files.atomic import output_errors
     from geo2map.files.picture import require_new, side_by_side, write_picture
     from geo2map.testing.town import make_town
 
-    scene, tiles, raster, picture = out / "town.tif", out / "tiles", out / "map.tif", out / "before-after.png"
+    scene, truth, tiles, raster = out / "town.tif", out / "town-truth.tif", out / "tiles", out / "map.tif"
+    picture = out / "before-after.png"
     require_new(picture, overwrite)
     engine = as_engine(model)
     with output_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     click.echo(f"drawing a town of {size} x {size} px ...", err=True)
-    make_town(scene, out / "town-truth.tif", size=size, seed=seed)
+    make_town(scene, truth, size=size, seed=seed)
+    taken = truth if engine.card.direction == "b2a" else scene
     with Bar() as bar:
-        report = render(scene, tiles, engine=engine, overwrite=overwrite, progress=bar)
+        report = render(taken, tiles, engine=engine, overwrite=overwrite, progress=bar)
         mosaic_tiles(tiles, raster, overwrite=overwrite, progress=bar)
-    source, drawn, _ = preview(scene, engine=engine)
+    source, drawn, _ = preview(taken, engine=engine)
     write_picture(side_by_side(source, drawn), picture)
     show_notes(report.notes)
-    files = {"scene": scene, "tiles": tiles, "map": raster, "picture": picture, "truth": out / "town-truth.tif"}
+    files = {"scene": scene, "tiles": tiles, "map": raster, "picture": picture, "truth": truth}
     if as_json:
         click.echo(json.dumps(report.to_dict() | {"files": {name: path.as_posix() for name, path in files.items()}}))
         return
     click.echo(report)
-    click.echo(f"look at {picture}, or drag {scene} and {raster} into QGIS; XYZ tiles are in {tiles}")
+    click.echo(f"look at {picture}, or drag {taken} and {raster} into QGIS; XYZ tiles are in {tiles}")

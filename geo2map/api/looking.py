@@ -106,7 +106,7 @@ def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> t
     """Source and map of one block without its margin, two uint8 (H, W, 3); no data is white."""
     with scene.at(plan.view) as source:
         image = prepare(plan, source, block)
-    translated = translate([image], engine)[0]
+    translated = translate([image], engine, plan.noise)[0]
     return _on_white(image.core().pixels, image.core().mask), _on_white(translated.pixels, translated.mask)
 
 

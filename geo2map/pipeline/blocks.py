@@ -45,11 +45,12 @@ def encoder_threads() -> int:
     return min(MOST_ENCODERS, available_threads())
 
 
-def translate(images: list[BlockImage], translator: Translator | None, noise: int = 0) -> list[BlockImage]:
+def translate(images: list[BlockImage], translator: Translator | None, noise: int) -> list[BlockImage]:
     """Translates block images of equal shape and drops their margins; without translator only the latter.
 
     Args:
-        noise: bands of noise that the translator takes after the picture's.
+        noise: bands of noise that the translator takes after the picture's, the plan's. Without a default, since a
+            caller that left it out would work with every model but those that take some.
     """
     return _begin(images, translator, noise)()
 
