@@ -154,7 +154,7 @@ def show_sent(out: str, report: Report | None, as_json: bool) -> None:
     from geo2map.cluster.buckets import ADVICE
 
     if report is None:
-        click.echo(f"{out}: it had been made before, and is sent now", err=True)
+        click.echo(f"{out}: complete, nothing left to render", err=True)
     else:
         show_notes(report.notes)
         show(report, as_json)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 LOCK = ".geo2map.lock"
+JOB = "geo2map-job"
+"""Metadata of the object that completes an output: what the output was made of, as sixteen hex digits."""
 CONTENT_TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
@@ -94,10 +96,21 @@ def take_lock(store: ObjectStore, lock: str, identity: str, address: str) -> boo
     raise AssertionError("the last try returns or raises")
 
 
-def object_attributes(name: str) -> dict[str, str]:
-    """What a bucket says of an object when somebody gets it."""
+def object_attributes(name: str, job: str = "") -> dict[str, str]:
+    """Headers and metadata of an object.
+
+    Args:
+        job: what the output was made of, on the object that completes it; see `JOB`.
+    """
     kind = CONTENT_TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
-    return {"Content-Type": kind, "Cache-Control": CACHE}
+    return {"Content-Type": kind, "Cache-Control": CACHE} | ({JOB: job} if job else {})
+
+
+def job_of(store: ObjectStore, name: str) -> str:
+    """What the output that an object completes was made of; "" where that is not recorded, or there is no object."""
+    with suppress(FileNotFoundError):
+        return str(store.get(name, options={"head": True}).attributes.get(JOB, ""))
+    return ""
 
 
 def find_object(store: ObjectStore, name: str) -> Any:

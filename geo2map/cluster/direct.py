@@ -6,8 +6,6 @@ tiles.
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -24,9 +22,8 @@ from geo2map.cluster.buckets import (
     open_bucket,
     take_lock,
 )
-from geo2map.cluster.uploads import check_bucket, is_complete, look_again
+from geo2map.cluster.uploads import check_bucket, files_before_document, is_complete, job_key, look_again, spool_for
 from geo2map.files.closing import Closing
-from geo2map.tiles.inventory import JOURNAL_NAME
 from geo2map.tiles.tilejson import FILE_NAME
 from geo2map.types import Tile
 
@@ -143,10 +140,9 @@ def straight_into_bucket(
     """
     check_bucket(address, **settings)
     store, prefix = open_bucket(address, **settings)
-    identity = hashlib.sha256(f"{address}\n{key}".encode()).hexdigest()
-    home = Path(tmp or tempfile.gettempdir()) / f"geo2map-{identity[:16]}"
+    home = spool_for(address, key, tmp)
     with bucket_errors(address):
-        if take_lock(store, prefix + LOCK, identity, address):
+        if take_lock(store, prefix + LOCK, job_key(address, key), address):
             rmtree(home, ignore_errors=True)  # of a run whose tiles somebody removed
             look_again(store, prefix, address)
     home.mkdir(parents=True, exist_ok=True)
@@ -155,9 +151,9 @@ def straight_into_bucket(
         with BucketTiles(store, prefix, address) as tiles:
             report = make(local, tiles.of)
     with bucket_errors(address):
-        names = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
-        for name in (*(name for name in names if name not in (FILE_NAME, JOURNAL_NAME)), FILE_NAME):
-            store.put(prefix + name, (local / name).read_bytes(), attributes=object_attributes(name))
+        for name in (*files_before_document(local), FILE_NAME):
+            attributes = object_attributes(name, key if name == FILE_NAME else "")
+            store.put(prefix + name, (local / name).read_bytes(), attributes=attributes)
         store.delete(prefix + LOCK)
     rmtree(home, ignore_errors=True)
     return report

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from geo2map.api.rendering import PathLike, Scenes, as_choice, render
+from geo2map.cluster.buckets import open_bucket
 from geo2map.cluster.direct import Away, is_fresh, straight_into_bucket
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import PartFolder
 from geo2map.cluster.planning import list_scenes
-from geo2map.cluster.uploads import through_bucket
-from geo2map.errors import PlanError
-from geo2map.files.address import is_file_path
+from geo2map.cluster.uploads import holds, job_key, spool_for, through_bucket
+from geo2map.errors import OutputError, PlanError
+from geo2map.files.address import is_file_path, redact
 from geo2map.model import ModelOptions
-from geo2map.outputs import OutputOptions
+from geo2map.outputs import OutputOptions, find_container
 from geo2map.pipeline.report import Report
 from geo2map.protocols import Progress
+
+Make = Callable[..., Report]
+"""Makes an output at a path, with its tiles away where a second argument gives the place."""
 
 
 def render_to_bucket(
     scenes: Scenes,
-    address: str,
+    out: str,
     *,
     cluster: str | None = None,
     model: ModelOptions | PathLike = "sat2map",
@@ -32,20 +39,20 @@ def render_to_bucket(
     """Renders scenes as one into a bucket. The same call goes on where it was stopped, rendering or sending.
 
     Args:
-        address: e.g. "s3://bucket/map/", a folder of tiles, or "gs://bucket/map.pmtiles".
+        out: e.g. "s3://bucket/map/", a folder of tiles, or "gs://bucket/map.pmtiles".
         cluster: as `geo2map.cluster.dask.render_on` has it; None renders in this process.
         tmp: folder to make it in; None is the system's.
         options: as `geo2map.render` has them.
 
     Returns:
-        The report; None where only sending was left.
+        The report; None where nothing was left to render.
 
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
     if options.get("on_error", "fail") != "fail":
         raise PlanError("an output for a bucket leaves no block out: make it here, then send it", option="on_error")
-    overwrite, choice = bool(options.pop("overwrite", False)), as_choice(model)
+    overwrite, resume, choice = bool(options.pop("overwrite", False)), options.pop("resume", True), as_choice(model)
 
     def make(path: Path, away: Away | None = None) -> Report:
         if cluster is None:
@@ -55,29 +62,70 @@ def render_to_bucket(
         assert isinstance(choice, ModelOptions), "an engine cannot be sent to another machine"
         return render_on(scenes, path, cluster=cluster, model=choice, progress=progress, away=away, **options)
 
-    key = repr((_scenes_key(scenes), choice, sorted(options.items(), key=lambda item: item[0])))
-    if is_fresh(address):
-        return straight_into_bucket(address, make, key, tmp=tmp)
-    return through_bucket(address, make, key, tmp=tmp, overwrite=overwrite, progress=progress)
+    key = job_key(_scenes_key(scenes), _model_key(choice), sorted(options.items(), key=lambda item: item[0]))
+    delivery = _Delivery(out, make, key, tmp, overwrite, progress)
+    if not resume:
+        delivery.forget()
+    return delivery.send()
 
 
 def merge_to_bucket(
     parts: PathLike,
-    address: str,
+    out: str,
     *,
     tmp: PathLike | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Report | None:
     """Merges parts into a bucket; see `merge_parts` and `render_to_bucket`."""
-    order = PartFolder(parts).order()
 
     def make(path: Path, away: Away | None = None) -> Report:
         return merge_parts(parts, path, options=OutputOptions(away=away), progress=progress)
 
-    if is_fresh(address):
-        return straight_into_bucket(address, make, order.fingerprint, tmp=tmp)
-    return through_bucket(address, make, order.fingerprint, tmp=tmp, overwrite=overwrite, progress=progress)
+    key = job_key(PartFolder(parts).order().fingerprint)
+    return _Delivery(out, make, key, tmp, overwrite, progress).send()
+
+
+class _Delivery:
+    """One output on its way to a bucket."""
+
+    def __init__(
+        self, out: str, make: Make, key: str, tmp: PathLike | None, overwrite: bool, progress: Progress | None
+    ) -> None:
+        _require_folder_or_file(out)
+        self.out, self.make, self.key = out, make, key
+        self.tmp, self.overwrite, self.progress = tmp, overwrite, progress
+
+    def forget(self) -> None:
+        """Deletes what an interrupted run of the same job left on this machine's disk."""
+        with suppress(OSError):
+            rmtree(spool_for(self.out, self.key, self.tmp))
+
+    def send(self) -> Report | None:
+        """Makes and sends the output; does neither where the bucket holds it."""
+        if not self.overwrite and holds(self.out, self.key):
+            return None
+        if is_fresh(self.out):
+            return straight_into_bucket(self.out, self.make, self.key, tmp=self.tmp)
+        return through_bucket(
+            self.out, self.make, self.key, tmp=self.tmp, overwrite=self.overwrite, progress=self.progress
+        )
+
+
+def _require_folder_or_file(out: str) -> None:
+    """
+    Raises:
+        OutputError: the name in the bucket belongs to no kind of output.
+    """
+    _, name = open_bucket(out)
+    if not name.endswith("/") and find_container(Path("/", name).name).is_folder:
+        raise OutputError(f"{redact(out)}: a folder of tiles ends in a slash; give {redact(out)}/", option="out")
+
+
+def _model_key(choice: Any) -> tuple[str, ...]:
+    """The weights, and what of a model's options may change a pixel."""
+    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
+    return card.name, card.fingerprint, str(choice.device), str(choice.precision)
 
 
 def _scenes_key(scenes: Scenes) -> list[tuple[str, int, int]]:

@@ -23,6 +23,7 @@ from geo2map.cluster.buckets import (
     SENDERS,
     bucket_errors,
     find_object,
+    job_of,
     list_objects,
     object_attributes,
     open_bucket,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 LEAST_PART, MOST_PARTS = 5 * 2**20, 9_000
 """S3 takes parts of 5 MiB or more, and 10,000 of them."""
-_TILE = re.compile(r"\d+/\d+/\d+\.(png|webp|avif|jpg)")
+_TILE = re.compile(r"(source/)?\d+/\d+/\d+\.(png|webp|avif|jpg)")
 
 
 def through_bucket(
@@ -57,7 +58,7 @@ def through_bucket(
 
     Args:
         make: makes the output at a path.
-        key: what the output depends on: a run of the same key goes on where another was stopped.
+        key: what the output depends on, see `job_key`: a run of the same key goes on where another was stopped.
         tmp: folder to make it in; it needs room for the output and its spool.
 
     Returns:
@@ -67,14 +68,34 @@ def through_bucket(
         OutputError: see `upload_output`.
     """
     check_bucket(address, overwrite=overwrite)
-    digest = hashlib.sha256(f"{address}\n{key}".encode()).hexdigest()[:16]
-    home = Path(tmp or tempfile.gettempdir()) / f"geo2map-{digest}"
+    home = spool_for(address, key, tmp)
     home.mkdir(parents=True, exist_ok=True)
     local = home / (address.rsplit("/", 1)[-1] or "tiles")
     report = None if local.exists() else make(local)
-    upload_output(local, address, overwrite=overwrite, progress=progress)
+    upload_output(local, address, job=key, overwrite=overwrite, progress=progress)
     rmtree(home, ignore_errors=True)
     return report
+
+
+def job_key(*facts: object) -> str:
+    """Sixteen hex digits for what an output depends on."""
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def spool_for(address: str, key: str, tmp: str | Path | None) -> Path:
+    """The folder of this machine in which the output of a key is made for an address."""
+    return Path(tmp or tempfile.gettempdir()) / f"geo2map-{job_key(address, key)}"
+
+
+def holds(address: str, key: str) -> bool:
+    """Whether a finished output of a key is there already.
+
+    Raises:
+        OutputError: the bucket does not answer.
+    """
+    store, name = open_bucket(address)
+    with bucket_errors(address):
+        return job_of(store, f"{name}{FILE_NAME}" if name.endswith("/") else name) == key
 
 
 def check_bucket(address: str, *, overwrite: bool = False, **settings: Any) -> None:
@@ -89,12 +110,19 @@ def check_bucket(address: str, *, overwrite: bool = False, **settings: Any) -> N
 
 
 def upload_output(
-    local: Path, address: str, *, overwrite: bool = False, progress: Progress | None = None, **settings: Any
+    local: Path,
+    address: str,
+    *,
+    job: str = "",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **settings: Any,
 ) -> None:
     """Sends a finished output to a bucket; one that was stopped goes on with the objects that are not there yet.
 
     Args:
         local: a folder of tiles, for an address that ends in a slash, or a file.
+        job: what it was made of, which the bucket keeps with it.
         overwrite: replace an output that is there; of a folder only what geo2map made.
         progress: told "objects" and how many are sent.
 
@@ -110,9 +138,9 @@ def upload_output(
         if take_lock(store, lock, identity, address) and not overwrite:
             look_again(store, name, address)
         if local.is_dir():
-            _send_folder(store, local, name, identity, progress)
+            _send_folder(store, local, name, _Sending(identity, job, progress))
         else:
-            _send_file(store, local, name)
+            _send_file(store, local, name, job)
         store.delete(lock)
 
 
@@ -177,16 +205,27 @@ def _check_prefix(store: ObjectStore, prefix: str, address: str, overwrite: bool
         raise OutputError.exists(address, f"{marker['size']} bytes of {FILE_NAME}")
 
 
-def _send_folder(store: ObjectStore, local: Path, prefix: str, identity: str, progress: Progress | None) -> None:
-    """All files of a set that are not there with these bytes, its document last; then away with tiles it has not.
+def files_before_document(local: Path) -> list[str]:
+    """Names of a folder's files that are sent before the document that completes it; journals stay here."""
+    files = (path for path in local.rglob("*") if path.is_file() and path.name != JOURNAL_NAME)
+    names = sorted(path.relative_to(local).as_posix() for path in files)
+    return [name for name in names if name != FILE_NAME]
 
-    Args:
-        identity: what the lock says.
-    """
+
+class _Sending(NamedTuple):
+    """A folder on its way: its content as the lock has it, its job, and who is told how far it is."""
+
+    identity: str
+    job: str
+    progress: Progress | None
+
+
+def _send_folder(store: ObjectStore, local: Path, prefix: str, sending: _Sending) -> None:
+    """Sends all files of a set that are not there with these bytes, its document last; then removes other tiles."""
+    progress = sending.progress
     there = {item["path"][len(prefix) :]: _Known.of(item) for item in list_objects(store, prefix)}
-    since = _since(there.pop(LOCK, None), local, identity)
-    names = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
-    names = [name for name in names if name not in (FILE_NAME, JOURNAL_NAME)]
+    since = _since(there.pop(LOCK, None), local, sending.identity)
+    names = files_before_document(local)
 
     def send(name: str) -> None:
         data = (local / name).read_bytes()
@@ -197,7 +236,8 @@ def _send_folder(store: ObjectStore, local: Path, prefix: str, identity: str, pr
         for done, _ in enumerate(_windowed(senders, send, names), 1):
             if progress is not None:
                 progress("objects", done, len(names))
-    store.put(prefix + FILE_NAME, (local / FILE_NAME).read_bytes(), attributes=object_attributes(FILE_NAME))
+    document = (local / FILE_NAME).read_bytes()
+    store.put(prefix + FILE_NAME, document, attributes=object_attributes(FILE_NAME, sending.job))
     kept = set(names)
     stale = [prefix + name for name in there if _TILE.fullmatch(name) and name not in kept]
     if stale:
@@ -242,6 +282,6 @@ def _windowed(pool: ThreadPoolExecutor, send: Callable[[str], None], names: Iter
         yield from pool.map(send, some)
 
 
-def _send_file(store: ObjectStore, local: Path, name: str) -> None:
+def _send_file(store: ObjectStore, local: Path, name: str, job: str) -> None:
     part = max(LEAST_PART, -(-local.stat().st_size // MOST_PARTS))
-    store.put(name, local, attributes=object_attributes(name), chunk_size=part)
+    store.put(name, local, attributes=object_attributes(name, job), chunk_size=part)

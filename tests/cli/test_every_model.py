@@ -1,4 +1,4 @@
-"""Every command that takes a model works with every packaged one: noise, legends and sizes are not the user's business."""
+"""Every command that takes a model works with every packaged one: noise, legends and sizes are its own business."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mercantile
 import numpy as np
 import pytest
-from conftest import Command, SceneWriter
 from geo2map_cli.main import COMMANDS, cli
 from PIL import Image
 
 from geo2map import live_app
 from geo2map.model.registry import packaged_models
+
+if TYPE_CHECKING:
+    from conftest import Command, SceneWriter
 
 MODELS = sorted(packaged_models())
 

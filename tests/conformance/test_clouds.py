@@ -22,14 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buckets import make_bucket, moto, s3_variables
 
-pytest.importorskip("obstore", reason="needs the extra [cloud]")
-moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
-
-from geo2map.cluster import uploads  # noqa: E402
-from geo2map.cluster.buckets import list_objects, open_bucket, take_lock  # noqa: E402
-from geo2map.cluster.uploads import upload_output  # noqa: E402
-from geo2map.errors import OutputError  # noqa: E402
+from geo2map.cluster import uploads
+from geo2map.cluster.buckets import list_objects, open_bucket, take_lock
+from geo2map.cluster.uploads import upload_output
+from geo2map.errors import OutputError
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -51,33 +49,16 @@ class GoogleAsS3:
 
 
 @contextmanager
-def moto(around: Callable[[Any], Any] = lambda application: application) -> Iterator[str]:
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    server._server.app = around(server._server.app)
-    try:
-        urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/maps", method="PUT"))
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
-
-
-@contextmanager
 def s3(_: Path) -> Iterator[Environment]:
     with moto() as address:
-        yield {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT": address,
-            "AWS_ALLOW_HTTP": "true",
-        }
+        make_bucket(address, "maps")
+        yield s3_variables(address)
 
 
 @contextmanager
 def gs(folder: Path) -> Iterator[Environment]:
     with moto(GoogleAsS3) as address:
+        make_bucket(address, "maps")
         nobody = {"client_email": "", "private_key": "", "private_key_id": ""}
         account = folder / "account.json"
         account.write_text(json.dumps({"gcs_base_url": address, "disable_oauth": True, **nobody}))
@@ -193,7 +174,7 @@ def test_a_stopped_upload_goes_on(bucket: str, tiles: Path, monkeypatch: pytest.
         with pytest.raises(KeyboardInterrupt):
             upload_output(tiles, bucket)
     assert "tilejson.json" not in names(bucket)
-    monkeypatch.setattr(uploads, "object_attributes", lambda name: sent.append(name) or {})
+    monkeypatch.setattr(uploads, "object_attributes", lambda name, _="": sent.append(name) or {})
     upload_output(tiles, bucket)
     assert sent == ["tilejson.json"]
     assert names(bucket) == {"3/1/2.png", "3/1/3.avif", "2/0/1.png", "index.html", "tilejson.json"}

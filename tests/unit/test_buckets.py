@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buckets import make_bucket, moto, s3_variables
+from obstore.exceptions import GenericError
+from obstore.store import S3Store
 
-pytest.importorskip("obstore", reason="needs the extra [cloud]")
-moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
-
-from obstore.exceptions import GenericError  # noqa: E402
-from obstore.store import S3Store  # noqa: E402
-
-from geo2map.cluster import uploads  # noqa: E402
-from geo2map.cluster.buckets import is_bucket, open_bucket  # noqa: E402
-from geo2map.cluster.uploads import check_bucket, through_bucket, upload_output  # noqa: E402
-from geo2map.errors import OutputError, PlanError  # noqa: E402
+from geo2map.cluster import uploads
+from geo2map.cluster.buckets import is_bucket, open_bucket
+from geo2map.cluster.uploads import check_bucket, through_bucket, upload_output
+from geo2map.errors import OutputError, PlanError
 
 
 class Faults:
@@ -50,30 +47,23 @@ class Faults:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Any]:
-    running = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    running._server.app = faults = Faults(running._server.app)
-    yield f"http://{host}:{port}", faults
-    running.stop()
+    found: list[Faults] = []
+
+    def around(application: Any) -> Faults:
+        found.append(Faults(application))
+        return found[0]
+
+    with moto(around) as address:
+        yield address, found[0]
 
 
 @pytest.fixture
 def faults(server: Any, monkeypatch: pytest.MonkeyPatch) -> Faults:
     """A bucket of its own for each test, found by the usual variables."""
     address, faults = server
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT": address,
-        "AWS_ALLOW_HTTP": "true",
-    }.items():
+    for name, value in s3_variables(address).items():
         monkeypatch.setenv(name, value)
-    import urllib.request
-
-    urllib.request.urlopen(urllib.request.Request(f"{address}/moto-api/reset", method="POST"))
-    urllib.request.urlopen(urllib.request.Request(f"{address}/maps-bucket", method="PUT"))
+    make_bucket(address, "maps-bucket")
     faults.plan, faults.given, faults.log = [], 0, []
     return faults
 
