@@ -8,6 +8,7 @@ from hashlib import blake2b
 from xml.etree.ElementTree import Element, SubElement
 
 from geo2map.grid import lnglat_bounds
+from geo2map.outputs.qgis_crs import add_crs
 from geo2map.outputs.text import plain_text, xml_bytes
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.tilejson import TileSet
@@ -64,11 +65,12 @@ def _key(tileset: TileSet) -> str:
 
 def _layer(layers: Element, key: str, title: str, source: str, attribution: str, kind: dict[str, str]) -> Element:
     layer = SubElement(layers, "maplayer", kind)
-    provider, crs = ("wms", "EPSG:3857") if kind["type"] == "raster" else ("ogr", "EPSG:4326")
+    raster = kind["type"] == "raster"
+    provider = "wms" if raster else "ogr"
     for tag, text in (("id", key), ("datasource", source), ("layername", title), ("provider", provider)):
         SubElement(layer, tag).text = text
     SubElement(layer, "attribution").text = attribution
-    SubElement(SubElement(SubElement(layer, "srs"), "spatialrefsys"), "authid").text = crs
+    add_crs(layer, "EPSG:3857" if raster else "EPSG:4326")
     return layer
 
 

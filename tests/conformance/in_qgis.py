@@ -3,8 +3,9 @@
     /usr/bin/python3 in_qgis.py < asked.json > told.json
 
 `asked` is {"layers": {name: {"source": ..., "provider": ...}}, "definitions": {name: path of a .qlr},
-"pictures": [{"layer", "crs", "bounds", "size", "path"}], "samples": {name: [[longitude, latitude], ...]}}. Layers of a
-definition are called "NAME/0", "NAME/1" ... in their order from the top.
+"pictures": [{"layer", "crs", "bounds", "size", "path"}], "samples": {name: [[longitude, latitude], ...]},
+"dragged": {name: {"definition", "crs", "size", "path"}}}. Layers of a definition are called "NAME/0", "NAME/1" ... in
+their order from the top. What is dragged is dropped on the canvas of an empty project of a CRS, and zoomed to.
 """
 
 import json
@@ -22,6 +23,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsRectangle,
 )
+from qgis.gui import QgsLayerTreeMapCanvasBridge, QgsMapCanvas
 from qgis.PyQt.QtCore import QSize
 from qgis.PyQt.QtGui import QColor
 
@@ -53,6 +55,7 @@ def resolutions(layer):
 def describe(layer):
     box = layer.extent()
     told = {"valid": layer.isValid(), "name": layer.name(), "crs": layer.crs().authid(), "source": layer.source()}
+    told["crs_valid"] = layer.crs().isValid()
     told["extent"] = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
     if isinstance(layer, QgsRasterLayer):
         told["resolutions"] = resolutions(layer)
@@ -80,6 +83,32 @@ def opened(path):
     return layers, [group.name() for group in project.layerTreeRoot().findGroups()]
 
 
+def drag(asked):
+    """The canvas after a definition was dropped on it and "Zoom to Layer" was chosen for its first layer."""
+    project, canvas = QgsProject.instance(), QgsMapCanvas()
+    project.clear()
+    project.setCrs(QgsCoordinateReferenceSystem(asked["crs"]))
+    bridge = QgsLayerTreeMapCanvasBridge(project.layerTreeRoot(), canvas)
+    bridge.setAutoSetupOnFirstLayer(False)  # which would give the project another CRS
+    canvas.setDestinationCrs(project.crs())
+    canvas.resize(*asked["size"])
+    canvas.show()
+    app.processEvents()
+    ok, message = QgsLayerDefinition.loadLayerDefinition(asked["definition"], project, project.layerTreeRoot())
+    assert ok, message
+    bridge.setCanvasLayers()
+    layers = [node.layer() for node in project.layerTreeRoot().findLayers()]
+    canvas.setExtent(canvas.mapSettings().layerExtentToOutputExtent(layers[0], layers[0].extent()))
+    canvas.refresh()
+    canvas.waitWhileRendering()
+    canvas.saveAsImage(asked["path"])
+    box = canvas.extent()
+    extent = [box.xMinimum(), box.yMinimum(), box.xMaximum(), box.yMaximum()]
+    size = canvas.mapSettings().outputSize()
+    shown = {"extent": extent, "size": [size.width(), size.height()]}
+    return shown | {"layers": [describe(layer) for layer in layers]}
+
+
 def main(asked):
     told, layers = {"groups": {}}, {}
     for name, layer in asked["layers"].items():
@@ -89,12 +118,13 @@ def main(asked):
         layers |= {f"{name}/{number}": layer for number, layer in enumerate(found)}
     told["layers"] = {name: describe(layer) for name, layer in layers.items()}
     told["samples"] = {name: sample(layers[name], places) for name, places in asked.get("samples", {}).items()}
+    told["dragged"] = {name: drag(each) for name, each in asked.get("dragged", {}).items()}
     for picture in asked["pictures"]:
         draw(layers[picture["layer"]], picture)
     return told
 
 
-app = QgsApplication([], False)
+app = QgsApplication([], True)  # a canvas is a widget
 app.initQgis()
 print(json.dumps(main(json.load(sys.stdin))), flush=True)
 app.exitQgis()
