@@ -10,6 +10,11 @@ from __future__ import annotations
 from typing import Self
 
 
+def missing_extra(feature: str, extra: str) -> str:
+    """The sentence for a feature whose packages are not installed, with the command for the project's checkout."""
+    return f'{feature}: packages are missing; in the checkout run: pip install -c constraints.txt -e ".[{extra}]"'
+
+
 class Geo2MapError(Exception):
     """Root of all errors that geo2map raises on purpose.
 

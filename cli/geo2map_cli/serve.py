@@ -56,7 +56,7 @@ def announce(addresses: Addresses, as_json: bool) -> None:
 def command(scenes: tuple[str, ...], host: str, port: int, model: ModelOptions, as_json: bool, **options: Any) -> None:
     """Serve the map of SCENES, as one, to QGIS and browsers: tiles are made where somebody looks.
 
-    Three zooms below the model's are made on demand as well. Needs: pip install 'geo2map[serve]'
+    Three zooms below the model's are made on demand as well. Needs: pip install -c constraints.txt -e ".[serve]"
 
     \b
     geo2map serve scene.tif                    then open what it prints

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job
-from geo2map.errors import OutputError, PlanError
+from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
 from geo2map.model import ModelOptions
@@ -199,6 +199,4 @@ def _need(module: str) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("geo2map"):
             raise
-        raise OutputError(
-            f"serving needs packages that are not installed ({error.name}): pip install 'geo2map[serve]'"
-        ) from error
+        raise OutputError(missing_extra(f"serving ({error.name})", "serve")) from error

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geo2map.errors import OutputError, PlanError
+from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.address import redact
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def open_bucket(address: str, **settings: Any) -> tuple[ObjectStore, str]:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
     except ImportError as error:
-        raise PlanError('writing to buckets is not installed: pip install "geo2map[cloud]"') from error
+        raise PlanError(missing_extra("writing to buckets", "cloud")) from error
     if not (found := _BUCKET.fullmatch(address)) or not found[2].strip("/"):
         raise OutputError(f"{redact(address)} names no place in a bucket: give e.g. s3://bucket/map/", option="out")
     try:

@@ -24,7 +24,7 @@ from geo2map.cluster.parts import LOCK_NAME, PartFolder, ShardRecord
 from geo2map.cluster.planning import plan_job
 from geo2map.cluster.window import Window, Work
 from geo2map.cluster.work import render_shard
-from geo2map.errors import OutputError, PlanError
+from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.atomic import hidden_sibling, output_errors
 from geo2map.model import ModelOptions
 from geo2map.outputs import OutputOptions, check_output
@@ -215,4 +215,4 @@ def require_dask() -> None:
     try:
         import distributed  # noqa: F401
     except ImportError as error:
-        raise PlanError('Dask is not installed: pip install "geo2map[dask]"') from error
+        raise PlanError(missing_extra("rendering on Dask", "dask")) from error

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from geo2map.errors import DataError, ModelFileError
+from geo2map.errors import DataError, ModelFileError, missing_extra
 from geo2map.metrics import finite
 from geo2map.types import Image
 
@@ -69,10 +69,7 @@ def _load(weights: Path) -> torch.nn.Module:
         import torch_fidelity  # noqa: F401
         from torchmetrics.image.fid import NoTrainInceptionV3
     except (ImportError, RuntimeError) as error:  # RuntimeError: a torchvision that was built for another torch
-        raise DataError(
-            f"FID and KID asked, but torchmetrics and torch-fidelity cannot be imported ({error}): "
-            "pip install 'geo2map[fid]'"
-        ) from error
+        raise DataError(missing_extra(f"FID and KID ({error})", "fid")) from error
     try:
         torch.load(weights, map_location="cpu", weights_only=True)  # torch-fidelity itself would unpickle anything
         return NoTrainInceptionV3("inception-v3-compat", [str(FEATURES)], str(weights), antialias=False)

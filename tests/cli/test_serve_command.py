@@ -102,4 +102,4 @@ def test_without_the_extra_it_says_which(
     monkeypatch.setitem(sys.modules, "starlette", None)
     done = geo2map("serve", write_scene("a.tif"), "--model", tiny_model)
     assert done.code == 1
-    assert "pip install 'geo2map[serve]'" in done.err
+    assert 'pip install -c constraints.txt -e ".[serve]"' in done.err

@@ -286,7 +286,7 @@ def test_a_bucket_that_is_not_there(faults: Faults, tiles: Path) -> None:  # noq
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "obstore.store", None)
-    with pytest.raises(PlanError, match=r"geo2map\[cloud\]"):
+    with pytest.raises(PlanError, match=r'-e "\.\[cloud\]"'):
         open_bucket("s3://bucket/map/")
     assert issubclass(GenericError, Exception)
 

@@ -323,5 +323,5 @@ def test_gpus_are_shared_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(PlanError, match=r"geo2map\[dask\]"):
+    with pytest.raises(PlanError, match=r'-e "\.\[dask\]"'):
         driver.require_dask()

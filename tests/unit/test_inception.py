@@ -142,5 +142,5 @@ def test_a_malicious_file_is_not_unpickled(tmp_path: Path) -> None:
 def test_without_the_extra_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     (tmp_path / WEIGHTS).touch()
-    with pytest.raises(DataError, match=r"pip install 'geo2map\[fid\]'"):
+    with pytest.raises(DataError, match=r'-e "\.\[fid\]"'):
         Inception(tmp_path / WEIGHTS, CPU)
