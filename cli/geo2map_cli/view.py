@@ -16,7 +16,9 @@ from geo2map_cli.serve import announce, listening_options
 def command(
     path: str, host: str, port: int, token: str | None, address: str | None, browser: bool, as_json: bool
 ) -> None:
-    """Serve PATH, a finished set of tiles, and open it in a browser. Needs: pip install -c constraints.txt -e ".[serve]"
+    """Serve PATH, a finished set of tiles, and open it in a browser.
+
+    Needs: pip install -c constraints.txt -e ".[serve]"
 
     \b
     geo2map view tiles/
