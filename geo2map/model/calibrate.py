@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from geo2map.errors import ModelFileError
 from geo2map.model.card import ModelCard
 from geo2map.model.file import load_card, load_weights, require_new, save_model
@@ -56,8 +58,10 @@ def calibrate_model(
 
 def _added(model: Path, card: ModelCard, favours: Mapping[str, float]) -> list[float]:
     """What each colour of the legend is favoured by."""
-    if card.palette is None or card.config.get("legend") != card.palette.colours.tolist():
-        raise ModelFileError(f"{model} cannot be calibrated: it has no legend; take a model trained with --legend")
+    legend = card.config.get("legend")
+    if card.palette is None or not legend:
+        raise ModelFileError(f"{model}: no legend to calibrate; give a model trained with one")
     if unknown := favours.keys() - set(card.palette.classes):
-        raise ModelFileError(f"class {min(unknown)} asked, but {model} draws {', '.join(card.palette.classes)}")
-    return [favours.get(name, 0.0) for name, _ in card.palette.entries]
+        raise ModelFileError(f"{model}: no class {min(unknown)}; it draws {', '.join(card.palette.classes)}")
+    classes = card.palette.classify(np.array(legend, dtype=np.uint8))  # the palette may hold fewer colours
+    return [favours.get(card.palette.classes[number], 0.0) for number in classes]

@@ -51,10 +51,15 @@ def class_style(legend: Legend) -> bytes:
     SubElement(renderer, "rasterTransparency")
     palette = SubElement(renderer, "colorPalette")
     first = dict(reversed(legend))
-    for code, name in enumerate(dict.fromkeys(name for name, _ in legend)):
+    for code, name in enumerate(_classes(legend)):
         label, colour = plain_text(name), "#{:02x}{:02x}{:02x}".format(*first[name])
         SubElement(palette, "paletteEntry", value=str(code), color=colour, alpha="255", label=label)
     return xml_bytes(root, "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n")
+
+
+def _classes(legend: Legend) -> list[str]:
+    """The classes of a legend, each once, in the order of their codes."""
+    return list(dict.fromkeys(name for name, _ in legend))
 
 
 def _key(tileset: TileSet) -> str:
@@ -83,7 +88,7 @@ def _tile_layer(layers: Element, key: str, title: str, tileset: TileSet) -> None
 
 
 def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, legend: Legend) -> None:
-    """The outline as GeoJSON within the definition; a category for each colour of the legend, of which it has none."""
+    """The outline as GeoJSON within the definition, with an unused category for each class, which is the legend."""
     west, south, east, north = (round(edge, 9) for edge in lnglat_bounds(tileset.window, tileset.maxzoom))
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     feature = {"type": "Feature", "properties": {"class": _OUTLINE}} | {
@@ -94,7 +99,8 @@ def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, lege
     layer = _layer(layers, key, title, source, tileset.attribution, kind)
     renderer = SubElement(layer, "renderer-v2", type="categorizedSymbol", attr="class")
     categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
-    for number, (name, colour) in enumerate([(_OUTLINE, None), *legend]):
+    first = dict(reversed(legend))  # a class may have several colours
+    for number, (name, colour) in enumerate([(_OUTLINE, None), *((name, first[name]) for name in _classes(legend))]):
         label = plain_text(name)
         value = label if colour is None else f"{number} {label}"
         SubElement(categories, "category", value=value, label=label, symbol=str(number), render="true", type="string")

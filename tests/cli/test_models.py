@@ -260,8 +260,8 @@ def test_a_legend_is_calibrated(geo2map: Command, scoring_model: Path, tmp_path:
 def test_what_cannot_be_calibrated(geo2map: Command, scoring_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "c.safetensors"
     for code, phrase, arguments in (
-        (1, "has no legend", ("map2sat",)),
-        (1, "class lawn asked, but", (scoring_model, "--favour", "lawn=1")),
+        (1, "no legend to calibrate", ("map2sat",)),
+        (1, "no class lawn", (scoring_model, "--favour", "lawn=1")),
         (1, "certainty above 0", (scoring_model, "--certainty", "0")),
         (1, "certainty above 0", (scoring_model, "--favour", "park=nan")),
         (2, "is no list of classes and numbers", (scoring_model, "--favour", "park")),

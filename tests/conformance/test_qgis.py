@@ -268,22 +268,21 @@ def test_a_layer_definition_opens_where_it_lies(shown: Shown, name: str) -> None
     )
 
 
-def _legend(name: str) -> list[tuple[str, str]]:
-    """Of class tiles a colour a class; otherwise all colours that the model draws with."""
+def _legend() -> list[tuple[str, str]]:
+    """Each class once, in its first colour."""
     first = dict(reversed(MAPS_PALETTE.entries))
-    entries = [(known, first[known]) for known in MAPS_PALETTE.classes] if name == "classes" else MAPS_PALETTE.entries
-    return [(known, "#{:02x}{:02x}{:02x}".format(*colour)) for known, colour in entries]
+    return [(known, "#{:02x}{:02x}{:02x}".format(*first[known])) for known in MAPS_PALETTE.classes]
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_a_layer_definition_has_the_legend(shown: Shown, name: str) -> None:
     _, *entries = shown.told["layers"][f"{name}/0"]["legend"]
-    assert [tuple(entry) for entry in entries] == _legend(name)
+    assert [tuple(entry) for entry in entries] == _legend()
 
 
 def test_a_raster_of_classes_names_its_codes(shown: Shown) -> None:
     legend = shown.told["layers"]["classes.tif"]["legend"]
-    assert [tuple(entry) for entry in legend] == [(code, *entry) for code, entry in enumerate(_legend("classes"))]
+    assert [tuple(entry) for entry in legend] == [(code, *entry) for code, entry in enumerate(_legend())]
 
 
 def test_the_geotiff_has_the_images_values_at_places(shown: Shown, image: BlockImage) -> None:
