@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from geo2map.errors import SceneError
-from geo2map.files.address import is_file_path
+from geo2map.files.address import is_file_path, plain_path
 
 LISTS = frozenset({".txt", ".json", ".geojson"})
 _PICTURE = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
@@ -87,6 +87,5 @@ def _choose(path: Path, item: Mapping[str, Any]) -> str:
 
 
 def _address(beside: Path, name: str) -> str:
-    if name.startswith("file://"):
-        return unquote(urlsplit(name).path)
-    return str(beside / name) if is_file_path(name) else name
+    plain = plain_path(name)
+    return str(beside / plain) if is_file_path(plain) or os.path.lexists(beside / plain) else plain

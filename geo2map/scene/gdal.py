@@ -36,6 +36,7 @@ NEVER = {"GDAL_VRT_ENABLE_PYTHON": "NO"}
 REMOTE_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no listing, no guessing at sidecars: each costs a request
     "GDAL_INGESTED_BYTES_AT_OPEN": 32768,  # the header of most COGs
+    "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",  # a server may answer with another VRT each time; see geo2map.scene.trust
 }
 DAMAGED = "check the file, it may be damaged or cut short"
 UNREACHED = "check the address, your credentials and the connection, and try again"

@@ -29,7 +29,7 @@ from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.options import SceneOptions
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, read_undamaged, validate_alpha
 from geo2map.scene.source import SceneSource
-from geo2map.scene.trust import require_inside, require_inside_opened
+from geo2map.scene.trust import Trust
 from geo2map.scene.view import View
 from geo2map.scene.vrt import colours_vrt, warped_vrt
 from geo2map.types import Mask, OnError
@@ -61,12 +61,13 @@ class Scene:
         options = options or SceneOptions()
         self.path, self.name, self.on_error = str(path), scene_name(path), on_error
         self._address = gdal_path(path)
-        if not options.allow_outside:
-            require_inside(path)
+        trust = None if options.allow_outside else Trust(path)
+        if trust is not None:
+            trust.before_opening()
         self.dataset = retry(path, self._open)
         try:
-            if not options.allow_outside:
-                require_inside_opened(self.dataset, self._address)
+            if trust is not None:
+                trust.after_opening(self.dataset)
             with opening(path):
                 self._marked = choose_bands(self.dataset, redact(path), options.indexes, options.nodata)
                 self._place = find_georeference(self.dataset, redact(path), options.crs)
