@@ -21,6 +21,7 @@ from geo2map.errors import AoiError
 from geo2map.files.address import is_file_path, plain_path
 from geo2map.files.encoding import decode_text
 from geo2map.files.vsi import LINE, read_text
+from geo2map.grid.mercator import web_mercator
 
 AoiLike: TypeAlias = Aoi | shapely.Geometry | Mapping[str, Any] | tuple[float, float, float, float] | str | Path
 """An area, a shapely geometry in degrees (longitude first), GeoJSON as a dict, (west, south, east, north) in degrees,
@@ -57,6 +58,7 @@ def load_aoi(path: str | Path) -> Aoi:
     Raises:
         AoiError: no such file, not a vector file, no polygon, no CRS, or a place that web-mercator cannot show.
     """
+    web_mercator()  # first of all: without PROJ GDAL finds no CRS, and says nothing
     name, path = str(path), plain_path(path)
     if is_file_path(path) and not Path(path).exists():
         raise AoiError(f"area of interest not found: {path}; check the path", option="aoi")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from geo2map.errors import SceneError
-from geo2map.files.address import is_file_path, scene_name
+from geo2map.files.address import is_file_path, plain_path, scene_name
 from geo2map.scene.catalogue import is_list, read_list
 
 RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".mrf", ".ntf", ".nitf", ".sid", ".ecw", ".asc"})
@@ -46,6 +46,7 @@ def mosaic_name(asked: str | Path | Sequence[str | Path], scenes: Sequence[str])
 
 
 def _expand(path: str) -> list[str]:
+    path = plain_path(path)
     if not is_file_path(path):
         return [path]
     if Path(path).is_dir():

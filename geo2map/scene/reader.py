@@ -17,9 +17,10 @@ from rasterio.io import DatasetReader
 
 from geo2map import grid
 from geo2map.errors import SceneError
-from geo2map.files.address import gdal_path, is_file_path, is_remote, redact, scene_name
+from geo2map.files.address import gdal_path, is_file_path, is_remote, plain_path, redact, scene_name
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
+from geo2map.scene.causes import holds_no_band
 from geo2map.scene.emptiness import Emptiness
 from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, overview_factors, reading, retry
@@ -81,7 +82,11 @@ class Scene:
 
     def _open(self) -> DatasetReader:
         with opening(self.path):
-            return open_raster(self._address)
+            dataset = open_raster(self._address)
+        if not dataset.count:
+            with dataset:
+                raise holds_no_band(self.path, dataset.subdatasets)
+        return dataset
 
     def __enter__(self) -> Scene:
         return self
@@ -248,6 +253,7 @@ def open_scene(
         BandError: bands that the file does not have, or that are no colours; a nodata that they cannot hold.
     """
     options = SceneOptions(indexes=indexes, crs=crs, nodata=nodata, allow_outside=allow_outside)
+    path = plain_path(path)
     if is_file_path(path) and not Path(path).exists():
         raise SceneError(f"scene not found: {path}; check the path")
     return Scene(path, options, on_error)
