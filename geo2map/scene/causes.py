@@ -18,6 +18,7 @@ NOT_A_RASTER = "check the file: it may be damaged, or of a kind that GDAL cannot
 MISSING = "a file that it leads to is missing; check the paths in it"
 RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".mrf", ".ntf", ".nitf", ".sid", ".ecw", ".asc"})
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
+"""Count as scenes where a world file or GDAL's .aux.xml lies beside them."""
 RAW = frozenset({"", ".dat", ".bin", ".raw", ".bil", ".bip", ".bsq", ".flt", ".ers"})
 SIDECARS = frozenset({".hdr", ".tfw", ".tifw", ".tiffw", ".jgw", ".jpgw", ".pgw", ".pngw", ".bpw", ".j2w", ".wld"}) | {
     *(".prj", ".xml", ".aux", ".rrd", ".ovr", ".msk", ".rpb", ".imd", ".stx", ".clr", ".qml", ".sld", ".ige", ".idx"),

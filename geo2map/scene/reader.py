@@ -52,11 +52,13 @@ class Scene:
         latitude: degrees, of the scene's middle.
         zooms: None: it has pixels at any zoom.
         colours_for: "": its colours are its own.
+        remarks: notes on how it was found.
         on_error: whether what of it cannot be read is an error for `sample`, or left out with a note.
     """
 
     zooms: tuple[int, ...] | None = None
     colours_for: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, path: str | Path, options: SceneOptions | None = None, on_error: OnError = "fail") -> None:
         options = options or SceneOptions()
@@ -106,7 +108,7 @@ class Scene:
         """What a user should know of how the scene is read."""
         beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends: clipped"
         clipped = (beyond,) if self.footprint.clipped else ()
-        return (*clipped, *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look))
+        return (*self.remarks, *clipped, *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look))
 
     @property
     def arrangement(self) -> str:
