@@ -16,7 +16,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from geo2map.errors import SceneError
+from geo2map.errors import SceneError, TileSetError
 from geo2map.scene import find_scenes, open_scene, open_scenes
 
 SECRET = "the password is swordfish. " * 100
@@ -248,3 +248,22 @@ def test_names_in_another_encoding_are_not_guessed(folder: Path) -> None:
     (folder / "a.vrt").write_bytes(simple("in.tif").encode().replace(b"in.tif", b"\xe8.tif"))
     with pytest.raises(SceneError, match="another encoding than UTF-8"):
         read(folder / "a.vrt")
+
+
+def test_a_finished_map_is_a_geotiff_and_nothing_else(folder: Path, secret: Path) -> None:
+    """`check`, `convert` and `view` open what is called a map; its bytes become tiles."""
+    from geo2map.outputs.check import check
+    from geo2map.outputs.geotiff_store import GeotiffStore
+
+    vrt = folder / "map.tif"
+    vrt.write_text(raw(secret))
+    overviews = raster(folder / "a.tif", OVERVIEW_FILE=raw(secret))
+    raster(folder / "b.tif")
+    (folder / "b.tif.ovr").write_text(raw(secret))
+    for path, says in ((vrt, "leads to files outside"), (overviews, "leads to files"), (folder / "b.tif", "leads to")):
+        for look in (check, GeotiffStore):
+            with pytest.raises(TileSetError, match=says):
+                look(path)
+    vrt.write_text(simple("in.tif"))
+    with pytest.raises(TileSetError, match="cannot be read"):
+        GeotiffStore(vrt)
