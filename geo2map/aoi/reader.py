@@ -18,7 +18,7 @@ from rasterio.errors import CRSError
 from geo2map.aoi.area import Aoi, Geometries
 from geo2map.aoi.shape import bounds_aoi, polygons_aoi, polygons_of
 from geo2map.errors import AoiError
-from geo2map.files.address import is_file_path, plain_path
+from geo2map.files.address import is_file_path, is_there, plain_path
 from geo2map.files.encoding import decode_text
 from geo2map.files.vsi import LINE, read_text
 from geo2map.grid.mercator import web_mercator
@@ -60,7 +60,7 @@ def load_aoi(path: str | Path) -> Aoi:
     """
     web_mercator()  # first of all: without PROJ GDAL finds no CRS, and says nothing
     name, path = str(path), plain_path(path)
-    if is_file_path(path) and not Path(path).exists():
+    if is_file_path(path) and not is_there(path):
         raise AoiError(f"area of interest not found: {path}; check the path", option="aoi")
     if _leads_elsewhere(path):
         raise AoiError(f"area of interest {name} names other files or servers; give a file with polygons", option="aoi")

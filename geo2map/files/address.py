@@ -81,6 +81,16 @@ def _is_prefixed_file(text: str) -> bool:
     return DRIVER.match(text) is not None and os.path.lexists(text)
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether the path leads to something; False where the system refuses to look, as for a name that is too long."""
+    return os.path.exists(path)  # noqa: PTH110 (pathlib's raises)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether the path leads to a folder; see `is_there`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def is_remote(path: str | Path) -> bool:
     """Whether the bytes come over a network, through an archive or not."""
     return REMOTE.search(gdal_path(path)) is not None

@@ -33,12 +33,14 @@ def read_list(path: str | Path) -> list[str]:
     path = Path(path)
     try:
         text = read_text_file(path)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise SceneError(f"list of scenes not found: {path}; check the path") from error
     except UnicodeDecodeError as error:
         raise SceneError(f"list of scenes {path} is neither UTF-8 nor UTF-16 text; save it as UTF-8") from error
     except OSError as error:
-        raise SceneError(f"cannot read the list of scenes {path}: {error.strerror}; check its permissions") from error
+        raise SceneError(
+            f"cannot read the list of scenes {path}: {error.strerror}; check its name and permissions"
+        ) from error
     if path.suffix.lower() == ".txt":
         lines = (line.strip() for line in text.splitlines())
         named = [line for line in lines if line and not line.startswith("#")]

@@ -16,6 +16,7 @@ from geo2map.files.address import is_file_path, redact
 DAMAGED = "check the file, it may be damaged or cut short"
 NOT_A_RASTER = "check the file: it may be damaged, or of a kind that GDAL cannot read here"
 MISSING = "a file that it leads to is missing; check the paths in it"
+PREFIXED = "check the path; GDAL takes what is before the colon for a driver's name"
 RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".mrf", ".ntf", ".nitf", ".sid", ".ecw", ".asc"})
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 """Count as scenes where a world file or GDAL's .aux.xml lies beside them."""
@@ -87,7 +88,7 @@ def _advise_on_other(text: str, said: str, otherwise: str) -> str:
         if "No such file" in said or "does not exist" in said or "not recognized" in said:
             return "check the path of the archive and the name within it"
     elif ":" in text and "://" not in text and not text.startswith("/vsi"):
-        return "check the path; GDAL takes what is before the colon for a driver's name"
+        return PREFIXED
     return otherwise
 
 

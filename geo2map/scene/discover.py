@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from geo2map.errors import SceneError
-from geo2map.files.address import is_file_path, plain_path, scene_name
+from geo2map.files.address import is_file_path, is_folder, is_there, plain_path, scene_name
 from geo2map.files.atomic import hidden_sibling
 from geo2map.files.clutter import is_clutter
 from geo2map.files.tiff import read_gdal_metadata
@@ -74,14 +74,14 @@ def _expand(path: str, own: dict[str, None]) -> list[str]:
     path = plain_path(path)
     if not is_file_path(path):
         return [path]
-    if Path(path).is_dir():
+    if is_folder(path):
         found = _natural(str(file) for file in Path(path).iterdir() if _is_scene(file))
         if not found:
             raise SceneError(f"no raster in folder {path}; give a folder with GeoTIFFs in it")
         return _without_own(found, own, f"every raster in folder {path}")
-    if is_list(path) and (Path(path).exists() or not glob.has_magic(path)):
+    if is_list(path) and (is_there(path) or not glob.has_magic(path)):
         return read_list(path)
-    if Path(path).exists() or not glob.has_magic(path):
+    if is_there(path) or not glob.has_magic(path):
         return [path]
     matching = glob.iglob(path, recursive=True)  # noqa: PTH207 (pathlib has no absolute patterns)
     matches = _natural(match for match in matching if Path(match).is_file())

@@ -18,7 +18,7 @@ from rasterio.io import DatasetReader
 from geo2map.errors import Geo2MapError, SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
 from geo2map.grid.mercator import web_mercator
-from geo2map.scene.causes import DAMAGED, MISSING, NOT_A_RASTER, advise
+from geo2map.scene.causes import DAMAGED, MISSING, NOT_A_RASTER, PREFIXED, advise
 from geo2map.scene.quiet import quiet
 
 GDAL_OPTIONS = {
@@ -42,7 +42,7 @@ REMOTE_OPTIONS = {
 }
 UNREACHED = "check the address, your credentials and the connection, and try again"
 GONE = "the server or the connection failed: try again later"
-GENERAL = (DAMAGED, MISSING, NOT_A_RASTER, UNREACHED, GONE)
+GENERAL = (DAMAGED, MISSING, NOT_A_RASTER, PREFIXED, UNREACHED, GONE)
 """Advice that explains nothing: what GDAL says may."""
 FORGET = {"CPL_VSIL_CURL_NON_CACHED": ":".join(f"/vsi{home}/" for home in ("curl", "s3", "gs", "az"))}
 

@@ -17,7 +17,7 @@ from rasterio.io import DatasetReader
 
 from geo2map import grid
 from geo2map.errors import SceneError
-from geo2map.files.address import gdal_path, is_file_path, is_remote, plain_path, redact, scene_name
+from geo2map.files.address import gdal_path, is_file_path, is_remote, is_there, plain_path, redact, scene_name
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.causes import holds_no_band
@@ -256,6 +256,6 @@ def open_scene(
     """
     options = SceneOptions(indexes=indexes, crs=crs, nodata=nodata, allow_outside=allow_outside)
     path = plain_path(path)
-    if is_file_path(path) and not Path(path).exists():
+    if is_file_path(path) and not is_there(path):
         raise SceneError(f"scene not found: {path}; check the path")
     return Scene(path, options, on_error)

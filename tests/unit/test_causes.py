@@ -221,3 +221,13 @@ def test_a_file_with_a_colon_is_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     assert scene_name("AB:sheet.tif") == "AB:sheet"
     with open_scene("AB:sheet.tif") as scene:
         assert scene.sample().max() == 77
+
+
+def test_a_name_that_the_system_refuses() -> None:
+    long = "a" * 300
+    for name in (f"{long}.tif", f"{long}/a.tif"):
+        with pytest.raises(SceneError, match="scene not found"):
+            open_scene(name)
+        assert find_scenes(name) == [name]
+    with pytest.raises(SceneError, match="cannot read the list of scenes"):
+        find_scenes(f"{long}.txt")
