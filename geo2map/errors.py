@@ -27,6 +27,10 @@ class Geo2MapError(Exception):
         self.option = option
 
 
+class SetupError(Geo2MapError, RuntimeError):
+    """The environment keeps a library from working, e.g. a variable that another program has set."""
+
+
 class SceneError(Geo2MapError, OSError):
     """A scene cannot be opened or read."""
 

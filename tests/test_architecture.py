@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,6 +159,21 @@ def test_commands_only_parse_call_and_print(path: Path) -> None:
     """No command imports torch, rasterio or numpy itself: the library does the work."""
     roots = {name.split(".")[0] for name in imports(path, nested=True)}
     assert not roots & {"torch", "rasterio", "numpy", "mercantile", "shapely", "PIL"}
+
+
+@pytest.mark.slow
+def test_importing_needs_no_proj(tmp_path: Path) -> None:
+    """Whatever PROJ or GDAL cannot do is an error of the command that needs it, never of an import."""
+    code = (
+        "import pkgutil, importlib, geo2map, geo2map_cli\n"
+        "for package in (geo2map, geo2map_cli):\n"
+        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        module.name.endswith('__main__') or importlib.import_module(module.name)\n"
+    )
+    broken = os.environ | {"PROJ_DATA": str(tmp_path), "PROJ_LIB": str(tmp_path), "GDAL_DATA": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=broken)
+    assert done.returncode == 0, done.stderr
+    assert "PROJ" not in done.stderr
 
 
 def test_help_loads_neither_torch_nor_rasterio() -> None:

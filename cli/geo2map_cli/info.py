@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from geo2map_cli.options import reading_options
-from geo2map_cli.reporting import report_options
+from geo2map_cli.reporting import report_options, show_notes
 
 
 @click.command("info")
@@ -21,10 +21,12 @@ def command(scenes: tuple[str, ...], model: str, as_json: bool, **options: Any) 
     from geo2map.errors import Geo2MapError
     from geo2map.model import find_model, load_card
     from geo2map.plan.describe import describe
-    from geo2map.scene import find_scenes, open_scene
+    from geo2map.scene import open_scene
+    from geo2map.scene.discover import find_imagery
 
     card = load_card(find_model(model))
-    paths = find_scenes(scenes)
+    paths, remarks = find_imagery(scenes)
+    show_notes(remarks)
     described: list[dict[str, Any]] = []
     failed = 0
     for path in paths:

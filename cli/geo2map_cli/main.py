@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from geo2map import __version__
 from geo2map.errors import Geo2MapError
+from geo2map.files.address import plain_path
 from geo2map_cli.memory import few_arenas
+from geo2map_cli.surroundings import explain, raise_file_limit
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +43,15 @@ COMMANDS = {
 }
 
 
+URI = re.compile(r"(--[a-z-]+=)?(file:/.*)", re.IGNORECASE | re.DOTALL)
+
+
+def _local(argument: str) -> str:
+    """An argument with the path in place of a file's URI, which browsers, QGIS and catalogues copy."""
+    found = URI.fullmatch(argument)
+    return (found[1] or "") + plain_path(found[2]) if found else argument
+
+
 class LazyGroup(click.Group):
     """Imports a subcommand's module when it is called; the help needs none of them."""
 
@@ -54,6 +67,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        args = [_local(argument) for argument in args]
         near = get_close_matches(args[0], COMMANDS, n=1)
         if near and args[0] not in COMMANDS:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
@@ -90,6 +104,7 @@ def main() -> None:
     Exit codes: 0; 1, an error of ours; 2, usage; 3, blocks left out; 130, Ctrl-C; 143, SIGTERM.
     """
     few_arenas()
+    raise_file_limit()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         cli.main(standalone_mode=False)
@@ -104,11 +119,19 @@ def main() -> None:
         _say("stopped", interrupt)
         sys.exit(143 if isinstance(interrupt, Terminated) else 130)
     except Geo2MapError as error:
-        _say(f"geo2map: {error}{_spell(error.option)}", error)
-        log.info("failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
-        sys.exit(1)
+        _fail(error)
+    except Exception as error:
+        if (known := explain(error)) is None:
+            raise
+        _fail(known)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _fail(error: Geo2MapError) -> NoReturn:
+    _say(f"geo2map: {error}{_spell(error.option)}", error)
+    log.info("failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
+    sys.exit(1)
 
 
 def _spell(option: str | None) -> str:

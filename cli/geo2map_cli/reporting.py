@@ -104,7 +104,7 @@ def show(result: Any, as_json: bool) -> None:
 
 
 def show_notes(notes: tuple[str, ...]) -> None:
-    """Prints a plan's notes on stderr."""
+    """Prints notes on stderr."""
     for note in notes:
         click.echo(note, err=True)
 

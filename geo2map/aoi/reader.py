@@ -18,11 +18,18 @@ from rasterio.errors import CRSError
 from geo2map.aoi.area import Aoi, Geometries
 from geo2map.aoi.shape import bounds_aoi, polygons_aoi, polygons_of
 from geo2map.errors import AoiError
-from geo2map.files.address import is_file_path
+from geo2map.files.address import is_file_path, is_there, plain_path
+from geo2map.files.encoding import decode_text
+from geo2map.files.vsi import LINE, read_text
+from geo2map.grid.mercator import web_mercator
 
 AoiLike: TypeAlias = Aoi | shapely.Geometry | Mapping[str, Any] | tuple[float, float, float, float] | str | Path
 """An area, a shapely geometry in degrees (longitude first), GeoJSON as a dict, (west, south, east, north) in degrees,
 or a vector file."""
+
+JSON = frozenset({".json", ".geojson"})
+ELSEWHERE = (b"<ogrvrtdatasource", b"<ogrwfsdatasource", b"<ogcapi", b"<wfs_capabilities", b"<wfs:wfs_capabilities")
+"""How documents begin that make GDAL open what they name."""
 
 
 def make_aoi(source: AoiLike) -> Aoi:
@@ -51,9 +58,32 @@ def load_aoi(path: str | Path) -> Aoi:
     Raises:
         AoiError: no such file, not a vector file, no polygon, no CRS, or a place that web-mercator cannot show.
     """
-    if is_file_path(path) and not Path(path).exists():
+    web_mercator()  # first of all: without PROJ GDAL finds no CRS, and says nothing
+    name, path = str(path), plain_path(path)
+    if is_file_path(path) and not is_there(path):
         raise AoiError(f"area of interest not found: {path}; check the path", option="aoi")
-    return _first_polygons(_layers(path, str(path)), str(path))
+    if _leads_elsewhere(path):
+        raise AoiError(f"area of interest {name} names other files or servers; give a file with polygons", option="aoi")
+    return _first_polygons(_layers(_in_utf8(path), name), name)
+
+
+def _leads_elsewhere(path: str) -> bool:
+    """Whether it is a document that makes GDAL open other files, under whatever name, also alone in an archive."""
+    from pyogrio.util import vsi_path  # what pyogrio itself makes of a path
+
+    head = read_text(str(vsi_path(path)), LINE) or b""
+    return any(document in head.lower() for document in ELSEWHERE)
+
+
+def _in_utf8(path: str) -> str | bytes:
+    """The path, or the text of a GeoJSON file that GDAL could not read: PowerShell and others write UTF-16."""
+    if not is_file_path(path) or Path(path).suffix.lower() not in JSON:
+        return path
+    try:
+        data = Path(path).read_bytes()
+        return path if data[:1] in (b"{", b"[") and data[1:2] != b"\0" else decode_text(data).encode()
+    except (OSError, UnicodeDecodeError):  # GDAL says what is wrong
+        return path
 
 
 def _first_polygons(layers: Iterable[tuple[Geometries, str | None]], name: str) -> Aoi:
@@ -64,7 +94,7 @@ def _first_polygons(layers: Iterable[tuple[Geometries, str | None]], name: str) 
             return polygons_aoi(polygons, _crs(crs, name), name)
         kinds |= {geometry.geom_type for geometry in geometries if not geometry.is_empty}
     raise AoiError(
-        f"{name} is no area: it holds {' and '.join(sorted(kinds)) or 'no geometry'}; give a file with a polygon",
+        f"{name} is not an area: it holds {' and '.join(sorted(kinds)) or 'no geometry'}; give a file with a polygon",
         option="aoi",
     )
 

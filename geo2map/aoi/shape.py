@@ -17,8 +17,8 @@ from shapely.affinity import translate
 from geo2map.aoi.area import Aoi, Geometries
 from geo2map.errors import AoiError
 from geo2map.grid import EARTH_RADIUS, HALF_WORLD
+from geo2map.grid.mercator import web_mercator
 
-MERCATOR = CRS.from_epsg(3857)
 LONGEST_EDGE = 500.0
 """Metres: a straight edge of this length, in degrees or in a projected CRS, bends by centimetres in web-mercator."""
 NORTHERNMOST = 85.06
@@ -49,7 +49,7 @@ def polygons_aoi(polygons: Geometries, crs: CRS, name: str) -> Aoi:
     Raises:
         AoiError: no area, or a place that web-mercator cannot show.
     """
-    if crs != MERCATOR:
+    if crs != web_mercator():
         factor = crs.units_factor[1]  # metres or, in a geographic CRS, radians
         period, edge = (math.tau, LONGEST_EDGE / EARTH_RADIUS) if crs.is_geographic else (math.inf, LONGEST_EDGE)
         polygons = polygons_of(shapely.make_valid(_unwrapped(polygons, period / factor)))
@@ -77,13 +77,13 @@ def bounds_aoi(west: float, south: float, east: float, north: float) -> Aoi:
     limit = NORTHERNMOST
     left, bottom = mercantile.xy(west, max(south, -limit))
     right, top = mercantile.xy(east + 360 * (west > east), min(north, limit))
-    return polygons_aoi(np.array([shapely.box(left, bottom, right, top)]), MERCATOR, name)
+    return polygons_aoi(np.array([shapely.box(left, bottom, right, top)]), web_mercator(), name)
 
 
 def _project(xy: npt.NDArray[np.float64], crs: CRS, name: str) -> npt.NDArray[np.float64]:
     """Coordinates (points, 2) in web-mercator metres."""
     try:
-        projected = np.column_stack(transform(crs, MERCATOR, *xy.T))
+        projected = np.column_stack(transform(crs, web_mercator(), *xy.T))
     except (RasterioError, CPLE_BaseError, ValueError) as error:
         raise AoiError(
             f"no way from the CRS {crs.to_string()[:60]} of {name} to web-mercator; give the area a CRS of the Earth"

@@ -14,6 +14,7 @@ import numpy as np
 from geo2map.colour.palette import load_palette
 from geo2map.colour.snap import Colours, check_colours
 from geo2map.errors import DataError
+from geo2map.files.encoding import read_text_file
 
 _HEX = re.compile("#[0-9a-f]{6}", re.IGNORECASE)
 
@@ -38,7 +39,7 @@ def load_colours(path: str | Path) -> Colours:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text_file(path)
     except (OSError, ValueError) as error:
         raise DataError(f"colours cannot be read from {path} ({error}): check the path") from error
     if not text.lstrip().startswith("["):
@@ -47,7 +48,7 @@ def load_colours(path: str | Path) -> Colours:
     try:
         return check_colours([_parse(entry) for entry in json.loads(text)])
     except (ValueError, DataError) as error:
-        raise DataError(f'{path} is no list of colours, e.g. ["#e8e4de"] ({error}): mend it') from error
+        raise DataError(f'{path} is not a list of colours, e.g. ["#e8e4de"] ({error}): mend it') from error
 
 
 def colours_json(colours: Colours) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map.errors import DataError
+from geo2map.files.encoding import read_text_file
 from geo2map.types import Image
 
 NEAR = 14
@@ -93,13 +94,15 @@ def load_palette(path: Path) -> Palette:
         DataError: missing, or not such a table.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
+        rows = list(csv.DictReader(read_text_file(path).splitlines(), delimiter="\t"))
         entries = tuple((row["class"], (int(row["red"]), int(row["green"]), int(row["blue"]))) for row in rows)
         if not entries or not all(0 <= level <= 255 for _, colour in entries for level in colour):
             raise ValueError("no rows, or levels outside 0 to 255")
+    except FileNotFoundError as error:
+        raise DataError(f"palette not found: {path}; check the path", option="palette") from error
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"palette {path} is no tab-separated table of class, red, green, blue ({error}); mend it", option="palette"
+            f"palette {path} is not a tab-separated table of class, red, green, blue ({error}); mend it",
+            option="palette",
         ) from error
     return Palette(entries)

@@ -10,7 +10,6 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import rasterio
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -22,6 +21,7 @@ from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
 from geo2map.outputs.companions import class_legend
 from geo2map.outputs.excerpt import rescale
 from geo2map.outputs.ink import Bands, ink_of
+from geo2map.outputs.own_raster import open_geotiff
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.indexed import encode_indexed
@@ -70,7 +70,7 @@ class GeotiffStore(Closing):
 
     def _open(self, **options: int) -> DatasetReader:
         """The file, until this is closed. Not as a context: that is its thread's, and any thread may close this."""
-        dataset = rasterio.open(self.path, **options)
+        dataset = open_geotiff(self.path, **options)
         self._stack.callback(dataset.close)
         return dataset
 

@@ -109,7 +109,7 @@ def _require_colours(sample: npt.NDArray[np.generic], name: str) -> None:
     values = sample.astype(np.float64)
     if values.size and not (values.min() >= 0 and values.max() <= 255):
         raise DataError(
-            f"map {name} has no colours: its values reach from {values.min():.6g} to {values.max():.6g}, not from "
+            f"map {name} is not a picture: its values reach from {values.min():.6g} to {values.max():.6g}, not from "
             "0 to 255; save it as 8-bit RGB, as it looks on a screen"
         )
 

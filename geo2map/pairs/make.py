@@ -54,9 +54,10 @@ def make_pairs(
         Geo2MapError: whatever `geo2map.open_scenes` raises.
     """
     chosen, reading = _divide(options)
+    trusted = {name: value for name, value in reading.items() if name == "allow_outside"}
     with (
         open_layer(scene, chosen.zoom, chosen.resampling, chosen.stretch, **reading) as a,
-        open_layer(map, chosen.zoom, chosen.map_resampling, None) as b,
+        open_layer(map, chosen.zoom, chosen.map_resampling, None, **trusted) as b,
     ):
         window = common_window(a, b)
         with PairsFolder(Path(out), chosen.zoom, chosen.format, overwrite=overwrite) as folder:

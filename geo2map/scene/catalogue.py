@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from geo2map.errors import SceneError
-from geo2map.files.address import is_file_path
+from geo2map.files.address import is_file_path, plain_path
+from geo2map.files.encoding import read_text_file
 
 LISTS = frozenset({".txt", ".json", ".geojson"})
 _PICTURE = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
@@ -27,13 +28,19 @@ def read_list(path: str | Path) -> list[str]:
     for these few members, and links are not followed.
 
     Raises:
-        SceneError: no such file, no list, an item without such an asset, or none at all.
+        SceneError: no such file, not a list, an item without such an asset, or none at all.
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SceneError(f"{path} is no list of scenes: give a text file with one path a line") from error
+        text = read_text_file(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SceneError(f"list of scenes not found: {path}; check the path") from error
+    except UnicodeDecodeError as error:
+        raise SceneError(f"list of scenes {path} is neither UTF-8 nor UTF-16 text; save it as UTF-8") from error
+    except OSError as error:
+        raise SceneError(
+            f"cannot read the list of scenes {path}: {error.strerror}; check its name and permissions"
+        ) from error
     if path.suffix.lower() == ".txt":
         lines = (line.strip() for line in text.splitlines())
         named = [line for line in lines if line and not line.startswith("#")]
@@ -50,7 +57,7 @@ def _items(path: Path, text: str) -> Sequence[Mapping[str, Any]]:
         found = json.loads(text)
         kind = found.get("type")
     except (ValueError, AttributeError) as error:
-        raise SceneError(f"{path} is no list of scenes: JSON must be a STAC ItemCollection") from error
+        raise SceneError(f"{path} is not a list of scenes: JSON must be a STAC ItemCollection") from error
     if kind in ("Catalog", "Collection"):
         raise SceneError(
             f"{path} is a STAC {kind}, whose items lie elsewhere: give an ItemCollection, as pystac-client's search "
@@ -58,7 +65,7 @@ def _items(path: Path, text: str) -> Sequence[Mapping[str, Any]]:
         )
     items = [found] if kind == "Feature" else found.get("features")
     if not isinstance(items, list) or not all(isinstance(item, dict) and "assets" in item for item in items):
-        raise SceneError(f"{path} is no STAC ItemCollection: its features have no assets")
+        raise SceneError(f"{path} is not a STAC ItemCollection: its features have no assets")
     return items
 
 
@@ -83,10 +90,9 @@ def _choose(path: Path, item: Mapping[str, Any]) -> str:
             )
         return str(assets[key]["href"])
     except (AttributeError, KeyError, TypeError) as error:
-        raise SceneError(f"{name} in {path} is no STAC item: its assets make no sense") from error
+        raise SceneError(f"{name} in {path} is not a STAC item: its assets make no sense") from error
 
 
 def _address(beside: Path, name: str) -> str:
-    if name.startswith("file://"):
-        return unquote(urlsplit(name).path)
-    return str(beside / name) if is_file_path(name) else name
+    plain = plain_path(name)
+    return str(beside / plain) if is_file_path(plain) or os.path.lexists(beside / plain) else plain

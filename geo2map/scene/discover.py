@@ -8,30 +8,54 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from geo2map.errors import SceneError
-from geo2map.files.address import is_file_path, scene_name
+from geo2map.files.address import is_file_path, is_folder, is_there, plain_path, scene_name
+from geo2map.files.atomic import hidden_sibling
+from geo2map.files.clutter import is_clutter
+from geo2map.files.tiff import read_gdal_metadata
 from geo2map.scene.catalogue import is_list, read_list
+from geo2map.scene.causes import PICTURES, RASTERS
 
-RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".mrf", ".ntf", ".nitf", ".sid", ".ecw", ".asc"})
-PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
-"""Count as scenes where a world file or GDAL's .aux.xml lies beside them."""
+NAMED = 3
 
 
 def find_scenes(asked: str | Path | Sequence[str | Path]) -> list[str]:
     """The scenes that paths, folders and patterns stand for, in the order given, each once.
 
     A folder stands for the rasters in it (not below it), by suffix; a pattern for those among its matches, or for
-    all where none has such a suffix (`**` reaches into folders below). Both in natural order: sheet 2 before sheet 10.
+    all where none has such a suffix (`**` reaches into folders below). Both in natural order: sheet 2 before sheet 10,
+    and without the maps that geo2map wrote there, see `find_imagery`.
     A .txt or .json stands for the scenes that it lists, see `read_list`. Anything else is taken as it is: whether it
     opens is seen when it is opened.
 
     Raises:
-        SceneError: nothing given, a folder without rasters, a pattern without matches, a list that is none.
+        SceneError: nothing given, a folder without rasters, a pattern without matches, a list that cannot be read.
+    """
+    return find_imagery(asked)[0]
+
+
+def find_imagery(asked: str | Path | Sequence[str | Path]) -> tuple[list[str], tuple[str, ...]]:
+    """The scenes, and a note on outputs of geo2map that lie among them and were passed over.
+
+    Raises:
+        SceneError: as `find_scenes`.
     """
     if isinstance(asked, str | Path):
         asked = [asked]
     if not asked:
         raise SceneError("no scene given; name a raster, a folder or a pattern")
-    return list(dict.fromkeys(scene for path in asked for scene in _expand(str(path))))
+    own: dict[str, None] = {}
+    scenes = list(dict.fromkeys(scene for path in asked for scene in _expand(str(path), own)))
+    named = [path for path in map(str, asked) if len(asked) > 1 and path in scenes and is_own_output(path)]
+    return scenes, (
+        *_say([path for path in own if path not in scenes], "passed over; name it to use it as a scene"),
+        *_say(named, "used as a scene, since it is named"),
+    )
+
+
+def _say(own: list[str], what: str) -> list[str]:
+    """A note on outputs among the scenes; a shell's pattern names them, too."""
+    more = f" and {len(own) - NAMED} more" if len(own) > NAMED else ""
+    return [f"made by geo2map and {what}: {', '.join(own[:NAMED])}{more}"] if own else []
 
 
 def mosaic_name(asked: str | Path | Sequence[str | Path], scenes: Sequence[str]) -> str:
@@ -45,28 +69,46 @@ def mosaic_name(asked: str | Path | Sequence[str | Path], scenes: Sequence[str])
     return Path(scenes[0]).resolve().parent.name or scene_name(scenes[0])
 
 
-def _expand(path: str) -> list[str]:
+def _expand(path: str, own: dict[str, None]) -> list[str]:
+    """The scenes that one path stands for; what geo2map made goes to `own`."""
+    path = plain_path(path)
     if not is_file_path(path):
         return [path]
-    if Path(path).is_dir():
+    if is_folder(path):
         found = _natural(str(file) for file in Path(path).iterdir() if _is_scene(file))
         if not found:
             raise SceneError(f"no raster in folder {path}; give a folder with GeoTIFFs in it")
-        return found
-    if is_list(path) and (Path(path).exists() or not glob.has_magic(path)):
+        return _without_own(found, own, f"every raster in folder {path}")
+    if is_list(path) and (is_there(path) or not glob.has_magic(path)):
         return read_list(path)
-    if Path(path).exists() or not glob.has_magic(path):
+    if is_there(path) or not glob.has_magic(path):
         return [path]
     matching = glob.iglob(path, recursive=True)  # noqa: PTH207 (pathlib has no absolute patterns)
     matches = _natural(match for match in matching if Path(match).is_file())
     if not matches:
         raise SceneError(f"no file matches {path}; check the pattern")
-    return [match for match in matches if _is_scene(Path(match))] or matches
+    found = [match for match in matches if _is_scene(Path(match))]
+    return _without_own(found or matches, own, f"every raster that matches {path}")
+
+
+def _without_own(found: list[str], own: dict[str, None], all_of_them: str) -> list[str]:
+    made = [path for path in found if is_own_output(path)]
+    own.update(dict.fromkeys(made))
+    if len(made) == len(found):
+        raise SceneError(f"{all_of_them} is an output of geo2map; name those that are to be scenes")
+    return [path for path in found if path not in own]
+
+
+def is_own_output(path: str | Path) -> bool:
+    """Whether geo2map made a raster: it says so in its tags, or its journal lies beside it."""
+    path = Path(path)
+    tags = read_gdal_metadata(path) or b""
+    return b'<Item name="GEO2MAP">' in tags or hidden_sibling(path, "journal").exists()
 
 
 def _is_scene(file: Path) -> bool:
     suffix = file.suffix.lower()
-    if file.name.startswith(".") or not file.is_file():  # macOS leaves ._sheet.tif beside sheet.tif
+    if is_clutter(file) or not file.is_file():
         return False
     return suffix in RASTERS or (suffix in PICTURES and any(beside.exists() for beside in _places_of(file)))
 

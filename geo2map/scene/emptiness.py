@@ -16,10 +16,10 @@ from rasterio.windows import Window
 
 from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow, window_transform, world_window
+from geo2map.grid.mercator import web_mercator
 from geo2map.scene.bands import Bands
 from geo2map.scene.gdal import open_raster, reading
 from geo2map.scene.georeference import Georeference
-from geo2map.scene.vrt import MERCATOR
 
 STEP = 64
 """Output pixels between the points whose place in the file is computed."""
@@ -114,7 +114,7 @@ class Emptiness:
         rows, columns = (np.append(np.arange(0, size, STEP), size) for size in (window.height, window.width))
         x, y = window_transform(window, self.zoom) @ np.array([a.ravel() for a in np.meshgrid(columns, rows)], float)
         try:
-            found = np.array(transform(MERCATOR, self.place.crs, x, y)[:2])
+            found = np.array(transform(web_mercator(), self.place.crs, x, y)[:2])
         except Exception:  # whatever PROJ says: it is no proof
             return None
         inverse = ~self.place.transform

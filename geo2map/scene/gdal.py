@@ -17,6 +17,8 @@ from rasterio.io import DatasetReader
 
 from geo2map.errors import Geo2MapError, SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
+from geo2map.grid.mercator import web_mercator
+from geo2map.scene.causes import DAMAGED, MISSING, NOT_A_RASTER, PREFIXED, advise
 from geo2map.scene.quiet import quiet
 
 GDAL_OPTIONS = {
@@ -36,10 +38,12 @@ NEVER = {"GDAL_VRT_ENABLE_PYTHON": "NO"}
 REMOTE_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no listing, no guessing at sidecars: each costs a request
     "GDAL_INGESTED_BYTES_AT_OPEN": 32768,  # the header of most COGs
+    "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",  # a server may answer with another VRT each time; see geo2map.scene.trust
 }
-DAMAGED = "check the file, it may be damaged or cut short"
 UNREACHED = "check the address, your credentials and the connection, and try again"
 GONE = "the server or the connection failed: try again later"
+GENERAL = (DAMAGED, MISSING, NOT_A_RASTER, PREFIXED, UNREACHED, GONE)
+"""Advice that explains nothing: what GDAL says may."""
 FORGET = {"CPL_VSIL_CURL_NON_CACHED": ":".join(f"/vsi{home}/" for home in ("curl", "s3", "gs", "az"))}
 
 WAY_DOWN = re.compile(r"(?:\S+, band \d+: )?IReadBlock failed at X offset \d+, Y offset \d+: ")
@@ -71,16 +75,15 @@ def open_raster(address: str, **options: Any) -> DatasetReader:
 @contextmanager
 def opening(path: str | Path) -> Iterator[None]:
     """GDAL set up to open a scene; its errors are ours."""
-    advice = UNREACHED if is_remote(path) else DAMAGED
-    with gdal_env(path), wrap_gdal(f"cannot open {redact(path)}", SceneError, advice):
+    web_mercator()  # first of all: without PROJ GDAL finds no CRS, and says nothing
+    with gdal_env(path), _scene_errors("open", path, UNREACHED if is_remote(path) else DAMAGED):
         yield
 
 
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
     """GDAL set up to read a scene's pixels; its errors are ours."""
-    advice = GONE if is_remote(path) else DAMAGED
-    with gdal_env(path), wrap_gdal(f"cannot read {redact(path)}", SceneError, advice):
+    with gdal_env(path), _scene_errors("read", path, GONE if is_remote(path) else DAMAGED):
         yield
 
 
@@ -103,6 +106,19 @@ def retry(path: str | Path, call: Callable[[], T]) -> T:
     with opening(path), rasterio.Env(**FORGET):  # forgotten when it closes; says why if the server is gone
         rasterio.open(gdal_path(path)).close()
     return call()
+
+
+@contextmanager
+def _scene_errors(act: str, path: str | Path, otherwise: str) -> Iterator[None]:
+    """Turns GDAL's errors into ours, by their cause."""
+    try:
+        yield
+    except Geo2MapError:
+        raise
+    except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
+        advice, shown = advise(path, error, otherwise), redact(path)
+        said = f": {_said(error)}" if advice in GENERAL else ""
+        raise SceneError(f"cannot {act} {shown}{said}{';' if said else ':'} {advice}") from error
 
 
 @contextmanager

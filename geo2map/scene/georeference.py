@@ -19,7 +19,7 @@ from rasterio.warp import transform
 from geo2map.errors import GeoreferenceError
 from geo2map.scene.gdal import wrap_gdal
 
-WGS84 = CRS.from_epsg(4326)
+WGS84 = "EPSG:4326"
 USE_EARTH = "set crs to a CRS of the Earth"
 TOLERANCE = 1e-6
 """Degrees by which a pole may be missed: a decimetre of rounding."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Source
 from geo2map.scene.collection.sheets import SceneCollection
-from geo2map.scene.discover import find_scenes, mosaic_name
+from geo2map.scene.discover import find_imagery, mosaic_name
 from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.options import ReadingOptions
 from geo2map.scene.reader import Scene, open_scene
@@ -106,8 +106,12 @@ def open_scenes(
     ReadingOptions(order=order, feather=feather)
     if (folder := is_tile_folder(asked)) is not None:
         return TileFolder(folder, on_error)
-    scenes = find_scenes(asked)
+    scenes, remarks = find_imagery(asked)
+    opened: Scene | SceneCollection
     if len(scenes) == 1:
-        return open_scene(scenes[0], on_error=on_error, **options)
-    open_one = partial(open_scene, on_error=on_error, **options)
-    return SceneCollection(scenes, mosaic_name(asked, scenes), order=order, feather=feather, open_one=open_one)
+        opened = open_scene(scenes[0], on_error=on_error, **options)
+    else:
+        open_one = partial(open_scene, on_error=on_error, **options)
+        opened = SceneCollection(scenes, mosaic_name(asked, scenes), order=order, feather=feather, open_one=open_one)
+    opened.remarks = remarks
+    return opened

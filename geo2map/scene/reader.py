@@ -17,9 +17,10 @@ from rasterio.io import DatasetReader
 
 from geo2map import grid
 from geo2map.errors import SceneError
-from geo2map.files.address import gdal_path, is_file_path, is_remote, redact, scene_name
+from geo2map.files.address import gdal_path, is_file_path, is_remote, is_there, plain_path, redact, scene_name
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
+from geo2map.scene.causes import holds_no_band
 from geo2map.scene.emptiness import Emptiness
 from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, overview_factors, reading, retry
@@ -29,7 +30,7 @@ from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.options import SceneOptions
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, read_undamaged, validate_alpha
 from geo2map.scene.source import SceneSource
-from geo2map.scene.trust import require_inside, require_inside_opened
+from geo2map.scene.trust import Trust
 from geo2map.scene.view import View
 from geo2map.scene.vrt import colours_vrt, warped_vrt
 from geo2map.types import Mask, OnError
@@ -51,22 +52,25 @@ class Scene:
         latitude: degrees, of the scene's middle.
         zooms: None: it has pixels at any zoom.
         colours_for: "": its colours are its own.
+        remarks: notes on how it was found.
         on_error: whether what of it cannot be read is an error for `sample`, or left out with a note.
     """
 
     zooms: tuple[int, ...] | None = None
     colours_for: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __init__(self, path: str | Path, options: SceneOptions | None = None, on_error: OnError = "fail") -> None:
         options = options or SceneOptions()
         self.path, self.name, self.on_error = str(path), scene_name(path), on_error
         self._address = gdal_path(path)
-        if not options.allow_outside:
-            require_inside(path)
+        trust = None if options.allow_outside else Trust(path)
+        if trust is not None:
+            trust.before_opening()
         self.dataset = retry(path, self._open)
         try:
-            if not options.allow_outside:
-                require_inside_opened(self.dataset, self._address)
+            if trust is not None:
+                trust.after_opening(self.dataset)
             with opening(path):
                 self._marked = choose_bands(self.dataset, redact(path), options.indexes, options.nodata)
                 self._place = find_georeference(self.dataset, redact(path), options.crs)
@@ -80,7 +84,11 @@ class Scene:
 
     def _open(self) -> DatasetReader:
         with opening(self.path):
-            return open_raster(self._address)
+            dataset = open_raster(self._address)
+        if not dataset.count:
+            with dataset:
+                raise holds_no_band(self.path, dataset.subdatasets)
+        return dataset
 
     def __enter__(self) -> Scene:
         return self
@@ -100,7 +108,7 @@ class Scene:
         """What a user should know of how the scene is read."""
         beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends: clipped"
         clipped = (beyond,) if self.footprint.clipped else ()
-        return (*clipped, *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look))
+        return (*self.remarks, *clipped, *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look))
 
     @property
     def arrangement(self) -> str:
@@ -247,6 +255,7 @@ def open_scene(
         BandError: bands that the file does not have, or that are no colours; a nodata that they cannot hold.
     """
     options = SceneOptions(indexes=indexes, crs=crs, nodata=nodata, allow_outside=allow_outside)
-    if is_file_path(path) and not Path(path).exists():
+    path = plain_path(path)
+    if is_file_path(path) and not is_there(path):
         raise SceneError(f"scene not found: {path}; check the path")
     return Scene(path, options, on_error)

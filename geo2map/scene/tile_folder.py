@@ -14,7 +14,7 @@ import numpy as np
 from geo2map import grid
 from geo2map.colour.rendition import Rendition
 from geo2map.errors import TileSetError
-from geo2map.files.address import is_file_path
+from geo2map.files.address import is_file_path, is_folder, plain_path
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.window import PixelWindow, tile_range, tile_window
 from geo2map.scene.identity import SceneIdentity
@@ -29,8 +29,8 @@ SAMPLED_TILES = 64
 
 def is_tile_folder(asked: str | Path | Sequence[str | Path]) -> Path | None:
     """The folder of tiles that is asked for, None where something else is."""
-    paths = [asked] if isinstance(asked, str | Path) else list(asked)
-    if len(paths) != 1 or not is_file_path(paths[0]) or not Path(paths[0]).is_dir():
+    paths = [plain_path(path) for path in ([asked] if isinstance(asked, str | Path) else asked)]
+    if len(paths) != 1 or not is_file_path(paths[0]) or not is_folder(paths[0]):
         return None
     try:
         return Path(paths[0]) if XyzFolder(paths[0]).zooms else None

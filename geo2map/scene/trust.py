@@ -1,157 +1,272 @@
 """Whether a raster stays in its folder: a VRT from a stranger may name any file of this machine, and any address.
 
-What counts as a path in a VRT: https://gdal.org/drivers/raster/vrt.html. GDAL's parser takes attributes for elements
-and does not look at case, so neither does this.
+Every file counts as what its first bytes make of it, however it is named and wherever it lies: on this machine, in an
+archive or at a server. It is looked through before GDAL opens it, and so is whatever it names.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
+from rasterio._err import CPLE_BaseError
+from rasterio.env import get_gdal_config
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.errors import SceneError
-from geo2map.files.address import is_file_path, redact
+from geo2map.files.address import DRIVER, SCHEME, gdal_path, is_remote, redact
+from geo2map.files.tiff import read_gdal_metadata
+from geo2map.files.vsi import LARGEST, head_bytes, read_text
+from geo2map.scene.documents import (
+    FETCHERS,
+    FOLLOWED,
+    TILE_INDEXES,
+    Kind,
+    NamedFile,
+    is_inline,
+    kind_of,
+    outside,
+    overview_source,
+    refusal,
+    sources_of,
+)
+from geo2map.scene.gdal import gdal_env, open_raster, opening
 
-HEAD_BYTES = 4096
-"""GDAL looks for its documents in less than that."""
-LARGEST = 64 * 2**20
 DEEPEST = 8
-SIDECARS = ("", ".ovr", ".msk")
+MOST = 100_000
+"""Files that one scene may consist of."""
+AT_ONCE = 16
+SIDECARS = (".ovr", ".msk", ".aux.xml")
 """GDAL reads overviews and masks beside a file with any of its drivers."""
-FETCHING = (b"<gdal_wms", b"<wms_capabilities", b"<wmt_ms_capabilities", b"<wcs_gdal", b"<gdaltileindexdataset")
-"""How documents begin that name servers or files, and are no VRTs."""
-PATHS = re.compile(r"(filename|sourcedataset|dempath|_dem|url)(_\d+)?$")
-METADATA = frozenset({"x_dataset", "y_dataset", "overview_file"})
-"""Keys of metadata; GDAL opens what they name."""
-LANGUAGE = "pixelfunctionlanguage"
-ADVICE = "if you trust it, set allow_outside"
+PREFIX = re.compile(r"[A-Za-z][\w+.-]+:")
+"""Of addresses, and of drivers that take more than a path; two characters at least."""
+ARCHIVE = re.compile(r"/vsi(?:zip|tar|7z|rar)/(?:.*\.(?:zip|kmz|dwf|ods|xlsx|tar|tgz|gz|7z|rar)|.*\})(?=/|$)", re.I)
+SERVER = re.compile(r"/vsi(?!zip|tar|7z|rar|gzip|subfile|crypt|sparse|cached|stdin)\w+/(?:\w+://)?[^/]+(?=/|$)", re.I)
+"""The part of a virtual path that is a whole archive, or a server or bucket: VRTs below it may name what is in it."""
 
 
-def require_inside(path: str | Path) -> None:
-    """Refuses a file that makes GDAL open others outside its folder, before GDAL opens it.
-
-    Scenes that are no files of this machine are left to `require_inside_opened`.
+class Trust:
+    """Refuses a scene that makes GDAL open files outside its folder.
 
     Raises:
-        SceneError: a VRT with sources elsewhere, at addresses, or with code in it; a document that names a server.
+        SceneError: by both methods; a VRT with sources elsewhere, at addresses, or with code in it; a document that
+            names a server.
     """
-    local = str(path).removeprefix("vrt://").split("?")[0] if str(path).startswith("vrt://") else str(path)
-    if is_file_path(local) and Path(local).exists() and "<" not in local:
-        _Walk(str(path), Path(local).resolve().parent).look(Path(local))
 
+    def __init__(self, path: str | Path) -> None:
+        self._path = str(path)
+        self._walks = [_Walk.at(self._path, place) for place in _places_in(gdal_path(path))]
 
-def require_inside_opened(dataset: DatasetReader, path: str) -> None:
-    """The same for a VRT that came over a network or out of an archive, once it is open and before its pixels are read.
+    def before_opening(self) -> None:
+        """Looks through the scene's files before any driver sees them."""
+        with gdal_env(self._path):
+            for walk in self._walks:
+                walk.look_through(walk.start)
 
-    Raises:
-        SceneError: as `require_inside`.
-    """
-    if dataset.driver != "VRT" or is_file_path(path) or path.startswith("vrt://") or "<" in path:
-        return
-    text = "".join(f"{key}={value}" for key, value in dataset.tags(ns="xml:VRT").items())
-    folder = path.split("?")[0].rpartition("/")[0] + "/"
-    for source, relative in _paths(_parsed(text, path), path):
-        beside = relative and is_file_path(source) and not Path(source).is_absolute() and ".." not in source
-        if not (beside or source.startswith(folder)) or ".." in source or source.lower().endswith(".vrt"):
-            raise _outside(path, source)
+    def after_opening(self, dataset: DatasetReader) -> None:
+        """Looks at what GDAL made of it, before its pixels are read."""
+        with opening(self._path):
+            for walk in self._walks:
+                walk.look_at_opened(dataset, walk.start)
 
 
 @dataclass
 class _Walk:
-    """From a file through the VRTs that it leads to.
+    """From a file through all that it leads to.
 
     Attributes:
-        asked: the file as it was given, for errors.
-        folder: the one not to leave.
-        seen: documents that were looked at.
+        asked: the scene as it was given, for errors.
+        start: the file, as GDAL spells it.
+        folder: the one not to leave, of this machine or GDAL's; None where a document may name nothing at all.
+        within: whether the scene is spelled as something in, or made of, the file: `vrt://a.tif?bands=1`.
+        kinds: of every file that was looked at, None where it is not a document, or not there.
+        heads: first bytes of files that are about to be looked at.
+        listed: files of folders, by their names in lower case.
     """
 
     asked: str
-    folder: Path
-    seen: set[Path] = field(default_factory=set)
+    start: str
+    folder: str | None
+    within: bool = False
+    kinds: dict[str, Kind | None] = field(default_factory=dict)
+    heads: dict[str, bytes | None] = field(default_factory=dict)
+    listed: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
 
-    def look(self, file: Path, depth: int = 0) -> None:
-        """Looks at a file and at what lies beside it; follows a VRT to its sources."""
-        for suffix in SIDECARS:
-            beside = file.with_name(file.name + suffix).resolve()
-            if not beside.is_file() or beside in self.seen:
-                continue
-            with beside.open("rb") as opened:
-                head = opened.read(HEAD_BYTES).lower()
-            if any(start in head for start in FETCHING):
-                raise self._refusal("fetches its pixels from elsewhere")
-            if b"<vrtdataset" in head:
-                self.seen.add(beside)
-                if beside.stat().st_size > LARGEST:
-                    raise self._refusal("is larger than 64 MiB, too large to look through")
-                self._follow(beside.read_bytes().decode("utf-8", "replace"), beside.parent, depth)
+    @classmethod
+    def at(cls, asked: str, place: str) -> _Walk:
+        """The walk that begins at a file, or at a document given instead of one."""
+        if is_inline(place):
+            return cls(asked, place, str(Path.cwd()), within=True)
+        within = place != gdal_path(asked)
+        if not place.startswith("/vsi"):
+            place = str(Path(place).resolve())
+            return cls(asked, place, str(Path(place).parent), within=within)
+        home = posixpath.dirname(place.partition("?")[0])
+        return cls(asked, place, home if ARCHIVE.match(home) or SERVER.match(home) else None, within)
 
-    def _follow(self, text: str, home: Path, depth: int) -> None:
+    def look_through(self, place: str, depth: int = 0) -> None:
+        """Looks at a file, at what lies beside it, and at all that they lead to."""
+        if is_inline(place):
+            self._follow(sources_of(place.encode(errors="replace"), self.asked), self.folder, depth)
+            return
+        if place in self.kinds:
+            return
+        kind = self._look(place, depth)
+        for beside in self._beside(place, depth):
+            if beside not in self.kinds:
+                self._look(beside, depth)
+        if depth and kind is None and not _is_plain_tiff(place):
+            self._open(place, depth)
+
+    def look_at_opened(self, dataset: DatasetReader, place: str, depth: int = 0) -> None:
+        """Looks at a dataset: what it is, its overviews, and the files that GDAL knows of it."""
+        driver = dataset.driver
+        if depth or not self.within:
+            if driver in FETCHERS:
+                raise refusal(self.asked, "fetches its pixels from elsewhere")
+            if driver in FOLLOWED and self.kinds.get(place) != "followed":
+                raise refusal(self.asked, "leads to other files and could not be looked through")
+        home = self._home(place)
+        if driver == "VRT" and place.startswith("/vsi"):  # a server may have answered otherwise than before
+            text = "".join(f"{key}={value}" for key, value in dataset.tags(ns="xml:VRT").items())
+            self._follow(sources_of(text.encode(), self.asked), home, depth)
+        if named := dataset.tags(ns="OVERVIEWS").get("OVERVIEW_FILE"):
+            self._follow([overview_source(named)], home, depth)
+        for file in dataset.files:
+            listed = file if file.startswith("/vsi") or is_inline(file) else str(Path(file).resolve())
+            if listed not in self.kinds and not is_inline(listed):
+                self._look(listed, depth + 1)
+
+    def _look(self, place: str, depth: int) -> Kind | None:
+        """What a file is; follows a document."""
+        if TILE_INDEXES.search(place):
+            raise refusal(self.asked, "is a list of rasters that lie elsewhere")
+        if len(self.kinds) >= MOST:
+            raise refusal(self.asked, f"leads to more than {MOST:,} files")
+        head = self.heads.pop(place) if place in self.heads else read_text(place, head_bytes())
+        kind = self.kinds[place] = kind_of(head) if head else None
+        if head is None and depth and place.startswith("/vsi") and not place.endswith(SIDECARS):
+            raise SceneError(f"{redact(self.asked)} leads to {redact(place)}, which cannot be read; check that file")
+        if kind == "fetching":
+            raise refusal(self.asked, "fetches its pixels from elsewhere")
+        if kind is not None:
+            text = read_text(place) or b""
+            if len(text) >= LARGEST:
+                raise refusal(self.asked, "is larger than 64 MiB, too large to look through")
+            self._follow(sources_of(text, self.asked, kind), self._home(place), depth)
+        return kind
+
+    def _follow(self, sources: Iterable[NamedFile], home: str | None, depth: int) -> None:
         """Every source of a document: inside, and if it is a document itself, with sources inside.
 
         Args:
             home: the folder that relative paths count from.
         """
         if depth > DEEPEST:
-            raise self._refusal(f"leads from VRT to VRT more than {DEEPEST} times")
-        for source, relative in _paths(_parsed(text, self.asked), self.asked):
-            if "<vrtdataset" in source.lower():
-                self._follow(source, home, depth + 1)
-                continue
-            target = (home / source if relative else Path(source)).resolve()
-            if not is_file_path(source) or not target.is_relative_to(self.folder):
-                raise _outside(self.asked, source)
-            self.look(target, depth + 1)
+            raise refusal(self.asked, f"leads from VRT to VRT more than {DEEPEST} times")
+        targets: list[str] = []
+        for source in sources:
+            if is_inline(source.name):
+                self._follow(sources_of(source.name.encode(), self.asked), home, depth + 1)
+            elif (target := self._target(source, home)) is None:
+                raise outside(self.asked, source.name)
+            else:
+                targets.append(target)
+        self._fetch_heads(targets)
+        for target in dict.fromkeys(targets):
+            self.look_through(target, depth + 1)
 
-    def _refusal(self, fault: str) -> SceneError:
-        return SceneError(f"{redact(self.asked)} {fault}; {ADVICE}", option="allow_outside")
+    def _target(self, source: NamedFile, home: str | None) -> str | None:
+        """What GDAL opens for a name in a document, None where that lies outside or cannot be told."""
+        name = source.name
+        if self.folder is None or name.lstrip()[:1] in ("<", "{") or ":MRF:" in name:
+            return None
+        if not self.folder.startswith("/vsi"):
+            if home is None or PREFIX.match(name) or name.startswith("/vsi"):
+                return None
+            target = (Path(home) / name if source.relative else Path(name)).resolve()
+            return str(target) if target.is_relative_to(self.folder) else None
+        if name.startswith(f"{self.folder}/"):
+            return name if _stays(name[len(self.folder) + 1 :].partition("?")[0]) else None
+        if home is None or not source.relative or PREFIX.match(name) or name.startswith(("/", "\\")):
+            return None
+        inner = posixpath.normpath(posixpath.join(home[len(self.folder) :].lstrip("/"), name))
+        return f"{self.folder}/{inner}" if _stays(inner) else None
+
+    def _home(self, place: str) -> str | None:
+        """The folder from which a document counts its relative paths; behind a query GDAL looks elsewhere."""
+        if is_inline(place):
+            return self.folder
+        if place.startswith("/vsi"):
+            return None if "?" in place else posixpath.dirname(place)
+        return str(Path(place).parent)
+
+    def _beside(self, place: str, depth: int) -> list[str]:
+        """Files that GDAL reads with another; where it does not look for them, neither is a request made."""
+        if is_remote(place) and get_gdal_config("GDAL_DISABLE_READDIR_ON_OPEN", normalize=False) == "EMPTY_DIR":
+            return []
+        if depth == 0 or place.startswith("/vsi"):  # what else GDAL finds is looked at once it is open
+            return [place + suffix for suffix in SIDECARS]
+        folder, name = Path(place).parent, Path(place).name.lower()
+        if folder not in self.listed:  # GDAL does not look at case where it lists a folder
+            self.listed[folder] = {}
+            with suppress(OSError):
+                for file in folder.iterdir():
+                    self.listed[folder].setdefault(file.name.lower(), []).append(str(file))
+        return [str(Path(file).resolve()) for suffix in SIDECARS for file in self.listed[folder].get(name + suffix, ())]
+
+    def _open(self, place: str, depth: int) -> None:
+        """Looks at a source as GDAL sees it; one that GDAL cannot open is for whoever reads it to complain of."""
+        try:
+            with open_raster(place) as dataset:
+                self.look_at_opened(dataset, place, depth)
+        except (RasterioError, CPLE_BaseError):
+            pass
+
+    def _fetch_heads(self, places: list[str]) -> None:
+        """The first bytes of many remote files at once: each takes the time of a request."""
+        wanted = [place for place in dict.fromkeys(places) if place not in self.kinds and is_remote(place)]
+        if len(wanted) > 1:
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                self.heads.update(zip(wanted, pool.map(_head, wanted), strict=True))
 
 
-def _parsed(text: str, asked: str) -> ET.Element:
-    if "<!" in re.sub(r"<!--|<!\[CDATA\[", "", text):
-        raise SceneError(f"{redact(asked)} is a VRT with declarations of its own; {ADVICE}", option="allow_outside")
-    try:
-        return ET.fromstring(text[text.find("<") :])
-    except ET.ParseError as error:
-        raise SceneError(f"{redact(asked)} is not a well-formed VRT ({error}); check the file") from error
+def _stays(inner: str) -> bool:
+    return not posixpath.normpath(inner).startswith(("..", "/"))
 
 
-def _paths(root: ET.Element, asked: str) -> Iterator[tuple[str, bool]]:
-    """What in a VRT GDAL may open, and whether it counts from the VRT's own folder."""
-    for element in root.iter():
-        tag = _plain(element.tag)
-        attributes = {_plain(name): value for name, value in element.attrib.items()}
-        text = (element.text or "").strip()
-        if "python" in (attributes.get(LANGUAGE, "") + (text if tag == LANGUAGE else "")).lower():
-            raise SceneError(f"{redact(asked)} has Python code in it, which is never run; convert it first")
-        if any(_plain(child.tag) == "relativetovrt" for child in element):
-            raise SceneError(f"{redact(asked)} spells its sources in an unusual way; {ADVICE}", option="allow_outside")
-        if text and _is_path(tag, attributes, text):
-            yield text, attributes.get("relativetovrt", "0").strip() not in ("", "0")
-        yield from ((value, False) for name, value in attributes.items() if PATHS.search(name))
+def _is_plain_tiff(place: str) -> bool:
+    """Whether it is a TIFF of this machine without the one thing in it that may lead elsewhere."""
+    metadata = None if place.startswith("/vsi") else read_gdal_metadata(place)
+    return metadata is not None and b"overview_file" not in metadata.lower()
 
 
-def _is_path(tag: str, attributes: dict[str, str], text: str) -> bool:
-    """Whether the text of an element may name a file."""
-    key, name = (attributes.get(word, "").lower() for word in ("key", "name"))
-    if tag == "mdi":
-        return key in METADATA
-    if tag == "ooi" and re.search(r"[/\\]", text):
-        return True
-    return any(PATHS.search(word) for word in (tag, key, name))
+def _head(place: str) -> bytes | None:
+    with gdal_env(place):  # each thread has settings of its own
+        return read_text(place, head_bytes())
 
 
-def _plain(name: str) -> str:
-    return name.rpartition("}")[2].lower()
+def _places_in(address: str) -> list[str]:
+    """The files that an address names, as GDAL spells them: of `NETCDF:"a.nc":b` it is `a.nc`.
 
-
-def _outside(asked: str, source: str) -> SceneError:
-    return SceneError(
-        f"{redact(asked)} points outside its folder, at {redact(' '.join(source.split())[:120])}; {ADVICE}",
-        option="allow_outside",
-    )
+    A document instead of a path has the working directory for its folder.
+    """
+    if is_inline(address):
+        return [address]
+    if address.startswith("vrt://"):
+        return _places_in(gdal_path(address.removeprefix("vrt://").partition("?")[0]))
+    if address.startswith("/vsi"):
+        return [address]
+    if SCHEME.match(address):
+        return []
+    if not DRIVER.match(address):
+        return [address]
+    cuts = [found.start() for found in re.finditer(r'[:",?&]|$', address) if address[found.start() :][:3] != "://"]
+    pieces = {address[first + 1 : last] for first in cuts for last in cuts if first + 1 < last}
+    return [piece for piece in sorted(pieces) if piece.startswith("/vsi") or Path(piece).is_file()]

@@ -17,12 +17,12 @@ from rasterio.crs import CRS
 from rasterio.dtypes import dtype_rev, typename_fwd
 
 from geo2map.grid import EARTH_RADIUS, HALF_WORLD
+from geo2map.grid.mercator import web_mercator
 from geo2map.scene.bands import Bands
 from geo2map.scene.georeference import Georeference
 from geo2map.types import Resampling
 
 Size = tuple[int, int]
-MERCATOR = CRS.from_epsg(3857)
 TOLERANCE = 1e-5
 """Scene pixels by which GDAL may misplace a pixel to spare PROJ: of no consequence, and a third faster than 1e-6."""
 BLOCK_SIDE = 256
@@ -153,7 +153,7 @@ def _add_transformer(parent: ET.Element, place: Georeference, matrix: Affine, ta
     _add(general, "DstGeoTransform", _numbers(matrix.to_gdal()))
     _add(general, "DstInvGeoTransform", _numbers((~matrix).to_gdal()))
     # a raster in web-mercator itself counts on over the edge as the grid does
-    known = target if place.crs == MERCATOR else place.crs
+    known = target if place.crs == web_mercator() else place.crs
     reproject = _add(_add(general, "ReprojectTransformer"), "ReprojectionTransformer")
     _add(reproject, "SourceSRS", known.to_wkt())
     _add(reproject, "TargetSRS", target.to_wkt())
@@ -165,7 +165,7 @@ def _turned_mercator(matrix: Affine, width: int) -> CRS:
     """Web-mercator, turned so that a grid over the world's right edge lies in its middle, its metres counting on."""
     right = matrix.c + width * matrix.a
     if right <= HALF_WORLD + matrix.a:
-        return MERCATOR
+        return web_mercator()
     middle = (matrix.c + right) / 2
     return CRS.from_string(f"+proj=webmerc +datum=WGS84 +lon_0={math.degrees(middle / EARTH_RADIUS)!r} +x_0={middle!r}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from geo2map.errors import DataError
+from geo2map.files.clutter import is_clutter
+from geo2map.files.encoding import read_text_file
 from geo2map.types import SPLITS
 
 Picture = npt.NDArray[np.uint8]
@@ -64,10 +67,11 @@ class PairFile:
         Raises:
             DataError: a broken file, or one of another size than the pair.
         """
-        path = self.a.with_name(self.a.stem + KNOWN_SUFFIX)
-        if not path.is_file():
+        spelled = (KNOWN_SUFFIX, KNOWN_SUFFIX.replace("png", "PNG"), KNOWN_SUFFIX.upper())
+        path = next(filter(Path.is_file, (self.a.with_name(self.a.stem + suffix) for suffix in spelled)), None)
+        if path is None:
             return None
-        known, shape = _read(path)[..., 0] & np.uint8(ALL_KNOWN), self.load()[0].shape[:2]
+        known, shape = _read_known(path), self.load()[0].shape[:2]
         if known.shape != shape:
             raise DataError(f"{path} is {known.shape[1]} x {known.shape[0]} px, the pair's halves are not: remake it")
         return known
@@ -75,9 +79,9 @@ class PairFile:
 
 def has_places(folder: Path) -> bool:
     """Whether the folder holds no pairs itself, but folders of them."""
-    inside = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    inside = _folders(folder)
     names = {path.name for path in inside} & {*SPLITS, *(name for both in PARALLEL for name in both)}
-    return bool(inside) and not names and not any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+    return bool(inside) and not names and not any(_is_picture(path) for path in folder.iterdir())
 
 
 def list_places(folder: Path, aside: Path | None = None) -> dict[str, list[PairFile]]:
@@ -90,16 +94,13 @@ def list_places(folder: Path, aside: Path | None = None) -> dict[str, list[PairF
     Raises:
         DataError: no such folder, nothing in it, or a name in the list is none of its pairs.
     """
-    inside = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    inside = _folders(folder)
     if not inside:
-        raise DataError(f"places in {folder} asked, but it holds no folder of pairs: give one folder a place")
+        raise DataError(f"{folder} holds no folder of pairs; give a folder with one for each place")
     places = {path.name: list_pairs(path) for path in inside}
     if aside is None:
         return places
-    try:
-        names = set(aside.read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"pairs named in {aside} kept aside, but it cannot be read: give a list of names") from error
+    names = _read_names(aside)
     unknown = names - {f"{place}/{file.name}" for place, files in places.items() for file in files}
     if unknown:
         raise DataError(f"{sorted(unknown)[0]} of {aside} is none of the pairs in {folder}: mend the list")
@@ -138,10 +139,7 @@ def list_splits(data: Path, validation: Path | None = None) -> tuple[list[PairFi
         return files, list_pairs(data / "val") if inside.is_dir() and (data / "val").is_dir() else []
     if validation.is_dir():
         return files, list_pairs(validation)
-    try:
-        names = set(validation.read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"validation {validation} asked, but it is neither a folder nor a list of names") from error
+    names = _read_names(validation)
     unknown = names - {file.name for file in files}
     if unknown or len(names) == len(files):
         found = f"{sorted(unknown)[0]} is none of its pictures" if unknown else "nothing is left to train on"
@@ -172,20 +170,46 @@ def list_pictures(folder: Path) -> list[Path]:
         DataError: the folder is missing or holds no JPEG or PNG.
     """
     if not folder.is_dir():
-        raise DataError(f"pairs in {folder} asked, but there is no such folder")
+        raise DataError(f"folder of pairs not found: {folder}; check the path")
     found = sorted(
-        (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.endswith(KNOWN_SUFFIX)),
+        (path for path in folder.iterdir() if _is_picture(path) and not path.name.lower().endswith(KNOWN_SUFFIX)),
         key=lambda path: (len(path.stem), path.name),
     )
     if not found:
         inside = [name for name in SPLITS if (folder / name).is_dir()]
         advice = f"give {' or '.join(str(folder / name) for name in inside)}" if inside else "give A|B pictures"
-        raise DataError(f"pairs in {folder} asked, but it holds no .jpg or .png: {advice}")
+        raise DataError(f"{folder} holds no .jpg or .png; {advice}")
+    for path in found:
+        if path.is_symlink() and not path.exists():
+            raise DataError(f"{path} is a link to a file that does not exist; mend or remove it")
     return found
 
 
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not is_clutter(path) and not path.is_dir()
+
+
+def _folders(folder: Path) -> list[Path]:
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in inside if path.is_dir() and not is_clutter(path))
+
+
+def _read_names(path: Path) -> set[str]:
+    """The names in a list, one a line."""
+    try:
+        lines = (line.strip() for line in read_text_file(path).splitlines())
+        return {line for line in lines if line}
+    except FileNotFoundError as error:
+        raise DataError(f"list of names not found: {path}; check the path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text ({error}); give a text file with one name a line") from error
+
+
 def _parallel(a: Path, b: Path) -> list[PairFile]:
-    partners = {path.stem: path for path in list_pictures(b)}
+    partners: dict[str, Path] = {}
+    for path in list_pictures(b):
+        if (other := partners.setdefault(path.stem, path)) != path:
+            raise DataError(f"{other} and {path.name} are two pictures of one name; keep one of them")
     found = [PairFile(path, partners.pop(path.stem, None)) for path in list_pictures(a)]
     lonely = [pair.a for pair in found if pair.b is None] or list(partners.values())
     if lonely:
@@ -207,8 +231,37 @@ def load_pair(path: Path) -> tuple[Picture, Picture]:
 
 
 def _read(path: Path) -> Picture:
+    """A picture's colours, uint8 (H, W, 3).
+
+    Raises:
+        DataError: broken, of more than 8 bits, or with transparent pixels: what is below these was never seen.
+    """
+    image, deep = _open(path)
+    if deep:
+        raise DataError(f"{path} has 16 bits a channel; save it with 8 bits, as it looks on a screen")
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        if np.asarray(image)[..., 3].min() < 255:
+            raise DataError(f"{path} has transparent pixels; give them a colour, or cut the picture to what is seen")
+    return np.asarray(image.convert("RGB"))
+
+
+def _read_known(path: Path) -> Known:
+    """The bits of a `_valid.png`, uint8 (H, W): the stored numbers, of a palette's entries, too."""
+    image, _ = _open(path)
+    values = np.asarray(image.convert("L") if image.mode == "1" else image)
+    return (values if values.ndim == 2 else values[..., 0]).astype(np.uint8) & np.uint8(ALL_KNOWN)
+
+
+def _open(path: Path) -> tuple[Image.Image, bool]:
+    """A decoded picture, and whether it has more than 8 bits a channel: Pillow keeps only 8 of a colour's 16."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:
-        raise DataError(f"{path} is not a readable picture ({error}): remove or replace it") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                stored = [str(tile[3]) for tile in getattr(image, "tile", ())]
+                deep = image.mode.startswith(("I", "F")) or any("16" in mode for mode in stored)
+                image.load()
+                return image, deep
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} is not a readable picture ({error}); remove or replace it") from error

@@ -130,7 +130,7 @@ def test_a_map_that_cannot_be(
     [
         (("--size", 1024), ("pictures that scene and map touch", "nodata", "lower size")),
         (("--size", 256, "--split-block", 8), ("train, val, test: they lie in", "lower block or size")),
-        (("--palette", "none.tsv"), ("palette none.tsv",)),
+        (("--palette", "none.tsv"), ("palette not found: none.tsv",)),
         (("--stretch", "loud"), ("stretch 'loud'",)),
         (("--split", "0,1,1"), ("shares",)),
     ],

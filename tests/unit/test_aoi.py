@@ -419,3 +419,37 @@ def test_a_crs_of_another_world(tmp_path: Path) -> None:
     path = write_vector(tmp_path / "mars.gpkg", [PARK], crs=mars)
     with pytest.raises(AoiError, match="a CRS of the Earth"):
         load_aoi(path)
+
+
+# Files from any program, and from strangers
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_geojson_from_any_editor(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "park.geojson"
+    path.write_bytes(json.dumps(mapping(PARK)).replace(", ", ",\r\n").encode(encoding))
+    assert load_aoi(path) == make_aoi(PARK)
+
+
+def test_an_area_by_its_uri(tmp_path: Path) -> None:
+    path = tmp_path / "a park.geojson"
+    path.write_text(json.dumps(mapping(PARK)))
+    assert load_aoi(path.as_uri()) == load_aoi(f"file://{path}") == make_aoi(PARK)
+    with zipfile.ZipFile(tmp_path / "park.zip", "w") as archive:
+        archive.write(path, "park.geojson")
+    assert load_aoi(f"zip://{tmp_path / 'park.zip'}!/park.geojson") == make_aoi(PARK)
+
+
+def test_a_document_that_names_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "park.geojson").write_text(json.dumps(mapping(PARK)))
+    document = (
+        '<OGRVRTDataSource><OGRVRTLayer name="park"><SrcDataSource relativeToVRT="1">park.geojson</SrcDataSource>'
+        "</OGRVRTLayer></OGRVRTDataSource>"
+    )
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.vrt", document)
+    for name in ("a.vrt", "a.gpkg"):
+        (tmp_path / name).write_text(document)
+    for name in ("a.vrt", "a.gpkg", "a.zip"):
+        with pytest.raises(AoiError, match="names other files or servers; give a file with polygons"):
+            load_aoi(tmp_path / name)

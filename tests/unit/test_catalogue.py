@@ -174,3 +174,28 @@ def test_extras_are_not_imported_by_themselves() -> None:
         "import geo2map_cli.main, geo2map_cli.render, geo2map_cli.merge, geo2map_cli.plan"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_lists_from_any_editor(encoding: str, tmp_path: Path) -> None:
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    (tmp_path / "list.txt").write_bytes(mark + "# sheets\r\na b.tif\r\nß.tif\r\n".encode(encoding))
+    assert find_scenes(tmp_path / "list.txt") == [str(tmp_path / "a b.tif"), str(tmp_path / "ß.tif")]
+    items = json.dumps(item("a", visual={"href": "a.tif"}))
+    (tmp_path / "item.json").write_bytes(mark + items.encode(encoding))
+    assert find_scenes(tmp_path / "item.json") == [str(tmp_path / "a.tif")]
+
+
+def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SceneError, match=r"list of scenes not found: .*country\.txt; check the path"):
+        find_scenes(tmp_path / "country.txt")
+    (tmp_path / "latin.txt").write_bytes("ß.tif\n".encode("latin-1"))
+    with pytest.raises(SceneError, match="neither UTF-8 nor UTF-16 text; save it as UTF-8"):
+        find_scenes(tmp_path / "latin.txt")
+
+
+def test_lists_may_name_files_as_other_programs_do(tmp_path: Path) -> None:
+    (tmp_path / "a b.tif").touch()
+    archive = tmp_path / "a.zip"
+    (tmp_path / "list.txt").write_text(f"{(tmp_path / 'a b.tif').as_uri()}\nzip://{archive}!/in/x.tif\n")
+    assert find_scenes(tmp_path / "list.txt") == [str(tmp_path / "a b.tif"), f"/vsizip/{archive}/in/x.tif"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 
 from geo2map.errors import SceneError
 from geo2map.files.address import gdal_path, is_file_path, is_remote, redact, scene_name
-from geo2map.scene.discover import find_scenes, mosaic_name
+from geo2map.scene.discover import find_imagery, find_scenes, mosaic_name
 
 
 @pytest.fixture
@@ -109,3 +112,53 @@ def test_addresses(path: str, gdal: str, remote: bool, name: str | None) -> None
 )
 def test_secrets_are_not_shown(text: str, seen: str) -> None:
     assert redact(text) == seen
+
+
+# What geo2map made is not imagery
+
+
+@pytest.fixture
+def with_maps(tmp_path: Path) -> Path:
+    """Two sheets, a map by its tags, one by its journal, and another program's raster."""
+    folder = tmp_path / "with maps"
+    folder.mkdir()
+    place = {"crs": "EPSG:3857", "transform": Affine(1, 0, 5, 0, -1, 5)}
+    for name in ("a.tif", "b.tif", "map.tif", "kept.tif", "big.tif", "other.tif"):
+        kind = {"BIGTIFF": "YES"} if name == "big.tif" else {}
+        with rasterio.open(folder / name, "w", "GTiff", 4, 4, 1, dtype="uint8", **place, **kind) as dataset:
+            dataset.write(np.ones((1, 4, 4), np.uint8))
+            if name in ("map.tif", "big.tif"):
+                dataset.update_tags(TIFFTAG_SOFTWARE="geo2map", GEO2MAP="{}")
+            if name == "other.tif":
+                dataset.update_tags(TIFFTAG_SOFTWARE="geo2map", NOTE="made of GEO2MAP tiles")
+    (folder / ".kept.tif.journal").touch()
+    return folder
+
+
+def test_own_outputs_are_passed_over_with_a_note(with_maps: Path) -> None:
+    for asked in (with_maps, f"{with_maps}/*.tif"):
+        scenes, (note,) = find_imagery(asked)
+        assert names(scenes) == ["a.tif", "b.tif", "other.tif"]
+        assert note.startswith("made by geo2map and passed over; name it to use it as a scene: ")
+        assert all(name in note for name in ("map.tif", "kept.tif", "big.tif"))
+    assert find_scenes(with_maps) == find_imagery(with_maps)[0]
+
+
+def test_own_outputs_that_are_named_are_used(with_maps: Path) -> None:
+    path = str(with_maps / "map.tif")
+    assert find_imagery(path) == ([path], ())
+    scenes, notes = find_imagery([with_maps / "a.tif", path])
+    assert names(scenes) == ["a.tif", "map.tif"]
+    assert notes == (f"made by geo2map and used as a scene, since it is named: {path}",)
+    assert path in find_scenes([with_maps, path])
+
+
+def test_nothing_but_own_outputs(with_maps: Path) -> None:
+    for name in ("a.tif", "b.tif", "other.tif"):
+        (with_maps / name).unlink()
+    with pytest.raises(
+        SceneError, match=r"every raster in folder .* is an output of geo2map; name those that are to be"
+    ):
+        find_scenes(with_maps)
+    with pytest.raises(SceneError, match=r"every raster that matches .* is an output"):
+        find_scenes(f"{with_maps}/*")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as Pillow
@@ -22,7 +23,7 @@ from scipy import ndimage
 
 from geo2map import grid
 from geo2map.colour.palette import MAPS_PALETTE
-from geo2map.errors import DataError, OutputError, ZoomError
+from geo2map.errors import DataError, OutputError, SceneError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.pairs import PairSet, make_pairs
 from geo2map.pairs.cut import cell_window, cells, is_blank
@@ -471,3 +472,29 @@ def test_the_report(city: tuple[Path, Path], tmp_path: Path) -> None:
     assert lines[1].startswith("pictures (and blocks of 1 x 1): train ")
     assert "off" in lines[3]
     assert lines[4].startswith("train: land ")
+
+
+def test_a_map_outside_its_folder_is_refused_unless_allowed(tmp_path: Path) -> None:
+    """The map is a stranger's file as much as the scene is."""
+    (tmp_path / "maps").mkdir()
+    write = {"driver": "GTiff", "width": 600, "height": 600, "count": 3, "dtype": "uint8", "crs": "EPSG:32618"}
+    with rasterio.open(
+        tmp_path / "scene.tif", "w", **write, transform=Affine(0.9, 0, 590_000, 0, -0.9, 4_510_000)
+    ) as file:
+        file.write(np.random.default_rng(0).integers(1, 255, (3, 600, 600), dtype=np.uint8))
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}"><SimpleSource><SourceFilename relativeToVRT="1">../scene.tif'
+        f"</SourceFilename><SourceBand>{band}</SourceBand></SimpleSource></VRTRasterBand>"
+        for band in (1, 2, 3)
+    )
+    (tmp_path / "maps" / "map.tif").write_text(
+        '<VRTDataset rasterXSize="600" rasterYSize="600"><SRS>EPSG:32618</SRS>'
+        f"<GeoTransform>590000,0.9,0,4510000,0,-0.9</GeoTransform>{bands}</VRTDataset>"
+    )
+    cut = {"zoom": 17, "size": 64, "registration": "off"}
+    with pytest.raises(SceneError, match="points outside its folder") as found:
+        make_pairs(tmp_path / "scene.tif", tmp_path / "maps" / "map.tif", tmp_path / "pairs", **cut)
+    assert found.value.option == "allow_outside"
+    cut["allow_outside"] = True
+    make_pairs(tmp_path / "scene.tif", tmp_path / "maps" / "map.tif", tmp_path / "pairs", **cut)
+    assert (tmp_path / "pairs" / "pairs.json").is_file()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -19,6 +18,7 @@ from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.seams import SeamScan
 from geo2map.outputs.geotiff_store import frame_of
 from geo2map.outputs.ink import Bands, Ink, ink_of
+from geo2map.outputs.own_raster import open_geotiff
 from geo2map.outputs.pixel_digest import PixelDigest
 from geo2map.tiles.pyramid import make_parent
 from geo2map.types import Tile
@@ -32,7 +32,7 @@ def check_geotiff(path: Path) -> CheckReport:
     """
     report = CheckReport(path.name)
     try:
-        with rasterio.open(path) as dataset:
+        with open_geotiff(path) as dataset:
             own_grid = '"grid": "own"' in dataset.tags().get("GEO2MAP", "")
             if (frame := frame_of(dataset)) is None and not own_grid:
                 report.problems.append(Problem("metadata", dataset.name, "not on the web-mercator grid"))
@@ -83,7 +83,7 @@ def _check_facts(dataset: DatasetReader, digest: str, report: CheckReport) -> No
 def _check_overview(path: Path, level: int, report: CheckReport) -> None:
     """Every block of an overview follows from the level below it."""
     below = {"OVERVIEW_LEVEL": level - 1} if level else {}
-    with rasterio.open(path, **below) as finer, rasterio.open(path, OVERVIEW_LEVEL=level) as coarser:
+    with open_geotiff(path, **below) as finer, open_geotiff(path, OVERVIEW_LEVEL=level) as coarser:
         ink = ink_of(finer)
         for row in range(-(-coarser.height // TILE_SIZE)):
             for column in range(-(-coarser.width // TILE_SIZE)):

@@ -52,10 +52,12 @@ class SceneCollection:
         latitude: degrees, of the middle of all.
         zooms: None: it has pixels at any zoom.
         colours_for: "": its colours are its own.
+        remarks: notes on how they were found.
     """
 
     zooms: tuple[int, ...] | None = None
     colours_for: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -97,6 +99,7 @@ class SceneCollection:
         mixed = f"; {self.ground_resolution:.3g} to {coarsest:.3g} m per pixel"
         more = len(self._looked[1]) - SHOWN_NOTES
         return (
+            *self.remarks,
             f"{len(self.sheets)} scenes as one, {TOP[self.order]} on top{faded}"
             + (mixed if coarsest > 1.5 * self.ground_resolution else ""),
             *self._looked[1][:SHOWN_NOTES],

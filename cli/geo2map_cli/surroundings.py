@@ -1,0 +1,40 @@
+"""What of a command's surroundings can keep it from working: limits, and variables that other programs have set."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+import sys
+from contextlib import suppress
+
+from geo2map.errors import Geo2MapError, SetupError
+
+MANY = 65536
+TOO_MANY = "too many files are open at once; raise the limit, e.g. ulimit -n 4096"
+
+
+def raise_file_limit() -> None:
+    """Lets this process open as many files as it may: many systems begin with 1024, and each sheet is one."""
+    with suppress(ImportError, OSError, ValueError):  # Windows has no such limit
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = MANY if hard == resource.RLIM_INFINITY else min(hard, MANY)
+        if 0 <= soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def explain(error: Exception) -> Geo2MapError | None:
+    """A library's error that the surroundings have caused, as one of ours; None for any other."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return SetupError(TOO_MANY)
+    if isinstance(error, sqlite3.OperationalError):
+        return SetupError(f"SQLite cannot go on ({error}); check that the disk has space and is writable")
+    if type(error).__module__.startswith("rasterio") and "rasterio" in sys.modules:
+        from geo2map.grid.mercator import web_mercator
+
+        try:
+            web_mercator()
+        except SetupError as fault:
+            return fault
+    return None
