@@ -22,11 +22,12 @@ from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.emptiness import Emptiness
 from geo2map.scene.footprint import find_footprint, find_outline
-from geo2map.scene.gdal import open_raster, opening, overview_factors, reading, retry
-from geo2map.scene.georeference import Georeference, find_georeference
+from geo2map.scene.gdal import open_raster, opening, reading, retry
+from geo2map.scene.georeference import find_georeference
 from geo2map.scene.identity import SceneIdentity, identify
 from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.options import SceneOptions
+from geo2map.scene.overview import Overview, choose_overview
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, read_undamaged, validate_alpha
 from geo2map.scene.source import SceneSource
 from geo2map.scene.trust import require_inside, require_inside_opened
@@ -169,12 +170,14 @@ class Scene:
         zoom = view.zoom
         frame = self._frame(zoom)
         x, y = self.footprint.scale(grid.mercator_resolution(zoom))
-        level, place = self._overview(min(1 / x, 1 / y))
-        colours = colours_vrt(self._address, self.bands, (place.width, place.height), level=level)
+        overview = self._overview(min(1 / x, 1 / y))
+        place = self._place if overview is None else self._place.decimated(*overview.size)
+        colours = self._colours(overview)
         scale = x * self.dataset.width / place.width, y * self.dataset.height / place.height
         matrix, shape = grid.window_transform(frame, zoom), (frame.height, frame.width)
         document = warped_vrt(colours, place, self.bands, matrix, shape, view.resampling, scale)
-        emptiness = Emptiness(self._address, level, colours, self.bands, place, frame, zoom, min(scale))
+        level, exact = (None, True) if overview is None else (overview.level, overview.has_mask)
+        emptiness = Emptiness(self._address, level, colours, self.bands, place, frame, zoom, min(scale), exact)
         return SceneSource(self.path, document, frame, view.rendition, emptiness)
 
     @property
@@ -211,18 +214,18 @@ class Scene:
         world, frame = grid.world_window(zoom), grid.bounds_window(self.bounds, zoom)
         return PixelWindow(frame.left, max(frame.top, 0), frame.right, min(frame.bottom, world.bottom))
 
-    def _overview(self, ratio: float) -> tuple[int | None, Georeference]:
-        """The coarsest overview that is still as fine as asked (`gdalwarp -ovr AUTO`, its tolerance of 0.1 too).
-
-        Args:
-            ratio: scene pixels per output pixel.
-        """
+    def _overview(self, ratio: float) -> Overview | None:
+        """The one that suits a number of scene pixels per output pixel; None where that is the raster itself."""
         with opening(self.path):
-            levels = [level for level, factor in enumerate(overview_factors(self.dataset)) if factor < ratio + 0.1]
-            if not levels:
-                return None, self._place
-            with open_raster(self._address, OVERVIEW_LEVEL=levels[-1]) as overview:
-                return levels[-1], self._place.decimated(overview.width, overview.height)
+            return choose_overview(self.dataset, self._address, self.bands, ratio)
+
+    def _colours(self, overview: Overview | None) -> str:
+        """The document of the colours of the raster or of an overview."""
+        whole = self.dataset.width, self.dataset.height
+        if overview is None:
+            return colours_vrt(self._address, self.bands, whole)
+        unmasked = None if overview.has_mask else whole
+        return colours_vrt(self._address, self.bands, overview.size, level=overview.level, whole=unmasked)
 
 
 def open_scene(
