@@ -74,12 +74,10 @@ def colours_vrt(
     if bands.alpha is not None:
         ratio = 255 / bands.alpha_max
         changes = {} if ratio == 1 else {"ScaleRatio": repr(ratio), "ScaleOffset": "0"}
-        if whole is None:
-            _add_source(root, _gdal_type(bands), path, bands.alpha, (size, shown), changes, level)
-        else:
-            _add_source(root, _gdal_type(bands), path, bands.alpha, (whole, shown), changes).set(
-                "resampling", "average"
-            )
+        sizes, level = ((size, shown), level) if whole is None else ((whole, shown), None)
+        source = _add_source(root, _gdal_type(bands), path, bands.alpha, sizes, changes, level)
+        if whole is not None:
+            source.set("resampling", "average")
     return ET.tostring(root, encoding="unicode")
 
 

@@ -87,7 +87,7 @@ def alpha(folder: Path, valid: np.ndarray, overview: str = "small.tif") -> Path:
     bands = "".join(
         f'<VRTRasterBand dataType="Byte" band="{number}"><ColorInterp>{role}</ColorInterp><SimpleSource>'
         f'<SourceFilename relativeToVRT="1">{file}.tif</SourceFilename><SourceBand>{band}</SourceBand></SimpleSource>'
-        f"{'' if role == 'Alpha' else f'<Overview>{reduced % band}</Overview>'}</VRTRasterBand>"
+        f"{'' if role == 'Alpha' else reduced % band}</VRTRasterBand>"
         for number, (role, file, band) in enumerate(sources, 1)
     )
     path = folder / "scene.vrt"
