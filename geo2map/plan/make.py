@@ -12,6 +12,7 @@ import numpy.typing as npt
 from geo2map import grid
 from geo2map.aoi import make_aoi
 from geo2map.colour.rendition import Rendition, make_rendition
+from geo2map.colour.stretch import stretch_of_bits
 from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid.fill import FILL_RADIUS
 from geo2map.model.card import ModelCard
@@ -81,7 +82,7 @@ def _choose_colours(
         return options.rendition, "colours are those of another map"
     if scene.colours_for == card.name:
         options = replace(options, match="none")
-    rendition, distance = choose_rendition(sample, card, options)
+    rendition, distance = choose_rendition(scene, sample, card, options)
     return rendition, _match_note(rendition, distance, card, card.matching if options.match == "auto" else 1.0)
 
 
@@ -116,11 +117,14 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
     return options.zoom
 
 
-def choose_rendition(sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions) -> tuple[Rendition, float]:
+def choose_rendition(
+    scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
+) -> tuple[Rendition, float]:
     """Stretch and match, and the distance to the model's colours; see `make_rendition`."""
     # the colours of a map are classes: nothing to match unless asked
     match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
-    return make_rendition(sample, card.colours, match, options.stretch, card.matching)
+    stretch = stretch_of_bits(options.stretch, scene.bits)
+    return make_rendition(sample, card.colours, match, stretch, card.matching)
 
 
 def choose_margin(card: ModelCard, asked: int | None) -> tuple[int, tuple[str, ...]]:

@@ -26,6 +26,7 @@ from geo2map.scene.gdal import open_raster, opening, reading, retry
 from geo2map.scene.georeference import find_georeference
 from geo2map.scene.identity import SceneIdentity, identify
 from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
+from geo2map.scene.numbers import notes_on_numbers
 from geo2map.scene.options import SceneOptions
 from geo2map.scene.overview import Overview, choose_overview
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, read_undamaged, validate_alpha
@@ -52,6 +53,7 @@ class Scene:
         latitude: degrees, of the scene's middle.
         zooms: None: it has pixels at any zoom.
         colours_for: "": its colours are its own.
+        bits: of its numbers, where the file says so; see `geo2map.scene.bands.Bands`.
         on_error: whether what of it cannot be read is an error for `sample`, or left out with a note.
     """
 
@@ -71,7 +73,8 @@ class Scene:
             with opening(path):
                 self._marked = choose_bands(self.dataset, redact(path), options.indexes, options.nodata)
                 self._place = find_georeference(self.dataset, redact(path), options.crs)
-            self.indexes = self._marked.indexes
+                self._numbers = notes_on_numbers(self.dataset, self._marked.meant)
+            self.indexes, self.bits = self._marked.indexes, self._marked.bits
             self.footprint = find_footprint(self._place)
         except BaseException:
             self.dataset.close()
@@ -101,12 +104,13 @@ class Scene:
         """What a user should know of how the scene is read."""
         beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends: clipped"
         clipped = (beyond,) if self.footprint.clipped else ()
-        return (*clipped, *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look))
+        return (*clipped, *self._numbers, *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look))
 
     @property
     def arrangement(self) -> str:
         """Another one where the scene lies elsewhere or is read otherwise; says nothing of its pixels."""
-        return hashlib.sha256(f"{self.bands} {self.bounds}".encode()).hexdigest()[:16]
+        read = f"{self.bands}{self.bands.meant or ''} {self.bounds}"
+        return hashlib.sha256(read.encode()).hexdigest()[:16]
 
     @property
     def crs(self) -> CRS:

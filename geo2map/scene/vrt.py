@@ -69,11 +69,12 @@ def colours_vrt(
     sources: list[tuple[str, dict[str, str]]] = [(str(index), {}) for index in bands.colours]
     if bands.palette is not None:
         sources = [(sources[0][0], {"LUT": _look_up_table(channel)}) for channel in bands.channels]
+    elif bands.meant is not None:
+        sources = [(band, _linear(*meant)) for (band, _), meant in zip(sources, bands.meant, strict=True)]
     for band, changes in sources:
         _add_source(root, _gdal_type(bands), path, band, (size, shown), changes, level)
     if bands.alpha is not None:
-        ratio = 255 / bands.alpha_max
-        changes = {} if ratio == 1 else {"ScaleRatio": repr(ratio), "ScaleOffset": "0"}
+        changes = _linear(255 / bands.alpha_max, 0)
         sizes, level = ((size, shown), level) if whole is None else ((whole, shown), None)
         source = _add_source(root, _gdal_type(bands), path, bands.alpha, sizes, changes, level)
         if whole is not None:
@@ -151,8 +152,8 @@ def warped_vrt(
     mappings = _add(options, "BandList")
     for number in range(1, bands.count + 1):
         mapping = _add(mappings, "BandMapping", src=str(number), dst=str(number))
-        if bands.nodata is not None and bands.palette is None:
-            _add(mapping, "SrcNoDataReal", repr(bands.nodata[number - 1]))
+        if bands.missing is not None and bands.palette is None:
+            _add(mapping, "SrcNoDataReal", repr(bands.missing[number - 1]))
     if bands.has_alpha:
         _add(options, "SrcAlphaBand", str(bands.count + 1))
     _add(options, "DstAlphaBand", str(bands.count + 1))
@@ -207,6 +208,10 @@ def _turned_mercator(matrix: Affine, width: int) -> CRS:
 
 def _gdal_type(bands: Bands) -> str:
     return str(typename_fwd[dtype_rev[bands.dtype]])
+
+
+def _linear(ratio: float, offset: float) -> dict[str, str]:
+    return {} if (ratio, offset) == (1, 0) else {"ScaleRatio": repr(ratio), "ScaleOffset": repr(offset)}
 
 
 def _look_up_table(channel: Sequence[int]) -> str:

@@ -195,6 +195,7 @@ class Imagined:
     name: str = "town"
     zooms: tuple[int, ...] | None = None
     colours_for: str = ""
+    bits: int | None = None
     notes: tuple[str, ...] = ()
     arrangement: str = ""
     identities: tuple[SceneIdentity, ...] = ()
