@@ -25,6 +25,7 @@ ZOOM = 17
 SIDE = 64
 SIZE = grid.mercator_resolution(ZOOM)
 GRID = Affine(SIZE, 0, 38617 * 256 * SIZE - grid.HALF_WORLD, 0, -SIZE, grid.HALF_WORLD - 49269 * 256 * SIZE)
+PLAIN = Rendition(SHOWN)
 Writer = Callable[..., Path]
 
 
@@ -58,7 +59,7 @@ def scaled(*scales: float, offsets: tuple[float, ...] | None = None) -> Callable
     return describe
 
 
-def read(scene: Scene | SceneCollection, rendition: Rendition = Rendition(SHOWN)) -> tuple[np.ndarray, np.ndarray]:
+def read(scene: Scene | SceneCollection, rendition: Rendition = PLAIN) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (SIDE, SIDE, 3) and mask of the scene."""
     with scene.at(View(ZOOM, rendition)) as source:
         image = source.read(Block(ZOOM, 38617, 49269, 1, 1))
@@ -224,7 +225,7 @@ def test_values_without_a_colour_are_empty(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("photometric", "dtype", "count", "space"),
-    [("CMYK", "uint16", 4, "CMYK"), ("CIELAB", "uint16", 3, r"CIE L\*a\*b\*"), ("ICCLAB", "uint8", 3, "ICC")],
+    [("CMYK", "uint16", 4, "CMYK"), ("CIELAB", "uint16", 3, "CIE L*a*b*"), ("ICCLAB", "uint8", 3, "ICC L*a*b*")],
 )
 def test_raw_colours_of_another_space_are_told(
     photometric: str, dtype: str, count: int, space: str, write: Writer
@@ -232,7 +233,7 @@ def test_raw_colours_of_another_space_are_told(
     with open_scene(write(numbers(count, 255, dtype), photometric=photometric)) as scene:
         told = [note for note in scene.notes if "convert the file to RGB first" in note]
     assert len(told) == 1
-    assert pytest.approx(1) and space.replace("\\", "") in told[0]
+    assert f"the bands hold {space} colours" in told[0]
 
 
 def test_colours_that_gdal_converts_are_read_without_a_word(write: Writer) -> None:
