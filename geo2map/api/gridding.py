@@ -38,14 +38,13 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
         if not isinstance(first, Scene):
             raise PlanError("a folder of tiles has no other grid than the tiles': leave it out", option="grid")
         if storage.crs_out is None:
-            crs, matrix = first.crs, _own_matrix(first, plan, storage.resolution)
+            own = _own_transform(first)
+            crs, matrix = first.crs, _own_matrix(first, own, plan, storage.resolution)
+            near = (own @ (first.dataset.width / 2, first.dataset.height / 2))[0]
             limit = (first.dataset.width, first.dataset.height) if len(scene.identities) == 1 else None
-            own = first.dataset.transform
         else:
-            crs = _parse(storage.crs_out)
+            crs, near = _parse(storage.crs_out), _middle_longitude(plan)
             matrix, limit, own = _other_matrix(first, plan, crs, storage.resolution), None, None
-    middle = first.dataset.transform @ (first.dataset.width / 2, first.dataset.height / 2)
-    near = middle[0] if storage.crs_out is None else _middle_longitude(plan)
     left, top, right, bottom = _covered(plan, crs, matrix, near)
     if limit is not None and own is not None:
         columns, rows = ~matrix @ (own @ limit)
@@ -65,13 +64,16 @@ def _map_resolution(plan: Plan, scene: Scene) -> float:
     return ground_resolution(plan.maxzoom, scene.latitude)
 
 
-def _own_matrix(scene: Scene, plan: Plan, resolution: float | None) -> Affine:
-    matrix = scene.dataset.transform
-    if matrix == Affine.identity():
+def _own_transform(scene: Scene) -> Affine:
+    if scene.transform is None:
         raise PlanError(
             f"{scene.name} is placed by control points and has no pixel grid on the Earth: choose a CRS",
             option="crs_out",
         )
+    return scene.transform
+
+
+def _own_matrix(scene: Scene, matrix: Affine, plan: Plan, resolution: float | None) -> Affine:
     if resolution is None:
         step = max(1, round(_map_resolution(plan, scene) / scene.ground_resolution))
         return matrix @ Affine.scale(step)

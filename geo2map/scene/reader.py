@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from affine import Affine
 from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
@@ -104,7 +105,8 @@ class Scene:
         """What a user should know of how the scene is read."""
         beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends: clipped"
         clipped = (beyond,) if self.footprint.clipped else ()
-        return (*clipped, *self._numbers, *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look))
+        of_pixels = *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look)
+        return (*clipped, *self._place.notes, *self._numbers, *of_pixels)
 
     @property
     def arrangement(self) -> str:
@@ -116,6 +118,11 @@ class Scene:
     def crs(self) -> CRS:
         """Of the geotransform or of the ground control points, unless another was asked for."""
         return self._place.crs
+
+    @property
+    def transform(self) -> Affine | None:
+        """From (column, row) of pixel corners to the CRS; None where control points place it."""
+        return self._place.transform
 
     @property
     def outline(self) -> npt.NDArray[np.float64]:
