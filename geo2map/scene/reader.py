@@ -21,6 +21,7 @@ from geo2map.errors import SceneError
 from geo2map.files.address import gdal_path, is_file_path, is_remote, redact, scene_name
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
+from geo2map.scene.datum import datum_notes
 from geo2map.scene.emptiness import Emptiness
 from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, reading, retry
@@ -106,7 +107,7 @@ class Scene:
         beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends: clipped"
         clipped = (beyond,) if self.footprint.clipped else ()
         of_pixels = *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look)
-        return (*clipped, *self._place.notes, *self._numbers, *of_pixels)
+        return (*clipped, *self._place.notes, *self._datum, *self._numbers, *of_pixels)
 
     @property
     def arrangement(self) -> str:
@@ -213,6 +214,13 @@ class Scene:
     def _believed(self) -> tuple[Bands, tuple[str, ...]]:
         """Bands and a note; looks at the pixels only where one is marked as alpha."""
         return (self._marked, ()) if self._marked.alpha is None else validate_alpha(self._marked, self._look)
+
+    @cached_property
+    def _datum(self) -> tuple[str, ...]:
+        """Notes on how exactly the place is known."""
+        west, south, east, north = grid.to_lnglat(self.bounds)
+        longitude = ((west + east) / 2 + 180) % 360 - 180
+        return datum_notes(self.crs, longitude, (south + north) / 2, self.ground_resolution)
 
     def _read(self, document: str, read: Callable[[DatasetReader], npt.NDArray[T]]) -> npt.NDArray[T]:
         def attempt() -> npt.NDArray[T]:
