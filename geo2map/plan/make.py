@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -23,8 +22,10 @@ from geo2map.scene.view import View
 
 COARSEST = 3.0
 """Scene metres per model metre above which a model has nothing to recognise."""
-FINEST = 4.0
-"""Scene metres per output metre above which a zoom only blows pixels up."""
+BEYOND = 1
+"""Zooms beyond the one nearest to the scene's own resolution from which on a zoom only enlarges its pixels."""
+ENLARGED = 1.5
+"""Scene metres per output metre, or per model metre, from which a note tells of it."""
 FAR = 40.0
 """Grey levels between a scene and the model's imagery from which a user is told to look twice."""
 WIDEST_MARGIN = 256
@@ -36,7 +37,7 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
 
     Raises:
         ResolutionError: the scene is far coarser than the model was trained for.
-        ZoomError: a zoom that is out of range, not there, or only blows pixels up.
+        ZoomError: a zoom that is out of range, not there, or only enlarges pixels.
         SceneError: the scene's pixels cannot be sampled.
     """
     options = options or PlanOptions()
@@ -104,12 +105,13 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
             "model, or force it",
             option="force",
         )
+    usual = grid.nearest_zoom(card.ground_resolution, scene.latitude)
     if options.zoom is None:
-        return grid.nearest_zoom(card.ground_resolution, scene.latitude)
-    finest = math.floor(math.log2(grid.ground_resolution(0, scene.latitude) / scene.ground_resolution * FINEST))
+        return usual
+    finest = max(usual, grid.nearest_zoom(scene.ground_resolution, scene.latitude) + BEYOND)
     if options.zoom > finest and not options.force:
         raise ZoomError(
-            f"zoom {options.zoom} would only blow up the pixels of {scene.name}, which resolves "
+            f"zoom {options.zoom} would only enlarge the pixels of {scene.name}, which resolves "
             f"{scene.ground_resolution:.3g} m on the ground: zoom {finest} is its finest useful one; lower the zoom, "
             "or force it",
             option="force",
@@ -162,8 +164,10 @@ def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
     if card.resolutions and not 0.99 * card.resolutions[0] <= resolution <= 1.01 * card.resolutions[1]:
         finest, coarsest = card.resolutions
         note += f"; warning: outside the {finest:.3g} to {coarsest:.3g} m that it saw in training, check the map by eye"
-    if scene.ground_resolution > 1.5 * card.ground_resolution:
+    if scene.ground_resolution > ENLARGED * card.ground_resolution:
         note += f"; warning: the scene itself resolves only {scene.ground_resolution:.3g} m, expect a coarse map"
+    elif scene.ground_resolution > ENLARGED * resolution:
+        note += f"; warning: the scene itself resolves only {scene.ground_resolution:.3g} m, its pixels are enlarged"
     return note
 
 
