@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 from affine import Affine
+from rasterio._err import CPLE_BaseError  # the public error module leaves GDAL's own errors out
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as move
 
 from geo2map.errors import PlanError
-from geo2map.grid import HALF_WORLD, ground_resolution, window_bounds
+from geo2map.grid import HALF_WORLD, ground_resolution, mercator_resolution, window_bounds
 from geo2map.grid.raster import RasterGrid
 from geo2map.plan import Plan, Storage
 from geo2map.scene import Imagery, ReadingOptions, open_scenes
 from geo2map.scene.reader import Scene
 
+_MAPS = ("GeographicCRS", "ProjectedCRS", "DerivedGeographicCRS", "DerivedProjectedCRS")
+_NO_MAPS = {
+    "VerticalCRS": "holds heights only",
+    "DerivedVerticalCRS": "holds heights only",
+    "GeodeticCRS": "is geocentric, in metres from the Earth's centre",
+    "DerivedGeodeticCRS": "is geocentric, in metres from the Earth's centre",
+    "EngineeringCRS": "is a local CRS without a place on Earth",
+    "DerivedEngineeringCRS": "is a local CRS without a place on Earth",
+    "TemporalCRS": "holds times only",
+    "DerivedTemporalCRS": "holds times only",
+}
+"""Types of CRS in PROJJSON that have coordinates on a map, and what is wrong with others."""
 _POINTS = 65  # along each edge of the map's window, to find what of a grid it covers
 _MOST_SIDE = 2**31 - 1
 
@@ -38,14 +52,13 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
         if not isinstance(first, Scene):
             raise PlanError("a folder of tiles has no other grid than the tiles': leave it out", option="grid")
         if storage.crs_out is None:
-            crs, matrix = first.crs, _own_matrix(first, plan, storage.resolution)
+            own = _own_transform(first)
+            crs, matrix = first.crs, _own_matrix(first, own, plan, storage.resolution)
+            near = (own @ (first.dataset.width / 2, first.dataset.height / 2))[0]
             limit = (first.dataset.width, first.dataset.height) if len(scene.identities) == 1 else None
-            own = first.dataset.transform
         else:
-            crs = _parse(storage.crs_out)
+            crs, near = _parse(storage.crs_out), _middle_longitude(plan)
             matrix, limit, own = _other_matrix(first, plan, crs, storage.resolution), None, None
-    middle = first.dataset.transform @ (first.dataset.width / 2, first.dataset.height / 2)
-    near = middle[0] if storage.crs_out is None else _middle_longitude(plan)
     left, top, right, bottom = _covered(plan, crs, matrix, near)
     if limit is not None and own is not None:
         columns, rows = ~matrix @ (own @ limit)
@@ -65,13 +78,16 @@ def _map_resolution(plan: Plan, scene: Scene) -> float:
     return ground_resolution(plan.maxzoom, scene.latitude)
 
 
-def _own_matrix(scene: Scene, plan: Plan, resolution: float | None) -> Affine:
-    matrix = scene.dataset.transform
-    if matrix == Affine.identity():
+def _own_transform(scene: Scene) -> Affine:
+    if scene.transform is None:
         raise PlanError(
             f"{scene.name} is placed by control points and has no pixel grid on the Earth: choose a CRS",
             option="crs_out",
         )
+    return scene.transform
+
+
+def _own_matrix(scene: Scene, matrix: Affine, plan: Plan, resolution: float | None) -> Affine:
     if resolution is None:
         step = max(1, round(_map_resolution(plan, scene) / scene.ground_resolution))
         return matrix @ Affine.scale(step)
@@ -87,10 +103,8 @@ def _other_matrix(scene: Scene, plan: Plan, crs: CRS, resolution: float | None) 
         bounds = bounds._replace(left=bounds.left - centre, right=bounds.right - centre)
     try:
         found, _, _ = calculate_default_transform("EPSG:3857", crs, plan.window.width, plan.window.height, *bounds)
-    except RasterioError as error:
-        raise PlanError(
-            f"{crs.to_string()[:60]} does not reach {plan.name} ({error}): choose another CRS", option="crs_out"
-        ) from error
+    except (RasterioError, CRSError, CPLE_BaseError) as error:
+        raise _out_of_reach(crs, plan) from error
     size = resolution or found.a * max(1.0, scene.ground_resolution / _map_resolution(plan, scene))
     return Affine(size, 0, np.floor(found.c / size) * size, 0, -size, np.ceil(found.f / size) * size)
 
@@ -110,11 +124,14 @@ def _covered(plan: Plan, crs: CRS, matrix: Affine, near: float) -> tuple[int, in
     along, up = np.linspace(left, right, _POINTS), np.linspace(bottom, top, _POINTS)
     xs = np.concatenate([along, along, np.full(_POINTS, left), np.full(_POINTS, right)])
     ys = np.concatenate([np.full(_POINTS, bottom), np.full(_POINTS, top), up, up])
-    places = np.array(move("EPSG:3857", crs, xs.tolist(), ys.tolist()))
-    if not np.isfinite(places).all():
-        raise PlanError(
-            f"{crs.to_string()[:60]} does not reach all of {plan.name}: choose another CRS", option="crs_out"
-        )
+    try:
+        places = np.array(move("EPSG:3857", crs, xs.tolist(), ys.tolist())[:2])
+        back = np.array(move(crs, "EPSG:3857", *places.tolist())[:2]) - (xs, ys)
+    except (RasterioError, CRSError, CPLE_BaseError) as error:
+        raise _out_of_reach(crs, plan) from error
+    back[0] = (back[0] + HALF_WORLD) % (2 * HALF_WORLD) - HALF_WORLD
+    if not (np.isfinite(places).all() and (np.hypot(*back) <= mercator_resolution(plan.maxzoom)).all()):
+        raise _out_of_reach(crs, plan)
     if crs.is_geographic:
         turn = 2 * np.pi / crs.units_factor[1]
         places[0] = near + (places[0] - near + turn / 2) % turn - turn / 2
@@ -131,6 +148,10 @@ def _covered(plan: Plan, crs: CRS, matrix: Affine, near: float) -> tuple[int, in
     return first[0], first[1], last[0], last[1]
 
 
+def _out_of_reach(crs: CRS, plan: Plan) -> PlanError:
+    return PlanError(f"{crs.to_string()[:60]} does not reach all of {plan.name}: choose another CRS", option="crs_out")
+
+
 def _jumps(places: np.ndarray) -> bool:
     """Whether a step along the upper or lower edge is many times the usual one."""
     steps = np.hypot(*np.diff(places.reshape(2, 2, _POINTS))).ravel()
@@ -138,9 +159,32 @@ def _jumps(places: np.ndarray) -> bool:
 
 
 def _parse(text: str) -> CRS:
+    """
+    Raises:
+        PlanError: no CRS, or not a map of the Earth's surface.
+    """
     try:
-        return CRS.from_user_input(text)
-    except CRSError as error:
+        crs = CRS.from_user_input(text)
+    except (CRSError, ValueError) as error:  # EPSG:nonsense is a ValueError
         raise PlanError(
-            f"{text!r} is no CRS that PROJ knows ({error}): give e.g. EPSG:32618", option="crs_out"
+            f"{text!r} is not a CRS that PROJ knows ({error}): give e.g. EPSG:32618", option="crs_out"
         ) from error
+    if (fault := _fault_of_map(crs.to_dict(projjson=True))) is not None:
+        raise PlanError(f"{text!r} {fault}: choose the CRS of a map, e.g. EPSG:32618", option="crs_out")
+    return crs
+
+
+def _fault_of_map(spelled: dict[str, Any]) -> str | None:
+    """Why a CRS, as PROJJSON, is not one of a plane map; None where it is."""
+    kind = spelled["type"]
+    if kind == "BoundCRS":
+        return _fault_of_map(spelled["source_crs"])
+    if kind == "CompoundCRS":  # the heights count for nothing
+        return _fault_of_map(spelled["components"][0])
+    if kind in _NO_MAPS:
+        return _NO_MAPS[kind]
+    if kind not in _MAPS:
+        return f"is not a CRS of the Earth's surface ({kind})"
+    if len(spelled["coordinate_system"]["axis"]) != 2:
+        return "has a third axis for heights"
+    return None

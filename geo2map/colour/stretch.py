@@ -41,6 +41,20 @@ def parse_stretch(text: str) -> tuple[str, tuple[float, ...]]:
     )
 
 
+def stretch_of_bits(asked: str, bits: int | None) -> str:
+    """The stretch for numbers of so many bits; another than the one asked for only where that is "auto".
+
+    Fewer than 8 bits are a picture like 8: its highest number is white. More are measurements, however small.
+
+    Args:
+        asked: see `parse_stretch`.
+        bits: None where a file does not say.
+    """
+    if asked != "auto" or bits is None or bits == 8:
+        return asked
+    return f"0,{2**bits - 1}" if bits < 8 else "percentile:2,98"
+
+
 def make_stretch(values: npt.NDArray[np.generic], asked: str = "auto") -> Stretch | None:
     """The stretch of a sample (pixels, 3); None leaves 8-bit numbers alone.
 

@@ -1,4 +1,4 @@
-"""Files beside a raster of classes: names and colours by code, for whatever is built on GDAL and for QGIS."""
+"""Files beside a raster, for whatever is built on GDAL and for QGIS: a CRS, names and colours of classes by code."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ _FIELDS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("B
 """Name, type (0 whole numbers, 2 text) and use of the table's columns, as GDAL numbers them."""
 
 
-def companion_files(path: Path, tileset: TileSet) -> dict[str, bytes]:
-    """What lies beside a raster of classes, by file name: `NAME.tif.aux.xml` and `NAME.qml`; nothing of any other."""
-    if not (legend := class_legend(tileset)):
-        return {}
-    return {f"{path.name}.aux.xml": attribute_table(legend), f"{path.stem}{STYLE}": class_style(legend)}
+def companion_files(path: Path, tileset: TileSet, crs: str | None = None) -> dict[str, bytes]:
+    """What lies beside a raster, by file name: `NAME.tif.aux.xml` where there is something to say, a style for classes.
+
+    Args:
+        crs: WKT of one that the raster itself does not hold.
+    """
+    legend = class_legend(tileset)
+    files = {f"{path.name}.aux.xml": sidecar(legend, crs)} if legend or crs else {}
+    return files | ({f"{path.stem}{STYLE}": class_style(legend)} if legend else {})
 
 
 def class_legend(tileset: TileSet) -> Legend:
@@ -29,9 +33,17 @@ def class_legend(tileset: TileSet) -> Legend:
     return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in found]
 
 
-def attribute_table(legend: Legend) -> bytes:
-    """GDAL's sidecar: a raster attribute table and the names of the values."""
+def sidecar(legend: Legend, crs: str | None = None) -> bytes:
+    """GDAL's sidecar: a CRS, and a raster attribute table and the names of the values."""
     root = Element("PAMDataset")
+    if crs is not None:
+        SubElement(root, "SRS").text = plain_text(crs)
+    if legend:
+        _add_attribute_table(root, legend)
+    return xml_bytes(root)
+
+
+def _add_attribute_table(root: Element, legend: Legend) -> None:
     band = SubElement(root, "PAMRasterBand", band="1")
     names = SubElement(band, "CategoryNames")
     table = SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
@@ -44,4 +56,3 @@ def attribute_table(legend: Legend) -> bytes:
         row = SubElement(table, "Row", index=str(code))
         for value in (str(code), plain_text(name), *map(str, colour)):
             SubElement(row, "F").text = value
-    return xml_bytes(root)

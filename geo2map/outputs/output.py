@@ -11,10 +11,12 @@ from typing import Self
 
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
 from geo2map.files.atomic import output_errors, write_whole
+from geo2map.grid.raster import RasterGrid
 from geo2map.outputs.companions import companion_files
 from geo2map.outputs.containers import Container, TileFile
 from geo2map.outputs.finished import UpdatedTiles, open_finished
 from geo2map.outputs.folder import OverlayStore, build_overviews, journal_path, open_folder
+from geo2map.outputs.held_crs import crs_beside
 from geo2map.outputs.publish import publish_changes, publish_file, publish_folder, stage
 from geo2map.outputs.sidecars import job_sidecars
 from geo2map.outputs.source_tiles import SourceTiles
@@ -182,7 +184,9 @@ class Output:
         """Makes what is to lie beside a file, so that only renames are left to be done."""
         final = self._workspace.final
         if self.container.is_raster:
-            stage(self._workspace, companion_files(final, self.job.tileset))
+            grid = self.job.storage.grid
+            crs = crs_beside(self._workspace.result, grid) if isinstance(grid, RasterGrid) else None
+            stage(self._workspace, companion_files(final, self.job.tileset, crs))
         if not self.job.storage.bare and self.elsewhere is None:  # the journal does not know tiles that lie elsewhere
             self.journal.write_final(self._workspace.beside(journal_path(final).name))
 

@@ -20,6 +20,7 @@ from geo2map.grid import one_tile_zoom
 from geo2map.model import ModelCard
 from geo2map.plan import Plan, PlanOptions, choose_rendition, make_plan
 from geo2map.scene import Rendition, Scene
+from geo2map.scene.gdal import overview_factors
 from geo2map.types import LngLatBounds
 
 COLOURS = ("red", "green", "blue")
@@ -137,7 +138,7 @@ def describe(scene: Scene, card: ModelCard) -> SceneDescription:
         SceneError: the scene's pixels cannot be sampled.
     """
     data, bands = scene.dataset, scene.bands
-    rendition, distance = choose_rendition(scene.sample(), card, PlanOptions())
+    rendition, distance = choose_rendition(scene, scene.sample(), card, PlanOptions())
     plan, refused = _plan(scene, card)
     return SceneDescription(
         name=scene.name,
@@ -148,7 +149,7 @@ def describe(scene: Scene, card: ModelCard) -> SceneDescription:
         dtypes=tuple(data.dtypes),
         roles=tuple(role.name for role in data.colorinterp),
         indexes=bands.indexes,
-        overviews=tuple(data.overviews(1)),
+        overviews=tuple(overview_factors(data)),
         crs=scene.crs.to_string(),
         bounds=grid.to_lnglat(scene.bounds),
         footprint=_footprint(scene),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from geo2map import grid
 from geo2map.aoi import make_aoi
 from geo2map.colour.rendition import Rendition, make_rendition
+from geo2map.colour.stretch import stretch_of_bits
 from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid.fill import FILL_RADIUS
 from geo2map.model.card import ModelCard
@@ -22,8 +22,10 @@ from geo2map.scene.view import View
 
 COARSEST = 3.0
 """Scene metres per model metre above which a model has nothing to recognise."""
-FINEST = 4.0
-"""Scene metres per output metre above which a zoom only blows pixels up."""
+BEYOND = 1
+"""Zooms beyond the one nearest to the scene's own resolution from which on a zoom only enlarges its pixels."""
+ENLARGED = 1.5
+"""Scene metres per output metre, or per model metre, from which a note tells of it."""
 FAR = 40.0
 """Grey levels between a scene and the model's imagery from which a user is told to look twice."""
 WIDEST_MARGIN = 256
@@ -35,7 +37,7 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
 
     Raises:
         ResolutionError: the scene is far coarser than the model was trained for.
-        ZoomError: a zoom that is out of range, not there, or only blows pixels up.
+        ZoomError: a zoom that is out of range, not there, or only enlarges pixels.
         SceneError: the scene's pixels cannot be sampled.
     """
     options = options or PlanOptions()
@@ -81,7 +83,7 @@ def _choose_colours(
         return options.rendition, "colours are those of another map"
     if scene.colours_for == card.name:
         options = replace(options, match="none")
-    rendition, distance = choose_rendition(sample, card, options)
+    rendition, distance = choose_rendition(scene, sample, card, options)
     return rendition, _match_note(rendition, distance, card, card.matching if options.match == "auto" else 1.0)
 
 
@@ -103,12 +105,13 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
             "model, or force it",
             option="force",
         )
+    usual = grid.nearest_zoom(card.ground_resolution, scene.latitude)
     if options.zoom is None:
-        return grid.nearest_zoom(card.ground_resolution, scene.latitude)
-    finest = math.floor(math.log2(grid.ground_resolution(0, scene.latitude) / scene.ground_resolution * FINEST))
+        return usual
+    finest = max(usual, grid.nearest_zoom(scene.ground_resolution, scene.latitude) + BEYOND)
     if options.zoom > finest and not options.force:
         raise ZoomError(
-            f"zoom {options.zoom} would only blow up the pixels of {scene.name}, which resolves "
+            f"zoom {options.zoom} would only enlarge the pixels of {scene.name}, which resolves "
             f"{scene.ground_resolution:.3g} m on the ground: zoom {finest} is its finest useful one; lower the zoom, "
             "or force it",
             option="force",
@@ -116,11 +119,14 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
     return options.zoom
 
 
-def choose_rendition(sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions) -> tuple[Rendition, float]:
+def choose_rendition(
+    scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
+) -> tuple[Rendition, float]:
     """Stretch and match, and the distance to the model's colours; see `make_rendition`."""
     # the colours of a map are classes: nothing to match unless asked
     match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
-    return make_rendition(sample, card.colours, match, options.stretch, card.matching)
+    stretch = stretch_of_bits(options.stretch, scene.bits)
+    return make_rendition(sample, card.colours, match, stretch, card.matching)
 
 
 def choose_margin(card: ModelCard, asked: int | None) -> tuple[int, tuple[str, ...]]:
@@ -158,8 +164,10 @@ def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
     if card.resolutions and not 0.99 * card.resolutions[0] <= resolution <= 1.01 * card.resolutions[1]:
         finest, coarsest = card.resolutions
         note += f"; warning: outside the {finest:.3g} to {coarsest:.3g} m that it saw in training, check the map by eye"
-    if scene.ground_resolution > 1.5 * card.ground_resolution:
+    if scene.ground_resolution > ENLARGED * card.ground_resolution:
         note += f"; warning: the scene itself resolves only {scene.ground_resolution:.3g} m, expect a coarse map"
+    elif scene.ground_resolution > ENLARGED * resolution:
+        note += f"; warning: the scene itself resolves only {scene.ground_resolution:.3g} m, its pixels are enlarged"
     return note
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 
 from geo2map.errors import BandError
+from geo2map.scene.numbers import Linear, declared_bits, meant_dtype, meant_values
 
 RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
@@ -26,7 +27,10 @@ class Bands:
         alpha: what GDAL calls the band that says how opaque a pixel is, "4" or "mask,1"; None where there is none.
         alpha_max: its value where a pixel is opaque.
         nodata: for each of `colours` the value of pixels without data, NaN included; None where none is declared.
-        dtype: numpy's name of the type that holds all of `indexes` and 0 to 255.
+        dtype: numpy's name of the type that holds all of `indexes`, what they stand for, and 0 to 255.
+        bits: of the numbers that reading gives, where the file says that it is not as many as its type has; else None.
+        meant: for each of `colours` what its numbers stand for, which is what reading gives; None where they are read
+            as they are stored.
     """
 
     indexes: tuple[int, int, int]
@@ -35,6 +39,9 @@ class Bands:
     nodata: tuple[float, ...] | None
     dtype: str
     alpha_max: float = 255
+    # not in the representation, so that the digests of all other files stay
+    bits: int | None = field(default=None, repr=False)
+    meant: tuple[Linear, ...] | None = field(default=None, repr=False)
 
     @property
     def colours(self) -> tuple[int, ...]:
@@ -52,9 +59,21 @@ class Bands:
         return self.alpha is not None or self.palette is not None
 
     @property
+    def missing(self) -> tuple[float, ...] | None:
+        """`nodata` as reading gives it."""
+        if self.nodata is None or self.meant is None:
+            return self.nodata
+        exact = np.dtype(self.dtype).type
+        pairs = zip(self.nodata, self.meant, strict=True)
+        return tuple(float(exact(value * ratio + offset)) for value, (ratio, offset) in pairs)
+
+    @property
     def channels(self) -> list[list[int]]:
-        """For red, green and blue the level of each value of the palette, and for alpha where no other band is it."""
-        columns = [list(column) for column in zip(*(self.palette or ()), strict=True)]
+        """For red, green and blue the level of each value of the palette, and for alpha where no other band is it.
+
+        One value more than the palette has: values without a colour are black and transparent.
+        """
+        columns = [list(column) for column in zip(*(self.palette or ()), (0, 0, 0, 0), strict=True)]
         hidden = set(self.nodata or ())
         columns[3] = [0 if value in hidden else alpha for value, alpha in enumerate(columns[3])]
         return columns if self.alpha is None else columns[:3]
@@ -68,9 +87,9 @@ class Bands:
         mask = np.isfinite(colours).all(axis=0)
         if self.has_alpha:
             mask &= pixels[self.count] >= self.alpha_max / 2
-        if self.nodata is not None and self.palette is None:
+        if self.missing is not None and self.palette is None:
             near = 2e-7 if colours.dtype.kind == "f" else 0.0  # a decimal nodata may be off in its last bit
-            values = np.array(self.nodata).reshape(-1, *[1] * (colours.ndim - 1))
+            values = np.array(self.missing).reshape(-1, *[1] * (colours.ndim - 1))
             mask &= ~np.isclose(colours, values, rtol=near, atol=0, equal_nan=True).all(axis=0)
         return np.asarray(mask, dtype=np.bool_)
 
@@ -83,8 +102,8 @@ class Bands:
         found = np.zeros(colours.shape[1:], dtype=np.bool_)
         if self.has_alpha:
             found |= pixels[self.count] == 0
-        if self.nodata is not None and self.palette is None:
-            values = np.array(self.nodata).reshape(-1, *[1] * (colours.ndim - 1))
+        if self.missing is not None and self.palette is None:
+            values = np.array(self.missing).reshape(-1, *[1] * (colours.ndim - 1))
             if colours.dtype.kind in "iu" and np.array_equal(own := values.astype(colours.dtype), values):
                 found |= (colours == own).all(axis=0)  # several times faster than as floats
             else:
@@ -115,8 +134,12 @@ def choose_bands(
     palette = None
     if len(set(chosen)) == 1 and roles[chosen[0] - 1] == ColorInterp.palette:
         palette = tuple(colour for _, colour in sorted(dataset.colormap(chosen[0]).items()))
-    dtype = "uint8" if palette else str(np.result_type(*dtypes, np.uint8))
-    found = Bands(chosen, palette, _alpha(dataset, chosen), None, dtype)
+    found = Bands(chosen, palette, _alpha(dataset, chosen), None, "uint8")
+    if palette is None:
+        meant = meant_values(dataset, found.colours)
+        dtype = meant_dtype(dataset, found.colours, str(np.result_type(*dtypes, np.uint8)), meant)
+        bits = declared_bits(dataset, found.colours) if np.dtype(dtype).kind == "u" else None
+        found = replace(found, bits=bits, meant=meant, dtype=dtype)
     return replace(found, nodata=_nodata(dataset, name, found.colours, nodata))
 
 

@@ -46,6 +46,8 @@ class Emptiness:
         frame: global pixels that it is warped to.
         zoom: of these.
         scale: output pixels per pixel of the file, the smaller of both axes.
+        exact: whether a pixel of the document is the same whichever window is read; the mean of a mask may differ by
+            what a fraction of a pixel contributes, which is no proof.
     """
 
     path: str
@@ -56,6 +58,7 @@ class Emptiness:
     frame: PixelWindow
     zoom: int
     scale: float
+    exact: bool = True
     _known: dict[Where, bool] = field(default_factory=dict, repr=False)
 
     def another(self) -> Emptiness:
@@ -67,7 +70,7 @@ class Emptiness:
         """Whether it can ever say so: something must mark pixels as invalid, and the scene lie in a plain place."""
         plain = self.place.transform is not None and self.place.centre_longitude is None
         inside = self.frame.left >= 0 and self.frame.right <= world_window(self.zoom).width
-        return plain and inside and (self.bands.has_alpha or self.bands.nodata is not None)
+        return self.exact and plain and inside and (self.bands.has_alpha or self.bands.nodata is not None)
 
     def surely(self, window: PixelWindow) -> bool:
         """Whether no pixel of a window, within the frame, can become valid, whatever the kernel."""

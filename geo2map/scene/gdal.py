@@ -87,9 +87,12 @@ def reading(path: str | Path) -> Iterator[None]:
         yield
 
 
-def overview_factors(dataset: DatasetReader) -> list[int]:
-    """How much smaller each overview of band 1 is, at least 1: in a broken file an overview may be larger."""
-    return [max(1, factor) for factor in dataset.overviews(1)]
+def overview_factors(dataset: DatasetReader, band: int = 1) -> list[int]:
+    """How much smaller each overview of a band is, at least 1: in a broken file an overview may be larger."""
+    try:
+        return [max(1, factor) for factor in dataset.overviews(band)]
+    except ZeroDivisionError:  # a VRT names an overview that is not there
+        return []
 
 
 def retry(path: str | Path, call: Callable[[], T]) -> T:

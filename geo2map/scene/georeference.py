@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,12 +18,20 @@ from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
 from geo2map.errors import GeoreferenceError
+from geo2map.grid import EARTH_RADIUS
 from geo2map.scene.gdal import wrap_gdal
+from geo2map.scene.statements import choose_statement, fault_of_points, find_statements
 
 WGS84 = "EPSG:4326"
 USE_EARTH = "set crs to a CRS of the Earth"
 TOLERANCE = 1e-6
 """Degrees by which a pole may be missed: a decimetre of rounding."""
+AGREED = 2.0
+"""Pixels by which two statements of a place may differ without a note."""
+CELLS = 16
+"""Cells across and down that are looked at for folds."""
+FOLDED = 0.25
+"""Share of a raster that control points may fold over without being refused."""
 
 Points = npt.NDArray[np.float64]
 
@@ -38,6 +47,7 @@ class Georeference:
             (`gdalwarp`'s default). Empty where there is a geotransform.
         width, height: of the raster.
         name: of the file, for errors.
+        notes: what a user should know of how it is placed.
     """
 
     crs: CRS
@@ -46,6 +56,7 @@ class Georeference:
     width: int
     height: int
     name: str
+    notes: tuple[str, ...] = ()
 
     def lnglat(self, columns: Points, rows: Points) -> Points:
         """Degrees (longitudes, latitudes) of points in pixel coordinates, (2, points); not finite off the Earth.
@@ -86,35 +97,109 @@ class Georeference:
 
 
 def find_georeference(dataset: DatasetReader, name: str, crs: str | None = None) -> Georeference:
-    """What a file says about its place; a geotransform goes before control points.
+    """What a file says about its place.
+
+    Of several statements GDAL's first counts, if a CRS belongs to it; the others are told in a note where they differ.
 
     Args:
         crs: used instead of the file's own.
 
     Raises:
-        GeoreferenceError: no CRS, no geotransform and no control points, or only a camera model (RPCs).
+        GeoreferenceError: no CRS, no geotransform and no control points that place anything, or only a camera model
+            (RPCs).
     """
-    gcps, gcp_crs = dataset.gcps
-    matrix = dataset.transform
-    usable = matrix != Affine.identity() and math.isfinite(matrix.determinant) and matrix.determinant != 0
-    known = _parse_crs(crs, name) if crs else dataset.crs or gcp_crs
-    if not usable and not gcps and dataset.rpcs is not None:
+    size = dataset.width, dataset.height
+    faults = []
+    statements = []
+    for statement in find_statements(dataset):
+        if statement.gcps and (fault := fault_of_points(statement.gcps)) is not None:
+            faults.append(f"{name} has {fault}, which place nothing")
+        else:
+            statements.append(statement)
+    chosen = choose_statement(statements)
+    if chosen is None:
+        raise _placeless(dataset, name, faults, known=bool(crs or any(statement.crs for statement in statements)))
+    if (known := _parse_crs(crs, name) if crs else chosen.crs) is None:
         raise GeoreferenceError(
+            "; ".join([*faults, f"{name} has no coordinate reference system, so its place on Earth is unknown"])
+            + "; set crs to the right one, e.g. EPSG:32618",
+            option="crs",
+        )
+    place = Georeference(known, chosen.transform, chosen.gcps, *size, name)
+    others = [
+        (str(other), Georeference(other.crs or known, other.transform, other.gcps, *size, name))
+        for other in statements
+        if other.places and (other.transform, other.gcps) != (chosen.transform, chosen.gcps)
+    ]
+    notes = [f"warning: {fault}: not used" for fault in faults]
+    notes += [note for other, elsewhere in others for note in _disagreement(place, str(chosen), elsewhere, other)]
+    return replace(place, notes=(*notes, *_folds(place)))
+
+
+def _placeless(dataset: DatasetReader, name: str, faults: list[str], *, known: bool) -> GeoreferenceError:
+    if faults:
+        return GeoreferenceError(f"{'; '.join(faults)}; georeference it anew")
+    if dataset.rpcs is not None:
+        return GeoreferenceError(
             f"{name} is placed by a camera model only (RPCs), which needs the height of every pixel; "
             "orthorectify it first, e.g. with gdalwarp -rpc"
         )
-    if known is None:
+    if known:
+        return GeoreferenceError(f"{name} has a CRS but no usable geotransform; georeference it first")
+    return GeoreferenceError(
+        f"{name} has no coordinate reference system, so its place on Earth is unknown; "
+        "set crs to the right one, e.g. EPSG:32618",
+        option="crs",
+    )
+
+
+def _disagreement(place: Georeference, used: str, other: Georeference, passed_over: str) -> Iterator[str]:
+    """A note where another statement puts a raster elsewhere, by more than `AGREED` of its pixels."""
+    columns, rows = np.array([0.5, 0, 1, 0, 1]) * place.width, np.array([0.5, 0, 0, 1, 1]) * place.height
+    here = place.lnglat(columns, rows)
+    try:
+        metres = float(np.max(_metres(here, other.lnglat(columns, rows))))
+    except GeoreferenceError:
+        metres = math.inf
+    pixel = float(_metres(here[:, 1], here[:, 4])) / math.hypot(place.width, place.height)
+    if metres > AGREED * pixel:
+        where = "nowhere on Earth" if math.isinf(metres) else f"{_distance(metres)} away"
+        yield f"warning: {place.name} is placed by {used}, not by {passed_over}, which would put it {where}"
+
+
+def _distance(metres: float) -> str:
+    return f"{metres / 1000:,.0f} km" if metres >= 10_000 else f"{float(f'{metres:.3g}'):,g} m"
+
+
+def _metres(here: Points, there: Points) -> Points:
+    """Along the ground, of points in degrees (2, ...); infinite where one is off the Earth."""
+    (west, south), (east, north) = np.radians(here), np.radians(there)
+    half = np.sin((north - south) / 2) ** 2 + np.cos(south) * np.cos(north) * np.sin((east - west) / 2) ** 2
+    return np.nan_to_num(2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(half, 0, 1))), nan=math.inf)
+
+
+def _folds(place: Georeference) -> Iterator[str]:
+    """A note where the polynomial through control points turns round within the raster.
+
+    Raises:
+        GeoreferenceError: it does so in much of the raster, or there is none.
+    """
+    if not place.gcps:
+        return
+    columns, rows = np.meshgrid(np.linspace(0, place.width, CELLS + 1), np.linspace(0, place.height, CELLS + 1))
+    with wrap_gdal(f"the control points of {place.name} place nothing", GeoreferenceError, "georeference it anew"):
+        x, y = GCPTransformer(place.gcps).xy(rows.ravel(), columns.ravel(), offset="ul")
+    corners = np.array([x, y]).reshape(2, CELLS + 1, CELLS + 1)
+    right, down = np.diff(corners, axis=2)[:, :-1], np.diff(corners, axis=1)[:, :, :-1]
+    turned = right[0] * down[1] - right[1] * down[0] > 0
+    share = min(turned.mean(), 1 - turned.mean())
+    if share > FOLDED:
         raise GeoreferenceError(
-            f"{name} has no coordinate reference system, so nobody can say where on Earth it is; "
-            "set crs to the right one, e.g. EPSG:32618",
-            option="crs",
+            f"the control points of {place.name} place nothing: {share:.0%} of the picture would be folded over; "
+            "check them, or georeference it anew"
         )
-    if not usable and not gcps:
-        raise GeoreferenceError(f"{name} has a CRS but no usable geotransform; georeference it first")
-    size = dataset.width, dataset.height
-    if usable:
-        return Georeference(known, matrix, (), *size, name)
-    return Georeference(known, None, tuple(gcps), *size, name)
+    if share > 0:
+        yield f"warning: the control points fold {share:.1%} of the picture over, far from them; check them"
 
 
 def _to_wgs84(crs: CRS, xs: Points, ys: Points) -> Points:

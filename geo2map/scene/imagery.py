@@ -33,6 +33,7 @@ class Imagery(Protocol):
         latitude: degrees, of the middle.
         zooms: the only ones at which it has pixels; None where any will do.
         colours_for: name of the model whose colours it has been given already, else "".
+        bits: of its numbers, where they are not as many as its type has and the files say so; else None.
         identities: which files it consists of.
         notes: sentences a user should read.
         arrangement: another word where scenes lie, or are read, otherwise; says nothing of their pixels.
@@ -47,6 +48,9 @@ class Imagery(Protocol):
 
     @property
     def colours_for(self) -> str: ...
+
+    @property
+    def bits(self) -> int | None: ...
 
     @property
     def identities(self) -> tuple[SceneIdentity, ...]: ...

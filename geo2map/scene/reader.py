@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from affine import Affine
 from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
@@ -21,13 +22,16 @@ from geo2map.files.address import gdal_path, is_file_path, is_remote, is_there, 
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.causes import holds_no_band
+from geo2map.scene.datum import datum_notes
 from geo2map.scene.emptiness import Emptiness
 from geo2map.scene.footprint import find_footprint, find_outline
-from geo2map.scene.gdal import open_raster, opening, overview_factors, reading, retry
-from geo2map.scene.georeference import Georeference, find_georeference
+from geo2map.scene.gdal import open_raster, opening, reading, retry
+from geo2map.scene.georeference import find_georeference
 from geo2map.scene.identity import SceneIdentity, identify
 from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
+from geo2map.scene.numbers import notes_on_numbers
 from geo2map.scene.options import SceneOptions
+from geo2map.scene.overview import Overview, choose_overview
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, read_undamaged, validate_alpha
 from geo2map.scene.source import SceneSource
 from geo2map.scene.trust import Trust
@@ -53,6 +57,7 @@ class Scene:
         zooms: None: it has pixels at any zoom.
         colours_for: "": its colours are its own.
         remarks: notes on how it was found.
+        bits: of its numbers, where the file says so; see `geo2map.scene.bands.Bands`.
         on_error: whether what of it cannot be read is an error for `sample`, or left out with a note.
     """
 
@@ -74,7 +79,8 @@ class Scene:
             with opening(path):
                 self._marked = choose_bands(self.dataset, redact(path), options.indexes, options.nodata)
                 self._place = find_georeference(self.dataset, redact(path), options.crs)
-            self.indexes = self._marked.indexes
+                self._numbers = notes_on_numbers(self.dataset, self._marked.meant)
+            self.indexes, self.bits = self._marked.indexes, self._marked.bits
             self.footprint = find_footprint(self._place)
         except BaseException:
             self.dataset.close()
@@ -108,17 +114,24 @@ class Scene:
         """What a user should know of how the scene is read."""
         beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends: clipped"
         clipped = (beyond,) if self.footprint.clipped else ()
-        return (*self.remarks, *clipped, *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look))
+        of_pixels = *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look)
+        return (*self.remarks, *clipped, *self._place.notes, *self._datum, *self._numbers, *of_pixels)
 
     @property
     def arrangement(self) -> str:
         """Another one where the scene lies elsewhere or is read otherwise; says nothing of its pixels."""
-        return hashlib.sha256(f"{self.bands} {self.bounds}".encode()).hexdigest()[:16]
+        read = f"{self.bands}{self.bands.meant or ''} {self.bounds}"
+        return hashlib.sha256(read.encode()).hexdigest()[:16]
 
     @property
     def crs(self) -> CRS:
         """Of the geotransform or of the ground control points, unless another was asked for."""
         return self._place.crs
+
+    @property
+    def transform(self) -> Affine | None:
+        """From (column, row) of pixel corners to the CRS; None where control points place it."""
+        return self._place.transform
 
     @property
     def outline(self) -> npt.NDArray[np.float64]:
@@ -177,12 +190,14 @@ class Scene:
         zoom = view.zoom
         frame = self._frame(zoom)
         x, y = self.footprint.scale(grid.mercator_resolution(zoom))
-        level, place = self._overview(min(1 / x, 1 / y))
-        colours = colours_vrt(self._address, self.bands, (place.width, place.height), level=level)
+        overview = self._overview(min(1 / x, 1 / y))
+        place = self._place if overview is None else self._place.decimated(*overview.size)
+        colours = self._colours(overview)
         scale = x * self.dataset.width / place.width, y * self.dataset.height / place.height
         matrix, shape = grid.window_transform(frame, zoom), (frame.height, frame.width)
         document = warped_vrt(colours, place, self.bands, matrix, shape, view.resampling, scale)
-        emptiness = Emptiness(self._address, level, colours, self.bands, place, frame, zoom, min(scale))
+        level, exact = (None, True) if overview is None else (overview.level, overview.has_mask)
+        emptiness = Emptiness(self._address, level, colours, self.bands, place, frame, zoom, min(scale), exact)
         return SceneSource(self.path, document, frame, view.rendition, emptiness)
 
     @property
@@ -208,6 +223,13 @@ class Scene:
         """Bands and a note; looks at the pixels only where one is marked as alpha."""
         return (self._marked, ()) if self._marked.alpha is None else validate_alpha(self._marked, self._look)
 
+    @cached_property
+    def _datum(self) -> tuple[str, ...]:
+        """Notes on how exactly the place is known."""
+        west, south, east, north = grid.to_lnglat(self.bounds)
+        longitude = ((west + east) / 2 + 180) % 360 - 180
+        return datum_notes(self.crs, longitude, (south + north) / 2, self.ground_resolution)
+
     def _read(self, document: str, read: Callable[[DatasetReader], npt.NDArray[T]]) -> npt.NDArray[T]:
         def attempt() -> npt.NDArray[T]:
             with reading(self.path), open_raster(document) as dataset:
@@ -219,18 +241,18 @@ class Scene:
         world, frame = grid.world_window(zoom), grid.bounds_window(self.bounds, zoom)
         return PixelWindow(frame.left, max(frame.top, 0), frame.right, min(frame.bottom, world.bottom))
 
-    def _overview(self, ratio: float) -> tuple[int | None, Georeference]:
-        """The coarsest overview that is still as fine as asked (`gdalwarp -ovr AUTO`, its tolerance of 0.1 too).
-
-        Args:
-            ratio: scene pixels per output pixel.
-        """
+    def _overview(self, ratio: float) -> Overview | None:
+        """The one that suits a number of scene pixels per output pixel; None where that is the raster itself."""
         with opening(self.path):
-            levels = [level for level, factor in enumerate(overview_factors(self.dataset)) if factor < ratio + 0.1]
-            if not levels:
-                return None, self._place
-            with open_raster(self._address, OVERVIEW_LEVEL=levels[-1]) as overview:
-                return levels[-1], self._place.decimated(overview.width, overview.height)
+            return choose_overview(self.dataset, self._address, self.bands, ratio)
+
+    def _colours(self, overview: Overview | None) -> str:
+        """The document of the colours of the raster or of an overview."""
+        whole = self.dataset.width, self.dataset.height
+        if overview is None:
+            return colours_vrt(self._address, self.bands, whole)
+        unmasked = None if overview.has_mask else whole
+        return colours_vrt(self._address, self.bands, overview.size, level=overview.level, whole=unmasked)
 
 
 def open_scene(

@@ -130,7 +130,7 @@ def validate_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]
 def ask_about_black(bands: Bands, pixels: Pixels) -> tuple[str, ...]:
     """A note where a scene may have a black collar that nothing declares as empty; nobody but the user can know."""
     silent = bands.nodata is None or np.isnan(bands.nodata).all()
-    if bands.has_alpha or not silent or not pixels.size:
+    if bands.has_alpha or not silent or bands.meant is not None or not pixels.size:
         return ()
     share = float((pixels == 0).all(axis=0).mean())
     if share < BLACK_SHARE:

@@ -49,8 +49,11 @@ class TileFolder:
         name: of the scene that was cut, else of the folder.
         ground_resolution: metres on the ground per pixel, at the largest zoom.
         latitude: degrees, of the middle.
+        bits: None: tiles have 8.
         colours_for: name of the model whose colours the tiles were cut for, else "".
     """
+
+    bits: int | None = None
 
     def __init__(self, path: str | Path, on_error: OnError = "fail") -> None:
         """

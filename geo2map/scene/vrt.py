@@ -45,7 +45,15 @@ ALGORITHMS: dict[Resampling, str] = {
 }
 
 
-def colours_vrt(path: str, bands: Bands, size: Size, *, level: int | None = None, shown: Size | None = None) -> str:
+def colours_vrt(
+    path: str,
+    bands: Bands,
+    size: Size,
+    *,
+    level: int | None = None,
+    shown: Size | None = None,
+    whole: Size | None = None,
+) -> str:
     """Only the bands that are read: one gray or three colours, palettes expanded, then alpha if there is one.
 
     Args:
@@ -53,27 +61,55 @@ def colours_vrt(path: str, bands: Bands, size: Size, *, level: int | None = None
         size: width and height of the raster, or of its overview.
         level: which overview; None is the raster itself.
         shown: width and height to show instead, by leaving pixels out.
+        whole: width and height of the raster, where the overview has no mask: the mean of the raster's own mask is
+            taken then.
     """
     shown = shown or size
     root = ET.Element("VRTDataset", rasterXSize=str(shown[0]), rasterYSize=str(shown[1]))
     sources: list[tuple[str, dict[str, str]]] = [(str(index), {}) for index in bands.colours]
     if bands.palette is not None:
         sources = [(sources[0][0], {"LUT": _look_up_table(channel)}) for channel in bands.channels]
+    elif bands.meant is not None:
+        sources = [(band, _linear(*meant)) for (band, _), meant in zip(sources, bands.meant, strict=True)]
+    for band, changes in sources:
+        _add_source(root, _gdal_type(bands), path, band, (size, shown), changes, level)
     if bands.alpha is not None:
-        ratio = 255 / bands.alpha_max
-        sources.append((bands.alpha, {} if ratio == 1 else {"ScaleRatio": repr(ratio), "ScaleOffset": "0"}))
-    for number, (band, changes) in enumerate(sources, 1):
-        parent = _add(root, "VRTRasterBand", dataType=_gdal_type(bands), band=str(number))
-        source = _add(parent, "ComplexSource" if changes else "SimpleSource")
-        _add(source, "SourceFilename", path, relativeToVRT="0")
-        if level is not None:
-            _add(_add(source, "OpenOptions"), "OOI", str(level), key="OVERVIEW_LEVEL")
-        _add(source, "SourceBand", band)
-        for tag, (width, height) in (("SrcRect", size), ("DstRect", shown)):
-            _add(source, tag, xOff="0", yOff="0", xSize=str(width), ySize=str(height))
-        for tag, text in changes.items():
-            _add(source, tag, text)
+        changes = _linear(255 / bands.alpha_max, 0)
+        sizes, level = ((size, shown), level) if whole is None else ((whole, shown), None)
+        source = _add_source(root, _gdal_type(bands), path, bands.alpha, sizes, changes, level)
+        if whole is not None:
+            source.set("resampling", "average")
     return ET.tostring(root, encoding="unicode")
+
+
+def band_vrt(path: str, band: str, size: Size) -> str:
+    """A band, or a mask, alone: GDAL tells its overviews apart from those of the others then."""
+    root = ET.Element("VRTDataset", rasterXSize=str(size[0]), rasterYSize=str(size[1]))
+    _add_source(root, "Byte", path, band, (size, size), {})
+    return ET.tostring(root, encoding="unicode")
+
+
+def _add_source(
+    root: ET.Element,
+    dtype: str,
+    path: str,
+    band: str,
+    sizes: tuple[Size, Size],
+    changes: dict[str, str],
+    level: int | None = None,
+) -> ET.Element:
+    """One more band of a document: all of a band of a file, its pixels spread over those shown."""
+    parent = _add(root, "VRTRasterBand", dataType=dtype, band=str(len(root) + 1))
+    source = _add(parent, "ComplexSource" if changes else "SimpleSource")
+    _add(source, "SourceFilename", path, relativeToVRT="0")
+    if level is not None:
+        _add(_add(source, "OpenOptions"), "OOI", str(level), key="OVERVIEW_LEVEL")
+    _add(source, "SourceBand", band)
+    for tag, (width, height) in zip(("SrcRect", "DstRect"), sizes, strict=True):
+        _add(source, tag, xOff="0", yOff="0", xSize=str(width), ySize=str(height))
+    for tag, text in changes.items():
+        _add(source, tag, text)
+    return source
 
 
 def warped_vrt(
@@ -116,8 +152,8 @@ def warped_vrt(
     mappings = _add(options, "BandList")
     for number in range(1, bands.count + 1):
         mapping = _add(mappings, "BandMapping", src=str(number), dst=str(number))
-        if bands.nodata is not None and bands.palette is None:
-            _add(mapping, "SrcNoDataReal", repr(bands.nodata[number - 1]))
+        if bands.missing is not None and bands.palette is None:
+            _add(mapping, "SrcNoDataReal", repr(bands.missing[number - 1]))
     if bands.has_alpha:
         _add(options, "SrcAlphaBand", str(bands.count + 1))
     _add(options, "DstAlphaBand", str(bands.count + 1))
@@ -172,6 +208,10 @@ def _turned_mercator(matrix: Affine, width: int) -> CRS:
 
 def _gdal_type(bands: Bands) -> str:
     return str(typename_fwd[dtype_rev[bands.dtype]])
+
+
+def _linear(ratio: float, offset: float) -> dict[str, str]:
+    return {} if (ratio, offset) == (1, 0) else {"ScaleRatio": repr(ratio), "ScaleOffset": repr(offset)}
 
 
 def _look_up_table(channel: Sequence[int]) -> str:

@@ -206,7 +206,8 @@ def test_a_bad_model_file(
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
-        (("--zoom", 22), ("zoom 19 is its finest useful one", "(--force)")),
+        (("--zoom", 22), ("zoom 18 is its finest useful one", "(--force)")),
+        (("--zoom", 19), ("zoom 19 would only enlarge the pixels", "(--force)")),
         (("--block-span", 3), ("block span 3", "2 or 4 (--block-span)")),
         (("--zoom", 14, "--minzoom", 16), ("minzoom 16", "zoom 14: lower it (--minzoom)")),
         (("--margin", 17), ("margin 17", "multiple of 16", "(--margin)")),

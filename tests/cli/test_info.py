@@ -118,6 +118,30 @@ def test_sixteen_bits_nodata_and_an_infrared_band(
     assert "become black to white" in text
 
 
+def test_few_bits_are_stretched(info: Callable[..., dict[str, Any]], write_scene: SceneWriter) -> None:
+    found = info(write_scene("four.tif", pixels(top=16), nbits=4))
+    assert found["stretch"] == [[0, 15]] * 3
+
+
+def test_zero_as_white_is_told(info: Callable[..., dict[str, Any]], write_scene: SceneWriter) -> None:
+    found = info(write_scene("scan.tif", pixels(1), photometric="MINISWHITE", nodata=7))
+    assert found["nodata"] == [7]
+    assert [note for note in found["notes"] if "0 is white in this file (MINISWHITE)" in note]
+
+
+def test_a_place_that_is_said_twice_is_told(info: Callable[..., dict[str, Any]], write_scene: SceneWriter) -> None:
+    scene = write_scene("twice.tif")
+    scene.with_suffix(".tfw").write_text("0.9\n0\n0\n-0.9\n600000\n4510000\n")
+    (note,) = info(scene)["notes"]
+    assert "not by the geotransform of its world file, which would put it 9,990 m away" in note
+
+
+def test_a_datum_without_a_way_is_told(info: Callable[..., dict[str, Any]], write_scene: SceneWriter) -> None:
+    scene = write_scene("beijing.tif", crs="EPSG:4214", transform=Affine(1.05e-5, 0, 116.4, 0, -8e-6, 39.9))
+    (note,) = info(scene)["notes"]
+    assert "no transformation from the datum Beijing 1954 to WGS 84" in note
+
+
 def test_an_alpha_band(info: Callable[..., dict[str, Any]], write_scene: SceneWriter) -> None:
     values = np.concatenate((pixels(), np.full((1, 280, 300), 255, np.uint8)))
     values[3, :, :30] = 0

@@ -9,10 +9,13 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from geo2map_cli.options import KERNELS
+from rasterio.enums import Resampling
 
 from geo2map.tiles.folder import XyzFolder
-from geo2map.types import Resampling
+from geo2map.types import Resampling as Kernel
 
 Command = Callable[..., Any]
 SceneWriter = Callable[..., Path]
@@ -95,7 +98,7 @@ def test_the_stretch_is_in_the_plan(
 
 
 def test_every_kernel_is_offered(cut: Callable[..., Any], write_scene: SceneWriter) -> None:
-    assert get_args(Resampling) == KERNELS
+    assert get_args(Kernel) == KERNELS
     scene = write_scene("plain.tif", bands(10, 20, 30))
     for kernel in KERNELS:
         assert (cut(scene, "--resampling", kernel)[0] == (10, 20, 30)).all()
@@ -106,3 +109,17 @@ def test_a_preview_takes_them_too(geo2map: Command, write_scene: SceneWriter, ti
     options = ("--indexes", "5,3,1", "--stretch", "minmax", "--nodata", "7", "--crs", "EPSG:32618")
     result = geo2map("preview", scene, "--out", tmp_path / "look.png", "--model", tiny_model, *options)
     assert result.code == 0, result.err
+
+
+def test_a_mask_that_came_after_the_overviews(cut: Callable[..., Any], write_scene: SceneWriter) -> None:
+    values = np.random.default_rng(0).integers(1, 255, (3, 1200, 1200), dtype=np.uint8)
+    scene = write_scene("late.tif", values, transform=Affine(0.2, 0, 590_000, 0, -0.2, 4_510_000), tiled=True)
+    with rasterio.open(scene, "r+") as dataset:
+        dataset.build_overviews([2, 4, 8], Resampling.average)
+    valid = np.ones((1200, 1200), dtype=np.bool_)
+    valid[:, :500] = False
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(scene, "r+") as dataset:
+        dataset.write_mask(valid)
+    found = cut(scene)[1].sum()
+    scene.with_name("late.tif.msk").unlink()
+    assert found / cut(scene)[1].sum() == pytest.approx(valid.mean(), abs=0.01)

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.warp import transform_bounds
 from tile_bytes import tiles_of
 
 from geo2map import Engine, check, render, tile, update
 from geo2map.errors import OutputError, PlanError
+from geo2map.scene import open_scene
 from geo2map.tiles.folder import XyzFolder
 
 cog_validate = pytest.importorskip("rio_cogeo", reason="needs rio-cogeo").cog_validate
@@ -91,13 +94,85 @@ def test_what_has_no_other_grid(quick_engine: Engine, write_sheet: Any, tmp_path
     scene = write_sheet("a.tif", side=300)
     with pytest.raises(OutputError, match="lies on the grid of the tiles"):
         cut(scene, tmp_path / "t", quick_engine, grid="scene")
-    with pytest.raises(PlanError, match="is no CRS that PROJ knows") as caught:
+    with pytest.raises(PlanError, match="is not a CRS that PROJ knows") as caught:
         render(scene, tmp_path / "a2.tif", engine=quick_engine, crs_out="EPSG:0")
     assert caught.value.option == "crs_out"
     cut(scene, tmp_path / "tiles", quick_engine)
     with pytest.raises(PlanError, match="no other grid"):
         render(tmp_path / "tiles", tmp_path / "a2.tif", engine=quick_engine, grid="scene", force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "tiles"]
+
+
+ROTATED = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +datum=WGS84 +no_defs"
+SITE = (
+    'DERIVEDPROJCRS["site",BASEPROJCRS["UTM 18N",BASEGEOGCRS["WGS 84",DATUM["World Geodetic System 1984",'
+    'ELLIPSOID["WGS 84",6378137,298.257223563,LENGTHUNIT["metre",1]]]],CONVERSION["UTM zone 18N",'
+    'METHOD["Transverse Mercator"],PARAMETER["Latitude of natural origin",0,ANGLEUNIT["degree",0.0174532925199433]],'
+    'PARAMETER["Longitude of natural origin",-75,ANGLEUNIT["degree",0.0174532925199433]],'
+    'PARAMETER["Scale factor at natural origin",0.9996,SCALEUNIT["unity",1]],'
+    'PARAMETER["False easting",500000,LENGTHUNIT["metre",1]],PARAMETER["False northing",0,LENGTHUNIT["metre",1]]]],'
+    'DERIVINGCONVERSION["shift",METHOD["Affine parametric transformation",ID["EPSG",9624]],'
+    'PARAMETER["A0",-589000,LENGTHUNIT["metre",1]],PARAMETER["A1",1,SCALEUNIT["coefficient",1]],'
+    'PARAMETER["A2",0,SCALEUNIT["coefficient",1]],PARAMETER["B0",-4509000,LENGTHUNIT["metre",1]],'
+    'PARAMETER["B1",0,SCALEUNIT["coefficient",1]],PARAMETER["B2",1,SCALEUNIT["coefficient",1]]],'
+    'CS[Cartesian,2],AXIS["easting",east],AXIS["northing",north],LENGTHUNIT["metre",1]]'
+)
+
+
+@pytest.mark.parametrize("crs", [SITE, ROTATED])
+def test_a_crs_that_a_geotiff_cannot_hold_lies_beside_it(
+    crs: str, quick_engine: Engine, write_sheet: Any, tmp_path: Path
+) -> None:
+    scene, out = write_sheet("a.tif", side=300), tmp_path / "map.tif"
+    cut(scene, out, quick_engine, crs_out=crs)
+    with rasterio.open(scene) as before, rasterio.open(out) as after:
+        bounds = transform_bounds(after.crs, before.crs, *after.bounds)
+        assert bounds == pytest.approx(before.bounds, abs=15 if crs == SITE else 400)  # of a grid that lies askew
+    with rasterio.open(out, GEOREF_SOURCES="INTERNAL") as alone:
+        assert alone.crs is None or alone.crs != rasterio.crs.CRS.from_user_input(crs)
+    assert check(out).ok
+    with open_scene(out) as again:
+        assert again.latitude == pytest.approx(40.72, abs=0.02)
+    cut(scene, out, quick_engine, crs_out="EPSG:2263", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".map.tif.journal", "a.tif", "map.tif"]
+
+
+@pytest.mark.parametrize(
+    ("crs", "fault"),
+    [
+        ("EPSG:5703", "holds heights only"),
+        ("EPSG:4978", "is geocentric"),
+        ("EPSG:4979", "has a third axis for heights"),
+        ('LOCAL_CS["x",UNIT["metre",1]]', "is a local CRS without a place on Earth"),
+        ('TIMECRS["t",TDATUM["t"],CS[TemporalDateTime,1],AXIS["Time",future]]', "holds times only"),
+        ("+proj=geos +h=35785831 +lon_0=9.5", "does not reach all of a: choose another CRS"),
+        ("EPSG:nonsense", "is not a CRS that PROJ knows"),
+    ],
+)
+def test_a_crs_that_shows_no_map_of_the_scene(
+    crs: str, fault: str, quick_engine: Engine, write_sheet: Any, tmp_path: Path
+) -> None:
+    scene = write_sheet("a.tif", side=300)
+    with pytest.raises(PlanError, match=fault) as caught:
+        cut(scene, tmp_path / "map.tif", quick_engine, crs_out=crs)
+    assert caught.value.option == "crs_out"
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+def test_a_scene_by_control_points_has_no_grid_though_a_world_file_lies_beside_it(
+    quick_engine: Engine, write_sheet: Any, tmp_path: Path
+) -> None:
+    with rasterio.open(write_sheet("a.tif", side=300)) as sheet:
+        pixels, matrix = sheet.read(), sheet.transform
+    corners = [(0, 0), (0, 300), (300, 0), (300, 300)]
+    points = [GroundControlPoint(row, column, *(matrix @ (column, row))) for row, column in corners]
+    profile = {"driver": "GTiff", "count": 3, "width": 300, "height": 300, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "b.tif", "w", **profile, gcps=points, crs="EPSG:32618") as dataset:
+        dataset.write(pixels)
+    (tmp_path / "b.tfw").write_text("0.9\n0\n0\n-0.9\n0\n0\n")
+    with pytest.raises(PlanError, match="b is placed by control points and has no pixel grid on the Earth"):
+        cut(tmp_path / "b.tif", tmp_path / "map.tif", quick_engine, grid="scene")
 
 
 def test_a_tms_folder_is_rendered_updated_and_checked(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from geo2map.api import mosaic_tiles
 from geo2map.api.converting import convert
 from geo2map.errors import OutputError
 from geo2map.grid import PixelWindow
+from geo2map.grid.raster import RasterGrid
 from geo2map.outputs import end_publishing, open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
@@ -28,11 +29,15 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked pr
 CLASSES = (("land", (250, 250, 240)), ("water", (170, 200, 250)), ("road", (90, 90, 90)))
 WINDOW = PixelWindow(256 * 10, 256 * 5, 256 * 11 + 50, 256 * 6)  # two tiles of the noise
 PLAN = Plan(name="noise", view=View(6), window=WINDOW, block_span=2, margin=16, fill_radius=16)
+ROTATED = RasterGrid(
+    "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=90 +datum=WGS84", (0.02, 0, -123.0, 0, -0.02, 81.5), 500, 200
+)
+"""On a CRS that a GeoTIFF cannot hold, over the noise."""
 Command = Callable[[Path], None]
 
 
-def render(out: Path) -> None:
-    job = make_job(PLAN, Storage(minzoom=4, classes=CLASSES), BlurTranslator(7))
+def render(out: Path, grid: RasterGrid | None = None) -> None:
+    job = make_job(PLAN, Storage(minzoom=4, classes=CLASSES, grid=grid), BlurTranslator(7))
     with open_output(out, job) as output:
         run(kill_anywhere.SOURCE, BlurTranslator(7), output)
 
@@ -68,20 +73,24 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize("name", ["convert", "mosaic", "render", "folder"])
+@pytest.mark.parametrize("name", ["convert", "mosaic", "render", "own crs", "folder"])
 def test_killed_while_it_is_published(name: str, classes: Path, tmp_path: Path) -> None:
     """Before each of the last steps: from the companions' making to the removal of the hidden folder."""
     commands: dict[str, tuple[Command, str, int]] = {
         "convert": (partial(convert, classes), "map.tif", 12),
         "mosaic": (partial(mosaic_tiles, classes), "map.tif", 6),
         "render": (render, "map.tif", 9),
+        "own crs": (partial(render, grid=ROTATED), "map.tif", 9),
         "folder": (partial(convert, classes), "tiles", 9),
     }
     command, out, last = commands[name]
     steps = steps_of(command, tmp_path / "whole" / out)
     whole = everything(tmp_path / "whole")
     if out == "map.tif":
-        beside = {"map.tif", "map.tif.aux.xml", "map.qml"} | ({".map.tif.journal"} if name == "render" else set())
+        beside = {"map.tif", "map.tif.aux.xml", "map.qml"} | (
+            {".map.tif.journal"} if name in ("render", "own crs") else set()
+        )
+        assert (b"<SRS>" in whole["map.tif.aux.xml"]) == (name == "own crs")
         assert set(whole) == beside
     for at in range(len(steps) - last, len(steps) + 1):
         place = tmp_path / str(at)

@@ -195,6 +195,7 @@ class Imagined:
     name: str = "town"
     zooms: tuple[int, ...] | None = None
     colours_for: str = ""
+    bits: int | None = None
     notes: tuple[str, ...] = ()
     arrangement: str = ""
     identities: tuple[SceneIdentity, ...] = ()
@@ -242,11 +243,20 @@ def test_the_finest_useful_zoom_is_named_and_allowed(latitude: float, resolution
     assert caught.value.option == "force"
     finest = int(str(caught.value).split(": zoom ")[1].split()[0])
     assert choose_zoom(scene, CARD, PlanOptions(zoom=finest)) == finest
-    oversampled = resolution / grid.ground_resolution(finest, latitude)
-    assert 2 - 1e-9 < oversampled <= 4 + 1e-9
+    usual = choose_zoom(scene, CARD, PlanOptions())
+    enlarged = resolution / grid.ground_resolution(finest, latitude)
+    assert finest == usual or 2**0.5 - 1e-9 < enlarged < 2**1.5 + 1e-9
+    assert finest >= usual
     with pytest.raises(ZoomError):
         choose_zoom(scene, CARD, PlanOptions(zoom=finest + 1))
     assert choose_zoom(scene, CARD, PlanOptions(zoom=24, force=True)) == 24
+
+
+@pytest.mark.parametrize(("resolution", "finest"), [(0.9, 18), (0.5, 19), (2.0, 17), (2.7, 17)])
+def test_one_zoom_beyond_the_nearest_or_the_models_is_allowed(resolution: float, finest: int) -> None:
+    assert choose_zoom(a_scene(resolution), CARD, PlanOptions(zoom=finest)) == finest
+    with pytest.raises(ZoomError, match=rf"zoom {finest + 1} would only enlarge the pixels of town, .* or force it"):
+        choose_zoom(a_scene(resolution), CARD, PlanOptions(zoom=finest + 1))
 
 
 def test_tiles_give_their_own_zooms() -> None:

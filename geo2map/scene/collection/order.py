@@ -26,6 +26,7 @@ class Sheet:
         ground_resolution: metres on the ground per pixel.
         area: square metres on the ground.
         date: when it was taken, seconds since 1970; see `taken`.
+        bits: of its numbers, where the file says so.
         identity: which file it is.
     """
 
@@ -34,13 +35,14 @@ class Sheet:
     ground_resolution: float
     area: float
     date: float
+    bits: int | None
     identity: SceneIdentity
 
     @classmethod
     def of(cls, scene: Scene) -> Sheet:
         """What there is to remember of an open scene."""
         area = scene.dataset.width * scene.dataset.height * scene.ground_resolution**2
-        return cls(scene.path, scene.window, scene.ground_resolution, area, taken(scene), *scene.identities)
+        return cls(scene.path, scene.window, scene.ground_resolution, area, taken(scene), scene.bits, *scene.identities)
 
 
 def in_order(sheets: Sequence[Sheet], order: Order) -> list[Sheet]:

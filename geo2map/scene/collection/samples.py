@@ -22,21 +22,27 @@ def thin(values: Pixels, count: int) -> Pixels:
 
 
 def require_alike(sheets: Sequence[Sheet], samples: Sequence[Pixels]) -> None:
-    """Refuses 8-bit colours beside wider numbers. 8-bit values in wider types, and wider numbers of several types,
-    share a stretch.
+    """Refuses 8-bit colours beside wider numbers, and numbers of fewer bits beside any other. 8-bit values in wider
+    types, and wider numbers of several types, share a stretch.
 
     Raises:
         BandError: names one sheet of each kind.
     """
-    pairs = list(zip(sheets, samples, strict=True))
-    narrow = [sheet.path for sheet, values in pairs if values.dtype == np.uint8]
-    wide = [
-        f"{redact(sheet.path)} ({values.dtype})"
-        for sheet, values in pairs
-        if values.dtype != np.uint8 and values.size and float(values.max()) > 255
-    ]
-    if narrow and wide:
+    kinds: dict[str, str] = {}
+    for sheet, values in zip(sheets, samples, strict=True):
+        if (kind := _kind(sheet, values)) is not None:
+            kinds.setdefault(kind, f"{redact(sheet.path)} ({kind})")
+    narrow = [kind for kind in kinds if kind.endswith("-bit")]
+    if narrow and len(kinds) > 1:
+        one, other = kinds.pop(narrow[0]), next(iter(kinds.values()))
         raise BandError(
-            f"{redact(narrow[0])} (8-bit) and {wide[0]} cannot be one map: no stretch suits the numbers of both; "
+            f"{one} and {other} cannot be one map: no stretch suits the numbers of both; "
             "convert one to the type of the other first, or render each by itself"
         )
+
+
+def _kind(sheet: Sheet, values: Pixels) -> str | None:
+    """Which numbers a sheet has; None for those that go with any."""
+    if values.dtype == np.uint8:
+        return f"{sheet.bits or 8}-bit"
+    return str(values.dtype) if values.size and float(values.max()) > 255 else None

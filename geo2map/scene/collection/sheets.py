@@ -53,6 +53,7 @@ class SceneCollection:
         zooms: None: it has pixels at any zoom.
         colours_for: "": its colours are its own.
         remarks: notes on how they were found.
+        bits: of their numbers, where all files say the same.
     """
 
     zooms: tuple[int, ...] | None = None
@@ -80,6 +81,7 @@ class SceneCollection:
         looked = self._look_at_all(paths)
         self._identities = tuple(sheet.identity for sheet in looked)
         self.sheets = in_order(looked, order)
+        self.bits = looked[0].bits if len({sheet.bits for sheet in looked}) == 1 else None
         self.ground_resolution = min(sheet.ground_resolution for sheet in self.sheets)
         self.latitude = grid.window_latitude(self.window(grid.MAX_ZOOM), grid.MAX_ZOOM)
 
@@ -133,7 +135,7 @@ class SceneCollection:
 
         Raises:
             SceneError: damaged data.
-            BandError: 8-bit colours beside wider numbers: no stretch suits both.
+            BandError: 8-bit colours beside narrower or wider numbers: no stretch suits both.
         """
         return self._looked[0]
 

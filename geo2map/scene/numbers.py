@@ -1,0 +1,104 @@
+"""What a file says of the meaning of its numbers: which end is white, how many bits count, what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from rasterio.enums import ColorInterp
+from rasterio.io import DatasetReader
+
+PRINT = (ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black)
+PHOTOMETRIC = 262
+COLOUR_SPACES = {5: "CMYK", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*"}
+"""Values of TIFF's PhotometricInterpretation whose bands are not red, green and blue."""
+
+
+class Linear(NamedTuple):
+    """A number stands for ratio * number + offset."""
+
+    ratio: float
+    offset: float
+
+
+def declared_bits(dataset: DatasetReader, indexes: Sequence[int]) -> int | None:
+    """Bits of a number that count, where a file says that they are fewer or more than 8 but not all of its type."""
+    said = [dataset.tags(index, ns="IMAGE_STRUCTURE").get("NBITS", "") for index in indexes]
+    bits = max((int(text) for text in said if text.isdecimal()), default=8)
+    return None if bits == 8 or any(np.dtype(dataset.dtypes[index - 1]).kind != "u" for index in indexes) else bits
+
+
+def meant_values(dataset: DatasetReader, indexes: Sequence[int]) -> tuple[Linear, ...] | None:
+    """What the numbers of each band stand for, where that changes the picture; None where they may stay as they are.
+
+    It does where 0 is white, where a scale is negative, and where scales or offsets differ between bands. A scale that
+    all bands share makes no difference to colours.
+    """
+    scales = [Linear(dataset.scales[index - 1], dataset.offsets[index - 1]) for index in indexes]
+    usable = all(np.isfinite(scale).all() and scale.ratio for scale in scales)
+    counts = usable and (len(set(scales)) > 1 or scales[0].ratio < 0)
+    if not _zero_is_white(dataset):
+        return tuple(scales) if counts else None
+    if counts:
+        return tuple(Linear(-scale.ratio, -scale.offset) for scale in scales)
+    return _inverted(dataset, indexes)
+
+
+def meant_dtype(dataset: DatasetReader, indexes: Sequence[int], dtype: str, meant: Sequence[Linear] | None) -> str:
+    """Numpy's name of the type that holds what numbers of a type stand for."""
+    plain = meant is None or (_zero_is_white(dataset) and meant == _inverted(dataset, indexes))
+    return dtype if plain else str(np.result_type(dtype, np.float32))
+
+
+def notes_on_numbers(dataset: DatasetReader, meant: Sequence[Linear] | None) -> tuple[str, ...]:
+    """Sentences on what a user would not expect of the numbers."""
+    found = []
+    if (space := _colour_space(dataset)) is not None:
+        found.append(
+            f"warning: the bands hold {space} colours, which are read as if they were RGB: colours are wrong; "
+            "convert the file to RGB first"
+        )
+    if meant is not None and _zero_is_white(dataset):
+        found.append("0 is white in this file (MINISWHITE): its numbers are inverted before any stretch")
+    elif meant is not None:
+        said = ", ".join(dict.fromkeys(f"{linear.ratio:g} x value + {linear.offset:g}" for linear in meant))
+        found.append(f"the scale and offset of the bands are applied before any stretch: {said}")
+    return tuple(found)
+
+
+def _zero_is_white(dataset: DatasetReader) -> bool:
+    return bool(dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES")
+
+
+def _inverted(dataset: DatasetReader, indexes: Sequence[int]) -> tuple[Linear, ...]:
+    return tuple(Linear(-1, _highest(dataset, index)) for index in indexes)
+
+
+def _highest(dataset: DatasetReader, index: int) -> float:
+    """The number that 0 changes places with where 0 is white."""
+    dtype = np.dtype(dataset.dtypes[index - 1])
+    if dtype.kind == "u":
+        return float(2 ** (declared_bits(dataset, [index]) or 8 * dtype.itemsize) - 1)
+    return -1.0 if dtype.kind == "i" else 0.0
+
+
+def _colour_space(dataset: DatasetReader) -> str | None:
+    """The name of one whose bands GDAL hands out as they are; None where they are plain, or GDAL converted them."""
+    if "SOURCE_COLOR_SPACE" in dataset.tags(ns="IMAGE_STRUCTURE"):
+        return None
+    if any(role in PRINT for role in dataset.colorinterp):
+        return "CMYK"
+    if dataset.driver != "GTiff":
+        return None
+    try:
+        with Path(dataset.name).open("rb") as file:
+            head = file.read(8)
+            directory = ImageFileDirectory_v2(head + file.read(8) if head[2:4] in (b"+\0", b"\0+") else head)
+            file.seek(directory.next)
+            directory.load(file)
+            return COLOUR_SPACES.get(int(directory.get(PHOTOMETRIC, -1)))
+    except Exception:  # a remote file, or one that only GDAL understands: nothing is known of it
+        return None

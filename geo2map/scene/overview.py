@@ -1,0 +1,55 @@
+"""Which overview of a file is read, and whether it knows which of its pixels are valid."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import NamedTuple
+
+from rasterio.io import DatasetReader
+
+from geo2map.scene.bands import Bands
+from geo2map.scene.gdal import open_raster, overview_factors
+from geo2map.scene.vrt import Size, band_vrt
+
+TOLERANCE = 0.1
+"""Of a factor, by which an overview may be coarser than wanted: that of `gdalwarp -ovr AUTO`."""
+
+
+class Overview(NamedTuple):
+    """An overview of a file.
+
+    Attributes:
+        level: its number as GDAL counts, from 0.
+        size: width and height in pixels.
+        has_mask: whether it knows which of its pixels are valid. A mask that was added after the overviews has none of
+            its own, and GDAL takes the pixels of the overview for valid then.
+    """
+
+    level: int
+    size: Size
+    has_mask: bool
+
+
+def choose_overview(dataset: DatasetReader, address: str, bands: Bands, ratio: float) -> Overview | None:
+    """The coarsest overview that is still as fine as asked; None where only the raster itself is.
+
+    GDAL opens no overview that one of the bands lacks, such as an alpha band that came later.
+
+    Args:
+        dataset: the file.
+        address: its path, as GDAL spells it.
+        bands: what is read of it.
+        ratio: pixels of the file per output pixel.
+    """
+    every = zip(*(overview_factors(dataset, index) for index in dataset.indexes), strict=False)
+    factors = [shared[0] for shared in takewhile(lambda found: len(set(found)) == 1, every)]
+    fine = [level for level, factor in enumerate(factors) if factor < ratio + TOLERANCE]
+    if not fine:
+        return None
+    level = fine[-1]
+    with open_raster(address, OVERVIEW_LEVEL=level) as overview:
+        size = overview.width, overview.height
+    if bands.alpha is None or not bands.alpha.startswith("mask"):
+        return Overview(level, size, has_mask=True)
+    with open_raster(band_vrt(address, bands.alpha, (dataset.width, dataset.height))) as mask:
+        return Overview(level, size, has_mask=overview_factors(mask)[level : level + 1] == [factors[level]])

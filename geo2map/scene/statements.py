@@ -1,0 +1,145 @@
+"""What a file and its sidecars say of its place: each statement with the CRS that belongs to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+from affine import Affine
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+from rasterio.io import DatasetReader
+
+from geo2map.files.address import is_file_path
+from geo2map.scene.gdal import open_raster
+
+SOURCES = {
+    "PAM": "its .aux.xml",
+    "INTERNAL": "its GeoTIFF tags",
+    "TABFILE": "its .tab file",
+    "WORLDFILE": "its world file",
+}
+"""Where GDAL finds the place of a GeoTIFF, in the order in which it believes them, and how a user knows them."""
+SIDECARS = (".aux.xml", ".tab", ".wld", ".tfw", ".tifw", ".tiffw")
+FLAT = 1e-6
+"""Ratio of the extents of control points, across and along their longest line, from which on they are one line."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One way from pixels to the Earth, or a CRS alone.
+
+    Attributes:
+        source: where it stands, as in "its world file"; "" where that is not known.
+        crs: that of this statement; None where it has none.
+        transform: from (column, row) of pixel corners to the CRS; None where there is none.
+        gcps: ground control points; empty where there is a geotransform.
+    """
+
+    source: str
+    crs: CRS | None
+    transform: Affine | None = None
+    gcps: tuple[GroundControlPoint, ...] = ()
+
+    @property
+    def places(self) -> bool:
+        """Whether it is more than a CRS."""
+        return self.transform is not None or bool(self.gcps)
+
+    def __str__(self) -> str:
+        kind = "the control points" if self.transform is None else "the geotransform"
+        return f"{kind} of {self.source}" if self.source else kind.replace("the", "its", 1)
+
+
+def find_statements(dataset: DatasetReader) -> list[Statement]:
+    """What there is, in the order in which GDAL believes it.
+
+    GDAL merges what several files say, so that numbers of one may come with the CRS of another; it keeps them apart
+    for GeoTIFFs only.
+    """
+    if dataset.driver != "GTiff" or not _has_sidecar(dataset):
+        return [*_of(dataset, ""), *_of_pam(dataset)]
+    found: list[Statement] = []
+    for option, source in SOURCES.items():
+        with open_raster(dataset.name, GEOREF_SOURCES=option) as alone:
+            found += _of(alone, source)
+    return found
+
+
+def choose_statement(statements: Sequence[Statement]) -> Statement | None:
+    """The first that has a place and a CRS, else the first that has a place.
+
+    A CRS that stands alone belongs to what follows it, even if that has one: so a sidecar mends a wrong one. A
+    geotransform without a CRS is in that of another geotransform, but never in that of control points.
+    """
+    lone: CRS | None = None
+    for statement in statements:
+        lone = lone or (None if statement.places else statement.crs)
+        crs = lone or statement.crs or _lent(statement, statements)
+        if statement.places and crs is not None:
+            return replace(statement, crs=crs)
+    return next((statement for statement in statements if statement.places), None)
+
+
+def _lent(statement: Statement, statements: Sequence[Statement]) -> CRS | None:
+    lenders = (other for other in statements if not other.gcps and (other.transform is None or not statement.gcps))
+    return next((other.crs for other in lenders if other.crs is not None), None)
+
+
+def fault_of_points(gcps: Sequence[GroundControlPoint]) -> str | None:
+    """Why control points place nothing; None where they do."""
+    if len(gcps) < 3:
+        return f"only {len(gcps)} of at least 3 control points"
+    for where, points in (
+        ("in the picture", [(point.col, point.row) for point in gcps]),
+        ("on the map", [(point.x, point.y) for point in gcps]),
+    ):
+        spread = np.array(points, dtype=float) - np.mean(points, axis=0)
+        if not np.isfinite(spread).all():
+            return "control points that are not finite numbers"
+        across, along = np.sort(np.linalg.svd(spread, compute_uv=False))
+        if along == 0:
+            return f"control points that are all the same {where}"
+        if across < FLAT * along:
+            return f"control points on one line {where}"
+    return None
+
+
+def _of(dataset: DatasetReader, source: str) -> Iterator[Statement]:
+    gcps, gcp_crs = dataset.gcps
+    if is_usable(dataset.transform):
+        yield Statement(source, dataset.crs, dataset.transform)
+    elif dataset.crs is not None:
+        yield Statement(source, dataset.crs)
+    if gcps:
+        yield Statement(source, gcp_crs, None, tuple(gcps))
+
+
+def _of_pam(dataset: DatasetReader) -> Iterator[Statement]:
+    """A geotransform in an .aux.xml that GDAL passes over where there is a world file."""
+    for path in dataset.files:
+        if not path.endswith(".aux.xml") or not is_file_path(path):
+            continue
+        with suppress(OSError, ET.ParseError, ValueError, TypeError):
+            numbers = [float(number) for number in (ET.parse(path).findtext("GeoTransform") or "").split(",")]
+            if is_usable(matrix := Affine.from_gdal(*numbers)) and not matrix.almost_equals(dataset.transform):
+                yield Statement(SOURCES["PAM"], dataset.crs, matrix)
+
+
+def is_usable(matrix: Affine) -> bool:
+    """Whether a geotransform places anything."""
+    return matrix != Affine.identity() and math.isfinite(matrix.determinant) and matrix.determinant != 0
+
+
+def _has_sidecar(dataset: DatasetReader) -> bool:
+    """Looked for on the disk, too: GDAL does not name a world file that it does not use."""
+    if not is_file_path(dataset.name):
+        return False
+    path = Path(dataset.name)
+    names = [path.name + SIDECARS[0], *(path.stem + suffix for suffix in SIDECARS[1:])]
+    return any(path.with_name(name).exists() for name in {*names, *(name.upper() for name in names)})
