@@ -25,7 +25,7 @@ from geo2map.outputs.ink import Bands, ink_of
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.indexed import encode_indexed
-from geo2map.tiles.tilejson import TileSet
+from geo2map.tiles.tilejson import ATTRIBUTION, SOURCE_ATTRIBUTION, TileSet, foreign_words
 from geo2map.types import Image, Mask, Tile
 
 ON_GRID = 1e-6
@@ -160,7 +160,11 @@ class GeotiffStore(Closing):
             facts.pop("pixels", None)
             asked = facts.pop("window", None)
             window = PixelWindow(*map(int, asked)) if asked else self._extent
-            return TileSet(name, "png", self.zooms[0], self._maxzoom, window, facts)
+            said = {"description": tags.get("TIFFTAG_IMAGEDESCRIPTION"), "attribution": tags.get("TIFFTAG_COPYRIGHT")}
+            words = foreign_words(said, facts)
+            if words.get("description") in (ATTRIBUTION, SOURCE_ATTRIBUTION):
+                del words["description"]
+            return TileSet(name, "png", self.zooms[0], self._maxzoom, window, facts, words=words)
         except (TypeError, ValueError, AttributeError, Geo2MapError) as error:
             raise TileSetError(f"what {self.path} says of itself makes no sense ({error}): make it again") from error
 
