@@ -47,6 +47,12 @@ class Statement:
     center: tuple[float, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def box(self) -> LngLatBounds | None:
+        """The bounds as they should be read: west, south, east, north; None where they make no such sense."""
+        in_metres = max(map(abs, self.bounds), default=0) > 360
+        return next((box for box in self.boxes if in_metres or box[:2] == self.bounds[:2]), None)
+
 
 def state(document: str, facts: Mapping[str, Any]) -> Statement:
     """The statement of a TileJSON document, or of metadata with the same names."""

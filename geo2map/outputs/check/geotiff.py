@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import rasterio
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
@@ -16,11 +15,12 @@ from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.outputs.check.findings import CheckReport, Problem
+from geo2map.outputs.check.kernels import join_children, may_follow
 from geo2map.outputs.check.seams import SeamScan
 from geo2map.outputs.geotiff_store import frame_of
-from geo2map.outputs.ink import Bands, Ink, ink_of
+from geo2map.outputs.ink import Bands, Ink, RgbaInk, ink_of
 from geo2map.outputs.pixel_digest import PixelDigest
-from geo2map.tiles.pyramid import make_parent
+from geo2map.tiles.pyramid import Pixels, make_parent
 from geo2map.types import Tile
 
 
@@ -34,6 +34,8 @@ def check_geotiff(path: Path) -> CheckReport:
     try:
         with rasterio.open(path) as dataset:
             own_grid = '"grid": "own"' in dataset.tags().get("GEO2MAP", "")
+            if (kind := dataset.dtypes[0]) != "uint8":
+                raise TileSetError(f"{path} has pixels of the type {kind}, but geo2map checks rasters of 8 bits a band")
             if (frame := frame_of(dataset)) is None and not own_grid:
                 report.problems.append(Problem("metadata", dataset.name, "not on the web-mercator grid"))
             digest = _check_pixels(dataset, frame, report)
@@ -48,7 +50,7 @@ def check_geotiff(path: Path) -> CheckReport:
 
 def _check_pixels(dataset: DatasetReader, frame: tuple[int, PixelWindow] | None, report: CheckReport) -> str:
     """Reads every block, column by column; returns the digest of them all."""
-    ink = ink_of(dataset)
+    ink = _ink(dataset)
     digest, scan = PixelDigest(ink.blank), SeamScan()
     columns, rows = -(-dataset.width // TILE_SIZE), -(-dataset.height // TILE_SIZE)
     for column in range(columns):
@@ -65,7 +67,7 @@ def _check_pixels(dataset: DatasetReader, frame: tuple[int, PixelWindow] | None,
                     zoom, window = frame
                     tile = Tile(window.left // TILE_SIZE + column, window.top // TILE_SIZE + row, zoom)
                     scan.add(tile, ink.pixels(bands))
-    report.seam_ratio, report.seams = scan.tiles.ratio, scan.worst
+    scan.tell(report)
     return digest.hex
 
 
@@ -84,7 +86,9 @@ def _check_overview(path: Path, level: int, report: CheckReport) -> None:
     """Every block of an overview follows from the level below it."""
     below = {"OVERVIEW_LEVEL": level - 1} if level else {}
     with rasterio.open(path, **below) as finer, rasterio.open(path, OVERVIEW_LEVEL=level) as coarser:
-        ink = ink_of(finer)
+        if (coarser.width, coarser.height) != (-(-finer.width // 2), -(-finer.height // 2)):
+            return  # others leave out levels
+        ink, own = _ink(finer), "GEO2MAP" in finer.tags()
         for row in range(-(-coarser.height // TILE_SIZE)):
             for column in range(-(-coarser.width // TILE_SIZE)):
                 try:
@@ -98,8 +102,10 @@ def _check_overview(path: Path, level: int, report: CheckReport) -> None:
                     what = f"overview {level + 1}, block {column}/{row}"
                     report.problems.append(Problem("broken", what, str(error.__cause__ or error)))
                     continue
-                expected, mask = make_parent(children, majority=ink.majority)
-                if (mask != found[1]).any() or not _follows(found[0][mask], expected[mask], ink):
+                expected = make_parent(children, majority=ink.majority)
+                if not (
+                    _follows(found, expected, ink) if own else may_follow(found, expected, join_children(children))
+                ):
                     report.problems.append(Problem("stale", f"overview {level + 1}, block {column}/{row}"))
 
 
@@ -118,9 +124,30 @@ def _padded(dataset: DatasetReader, column: int, row: int, ink: Ink) -> Bands:
     return bands
 
 
-def _follows(found: npt.NDArray[np.uint8], expected: npt.NDArray[np.uint8], ink: Ink) -> bool:
-    """Whether colours, uint8 (N, 3), are those expected, or of a table's the nearest to them; which of two equally
-    near ones is not said."""
+class _BareInk(RgbaInk):
+    """Bands without alpha, as others write them: grey, or red, green and blue; all pixels are valid."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def pixels(self, bands: Bands) -> Pixels:
+        colours = bands[[0, 1, 2] if self.count >= 3 else [0, 0, 0]]
+        return np.moveaxis(colours, 0, -1), np.ones(bands.shape[1:], dtype=np.bool_)
+
+
+def _ink(dataset: DatasetReader) -> Ink:
+    """That of any raster of 8 bits."""
+    found = ink_of(dataset)
+    return found if found.count == dataset.count else _BareInk(dataset.count)
+
+
+def _follows(overview: Pixels, wanted: Pixels, ink: Ink) -> bool:
+    """Whether an overview is the one expected, to the level; of a table's colours the nearest ones to that, and which
+    of two equally near ones is not said."""
+    (pixels, valid), (means, mask) = overview, wanted
+    if (mask != valid).any():
+        return False
+    found, expected = pixels[mask], means[mask]
     if ink.table is None:
         return bool((found == expected).all())
     apart = np.abs(found.astype(np.int32) - expected)
