@@ -61,6 +61,8 @@ class GeotiffStore(Closing):
             self.tileset = self._describe(base)
             legend = class_legend(self.tileset)
             self._classes = ClassCodec(Palette(tuple(legend))) if legend else None
+        except UnicodeEncodeError as error:
+            raise TileSetError(f"{self.path!r} cannot be opened, since its name is not UTF-8: rename it") from error
         except RasterioError as error:
             self._stack.close()
             raise TileSetError(f"{self.path} cannot be read: {error}; check the file") from error

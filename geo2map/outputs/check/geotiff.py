@@ -45,6 +45,8 @@ def check_geotiff(path: Path) -> CheckReport:
             _check_overview(path, level, report)
     except RasterioError as error:
         raise TileSetError(f"{path} cannot be read: {error}; render it again") from error
+    except UnicodeEncodeError as error:
+        raise TileSetError(f"{path!r} cannot be opened, since its name is not UTF-8: rename it") from error
     return report
 
 
