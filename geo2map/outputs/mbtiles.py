@@ -211,7 +211,7 @@ class MbtilesStore(Closing):
         )
         left, bottom, right, top = map(int, found[0])
         if min(left, bottom) < 0 or max(right, top) >= 2**zoom:
-            raise TileSetError(f"{self.path} has tiles outside the world at zoom {zoom}: make it again")
+            raise TileSetError(f"some tiles of zoom {zoom} lie outside the world")
         return PixelWindow(left, 2**zoom - 1 - top, right + 1, 2**zoom - bottom)
 
     def agrees(self, tileset: TileSet) -> bool:

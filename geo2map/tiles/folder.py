@@ -78,6 +78,8 @@ class XyzFolder:
         """
         if (known := self._scheme or read_scheme(self.path)) is not None:
             return known
+        if any(statement.grid for statement in self.statements):  # which `require_grid` refuses
+            return "xyz"
         boxes = [box for statement in self.statements for box in statement.boxes]
         zoom = max(_numbered_folders(self.path, MAX_ZOOM + 1), default=0)
         if boxes and (numbers := self._numbers(zoom)) is not None and (order := row_order(boxes, numbers, zoom)):
@@ -111,7 +113,11 @@ class XyzFolder:
             TileSetError: a folder cannot be listed; so do the other listing functions.
         """
         zooms = _numbered_folders(self.path, MAX_ZOOM + 1)
-        return tuple(zoom for zoom in zooms if any(True for _ in self.tiles(zoom)))
+        return tuple(
+            zoom
+            for zoom in zooms
+            if any(_numbered_tiles(self.path / str(zoom) / str(column), 2**zoom) for column in self.columns(zoom))
+        )
 
     @property
     def format(self) -> TileFormat:
@@ -130,11 +136,11 @@ class XyzFolder:
         Raises:
             TileSetError: there are no tiles, or they lie on another grid.
         """
+        self.require_grid()
         if not (zooms := self.zooms):
             raise TileSetError(
                 f"{self.path} holds no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg: {_hint(self.path)}"
             )
-        self.require_grid()
         return zooms
 
     def pick_zoom(self, asked: int | None) -> int:

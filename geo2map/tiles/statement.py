@@ -17,6 +17,7 @@ WORDS = ("attribution", "description", "legend", "license", "type", "version")
 _MERCATOR = re.compile(
     r'(^|[:/"\s])(3857|900913|3785|102100|102113|41001)"?\]*$|pseudo.mercator|mercator_auxiliary_sphere'
 )
+_WKT_NAME = re.compile(r'\w+\["([^"]+)"')
 _OTHER_PROFILES = frozenset({"geodetic", "global-geodetic", "raster", "local", "custom"})
 
 
@@ -83,9 +84,10 @@ def other_grid(profile: Any, *systems: Any) -> str:
     """A profile or reference system that is not web-mercator's, as a document names it; "" where there is none."""
     for system in map(_text, systems):
         if system and not _MERCATOR.search(system.lower()):
-            return system if len(system) <= 40 else f"{system[:40]}..."
-    named = _text(profile)
-    return f"profile {named}" if named.lower() in _OTHER_PROFILES else ""
+            named = _WKT_NAME.match(system)
+            return named[1] if named else system[:40]
+    kind = _text(profile)
+    return f"profile {kind}" if kind.lower() in _OTHER_PROFILES else ""
 
 
 def swapped_grid(template: str) -> str:

@@ -291,7 +291,9 @@ def test_mbtiles_of_others(store: Tiles, tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE metadata (name text, value text)")
         database.execute("CREATE TABLE tiles (zoom_level int, tile_column int, tile_row int, tile_data blob)")
-        database.executemany("INSERT INTO metadata VALUES (?, ?)", [("name", "other"), ("format", "jpg"), ("type", "baselayer")])
+        database.executemany(
+            "INSERT INTO metadata VALUES (?, ?)", [("name", "other"), ("format", "jpg"), ("type", "baselayer")]
+        )
         rows = [(tile.z, tile.x, 2**tile.z - 1 - tile.y, data) for tile, data in wanted(store).items()]
         database.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", rows)
     with MbtilesStore(path) as found:
