@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from geo2map.errors import BusyError
 from geo2map.grid import MAX_ZOOM
-from geo2map.live.conditions import judge
+from geo2map.live.conditions import judge, listed
 from geo2map.live.layers import TileLayer
 from geo2map.live.tally import Tally
 from geo2map.live.wmts import MEDIA_TYPES
@@ -137,7 +137,7 @@ def version_of(layer: TileLayer) -> str | None:
 
 def _names(request: Request) -> bool:
     """Whether a request's conditions name tags; "*" asks whether there is a tile, which only its bytes tell."""
-    conditions = [request.headers.get(name) for name in ("if-match", "if-none-match")]
+    conditions = [listed(request.headers, name) for name in ("if-match", "if-none-match")]
     return any(conditions) and "*" not in conditions
 
 

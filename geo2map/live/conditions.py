@@ -18,22 +18,18 @@ def judge(headers: Headers, tag: str) -> Literal[200, 304, 412]:
     Args:
         tag: of what exists, without quotation marks; a strong one.
     """
-    if (wanted := headers.get("if-match")) is not None and not _lists(wanted, tag, weakly=False):
+    if (wanted := listed(headers, "if-match")) and not _lists(wanted, tag, weakly=False):
         return 412
-    return 304 if knows(headers, tag) else 200
+    return 304 if _lists(listed(headers, "if-none-match"), tag, weakly=True) else 200
 
 
-def knows(headers: Headers, tag: str | None) -> bool:
-    """Whether a client says that it has what exists, by its tag or by "*", which any tag meets.
-
-    Args:
-        tag: None where it is not known yet: then "*" alone is met.
-    """
-    return (given := headers.get("if-none-match")) is not None and _lists(given, tag, weakly=True)
+def listed(headers: Headers, name: str) -> str:
+    """The list that a header has, which may come in several lines; "" where there is none."""
+    return ", ".join(headers.getlist(name)).strip()
 
 
-def _lists(text: str, tag: str | None, *, weakly: bool) -> bool:
+def _lists(text: str, tag: str, *, weakly: bool) -> bool:
     """Whether a list of tags has one. Weak ones are equal for reading (If-None-Match), not for changing (If-Match)."""
-    if text.strip() == "*":
+    if text == "*":
         return True
     return any(found == tag and (weakly or not weak) for weak, found in _TAG.findall(text))

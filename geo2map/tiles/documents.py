@@ -16,6 +16,7 @@ _LARGEST = 2**21
 _TEMPLATE = re.compile(r"""["'](?:\./)?(\{z\}/[^"']*?)["']""")
 _PROJECTION = re.compile(r"""projection:\s*(?:new\s+ol\.proj\.Projection\(\{\s*code:\s*)?["']([A-Za-z]+:\d+)["']""")
 _LEAFLET_ORDER = re.compile(r"\btms\s*:\s*(1|0|true|false)\b")
+_BROKEN = (ValueError, ParseError, TypeError, KeyError, AttributeError, RecursionError)
 _HALF_WORLD = 2e7
 """Metres, a little less: an origin that far north is the world's upper edge."""
 
@@ -27,7 +28,7 @@ def read_statements(folder: Path) -> tuple[Statement, ...]:
         text = _read(folder / name)
         try:
             statement = read(name, text) if text else None
-        except (ValueError, ParseError, TypeError, RecursionError):
+        except _BROKEN:
             statement = None
         if statement is not None:
             found.append(statement)
@@ -50,7 +51,7 @@ def _json(name: str, text: str) -> Statement | None:
 
 def _tile_map_service(name: str, text: str) -> Statement | None:
     """tilemapresource.xml of OSGeo's TMS: rows count from its origin, below as a rule."""
-    root = _xml(text)
+    root = _xml(text, "TileMap")
     sets, box, origin = (next(_all(root, tag), None) for tag in ("TileSets", "BoundingBox", "Origin"))
     system = _first(root, "SRS")
     zooms = [int(entry.get("order", "")) for entry in _all(root, "TileSet") if entry.get("order", "").isdigit()]
@@ -90,7 +91,7 @@ def _open_layers(name: str, text: str) -> Statement | None:
 
 def _wmts(name: str, text: str) -> Statement | None:
     """Rows count from the north; a grid is another one where none of those listed is web-mercator's."""
-    root = _xml(text)
+    root = _xml(text, "Capabilities")
     systems = [entry.text or "" for entry in _all(root, "SupportedCRS")]
     grids = [other_grid(None, system) for system in systems]
     template = next((entry.get("template", "") for entry in _all(root, "ResourceURL")), "")
@@ -101,7 +102,7 @@ def _wmts(name: str, text: str) -> Statement | None:
 
 def _gdal(name: str, text: str) -> Statement | None:
     """GDAL's description of a WMS, of the kind TMS."""
-    root = _xml(text)
+    root = _xml(text, "GDAL_WMS")
     address = _first(root, "ServerUrl").replace("${", "{")
     top = _first(root, "YOrigin").lower() == "top"
     return Statement(
@@ -117,15 +118,15 @@ def _stac(name: str, text: str) -> Statement | None:
     return Statement(name, "xyz", other_grid(None, *systems))
 
 
-def _xml(text: str) -> Element:
-    """The root of an XML document.
+def _xml(text: str, tag: str) -> Element:
+    """The root of an XML document of some kind.
 
     Raises:
-        ValueError: it defines entities, which no such document needs and which may grow without end.
+        ValueError: it is of another kind, or defines entities, which no such document needs and which grow without end.
     """
-    if "<!ENTITY" in text:
-        raise ValueError("entities")
-    return fromstring(text)
+    if "<!ENTITY" in text or (root := fromstring(text)).tag.rpartition("}")[2] != tag:
+        raise ValueError(f"no {tag}")
+    return root
 
 
 def _all(root: Element, tag: str) -> Iterator[Element]:

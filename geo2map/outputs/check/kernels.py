@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from geo2map.tiles.pyramid import Pixels
 
-TOLERANCE = 24.0
-"""Levels by which an overview may differ from the means of four pixels, on average: smooth kernels stay below."""
-REACH = 8
-"""Pixels along a side of what a pixel of an overview is made of, at the level below: cubic and Lanczos kernels."""
-OVERSHOOT = 0.25
-"""Share of the range of those pixels by which such kernels go beyond it."""
-MOST_OUTSIDE = 0.25
-"""Share of an overview's pixels that may lie outside of the range all the same: rims, and what a lossy format does."""
+MEAN_TOLERANCE = 24.0
+"""Levels by which an overview may differ on average from means of four pixels: kernels that are smooth stay below, of
+noise, too."""
+CHOICE_TOLERANCE = 8.0
+"""Levels by which it may differ on average from the likest of the four: one of them is what nearest and mode choose, and
+a lossy format changes it a little."""
 
 
 def may_follow(found: Pixels, mean: Pixels, below: Pixels) -> bool:
-    """Whether an overview may be made of the pixels below it: it is like their means, or lies within their range.
+    """Whether an overview may be made of the pixels below it, by a kernel that mixes them or by one that chooses.
 
     Args:
         found: the overview's pixels, uint8 (H, W, 3), and mask, bool (H, W).
@@ -31,11 +27,16 @@ def may_follow(found: Pixels, mean: Pixels, below: Pixels) -> bool:
     both = mean[1] & found[1]
     if not both.any():
         return not mean[1].any()
-    if np.abs(mean[0][both].astype(np.int16) - found[0][both]).mean() <= TOLERANCE:
+    seen = found[0][both].astype(np.int16)
+    if np.abs(seen - mean[0][both]).mean() <= MEAN_TOLERANCE:
         return True
-    low, high = _range(below)
-    outside: npt.NDArray[np.bool_] = np.any((found[0] < low) | (found[0] > high), axis=-1)
-    return bool(outside[both].mean() <= MOST_OUTSIDE)
+    least = np.full(len(seen), 255.0, dtype=np.float32)
+    for row in (0, 1):
+        for column in (0, 1):
+            child, valid = (plane[row::2, column::2][both] for plane in below)
+            apart = np.where(valid, np.abs(seen - child).mean(axis=-1, dtype=np.float32), np.float32(255))
+            least = np.minimum(least, apart)
+    return bool(least.mean() <= CHOICE_TOLERANCE)
 
 
 def join_children(children: Mapping[tuple[int, int], Pixels]) -> Pixels:
@@ -51,14 +52,3 @@ def join_children(children: Mapping[tuple[int, int], Pixels]) -> Pixels:
         part = np.s_[dy * height : (dy + 1) * height, dx * width : (dx + 1) * width]
         pixels[part], mask[part] = child, valid
     return pixels, mask
-
-
-def _range(below: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """The least and largest levels that an overview's pixels may have, float32 (H, W, 3)."""
-    pixels, mask = below
-    size = (REACH, REACH, 1)
-    low = minimum_filter(np.where(mask[..., None], pixels, np.uint8(255)), size)
-    high = maximum_filter(np.where(mask[..., None], pixels, np.uint8(0)), size)
-    low, high = (edge[1::2, 1::2].astype(np.float32) for edge in (low, high))
-    more = OVERSHOOT * np.maximum(high - low, 0) + 2
-    return low - more, high + more
