@@ -13,11 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from geo2map.errors import Geo2MapError
 from geo2map.live.answers import ASK_AGAIN, CHANGED, TileEndpoint, refusal, version_of
+from geo2map.live.archive import ArchiveResponse
 from geo2map.live.conditions import judge
 from geo2map.live.crossing import OtherOrigins
 from geo2map.live.gate import TokenGate
@@ -89,8 +90,7 @@ class _Documents:
 
     async def archive(self, request: Request) -> Response:
         assert self._site.archive is not None
-        found = await run_in_threadpool(self._site.archive.stat)
-        answer = FileResponse(self._site.archive, media_type="application/vnd.pmtiles", stat_result=found)
+        answer = await run_in_threadpool(ArchiveResponse, self._site.archive)
         kept = {name: answer.headers[name] for name in ("etag", "last-modified")}
         return _unsent(request, answer.headers["etag"].strip('"'), kept) or answer
 

@@ -46,7 +46,7 @@ def test_any_spelling_of_a_format(format: str | None, tmp_path: Path) -> None:
     with PmtilesStore(tmp_path / "a.pmtiles") as found:
         assert found.tileset.format == "png"
         assert {tile: found.get(tile) for tile in found.tiles(ZOOM)} == wanted()
-    assert ("states the format jpeg, but of 4 tiles 4 are png" in problems(path)) == (format == "jpg")
+    assert ("states the format jpeg, but 4 of 4 tiles are png" in problems(path)) == (format == "jpg")
 
 
 @pytest.mark.parametrize("spelled", ["jpg", "JPEG", "image/jpeg", "png"])

@@ -205,7 +205,7 @@ def test_false_documents_are_found(tmp_path: Path) -> None:
     false = {"bounds": [0, 0, 0, 0], "center": [10, 50, 3], "minzoom": 3, "maxzoom": 17, "format": "jpg"}
     (folder / "tilejson.json").write_text(json.dumps(false))
     found = " ".join(map(str, check(folder).problems))
-    for part in ("states the format jpeg, but of 4 tiles 4 are png", "says zooms 3 to 17", "states the bounds 0,0,0,0"):
+    for part in ("states the format jpeg, but 4 of 4 tiles are png", "says zooms 3 to 17", "states the bounds 0,0,0,0"):
         assert part in found
 
 

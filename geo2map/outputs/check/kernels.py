@@ -12,8 +12,8 @@ MEAN_TOLERANCE = 24.0
 """Levels by which an overview may differ on average from means of four pixels: kernels that are smooth stay below, of
 noise, too."""
 CHOICE_TOLERANCE = 8.0
-"""Levels by which it may differ on average from the likest of the four: one of them is what nearest and mode choose, and
-a lossy format changes it a little."""
+"""Levels by which it may differ on average from the likest of the four: nearest and mode choose one of them; a lossy
+format changes it a little."""
 
 
 def may_follow(found: Pixels, mean: Pixels, below: Pixels) -> bool:

@@ -35,10 +35,11 @@ def false_statements(
 
 def _said_format(statement: Statement, formats: Counter[TileFormat]) -> str:
     stated = parse_format(statement.format)
-    others = [f"{count} {'is' if count == 1 else 'are'} {name}" for name, count in formats.items() if name != stated]
+    total = formats.total()
+    others = [f"{count} of {total} tiles are {name}" for name, count in formats.items() if name != stated]
     if stated is None or not others:
         return ""
-    return f"states the format {stated}, but of {formats.total()} tiles {' and '.join(others)}"
+    return f"states the format {stated}, but {' and '.join(others)}"
 
 
 def _said_zooms(statement: Statement, zooms: tuple[int, int]) -> str:
