@@ -20,6 +20,7 @@ from geo2map.outputs.stored import (
     FORMAT_NAMES,
     Repeats,
     StoredSteps,
+    agrees,
     parse_json,
     require_tile,
     require_zooms,
@@ -216,7 +217,7 @@ class MbtilesStore(Closing):
 
     def agrees(self, tileset: TileSet) -> bool:
         """Whether the file says of itself what `write_mbtiles` writes of a tile set."""
-        return dict(self._query("SELECT name, value FROM metadata")) == _metadata(tileset)
+        return agrees(dict(self._query("SELECT name, value FROM metadata")), _metadata(tileset))
 
     def close(self) -> None:
         """Closes the file; harmless when repeated."""

@@ -30,7 +30,7 @@ from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow
 from geo2map.outputs.hilbert import Numbers, first_id, tile_places
 from geo2map.outputs.pmtiles import TILE_TYPES, header_facts, metadata_of
-from geo2map.outputs.stored import restore_tileset
+from geo2map.outputs.stored import agrees, restore_tileset
 from geo2map.tiles.sniff import unpack
 from geo2map.tiles.statement import state
 from geo2map.tiles.tilejson import TileSet
@@ -158,7 +158,7 @@ class PmtilesStore(Closing):
         """Whether the archive says of itself what `write_pmtiles` writes of a tile set."""
         wanted = header_facts(tileset)
         said = {key: self._header[key] for key in wanted}
-        return said == wanted and self._read_metadata() == json.loads(json.dumps(metadata_of(tileset)))
+        return said == wanted and agrees(self._read_metadata(), json.loads(json.dumps(metadata_of(tileset))))
 
     def close(self) -> None:
         """Closes the file; harmless when repeated."""

@@ -17,7 +17,7 @@ from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.place import Reaching, footprint
 from geo2map.tiles.sniff import format_of, is_vector, is_vector_format, parse_format
 from geo2map.tiles.statement import state
-from geo2map.tiles.tilejson import TileSet, foreign_words
+from geo2map.tiles.tilejson import DESCRIPTION, TileSet, foreign_words
 from geo2map.types import Tile, TileFormat
 
 FORMAT_NAMES: dict[TileFormat, str] = {"png": "png", "webp": "webp", "jpeg": "jpg", "avif": "avif"}
@@ -155,6 +155,13 @@ def _first_tile(store: StoredTiles) -> bytes:
         return next((data for tile in islice(store.tiles(store.zooms[-1]), _TRIED) if (data := store.get(tile))), b"")
     except TileSetError:
         return b""
+
+
+def agrees(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether an archive's metadata are those that would be written; earlier versions called imagery drawn, too."""
+    if found.get("description") == DESCRIPTION:
+        found = {**found, "description": wanted.get("description")}
+    return found == wanted
 
 
 def parse_json(text: str) -> Any:

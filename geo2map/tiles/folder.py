@@ -104,6 +104,19 @@ class XyzFolder:
                     f"{self.path} holds tiles of another scheme ({statement.grid}; see {statement.document}), but "
                     "geo2map reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for web-mercator"
                 )
+        if (beyond := self._beyond_the_world()) is not None:
+            raise TileSetError(
+                f"{self.path} holds tiles of another scheme ({beyond} lies outside web-mercator's world, as of tiles "
+                "in degrees), but geo2map reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for web-mercator"
+            )
+
+    def _beyond_the_world(self) -> str | None:
+        """A column of the largest zoom with tiles that web-mercator does not have; None where there is none."""
+        zoom = max(_numbered_folders(self.path, MAX_ZOOM + 1), default=0)
+        for column in _numbered_folders(self.path / str(zoom), 2 ** (zoom + 2)):
+            if column >= 2**zoom and _numbered_tiles(self.path / str(zoom) / str(column), 2 ** (zoom + 2)):
+                return f"{zoom}/{column}"
+        return None
 
     @property
     def zooms(self) -> tuple[int, ...]:

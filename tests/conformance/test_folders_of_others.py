@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from foreign import BOUNDS, SPELLED, WORDS, wanted, write_folder
+from foreign import BOUNDS, LEFT, SPELLED, WORDS, wanted, write_folder
 
 from geo2map.api.converting import convert, open_tiles
 from geo2map.errors import TileSetError
@@ -117,6 +117,14 @@ def test_another_grid_is_refused_by_every_reader(documents: dict[str, str], name
         with pytest.raises(TileSetError, match=named):
             read()
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_columns_beyond_the_world_are_not_lost(tmp_path: Path) -> None:
+    """Tiles in degrees have twice as many columns; a document need not say so."""
+    folder = write_folder(tmp_path / "set")
+    (folder / "17" / str(LEFT)).rename(folder / "17" / str(2**17 + LEFT))
+    with pytest.raises(TileSetError, match=rf"17/{2**17 + LEFT} lies outside web-mercator's world"):
+        convert(folder, tmp_path / "a.pmtiles")
 
 
 def test_documents_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
