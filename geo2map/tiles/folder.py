@@ -107,7 +107,7 @@ class XyzFolder:
         if (beyond := self._beyond_the_world()) is not None:
             raise TileSetError(
                 f"{self.path} holds tiles of another scheme ({beyond} lies outside web-mercator's world, as of tiles "
-                "in degrees), but geo2map reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for web-mercator"
+                "in degrees), but geo2map reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for that"
             )
 
     def _beyond_the_world(self) -> str | None:

@@ -227,6 +227,17 @@ def test_what_stands_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.Mon
         MbtilesStore(tmp_path / "other.mbtiles")
 
 
+def test_gaps_that_are_marked_by_empty_tiles(tmp_path: Path) -> None:
+    path = write_mbtiles(tmp_path / "a.mbtiles", {"format": "png"})
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE tiles SET tile_data = x'' WHERE tile_column = ?", (LEFT,))
+        database.execute("UPDATE tiles SET tile_data = NULL WHERE tile_row = ?", (2**ZOOM - 1 - TOP,))
+    convert(path, tmp_path / "b.pmtiles")
+    with PmtilesStore(tmp_path / "b.pmtiles") as found:
+        assert list(found.tiles(ZOOM)) == [(LEFT + 1, TOP + 1, ZOOM)]
+    assert check(path).ok, check(path)
+
+
 def test_tiles_outside_the_world_are_refused(tmp_path: Path) -> None:
     path = write_mbtiles(tmp_path / "a.mbtiles", {"format": "png"})
     with closing(sqlite3.connect(path)) as database, database:
