@@ -157,9 +157,8 @@ class MbtilesStore(Closing):
             zooms = self._query("SELECT DISTINCT zoom_level FROM tiles WHERE zoom_level >= 0 ORDER BY zoom_level")
             self.zooms: tuple[int, ...] = tuple(int(zoom) for (zoom,) in zooms)
             facts = self._facts()
-            self._filled = (
-                "" if facts.get("geo2map") else "AND length(tile_data) > 0"
-            )  # others mark gaps by empty tiles
+            # others mark gaps by empty tiles
+            self._there = "zoom_level = ?" if facts.get("geo2map") else "length(tile_data) > 0 AND zoom_level = ?"
             self.statement = state("metadata", facts)
             self.tileset = restore_tileset(self.path, facts, self)
         except BaseException:
@@ -197,7 +196,7 @@ class MbtilesStore(Closing):
             if (column := columns[0][0]) is None:
                 return
             rows = self._query(
-                f"SELECT tile_row FROM tiles WHERE zoom_level = ? AND tile_column = ? {self._filled} ORDER BY tile_row DESC",
+                f"SELECT tile_row FROM tiles WHERE {self._there} AND tile_column = ? ORDER BY tile_row DESC",
                 zoom,
                 column,
             )

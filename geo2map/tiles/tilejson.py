@@ -152,7 +152,7 @@ class TileSet:
         """
         path = Path(folder) / FILE_NAME
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -190,7 +190,7 @@ def foreign_words(facts: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[st
 def read_scheme(folder: Path) -> Scheme | None:
     """How the files of a folder that geo2map made count rows; None where its tilejson.json is another's, or none."""
     try:
-        document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):  # whoever reads the document says so
         return None
     if not isinstance(document, dict) or "geo2map" not in document:

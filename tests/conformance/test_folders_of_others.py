@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from foreign import BOUNDS, LEFT, SPELLED, WORDS, wanted, write_folder
 
 from geo2map.api.converting import convert, open_tiles
@@ -237,3 +242,31 @@ def test_clutter_is_no_part_of_a_set(tmp_path: Path) -> None:
     assert check(folder).ok, check(folder)
     (column / "notes.txt").write_text("mine")
     assert [problem.kind for problem in check(folder).problems] == ["unexpected"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    shutil.which("gdal2tiles.py") is None, reason="gdal2tiles.py (Debian's python3-gdal) is not installed"
+)
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [([], ""), (["--xyz"], ""), (["-p", "geodetic"], "EPSG:4326"), (["-p", "geodetic", "--xyz"], "EPSG:4326")],
+)
+def test_what_gdal2tiles_writes(options: list[str], refused: str, tmp_path: Path) -> None:
+    scene = tmp_path / "a.tif"
+    shape = {"width": 300, "height": 280, "count": 3, "dtype": "uint8", "crs": "EPSG:32618"}
+    with rasterio.open(scene, "w", **shape, transform=Affine(0.9, 0, 590_000, 0, -0.9, 4_510_000)) as made:
+        made.write(np.full((3, 280, 300), 90, np.uint8))
+    command = ["gdal2tiles.py", "-q", "-z", "16-17", *options, str(scene), str(tmp_path / "set")]
+    subprocess.run(command, check=True, capture_output=True)
+    if refused:
+        with pytest.raises(TileSetError, match=refused):
+            check(tmp_path / "set")
+        return
+    report = check(tmp_path / "set")
+    assert report.ok, report
+    with open_tiles(tmp_path / "set") as (_, tileset):
+        west, south, east, north = tileset.to_dict()["bounds"]
+    assert west - 0.003 < -73.9342 < west + 0.003
+    assert south < 40.7345 < north
+    assert east - west < 0.02
