@@ -21,7 +21,8 @@ from geo2map.files.closing import Closing
 from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
 from geo2map.outputs.companions import class_legend
 from geo2map.outputs.excerpt import rescale
-from geo2map.outputs.ink import Bands, ink_of
+from geo2map.outputs.ink import Bands, ink_of, read_bands
+from geo2map.outputs.text import plain_text
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.indexed import encode_indexed
@@ -62,7 +63,9 @@ class GeotiffStore(Closing):
             legend = class_legend(self.tileset)
             self._classes = ClassCodec(Palette(tuple(legend))) if legend else None
         except UnicodeEncodeError as error:
-            raise TileSetError(f"{self.path!r} cannot be opened, since its name is not UTF-8: rename it") from error
+            raise TileSetError(
+                f"{plain_text(self.path.name)} cannot be opened, since its name is not UTF-8: rename it"
+            ) from error
         except RasterioError as error:
             self._stack.close()
             raise TileSetError(f"{self.path} cannot be read: {error}; check the file") from error
@@ -109,7 +112,7 @@ class GeotiffStore(Closing):
             TileSetError: the file is damaged.
         """
         frame = rescale(self._extent, self._maxzoom, zoom)
-        last = len(self._levels[0].indexes) - 1
+        last = self._ink.count - 1
         for x in range(frame.left // TILE_SIZE, -(-frame.right // TILE_SIZE)):
             for y in range(frame.top // TILE_SIZE, -(-frame.bottom // TILE_SIZE)):
                 tile = Tile(x, y, zoom)
@@ -136,14 +139,14 @@ class GeotiffStore(Closing):
         window = Window(part.left, part.top, part.width, part.height)
         try:
             with self._lock:
-                bands[:, *part.slices(inside)] = level.read(window=window)
+                bands[:, *part.slices(inside)] = read_bands(level, self._ink, window)
         except RasterioError as error:
             raise TileSetError(f"{self.path} is damaged ({error.__cause__ or error}): make it again") from error
         return bands
 
     def _place(self, base: DatasetReader) -> tuple[int, PixelWindow]:
-        if base.dtypes[0] != "uint8" or base.count not in (1, 4) or base.count != self._ink.count:
-            raise self._no_tiles("it has neither four 8-bit bands nor a table of colours")
+        if base.dtypes[0] != "uint8":
+            raise self._no_tiles(f"its pixels are {base.dtypes[0]}, not 8-bit")
         if (found := frame_of(base)) is None or any(edge % TILE_SIZE for edge in found[1]):
             raise self._no_tiles("its blocks are not on the tile grid")
         steps = [2**level for level in range(1, len(self._levels))]

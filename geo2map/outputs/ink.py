@@ -10,6 +10,7 @@ import numpy.typing as npt
 import PIL.Image
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader, DatasetWriter
+from rasterio.windows import Window
 
 from geo2map.colour.snap import MOST_COLOURS, Colours
 from geo2map.errors import TileSetError
@@ -128,6 +129,16 @@ def ink_of(dataset: DatasetReader) -> Ink:
     count = int(told) if told.isdecimal() and 0 < int(told) <= MOST_COLOURS else MOST_COLOURS
     colours = [table.get(number, (0, 0, 0))[:3] for number in range(count)]
     return TableInk(colours, majority=dataset.tags().get(MAJORITY_TAG) == "YES")
+
+
+def read_bands(dataset: DatasetReader, ink: Ink, window: Window) -> Bands:
+    """A window of any 8-bit raster as `ink_of` has it, uint8 (count, H, W): grey is repeated, and what others keep in a
+    mask beside the colours is alpha."""
+    if ink.table is not None or dataset.colorinterp[3:] == (ColorInterp.alpha,):
+        bands: Bands = dataset.read(window=window)
+        return bands
+    colours = dataset.read([1, 2, 3] if dataset.count >= 3 else [1, 1, 1], window=window)
+    return np.concatenate([colours, dataset.dataset_mask(window=window)[None]])
 
 
 def _codes(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:

@@ -245,9 +245,7 @@ def test_clutter_is_no_part_of_a_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    shutil.which("gdal2tiles.py") is None, reason="gdal2tiles.py (Debian's python3-gdal) is not installed"
-)
+@pytest.mark.skipif(shutil.which("gdal2tiles.py") is None, reason="gdal2tiles.py is not installed")
 @pytest.mark.parametrize(
     ("options", "refused"),
     [([], ""), (["--xyz"], ""), (["-p", "geodetic"], "EPSG:4326"), (["-p", "geodetic", "--xyz"], "EPSG:4326")],

@@ -11,10 +11,11 @@ import rasterio
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.shutil import copy
 
-from geo2map.api.converting import convert
+from geo2map.api.converting import convert, open_tiles
 from geo2map.errors import TileSetError
 from geo2map.grid import PixelWindow, window_transform
 from geo2map.outputs.check import check
+from geo2map.tiles.codec import decode_tile
 from geo2map.types import Tile
 
 WINDOW = PixelWindow(38616 * 256, 49268 * 256, 38620 * 256, 49272 * 256)
@@ -67,8 +68,28 @@ def test_rasters_without_alpha(bands: int, tmp_path: Path) -> None:
     report = check(path)
     assert report.ok, report
     assert report.tiles == 16
-    with pytest.raises(TileSetError, match="neither four 8-bit bands nor a table of colours"):
-        convert(path, tmp_path / "tiles")
+    convert(path, tmp_path / "tiles")
+    assert check(tmp_path / "tiles").ok
+
+
+def test_a_mask_beside_colours(tmp_path: Path) -> None:
+    """As a COG of JPEG has it."""
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        path = write(tmp_path / "a.tif", None, 3, "waves")
+        with rasterio.open(path, "r+") as made:
+            valid = np.zeros((1024, 1024), dtype=np.uint8)
+            valid[:600, :700] = 255
+            made.write_mask(valid)
+            made.build_overviews([2, 4], Resampling.average)
+    assert check(path).ok, check(path)
+    convert(path, tmp_path / "tiles")
+    with open_tiles(tmp_path / "tiles") as (store, _):
+        assert len(list(store.tiles(17))) == 9
+        pixels, mask = decode_tile(store.get(Tile(38618, 49270, 17)) or b"")
+    assert np.array_equal(mask, valid[512:768, 512:768] > 0)
+    with rasterio.open(path) as made:
+        expected = np.moveaxis(made.read(window=((512, 768), (512, 768))), 0, -1)
+    assert np.array_equal(pixels[mask], expected[mask])
 
 
 def test_levels_that_are_left_out(tmp_path: Path) -> None:
@@ -87,6 +108,8 @@ def test_more_than_8_bits(tmp_path: Path) -> None:
         made.write(np.ones((1, 256, 256), np.uint16))
     with pytest.raises(TileSetError, match=r"type uint16, but geo2map checks rasters of 8 bits"):
         check(tmp_path / "a.tif")
+    with pytest.raises(TileSetError, match=r"its pixels are uint16, not 8-bit"):
+        convert(tmp_path / "a.tif", tmp_path / "tiles")
 
 
 def test_words_come_out_of_a_raster(tmp_path: Path) -> None:
@@ -94,8 +117,6 @@ def test_words_come_out_of_a_raster(tmp_path: Path) -> None:
     with rasterio.open(path, "r+") as made:
         made.update_tags(TIFFTAG_COPYRIGHT="(c) Q", TIFFTAG_IMAGEDESCRIPTION="flown 2024")
     convert(path, tmp_path / "tiles")
-    from geo2map.api.converting import open_tiles
-
     with open_tiles(tmp_path / "tiles") as (store, tileset):
         assert tileset.words == {"attribution": "(c) Q", "description": "flown 2024"}
         assert Tile(38616, 49268, 17) in set(store.tiles(17))

@@ -18,8 +18,9 @@ from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.kernels import join_children, may_follow
 from geo2map.outputs.check.seams import SeamScan
 from geo2map.outputs.geotiff_store import frame_of
-from geo2map.outputs.ink import Bands, Ink, RgbaInk, ink_of
+from geo2map.outputs.ink import Bands, Ink, ink_of, read_bands
 from geo2map.outputs.pixel_digest import PixelDigest
+from geo2map.outputs.text import plain_text
 from geo2map.tiles.pyramid import Pixels, make_parent
 from geo2map.types import Tile
 
@@ -46,19 +47,21 @@ def check_geotiff(path: Path) -> CheckReport:
     except RasterioError as error:
         raise TileSetError(f"{path} cannot be read: {error}; render it again") from error
     except UnicodeEncodeError as error:
-        raise TileSetError(f"{path!r} cannot be opened, since its name is not UTF-8: rename it") from error
+        raise TileSetError(
+            f"{plain_text(path.name)} cannot be opened, since its name is not UTF-8: rename it"
+        ) from error
     return report
 
 
 def _check_pixels(dataset: DatasetReader, frame: tuple[int, PixelWindow] | None, report: CheckReport) -> str:
     """Reads every block, column by column; returns the digest of them all."""
-    ink = _ink(dataset)
+    ink = ink_of(dataset)
     digest, scan = PixelDigest(ink.blank), SeamScan()
     columns, rows = -(-dataset.width // TILE_SIZE), -(-dataset.height // TILE_SIZE)
     for column in range(columns):
         for row in range(rows):
             try:
-                bands = dataset.read(window=_block(dataset, column, row))
+                bands = read_bands(dataset, ink, _block(dataset, column, row))
             except RasterioError as error:
                 report.problems.append(Problem("broken", f"block {column}/{row}", str(error.__cause__ or error)))
                 continue
@@ -90,7 +93,7 @@ def _check_overview(path: Path, level: int, report: CheckReport) -> None:
     with rasterio.open(path, **below) as finer, rasterio.open(path, OVERVIEW_LEVEL=level) as coarser:
         if (coarser.width, coarser.height) != (-(-finer.width // 2), -(-finer.height // 2)):
             return  # others leave out levels
-        ink, own = _ink(finer), "GEO2MAP" in finer.tags()
+        ink, own = ink_of(finer), "GEO2MAP" in finer.tags()
         for row in range(-(-coarser.height // TILE_SIZE)):
             for column in range(-(-coarser.width // TILE_SIZE)):
                 try:
@@ -121,26 +124,9 @@ def _padded(dataset: DatasetReader, column: int, row: int, ink: Ink) -> Bands:
     """A block of full size, transparent beyond the file's edge, uint8 (bands, 256, 256)."""
     bands = np.full((ink.count, TILE_SIZE, TILE_SIZE), ink.blank, dtype=np.uint8)
     if column * TILE_SIZE < dataset.width and row * TILE_SIZE < dataset.height:
-        found = dataset.read(window=_block(dataset, column, row))
+        found = read_bands(dataset, ink, _block(dataset, column, row))
         bands[: len(found), : found.shape[1], : found.shape[2]] = found
     return bands
-
-
-class _BareInk(RgbaInk):
-    """Bands without alpha, as others write them: grey, or red, green and blue; all pixels are valid."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def pixels(self, bands: Bands) -> Pixels:
-        colours = bands[[0, 1, 2] if self.count >= 3 else [0, 0, 0]]
-        return np.moveaxis(colours, 0, -1), np.ones(bands.shape[1:], dtype=np.bool_)
-
-
-def _ink(dataset: DatasetReader) -> Ink:
-    """That of any raster of 8 bits."""
-    found = ink_of(dataset)
-    return found if found.count == dataset.count else _BareInk(dataset.count)
 
 
 def _follows(overview: Pixels, wanted: Pixels, ink: Ink) -> bool:
