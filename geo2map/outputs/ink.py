@@ -37,6 +37,7 @@ class Ink(Protocol):
         table: colours by number; None where bands are colours themselves.
         blank: value of a pixel that is not valid, in all bands.
         majority: whether overviews are what most of the pixels below them are, as those of classes.
+        as_stored: whether a raster that is there has these very bands; otherwise `read_bands` makes them of others.
     """
 
     count: int
@@ -44,6 +45,7 @@ class Ink(Protocol):
     table: Colours | None
     blank: int
     majority: bool
+    as_stored: bool
 
     def bands(self, pixels: Image, mask: Mask) -> Bands:
         """Bands of pixels, uint8 (H, W, 3), and mask, bool (H, W).
@@ -71,6 +73,9 @@ class RgbaInk:
     blank = 0
     majority = False
 
+    def __init__(self, *, as_stored: bool = True) -> None:
+        self.as_stored = as_stored
+
     def bands(self, pixels: Image, mask: Mask) -> Bands:
         return np.concatenate([np.moveaxis(pixels, -1, 0), (mask * np.uint8(255))[None]])
 
@@ -87,6 +92,7 @@ class TableInk:
     count = 1
     profile: dict[str, Any] = {"nodata": NOTHING}  # noqa: RUF012
     blank = NOTHING
+    as_stored = True
 
     def __init__(self, colours: npt.ArrayLike, *, majority: bool = False) -> None:
         """
@@ -123,7 +129,7 @@ class TableInk:
 def ink_of(dataset: DatasetReader) -> Ink:
     """That of a raster that is there: a table where it has one band and colours, else RGBA."""
     if dataset.count != 1 or dataset.colorinterp[0] is not ColorInterp.palette:
-        return RgbaInk()
+        return RgbaInk(as_stored=dataset.colorinterp[3:] == (ColorInterp.alpha,))
     table = dataset.colormap(1)
     told = dataset.tags().get(COLOURS_TAG, "")
     count = int(told) if told.isdecimal() and 0 < int(told) <= MOST_COLOURS else MOST_COLOURS
@@ -134,7 +140,7 @@ def ink_of(dataset: DatasetReader) -> Ink:
 def read_bands(dataset: DatasetReader, ink: Ink, window: Window) -> Bands:
     """A window of any 8-bit raster as `ink_of` has it, uint8 (count, H, W): grey is repeated, and what others keep in a
     mask beside the colours is alpha."""
-    if ink.table is not None or dataset.colorinterp[3:] == (ColorInterp.alpha,):
+    if ink.as_stored:
         bands: Bands = dataset.read(window=window)
         return bands
     colours = dataset.read([1, 2, 3] if dataset.count >= 3 else [1, 1, 1], window=window)
