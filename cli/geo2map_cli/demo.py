@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from geo2map_cli.options import model_options, overwrite_option
-from geo2map_cli.reporting import Bar, report_options, show_notes
+from geo2map_cli.reporting import Bar, json_text, report_options, show_notes
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
@@ -55,7 +54,7 @@ def command(out: Path, size: int, seed: int, model: ModelOptions, overwrite: boo
     show_notes(report.notes)
     files = {"scene": scene, "tiles": tiles, "map": raster, "picture": picture, "truth": truth}
     if as_json:
-        click.echo(json.dumps(report.to_dict() | {"files": {name: path.as_posix() for name, path in files.items()}}))
+        click.echo(json_text(report.to_dict() | {"files": {name: path.as_posix() for name, path in files.items()}}))
         return
     click.echo(report)
     click.echo(f"look at {picture}, or drag {taken} and {raster} into QGIS; XYZ tiles are in {tiles}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from geo2map_cli.options import reading_options
-from geo2map_cli.reporting import report_options, show_notes
+from geo2map_cli.reporting import json_text, report_options, show_notes
 
 
 @click.command("info")
@@ -43,6 +42,6 @@ def command(scenes: tuple[str, ...], model: str, as_json: bool, **options: Any) 
         if not as_json:
             click.echo(str(found))
     if as_json:
-        click.echo(json.dumps(described[0] if len(paths) == 1 else described))
+        click.echo(json_text(described[0] if len(paths) == 1 else described))
     if failed:
         raise click.ClickException(f"{failed} of {len(paths)} scenes failed")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from geo2map_cli.options import overwrite_option
-from geo2map_cli.reporting import report_options, show
+from geo2map_cli.reporting import json_text, report_options, show
 
 if TYPE_CHECKING:
     from geo2map.types import Storage
@@ -35,7 +34,7 @@ def list_(folder: Path | None, as_json: bool) -> None:
         except ModelFileError as error:
             click.echo(f"warning: {error}", err=True)
     if as_json:
-        click.echo(json.dumps([model.to_dict() for model in found]))
+        click.echo(json_text([model.to_dict() for model in found]))
     else:
         click.echo("\n".join(model.line for model in found) or "none")
 

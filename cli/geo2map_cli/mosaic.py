@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from geo2map_cli.options import compress_option, overwrite_option, tmp_option
-from geo2map_cli.reporting import Bar, report_options
+from geo2map_cli.reporting import Bar, json_text, report_options
 
 if TYPE_CHECKING:
     from geo2map.types import Compression
@@ -37,4 +36,4 @@ def command(
 
     with Bar() as bar:
         mosaic_tiles(tiles, out, zoom=zoom, compress=compress, overwrite=overwrite, tmp=tmp, progress=bar)
-    click.echo(json.dumps({"out": out.as_posix()}) if as_json else str(out))
+    click.echo(json_text({"out": out.as_posix()}) if as_json else str(out))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from geo2map_cli.options import model_options, overwrite_option, plan_options, scene_options
-from geo2map_cli.reporting import report_options, show_notes
+from geo2map_cli.reporting import json_text, report_options, show_notes
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
@@ -41,4 +40,4 @@ def command(
     source, drawn, plan = preview(scenes, engine=model, span=span, **options)
     write_picture(side_by_side(source, drawn), out)
     show_notes(plan.notes)
-    click.echo(json.dumps({"out": out.as_posix()}) if as_json else f"{out}: source left, map right")
+    click.echo(json_text({"out": out.as_posix()}) if as_json else f"{out}: source left, map right")

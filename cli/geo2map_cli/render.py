@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
-from geo2map_cli.reporting import Bar, conclude, finish, report_options, show, show_notes
+from geo2map_cli.reporting import Bar, conclude, finish, json_text, report_options, show, show_notes
 from geo2map_cli.spread import Spread, render_elsewhere, spread_options
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def _render_each(
             if not as_json:
                 show(report, as_json=False)
     if as_json:
-        click.echo(json.dumps([report.to_dict() for report in reports]))
+        click.echo(json_text([report.to_dict() for report in reports]))
     finish(reports)
 
 
@@ -137,4 +136,4 @@ def _dry_run(
             click.echo(found[-1])
     if as_json:
         values = [run.to_dict() for run in found]
-        click.echo(json.dumps(values if each and len(values) > 1 else values[0]))
+        click.echo(json_text(values if each and len(values) > 1 else values[0]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -98,9 +97,16 @@ class Bar:
         self.close()
 
 
+def json_text(value: Any) -> str:
+    """A report as JSON that every parser takes."""
+    from geo2map.files.plain_json import plain_json
+
+    return plain_json(value)
+
+
 def show(result: Any, as_json: bool) -> None:
     """Prints a result once: its text, or its `to_dict` as JSON."""
-    click.echo(json.dumps(result.to_dict()) if as_json else str(result))
+    click.echo(json_text(result.to_dict()) if as_json else str(result))
 
 
 def show_notes(notes: tuple[str, ...]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from geo2map_cli.options import F, model_options, plan_options, scene_options, stack, storage_options
-from geo2map_cli.reporting import report_options
+from geo2map_cli.reporting import json_text, report_options
 
 if TYPE_CHECKING:
     from geo2map.live.run import Addresses
@@ -38,7 +37,7 @@ def announce(addresses: Addresses, as_json: bool) -> None:
     """Prints where a server can be found, once it can be asked."""
     if addresses.warning:
         click.echo(addresses.warning, err=True)
-    click.echo(json.dumps(addresses.to_dict()) if as_json else str(addresses))
+    click.echo(json_text(addresses.to_dict()) if as_json else str(addresses))
 
 
 @click.command("serve")

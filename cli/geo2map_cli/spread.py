@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from geo2map_cli.options import F, stack, tmp_option
-from geo2map_cli.reporting import Bar, conclude, show, show_notes
+from geo2map_cli.reporting import Bar, conclude, json_text, show, show_notes
 
 if TYPE_CHECKING:
     from geo2map.pipeline.report import Report
@@ -99,7 +98,7 @@ def _render_slice(job: str, shard: tuple[int, int] | None, out: str, scenes: tup
         records = list(render_slice(JobFile.read(job), *(shard or (1, 1)), out, bar))
     tiles = sum(record.tiles for record in records)
     if as_json:
-        click.echo(json.dumps([record.__dict__ for record in records]))
+        click.echo(json_text([record.__dict__ for record in records]))
     else:
         click.echo(f"{out}: {len(records)} shards, {tiles} tiles, {sum(r.seconds for r in records):.1f} s")
 

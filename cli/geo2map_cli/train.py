@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geo2map_cli.recipe import recipe_options
-from geo2map_cli.reporting import Bar, report_options
+from geo2map_cli.reporting import Bar, json_text, report_options
 
 if TYPE_CHECKING:
     from geo2map.train.run import TrainingProgress
@@ -77,7 +76,7 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     if summary is None:  # another process leads
         return
     words = f"{out}: {summary['name']} after {summary['steps']} steps, {summary['seconds']:.0f} s"
-    click.echo(json.dumps(summary) if as_json else words if summary["finished"] else f"stopped; {words}")
+    click.echo(json_text(summary) if as_json else words if summary["finished"] else f"stopped; {words}")
 
 
 def _begin(cost: dict[str, Any]) -> None:

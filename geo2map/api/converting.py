@@ -29,9 +29,10 @@ from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import SUFFIXES, TileCodec
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.indexed import IndexedCodec
+from geo2map.tiles.place import footprint
 from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import FolderStore, LayeredStore
-from geo2map.tiles.tilejson import FILE_NAME, TileSet
+from geo2map.tiles.tilejson import FILE_NAME, TileSet, foreign_words
 from geo2map.types import Compression, LngLatBounds, Scheme, TileFormat
 
 AT_ONCE = 1024
@@ -158,9 +159,13 @@ def _codec_like(store: StoredTiles, tileset: TileSet) -> Codec:
 
 
 def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
-    """What can be said of a folder of somebody else's."""
-    window = folder.window(zooms[-1])
-    return TileSet(folder.path.resolve().name, folder.format, zooms[0], zooms[-1], window, scheme=folder.scheme)
+    """What can be said of a folder of somebody else's: its documents, as far as its tiles bear them out."""
+    stated = folder.statements
+    name = next((statement.name for statement in stated if statement.name), folder.path.resolve().name)
+    window = footprint(folder, [box for statement in stated for box in statement.boxes])
+    words = {key: text for statement in reversed(stated) for key, text in statement.words.items()}
+    words = foreign_words(words, {})
+    return TileSet(name, folder.format, zooms[0], zooms[-1], window, scheme=folder.scheme, words=words)
 
 
 class _Conversion:

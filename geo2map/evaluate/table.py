@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from geo2map.evaluate.run import Row
+from geo2map.files.plain_json import plain_json
 
 COLUMNS = {
     "name": ("model", "{}"),
@@ -74,7 +74,7 @@ def _aligned(lines: list[list[str]]) -> str:
 
 def to_json(rows: Sequence[Row]) -> str:
     """The rows as a JSON array, every figure unrounded."""
-    return json.dumps(reports(rows), indent=2, allow_nan=False)
+    return plain_json(reports(rows), indent=2)
 
 
 def reports(rows: Sequence[Row]) -> list[dict[str, Any]]:

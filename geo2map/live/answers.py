@@ -15,17 +15,20 @@ from starlette.types import Receive, Scope, Send
 
 from geo2map.errors import BusyError
 from geo2map.grid import MAX_ZOOM
+from geo2map.live.conditions import judge, listed
 from geo2map.live.layers import TileLayer
 from geo2map.live.tally import Tally
 from geo2map.live.wmts import MEDIA_TYPES
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.folder import parse_number
+from geo2map.tiles.sniff import format_of
 from geo2map.types import Tile
 
 KEEP = "max-age=86400, immutable"
 """For tiles whose address has the map's version in it."""
 ASK_AGAIN = "no-cache"
 """For all others: the client keeps them, and asks whether they are still right, which costs next to nothing."""
+CHANGED = "this is not what it was: ask again without conditions"
 _BREATH = 0.02  # seconds
 _LONGEST_NUMBER = 9  # digits: no tile at zoom 24 needs more
 
@@ -92,8 +95,8 @@ class TileEndpoint:
             return refusal(404, "there is no such tile: see tilejson.json for zooms, bounds and format")
         tag = self._layer.tag(tile)
         headers = {"Cache-Control": self._keeping(request)}
-        if tag is not None and _knows(request, tag):
-            return Response(status_code=304, headers={**headers, "ETag": f'"{tag}"'})
+        if tag is not None and _names(request) and (early := self._unsent(request, tag, headers)) is not None:
+            return early
         try:
             data = await _wait(self._layer.ask(tile), request)
         except BusyError as error:
@@ -107,10 +110,18 @@ class TileEndpoint:
             return Response(status_code=204, headers=headers)
         if tag is None:
             tag = blake2b(data, digest_size=16).hexdigest()
-            if _knows(request, tag):
-                return Response(status_code=304, headers={**headers, "ETag": f'"{tag}"'})
-        headers |= {"ETag": f'"{tag}"', "Content-Type": MEDIA_TYPES[self._format]}
+        if (unsent := self._unsent(request, tag, headers)) is not None:
+            return unsent
+        headers |= {"ETag": f'"{tag}"', "Content-Type": MEDIA_TYPES[format_of(data) or self._format]}
         return Response(data, headers=headers)
+
+    @staticmethod
+    def _unsent(request: Request, tag: str, headers: Mapping[str, str]) -> Response | None:
+        """The answer where a request's conditions say that the tile is not to be sent; None where it is."""
+        status = judge(request.headers, tag)
+        if status == 412:
+            return refusal(412, CHANGED)
+        return Response(status_code=304, headers={**headers, "ETag": f'"{tag}"'}) if status == 304 else None
 
     def _keeping(self, request: Request) -> str:
         version = version_of(self._layer)
@@ -124,10 +135,10 @@ def version_of(layer: TileLayer) -> str | None:
     return None if tag is None else tag.partition("-")[0]
 
 
-def _knows(request: Request, tag: str) -> bool:
-    """Whether the client says that it has this version."""
-    given = request.headers.get("if-none-match", "")
-    return any(word.strip().removeprefix("W/") == f'"{tag}"' for word in given.split(","))
+def _names(request: Request) -> bool:
+    """Whether a request's conditions name tags; "*" asks whether there is a tile, which only its bytes tell."""
+    conditions = [listed(request.headers, name) for name in ("if-match", "if-none-match")]
+    return any(conditions) and "*" not in conditions
 
 
 async def _wait(answer: Future[bytes | None], request: Request) -> bytes | None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from hashlib import blake2b
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from geo2map.errors import Geo2MapError
-from geo2map.live.answers import ASK_AGAIN, TileEndpoint, refusal, version_of
+from geo2map.live.answers import ASK_AGAIN, CHANGED, TileEndpoint, refusal, version_of
+from geo2map.live.archive import ArchiveResponse
+from geo2map.live.conditions import judge
+from geo2map.live.crossing import OtherOrigins
 from geo2map.live.gate import TokenGate
 from geo2map.live.metrics import CONTENT_TYPE, metrics_text
 from geo2map.live.site import ServedSite
@@ -61,7 +65,7 @@ def make_app(site: ServedSite, close: Callable[[], None] | None = None) -> Starl
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["GET", "HEAD"], expose_headers=["ETag"]),
+            Middleware(OtherOrigins),
             Middleware(TokenGate, token=site.token),
         ],
         exception_handlers={HTTPException: _refused, Geo2MapError: _failed},
@@ -78,15 +82,17 @@ class _Documents:
         source = site.source.tileset if site.source else None
         self._page = viewer_page(site.map.tileset, site.legend, source)
 
-    async def page(self, _: Request) -> Response:
-        return HTMLResponse(self._page, headers={"Cache-Control": ASK_AGAIN})
+    async def page(self, request: Request) -> Response:
+        return _document(request, self._page, "text/html; charset=utf-8")
 
     async def metrics(self, _: Request) -> Response:
         return Response(metrics_text(self._site.tally, self._site.live), headers={"Content-Type": CONTENT_TYPE})
 
-    async def archive(self, _: Request) -> Response:
+    async def archive(self, request: Request) -> Response:
         assert self._site.archive is not None
-        return FileResponse(self._site.archive, media_type="application/vnd.pmtiles")
+        answer = await run_in_threadpool(ArchiveResponse, self._site.archive)
+        kept = {name: answer.headers[name] for name in ("etag", "last-modified")}
+        return _unsent(request, answer.headers["etag"].strip('"'), kept) or answer
 
     async def tilejson(self, request: Request) -> Response:
         folder = "source/" if request.url.path.endswith("/source/tilejson.json") else ""
@@ -95,14 +101,14 @@ class _Documents:
         document = layer.tileset.to_dict()
         document |= {"name": self._site.title(folder), "tiles": [self._template(request, folder)]}
         text = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
-        return Response(text, headers={"Content-Type": "application/json", "Cache-Control": ASK_AGAIN})
+        return _document(request, text, "application/json")
 
     async def capabilities(self, request: Request) -> Response:
         tilesets = {self._site.title(folder): layer.tileset for folder, layer in self._site.layers.items()}
         templates = {self._site.title(folder): self._template(request, folder) for folder in self._site.layers}
         address = f"{self._base(request)}/WMTSCapabilities.xml{self._query(request, None)}"
         document = wmts_capabilities(tilesets, templates, address)
-        return Response(document, headers={"Content-Type": "application/xml", "Cache-Control": ASK_AGAIN})
+        return _document(request, document, "application/xml")
 
     def _template(self, request: Request, folder: str) -> str:
         """A tile's absolute URL, with {z}, {x} and {y} in it."""
@@ -126,6 +132,21 @@ class _Documents:
         if not _HOST.fullmatch(given):
             given = f"{host}:{port}" if port else str(host)
         return f"{request.url.scheme}://{given}{request.scope.get('root_path', '').rstrip('/')}"
+
+
+def _document(request: Request, content: bytes, kind: str) -> Response:
+    """A document, unless the client has it."""
+    tag = blake2b(content, digest_size=16).hexdigest()
+    headers = {"Cache-Control": ASK_AGAIN, "ETag": f'"{tag}"'}
+    return _unsent(request, tag, headers) or Response(content, headers={**headers, "Content-Type": kind})
+
+
+def _unsent(request: Request, tag: str, headers: Mapping[str, str]) -> Response | None:
+    """The answer where a request's conditions say that nothing is to be sent; None where it is."""
+    status = judge(request.headers, tag)
+    if status == 412:
+        return refusal(412, CHANGED)
+    return Response(status_code=304, headers=headers) if status == 304 else None
 
 
 async def _health(_: Request) -> Response:

@@ -108,7 +108,10 @@ class LiveLayer:
                 option="under",
             )
         self._under = under
-        self.tileset = replace(self.tileset, minzoom=min(self.minzoom, under.tileset.minzoom))
+        credits = dict.fromkeys(text for text in (self.tileset.attribution, under.tileset.attribution) if text)
+        words = {**self.tileset.words, "attribution": " | ".join(credits)}
+        lowest = min(self.minzoom, under.tileset.minzoom)
+        self.tileset = replace(self.tileset, minzoom=lowest, words=words if len(credits) > 1 else self.tileset.words)
 
     def covers(self, tile: Tile) -> bool:
         if tile.z < self.minzoom and self._under is None:

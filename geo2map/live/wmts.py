@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement
 
 from geo2map.grid import HALF_WORLD, TILE_SIZE, PixelWindow, mercator_resolution, tile_range
-from geo2map.outputs.text import plain_text, xml_bytes
-from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
+from geo2map.outputs.text import plain_text, unmarked, xml_bytes
+from geo2map.tiles.tilejson import TileSet
 from geo2map.types import TileFormat
 
 MATRIX_SET = "GoogleMapsCompatible"
@@ -39,8 +39,11 @@ def wmts_capabilities(layers: Mapping[str, TileSet], templates: Mapping[str, str
     """
     root = Element("Capabilities", _SPACES)
     service = SubElement(root, "ows:ServiceIdentification")
-    for tag, text in (("Title", next(iter(layers))), ("Abstract", ATTRIBUTION), ("ServiceType", "OGC WMTS")):
-        SubElement(service, f"ows:{tag}").text = plain_text(text)
+    title, top = next(iter(layers.items()))
+    abstract = unmarked(top.attribution or top.description)
+    for tag, text in (("Title", title), ("Abstract", abstract), ("ServiceType", "OGC WMTS")):
+        if text:
+            SubElement(service, f"ows:{tag}").text = plain_text(text)
     SubElement(service, "ows:ServiceTypeVersion").text = "1.0.0"
     contents = SubElement(root, "Contents")
     for number, (title, tileset) in enumerate(layers.items()):

@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from geo2map.errors import TileSetError, ZoomError
-from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, world_window
-from geo2map.outputs.stored import degrees_window
+from geo2map.grid import PixelWindow, tile_range, world_window
 from geo2map.protocols import StoredTiles
 from geo2map.tiles.codec import TileCodec, decode_tile, is_whole
+from geo2map.tiles.place import degrees_window, hull, tiles_window
+from geo2map.tiles.sniff import format_of
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import LngLatBounds, Tile, TileFormat
-
-_MAGIC: tuple[tuple[int, bytes, TileFormat], ...] = (
-    (0, b"\x89PNG", "png"),
-    (0, b"RIFF", "webp"),
-    (0, b"\xff\xd8", "jpeg"),
-    (4, b"ftypavif", "avif"),
-)
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ class Excerpt:
         if not is_whole(data):
             name = f"tile {tile.z}/{tile.x}/{tile.y}"
             raise TileSetError(f"{name} is damaged ({len(data)} bytes): make it again, or remove it to go without")
-        if not self.recode or (self.codec is None and is_format(data, self.tileset.format)):
+        if not self.recode or (self.codec is None and format_of(data) == self.tileset.format):
             return data
         try:
             return (self.codec or TileCodec(self.tileset.format)).encode(*decode_tile(data))
@@ -79,11 +71,6 @@ class Excerpt:
 
     def _range(self, zoom: int) -> PixelWindow:
         return tile_range(rescale(self.tileset.window, self.tileset.maxzoom, zoom))
-
-
-def is_format(data: bytes, format: TileFormat) -> bool:
-    """Whether a tile's first bytes are those of a format."""
-    return any(data.startswith(magic, at) and known == format for at, magic, known in _MAGIC)
 
 
 def rescale(window: PixelWindow, zoom: int, other: int) -> PixelWindow:
@@ -125,7 +112,7 @@ def take(
         raise ZoomError(f"zoom {high} asked, but the set has zooms {', '.join(map(str, known))}: choose one")
     window = rescale(tileset.window, tileset.maxzoom, high)
     if high != tileset.maxzoom and not tileset.extra:  # others' zooms may cover different places
-        window = _reach(store, high)
+        window = tiles_window(hull((tile.x, tile.y) for tile in store.tiles(high)))
     if bounds is not None:
         window = _cut(window, bounds, high)
     lowest = max(low, min([zoom for zoom in known if zoom >= low], default=low))
@@ -134,13 +121,6 @@ def take(
     if bounds is not None and not excerpt.zooms:
         raise _outside(bounds)
     return excerpt
-
-
-def _reach(store: StoredTiles, zoom: int) -> PixelWindow:
-    """The smallest window that holds the tiles of a zoom, of which there is at least one."""
-    found = np.fromiter((n for tile in store.tiles(zoom) for n in (tile.x, tile.y)), dtype=np.int64).reshape(-1, 2)
-    edges = *found.min(axis=0).tolist(), *(found.max(axis=0) + 1).tolist()
-    return PixelWindow(*(TILE_SIZE * edge for edge in edges))
 
 
 def _cut(window: PixelWindow, bounds: LngLatBounds, zoom: int) -> PixelWindow:

@@ -22,7 +22,7 @@ from geo2map.outputs.pixel_digest import PixelDigest, level_digests, open_level,
 from geo2map.outputs.warped import warp_plain
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.codec import decode_tile
-from geo2map.tiles.tilejson import ATTRIBUTION, TileSet
+from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Compression, Tile
 
 SUFFIXES = (".tif", ".tiff")
@@ -229,14 +229,13 @@ def _create(path: Path, levels: list[_Level], ink: Ink) -> None:
 
 def _tags(tileset: TileSet, pixels: str, *, own_grid: bool) -> dict[str, str]:
     """What the file says of itself; nothing of how it came about where that is not known."""
+    tags = {"TIFFTAG_SOFTWARE": "geo2map", "TIFFTAG_DOCUMENTNAME": tileset.name}
+    words = {"TIFFTAG_IMAGEDESCRIPTION": "description", "TIFFTAG_COPYRIGHT": "attribution"}
+    tags |= {tag: tileset.words[word] for tag, word in words.items() if word in tileset.words}
     if not tileset.extra:
-        return {"TIFFTAG_SOFTWARE": "geo2map", "TIFFTAG_DOCUMENTNAME": tileset.name}
+        return tags
     facts = {**tileset.to_dict()["geo2map"], "pixels": pixels}
     if own_grid:
         facts = {key: value for key, value in facts.items() if key != "window"} | {"grid": "own"}
-    return {
-        "TIFFTAG_SOFTWARE": "geo2map",
-        "TIFFTAG_DOCUMENTNAME": tileset.name,
-        "TIFFTAG_IMAGEDESCRIPTION": ATTRIBUTION,
-        "GEO2MAP": json.dumps(facts, ensure_ascii=False),
-    }
+    own = {"TIFFTAG_IMAGEDESCRIPTION": tileset.attribution} if tileset.attribution else {}
+    return own | tags | {"GEO2MAP": json.dumps(facts, ensure_ascii=False)}

@@ -20,12 +20,13 @@ from geo2map.files.closing import Closing
 from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
 from geo2map.outputs.companions import class_legend
 from geo2map.outputs.excerpt import rescale
-from geo2map.outputs.ink import Bands, ink_of
+from geo2map.outputs.ink import Bands, ink_of, read_bands
 from geo2map.outputs.own_raster import open_geotiff
+from geo2map.outputs.text import plain_text
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.indexed import encode_indexed
-from geo2map.tiles.tilejson import TileSet
+from geo2map.tiles.tilejson import ATTRIBUTION, SOURCE_ATTRIBUTION, TileSet, foreign_words
 from geo2map.types import Image, Mask, Tile
 
 ON_GRID = 1e-6
@@ -61,6 +62,10 @@ class GeotiffStore(Closing):
             self.tileset = self._describe(base)
             legend = class_legend(self.tileset)
             self._classes = ClassCodec(Palette(tuple(legend))) if legend else None
+        except UnicodeEncodeError as error:
+            raise TileSetError(
+                f"{plain_text(self.path.name)} cannot be opened, since its name is not UTF-8: rename it"
+            ) from error
         except RasterioError as error:
             self._stack.close()
             raise TileSetError(f"{self.path} cannot be read: {error}; check the file") from error
@@ -107,7 +112,7 @@ class GeotiffStore(Closing):
             TileSetError: the file is damaged.
         """
         frame = rescale(self._extent, self._maxzoom, zoom)
-        last = len(self._levels[0].indexes) - 1
+        last = self._ink.count - 1
         for x in range(frame.left // TILE_SIZE, -(-frame.right // TILE_SIZE)):
             for y in range(frame.top // TILE_SIZE, -(-frame.bottom // TILE_SIZE)):
                 tile = Tile(x, y, zoom)
@@ -134,14 +139,14 @@ class GeotiffStore(Closing):
         window = Window(part.left, part.top, part.width, part.height)
         try:
             with self._lock:
-                bands[:, *part.slices(inside)] = level.read(window=window)
+                bands[:, *part.slices(inside)] = read_bands(level, self._ink, window)
         except RasterioError as error:
             raise TileSetError(f"{self.path} is damaged ({error.__cause__ or error}): make it again") from error
         return bands
 
     def _place(self, base: DatasetReader) -> tuple[int, PixelWindow]:
-        if base.dtypes[0] != "uint8" or base.count not in (1, 4) or base.count != self._ink.count:
-            raise self._no_tiles("it has neither four 8-bit bands nor a table of colours")
+        if base.dtypes[0] != "uint8":
+            raise self._no_tiles(f"its pixels are {base.dtypes[0]}, not 8-bit")
         if (found := frame_of(base)) is None or any(edge % TILE_SIZE for edge in found[1]):
             raise self._no_tiles("its blocks are not on the tile grid")
         steps = [2**level for level in range(1, len(self._levels))]
@@ -160,7 +165,11 @@ class GeotiffStore(Closing):
             facts.pop("pixels", None)
             asked = facts.pop("window", None)
             window = PixelWindow(*map(int, asked)) if asked else self._extent
-            return TileSet(name, "png", self.zooms[0], self._maxzoom, window, facts)
+            said = {"description": tags.get("TIFFTAG_IMAGEDESCRIPTION"), "attribution": tags.get("TIFFTAG_COPYRIGHT")}
+            words = foreign_words(said, facts)
+            if words.get("description") in (ATTRIBUTION, SOURCE_ATTRIBUTION):
+                del words["description"]
+            return TileSet(name, "png", self.zooms[0], self._maxzoom, window, facts, words=words)
         except (TypeError, ValueError, AttributeError, Geo2MapError) as error:
             raise TileSetError(f"what {self.path} says of itself makes no sense ({error}): make it again") from error
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import PIL.Image
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader, DatasetWriter
+from rasterio.windows import Window
 
 from geo2map.colour.snap import MOST_COLOURS, Colours
 from geo2map.errors import TileSetError
@@ -36,6 +37,7 @@ class Ink(Protocol):
         table: colours by number; None where bands are colours themselves.
         blank: value of a pixel that is not valid, in all bands.
         majority: whether overviews are what most of the pixels below them are, as those of classes.
+        as_stored: whether a raster that is there has these very bands; otherwise `read_bands` makes them of others.
     """
 
     count: int
@@ -43,6 +45,7 @@ class Ink(Protocol):
     table: Colours | None
     blank: int
     majority: bool
+    as_stored: bool
 
     def bands(self, pixels: Image, mask: Mask) -> Bands:
         """Bands of pixels, uint8 (H, W, 3), and mask, bool (H, W).
@@ -70,6 +73,9 @@ class RgbaInk:
     blank = 0
     majority = False
 
+    def __init__(self, *, as_stored: bool = True) -> None:
+        self.as_stored = as_stored
+
     def bands(self, pixels: Image, mask: Mask) -> Bands:
         return np.concatenate([np.moveaxis(pixels, -1, 0), (mask * np.uint8(255))[None]])
 
@@ -86,6 +92,7 @@ class TableInk:
     count = 1
     profile: dict[str, Any] = {"nodata": NOTHING}  # noqa: RUF012
     blank = NOTHING
+    as_stored = True
 
     def __init__(self, colours: npt.ArrayLike, *, majority: bool = False) -> None:
         """
@@ -122,12 +129,22 @@ class TableInk:
 def ink_of(dataset: DatasetReader) -> Ink:
     """That of a raster that is there: a table where it has one band and colours, else RGBA."""
     if dataset.count != 1 or dataset.colorinterp[0] is not ColorInterp.palette:
-        return RgbaInk()
+        return RgbaInk(as_stored=dataset.colorinterp[3:] == (ColorInterp.alpha,))
     table = dataset.colormap(1)
     told = dataset.tags().get(COLOURS_TAG, "")
     count = int(told) if told.isdecimal() and 0 < int(told) <= MOST_COLOURS else MOST_COLOURS
     colours = [table.get(number, (0, 0, 0))[:3] for number in range(count)]
     return TableInk(colours, majority=dataset.tags().get(MAJORITY_TAG) == "YES")
+
+
+def read_bands(dataset: DatasetReader, ink: Ink, window: Window) -> Bands:
+    """A window of any 8-bit raster as `ink_of` has it, uint8 (count, H, W): grey is repeated, and what others keep in a
+    mask beside the colours is alpha."""
+    if ink.as_stored:
+        bands: Bands = dataset.read(window=window)
+        return bands
+    colours = dataset.read([1, 2, 3] if dataset.count >= 3 else [1, 1, 1], window=window)
+    return np.concatenate([colours, dataset.dataset_mask(window=window)[None]])
 
 
 def _codes(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:

@@ -14,11 +14,13 @@ from typing import Any
 from geo2map.errors import OutputError, TileSetError
 from geo2map.files.atomic import output_errors
 from geo2map.files.closing import Closing
+from geo2map.grid import PixelWindow
+from geo2map.outputs.sqlite_file import open_read_only, read_errors
 from geo2map.outputs.stored import (
-    DESCRIPTION,
     FORMAT_NAMES,
     Repeats,
     StoredSteps,
+    agrees,
     parse_json,
     require_tile,
     require_zooms,
@@ -27,10 +29,11 @@ from geo2map.outputs.stored import (
 )
 from geo2map.outputs.text import plain_text
 from geo2map.protocols import Progress, StoredTiles
+from geo2map.tiles.sniff import unpack
+from geo2map.tiles.statement import state
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
 
-_MAGIC = b"SQLite format 3\0"
 # The file has a hidden name until it is whole, so a journal would protect nothing. 0x4D504258 is "MPBX", as the
 # specification has it.
 _PREPARE = (
@@ -92,10 +95,7 @@ def _metadata(tileset: TileSet) -> dict[str, str]:
         "center": "{:.9f},{:.9f},{}".format(*document["center"]),
         "minzoom": str(tileset.minzoom),
         "maxzoom": str(tileset.maxzoom),
-        "type": "overlay",
-        "version": "1",
-        "attribution": document["attribution"],
-        "description": DESCRIPTION,
+        **{key: plain_text(text) for key, text in tileset.all_words().items()},
         "geo2map": json.dumps(document["geo2map"]),
     }
 
@@ -139,7 +139,8 @@ class MbtilesStore(Closing):
     Attributes:
         path: the file.
         zooms: those with at least one tile, ascending.
-        tileset: what the file says of itself; of another program's, the window follows from its bounds.
+        tileset: what the file says of itself; of another program's, as far as its tiles bear it out.
+        statement: what its metadata state.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -149,15 +150,17 @@ class MbtilesStore(Closing):
                 pictures.
         """
         self.path = Path(path)
-        _check_whole(self.path)
         self._lock = Lock()
-        address = f"{self.path.resolve().as_uri()}?mode=ro"
-        with _read_errors(self.path):
-            self._database = sqlite3.connect(address, uri=True, check_same_thread=False)
+        with read_errors(self.path):
+            self._database = open_read_only(self.path)
         try:
-            zooms = self._query("SELECT DISTINCT zoom_level FROM tiles ORDER BY zoom_level")
-            self.zooms = tuple(int(zoom) for (zoom,) in zooms)
-            self.tileset = restore_tileset(self.path, self._facts(), self.zooms)
+            zooms = self._query("SELECT DISTINCT zoom_level FROM tiles WHERE zoom_level >= 0 ORDER BY zoom_level")
+            self.zooms: tuple[int, ...] = tuple(int(zoom) for (zoom,) in zooms)
+            facts = self._facts()
+            # others mark gaps by empty tiles
+            self._there = "zoom_level = ?" if facts.get("geo2map") else "length(tile_data) > 0 AND zoom_level = ?"
+            self.statement = state("metadata", facts)
+            self.tileset = restore_tileset(self.path, facts, self)
         except BaseException:
             self._database.close()
             raise
@@ -172,7 +175,13 @@ class MbtilesStore(Closing):
         found = self._query(
             "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?", *where
         )
-        return bytes(found[0][0]) if found and found[0][0] is not None else None
+        if not found or found[0][0] is None:
+            return None
+        data = found[0][0]
+        try:
+            return unpack(data.encode(errors="replace") if isinstance(data, str) else bytes(data))
+        except TileSetError as error:
+            raise TileSetError(f"{self.path}, tile {tile.z}/{tile.x}/{tile.y}: {error}") from error
 
     def tiles(self, zoom: int) -> Iterator[Tile]:
         """The tiles of a zoom by column, then row; holds one column's rows in memory at a time.
@@ -187,51 +196,41 @@ class MbtilesStore(Closing):
             if (column := columns[0][0]) is None:
                 return
             rows = self._query(
-                "SELECT tile_row FROM tiles WHERE zoom_level = ? AND tile_column = ? ORDER BY tile_row DESC",
+                f"SELECT tile_row FROM tiles WHERE {self._there} AND tile_column = ? ORDER BY tile_row DESC",
                 zoom,
                 column,
             )
             yield from (Tile(column, 2**zoom - 1 - row, zoom) for (row,) in rows)
 
+    def reach(self, zoom: int) -> PixelWindow:
+        """Columns and rows of the tiles of a zoom that has some, right and bottom excluded.
+
+        Raises:
+            TileSetError: some of them lie outside the world.
+        """
+        found = self._query(
+            "SELECT min(tile_column), min(tile_row), max(tile_column), max(tile_row) FROM tiles WHERE zoom_level = ?",
+            zoom,
+        )
+        left, bottom, right, top = map(int, found[0])
+        if min(left, bottom) < 0 or max(right, top) >= 2**zoom:
+            raise TileSetError(f"some tiles of zoom {zoom} lie outside the world")
+        return PixelWindow(left, 2**zoom - 1 - top, right + 1, 2**zoom - bottom)
+
     def agrees(self, tileset: TileSet) -> bool:
         """Whether the file says of itself what `write_mbtiles` writes of a tile set."""
-        return dict(self._query("SELECT name, value FROM metadata")) == _metadata(tileset)
+        return agrees(dict(self._query("SELECT name, value FROM metadata")), _metadata(tileset))
 
     def close(self) -> None:
         """Closes the file; harmless when repeated."""
         self._database.close()
 
     def _facts(self) -> dict[str, Any]:
+        if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'metadata'"):
+            return {}
         facts: dict[str, Any] = dict(self._query("SELECT name, value FROM metadata"))
-        facts["bounds"] = facts["bounds"].split(",") if facts.get("bounds") else None
         return facts | {"geo2map": parse_json(facts.get("geo2map") or "null")}
 
     def _query(self, statement: str, *values: int) -> list[tuple[Any, ...]]:
-        with _read_errors(self.path), self._lock:
+        with read_errors(self.path), self._lock:
             return self._database.execute(statement, values).fetchall()
-
-
-def _check_whole(path: Path) -> None:
-    """Refuses what is no SQLite file, and one that is shorter than its first page says."""
-    if not path.is_file():
-        raise TileSetError(f"there is no file {path}: check the path")
-    try:
-        with path.open("rb") as file:
-            head = file.read(100)
-            size = path.stat().st_size
-    except OSError as error:
-        raise TileSetError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
-    if len(head) < 100 or not head.startswith(_MAGIC):
-        raise TileSetError(f"{path} is no MBTiles file (no SQLite database): check the path or make it again")
-    page = int.from_bytes(head[16:18], "big")
-    expected = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
-    if head[24:28] == head[92:96] and size < expected:
-        raise TileSetError(f"{path} is cut short ({size} of {expected} bytes): copy it again or make it again")
-
-
-@contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise TileSetError(f"{path} is no whole MBTiles file (SQLite says {error}): make it again") from error

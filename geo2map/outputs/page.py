@@ -13,10 +13,10 @@ from typing import Any
 
 from geo2map.grid import lnglat_bounds, tile_range
 from geo2map.outputs.qgis import Legend
-from geo2map.outputs.text import plain_text, script_json
+from geo2map.outputs.text import plain_text, script_json, unmarked
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.inventory import SOURCE_FOLDER
-from geo2map.tiles.tilejson import SOURCE_ATTRIBUTION, TileSet
+from geo2map.tiles.tilejson import TileSet
 
 STATEMENT = "This map was made by a generative model from imagery. It was not surveyed and may be wrong."
 SOURCE_STATEMENT = "These are pictures of the ground, cut into tiles. No model drew anything in them."
@@ -39,7 +39,7 @@ def viewer_page(tileset: TileSet, legend: Legend, source: TileSet | None = None)
         HTML as UTF-8; the same arguments give the same bytes.
     """
     parts = _parts()
-    layers = [_layer("source", f"{SOURCE_FOLDER}/", source, SOURCE_ATTRIBUTION)] if source else []
+    layers = [_layer("source", f"{SOURCE_FOLDER}/", source, source.attribution)] if source else []
     facts = {
         "bounds": _bounds(tileset),
         "layers": [*layers, _layer("map", "", tileset, tileset.attribution)],
@@ -59,8 +59,10 @@ def viewer_page(tileset: TileSet, legend: Legend, source: TileSet | None = None)
 
 
 def statement_of(tileset: TileSet) -> str:
-    """What people must know of a set before they believe it."""
-    return SOURCE_STATEMENT if tileset.is_imagery else STATEMENT
+    """What people must know of a set before they believe it; of a set of others, what these say of it."""
+    if tileset.is_drawn:
+        return STATEMENT
+    return SOURCE_STATEMENT if tileset.is_imagery else plain_text(unmarked(tileset.description))
 
 
 @cache
@@ -90,7 +92,7 @@ def _layer(role: str, folder: str, tileset: TileSet, attribution: str) -> dict[s
         "minzoom": tileset.minzoom,
         "maxzoom": tileset.maxzoom,
         "reach": list(tile_range(tileset.window)),
-        "attribution": attribution,
+        "attribution": unmarked(attribution),
     }
 
 

@@ -15,7 +15,7 @@ from pmtiles.tile import Compression, TileType, serialize_header
 
 from geo2map.files.atomic import output_errors
 from geo2map.outputs.hilbert import in_hilbert_order
-from geo2map.outputs.stored import DESCRIPTION, Repeats, StoredSteps, require_tile, require_zooms
+from geo2map.outputs.stored import Repeats, StoredSteps, require_tile, require_zooms
 from geo2map.outputs.text import plain_text
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
@@ -206,10 +206,7 @@ def metadata_of(tileset: TileSet) -> dict[str, Any]:
     document = tileset.to_dict()
     return {
         "name": plain_text(tileset.name),
-        "description": DESCRIPTION,
-        "attribution": document["attribution"],
-        "type": "overlay",
-        "version": "1",
+        **tileset.all_words(),
         "minzoom": tileset.minzoom,
         "maxzoom": tileset.maxzoom,
         "geo2map": document["geo2map"],

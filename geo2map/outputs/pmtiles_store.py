@@ -19,6 +19,7 @@ from pmtiles.tile import (
     Entry,
     MagicNumberNotFound,
     SpecVersionUnsupported,
+    TileType,
     deserialize_directory,
     deserialize_header,
     zxy_to_tileid,
@@ -26,14 +27,19 @@ from pmtiles.tile import (
 
 from geo2map.errors import TileSetError
 from geo2map.files.closing import Closing
-from geo2map.outputs.hilbert import first_id, tile_places
+from geo2map.grid import PixelWindow
+from geo2map.outputs.hilbert import Numbers, first_id, tile_places
 from geo2map.outputs.pmtiles import TILE_TYPES, header_facts, metadata_of
-from geo2map.outputs.stored import restore_tileset
+from geo2map.outputs.stored import agrees, restore_tileset
+from geo2map.tiles.sniff import unpack
+from geo2map.tiles.statement import state
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
 
 _HEADER = 127
 _DEEPEST = 4  # levels of directories, as the reference reader has it
+_MOST_TILES = 2**26
+"""Tiles of a zoom where the header does not count them: their places take 40 bytes each."""
 _SECTIONS = ("root", "metadata", "leaf_directory", "tile_data")
 _BROKEN = (OSError, EOFError, ValueError, IndexError, KeyError, zlib.error, OverflowError)
 
@@ -46,7 +52,8 @@ class PmtilesStore(Closing):
     Attributes:
         path: the file.
         zooms: those with at least one tile, ascending.
-        tileset: what the file says of itself; of another program's, the window follows from its bounds.
+        tileset: what the file says of itself; of another program's, as far as its tiles bear it out.
+        statement: what its header and its metadata state.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -64,7 +71,7 @@ class PmtilesStore(Closing):
         try:
             self._header = self._read_header()
             self._directory = lru_cache(maxsize=64)(self._read_directory)
-            first, last = self._header["min_zoom"], self._header["max_zoom"]
+            first, last = self._zoom_range()
             self.zooms = tuple(zoom for zoom in range(first, last + 1) if any(self._runs(zoom)))
             self.tileset = self._read_tileset()
         except BaseException:
@@ -89,7 +96,7 @@ class PmtilesStore(Closing):
                 if entry.run_length:
                     if tile_id >= entry.tile_id + entry.run_length:
                         return None
-                    return self._read(header["tile_data_offset"] + entry.offset, entry.length)
+                    return self._unpack(tile, self._read(header["tile_data_offset"] + entry.offset, entry.length))
                 offset, length = header["leaf_directory_offset"] + entry.offset, entry.length
         raise TileSetError(f"{self.path} is damaged (directories within directories): make it again")
 
@@ -99,19 +106,59 @@ class PmtilesStore(Closing):
         Raises:
             TileSetError: the file is damaged.
         """
-        runs = np.array(list(self._runs(zoom)), dtype=np.int64).reshape(-1, 2)
-        if (runs[:, 1] - runs[:, 0]).sum() > self._header["addressed_tiles_count"]:
-            raise TileSetError(f"{self.path} is damaged (more tiles than its header counts): make it again")
-        ids = [np.arange(first, last) for first, last in runs]
-        columns, rows = tile_places(zoom, np.concatenate(ids) if ids else np.empty(0, np.int64))
+        columns, rows = self._places(zoom)
         for index in np.lexsort((rows, columns)):
             yield Tile(int(columns[index]), int(rows[index]), zoom)
+
+    def reach(self, zoom: int) -> PixelWindow:
+        """Columns and rows of the tiles of a zoom that has some, right and bottom excluded.
+
+        Raises:
+            TileSetError: the file is damaged.
+        """
+        columns, rows = self._places(zoom)
+        return PixelWindow(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+
+    def _places(self, zoom: int) -> tuple[Numbers, Numbers]:
+        """Columns and rows of a zoom's tiles, in the order of their ids, int64 (N,) each."""
+        runs = np.array(list(self._runs(zoom)), dtype=np.int64).reshape(-1, 2)
+        if (runs[:, 1] - runs[:, 0]).sum() > (self._header["addressed_tiles_count"] or _MOST_TILES):
+            raise TileSetError(f"{self.path} is damaged (more tiles than its header counts): make it again")
+        ids = [np.arange(first, last) for first, last in runs]
+        return tile_places(zoom, np.concatenate(ids) if ids else np.empty(0, np.int64))
+
+    def _unpack(self, tile: Tile, data: bytes) -> bytes:
+        try:
+            return unpack(data)
+        except TileSetError as error:
+            raise TileSetError(f"{self.path}, tile {tile.z}/{tile.x}/{tile.y}: {error}") from error
+
+    def _zoom_range(self) -> tuple[int, int]:
+        """The lowest and the largest zoom of the tiles, whatever the header states."""
+        header = self._header
+        with self._errors():
+            if not self._directory(header["root_offset"], header["root_length"])[0]:
+                return 0, -1
+            ends = [self._end(at) for at in (0, -1)]
+        first, last = (next(zoom for zoom in range(33) if tile_id < first_id(zoom + 1)) for tile_id in ends)
+        return first, last
+
+    def _end(self, at: int) -> int:
+        """The first or the last id of a tile."""
+        header = self._header
+        offset, length = header["root_offset"], header["root_length"]
+        for _ in range(_DEEPEST):
+            entry = self._directory(offset, length)[0][at]
+            if entry.run_length:
+                return entry.tile_id + (entry.run_length - 1 if at else 0)
+            offset, length = header["leaf_directory_offset"] + entry.offset, entry.length
+        raise ValueError("directories within directories")
 
     def agrees(self, tileset: TileSet) -> bool:
         """Whether the archive says of itself what `write_pmtiles` writes of a tile set."""
         wanted = header_facts(tileset)
         said = {key: self._header[key] for key in wanted}
-        return said == wanted and self._read_metadata() == json.loads(json.dumps(metadata_of(tileset)))
+        return said == wanted and agrees(self._read_metadata(), json.loads(json.dumps(metadata_of(tileset))))
 
     def close(self) -> None:
         """Closes the file; harmless when repeated."""
@@ -150,32 +197,44 @@ class PmtilesStore(Closing):
             expected = max(header[f"{name}_offset"] + header[f"{name}_length"] for name in _SECTIONS)
         if (size := self.path.stat().st_size) < expected:
             raise TileSetError(f"{self.path} is cut short ({size} of {expected} bytes): copy it again or make it again")
-        if header["internal_compression"] is not Compression.GZIP or header["tile_compression"] not in (
-            Compression.NONE,
-            Compression.UNKNOWN,
-        ):
-            raise TileSetError(f"{self.path} is compressed in a way that geo2map does not read: convert it")
+        for part in ("internal_compression", "tile_compression"):
+            if (how := header[part]) not in (Compression.NONE, Compression.UNKNOWN, Compression.GZIP):
+                raise TileSetError(
+                    f"{self.path} is compressed with {how.name.lower()}, which geo2map does not read: make it again "
+                    "with gzip or without"
+                )
         return header
 
     def _read_tileset(self) -> TileSet:
-        header = self._header
-        metadata = self._read_metadata()
+        header, metadata = self._header, self._read_metadata()
         kind = header["tile_type"]
         named = {kind: name for name, kind in TILE_TYPES.items()}.get(kind, kind.name.lower())
+        if kind is TileType.UNKNOWN:
+            named = str(metadata.get("format") or "")
         edges = [header[f"{edge}_e7"] / 1e7 for edge in ("min_lon", "min_lat", "max_lon", "max_lat")]
-        facts = metadata | {"format": named, "bounds": edges}
-        if "geo2map" not in facts:  # others write zooms that their tiles do not have
-            facts |= {"minzoom": None, "maxzoom": None}
-        return restore_tileset(self.path, facts, self.zooms)
+        stated = {"format": named, "minzoom": header["min_zoom"], "maxzoom": header["max_zoom"]}
+        if any(edges):
+            stated["bounds"] = edges
+        self.statement = state("header", metadata | stated)
+        own = {key: metadata[key] for key in ("minzoom", "maxzoom") if key in metadata}
+        return restore_tileset(self.path, metadata | stated | own, self)
 
     def _read_metadata(self) -> dict[str, Any]:
         with self._errors():
             packed = self._read(self._header["metadata_offset"], self._header["metadata_length"])
-            return dict(json.loads(gzip.decompress(packed)))
+            return dict(json.loads(self._plain(packed) or "{}"))
 
     def _read_directory(self, offset: int, length: int) -> tuple[list[Entry], list[int]]:
-        entries = deserialize_directory(self._read(offset, length))
+        entries = deserialize_directory(
+            gzip.compress(self._plain(self._read(offset, length)), 0)
+        )  # which takes gzip alone
         return entries, [entry.tile_id for entry in entries]
+
+    def _plain(self, data: bytes) -> bytes:
+        """A directory or the metadata without compression."""
+        how = self._header["internal_compression"]
+        packed = how is Compression.GZIP or (how is Compression.UNKNOWN and data.startswith(b"\x1f\x8b"))
+        return gzip.decompress(data) if packed else data
 
     def _read(self, offset: int, length: int) -> bytes:
         with self._lock:

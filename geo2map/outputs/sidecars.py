@@ -17,6 +17,7 @@ from geo2map.outputs.qgis import Legend, class_style, layer_definition
 from geo2map.outputs.stored import parse_json
 from geo2map.outputs.text import file_stem, json_bytes, plain_text
 from geo2map.plan.job import Job
+from geo2map.tiles.statement import WORDS
 from geo2map.tiles.tilejson import TileSet
 
 PAGE = "index.html"
@@ -122,5 +123,5 @@ def _provenance(tileset: TileSet) -> dict[str, Any]:
         "made_by": "cut from imagery" if tileset.is_imagery else "made by a generative model",
         "geo2map": version("geo2map"),
         "name": tileset.name,
-        "tiles": {key: document[key] for key in ("format", "minzoom", "maxzoom", "bounds", "attribution")},
+        "tiles": {key: document[key] for key in ("format", "minzoom", "maxzoom", "bounds", *WORDS) if key in document},
     }

@@ -6,23 +6,25 @@ import json
 import os
 from collections.abc import Mapping
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
-
-import mercantile
+from typing import Any, Protocol, get_args
 
 from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.files.atomic import output_errors
-from geo2map.grid import PixelWindow, bounds_window, world_window
+from geo2map.grid import PixelWindow
 from geo2map.protocols import Progress, StoredTiles
-from geo2map.tiles.tilejson import TileSet
-from geo2map.types import Bounds, LngLatBounds, Tile, TileFormat
+from geo2map.tiles.place import Reaching, footprint
+from geo2map.tiles.sniff import format_of, is_vector, is_vector_format, parse_format
+from geo2map.tiles.statement import state
+from geo2map.tiles.tilejson import DESCRIPTION, TileSet, foreign_words
+from geo2map.types import Tile, TileFormat
 
 FORMAT_NAMES: dict[TileFormat, str] = {"png": "png", "webp": "webp", "jpeg": "jpg", "avif": "avif"}
 """How MBTiles and PMTiles spell the formats."""
-DESCRIPTION = "Map tiles made by geo2map from satellite or aerial imagery with a generative model; not surveyed"
 MOST_REMEMBERED = 2**20
-_MERCATOR_EDGE = 85.0511287798066  # degrees: where the square world ends
+_TRIED = 16
+"""Tiles that may be empty before the first one that tells the format."""
 
 
 class Repeats:
@@ -95,32 +97,71 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def restore_tileset(path: Path, facts: Mapping[str, Any], zooms: tuple[int, ...]) -> TileSet:
-    """What a container tells of itself as a `TileSet`; of another program's, the window follows from its bounds.
+class DescribedTiles(StoredTiles, Reaching, Protocol):
+    """Stored tiles of a container that describes them."""
+
+
+def restore_tileset(path: Path, facts: Mapping[str, Any], store: DescribedTiles) -> TileSet:
+    """What a container tells of itself as a `TileSet`. Of another program's, its tiles decide: zooms and format are
+    theirs, and so is the window where they do not bear out the bounds.
 
     Args:
         path: of the container, for messages and in place of a name.
-        facts: "name", "format", "minzoom", "maxzoom", "bounds" (degrees: west, south, east, north) and "geo2map", each
-            of which may be missing.
-        zooms: those with tiles, ascending, in place of missing ones.
+        facts: "name", "format", "minzoom", "maxzoom", "bounds" (degrees: west, south, east, north), "geo2map" and
+            `geo2map.tiles.statement.WORDS`, each of which may be missing.
 
     Raises:
         TileSetError: the facts make no sense, or the tiles are no pictures that geo2map reads.
     """
-    format = next((ours for ours, theirs in FORMAT_NAMES.items() if facts.get("format") in (ours, theirs)), None)
-    if format is None:
-        known = ", ".join(get_args(TileFormat))
-        raise TileSetError(f"{path} holds {facts.get('format') or 'unnamed'} tiles: geo2map reads {known}")
-    if not zooms:
+    if not (zooms := store.zooms):
         raise TileSetError(f"{path} holds no tiles: make it again")
+    format = require_pictures(path, str(facts.get("format") or ""), store)
     try:
-        minzoom, maxzoom = (int(facts.get(key) or zooms[end]) for key, end in (("minzoom", 0), ("maxzoom", -1)))
         extra = dict(facts.get("geo2map") or {})
         asked = extra.pop("window", None)
-        window = PixelWindow(*map(int, asked)) if asked else _window(facts.get("bounds"), maxzoom)
-        return TileSet(str(facts.get("name") or path.stem), format, minzoom, maxzoom, window, extra)
+        minzoom, maxzoom = zooms[0], zooms[-1]
+        if asked:
+            minzoom, maxzoom = (int(facts.get(key) or own) for key, own in (("minzoom", minzoom), ("maxzoom", maxzoom)))
+            window = PixelWindow(*map(int, asked))
+        else:
+            window = footprint(store, state(path.name, facts).boxes)
+        name, words = str(facts.get("name") or path.stem), foreign_words(facts, extra)
+        return TileSet(name, format, minzoom, maxzoom, window, extra, words=words)
     except (TypeError, ValueError, IndexError, Geo2MapError) as error:
         raise TileSetError(f"what {path} says of itself makes no sense ({error}): make it again") from error
+
+
+def require_pictures(path: Path, stated: str, store: StoredTiles) -> TileFormat:
+    """The format of a container's tiles: that of the first one's bytes; where these are damaged, the one stated.
+
+    Raises:
+        TileSetError: they are vector tiles, or of a format that geo2map does not read.
+    """
+    data = _first_tile(store)
+    if is_vector_format(stated) or is_vector(data):
+        raise TileSetError(
+            f"{path} holds {stated or 'pbf'} tiles, which are vector tiles without pixels: give raster tiles, or draw "
+            "them as such first"
+        )
+    if (format := format_of(data) or parse_format(stated)) is None:
+        known = ", ".join(get_args(TileFormat))
+        raise TileSetError(f"{path} holds {stated or 'unknown'} tiles: geo2map reads {known}")
+    return format
+
+
+def _first_tile(store: StoredTiles) -> bytes:
+    """The first tile of the largest zoom that has bytes; nothing where it is damaged."""
+    try:
+        return next((data for tile in islice(store.tiles(store.zooms[-1]), _TRIED) if (data := store.get(tile))), b"")
+    except TileSetError:
+        return b""
+
+
+def agrees(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether an archive's metadata are those that would be written; earlier versions called imagery drawn, too."""
+    if found.get("description") == DESCRIPTION:
+        found = {**found, "description": wanted.get("description")}
+    return found == wanted
 
 
 def parse_json(text: str) -> Any:
@@ -129,18 +170,3 @@ def parse_json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _window(bounds: Any, zoom: int) -> PixelWindow:
-    """The pixels of bounds in degrees; the world where none are told, as TileJSON has it."""
-    if not bounds:
-        return world_window(zoom)
-    return degrees_window(LngLatBounds(*map(float, bounds)), zoom).intersection(world_window(zoom))
-
-
-def degrees_window(bounds: LngLatBounds, zoom: int) -> PixelWindow:
-    """The pixels of bounds in degrees, cut at the square world's north and south; east may lie beyond 180."""
-    west, south, east, north = bounds
-    left, bottom = mercantile.xy(west, max(south, -_MERCATOR_EDGE))
-    right, top = mercantile.xy(east, min(north, _MERCATOR_EDGE))
-    return bounds_window(Bounds(left, bottom, right, top), zoom)

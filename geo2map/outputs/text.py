@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from html.parser import HTMLParser
 from typing import Any
 from xml.etree.ElementTree import Element, indent, tostring
 
@@ -21,6 +22,27 @@ _LONGEST = 80  # bytes of UTF-8 in a file's name, which may be 255 with all that
 def plain_text(text: str) -> str:
     """The text with "\N{REPLACEMENT CHARACTER}" for each character that XML or UTF-8 cannot hold."""
     return _UNSPEAKABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def unmarked(text: str) -> str:
+    """The words of a text that may be HTML, as attributions of web maps are: without its tags, its entities read."""
+    if "<" not in text and "&" not in text:
+        return text
+    reader = _Words()
+    reader.feed(text)
+    reader.close()
+    return " ".join("".join(reader.found).split())
+
+
+class _Words(HTMLParser):
+    """Collects the text between tags."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
 
 
 def file_stem(name: str) -> str:

@@ -82,8 +82,8 @@ def open_layer(
         DataError: a map with more than 8 bits.
         Geo2MapError: whatever else `open_scenes` raises.
     """
-    if isinstance(asked, str | Path) and Path(asked).is_dir() and (zooms := XyzFolder(asked).zooms):
-        yield _tile_layer(XyzFolder(asked), zooms, zoom)
+    if isinstance(asked, str | Path) and Path(asked).is_dir() and (folder := XyzFolder(asked)).zooms:
+        yield _tile_layer(folder, folder.require_zooms(), zoom)
         return
     with open_scenes(asked, **options) as imagery:
         sample = imagery.sample()

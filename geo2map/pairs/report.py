@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from geo2map.files.plain_json import plain_json
 from geo2map.grid import PixelWindow
 from geo2map.pairs.registration import Shift
 from geo2map.types import SPLITS, SplitName
@@ -97,7 +98,7 @@ class PairSet:
 
     def to_json(self) -> str:
         """The text of pairs.json."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        return plain_json(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
 
     def __str__(self) -> str:
         counts = ", ".join(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from geo2map.files.plain_json import plain_json
 from geo2map.grid.window import lnglat_bounds
 from geo2map.pipeline.blocks import BlockDone
 from geo2map.plan.job import Job
@@ -74,7 +74,7 @@ class Report:
             {"type": "Feature", "geometry": _box(*failure["bounds"]), "properties": {"error": failure["error"]}}
             for failure in self.failed
         ]
-        return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=2) + "\n"
+        return plain_json({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=2) + "\n"
 
     def __str__(self) -> str:
         if self.error:

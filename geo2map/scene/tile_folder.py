@@ -28,14 +28,23 @@ SAMPLED_TILES = 64
 
 
 def is_tile_folder(asked: str | Path | Sequence[str | Path]) -> Path | None:
-    """The folder of tiles that is asked for, None where something else is."""
+    """The folder of tiles that is asked for, None where something else is.
+
+    Raises:
+        TileSetError: its tiles lie on another grid, or its documents contradict each other.
+    """
     paths = [plain_path(path) for path in ([asked] if isinstance(asked, str | Path) else asked)]
     if len(paths) != 1 or not is_file_path(paths[0]) or not is_folder(paths[0]):
         return None
+    folder = XyzFolder(paths[0])
     try:
-        return Path(paths[0]) if XyzFolder(paths[0]).zooms else None
+        if not folder.zooms:
+            return None
     except TileSetError:  # a folder that cannot be listed: whoever looks for scenes in it says so
         return None
+    folder.require_grid()
+    assert folder.scheme  # which documents may contradict
+    return folder.path
 
 
 class TileFolder:

@@ -216,7 +216,8 @@ def _check(picture: PIL.Image.Image) -> None:
     if picture.size != (TILE_SIZE, TILE_SIZE):
         width, height = picture.size
         raise TileSetError(
-            f"the tile has {width} x {height} px, but geo2map reads tiles of {TILE_SIZE} x {TILE_SIZE} px"
+            f"the tile has {width} x {height} px, but geo2map reads tiles of {TILE_SIZE} x {TILE_SIZE} px: cut the set "
+            "anew in that size"
         )
     if picture.mode.startswith(("I", "F")):
         raise TileSetError(f"the tile has more than 8 bits a band (mode {picture.mode}): make it again with 8 bits")

@@ -1,20 +1,25 @@
 """A folder of tiles, ours or anyone's: `{z}/{x}/{y}` with .png, .webp, .jpg, .jpeg or .avif.
 
-Row 0 is in the north, unless a tilejson.json beside the zooms says "tms": then files count rows from the south.
-Whoever asks for a tile counts from the north in either case.
+Row 0 is in the north, unless a document beside the zooms states that files count rows from the south ("tms"). Whoever
+asks for a tile counts from the north in either case. Tiles on another grid than web-mercator's are refused.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from geo2map.errors import TileSetError, ZoomError
-from geo2map.grid import MAX_ZOOM, TILE_SIZE, PixelWindow
+from geo2map.grid import MAX_ZOOM, PixelWindow
 from geo2map.tiles.codec import decode_tile
-from geo2map.tiles.tilejson import FILE_NAME
+from geo2map.tiles.documents import read_statements
+from geo2map.tiles.place import row_order, tiles_window
+from geo2map.tiles.sniff import format_of, unpack
+from geo2map.tiles.statement import Statement
+from geo2map.tiles.tilejson import read_scheme
 from geo2map.types import Image, Mask, Scheme, Tile, TileFormat
 
 FORMAT_OF_SUFFIX: dict[str, TileFormat] = {
@@ -23,25 +28,31 @@ FORMAT_OF_SUFFIX: dict[str, TileFormat] = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
     ".avif": "avif",
+    ".PNG": "png",
+    ".JPG": "jpeg",
+    ".JPEG": "jpeg",
 }
 """Which format a tile's file name promises; the order decides where a tile is there twice."""
 
 
+_ARCGIS = re.compile(r"L\d\d")
+_PADDED = re.compile(r"0\d")
+
+
 class XyzFolder:
-    """Lists and reads the tiles of a folder. Keeps no state but the path: what is on the disk counts.
+    """Lists and reads the tiles of a folder. Keeps no state but the path and its documents: what is on the disk counts.
 
     Files and folders whose names are not plain numbers are no tiles and are passed over. Safe to use from several
     threads.
 
     Attributes:
         path: the folder.
-        scheme: how its files count rows.
     """
 
     def __init__(self, path: str | Path, scheme: Scheme | None = None) -> None:
         """
         Args:
-            scheme: what its tilejson.json says, where None; "xyz" where that says nothing.
+            scheme: how its files count rows; None follows its documents.
 
         Raises:
             TileSetError: there is no such folder.
@@ -49,7 +60,63 @@ class XyzFolder:
         self.path = Path(path)
         if not self.path.is_dir():
             raise TileSetError(f"{self.path} was given as a tile folder, but there is no such folder: check the path")
-        self.scheme: Scheme = scheme or read_scheme(self.path)
+        self._scheme = scheme
+
+    @cached_property
+    def statements(self) -> tuple[Statement, ...]:
+        """What other programs' documents state about the tiles; nothing of a set that is geo2map's."""
+        return () if read_scheme(self.path) else read_statements(self.path)
+
+    @cached_property
+    def scheme(self) -> Scheme:
+        """How the files count rows: as bounds show that fit one way alone, else as documents state, else "xyz".
+
+        Bounds come first, since a statement may be about the archive that the files were taken from: mbutil copies one.
+
+        Raises:
+            TileSetError: two documents contradict each other, and no bounds tell which is right.
+        """
+        if (known := self._scheme or read_scheme(self.path)) is not None:
+            return known
+        if any(statement.grid for statement in self.statements):  # which `require_grid` refuses
+            return "xyz"
+        boxes = [box for statement in self.statements for box in statement.boxes]
+        zoom = max(_numbered_folders(self.path, MAX_ZOOM + 1), default=0)
+        if boxes and (numbers := self._numbers(zoom)) is not None and (order := row_order(boxes, numbers, zoom)):
+            return order
+        stated = {statement.order: statement.document for statement in self.statements if statement.order}
+        if len(stated) > 1:
+            raise TileSetError(
+                f"{self.path}: rows are counted from the south (tms) by {stated['tms']} and from the north (xyz) by "
+                f"{stated['xyz']}: remove the document that is wrong"
+            )
+        return next(iter(stated), "xyz")
+
+    def require_grid(self) -> None:
+        """Refuses tiles on another grid than web-mercator's.
+
+        Raises:
+            TileSetError: names the grid, and the document that states it.
+        """
+        for statement in self.statements:
+            if statement.grid:
+                raise TileSetError(
+                    f"{self.path} holds tiles of another scheme ({statement.grid}; see {statement.document}), but "
+                    "geo2map reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for web-mercator"
+                )
+        if (beyond := self._beyond_the_world()) is not None:
+            raise TileSetError(
+                f"{self.path} holds tiles of another scheme ({beyond} lies outside web-mercator's world, as of tiles "
+                "in degrees), but geo2map reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for that"
+            )
+
+    def _beyond_the_world(self) -> str | None:
+        """A column of the largest zoom with tiles that web-mercator does not have; None where there is none."""
+        zoom = max(_numbered_folders(self.path, MAX_ZOOM + 1), default=0)
+        for column in _numbered_folders(self.path / str(zoom), 2 ** (zoom + 2)):
+            if column >= 2**zoom and _numbered_tiles(self.path / str(zoom) / str(column), 2 ** (zoom + 2)):
+                return f"{zoom}/{column}"
+        return None
 
     @property
     def zooms(self) -> tuple[int, ...]:
@@ -59,26 +126,34 @@ class XyzFolder:
             TileSetError: a folder cannot be listed; so do the other listing functions.
         """
         zooms = _numbered_folders(self.path, MAX_ZOOM + 1)
-        return tuple(zoom for zoom in zooms if any(True for _ in self.tiles(zoom)))
+        return tuple(
+            zoom
+            for zoom in zooms
+            if any(_numbered_tiles(self.path / str(zoom) / str(column), 2**zoom) for column in self.columns(zoom))
+        )
 
     @property
     def format(self) -> TileFormat:
-        """The format of the first tile of the largest zoom.
+        """The format of the first tile of the largest zoom: by its first bytes, else by its name.
 
         Raises:
             TileSetError: there are no tiles.
         """
-        path = self.tile_path(next(self.tiles(self.require_zooms()[-1])))
-        return FORMAT_OF_SUFFIX[path.suffix] if path else "png"
+        tile = next(self.tiles(self.require_zooms()[-1]))
+        path = self.tile_path(tile)
+        return format_of(self.get(tile) or b"") or FORMAT_OF_SUFFIX[path.suffix if path else ".png"]
 
     def require_zooms(self) -> tuple[int, ...]:
         """The zooms, at least one.
 
         Raises:
-            TileSetError: there are no tiles.
+            TileSetError: there are no tiles, or they lie on another grid.
         """
+        self.require_grid()
         if not (zooms := self.zooms):
-            raise TileSetError(f"{self.path} holds no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg: check the path")
+            raise TileSetError(
+                f"{self.path} holds no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg: {_hint(self.path)}"
+            )
         return zooms
 
     def pick_zoom(self, asked: int | None) -> int:
@@ -114,10 +189,24 @@ class XyzFolder:
 
     def window(self, zoom: int) -> PixelWindow:
         """The smallest window of global pixels that holds the tiles of a zoom, of which there is at least one."""
-        reach = {column: (rows[0], rows[-1]) for column in self.columns(zoom) if (rows := self.rows(zoom, column))}
-        top, bottom = min(first for first, _ in reach.values()), max(last for _, last in reach.values()) + 1
-        left, right = min(reach), max(reach) + 1
-        return PixelWindow(left * TILE_SIZE, top * TILE_SIZE, right * TILE_SIZE, bottom * TILE_SIZE)
+        return tiles_window(self.reach(zoom))
+
+    def reach(self, zoom: int) -> PixelWindow:
+        """Columns and rows of the tiles of a zoom, of which there is at least one; right and bottom excluded."""
+        numbers = self._numbers(zoom)
+        assert numbers is not None, "a zoom with tiles"
+        if self.scheme == "xyz":
+            return numbers
+        return numbers._replace(top=2**zoom - numbers.bottom, bottom=2**zoom - numbers.top)
+
+    def _numbers(self, zoom: int) -> PixelWindow | None:
+        """Columns and rows of a zoom as its files are numbered; None where there are none."""
+        found = {column: _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom) for column in self.columns(zoom)}
+        found = {column: rows for column, rows in found.items() if rows}
+        if not found:
+            return None
+        top, bottom = min(rows[0] for rows in found.values()), max(rows[-1] for rows in found.values()) + 1
+        return PixelWindow(min(found), top, max(found) + 1, bottom)
 
     def tile_path(self, tile: Tile) -> Path | None:
         """The tile's file, None where there is none."""
@@ -147,18 +236,11 @@ class XyzFolder:
         if (path := self.tile_path(tile)) is None:
             return None
         try:
-            return path.read_bytes()
+            return unpack(path.read_bytes())
         except OSError as error:
             raise TileSetError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
-
-
-def read_scheme(folder: Path) -> Scheme:
-    """How a folder's tilejson.json says that its files count rows."""
-    try:
-        document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # whoever reads the document says so
-        return "xyz"
-    return "tms" if isinstance(document, dict) and document.get("scheme") == "tms" else "xyz"
+        except TileSetError as error:
+            raise TileSetError(f"{path}: {error}") from error
 
 
 def parse_number(text: str, limit: int) -> int | None:
@@ -187,3 +269,16 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         return
     except OSError as error:
         raise TileSetError(f"{folder} cannot be listed ({error.strerror or error}): check the folder") from error
+
+
+def _hint(folder: Path) -> str:
+    """What to do about a folder without tiles, by what it looks like."""
+    names = {entry.name for entry in _entries(folder)}
+    if "conf.xml" in names or "_alllayers" in names or any(_ARCGIS.fullmatch(name) for name in names):
+        return "it is an ArcGIS cache; export it as {z}/{x}/{y} tiles or as an MBTiles file first"
+    if any(_PADDED.fullmatch(name) for name in names):
+        return "its zooms are padded with zeros, as TileCache has them; export it as {z}/{x}/{y} tiles first"
+    zooms = (folder / str(zoom) for zoom in _numbered_folders(folder, MAX_ZOOM + 1))
+    if any(True for zoom in zooms for _ in zoom.glob("*/*.[pm][bv][ft]")):
+        return "they are vector tiles (pbf), which have no pixels; give raster tiles"
+    return "check the path"

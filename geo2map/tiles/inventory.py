@@ -31,6 +31,9 @@ SIDECARS = frozenset(
         "metadata.json",
         "tilemapresource.xml",
         "doc.kml",
+        "layer.json",
+        "tiles.json",
+        "WMTSCapabilities.xml",
     }
     | {"index.html", "viewer.html", "leaflet.html", "openlayers.html", "googlemaps.html", "mapml.mapml"}
 )
@@ -38,7 +41,9 @@ SIDECARS = frozenset(
 scene, come on top."""
 
 _LIMITS = (MAX_ZOOM + 1, 2**MAX_ZOOM)
-_CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+_CLUTTER = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".nomedia"})
+"""Names, in small letters, of what systems put into any folder for themselves; so are names that begin with "._"."""
+_CLUTTER_FOLDERS = frozenset({"@eadir", ".appledouble"})
 _TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "avif", "tmp", "xml", "kml"})
 
 
@@ -70,7 +75,7 @@ def all_unexpected(folder: Path) -> Iterator[Path]:
     """Everything in a folder that is no part of a tile set.
 
     Parts are zoom folders, column folders in them and tiles in those, each named by a number, `SIDECARS`, and another
-    tile set in `SOURCE_FOLDER`. Links are none.
+    tile set in `SOURCE_FOLDER`. Links are none. What systems put into any folder for themselves is passed over.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -89,6 +94,8 @@ def _all_unexpected(folder: Path, limits: tuple[int, ...], within: tuple[str, ..
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False) and entry.name in within:
                 yield from _all_unexpected(path, _LIMITS)
+            elif entry.is_dir(follow_symlinks=False) and entry.name.lower() in _CLUTTER_FOLDERS:
+                continue
             elif entry.is_dir(follow_symlinks=False):
                 if not limits or parse_number(entry.name, limits[0]) is None:
                     yield path
@@ -100,7 +107,7 @@ def _all_unexpected(folder: Path, limits: tuple[int, ...], within: tuple[str, ..
 
 def _belongs(name: str, depth: int) -> bool:
     """Whether a file of this name has a place in a tile set: sidecars at its top, tiles in its columns (depth 2)."""
-    if name in _CLUTTER:
+    if name.lower() in _CLUTTER or name.startswith("._"):
         return True
     if depth == 0:
         if name.startswith(".") and name.endswith(".partial"):  # one that was being written when its run was killed
@@ -108,4 +115,4 @@ def _belongs(name: str, depth: int) -> bool:
         return name in SIDECARS or name.endswith((".qlr", ".qml"))
     stem, *endings = name.split(".")
     known = depth == 2 and parse_number(stem, 2**MAX_ZOOM) is not None
-    return known and bool(endings) and _TILE_ENDINGS.issuperset(set(endings) - {"aux"})
+    return known and bool(endings) and _TILE_ENDINGS.issuperset({ending.lower() for ending in endings} - {"aux"})

@@ -12,11 +12,21 @@ from geo2map.errors import TileSetError, ZoomError
 from geo2map.files.atomic import write_whole
 from geo2map.grid import MAX_ZOOM, PixelWindow, lnglat_bounds, one_tile_zoom, window_latitude
 from geo2map.tiles.codec import SUFFIXES
+from geo2map.tiles.statement import words_of
 from geo2map.types import Scheme, TileFormat
 
 FILE_NAME = "tilejson.json"
 ATTRIBUTION = "Map drawn by a neural network (geo2map) from imagery; not surveyed"
 SOURCE_ATTRIBUTION = "Source imagery"
+DESCRIPTION = "Map tiles made by geo2map from satellite or aerial imagery with a generative model; not surveyed"
+SOURCE_DESCRIPTION = "Satellite or aerial imagery cut into map tiles by geo2map"
+_OWN_WORDS = {
+    "attribution": {ATTRIBUTION, SOURCE_ATTRIBUTION},
+    "description": {DESCRIPTION, SOURCE_DESCRIPTION},
+    "type": {"overlay"},
+    "version": {"1"},
+}
+"""What geo2map itself writes of its sets, in whatever container."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class TileSet:
         extra: JSON-able facts such as the model and its colours, kept under the key "geo2map".
         scheme: how the files of a folder count rows: "xyz" from the north, "tms" from the south. Means nothing to
             other containers.
+        words: what others say of it (`geo2map.tiles.statement.WORDS`), in place of geo2map's own words.
 
     Raises:
         ZoomError: `minzoom` and `maxzoom` are not in order or out of range.
@@ -45,6 +56,7 @@ class TileSet:
     window: PixelWindow
     extra: Mapping[str, Any] = field(default_factory=dict)
     scheme: Scheme = "xyz"
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 <= self.minzoom <= self.maxzoom <= MAX_ZOOM:
@@ -66,6 +78,7 @@ class TileSet:
         bounds = [round(value, 9) for value in (west, south, east, north)]
         latitude = round(window_latitude(self.window, self.maxzoom), 9)
         zoom = max(self.minzoom, one_tile_zoom(self.window, self.maxzoom))
+        words = {"attribution": self.attribution, **self.words}
         return {
             "tilejson": "3.0.0",
             "name": self.name,
@@ -76,19 +89,39 @@ class TileSet:
             "bounds": bounds,
             "center": [round(middle, 9), latitude, zoom],
             "format": self.format,
-            "attribution": self.attribution,
+            **{key: text for key, text in words.items() if text},
             "geo2map": {"window": list(self.window), **self.extra},
         }
 
     @property
     def is_imagery(self) -> bool:
-        """Whether geo2map says of it that no model made it."""
+        """Whether geo2map cut it from imagery and no model drew it."""
         return self.extra.get("model") == ""
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether a model drew it."""
+        return bool(self.extra.get("model"))
+
+    @property
     def attribution(self) -> str:
-        """Whose work it is."""
-        return SOURCE_ATTRIBUTION if self.is_imagery else ATTRIBUTION
+        """Whose work it is; "" where geo2map did not make it and nobody says."""
+        return self._say("attribution", ATTRIBUTION, SOURCE_ATTRIBUTION)
+
+    @property
+    def description(self) -> str:
+        """What it is, in a sentence; "" where geo2map did not make it and nobody says."""
+        return self._say("description", DESCRIPTION, SOURCE_DESCRIPTION)
+
+    def all_words(self) -> dict[str, str]:
+        """What an archive says of the set: others' words, and geo2map's own of a set that it made."""
+        own = {"type": "overlay", "version": "1"} if "model" in self.extra else {}
+        said = {"attribution": self.attribution, "description": self.description}
+        return {key: text for key, text in {**own, **said, **self.words}.items() if text}
+
+    def _say(self, word: str, drawn: str, cut: str) -> str:
+        own = drawn if self.is_drawn else cut if self.is_imagery else ""
+        return self.words.get(word, own)
 
     @property
     def row(self) -> str:
@@ -119,7 +152,7 @@ class TileSet:
         """
         path = Path(folder) / FILE_NAME
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -135,11 +168,34 @@ class TileSet:
             window = PixelWindow(*(int(value) for value in extra.pop("window")))
             zooms = int(document["minzoom"]), int(document["maxzoom"])
             scheme: Scheme = "tms" if document.get("scheme") == "tms" else "xyz"
-            return cls(str(document["name"]), document["format"], *zooms, window, extra, scheme)
+            words = foreign_words(document, extra)
+            return cls(str(document["name"]), document["format"], *zooms, window, extra, scheme, words)
         except (KeyError, TypeError, ValueError) as error:
             raise TileSetError(
                 f"{path} is not as geo2map writes it ({type(error).__name__}: {error}): delete it or make it again"
             ) from error
+
+
+def foreign_words(facts: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, str]:
+    """What is said of a set in other words than geo2map's own.
+
+    Args:
+        facts: what its container says.
+        extra: geo2map's facts; of a set that has none, "overlay" and "1" are others' words, too.
+    """
+    own = _OWN_WORDS if "model" in extra else {key: _OWN_WORDS[key] for key in ("attribution", "description")}
+    return {key: text for key, text in words_of(facts).items() if text not in own.get(key, ())}
+
+
+def read_scheme(folder: Path) -> Scheme | None:
+    """How the files of a folder that geo2map made count rows; None where its tilejson.json is another's, or none."""
+    try:
+        document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):  # whoever reads the document says so
+        return None
+    if not isinstance(document, dict) or "geo2map" not in document:
+        return None
+    return "tms" if document.get("scheme") == "tms" else "xyz"
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from geo2map.live.wmts import tiles_at
 from geo2map.model import save_model
 from geo2map.nn import UNetGenerator
 from geo2map.scene.source import SceneSource
+from geo2map.tiles.tilejson import ATTRIBUTION
 from geo2map.types import Tile
 
 VARIANTS = {
@@ -198,6 +200,10 @@ def test_lower_zooms_come_from_a_finished_set(quick_engine: Engine, write_sheet:
         assert live.map.tileset.minzoom == 11
         answers = fetch_all(app_of(live), [f"/{path}" for path in written])
         assert [answer.content for answer in answers] == list(written.values())
+    document = json.loads((tmp_path / "tiles" / "tilejson.json").read_text())
+    (tmp_path / "tiles" / "tilejson.json").write_text(json.dumps(document | {"attribution": "(c) Q"}))
+    with open_live(scene, engine=quick_engine, under=tmp_path / "tiles", **options) as live:
+        assert live.map.tileset.attribution == f"{ATTRIBUTION} | (c) Q"
     render(scene, tmp_path / "map.tif", engine=quick_engine, **options)
     with open_live(scene, engine=quick_engine, under=tmp_path / "map.tif", **options) as live:
         assert live.map.tileset.minzoom == 14  # a raster's overviews end where it is one tile, which are here live ones

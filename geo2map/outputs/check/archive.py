@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.geotiff import check_geotiff
-from geo2map.outputs.check.tiles import TilesCheck, add_open_blocks, said_zooms
+from geo2map.outputs.check.stated import false_statements
+from geo2map.outputs.check.tiles import TilesCheck, add_open_blocks
 from geo2map.outputs.containers import CONTAINERS
 from geo2map.outputs.finished import open_finished
 from geo2map.outputs.folder import load_journal
@@ -29,14 +31,14 @@ class ArchiveCheck(TilesCheck):
 
     store: Archive
 
-    def check_documents(self, zooms: tuple[int, ...]) -> None:
-        """What the archive says of itself is what was written, or at least its zooms are true."""
-        tileset = self.store.tileset
-        if self.journal is None:
-            problems = said_zooms((tileset.minzoom, tileset.maxzoom), zooms, self.report.name)
-            self.report.problems.extend(problems)
-        elif not self.store.agrees(self.journal.job.tileset):
+    def check_documents(self) -> None:
+        """What the archive says of itself is what was written."""
+        if self.journal is not None and not self.store.agrees(self.journal.job.tileset):
             self.report.problems.append(Problem("metadata", self.report.name, "not as it was written"))
+
+    def check_statements(self) -> Iterator[Problem]:
+        exact = not self.store.tileset.extra
+        return false_statements(self.store.statement, self.store, self.formats, exact=exact)
 
 
 def check_archive(path: Path) -> CheckReport:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from geo2map.files.plain_json import plain_json
 from geo2map.grid import lnglat_bounds, tile_window
 from geo2map.types import Tile
 
@@ -75,9 +75,10 @@ class CheckReport:
         tiles: how many were looked at.
         problems: all that is wrong.
         seam_ratio: mean step across the borders of tiles over the mean step inside; 1 is seamless, None where there
-            is no border between two tiles.
+            are no or too few borders between two tiles, or nothing but flat tiles.
         block_seam_ratio: the same for borders of blocks; None where blocks are unknown, too.
         seams: the worst borders.
+        unknown_seams: why a ratio is missing though there are borders, by what they are of ("tiles", "blocks").
     """
 
     name: str
@@ -86,6 +87,7 @@ class CheckReport:
     seam_ratio: float | None = None
     block_seam_ratio: float | None = None
     seams: list[Seam] = field(default_factory=list)
+    unknown_seams: dict[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -108,7 +110,7 @@ class CheckReport:
         """The problems that have a place, and the worst seams, as a FeatureCollection."""
         features = [_feature(_ring(p.tile), {"kind": p.kind, "detail": p.detail}) for p in self.problems if p.tile]
         features += [_feature(_line(seam), {"kind": "seam", "excess": seam.excess}) for seam in self.seams]
-        return json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=2) + "\n"
+        return plain_json({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=2) + "\n"
 
     def __str__(self) -> str:
         found = "nothing is wrong" if self.ok else f"{len(self.problems)} problems"
@@ -118,10 +120,18 @@ class CheckReport:
         lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
         if len(self.problems) > SHOWN:
             lines.append(f"  and {len(self.problems) - SHOWN} more")
-        if self.seam_ratio is not None:
-            blocks = "" if self.block_seam_ratio is None else f", of blocks {self.block_seam_ratio:.3f}"
-            lines.append(f"step across borders of tiles {self.seam_ratio:.3f} of that inside{blocks} (1 is seamless)")
+        lines += self._steps()
         return "\n".join(lines)
+
+    def _steps(self) -> list[str]:
+        """What is known of seams, as a line, or nothing."""
+        told = []
+        for name, ratio in (("tiles", self.seam_ratio), ("blocks", self.block_seam_ratio)):
+            if ratio is not None:
+                told.append(f"of {name} {ratio:.3f} of that inside")
+            elif why := self.unknown_seams.get(name):
+                told.append(f"of {name}: {why}")
+        return [f"step across borders {', '.join(told)} (1 is seamless)"] if told else []
 
 
 def _feature(geometry: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:

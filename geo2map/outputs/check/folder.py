@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from geo2map.errors import Geo2MapError
 from geo2map.outputs.check.findings import CheckReport, Problem
-from geo2map.outputs.check.tiles import TilesCheck, said_zooms
+from geo2map.outputs.check.stated import false_statements
+from geo2map.outputs.check.tiles import TilesCheck
 from geo2map.outputs.folder import load_journal
-from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.documents import read_statements
+from geo2map.tiles.folder import FORMAT_OF_SUFFIX, XyzFolder
 from geo2map.tiles.inventory import JOURNAL_NAME, SOURCE_FOLDER, all_unexpected
-from geo2map.tiles.tilejson import FILE_NAME, TileSet
+from geo2map.tiles.pyramid import Pixels
+from geo2map.tiles.sniff import format_of
+from geo2map.tiles.tilejson import FILE_NAME, TileSet, read_scheme
+from geo2map.types import Tile, TileFormat
 
 
 @dataclass
@@ -19,23 +26,37 @@ class FolderCheck(TilesCheck):
     """One folder being checked: its tiles, its document, and what else lies in it."""
 
     store: XyzFolder
+    misnamed: Counter[tuple[TileFormat, TileFormat | None]] = field(default_factory=Counter)
 
-    def check_documents(self, zooms: tuple[int, ...]) -> None:
+    def check_documents(self) -> None:
         for path in all_unexpected(self.store.path):
             self.report.problems.append(Problem("unexpected", path.relative_to(self.store.path).as_posix()))
         path = self.store.path / FILE_NAME
         try:
             found = path.read_bytes() if path.exists() else None
-            tileset = TileSet.load(self.store.path)
+            TileSet.load(self.store.path)
         except (OSError, Geo2MapError) as error:
             self.report.problems.append(Problem("metadata", FILE_NAME, str(error)))
             return
-        if self.journal is not None:
-            if found != self.journal.job.tileset.to_bytes():
-                self.report.problems.append(Problem("metadata", FILE_NAME, "not as it was written"))
-        elif tileset is not None:
-            said = (tileset.minzoom, tileset.maxzoom)
-            self.report.problems.extend(said_zooms(said, zooms, FILE_NAME))
+        if self.journal is not None and found != self.journal.job.tileset.to_bytes():
+            self.report.problems.append(Problem("metadata", FILE_NAME, "not as it was written"))
+
+    def check_statements(self) -> Iterator[Problem]:
+        own = read_scheme(self.store.path) is not None
+        for statement in read_statements(self.store.path)[:1] if own else self.store.statements:
+            yield from false_statements(statement, self.store, self.formats, exact=not own)
+            if statement.order is not None and statement.order != self.store.scheme:
+                sides = {"xyz": "north", "tms": "south"}
+                found = f"says that rows count from the {sides[statement.order]}, but they count from the "
+                yield Problem("metadata", statement.document, found + sides[self.store.scheme])
+        for (promised, format), count in self.misnamed.items():
+            yield Problem("metadata", "names of tiles", f"{count} tiles are named as {promised}, but are {format}")
+
+    def _check_tile(self, tile: Tile, data: bytes, digest: bytes | None) -> Pixels | None:
+        path, format = self.store.tile_path(tile), format_of(data)
+        if path is not None and format not in (None, promised := FORMAT_OF_SUFFIX[path.suffix]):
+            self.misnamed[promised, format] += 1
+        return super()._check_tile(tile, data, digest)
 
 
 def check_folder(path: Path) -> CheckReport:

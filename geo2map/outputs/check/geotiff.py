@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
@@ -15,12 +14,14 @@ from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.outputs.check.findings import CheckReport, Problem
+from geo2map.outputs.check.kernels import join_children, may_follow
 from geo2map.outputs.check.seams import SeamScan
 from geo2map.outputs.geotiff_store import frame_of
-from geo2map.outputs.ink import Bands, Ink, ink_of
+from geo2map.outputs.ink import Bands, Ink, ink_of, read_bands
 from geo2map.outputs.own_raster import open_geotiff
 from geo2map.outputs.pixel_digest import PixelDigest
-from geo2map.tiles.pyramid import make_parent
+from geo2map.outputs.text import plain_text
+from geo2map.tiles.pyramid import Pixels, make_parent
 from geo2map.types import Tile
 
 
@@ -34,6 +35,8 @@ def check_geotiff(path: Path) -> CheckReport:
     try:
         with open_geotiff(path) as dataset:
             own_grid = '"grid": "own"' in dataset.tags().get("GEO2MAP", "")
+            if (kind := dataset.dtypes[0]) != "uint8":
+                raise TileSetError(f"{path} has pixels of the type {kind}, but geo2map checks rasters of 8 bits a band")
             if (frame := frame_of(dataset)) is None and not own_grid:
                 report.problems.append(Problem("metadata", dataset.name, "not on the web-mercator grid"))
             digest = _check_pixels(dataset, frame, report)
@@ -43,6 +46,10 @@ def check_geotiff(path: Path) -> CheckReport:
             _check_overview(path, level, report)
     except RasterioError as error:
         raise TileSetError(f"{path} cannot be read: {error}; render it again") from error
+    except UnicodeEncodeError as error:
+        raise TileSetError(
+            f"{plain_text(path.name)} cannot be opened, since its name is not UTF-8: rename it"
+        ) from error
     return report
 
 
@@ -54,7 +61,7 @@ def _check_pixels(dataset: DatasetReader, frame: tuple[int, PixelWindow] | None,
     for column in range(columns):
         for row in range(rows):
             try:
-                bands = dataset.read(window=_block(dataset, column, row))
+                bands = read_bands(dataset, ink, _block(dataset, column, row))
             except RasterioError as error:
                 report.problems.append(Problem("broken", f"block {column}/{row}", str(error.__cause__ or error)))
                 continue
@@ -65,7 +72,7 @@ def _check_pixels(dataset: DatasetReader, frame: tuple[int, PixelWindow] | None,
                     zoom, window = frame
                     tile = Tile(window.left // TILE_SIZE + column, window.top // TILE_SIZE + row, zoom)
                     scan.add(tile, ink.pixels(bands))
-    report.seam_ratio, report.seams = scan.tiles.ratio, scan.worst
+    scan.tell(report)
     return digest.hex
 
 
@@ -84,7 +91,9 @@ def _check_overview(path: Path, level: int, report: CheckReport) -> None:
     """Every block of an overview follows from the level below it."""
     below = {"OVERVIEW_LEVEL": level - 1} if level else {}
     with open_geotiff(path, **below) as finer, open_geotiff(path, OVERVIEW_LEVEL=level) as coarser:
-        ink = ink_of(finer)
+        if (coarser.width, coarser.height) != (-(-finer.width // 2), -(-finer.height // 2)):
+            return  # others leave out levels
+        ink, own = ink_of(finer), "GEO2MAP" in finer.tags()
         for row in range(-(-coarser.height // TILE_SIZE)):
             for column in range(-(-coarser.width // TILE_SIZE)):
                 try:
@@ -98,8 +107,10 @@ def _check_overview(path: Path, level: int, report: CheckReport) -> None:
                     what = f"overview {level + 1}, block {column}/{row}"
                     report.problems.append(Problem("broken", what, str(error.__cause__ or error)))
                     continue
-                expected, mask = make_parent(children, majority=ink.majority)
-                if (mask != found[1]).any() or not _follows(found[0][mask], expected[mask], ink):
+                expected = make_parent(children, majority=ink.majority)
+                if not (
+                    _follows(found, expected, ink) if own else may_follow(found, expected, join_children(children))
+                ):
                     report.problems.append(Problem("stale", f"overview {level + 1}, block {column}/{row}"))
 
 
@@ -113,14 +124,18 @@ def _padded(dataset: DatasetReader, column: int, row: int, ink: Ink) -> Bands:
     """A block of full size, transparent beyond the file's edge, uint8 (bands, 256, 256)."""
     bands = np.full((ink.count, TILE_SIZE, TILE_SIZE), ink.blank, dtype=np.uint8)
     if column * TILE_SIZE < dataset.width and row * TILE_SIZE < dataset.height:
-        found = dataset.read(window=_block(dataset, column, row))
+        found = read_bands(dataset, ink, _block(dataset, column, row))
         bands[: len(found), : found.shape[1], : found.shape[2]] = found
     return bands
 
 
-def _follows(found: npt.NDArray[np.uint8], expected: npt.NDArray[np.uint8], ink: Ink) -> bool:
-    """Whether colours, uint8 (N, 3), are those expected, or of a table's the nearest to them; which of two equally
-    near ones is not said."""
+def _follows(overview: Pixels, wanted: Pixels, ink: Ink) -> bool:
+    """Whether an overview is the one expected, to the level; of a table's colours the nearest ones to that, and which
+    of two equally near ones is not said."""
+    (pixels, valid), (means, mask) = overview, wanted
+    if (mask != valid).any():
+        return False
+    found, expected = pixels[mask], means[mask]
     if ink.table is None:
         return bool((found == expected).all())
     apart = np.abs(found.astype(np.int32) - expected)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from geo2map.errors import TileSetError
+from geo2map.grid import TILE_SIZE
 from geo2map.outputs.check.findings import CheckReport, Problem
+from geo2map.outputs.check.kernels import join_children, may_follow
 from geo2map.outputs.check.seams import SeamScan
+from geo2map.outputs.stored import DescribedTiles
 from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.records import tile_digest
-from geo2map.protocols import StoredTiles
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.pyramid import Pixels, children_of, make_parent, parent_of
-from geo2map.types import Tile
-
-FOREIGN_TOLERANCE = 24.0
-"""Levels by which an overview of somebody else's may differ from the mean of the tiles below it: kernels differ."""
+from geo2map.tiles.sniff import format_of, size_of
+from geo2map.types import Tile, TileFormat
 
 
 @dataclass
@@ -29,27 +28,50 @@ class TilesCheck:
         store: the tiles.
         journal: what was written; None where nobody kept it.
         report: what is found.
+        formats: how many tiles have which format, by their bytes.
     """
 
-    store: StoredTiles
+    store: DescribedTiles
     journal: Journal | None
     report: CheckReport
+    formats: Counter[TileFormat] = field(default_factory=Counter)
 
     def run(self) -> None:
-        """Looks at everything."""
+        """Looks at everything.
+
+        Raises:
+            TileSetError: the tiles have another size than geo2map's.
+        """
         zooms = self.store.zooms
-        self.check_documents(zooms)
+        if self.journal is None and zooms:
+            self._require_size(zooms[-1])
+        self.check_documents()
         if self.journal is not None:
             add_open_blocks(self.journal, self.report)
         scan = SeamScan(self.journal.job.plan.block_span if self.journal else None)
         levels = range(max(zooms, default=0), min(zooms, default=1) - 1, -1)
         for zoom in levels if self.journal is None else self._promised_zooms(zooms):
             self._check_zoom(zoom, scan if zoom == max(zooms, default=0) else None)
-        self.report.seam_ratio, self.report.block_seam_ratio = scan.tiles.ratio, scan.blocks.ratio
-        self.report.seams = scan.worst
+        scan.tell(self.report)
+        if self.journal is None and zooms:
+            self.report.problems.extend(self.check_statements())
 
-    def check_documents(self, zooms: tuple[int, ...]) -> None:
+    def check_documents(self) -> None:
         """Looks at whatever is not a tile; for those that know what holds the tiles."""
+
+    def check_statements(self) -> Iterator[Problem]:
+        """What is stated about a set without a journal and is not so, once all tiles were seen; for those that know."""
+        return iter(())
+
+    def _require_size(self, zoom: int) -> None:
+        """Refuses a set whose first tile has another size: so will all others."""
+        first = next(self.store.tiles(zoom), None)
+        size = None if first is None else size_of(self._read(first) or b"")
+        if size is not None and size != (TILE_SIZE, TILE_SIZE):
+            raise TileSetError(
+                f"{self.report.name} holds tiles of {size[0]} x {size[1]} px, but geo2map checks tiles of {TILE_SIZE} "
+                f"x {TILE_SIZE} px: cut the set anew in that size"
+            )
 
     def _promised_zooms(self, zooms: tuple[int, ...]) -> list[int]:
         assert self.journal is not None
@@ -109,6 +131,8 @@ class TilesCheck:
             return b""
 
     def _check_tile(self, tile: Tile, data: bytes, digest: bytes | None) -> Pixels | None:
+        if (format := format_of(data)) is not None:
+            self.formats[format] += 1
         try:
             pixels = decode_tile(data)
         except TileSetError as error:
@@ -133,9 +157,7 @@ class TilesCheck:
             codec = self.journal.job.storage.codec
             same = mask.any() and codec.encode(expected, mask) == codec.encode(*pixels) if codec.lossless else True
         else:
-            both = mask & pixels[1]
-            difference = np.abs(expected[both].astype(np.int16) - pixels[0][both]).mean() if both.any() else 0.0
-            same = bool(both.any() or not mask.any()) and difference <= FOREIGN_TOLERANCE
+            same = may_follow(pixels, (expected, mask), join_children(children))
         if not same:
             self.report.problems.append(Problem.of("stale", tile))
 
@@ -151,11 +173,3 @@ def add_open_blocks(journal: Journal, report: CheckReport) -> None:
     for key, record in journal.blocks().items():
         if record.open is not None:
             report.problems.append(Problem("open", f"block {key[0]}/{key[1]}", record.open))
-
-
-def said_zooms(said: tuple[int, int], zooms: tuple[int, ...], what: str) -> list[Problem]:
-    """A problem where zooms that a set speaks of are not those it has."""
-    if not zooms or said == (zooms[0], zooms[-1]):
-        return []
-    found = f"says zooms {said[0]} to {said[1]}, there are {zooms[0]} to {zooms[-1]}"
-    return [Problem("metadata", what, found)]
