@@ -31,7 +31,7 @@ FLAT = 1e-6
 
 
 @dataclass(frozen=True)
-class Statement:
+class PlaceStatement:
     """One way from pixels to the Earth, or a CRS alone.
 
     Attributes:
@@ -56,7 +56,7 @@ class Statement:
         return f"{kind} of {self.source}" if self.source else kind.replace("the", "its", 1)
 
 
-def find_statements(dataset: DatasetReader) -> list[Statement]:
+def find_statements(dataset: DatasetReader) -> list[PlaceStatement]:
     """What there is, in the order in which GDAL believes it.
 
     GDAL merges what several files say, so that numbers of one may come with the CRS of another; it keeps them apart
@@ -64,14 +64,14 @@ def find_statements(dataset: DatasetReader) -> list[Statement]:
     """
     if dataset.driver != "GTiff" or not _has_sidecar(dataset):
         return [*_of(dataset, ""), *_of_pam(dataset)]
-    found: list[Statement] = []
+    found: list[PlaceStatement] = []
     for option, source in SOURCES.items():
         with open_raster(dataset.name, GEOREF_SOURCES=option) as alone:
             found += _of(alone, source)
     return found
 
 
-def choose_statement(statements: Sequence[Statement]) -> Statement | None:
+def choose_statement(statements: Sequence[PlaceStatement]) -> PlaceStatement | None:
     """The first that has a place and a CRS, else the first that has a place.
 
     A CRS that stands alone belongs to what follows it, even if that has one: so a sidecar mends a wrong one. A
@@ -86,7 +86,7 @@ def choose_statement(statements: Sequence[Statement]) -> Statement | None:
     return next((statement for statement in statements if statement.places), None)
 
 
-def _lent(statement: Statement, statements: Sequence[Statement]) -> CRS | None:
+def _lent(statement: PlaceStatement, statements: Sequence[PlaceStatement]) -> CRS | None:
     lenders = (other for other in statements if not other.gcps and (other.transform is None or not statement.gcps))
     return next((other.crs for other in lenders if other.crs is not None), None)
 
@@ -110,17 +110,17 @@ def fault_of_points(gcps: Sequence[GroundControlPoint]) -> str | None:
     return None
 
 
-def _of(dataset: DatasetReader, source: str) -> Iterator[Statement]:
+def _of(dataset: DatasetReader, source: str) -> Iterator[PlaceStatement]:
     gcps, gcp_crs = dataset.gcps
     if is_usable(dataset.transform):
-        yield Statement(source, dataset.crs, dataset.transform)
+        yield PlaceStatement(source, dataset.crs, dataset.transform)
     elif dataset.crs is not None:
-        yield Statement(source, dataset.crs)
+        yield PlaceStatement(source, dataset.crs)
     if gcps:
-        yield Statement(source, gcp_crs, None, tuple(gcps))
+        yield PlaceStatement(source, gcp_crs, None, tuple(gcps))
 
 
-def _of_pam(dataset: DatasetReader) -> Iterator[Statement]:
+def _of_pam(dataset: DatasetReader) -> Iterator[PlaceStatement]:
     """A geotransform in an .aux.xml that GDAL passes over where there is a world file."""
     for path in dataset.files:
         if not path.endswith(".aux.xml") or not is_file_path(path):
@@ -128,7 +128,7 @@ def _of_pam(dataset: DatasetReader) -> Iterator[Statement]:
         with suppress(OSError, ET.ParseError, ValueError, TypeError):
             numbers = [float(number) for number in (ET.parse(path).findtext("GeoTransform") or "").split(",")]
             if is_usable(matrix := Affine.from_gdal(*numbers)) and not matrix.almost_equals(dataset.transform):
-                yield Statement(SOURCES["PAM"], dataset.crs, matrix)
+                yield PlaceStatement(SOURCES["PAM"], dataset.crs, matrix)
 
 
 def is_usable(matrix: Affine) -> bool:
