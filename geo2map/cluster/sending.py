@@ -16,7 +16,7 @@ from geo2map.files.address import is_file_path
 from geo2map.model import ModelOptions
 from geo2map.outputs import OutputOptions
 from geo2map.pipeline.report import Report
-from geo2map.protocols import Progress
+from geo2map.protocols import Begin, Progress
 
 
 def render_to_bucket(
@@ -27,6 +27,7 @@ def render_to_bucket(
     model: ModelOptions | PathLike = "sat2map",
     tmp: PathLike | None = None,
     progress: Progress | None = None,
+    begin: Begin | None = None,
     **options: Any,
 ) -> Report | None:
     """Renders scenes as one into a bucket. The same call goes on where it was stopped, rendering or sending.
@@ -35,7 +36,7 @@ def render_to_bucket(
         address: e.g. "s3://bucket/map/", a folder of tiles, or "gs://bucket/map.pmtiles".
         cluster: as `geo2map.cluster.dask.render_on` has it; None renders in this process.
         tmp: folder to make it in; None is the system's.
-        options: as `geo2map.render` has them.
+        begin, options: as `geo2map.render` has them.
 
     Returns:
         The report; None where only sending was left.
@@ -49,11 +50,12 @@ def render_to_bucket(
 
     def make(path: Path, away: Away | None = None) -> Report:
         if cluster is None:
-            return render(scenes, path, engine=choice, progress=progress, away=away, **options)
+            return render(scenes, path, engine=choice, progress=progress, begin=begin, away=away, **options)
         from geo2map.cluster.dask import render_on
 
         assert isinstance(choice, ModelOptions), "an engine cannot be sent to another machine"
-        return render_on(scenes, path, cluster=cluster, model=choice, progress=progress, away=away, **options)
+        spread: dict[str, Any] = {"cluster": cluster, "model": choice, "progress": progress, "begin": begin}
+        return render_on(scenes, path, away=away, **spread, **options)
 
     key = repr((_scenes_key(scenes), choice, sorted(options.items(), key=lambda item: item[0])))
     if is_fresh(address):
@@ -68,12 +70,13 @@ def merge_to_bucket(
     tmp: PathLike | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    begin: Begin | None = None,
 ) -> Report | None:
     """Merges parts into a bucket; see `merge_parts` and `render_to_bucket`."""
     order = PartFolder(parts).order()
 
     def make(path: Path, away: Away | None = None) -> Report:
-        return merge_parts(parts, path, options=OutputOptions(away=away), progress=progress)
+        return merge_parts(parts, path, options=OutputOptions(away=away), progress=progress, begin=begin)
 
     if is_fresh(address):
         return straight_into_bucket(address, make, order.fingerprint, tmp=tmp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -128,12 +129,15 @@ CONTAINERS: dict[str, Container] = {
     ".pmtiles": Container("a PMTiles archive", write_pmtiles, read=PmtilesStore, pace=_ARCHIVE_PACE),
 }
 """By the suffix of the output's name; "" is a folder."""
+_FILE_SUFFIX = re.compile(r"\.[a-z][a-z0-9]*")
+"""What somebody meant as a kind of file; anything else after a dot is part of a name."""
 
 
 def find_container(path: str | Path) -> Container:
     """The kind of output that a path asks for.
 
-    A name without a suffix, with a slash at its end, or of a folder that exists is a folder of tiles.
+    A name without a suffix, with a slash at its end, or of a folder that exists is a folder of tiles. So is one whose
+    last dot begins no file's suffix, as in "v1.2" or "houses_0.3m".
 
     Raises:
         OutputError: an address of the cloud, or a suffix that means nothing.
@@ -146,10 +150,12 @@ def find_container(path: str | Path) -> Container:
     with output_errors(path):
         if asked_folder or path.is_dir():
             return CONTAINERS[""]
-    if (suffix := path.suffix.lower()) not in CONTAINERS:
-        known = ", ".join(sorted(filter(None, CONTAINERS)))
-        raise OutputError(
-            f"{path} ends in {suffix}, which is no kind of output: choose a name that ends in one of {known}, or in a "
-            "slash (a folder of tiles)"
-        )
-    return CONTAINERS[suffix]
+    if (suffix := path.suffix.lower()) in CONTAINERS:
+        return CONTAINERS[suffix]
+    if not _FILE_SUFFIX.fullmatch(suffix):
+        return CONTAINERS[""]
+    known = ", ".join(sorted(filter(None, CONTAINERS)))
+    raise OutputError(
+        f"{path} ends in {suffix}, which is not a kind of output: choose a name that ends in one of {known}, or in a "
+        "slash (a folder of tiles)"
+    )

@@ -278,7 +278,7 @@ def taken(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("out", "options", "phrase"),
     [
-        ("map.jpg", (), "ends in .jpg, which is no kind of output"),
+        ("map.jpg", (), "ends in .jpg, which is not a kind of output"),
         ("taken/letter.txt/tiles", (), "is a file"),
         ("taken/letter.txt/map.tif", (), "is a file"),
         ("taken", (), "exists already"),

@@ -68,7 +68,7 @@ def test_looking_keeps_and_rendering_completes(
     [
         (["serve", "nowhere.tif"], "scene not found"),
         (["serve", "SCENE", "--token", "short"], "token cannot be one"),
-        (["serve", "SCENE", "--keep", "out.xyz"], "no kind of output"),
+        (["serve", "SCENE", "--keep", "out.xyz"], "not a kind of output"),
         (["serve", "SCENE", "--under", "nowhere"], "nowhere is not there"),
         (["serve", "SCENE", "--host", "no.such.host.invalid"], "cannot be listened at"),
         (["view", "nowhere"], "nowhere is not there"),

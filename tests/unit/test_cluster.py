@@ -150,6 +150,12 @@ def test_slices_share_the_shards_out(order: JobFile, tmp_path: Path) -> None:
         next(render_slice(order, 4, 3, tmp_path / "parts"))
 
 
+def stamps(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """When each file below a folder was written, and its bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
 def test_a_stopped_merge_goes_on(order: JobFile, tmp_path: Path) -> None:
     def stop(stage: str, done: int, total: int) -> None:  # noqa: ARG001
         if stage == "parts" and done == 2:
@@ -161,9 +167,10 @@ def test_a_stopped_merge_goes_on(order: JobFile, tmp_path: Path) -> None:
     merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles")
     merge_parts(tmp_path / "parts", tmp_path / "once.pmtiles")
     assert (tmp_path / "m.pmtiles").read_bytes() == (tmp_path / "once.pmtiles").read_bytes()
-    with pytest.raises(OutputError, match="exists"):
-        merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles")
-    merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles", options=OutputOptions(overwrite=True))
+    before = stamps(tmp_path)
+    assert merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles").complete
+    assert stamps(tmp_path) == before
+    assert not merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles", options=OutputOptions(overwrite=True)).complete
 
 
 def test_mixed_devices_are_reported(order: JobFile, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from geo2map.api import mosaic_tiles
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.grid import PixelWindow
 from geo2map.outputs import Output, OutputOptions, check_output, clean_output, find_container, open_output
+from geo2map.outputs.folder import journal_path
 from geo2map.pipeline.blocks import Rendered, render_blocks
 from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.report import Report
@@ -387,11 +388,17 @@ def test_an_empty_folder_is_fine(tmp_path: Path) -> None:
 def test_an_existing_output_is_refused_at_once(tmp_path: Path, name: str) -> None:
     _render(tmp_path / name)
     before = _bytes(tmp_path)
-    for opened in (open_output, lambda path, _: check_output(path, OutputOptions(), Storage())):
-        with pytest.raises(OutputError, match="exists already") as caught:
-            opened(tmp_path / name, _job())
-        assert caught.value.option == "overwrite"
-        assert _bytes(tmp_path) == before
+    with pytest.raises(OutputError, match="exists already") as caught:
+        open_output(tmp_path / name, _job())
+    assert caught.value.option == "overwrite"
+    check_output(
+        tmp_path / name, OutputOptions(), Storage()
+    )  # it says what made it: whether that is the job, is seen later
+    assert _bytes(tmp_path) == before
+    journal_path(tmp_path / name).unlink()
+    with pytest.raises(OutputError, match="without a record of how it was made") as caught:
+        check_output(tmp_path / name, OutputOptions(), Storage())
+    assert caught.value.option == "overwrite"
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
