@@ -106,7 +106,7 @@ def main() -> None:
     except Geo2MapError as error:
         _say(f"geo2map: {error}{_spell(error.option)}", error)
         log.info("failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
-        sys.exit(1)
+        sys.exit(2 if error.usage else 1)
     finally:
         signal.signal(signal.SIGTERM, before)
 

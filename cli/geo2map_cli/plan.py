@@ -52,7 +52,7 @@ def command(
     check_place(out, keep=filter(is_file_path, scenes))
     require_writable(out)
     order = plan_job(scenes, model=model, shard_zoom=shard_zoom, **options)
+    show_notes(order.job.plan.notes)
     summary = summarise(order, measure=measure)
     order.write(out)
-    show_notes(order.job.plan.notes)
     show(summary, as_json)

@@ -138,9 +138,10 @@ def show_way(*outputs: str) -> None:
 
 def finish(reports: Sequence[Report]) -> None:
     """Ends a command by what became of its runs: code 1 where a scene failed, 3 where blocks could not be read."""
-    failed = [f"{report.name}: {report.error}" for report in reports if report.error]
-    if failed:
-        raise click.ClickException("\n  ".join([f"{len(failed)} of {len(reports)} scenes failed:", *failed]))
+    if failed := [report for report in reports if report.error]:
+        show_notes([str(report) for report in failed])  # again: hundreds of others may have come after them
+        names = ", ".join(report.name for report in failed)
+        raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {names}")
     if skipped := sum(len(report.failed) for report in reports):
         blocks = "block" if skipped == 1 else "blocks"
         click.echo(

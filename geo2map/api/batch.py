@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from geo2map.api.rendering import PathLike, Rendering, Scenes, as_choice, as_eng
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.address import redact, scene_name
 from geo2map.model import ModelOptions
+from geo2map.outputs import find_container
 from geo2map.pipeline.report import Report
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import find_scenes
@@ -45,6 +47,8 @@ def render_each(
         OutputError: two scenes would have one output.
     """
     chosen, targets = RenderOptions.of(options), name_targets(scenes, out, suffix)
+    for target in islice(targets.values(), 1):  # all are of one kind
+        find_container(target).check_storage(chosen.storage)
     return _render_each(targets, as_choice(engine), chosen, progress, begin)
 
 
@@ -58,7 +62,10 @@ def name_targets(scenes: Scenes, out: PathLike, suffix: str = "") -> dict[str, s
     targets: dict[str, str] = {}
     scene_of: dict[str, str] = {}
     for scene in find_scenes(scenes):
-        target = str(Path(out) / f"{scene_name(scene)}{suffix}")
+        name = f"{scene_name(scene)}{suffix}"
+        if name in ("", ".", ".."):
+            raise OutputError(f"{redact(scene)} leaves no name for its output: rename it")
+        target = str(Path(out) / name)
         first = scene_of.setdefault(os.path.normcase(target), scene)
         if first != scene:
             raise OutputError(f"{redact(first)} and {redact(scene)} would both become {target}: rename one of them")

@@ -79,7 +79,9 @@ def tile(
     """
     chosen = RenderOptions.of({**options, "format": "png"})
     if chosen.storage.with_source:
-        raise PlanError("tiles that are cut are the imagery itself: leave the source out", option="with_source")
+        raise PlanError(
+            "tiles that are cut are the imagery itself: leave the source out", option="with_source", usage=True
+        )
     check_out(scenes, out, replace(chosen, storage=replace(chosen.storage, format=None)))
     return Rendering(out, chosen, progress, begin).cut(scenes, card)
 

@@ -86,7 +86,9 @@ def open_live(
     wanted = ServeOptions.pick(options)
     chosen = RenderOptions.of(options)
     if chosen.storage.with_source:
-        raise PlanError("a live map shows its imagery in any case: leave the source out", option="with_source")
+        raise PlanError(
+            "a live map shows its imagery in any case: leave the source out", option="with_source", usage=True
+        )
     if wanted.keep is not None:
         check_output(wanted.keep, chosen.output, chosen.storage)
     choice = as_choice(engine)
@@ -157,6 +159,7 @@ def view(
         TileSetError: no such set.
         Geo2MapError: the extra `serve` is missing, or the port is taken.
     """
+    check_entrance(token, address)
     where = listening or listen(ready=print)
     with _need("run").bind(where) as own, stored_site(path, token=token, address=address) as site:
         _run(site, own, where)

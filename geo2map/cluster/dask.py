@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes
 from geo2map.cluster.jobfile import JobFile
-from geo2map.cluster.local import local_cluster
+from geo2map.cluster.local import local_cluster, require_cluster
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import LOCK_NAME, PartFolder, ShardRecord
 from geo2map.cluster.planning import plan_job
@@ -103,7 +103,10 @@ def render_on(
     planning = {name: options.pop(name) for name in ("card", "shard_zoom") if name in options}
     chosen = RenderOptions.of(options)
     if chosen.on_error != "fail":
-        raise PlanError("a cluster leaves no block out: a shard that cannot be read fails the run", option="on_error")
+        raise PlanError(
+            "a cluster leaves no block out: a shard that cannot be read fails the run", option="on_error", usage=True
+        )
+    require_cluster(cluster)
     check_output(out, chosen.output, chosen.storage)
     assert not isinstance(scenes, JobFile), "a job is known as one"
     order = plan_job(scenes, model=model, **planning, **options)
@@ -129,6 +132,7 @@ def render_job(
         Geo2MapError: one of its children, with one plain sentence.
     """
     order, options = job if isinstance(job, JobFile) else JobFile.read(job), options or OutputOptions()
+    require_cluster(client)
     check_output(out, options, Storage())
     if (complete := find_complete(out, order.wanted, options)) is not None:
         return complete

@@ -48,10 +48,24 @@ class JobSummary:
         return asdict(self)
 
     def __str__(self) -> str:
-        said = f"{self.shards} shards, {self.blocks} blocks, at most {self.tiles} tiles"
+        counts = ", ".join(
+            f"{count} {word}{'s' * (count != 1)}" for count, word in ((self.shards, "shard"), (self.blocks, "block"))
+        )
+        said = f"{counts}, at most {self.tiles} tile{'s' * (self.tiles != 1)}"
         if self.bytes is None or self.seconds is None:
             return f"{said}; how long it takes was not measured"
-        return f"{said}, about {self.bytes / 2**30:.2f} GiB, {self.seconds / 3600:.2f} hours on one machine like this"
+        return f"{said}, about {_size(self.bytes)}, {_duration(self.seconds)} on one machine like this"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+
+
+def _duration(seconds: float) -> str:
+    for unit, name in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} seconds"
 
 
 def plan_job(
@@ -105,7 +119,9 @@ def list_scenes(asked: Scenes) -> list[str]:
 def _make_job(opened: Imagery, plan: Plan, choice: ModelOptions | None, card: ModelCard, chosen: RenderOptions) -> Job:
     """The job that `geo2map.render` would make with this model: its device is only named, not asked for."""
     if chosen.storage.with_source:
-        raise PlanError("shards have no place for the imagery's own tiles: leave the source out", option="with_source")
+        raise PlanError(
+            "shards have no place for the imagery's own tiles: leave the source out", option="with_source", usage=True
+        )
     facts = {"colours_for": card.name} if choice is None else {}
     job = make_job(opened, plan, choice, storage=chosen.storage, reading=chosen.reading, facts=facts)
     return replace(job, device=_this_device()) if job.device == ANY_DEVICE else job

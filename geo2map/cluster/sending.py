@@ -45,7 +45,9 @@ def render_to_bucket(
         Geo2MapError: one of its children, with one plain sentence.
     """
     if options.get("on_error", "fail") != "fail":
-        raise PlanError("an output for a bucket leaves no block out: make it here, then send it", option="on_error")
+        raise PlanError(
+            "an output for a bucket leaves no block out: make it here, then send it", option="on_error", usage=True
+        )
     overwrite, choice = bool(options.pop("overwrite", False)), as_choice(model)
 
     def make(path: Path, away: Away | None = None) -> Report:

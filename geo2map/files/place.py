@@ -120,7 +120,8 @@ def _check_parents(final: Path, shown: str) -> Path:
     """The nearest folder above that there is."""
     above = _existing(final.parent)
     if not above.is_dir():
-        raise OutputError(f"{above} is not a folder: choose another place for {shown}")
+        found = "is a file, not a folder" if above.is_file() else "is not a folder"
+        raise OutputError(f"{shown} cannot be written: {above} {found}; choose another place")
     return above
 
 

@@ -90,22 +90,32 @@ class Container:
             OutputError: a tile format, a compression or a scheme for a container that has none.
         """
         if storage.scheme != "xyz" and not self.is_folder:
-            raise OutputError(f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme")
+            raise OutputError(
+                f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme", usage=True
+            )
         if storage.with_source and not self.is_folder:
             raise OutputError(
-                f"{self.name} has no place for the imagery's own tiles: choose a folder of tiles", option="with_source"
+                f"{self.name} has no place for the imagery's own tiles: choose a folder of tiles",
+                option="with_source",
+                usage=True,
             )
         if storage.address is not None and not self.is_folder:
-            raise OutputError(f"{self.name} has no documents beside it: leave its address out", option="address")
+            raise OutputError(
+                f"{self.name} has no documents beside it: leave its address out", option="address", usage=True
+            )
         if storage.wants_grid and self.configure is None:
-            raise OutputError(f"{self.name} lies on the grid of the tiles: choose a .tif for another", option="grid")
+            raise OutputError(
+                f"{self.name} lies on the grid of the tiles: choose a .tif for another", option="grid", usage=True
+            )
         if storage.compress is not None and self.configure is None:
-            raise OutputError(f"{self.name} has no compression of its own: leave it out", option="compress")
+            raise OutputError(f"{self.name} has no compression of its own: leave it out", option="compress", usage=True)
         for name, asked in (("quality", storage.quality), ("lossless", storage.lossless)):
             if asked and not self.takes_format:
-                raise OutputError(f"{self.name} keeps all pixels by itself: leave {name} out", option=name)
+                raise OutputError(f"{self.name} keeps all pixels by itself: leave {name} out", option=name, usage=True)
         if storage.format is not None and not self.takes_format:
-            raise OutputError(f"{self.name} has no tile format: leave it out ({storage.format})", option="format")
+            raise OutputError(
+                f"{self.name} has no tile format: leave it out ({storage.format})", option="format", usage=True
+            )
 
 
 # tests/benchmarks/containers.py has the figures: a raster is decoded, compressed twice and read back.

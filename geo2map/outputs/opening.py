@@ -255,7 +255,9 @@ def check_tmp(path: str | Path, container: Container, tmp: str | Path | None) ->
     if tmp is None:
         return
     if container.is_folder:
-        raise OutputError(f"the tiles of {path} are written in their place: leave it out ({tmp})", option="tmp")
+        raise OutputError(
+            f"the tiles of {path} are written in their place: leave it out ({tmp})", option="tmp", usage=True
+        )
     folder, final = resolve_place(tmp), resolve_place(path)
     if final in (folder, *folder.parents):
         raise OutputError(f"{path} cannot be made in itself ({tmp}): choose another folder", option="tmp")
