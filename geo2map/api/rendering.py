@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +23,7 @@ from geo2map.plan import Job, Plan, Storage, make_plan
 from geo2map.plan.job import library_versions
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Imagery, ReadingOptions, find_scenes, open_scenes
+from geo2map.scene.reader import Scene
 from geo2map.scene.tile_folder import is_tile_folder
 from geo2map.tiles.inventory import FAILED_NAME
 
@@ -118,7 +120,7 @@ class Rendering:
             load: what loads it, where several scenes share one.
         """
         card = engine.load_card() if isinstance(engine, ModelOptions) else engine.card
-        with open_scenes(scenes, on_error=self.options.on_error, **asdict(self.options.reading)) as opened:
+        with self._open(scenes) as opened:
             plan = make_plan(opened, card, self.options.planning)
             job = self._job(opened, plan, engine)
             if (complete := self._complete(job)) is not None:
@@ -128,13 +130,21 @@ class Rendering:
 
     def cut(self, scenes: Scenes, card: ModelCard) -> Report:
         """Cuts for a model, which is not loaded."""
-        with open_scenes(scenes, on_error=self.options.on_error, **asdict(self.options.reading)) as opened:
+        with self._open(scenes) as opened:
             plan = make_plan(opened, card, self.options.planning).untranslated()
             facts = {"colours_for": card.name}
             job = self._job(opened, plan, None, facts)
             if (complete := self._complete(job)) is not None:
                 return complete
             return self._run(opened, job, None)
+
+    @contextmanager
+    def _open(self, scenes: Scenes) -> Iterator[Imagery]:
+        """Opens what is rendered; the output must not be a file that it is read from, such as a source of a VRT."""
+        with open_scenes(scenes, on_error=self.options.on_error, **asdict(self.options.reading)) as opened:
+            if isinstance(opened, Scene):
+                check_place(self.out, keep=filter(is_file_path, opened.dataset.files))
+            yield opened
 
     def _job(
         self,

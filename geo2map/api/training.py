@@ -108,8 +108,8 @@ def train_model(
         torch.use_deterministic_algorithms(True)
     own = {each.name for each in fields(Training)} & options.keys()
     asked = Training(data=Path(data), out=Path(out), **{name: options.pop(name) for name in own})
-    for place in (asked.out, asked.run_folder):
-        check_place(place, keep=[asked.data], kept="the folder of pairs")
+    check_place(asked.out, keep=[asked.data], kept="the folder of pairs")
+    for place in (asked.out, asked.run_folder / "checkpoint.pt"):
         require_writable(place)
     with open_world(choose_device(options.pop("device", "auto"))) as world:
         steps = _Steps(tell or (lambda _: None), begin or (lambda _: None), progress)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job, on_engine, write_failures
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.address import is_file_path
-from geo2map.files.place import resolve_place
+from geo2map.files.place import require_apart, resolve_place
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
 from geo2map.model import ModelOptions
 from geo2map.outputs import end_publishing, find_complete, open_update
@@ -62,7 +62,9 @@ def update(
     """
     end_publishing(out)
     before, records = _load(out)
-    paths = _merge([scene.path for scene in before.scenes], find_scenes(scenes))
+    fresh = find_scenes(scenes)
+    require_apart(out, filter(is_file_path, fresh))
+    paths = _merge([scene.path for scene in before.scenes], fresh)
     choice = as_choice(engine)
     if before.plan.model:
         _require_model(before, choice, out)

@@ -48,8 +48,30 @@ def check_place(
     _check_lengths(final, shown, above, around or [hidden_sibling(final, "partial").name])
     if WINDOWS:
         _check_windows_names(path, shown)
-    _check_kept(final, shown, keep, kept)
+    require_apart(path, keep, kept)
     return final
+
+
+def require_apart(path: str | Path, keep: Iterable[str | Path], kept: str = "the scene") -> None:
+    """Refuses an output that is what it is made of, or holds it.
+
+    Args:
+        keep, kept: see `check_place`.
+
+    Raises:
+        OutputError: says which.
+    """
+    final, shown = resolve_place(path), _shown(path)
+    for place in keep:
+        is_same = holds = False
+        with suppress(OSError, RuntimeError, ValueError):  # what cannot be looked at is refused where it is read
+            own = Path(place).resolve()
+            is_same = own == final or (final.exists() and own.exists() and own.samefile(final))
+            holds = final in own.parents
+        if is_same:
+            raise OutputError(f"{shown} is {kept} itself: choose another output", option="out")
+        if holds:
+            raise OutputError(f"{shown} holds {kept}, {_shown(place)}: choose another output", option="out")
 
 
 def require_writable(path: str | Path) -> None:
@@ -168,19 +190,6 @@ def _check_windows_names(path: str | Path, shown: str) -> None:
             raise OutputError(f"{shown} has a name that ends in a dot or a space, which Windows drops: choose another")
         if wrong := sorted(_NOT_ON_WINDOWS & set(part)):
             raise OutputError(f"{shown} holds {' '.join(wrong)}, which Windows allows in no name: choose another")
-
-
-def _check_kept(final: Path, shown: str, keep: Iterable[str | Path], kept: str) -> None:
-    for place in keep:
-        is_same = holds = False
-        with suppress(OSError, RuntimeError, ValueError):  # what cannot be looked at is refused where it is read
-            own = Path(place).resolve()
-            is_same = own == final or (final.exists() and own.exists() and own.samefile(final))
-            holds = final in own.parents
-        if is_same:
-            raise OutputError(f"{shown} is {kept} itself: choose another output", option="out")
-        if holds:
-            raise OutputError(f"{shown} holds {kept}, {_shown(place)}: choose another output", option="out")
 
 
 def _shown(path: str | Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio.shutil
 
 from geo2map.api import rendering
 from geo2map.outputs.folder import journal_path
@@ -72,6 +73,7 @@ def test_a_finished_batch_is_left_as_it_is(
     assert stamps(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_damaged_scene_does_not_stop_the_others_and_is_named_at_the_end(
     geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -226,6 +228,7 @@ def test_one_name_twice_is_refused_before_the_work(
     assert not (tmp_path / "maps").exists()
 
 
+@pytest.mark.slow
 def test_notes_come_before_the_work_and_once(
     geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -240,3 +243,15 @@ def test_notes_come_before_the_work_and_once(
     assert each.err.splitlines()[-1] == f"{tmp_path / 'maps' / 'houses_0.3m.tif'}: drag it into QGIS"
     as_json = geo2map("render", scenes[2], "--out", tmp_path / "two", "--model", tiny_model, "--json")
     assert as_json.err.splitlines() == json.loads(as_json.out)["notes"]
+
+
+def test_a_source_of_a_vrt_is_not_replaced(
+    geo2map: Command, write_scene: SceneWriter, tiny_model: Path, tmp_path: Path
+) -> None:
+    sheet = write_scene("sheet.tif")
+    rasterio.shutil.copy(sheet, tmp_path / "all.vrt", driver="VRT")
+    before = sheet.read_bytes()
+    command = ("render", tmp_path / "all.vrt", "--model", tiny_model, "--overwrite", "--out")
+    result = geo2map(*command, sheet)
+    assert (result.code, "is the scene itself" in result.err) == (1, True)
+    assert sheet.read_bytes() == before
