@@ -101,7 +101,8 @@ def _render_slice(job: str, shard: tuple[int, int] | None, out: str, scenes: tup
     if as_json:
         click.echo(json.dumps([record.__dict__ for record in records]))
     else:
-        click.echo(f"{out}: {len(records)} shards, {tiles} tiles, {sum(r.seconds for r in records):.1f} s")
+        shards = "shard" if len(records) == 1 else "shards"
+        click.echo(f"{out}: {len(records)} {shards}, {tiles} tiles, {sum(r.seconds for r in records):.1f} s")
 
 
 def _require_alone(scenes: tuple[str, ...], allowed: set[str]) -> None:

@@ -108,7 +108,7 @@ def _require_whole(path: Path, final: Path, journal: Journal) -> None:
     if missing is None and journal.job.storage.with_source:
         below = load_journal(final / SOURCE_FOLDER)
         if below is None:
-            raise OutputError.exists(path, f"the imagery's own tiles in {SOURCE_FOLDER} are missing")
+            raise OutputError(f"{path} lacks the imagery's own tiles: render the map anew", option="overwrite")
         with closing(below):
             missing = first_missing(XyzFolder(final / SOURCE_FOLDER), below, below.zooms())
     if missing is not None:

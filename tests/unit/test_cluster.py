@@ -209,7 +209,7 @@ def test_summary_and_lists(scene: Path, order: JobFile, tmp_path: Path) -> None:
     found = summarise(order)
     assert found.shards == len(list(order.shards()))
     assert found.bytes is not None
-    assert re.search(r"MiB, \d+ seconds on one machine like this", str(found))
+    assert re.search(r"KiB, \d+ seconds on one machine like this", str(found))
     assert str(replace(found, shards=1, tiles=1, bytes=3 * 2**30, seconds=9000.0)).startswith("1 shard, ")
     assert "at most 1 tile, about 3.0 GiB, 2.5 hours" in str(replace(found, tiles=1, bytes=3 * 2**30, seconds=9000.0))
     (tmp_path / "list.txt").write_text("# all of them\ns.tif\n\n")
@@ -221,7 +221,7 @@ def test_commands(scene: Path, tmp_path: Path) -> None:
     run, job, parts = CliRunner(), str(tmp_path / "c.job.json"), str(tmp_path / "parts")
     done = run.invoke(cli, ["plan", str(scene), "--out", job, "--no-measure", "--device", "cuda"])
     assert done.exit_code == 0, done.output
-    assert "shards" in done.output
+    assert "1 shard, 1 block" in done.output
     assert JobFile.read(job).job.device == "cuda"
     for wrong, word in (
         (["render", "--job", job, "--shard", "9-9", "--out", parts], "17/512"),
