@@ -45,6 +45,8 @@ RENDER = ("render", "SCENE", "--out")
         ("models", "average", "sat2map", "sat2map", "--out", "m.safetensors", "--shares", "1"),
         ("models", "average", "sat2map", "--out", "m.safetensors"),
         ("pairs", "SCENE", "--map", "SCENE", "--zoom", 17, "--out", "pairs", "--split", "0,0,0"),
+        ("train", "SCENE", "--out", "m.safetensors", "--steps", 5, "--epochs", 3),
+        ("train", "SCENE", "--out", "m.safetensors", "--early"),
         ("view", "SCENE", "--token", "short"),
         ("serve", "SCENE", "--address", "nowhere"),
         ("evaluate", "--data", "SCENE", "--json", "--markdown"),

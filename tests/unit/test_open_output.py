@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -709,3 +710,19 @@ def test_a_rendered_geotiff_cut_short_is_made_again_from_its_blocks(tmp_path: Pa
         assert _entries(tmp_path) == [".map.tif.lock", ".map.tif.partial", "fresh"]
     assert _render(tmp_path / "map.tif", span=1).resumed == 6
     assert _bytes(tmp_path / "map.tif") == _bytes(tmp_path / "fresh" / "map.tif")
+
+
+def test_notes_are_told_once_before_the_first_block(tmp_path: Path) -> None:
+    told: list[object] = []
+
+    def begin(name: str, notes: Sequence[str], /) -> None:
+        told.append((name, tuple(notes)))
+
+    job = replace(_job(), plan=replace(_job().plan, notes=("mind the gap",)))
+    for _ in range(2):
+        with open_output(tmp_path / "tiles", job, OVERWRITE) as output:
+            run(_source(), None, output, begin=begin, progress=lambda stage, *_: told.append(stage))
+        assert told[0] == ("town", ("mind the gap",))
+        assert told.index("blocks") > 0
+        assert sum(isinstance(item, tuple) for item in told) == 1
+        told.clear()
