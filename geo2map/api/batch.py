@@ -67,6 +67,8 @@ def name_targets(scenes: Scenes, out: PathLike, suffix: str = "") -> dict[str, s
             raise OutputError(f"{redact(scene)} leaves no name for its output: rename it")
         target = str(Path(out) / name)
         first = scene_of.setdefault(os.path.normcase(target), scene)
+        if first != scene and Path(first).resolve() == Path(scene).resolve():
+            continue  # one scene, spelled in two ways
         if first != scene:
             raise OutputError(f"{redact(first)} and {redact(scene)} would both become {target}: rename one of them")
         targets[scene] = target if suffix else f"{target}/"

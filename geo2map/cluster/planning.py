@@ -68,7 +68,8 @@ def _duration(seconds: float) -> str:
     for unit, name in ((3600, "hours"), (60, "minutes")):
         if seconds >= 2 * unit:
             return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.0f} seconds"
+    whole = round(seconds)
+    return f"{whole} second{'s' * (whole != 1)}"
 
 
 def plan_job(

@@ -255,3 +255,11 @@ def test_a_source_of_a_vrt_is_not_replaced(
     result = geo2map(*command, sheet)
     assert (result.code, "is the scene itself" in result.err) == (1, True)
     assert sheet.read_bytes() == before
+
+
+def test_one_scene_spelled_twice_is_one(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = geo2map("render", "plain.tif", scenes[2], "--each", "--out", "maps", "--model", tiny_model)
+    assert (result.code, result.out.count("\n")) == (0, 1), result.err

@@ -278,7 +278,7 @@ def test_a_signal_stops_cleanly(
     kept = re.fullmatch(
         rf"stopped; (\d+) of \d+ blocks of {re.escape(str(out))} are kept; run the same command again to go on, or "
         rf"throw them away with: geo2map clean {re.escape(str(out))}",
-        stderr,
+        stderr.splitlines()[-1],
     )
     assert kept is not None, stderr
     assert int(kept[1]) > 0

@@ -209,7 +209,7 @@ def test_summary_and_lists(scene: Path, order: JobFile, tmp_path: Path) -> None:
     found = summarise(order)
     assert found.shards == len(list(order.shards()))
     assert found.bytes is not None
-    assert re.search(r"KiB, \d+ seconds on one machine like this", str(found))
+    assert re.search(r"KiB, \d+ seconds? on one machine like this", str(found))
     assert str(replace(found, shards=1, tiles=1, bytes=3 * 2**30, seconds=9000.0)).startswith("1 shard, ")
     assert "at most 1 tile, about 3.0 GiB, 2.5 hours" in str(replace(found, tiles=1, bytes=3 * 2**30, seconds=9000.0))
     (tmp_path / "list.txt").write_text("# all of them\ns.tif\n\n")
