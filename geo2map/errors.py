@@ -20,11 +20,13 @@ class Geo2MapError(Exception):
 
     Attributes:
         option: the Python name of the option to set or change, e.g. "crs"; None where no single one helps.
+        usage: what was asked for makes no sense by itself, whatever is in files or on this machine: a value that is
+            none, or options that exclude each other.
     """
 
-    def __init__(self, *arguments: object, option: str | None = None) -> None:
+    def __init__(self, *arguments: object, option: str | None = None, usage: bool = False) -> None:
         super().__init__(*arguments)
-        self.option = option
+        self.option, self.usage = option, usage
 
 
 class SetupError(Geo2MapError, RuntimeError):

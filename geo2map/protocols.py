@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from geo2map.grid.block import Block, BlockImage
@@ -185,3 +185,9 @@ class Progress(Protocol):
     """Told how far a stage has come."""
 
     def __call__(self, stage: str, done: int, total: int) -> None: ...
+
+
+class Begin(Protocol):
+    """Told what a user should know of a run before its first block: the name of what is rendered, and sentences."""
+
+    def __call__(self, name: str, notes: Sequence[str], /) -> None: ...

@@ -31,8 +31,12 @@ def command(path: str, repair: bool, geojson: Path | None, model: ModelOptions, 
     """
     from geo2map.api import repair as mend
     from geo2map.files.atomic import write_whole
+    from geo2map.files.place import check_place, require_writable
     from geo2map.outputs.check import check
 
+    if geojson is not None:
+        check_place(geojson, keep=[path], kept="the output that is checked")
+        require_writable(geojson)
     with Bar() as bar:
         report = mend(path, engine=_asked(model), progress=bar) if repair else check(path)
     if geojson is not None:

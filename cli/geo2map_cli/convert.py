@@ -17,7 +17,7 @@ from geo2map_cli.options import (
     scheme_option,
     tmp_option,
 )
-from geo2map_cli.reporting import Bar, json_text, report_options
+from geo2map_cli.reporting import Bar, report_options, show
 
 
 @click.command("convert")
@@ -49,5 +49,5 @@ def command(source: str, out: str, as_json: bool, **options: Any) -> None:
     from geo2map.api.converting import convert
 
     with Bar() as bar:
-        convert(source, out, progress=bar, **options)
-    click.echo(json_text({"out": out}) if as_json else out)
+        made = convert(source, out, progress=bar, **options)
+    show(made, as_json)

@@ -131,7 +131,7 @@ def main() -> None:
 def _fail(error: Geo2MapError) -> NoReturn:
     _say(f"geo2map: {error}{_spell(error.option)}", error)
     log.info("failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
-    sys.exit(1)
+    sys.exit(2 if error.usage else 1)
 
 
 def _spell(option: str | None) -> str:

@@ -30,12 +30,13 @@ def command(parts: str, out: str, overwrite: bool, tmp: str | None, as_json: boo
         from geo2map.cluster.sending import merge_to_bucket
 
         with Bar() as bar:
-            sent = merge_to_bucket(parts, out, tmp=tmp, overwrite=overwrite, progress=bar)
+            sent = merge_to_bucket(parts, out, tmp=tmp, overwrite=overwrite, progress=bar, begin=bar.begin)
         show_sent(out, sent, as_json)
         return
     from geo2map.cluster import merge_parts
     from geo2map.outputs import OutputOptions
 
     with Bar() as bar:
-        report = merge_parts(parts, out, options=OutputOptions(overwrite=overwrite, tmp=tmp), progress=bar)
-    conclude(report, as_json)
+        options = OutputOptions(overwrite=overwrite, tmp=tmp)
+        report = merge_parts(parts, out, options=options, progress=bar, begin=bar.begin)
+    conclude(report, out, as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.options import compress_option, overwrite_option, tmp_option
-from geo2map_cli.reporting import Bar, json_text, report_options
+from geo2map_cli.reporting import Bar, report_options, show
 
 if TYPE_CHECKING:
     from geo2map.types import Compression
@@ -35,5 +35,5 @@ def command(
     from geo2map.api import mosaic_tiles
 
     with Bar() as bar:
-        mosaic_tiles(tiles, out, zoom=zoom, compress=compress, overwrite=overwrite, tmp=tmp, progress=bar)
-    click.echo(json_text({"out": out.as_posix()}) if as_json else str(out))
+        made = mosaic_tiles(tiles, out, zoom=zoom, compress=compress, overwrite=overwrite, tmp=tmp, progress=bar)
+    show(made, as_json)

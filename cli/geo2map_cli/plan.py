@@ -46,9 +46,13 @@ def command(
     geo2map merge parts/ --out country.pmtiles                           once, at the end
     """
     from geo2map.cluster import plan_job, summarise
+    from geo2map.files.address import is_file_path
+    from geo2map.files.place import check_place, require_writable
 
+    check_place(out, keep=filter(is_file_path, scenes))
+    require_writable(out)
     order = plan_job(scenes, model=model, shard_zoom=shard_zoom, **options)
+    show_notes(order.job.plan.notes)
     summary = summarise(order, measure=measure)
     order.write(out)
-    show_notes(order.job.plan.notes)
     show(summary, as_json)

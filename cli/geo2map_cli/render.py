@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
-from geo2map_cli.reporting import Bar, conclude, finish, json_text, report_options, show, show_notes
+from geo2map_cli.reporting import Bar, conclude, finish, json_text, report_options, show, show_way
 from geo2map_cli.spread import Spread, render_elsewhere, spread_options
 
 if TYPE_CHECKING:
@@ -78,8 +77,8 @@ def command(
         from geo2map.api import render
 
         with Bar() as bar:
-            report = render(scenes, out, engine=engine, progress=bar, **options)
-        conclude(report, as_json)
+            report = render(scenes, out, engine=engine, progress=bar, begin=bar.begin, **options)
+        conclude(report, out, as_json)
 
 
 def _update(scenes: tuple[str, ...], out: str, engine: ModelOptions, on_error: OnError, as_json: bool) -> None:
@@ -92,24 +91,27 @@ def _update(scenes: tuple[str, ...], out: str, engine: ModelOptions, on_error: O
     from geo2map.api import update
 
     with Bar() as bar:
-        report = update(scenes, out, engine=engine, on_error=on_error, progress=bar)
-    conclude(report, as_json)
+        report = update(scenes, out, engine=engine, on_error=on_error, progress=bar, begin=bar.begin)
+    conclude(report, out, as_json)
 
 
 def _render_each(
     scenes: tuple[str, ...], out: str, suffix: str, engine: ModelOptions, options: dict[str, Any], as_json: bool
 ) -> None:
-    from geo2map.api import render_each
+    from geo2map.api import name_targets, render_each
 
-    reports = []
+    reports, targets = [], name_targets(scenes, out, suffix)
     with Bar() as bar:
-        for report in render_each(scenes, out, engine=engine, suffix=suffix, progress=bar, **options):
+        each = render_each(scenes, out, engine=engine, suffix=suffix, progress=bar, begin=bar.begin_each, **options)
+        for report in each:
+            bar.close()
             reports.append(report)
-            show_notes(report.notes)
             if not as_json:
                 show(report, as_json=False)
     if as_json:
         click.echo(json_text([report.to_dict() for report in reports]))
+    else:
+        show_way(*(target for target, report in zip(targets.values(), reports, strict=True) if not report.error))
     finish(reports)
 
 
@@ -122,15 +124,13 @@ def _dry_run(
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
-    from geo2map.api import as_engine, dry_run
-    from geo2map.files.address import scene_name
-    from geo2map.scene import find_scenes
+    from geo2map.api import as_engine, dry_run, name_targets
 
-    jobs: list[tuple[tuple[str, ...], str]] = (
-        [((scene,), str(Path(out) / (scene_name(scene) + suffix))) for scene in find_scenes(scenes)] if each else []
-    )
+    jobs: list[tuple[tuple[str, ...], str]] = [(scenes, out)]
+    if each:
+        jobs = [((scene,), target) for scene, target in name_targets(scenes, out, suffix).items()]
     found, loaded = [], as_engine(engine) if each else engine
-    for asked, target in jobs or [(scenes, out)]:
+    for asked, target in jobs:
         found.append(dry_run(asked, target, engine=loaded, **options))
         if not as_json:
             click.echo(found[-1])

@@ -86,9 +86,20 @@ class Bar:
         self._bar.set_postfix_str(note, refresh=False)
         self._bar.update(done - self._bar.n)
 
+    def begin(self, _: str, notes: Sequence[str], /) -> None:
+        """Says what a user should know before the work begins (a `geo2map.protocols.Begin`)."""
+        self.close()
+        show_notes(notes)
+
+    def begin_each(self, name: str, notes: Sequence[str], /) -> None:
+        """The same where there are several, by name."""
+        self.begin(name, [f"{name}: {note}" for note in notes])
+
     def close(self) -> None:
+        """Takes the bar off the terminal; the next stage brings another."""
         if self._bar is not None:
             self._bar.close()
+        self._bar, self._stage = None, ""
 
     def __enter__(self) -> Bar:
         return self
@@ -109,24 +120,34 @@ def show(result: Any, as_json: bool) -> None:
     click.echo(json_text(result.to_dict()) if as_json else str(result))
 
 
-def show_notes(notes: tuple[str, ...]) -> None:
-    """Prints notes on stderr."""
+def show_notes(notes: Sequence[str]) -> None:
+    """Prints a plan's notes on stderr."""
     for note in notes:
         click.echo(note, err=True)
 
 
-def conclude(report: Report, as_json: bool) -> None:
-    """Ends a command of one run: what is to be noted, what became of it, the exit code."""
-    show_notes(report.notes)
+def conclude(report: Report, out: str, as_json: bool) -> None:
+    """Ends a command of one run: what became of it, where the output is and how to open it, the exit code."""
     show(report, as_json)
+    if not as_json:
+        show_way(out)
     finish([report])
+
+
+def show_way(*outputs: str) -> None:
+    """Says on stderr how to open an output, or the first of several that are there."""
+    from geo2map.outputs.way import way_to_open
+
+    if there := next((out for out in outputs if Path(out).exists()), None):
+        click.echo(way_to_open(there), err=True)
 
 
 def finish(reports: Sequence[Report]) -> None:
     """Ends a command by what became of its runs: code 1 where a scene failed, 3 where blocks could not be read."""
-    failed = [report.name for report in reports if report.error]
-    if failed:
-        raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {', '.join(failed)}")
+    if failed := [report for report in reports if report.error]:
+        show_notes([str(report) for report in failed])  # again: hundreds of others may have come after them
+        names = ", ".join(report.name for report in failed)
+        raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {names}")
     if skipped := sum(len(report.failed) for report in reports):
         blocks = "block" if skipped == 1 else "blocks"
         click.echo(

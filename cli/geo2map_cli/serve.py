@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geo2map_cli.options import F, model_options, plan_options, scene_options, stack, storage_options
-from geo2map_cli.reporting import json_text, report_options
+from geo2map_cli.reporting import json_text, report_options, show_notes
 
 if TYPE_CHECKING:
     from geo2map.live.run import Addresses
@@ -67,5 +67,6 @@ def command(scenes: tuple[str, ...], host: str, port: int, model: ModelOptions, 
         scenes,
         engine=model,
         listening=listen(host=host, port=port, ready=lambda addresses: announce(addresses, as_json)),
+        begin=lambda _, notes: show_notes(notes),
         **options,
     )

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from geo2map_cli.options import F, stack, tmp_option
-from geo2map_cli.reporting import Bar, conclude, json_text, show, show_notes
+from geo2map_cli.reporting import Bar, conclude, json_text, show
 
 if TYPE_CHECKING:
     from geo2map.pipeline.report import Report
@@ -100,7 +100,8 @@ def _render_slice(job: str, shard: tuple[int, int] | None, out: str, scenes: tup
     if as_json:
         click.echo(json_text([record.__dict__ for record in records]))
     else:
-        click.echo(f"{out}: {len(records)} shards, {tiles} tiles, {sum(r.seconds for r in records):.1f} s")
+        shards = "shard" if len(records) == 1 else "shards"
+        click.echo(f"{out}: {len(records)} {shards}, {tiles} tiles, {sum(r.seconds for r in records):.1f} s")
 
 
 def _require_alone(scenes: tuple[str, ...], allowed: set[str]) -> None:
@@ -125,8 +126,8 @@ def _render_job(spread: Spread, scenes: tuple[str, ...], out: str, options: dict
     assert spread.dask is not None
     wanted = OutputOptions(overwrite=options["overwrite"], resume=options["resume"], tmp=spread.tmp)
     with Bar() as bar:
-        report = render_job(spread.job, out, client=spread.dask, options=wanted, progress=bar)
-    conclude(report, as_json)
+        report = render_job(spread.job, out, client=spread.dask, options=wanted, progress=bar, begin=bar.begin)
+    conclude(report, out, as_json)
 
 
 def _render_spread(spread: Spread, scenes: tuple[str, ...], out: str, options: dict[str, Any], as_json: bool) -> None:
@@ -135,8 +136,8 @@ def _render_spread(spread: Spread, scenes: tuple[str, ...], out: str, options: d
 
     assert spread.dask is not None
     with Bar() as bar:
-        report = render_on(scenes, out, cluster=spread.dask, tmp=spread.tmp, progress=bar, **options)
-    conclude(report, as_json)
+        report = render_on(scenes, out, cluster=spread.dask, tmp=spread.tmp, progress=bar, begin=bar.begin, **options)
+    conclude(report, out, as_json)
 
 
 def _render_away(spread: Spread, scenes: tuple[str, ...], out: str, options: dict[str, Any], as_json: bool) -> None:
@@ -144,7 +145,9 @@ def _render_away(spread: Spread, scenes: tuple[str, ...], out: str, options: dic
     from geo2map.cluster.sending import render_to_bucket
 
     with Bar() as bar:
-        report = render_to_bucket(scenes, out, cluster=spread.dask, tmp=spread.tmp, progress=bar, **options)
+        report = render_to_bucket(
+            scenes, out, cluster=spread.dask, tmp=spread.tmp, progress=bar, begin=bar.begin, **options
+        )
     show_sent(out, report, as_json)
 
 
@@ -155,6 +158,5 @@ def show_sent(out: str, report: Report | None, as_json: bool) -> None:
     if report is None:
         click.echo(f"{out}: complete, nothing left to render", err=True)
     else:
-        show_notes(report.notes)
         show(report, as_json)
     click.echo(ADVICE, err=True)

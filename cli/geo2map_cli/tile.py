@@ -28,5 +28,5 @@ def command(scenes: tuple[str, ...], out: str, model: str, as_json: bool, **opti
     from geo2map.model import find_model, load_card
 
     with Bar() as bar:
-        report = tile(scenes, out, card=load_card(find_model(model)), progress=bar, **options)
-    conclude(report, as_json)
+        report = tile(scenes, out, card=load_card(find_model(model)), progress=bar, begin=bar.begin, **options)
+    conclude(report, out, as_json)

@@ -69,6 +69,10 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     geo2map train pairs/ --out mine.safetensors --from sat2map --steps 2000
     torchrun --nproc-per-node 4 -m geo2map_cli train pairs/ --out mine.safetensors
     """
+    if options["steps"] is not None and options["epochs"] is not None:
+        raise click.UsageError("--steps and --epochs given: pass one of them.")
+    if options["early"] and options["until"] is None:
+        raise click.UsageError("--early belongs to --until: say after which step to stop.")
     from geo2map.api.training import train_model
 
     with Bar() as bar:

@@ -26,5 +26,5 @@ def command(tiles: str, out: str, model: ModelOptions, as_json: bool, **options:
     from geo2map.api import translate_tiles
 
     with Bar() as bar:
-        report = translate_tiles(tiles, out, engine=model, progress=bar, **options)
-    conclude(report, as_json)
+        report = translate_tiles(tiles, out, engine=model, progress=bar, begin=bar.begin, **options)
+    conclude(report, out, as_json)

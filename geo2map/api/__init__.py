@@ -1,8 +1,9 @@
 """The public face: each job as one call."""
 
+from geo2map.api.batch import name_targets, render_each
 from geo2map.api.looking import DryRun, dry_run, middle_block, preview, preview_block
 from geo2map.api.mosaic import mosaic_tiles
-from geo2map.api.rendering import as_engine, make_job, render, render_each, tile, translate_tiles
+from geo2map.api.rendering import as_engine, make_job, render, tile, translate_tiles
 from geo2map.api.repairing import repair
 from geo2map.api.updating import update
 
@@ -13,6 +14,7 @@ __all__ = [
     "make_job",
     "middle_block",
     "mosaic_tiles",
+    "name_targets",
     "preview",
     "preview_block",
     "render",

@@ -47,7 +47,7 @@ def bench(
         Geo2MapError: whatever rendering raises.
     """
     if blocks < 1:
-        raise PlanError(f"{blocks} blocks cannot be measured: give 1 or more", option="blocks")
+        raise PlanError(f"{blocks} blocks cannot be measured: give 1 or more", option="blocks", usage=True)
     chosen, choice = RenderOptions.of(options), as_choice(engine)
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
     with TemporaryDirectory(prefix="geo2map-bench-") as folder:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +12,34 @@ from geo2map.colour.palette import Palette
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import output_errors, write_whole
+from geo2map.files.place import check_place, require_writable, resolve_place
 from geo2map.grid import one_tile_zoom
 from geo2map.outputs.companions import class_legend, companion_files
+from geo2map.outputs.complete import find_converted, size_of
 from geo2map.outputs.containers import CONTAINERS, Container, find_container
 from geo2map.outputs.excerpt import Excerpt, take
 from geo2map.outputs.finished import require_complete
+from geo2map.outputs.folder import journal_path
 from geo2map.outputs.ink import find_ink
-from geo2map.outputs.opening import OutputOptions, check_final, check_tmp, end_publishing
+from geo2map.outputs.opening import OutputOptions, check_final, check_tmp, end_publishing, names_around
+from geo2map.outputs.origin import Origin
 from geo2map.outputs.publish import mark_publishing, publish_marked, stage
 from geo2map.outputs.sidecars import stored_sidecars
 from geo2map.outputs.stored import require_tile, require_zooms
 from geo2map.outputs.workspace import Workspace
+from geo2map.pipeline.report import say_complete
 from geo2map.plan import Storage
+from geo2map.plan.job import library_versions
 from geo2map.protocols import Codec, Progress, StoredTiles
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import SUFFIXES, TileCodec
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.indexed import IndexedCodec
+from geo2map.tiles.inventory import JOURNAL_NAME
 from geo2map.tiles.place import footprint
 from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import FolderStore, LayeredStore
-from geo2map.tiles.tilejson import FILE_NAME, TileSet, foreign_words
+from geo2map.tiles.tilejson import TileSet, foreign_words
 from geo2map.types import Compression, LngLatBounds, Scheme, TileFormat
 
 AT_ONCE = 1024
@@ -68,6 +75,11 @@ class ConvertOptions:
     bare: bool = False
 
     @property
+    def choices(self) -> dict[str, Any]:
+        """What of it decides the output."""
+        return {name: value for name, value in asdict(self).items() if name not in ("overwrite", "tmp")}
+
+    @property
     def storage(self) -> Storage:
         """What of it is the container's business."""
         return Storage(
@@ -87,7 +99,29 @@ class ConvertOptions:
         return replace(chosen, codec=TileCodec(chosen.tileset.format, self.quality, self.lossless))
 
 
-def convert(source: str | Path, out: str | Path, *, progress: Progress | None = None, **arguments: Any) -> None:
+@dataclass(frozen=True)
+class Converted:
+    """What became of a conversion.
+
+    Attributes:
+        out: the output, as it was asked for.
+        complete: it had been made before, of the same tiles in the same way, and was left as it is.
+        since: libraries that have other versions than they had then, in words.
+    """
+
+    out: str
+    complete: bool = False
+    since: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values; whether it was complete is said where it was."""
+        return asdict(self) if self.complete else {"out": self.out}
+
+    def __str__(self) -> str:
+        return f"{self.out}: {say_complete(self.since)}" if self.complete else self.out
+
+
+def convert(source: str | Path, out: str | Path, *, progress: Progress | None = None, **arguments: Any) -> Converted:
     """Writes a set of tiles as another kind of output; no tile is encoded anew where its bytes can be kept.
 
     A GeoTIFF's overviews are the set's own lower zooms; of a set that geo2map did not make, or that lacks them, they
@@ -99,32 +133,31 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
         progress: told about the stages.
         arguments: the fields of `ConvertOptions`.
 
+    Returns:
+        What became of it: an output that the same conversion made before is left as it is.
+
     Raises:
         TileSetError: no such set, a tile is damaged, or the bounds touch none.
         ZoomError: no tiles at the largest zoom asked for.
-        OutputError: `out` exists, is no kind of output, or cannot be written.
+        OutputError: `out` exists and is not what this conversion made, is of no known kind, or cannot be written.
     """
     options = ConvertOptions(**arguments)
     container = find_container(out)
     container.check_storage(options.storage)
+    check_place(out, names_around(out, container), keep=[source], kept="the set that is converted")
     check_tmp(out, container, options.tmp)
-    made_of = f"{_identity(Path(source))} {options}"
-    if end_publishing(out) == made_of:
-        return
+    origin = Origin.of(Path(source), options.choices, library_versions(translating=False))
+    if end_publishing(out) == origin.to_json():
+        return Converted(str(out), complete=True)
+    if not options.overwrite and (since := find_converted(out, origin)) is not None:
+        return Converted(str(out), complete=True, since=since)
     check_final(Path(out), container, OutputOptions(overwrite=options.overwrite))
+    require_writable(out)
     with open_tiles(source) as (store, tileset):
         chosen = options.choose(store, tileset)
         require_complete(Path(source), chosen)
-        _Conversion(Path(out), container, options, progress).run(chosen, Path(source), made_of)
-
-
-def _identity(source: Path) -> str:
-    """What tells a source from any other; a folder by its document."""
-    path = source / FILE_NAME if source.is_dir() else source
-    with suppress(OSError):
-        found = path.stat()
-        return f"{source.resolve()} {found.st_size} {found.st_mtime_ns}"
-    return str(source.resolve())
+        _Conversion(Path(out), container, options, progress).run(chosen, Path(source), origin)
+    return Converted(str(out))
 
 
 @contextmanager
@@ -173,9 +206,9 @@ class _Conversion:
 
     def __init__(self, out: Path, container: Container, options: ConvertOptions, progress: Progress | None) -> None:
         self.out, self.container, self.options, self.progress = out, container, options, progress
-        self.workspace = Workspace(out.resolve(), options.tmp)
+        self.workspace = Workspace(resolve_place(out), options.tmp)
 
-    def run(self, chosen: Excerpt, source: Path, made_of: str) -> None:
+    def run(self, chosen: Excerpt, source: Path, origin: Origin) -> None:
         """Makes it beside its name and gives it that; a run that was killed meanwhile is ended by the next."""
         tileset, workspace = replace(chosen.tileset, scheme=self.options.scheme), self.workspace
         workspace.acquire()
@@ -191,12 +224,21 @@ class _Conversion:
             check_final(self.out, self.container, OutputOptions(overwrite=self.options.overwrite))
             if self.container.is_raster:
                 stage(workspace, companion_files(workspace.final, tileset))
-            mark_publishing(workspace, made_of, overwrite=self.options.overwrite)
+            self._record(origin)
+            mark_publishing(workspace, origin.to_json(), overwrite=self.options.overwrite)
             publish_marked(workspace, is_folder=self.container.is_folder)
         finally:
             if not workspace.marker.exists() or workspace.result.exists():
                 workspace.discard()
             workspace.release()
+
+    def _record(self, origin: Origin) -> None:
+        """Says in the output, or beside it, what it was made of."""
+        result, kept = self.workspace.result, journal_path(self.workspace.final).name
+        if self.container.is_folder:
+            replace(origin, size=size_of(result)).write(result / JOURNAL_NAME)
+        elif not self.options.bare:
+            replace(origin, size=size_of(result)).write(self.workspace.beside(kept))
 
     def _prepare(self, chosen: Excerpt, tileset: TileSet) -> tuple[StoredTiles, TileSet]:
         if self.container.is_folder:

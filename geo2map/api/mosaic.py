@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geo2map.api.converting import convert
+from geo2map.api.converting import Converted, convert
 from geo2map.errors import OutputError
-from geo2map.outputs.containers import CONTAINERS
 from geo2map.outputs.geotiff import SUFFIXES
-from geo2map.outputs.opening import OutputOptions, check_final
-from geo2map.outputs.workspace import Workspace
 from geo2map.protocols import Progress
 from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Compression
@@ -24,7 +21,7 @@ def mosaic_tiles(
     overwrite: bool = False,
     tmp: str | Path | None = None,
     progress: Progress | None = None,
-) -> None:
+) -> Converted:
     """Writes the tiles of one zoom as a GeoTIFF with overviews, the same as `render` writes: `geo2map.api.convert`'s
     case of a raster.
 
@@ -37,6 +34,9 @@ def mosaic_tiles(
         tmp: a folder to make it in; None is beside it.
         progress: told about the stages.
 
+    Returns:
+        See `geo2map.api.converting.convert`.
+
     Raises:
         ZoomError: no tiles at the zoom asked for.
         TileSetError: no tiles, a broken tile, tiles of another size than 256 px, or too wide a scatter of tiles.
@@ -45,8 +45,6 @@ def mosaic_tiles(
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{out} does not end in .tif, as a GeoTIFF does: choose another name")
-    if not Workspace(out.resolve()).marker.exists():  # else `convert` ends what was killed while it was published
-        check_final(out, CONTAINERS[".tif"], OutputOptions(overwrite=overwrite))
     chosen = XyzFolder(tiles).pick_zoom(zoom)
     zooms = (chosen, chosen)
-    convert(tiles, out, zooms=zooms, compress=compress, overwrite=overwrite, tmp=tmp, progress=progress)
+    return convert(tiles, out, zooms=zooms, compress=compress, overwrite=overwrite, tmp=tmp, progress=progress)

@@ -43,7 +43,9 @@ class RenderOptions:
         on_error = rest.pop("on_error", "fail")
         if on_error not in get_args(OnError):
             raise PlanError(
-                f"on_error {on_error!r} is not known: give {' or '.join(get_args(OnError))}", option="on_error"
+                f"on_error {on_error!r} is not known: give {' or '.join(get_args(OnError))}",
+                option="on_error",
+                usage=True,
             )
         groups: dict[str, Any] = {}
         for name, kind in _GROUPS.items():

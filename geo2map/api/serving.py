@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job
+from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job, on_engine
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
 from geo2map.model import ModelOptions
-from geo2map.outputs import check_output, open_output
+from geo2map.outputs import check_output, find_complete, open_output
 from geo2map.plan import make_plan
+from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.folder import XyzFolder
@@ -66,13 +67,17 @@ class ServeOptions:
 
 @contextmanager
 def open_live(
-    scenes: Scenes, *, engine: Engine | ModelOptions | PathLike = "sat2map", **options: Any
+    scenes: Scenes,
+    *,
+    engine: Engine | ModelOptions | PathLike = "sat2map",
+    begin: Begin | None = None,
+    **options: Any,
 ) -> Iterator[LiveMap]:
     """A map whose tiles are made when they are asked for; what was begun is put away at the end.
 
     Args:
         scenes, engine: as `geo2map.render` has them.
-        options: those of `geo2map.render` but on_error, and the fields of `ServeOptions` and of
+        options: those of `geo2map.render` but on_error, with begin; and the fields of `ServeOptions` and of
             `geo2map.live.LiveOptions`.
 
     Raises:
@@ -81,7 +86,9 @@ def open_live(
     wanted = ServeOptions.pick(options)
     chosen = RenderOptions.of(options)
     if chosen.storage.with_source:
-        raise PlanError("a live map shows its imagery in any case: leave the source out", option="with_source")
+        raise PlanError(
+            "a live map shows its imagery in any case: leave the source out", option="with_source", usage=True
+        )
     if wanted.keep is not None:
         check_output(wanted.keep, chosen.output, chosen.storage)
     choice = as_choice(engine)
@@ -91,14 +98,19 @@ def open_live(
         opened: Imagery = open_scenes(scenes, **asdict(chosen.reading))
         stack.enter_context(opened)
         plan = make_plan(opened, card, chosen.planning)
+        job = make_job(opened, plan, choice, storage=chosen.storage, reading=chosen.reading)
+        if wanted.keep is not None and find_complete(wanted.keep, job, chosen.output) is not None:
+            raise OutputError(f"{wanted.keep} is complete: look at it with geo2map view", option="keep")
         loaded = as_engine(choice)
-        job = make_job(opened, plan, loaded, storage=chosen.storage, reading=chosen.reading)
+        job = on_engine(job, loaded)
         sources = [stack.enter_context(opened.at(plan.view)) for _ in range(READERS)]
         output = None
         if wanted.keep is not None:
             output = stack.enter_context(open_output(wanted.keep, job, chosen.output))
             if output.complete:
                 raise OutputError(f"{wanted.keep} is complete: look at it with geo2map view", option="keep")
+        if begin is not None:
+            begin(plan.name, plan.notes)
         yield stack.enter_context(LiveMap(job, sources, loaded, wanted.live, output=output, under=under))
 
 
@@ -147,6 +159,7 @@ def view(
         TileSetError: no such set.
         Geo2MapError: the extra `serve` is missing, or the port is taken.
     """
+    check_entrance(token, address)
     where = listening or listen(ready=print)
     with _need("run").bind(where) as own, stored_site(path, token=token, address=address) as site:
         _run(site, own, where)

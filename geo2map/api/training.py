@@ -12,6 +12,7 @@ import torch
 
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.engine.device import choose_device
+from geo2map.files.place import check_place, require_writable
 from geo2map.model import find_model, gflop_per_tile, load_card, load_weights
 from geo2map.nn import build
 from geo2map.protocols import Progress
@@ -107,6 +108,9 @@ def train_model(
         torch.use_deterministic_algorithms(True)
     own = {each.name for each in fields(Training)} & options.keys()
     asked = Training(data=Path(data), out=Path(out), **{name: options.pop(name) for name in own})
+    check_place(asked.out, keep=[asked.data], kept="the folder of pairs")
+    for place in (asked.out, asked.run_folder / "checkpoint.pt"):
+        require_writable(place)
     with open_world(choose_device(options.pop("device", "auto"))) as world:
         steps = _Steps(tell or (lambda _: None), begin or (lambda _: None), progress)
         summary = _train(asked, options, world, steps)

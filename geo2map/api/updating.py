@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job, write_failures
+from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job, on_engine, write_failures
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.address import is_file_path
+from geo2map.files.place import require_apart, resolve_place
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
 from geo2map.model import ModelOptions
-from geo2map.outputs import end_publishing, open_update
+from geo2map.outputs import end_publishing, find_complete, open_update
 from geo2map.outputs.folder import journal_path, load_journal
 from geo2map.pipeline.blocks import BlockKey, OnError
 from geo2map.pipeline.records import BlockRecord, Changes
@@ -23,7 +24,7 @@ from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
 from geo2map.plan.make import content_digest
-from geo2map.protocols import Progress
+from geo2map.protocols import Begin, Progress
 from geo2map.scene import Imagery, find_scenes, open_scenes
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def update(
     engine: Engine | ModelOptions | PathLike = "sat2map",
     on_error: OnError = "fail",
     progress: Progress | None = None,
+    begin: Begin | None = None,
 ) -> Report:
     """Adds scenes to a finished output, or takes up those of them that changed.
 
@@ -45,13 +47,14 @@ def update(
     The set remembers how it was made: colours, zooms, area of interest, format stay as they are. A scene that is in
     the set is replaced in its place, any other comes last; which is on top is for the set's `order` to say. Only blocks
     whose pixels changed are translated, and only their ancestors are made anew. The tiles are those of a render of all
-    scenes with the same colours.
+    scenes with the same colours. Where no scene is new and none has changed, nothing is touched.
 
     Args:
         scenes: as `geo2map.render` has them.
         out: made by `geo2map.render`; not a raster on another grid than the tiles'.
         engine: the model that the set was made with.
         on_error, progress: see `geo2map.run`.
+        begin: told what a user should know before the work begins.
 
     Raises:
         OutputError: no such set, or it cannot be written.
@@ -59,26 +62,29 @@ def update(
     """
     end_publishing(out)
     before, records = _load(out)
-    paths = _merge([scene.path for scene in before.scenes], find_scenes(scenes))
+    fresh = find_scenes(scenes)
+    require_apart(out, filter(is_file_path, fresh))
+    paths = _merge([scene.path for scene in before.scenes], fresh)
     choice = as_choice(engine)
     if before.plan.model:
         _require_model(before, choice, out)
     with open_scenes(paths, on_error=on_error, **asdict(before.reading)) as opened:
+        job = _extended(before, opened, choice if before.plan.model else None)
+        if not before.refusals(job) and (complete := find_complete(out, job)) is not None:
+            return complete
         loaded = as_engine(choice) if before.plan.model else None
-        plan = _extend(before.plan, opened)
-        kept = {name: fact for name, fact in before.facts.items() if name != "scenes"}
-        job = make_job(opened, plan, loaded, storage=before.storage, reading=before.reading, facts=kept)
+        job = on_engine(job, loaded)
         _require_alike(before, job)
-        gone = set(records) - {plan.block_key(block) for block in plan.blocks()}
+        gone = set(records) - {job.plan.block_key(block) for block in job.plan.blocks()}
         changes = Changes(revisit=_touched(before, job, records), gone=sorted(gone))
-        with opened.at(plan.view) as source, open_update(out, job, changes) as output:
-            report = run(source, loaded, output, on_error=on_error, progress=progress)
+        with opened.at(job.plan.view) as source, open_update(out, job, changes) as output:
+            report = run(source, loaded, output, on_error=on_error, progress=progress, begin=begin)
     write_failures(out, report)
     return report
 
 
 def _load(out: PathLike) -> tuple[Job, dict[BlockKey, BlockRecord]]:
-    journal = load_journal(Path(out).resolve())
+    journal = load_journal(resolve_place(out))
     if journal is None:
         raise OutputError(_no_journal(Path(out)))
     try:
@@ -116,6 +122,12 @@ def _require_alike(before: Job, now: Job) -> None:
     same = replace(before, scenes=now.scenes, plan=now.plan, facts=now.facts)
     if differences := same.differences(now):
         raise PlanError(f"the set was made otherwise: {'; '.join(differences)}. Render it anew")
+
+
+def _extended(before: Job, opened: Imagery, engine: Engine | ModelOptions | None) -> Job:
+    """The job of a set with more scenes."""
+    plan, facts = _extend(before.plan, opened), {key: fact for key, fact in before.facts.items() if key != "scenes"}
+    return make_job(opened, plan, engine, storage=before.storage, reading=before.reading, facts=facts)
 
 
 def _extend(plan: Plan, opened: Imagery) -> Plan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes
 from geo2map.cluster.jobfile import JobFile
-from geo2map.cluster.local import local_cluster
+from geo2map.cluster.local import local_cluster, require_cluster
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import LOCK_NAME, PartFolder, ShardRecord
 from geo2map.cluster.planning import plan_job
@@ -27,10 +27,10 @@ from geo2map.cluster.work import render_shard
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.atomic import hidden_sibling, output_errors
 from geo2map.model import ModelOptions
-from geo2map.outputs import OutputOptions, check_output
+from geo2map.outputs import OutputOptions, check_output, find_complete
 from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
-from geo2map.protocols import Progress
+from geo2map.protocols import Begin, Progress
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -77,6 +77,7 @@ def render_on(
     cluster: Client | str = "local:2",
     model: ModelOptions | PathLike | None = "sat2map",
     progress: Progress | None = None,
+    begin: Begin | None = None,
     **options: Any,
 ) -> Report:
     """Renders scenes as one on a Dask cluster; what `geo2map.render` would write.
@@ -91,21 +92,25 @@ def render_on(
         cluster: a client, the address of a scheduler, or "local:N" for N processes of this machine.
         model: see `plan_job`.
         progress: told "shards" and how many are done, then what merging says.
+        begin: told what a user should know before the work begins.
         options: as `geo2map.render` has them; card and shard_zoom as `plan_job` has them.
 
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
     if (known := _as_job(scenes)) is not None:
-        return render_job(known, out, client=cluster, progress=progress, options=OutputOptions(**options))
+        return render_job(known, out, client=cluster, progress=progress, begin=begin, options=OutputOptions(**options))
     planning = {name: options.pop(name) for name in ("card", "shard_zoom") if name in options}
     chosen = RenderOptions.of(options)
     if chosen.on_error != "fail":
-        raise PlanError("a cluster leaves no block out: a shard that cannot be read fails the run", option="on_error")
+        raise PlanError(
+            "a cluster leaves no block out: a shard that cannot be read fails the run", option="on_error", usage=True
+        )
+    require_cluster(cluster)
     check_output(out, chosen.output, chosen.storage)
     assert not isinstance(scenes, JobFile), "a job is known as one"
     order = plan_job(scenes, model=model, **planning, **options)
-    return render_job(order, out, client=cluster, progress=progress, options=chosen.output)
+    return render_job(order, out, client=cluster, progress=progress, begin=begin, options=chosen.output)
 
 
 def render_job(
@@ -115,6 +120,7 @@ def render_job(
     client: Client | str = "local:2",
     options: OutputOptions | None = None,
     progress: Progress | None = None,
+    begin: Begin | None = None,
 ) -> Report:
     """Renders a planned job on a Dask cluster; see `render_on`.
 
@@ -126,7 +132,12 @@ def render_job(
         Geo2MapError: one of its children, with one plain sentence.
     """
     order, options = job if isinstance(job, JobFile) else JobFile.read(job), options or OutputOptions()
+    require_cluster(client)
     check_output(out, options, Storage())
+    if (complete := find_complete(out, order.wanted, options)) is not None:
+        return complete
+    if begin is not None:
+        begin(order.job.plan.name, order.job.plan.notes)
     folder = PartFolder(hidden_sibling(Path(out).resolve(), "parts"))
     with _locked(folder, out):
         if not options.resume:
@@ -136,9 +147,9 @@ def render_job(
         with _connected(client, order) as (connected, threads):
             work = ShardWork(folder.path, order.fingerprint, threads)
             spread(connected, work, folder, order, progress)
-        report = merge_parts(folder.path, out, options=options, progress=progress)
+        report = merge_parts(folder.path, out, options=options, progress=progress, begin=begin)
         folder.remove()
-    return report
+    return replace(report, notes=(*order.job.plan.notes, *report.notes))
 
 
 def _as_job(asked: object) -> JobFile | None:

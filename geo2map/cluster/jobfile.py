@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from geo2map.errors import Geo2MapError, PlanError
-from geo2map.files.atomic import write_whole
+from geo2map.files.atomic import output_errors, write_whole
 from geo2map.model import ModelOptions
 from geo2map.plan import Job
+from geo2map.plan.job import ANY_DEVICE
 from geo2map.plan.shards import Shard, find_shards
 from geo2map.protocols import Source
 from geo2map.scene import SceneIdentity, open_scene, open_scenes
@@ -69,6 +70,12 @@ class JobFile:
     def fingerprint(self) -> str:
         """That of the job: parts of one fingerprint fit together."""
         return self.job.fingerprint
+
+    @property
+    def wanted(self) -> Job:
+        """The job as a finished output has to be: on whatever device, where that was left open."""
+        is_open = self.model is not None and self.model.device == ANY_DEVICE
+        return replace(self.job, device=ANY_DEVICE) if is_open else self.job
 
     def shards(self) -> Iterator[Shard]:
         """The shards in their order, lazily."""
@@ -132,6 +139,8 @@ class JobFile:
         Raises:
             OutputError: it cannot be written.
         """
+        with output_errors(Path(path)):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
         write_whole(Path(path), self.to_json().encode())
 
     @classmethod

@@ -25,6 +25,18 @@ them a hundred times a second: half as much processor time again. These are the 
 the arenas are those of the command line."""
 
 
+def require_cluster(asked: object) -> None:
+    """Refuses a text that names no cluster.
+
+    Raises:
+        PlanError: neither local:N nor a scheduler's address.
+    """
+    if isinstance(asked, str) and not re.fullmatch(r"local:[1-9]\d*|(?!local:)[^\s/]+:\d+|\w+://.+", asked):
+        raise PlanError(
+            f"{asked!r} is not a cluster: give local:N, or a scheduler's address (tcp://...)", option="dask", usage=True
+        )
+
+
 def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
     """N worker processes here, one shard at a time each; with CUDA each sees one GPU, in turn.
 
@@ -38,12 +50,11 @@ def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
     Raises:
         PlanError: no number.
     """
-    if not (found := re.fullmatch(r"local:([1-9]\d*)", asked)):
-        raise PlanError(f"{asked!r} is no cluster: give local:N, or a scheduler's address (tcp://...)", option="dask")
+    require_cluster(asked)
     import dask
     from distributed import Nanny, Scheduler, SpecCluster, scheduler, worker
 
-    count = int(found[1])
+    count = int(asked.removeprefix("local:"))
     threads = max(1, available_threads() // count)
     gpus = visible_gpus() if device == "cuda" else []
     workers: dict[int, Any] = {}

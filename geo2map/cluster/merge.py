@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from geo2map.cluster.jobfile import JobFile
@@ -12,13 +12,22 @@ from geo2map.cluster.joined import JoinedParts
 from geo2map.cluster.parts import PartFolder, ShardRecord
 from geo2map.cluster.work import part_digest
 from geo2map.errors import OutputError, TileSetError
-from geo2map.outputs import Output, OutputOptions, check_output, end_publishing, find_container, open_output
-from geo2map.pipeline.journal import Journal, journal_errors
+from geo2map.outputs import (
+    Output,
+    OutputOptions,
+    check_output,
+    end_publishing,
+    find_complete,
+    find_container,
+    open_output,
+)
+from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.report import Report
+from geo2map.pipeline.schema import copy_records, journal_errors
 from geo2map.pipeline.spool import SpoolStore
 from geo2map.plan import Shard, Storage
 from geo2map.plan.shards import shard_levels
-from geo2map.protocols import Progress
+from geo2map.protocols import Begin, Progress
 from geo2map.types import Tile
 
 AT_ONCE = 256
@@ -26,9 +35,15 @@ AT_ONCE = 256
 
 
 def merge_parts(
-    parts: str | Path, out: str | Path, *, options: OutputOptions | None = None, progress: Progress | None = None
+    parts: str | Path,
+    out: str | Path,
+    *,
+    options: OutputOptions | None = None,
+    progress: Progress | None = None,
+    begin: Begin | None = None,
 ) -> Report:
-    """Makes the output of a job of the parts of all its shards, and the zooms above them. The parts stay.
+    """Makes the output of a job of the parts of all its shards, and the zooms above them. The parts stay; a finished
+    output of the job is left as it is.
 
     One file is made of the parts where they lie; into a folder they are copied. Memory does not grow with tiles, but
     for what the writers say. A merge that was stopped goes on: parts that were checked are not checked again.
@@ -37,6 +52,7 @@ def merge_parts(
         parts: a folder that `render_shard` filled.
         out: as `geo2map.render` has it.
         progress: told "parts" and how many are merged, then what finishing says.
+        begin: told what a user should know before the work begins.
 
     Raises:
         OutputError: shards are missing (says how many), of another job, or damaged; or the output cannot be written.
@@ -45,10 +61,14 @@ def merge_parts(
     folder = PartFolder(parts)
     order = folder.order()
     options = options or OutputOptions()
-    _check(order, out, options)
+    check_merge(order, out, options)
+    if (complete := find_complete(out, order.wanted, options)) is not None:
+        return complete
     records, total = require_records(folder, order)
     report = Report.of(order.job)
     report.notes = device_notes(records.values())
+    if begin is not None:
+        begin(report.name, report.notes)
     with open_output(out, order.job, options) as output:
         if not output.complete:
             plan, storage = order.job.plan, order.job.storage
@@ -104,7 +124,12 @@ def device_notes(records: Iterable[ShardRecord]) -> tuple[str, ...]:
     return (f"shards were rendered on different devices ({said}): their tiles may differ by a grey level",)
 
 
-def _check(order: JobFile, out: str | Path, options: OutputOptions) -> None:
+def check_merge(order: JobFile, out: str | Path, options: OutputOptions) -> None:
+    """Refuses at once an output that cannot be made of the parts of a job. Writes nothing.
+
+    Raises:
+        OutputError: tiles of another format than the output's, or what `check_output` refuses.
+    """
     container, storage = find_container(out), order.job.storage
     if not container.takes_format and storage.format != "png":
         raise OutputError(
@@ -127,7 +152,7 @@ def _finish(
     assert output.made_down_to is not None, "the merge says what parts hold"
     zooms = range(output.made_down_to, output.job.plan.maxzoom + 1)
     with JoinedParts(folder, held, zooms, SpoolStore(output.journal)) as joined:
-        output.elsewhere = joined
+        output.elsewhere, output.parts = joined, [folder.part(shard) for shard in records]
         output.finish(progress)
 
 
@@ -161,24 +186,10 @@ def _add(output: Output, folder: PartFolder, shard: Shard, record: ShardRecord) 
     finally:
         part.close()
     if output.container.is_folder:
-        _take_records(output.journal, path)
+        with output.journal.errors():
+            copy_records(output.journal.db, path, "main")
     output.journal.set(key, record.digest)
     output.resumed = True  # what is merged is kept when this is stopped
-
-
-def _take_records(journal: Journal, path: Path) -> None:
-    """What a part says of its blocks and tiles, in one transaction."""
-    with _attached(journal, path), journal.errors():
-        db = journal.db
-        db.execute("BEGIN")
-        try:
-            for name in ("blocks", "tiles"):
-                db.execute(f"INSERT OR REPLACE INTO main.{name} SELECT * FROM part.{name}")
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
 
 
 def _put_tiles(output: Output, part: Journal) -> None:
@@ -189,15 +200,3 @@ def _put_tiles(output: Output, part: Journal) -> None:
             for x, y, z, data in some:
                 output.store.put(Tile(x, y, z), bytes(data))
             output.store.sync()
-
-
-@contextmanager
-def _attached(journal: Journal, path: Path) -> Iterator[None]:
-    """A part beside an output's own journal, as "part"."""
-    with journal.errors():
-        journal.db.execute("ATTACH ? AS part", (f"{path.resolve().as_uri()}?immutable=1",))
-    try:
-        yield
-    finally:
-        with journal.errors():
-            journal.db.execute("DETACH part")

@@ -16,7 +16,7 @@ from geo2map.files.address import is_file_path
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.pipeline.blocks import render_blocks
 from geo2map.plan import Job, Plan, make_plan
-from geo2map.plan.job import library_versions
+from geo2map.plan.job import ANY_DEVICE
 from geo2map.plan.shards import choose_shard_zoom
 from geo2map.scene import Imagery, find_scenes, open_scenes
 from geo2map.scene.collection import SceneCollection, SheetIndex
@@ -48,10 +48,28 @@ class JobSummary:
         return asdict(self)
 
     def __str__(self) -> str:
-        said = f"{self.shards} shards, {self.blocks} blocks, at most {self.tiles} tiles"
+        counts = ", ".join(
+            f"{count} {word}{'s' * (count != 1)}" for count, word in ((self.shards, "shard"), (self.blocks, "block"))
+        )
+        said = f"{counts}, at most {self.tiles} tile{'s' * (self.tiles != 1)}"
         if self.bytes is None or self.seconds is None:
             return f"{said}; how long it takes was not measured"
-        return f"{said}, about {self.bytes / 2**30:.2f} GiB, {self.seconds / 3600:.2f} hours on one machine like this"
+        return f"{said}, about {_size(self.bytes)}, {_duration(self.seconds)} on one machine like this"
+
+
+def _size(count: int) -> str:
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}"
+    return f"{count / 2**10:.0f} KiB"
+
+
+def _duration(seconds: float) -> str:
+    for unit, name in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    whole = round(seconds)
+    return f"{whole} second{'s' * (whole != 1)}"
 
 
 def plan_job(
@@ -105,23 +123,19 @@ def list_scenes(asked: Scenes) -> list[str]:
 def _make_job(opened: Imagery, plan: Plan, choice: ModelOptions | None, card: ModelCard, chosen: RenderOptions) -> Job:
     """The job that `geo2map.render` would make with this model: its device is only named, not asked for."""
     if chosen.storage.with_source:
-        raise PlanError("shards have no place for the imagery's own tiles: leave the source out", option="with_source")
-    if choice is None:
-        facts = {"colours_for": card.name}
-        return make_job(opened, plan, None, storage=chosen.storage, reading=chosen.reading, facts=facts)
-    legend = {} if card.palette is None else {"legend": [[name, list(colour)] for name, colour in card.palette.entries]}
-    job = make_job(opened, plan, None, storage=chosen.storage, reading=chosen.reading, facts=legend)
-    precision = "fp32" if choice.precision == "auto" else choice.precision
-    return replace(job, precision=precision, device=_device_kind(choice.device), versions=library_versions(True))
+        raise PlanError(
+            "shards have no place for the imagery's own tiles: leave the source out", option="with_source", usage=True
+        )
+    facts = {"colours_for": card.name} if choice is None else {}
+    job = make_job(opened, plan, choice, storage=chosen.storage, reading=chosen.reading, facts=facts)
+    return replace(job, device=_this_device()) if job.device == ANY_DEVICE else job
 
 
-def _device_kind(device: str) -> str:
-    """What kind a name means: on another machine, unless it is left open."""
-    if device != "auto":
-        return device.split(":")[0]
+def _this_device() -> str:
+    """What kind this machine would take."""
     from geo2map.engine.device import choose_device
 
-    return choose_device(device).type
+    return choose_device(ANY_DEVICE).type
 
 
 def summarise(order: JobFile, *, measure: bool = True) -> JobSummary:

@@ -20,7 +20,7 @@ from geo2map.files.address import is_file_path, redact
 from geo2map.model import ModelOptions
 from geo2map.outputs import OutputOptions, find_container
 from geo2map.pipeline.report import Report
-from geo2map.protocols import Progress
+from geo2map.protocols import Begin, Progress
 
 Make = Callable[..., Report]
 """Makes an output at a path, with its tiles away where a second argument gives the place."""
@@ -34,6 +34,7 @@ def render_to_bucket(
     model: ModelOptions | PathLike = "sat2map",
     tmp: PathLike | None = None,
     progress: Progress | None = None,
+    begin: Begin | None = None,
     **options: Any,
 ) -> Report | None:
     """Renders scenes as one into a bucket. The same call goes on where it was stopped, rendering or sending.
@@ -42,7 +43,7 @@ def render_to_bucket(
         out: e.g. "s3://bucket/map/", a folder of tiles, or "gs://bucket/map.pmtiles".
         cluster: as `geo2map.cluster.dask.render_on` has it; None renders in this process.
         tmp: folder to make it in; None is the system's.
-        options: as `geo2map.render` has them.
+        begin, options: as `geo2map.render` has them.
 
     Returns:
         The report; None where nothing was left to render.
@@ -51,16 +52,19 @@ def render_to_bucket(
         Geo2MapError: one of its children, with one plain sentence.
     """
     if options.get("on_error", "fail") != "fail":
-        raise PlanError("an output for a bucket leaves no block out: make it here, then send it", option="on_error")
+        raise PlanError(
+            "an output for a bucket leaves no block out: make it here, then send it", option="on_error", usage=True
+        )
     overwrite, resume, choice = bool(options.pop("overwrite", False)), options.pop("resume", True), as_choice(model)
 
     def make(path: Path, away: Away | None = None) -> Report:
         if cluster is None:
-            return render(scenes, path, engine=choice, progress=progress, away=away, **options)
+            return render(scenes, path, engine=choice, progress=progress, begin=begin, away=away, **options)
         from geo2map.cluster.dask import render_on
 
         assert isinstance(choice, ModelOptions), "an engine cannot be sent to another machine"
-        return render_on(scenes, path, cluster=cluster, model=choice, progress=progress, away=away, **options)
+        spread: dict[str, Any] = {"cluster": cluster, "model": choice, "progress": progress, "begin": begin}
+        return render_on(scenes, path, away=away, **spread, **options)
 
     key = job_key(_scenes_key(scenes), _model_key(choice), sorted(options.items(), key=lambda item: item[0]))
     delivery = _Delivery(out, make, key, tmp, overwrite, progress)
@@ -76,11 +80,12 @@ def merge_to_bucket(
     tmp: PathLike | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    begin: Begin | None = None,
 ) -> Report | None:
     """Merges parts into a bucket; see `merge_parts` and `render_to_bucket`."""
 
     def make(path: Path, away: Away | None = None) -> Report:
-        return merge_parts(parts, path, options=OutputOptions(away=away), progress=progress)
+        return merge_parts(parts, path, options=OutputOptions(away=away), progress=progress, begin=begin)
 
     key = job_key(PartFolder(parts).order().fingerprint)
     return _Delivery(out, make, key, tmp, overwrite, progress).send()

@@ -38,6 +38,7 @@ def parse_stretch(text: str) -> tuple[str, tuple[float, ...]]:
     raise PlanError(
         f"unknown stretch {text!r}; give auto, none, minmax, percentile:2,98, or LOW,HIGH once or for each of 3 bands",
         option="stretch",
+        usage=True,
     )
 
 

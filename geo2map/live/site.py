@@ -69,7 +69,9 @@ def check_entrance(token: str | None, address: str | None) -> None:
     """
     if token is not None and not _TOKEN.fullmatch(token):
         raise PlanError(
-            "this token cannot be one: give 16 to 200 letters, digits, dots, dashes and underscores", option="token"
+            "this token cannot be one: give 16 to 200 letters, digits, dots, dashes and underscores",
+            option="token",
+            usage=True,
         )
     if address is not None and not _ADDRESS.fullmatch(address):
-        raise PlanError(f"{address} is no address: give one as https://maps.example/town", option="address")
+        raise PlanError(f"{address} is no address: give one as https://maps.example/town", option="address", usage=True)

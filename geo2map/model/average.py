@@ -42,7 +42,7 @@ def average_models(
     """
     require_new(out, overwrite)
     if len(models) < 2:
-        raise ModelFileError(f"no mean of {len(models)} models; give two or more")
+        raise ModelFileError(f"no mean of {len(models)} models; give two or more", usage=True)
     parts = _normalised([1.0] * len(models) if shares is None else shares, len(models))
     cards = [_like(models[0], model) for model in models]
     mean = load_weights(models[0])
@@ -62,6 +62,7 @@ def _normalised(shares: Sequence[float], count: int) -> list[float]:
         raise ModelFileError(
             f"shares {given} do not fit {count} models; give one for each model, none below 0, not all 0",
             option="shares",
+            usage=True,
         )
     return [share / sum(shares) for share in shares]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from geo2map.errors import ModelFileError, OutputError
+from geo2map.files.place import check_place, require_writable
 from geo2map.model.card import ModelCard
 from geo2map.model.fit import misfit
 from geo2map.model.header import Header, HeaderError, read_header
@@ -57,10 +58,11 @@ def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard, dtype: S
 def require_new(out: Path, overwrite: bool) -> None:
     """
     Raises:
-        OutputError: a file that is there and must not be overwritten.
+        OutputError: a file that is there and must not be overwritten, or a place that cannot be written.
     """
-    if out.exists() and not overwrite:
+    if check_place(out).exists() and not overwrite:
         raise OutputError.exists(out)
+    require_writable(out)
 
 
 def replace_card(path: Path, card: ModelCard) -> None:

@@ -1,5 +1,6 @@
 """Outputs: where rendered tiles go. Which kind is chosen by the look of the path."""
 
+from geo2map.outputs.complete import find_complete
 from geo2map.outputs.containers import CONTAINERS, Container, find_container
 from geo2map.outputs.opening import (
     OutputOptions,
@@ -19,6 +20,7 @@ __all__ = [
     "check_output",
     "clean_output",
     "end_publishing",
+    "find_complete",
     "find_container",
     "open_output",
     "open_update",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -89,22 +90,32 @@ class Container:
             OutputError: a tile format, a compression or a scheme for a container that has none.
         """
         if storage.scheme != "xyz" and not self.is_folder:
-            raise OutputError(f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme")
+            raise OutputError(
+                f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme", usage=True
+            )
         if storage.with_source and not self.is_folder:
             raise OutputError(
-                f"{self.name} has no place for the imagery's own tiles: choose a folder of tiles", option="with_source"
+                f"{self.name} has no place for the imagery's own tiles: choose a folder of tiles",
+                option="with_source",
+                usage=True,
             )
         if storage.address is not None and not self.is_folder:
-            raise OutputError(f"{self.name} has no documents beside it: leave its address out", option="address")
+            raise OutputError(
+                f"{self.name} has no documents beside it: leave its address out", option="address", usage=True
+            )
         if storage.wants_grid and self.configure is None:
-            raise OutputError(f"{self.name} lies on the grid of the tiles: choose a .tif for another", option="grid")
+            raise OutputError(
+                f"{self.name} lies on the grid of the tiles: choose a .tif for another", option="grid", usage=True
+            )
         if storage.compress is not None and self.configure is None:
-            raise OutputError(f"{self.name} has no compression of its own: leave it out", option="compress")
+            raise OutputError(f"{self.name} has no compression of its own: leave it out", option="compress", usage=True)
         for name, asked in (("quality", storage.quality), ("lossless", storage.lossless)):
             if asked and not self.takes_format:
-                raise OutputError(f"{self.name} keeps all pixels by itself: leave {name} out", option=name)
+                raise OutputError(f"{self.name} keeps all pixels by itself: leave {name} out", option=name, usage=True)
         if storage.format is not None and not self.takes_format:
-            raise OutputError(f"{self.name} has no tile format: leave it out ({storage.format})", option="format")
+            raise OutputError(
+                f"{self.name} has no tile format: leave it out ({storage.format})", option="format", usage=True
+            )
 
 
 # tests/benchmarks/containers.py has the figures: a raster is decoded, compressed twice and read back.
@@ -128,12 +139,15 @@ CONTAINERS: dict[str, Container] = {
     ".pmtiles": Container("a PMTiles archive", write_pmtiles, read=PmtilesStore, pace=_ARCHIVE_PACE),
 }
 """By the suffix of the output's name; "" is a folder."""
+_FILE_SUFFIX = re.compile(r"\.[a-z][a-z0-9]*")
+"""What somebody meant as a kind of file; anything else after a dot is part of a name."""
 
 
 def find_container(path: str | Path) -> Container:
     """The kind of output that a path asks for.
 
-    A name without a suffix, with a slash at its end, or of a folder that exists is a folder of tiles.
+    A name without a suffix, with a slash at its end, or of a folder that exists is a folder of tiles. So is one whose
+    last dot begins no file's suffix, as in "v1.2" or "houses_0.3m".
 
     Raises:
         OutputError: an address of the cloud, or a suffix that means nothing.
@@ -146,10 +160,12 @@ def find_container(path: str | Path) -> Container:
     with output_errors(path):
         if asked_folder or path.is_dir():
             return CONTAINERS[""]
-    if (suffix := path.suffix.lower()) not in CONTAINERS:
-        known = ", ".join(sorted(filter(None, CONTAINERS)))
-        raise OutputError(
-            f"{path} ends in {suffix}, which is no kind of output: choose a name that ends in one of {known}, or in a "
-            "slash (a folder of tiles)"
-        )
-    return CONTAINERS[suffix]
+    if (suffix := path.suffix.lower()) in CONTAINERS:
+        return CONTAINERS[suffix]
+    if not _FILE_SUFFIX.fullmatch(suffix):
+        return CONTAINERS[""]
+    known = ", ".join(sorted(filter(None, CONTAINERS)))
+    raise OutputError(
+        f"{path} ends in {suffix}, which is not a kind of output: choose a name that ends in one of {known}, or in a "
+        "slash (a folder of tiles)"
+    )

@@ -106,7 +106,7 @@ def take(
         )
     low, high = zooms or (tileset.minzoom, tileset.maxzoom)
     if low > high:
-        raise ZoomError(f"zooms {low} to {high} asked: give the lower one first", option="zoom")
+        raise ZoomError(f"zooms {low} to {high} asked: give the lower one first", option="zoom", usage=True)
     known = store.zooms
     if zooms is not None and high not in known:
         raise ZoomError(f"zoom {high} asked, but the set has zooms {', '.join(map(str, known))}: choose one")
@@ -127,7 +127,9 @@ def _cut(window: PixelWindow, bounds: LngLatBounds, zoom: int) -> PixelWindow:
     west, south, east, north = bounds
     if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 360 and west != east):
         raise TileSetError(
-            f"{west},{south},{east},{north} is no area: give west,south,east,north in degrees", option="bounds"
+            f"{west},{south},{east},{north} is no area: give west,south,east,north in degrees",
+            option="bounds",
+            usage=True,
         )
     asked = degrees_window(LngLatBounds(west, south, east + 360 if east < west else east, north), zoom)
     world = world_window(zoom).width

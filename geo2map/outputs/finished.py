@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from geo2map.errors import OutputError, TileSetError
@@ -53,18 +53,26 @@ def require_complete(path: Path, tiles: Excerpt) -> None:
     if isinstance(tiles.store, GeotiffStore) or (journal := load_journal(path.resolve())) is None:
         return
     try:
-        for zoom in range(tiles.tileset.minzoom, tiles.tileset.maxzoom + 1):
-            there = tiles.store.tiles(zoom)
-            for tile, _ in journal.digests(zoom):
-                while (found := next(there, None)) is not None and found < tile:
-                    pass
-                if found != tile:
-                    raise TileSetError(
-                        f"tile {tile.z}/{tile.x}/{tile.y} is missing in {path}, says {journal.path.name}: mend the set "
-                        "(geo2map check --repair), or remove that file to go without"
-                    )
+        zooms = range(tiles.tileset.minzoom, tiles.tileset.maxzoom + 1)
+        if (tile := first_missing(tiles.store, journal, zooms)) is not None:
+            raise TileSetError(
+                f"tile {tile.z}/{tile.x}/{tile.y} is missing in {path}, says {journal.path.name}: mend the set "
+                "(geo2map check --repair), or remove that file to go without"
+            )
     finally:
         journal.close()
+
+
+def first_missing(store: StoredTiles, journal: Journal, zooms: Iterable[int]) -> Tile | None:
+    """The first tile that a journal lists and a set has not, by name; None where it has all of them."""
+    for zoom in zooms:
+        there = iter(store.tiles(zoom))
+        for tile, _ in journal.digests(zoom):
+            while (found := next(there, None)) is not None and found < tile:
+                pass
+            if found != tile:
+                return tile
+    return None
 
 
 class RasterTiles:

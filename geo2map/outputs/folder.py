@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from geo2map.files.atomic import hidden_sibling, output_errors
+from geo2map.outputs.origin import Origin
 from geo2map.pipeline.journal import Journal
 from geo2map.protocols import Progress, StoredTiles, TileStore
 from geo2map.tiles.folder import XyzFolder
@@ -33,14 +34,20 @@ def journal_path(path: Path) -> Path:
     return path / JOURNAL_NAME if path.is_dir() else hidden_sibling(path, "journal")
 
 
+def has_record(final: Path, *, is_folder: bool) -> bool:
+    """Whether an output of this kind is there, and a record of how it was made."""
+    return (final.is_dir() if is_folder else final.is_file()) and journal_path(final).is_file()
+
+
 def load_journal(path: Path) -> Journal | None:
-    """The journal that a finished output keeps, for reading; None where there is none.
+    """The journal that a finished output keeps, for reading; None where there is none, or what is kept is an `Origin`.
 
     Raises:
         OutputError: it is damaged.
     """
-    path = journal_path(path)
-    return Journal(path, read_only=True) if path.is_file() else None
+    if Origin.load(path := journal_path(path)) is not None or not path.is_file():
+        return None
+    return Journal(path, read_only=True)
 
 
 def open_folder(result: Path, final: Path, journal: Journal) -> TileStore:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geo2map.errors import OutputError
-from geo2map.files.atomic import output_errors, restore_replaced
+from geo2map.files.atomic import hidden_sibling, output_errors, restore_replaced
+from geo2map.files.place import check_place, require_writable, resolve_place
 from geo2map.outputs.containers import Container, find_container
 from geo2map.outputs.finished import require_tiles
-from geo2map.outputs.folder import journal_path, load_journal
+from geo2map.outputs.folder import has_record, journal_path, load_journal
 from geo2map.outputs.output import Output
 from geo2map.outputs.publish import publish_marked
 from geo2map.outputs.source_tiles import begin_source, reopen_source
@@ -21,7 +22,7 @@ from geo2map.pipeline.records import Changes
 from geo2map.plan.job import Job
 from geo2map.plan.storage import Storage
 from geo2map.protocols import TileStore
-from geo2map.tiles.inventory import check_replaceable
+from geo2map.tiles.inventory import FAILED_NAME, check_replaceable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,23 +46,37 @@ class OutputOptions:
 def check_output(path: str | Path, options: OutputOptions, storage: Storage) -> Container:
     """Refuses at once what would be refused later anyway, before anything that takes time. Writes nothing.
 
+    An output that says how it was made is passed: whether it is complete is for `find_complete` to say.
+
     Raises:
-        OutputError: no kind of output, a format that it has not, or an output that is there already and that nothing
+        OutputError: not a kind of output, a format that it has not, or an output that is there already and that nothing
             says to replace or continue.
     """
     container = find_container(path)
     container.check_storage(storage)
+    final = check_place(path, names_around(path, container))
     check_tmp(path, container, options.tmp)
-    final = Path(path).resolve()
     with output_errors(Path(path)):
-        if not Workspace(final).exists and not _is_open(final):
+        is_begun = Workspace(final).exists
+        if not is_begun and not options.overwrite and has_record(final, is_folder=container.is_folder):
+            return container
+        if not is_begun:
             check_final(Path(path), container, options)
-        above = next(folder for folder in final.parents if os.path.lexists(folder))
-        if not above.is_dir():
-            raise OutputError(f"{above} is a file, not a folder: choose another place for {path}")
-        if not os.access(above, os.W_OK):
-            raise OutputError(f"{above} is not open to you for writing: choose another folder for {path}")
+    require_writable(path)
     return container
+
+
+def names_around(path: str | Path, container: Container) -> list[str]:
+    """The names that are needed beside an output, and in its hidden folder for what is to lie beside it."""
+    final = resolve_place(path)
+    names = [hidden_sibling(final, kind).name for kind in ("partial", "lock", "replaced", "parts")]
+    if not container.is_folder:
+        workspace = Workspace(final)
+        names.append(workspace.beside(hidden_sibling(final, "journal").name).name)
+        names.append(hidden_sibling(final.with_name(f"{final.stem}.{FAILED_NAME}"), "partial").name)
+        if container.is_raster:
+            names.append(hidden_sibling(workspace.beside(f"{final.name}.aux.xml"), "partial").name)
+    return names
 
 
 def open_output(path: str | Path, job: Job, options: OutputOptions | None = None) -> Output:
@@ -103,9 +118,10 @@ def end_publishing(path: str | Path, *, runs: bool = True) -> str | None:
     Raises:
         OutputError: another process is at work on it, or it cannot be written.
     """
-    workspace = Workspace(Path(path).resolve())
-    if not workspace.marker.is_file() and not (runs and workspace.exists):
-        return None
+    workspace = Workspace(resolve_place(path))
+    with output_errors(Path(path)):
+        if not workspace.marker.is_file() and not (runs and workspace.exists):
+            return None
     container = find_container(path)
     workspace.acquire()
     try:
@@ -131,7 +147,7 @@ def clean_output(path: str | Path) -> bool:
     Raises:
         OutputError: a run is at work on it, or it cannot be removed.
     """
-    workspace = Workspace(Path(path).resolve())
+    workspace = Workspace(resolve_place(path))
     if not os.path.lexists(workspace.final.parent):
         return False
     workspace.acquire()
@@ -149,7 +165,7 @@ class _Opening:
     def __init__(self, path: str | Path, job: Job, options: OutputOptions) -> None:
         self.container = find_container(path)  # of the text: a slash at its end counts
         self.path, self.job, self.options = Path(path), job, options
-        self.workspace = Workspace(self.path.resolve(), options.tmp)
+        self.workspace = Workspace(resolve_place(path), options.tmp)
 
     def open(self, begin: Callable[[], Output]) -> Output:
         """The output: one that is complete already, an interrupted one, or what `begin` makes."""
@@ -189,7 +205,7 @@ class _Opening:
             return None
         output = self._output(journal, resumed=True)
         output.publish()
-        return None if output.job.differences(self.job) else output
+        return None if output.job.refusals(self.job) else output
 
     def _interrupted(self) -> Output | None:
         """The output of an interrupted run of this job; None where there is none that counts."""
@@ -231,7 +247,7 @@ class _Opening:
 
 
 def check_tmp(path: str | Path, container: Container, tmp: str | Path | None) -> None:
-    """Refuses a folder to make an output in that is none, or for an output that is made in its place.
+    """Refuses a folder to make an output in that cannot be one, or for an output that is made in its place.
 
     Raises:
         OutputError: says so.
@@ -239,11 +255,15 @@ def check_tmp(path: str | Path, container: Container, tmp: str | Path | None) ->
     if tmp is None:
         return
     if container.is_folder:
-        raise OutputError(f"the tiles of {path} are written in their place: leave it out ({tmp})", option="tmp")
-    folder = Path(tmp).resolve()
+        raise OutputError(
+            f"the tiles of {path} are written in their place: leave it out ({tmp})", option="tmp", usage=True
+        )
+    folder, final = resolve_place(tmp), resolve_place(path)
+    if final in (folder, *folder.parents):
+        raise OutputError(f"{path} cannot be made in itself ({tmp}): choose another folder", option="tmp")
     above = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise OutputError(f"{above} is no folder that you may write to: choose another", option="tmp")
+        raise OutputError(f"{above} is not a folder that you may write to: choose another", option="tmp")
 
 
 def check_final(path: Path, container: Container, options: OutputOptions) -> None:
@@ -252,7 +272,7 @@ def check_final(path: Path, container: Container, options: OutputOptions) -> Non
     Raises:
         OutputError: says by what.
     """
-    final = path.resolve()
+    final = resolve_place(path)
     if not os.path.lexists(final):
         return
     if container.is_folder != final.is_dir():
@@ -261,7 +281,8 @@ def check_final(path: Path, container: Container, options: OutputOptions) -> Non
     if container.is_folder and not any(final.iterdir()):
         return
     if not options.overwrite:
-        raise OutputError.exists(path)
+        recorded = has_record(final, is_folder=container.is_folder)
+        raise OutputError.exists(path, "" if recorded else "without a record of how it was made")
     if container.is_folder:
         check_replaceable(final)
 

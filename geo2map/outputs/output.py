@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
@@ -43,10 +43,12 @@ class Output:
         complete: nothing is left to do.
         made_down_to: lowest zoom whose tiles were all kept, overviews included; None is what blocks hold.
         elsewhere: where the tiles are if they are not kept here; if its zooms are unknown (), the journal counts.
+        parts: journals of tiles that lie elsewhere, which this one does not list.
     """
 
     made_down_to: int | None = None
     elsewhere: TileStore | None = None
+    parts: Sequence[Path] = ()
 
     def __init__(
         self, path: Path, container: Container, workspace: Workspace, journal: Journal, *, resumed: bool
@@ -187,8 +189,9 @@ class Output:
             grid = self.job.storage.grid
             crs = crs_beside(self._workspace.result, grid) if isinstance(grid, RasterGrid) else None
             stage(self._workspace, companion_files(final, self.job.tileset, crs))
-        if not self.job.storage.bare and self.elsewhere is None:  # the journal does not know tiles that lie elsewhere
-            self.journal.write_final(self._workspace.beside(journal_path(final).name))
+        if not self.job.storage.bare:
+            size = str(self._workspace.result.stat().st_size)
+            self.journal.write_final(self._workspace.beside(journal_path(final).name), self.parts, size=size)
 
     def publish(self) -> None:
         """Gives the finished thing its name: the last step, which the next run repeats if this one is killed in it."""

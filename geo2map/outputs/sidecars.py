@@ -53,10 +53,9 @@ def sidecars(
     Raises:
         TileSetError: JSON cannot spell the provenance.
     """
-    stem = file_stem(tileset.name)
-    made = {f"{stem}.qlr": layer_definition(tileset, legend)}
+    made = {layer_name(tileset): layer_definition(tileset, legend)}
     if classes := class_legend(tileset):
-        made[f"{stem}.qml"] = class_style(classes)
+        made[f"{file_stem(tileset.name)}.qml"] = class_style(classes)
     made[PAGE] = viewer_page(tileset, legend, source)
     made[PROVENANCE] = json_bytes(_provenance(tileset) | dict(provenance))
     if legend:
@@ -64,6 +63,11 @@ def sidecars(
     if address is not None:
         made[GDAL_FILE] = tiles_xml(tileset, address)
     return made
+
+
+def layer_name(tileset: TileSet) -> str:
+    """The name of a set's layer definition for QGIS."""
+    return f"{file_stem(tileset.name)}.qlr"
 
 
 def job_sidecars(job: Job) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from geo2map.errors import OutputError
 from geo2map.files.atomic import hidden_sibling, make_parents, output_errors, remove_parents, remove_stale, write_whole
+from geo2map.outputs.containers import CONTAINERS
 from geo2map.tiles.inventory import first_unexpected
 
 _JOURNAL = "journal.sqlite"
@@ -45,7 +46,8 @@ class Workspace:
         self.folder = hidden_sibling(final, "partial")
         self.source_journal = self.folder / f"{_JOURNAL}.source"
         self._tmp = None if tmp is None else Path(tmp).resolve()
-        self.result = self.folder / f"result{final.suffix}"
+        suffix = final.suffix if final.suffix.lower() in CONTAINERS else ""  # "x.publishing" would be the marker's name
+        self.result = self.folder / f"result{suffix}"
         self.marker = self.folder / _MARKER
         self._lock = FileLock(hidden_sibling(final, "lock"), timeout=0, thread_local=False)
         self._parents: list[Path] = []

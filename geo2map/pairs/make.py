@@ -11,6 +11,8 @@ from typing import Any
 
 from geo2map import grid
 from geo2map.errors import DataError
+from geo2map.files.address import is_file_path
+from geo2map.files.place import check_place, require_writable
 from geo2map.grid import PixelWindow
 from geo2map.pairs.cut import Cut, Cutter, cell_span, cells
 from geo2map.pairs.folder import PairsFolder
@@ -55,6 +57,8 @@ def make_pairs(
     """
     chosen, reading = _divide(options)
     trusted = {name: value for name, value in reading.items() if name == "allow_outside"}
+    check_place(out, [f".{Path(out).name}.{kind}" for kind in ("partial", "replaced")], keep=_files(scene, map))
+    require_writable(out)
     with (
         open_layer(scene, chosen.zoom, chosen.resampling, chosen.stretch, **reading) as a,
         open_layer(map, chosen.zoom, chosen.map_resampling, None, **trusted) as b,
@@ -66,6 +70,12 @@ def make_pairs(
             pair_set, splits = _conclude(cutter, folder, (a, b), window, chosen)
             folder.commit(splits, pair_set.to_json())
     return pair_set
+
+
+def _files(*asked: PathLike | Sequence[PathLike]) -> list[str]:
+    """What is asked for by the path of a file or a folder."""
+    paths = [str(path) for some in asked for path in ([some] if isinstance(some, str | Path) else some)]
+    return [path for path in paths if is_file_path(path)]
 
 
 def _divide(options: Mapping[str, Any]) -> tuple[PairsOptions, dict[str, Any]]:

@@ -55,12 +55,16 @@ class PairsOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.zoom <= grid.MAX_ZOOM:
-            raise ZoomError(f"zoom {self.zoom} is out of range; give 0 to {grid.MAX_ZOOM}", option="zoom")
+            raise ZoomError(f"zoom {self.zoom} is out of range; give 0 to {grid.MAX_ZOOM}", option="zoom", usage=True)
         if not SIZES[0] <= self.size <= SIZES[1]:
-            raise DataError(f"size {self.size} px is out of range; give {SIZES[0]} to {SIZES[1]}", option="size")
+            raise DataError(
+                f"size {self.size} px is out of range; give {SIZES[0]} to {SIZES[1]}", option="size", usage=True
+            )
         if len(self.shares) != 3 or min(self.shares) < 0 or self.shares[0] <= 0:
             raise DataError(
-                f"unusable shares {self.shares}; give those of train, val and test, e.g. 80,10,10", option="shares"
+                f"unusable shares {self.shares}; give those of train, val and test, e.g. 80,10,10",
+                option="shares",
+                usage=True,
             )
         if not (0 < self.min_valid <= 1 and 0 <= self.keep_blank <= 1):
             raise DataError(

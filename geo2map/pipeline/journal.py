@@ -7,32 +7,22 @@ tiles lie in the journal itself until the output is made of them, in one transac
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import RLock
 
-from geo2map.errors import Geo2MapError, OutputError
+from geo2map.errors import OutputError
 from geo2map.files.atomic import sync_folder
 from geo2map.pipeline.blocks import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord, Changes, tile_digest
+from geo2map.pipeline.schema import TABLES, WORKING, copy_records, create_tables, journal_errors
 from geo2map.plan.job import Job
 from geo2map.plan.value import Plan
 from geo2map.types import Tile
 
 VERSION = "1"
 _AT_ONCE = 512
-_TABLES = {
-    "meta": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
-    "blocks": "y INTEGER, x INTEGER, inputs TEXT NOT NULL, tiles INTEGER NOT NULL, open TEXT, PRIMARY KEY (y, x)",
-    "tiles": "z INTEGER, x INTEGER, y INTEGER, digest BLOB NOT NULL, PRIMARY KEY (z, x, y)",
-}
-"""What every journal holds; a finished set of tiles keeps these."""
-_WORKING = {
-    "removed": "z INTEGER, x INTEGER, y INTEGER, PRIMARY KEY (z, x, y)",
-    "data": "z INTEGER, x INTEGER, y INTEGER, data BLOB NOT NULL, PRIMARY KEY (z, x, y)",
-}
-"""What only a run in progress needs: tiles that are to go, and tiles without a folder of their own."""
 
 
 class Journal:
@@ -74,7 +64,7 @@ class Journal:
         with journal_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("BEGIN")
-            _create_tables(db, {**_TABLES, **_WORKING})
+            create_tables(db, {**TABLES, **WORKING})
             facts = {"version": VERSION, "job": job.to_json(), "mode": "fresh"}
             db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
             db.execute("COMMIT")
@@ -172,8 +162,12 @@ class Journal:
             key = (tile.z, tile.x, tile.y)
             return self.db.execute("SELECT 1 FROM removed WHERE z = ? AND x = ? AND y = ?", key).fetchone() is not None
 
-    def write_final(self, path: Path) -> None:
+    def write_final(self, path: Path, parts: Sequence[Path] = (), **facts: str) -> None:
         """Writes what a finished set keeps of the journal; the same content gives the same bytes.
+
+        Args:
+            parts: other journals, whose blocks and tiles are the set's, too.
+            facts: further words to keep.
 
         Raises:
             OutputError: it cannot be written.
@@ -184,11 +178,14 @@ class Journal:
             try:
                 self.db.execute("PRAGMA final.journal_mode = OFF")
                 self.db.execute("BEGIN")
-                _create_tables(self.db, {f"final.{name}": columns for name, columns in _TABLES.items()})
+                create_tables(self.db, {f"final.{name}": columns for name, columns in TABLES.items()})
                 self.db.execute("INSERT INTO final.meta SELECT * FROM meta WHERE key IN ('job', 'version') ORDER BY 1")
+                self.db.executemany("INSERT INTO final.meta VALUES (?, ?)", sorted(facts.items()))
                 self.db.execute("INSERT INTO final.blocks SELECT * FROM blocks ORDER BY 1, 2")
                 self.db.execute("INSERT INTO final.tiles SELECT * FROM tiles ORDER BY 1, 2, 3")
                 self.db.execute("COMMIT")
+                for part in parts:
+                    copy_records(self.db, part, "final")
             finally:
                 self.db.execute("DETACH final")
 
@@ -209,8 +206,8 @@ class Journal:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("ATTACH ? AS finished", (str(finished),))
             db.execute("BEGIN")
-            _create_tables(db, {**_TABLES, **_WORKING})
-            for name in _TABLES:
+            create_tables(db, {**TABLES, **WORKING})
+            for name in TABLES:
                 db.execute(f"INSERT INTO {name} SELECT * FROM finished.{name}")
             facts = {"job": job.to_json(), "mode": "overlay"}
             db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
@@ -271,29 +268,3 @@ def _remove_tiles(db: sqlite3.Connection, plan: Plan, key: BlockKey) -> None:
         box = (plan.maxzoom - level, left, left + side, top, top + side)
         db.execute(f"INSERT OR IGNORE INTO removed SELECT z, x, y FROM tiles WHERE {own}", box)
         db.execute(f"DELETE FROM tiles WHERE {own}", box)
-
-
-def _create_tables(db: sqlite3.Connection, tables: Mapping[str, str]) -> None:
-    for name, columns in tables.items():
-        rowid = "" if name == "data" else " WITHOUT ROWID"  # long rows are better off outside the key's tree
-        db.execute(f"CREATE TABLE {name} ({columns}){rowid}")
-
-
-@contextmanager
-def journal_errors(path: Path) -> Iterator[None]:
-    """Turns SQLite's errors about a journal into one sentence.
-
-    Raises:
-        OutputError: in their place.
-    """
-    try:
-        yield
-    except Geo2MapError:
-        raise
-    except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
-        text = str(error)
-        if "full" in text:
-            raise OutputError(f"{path} cannot be written: the disk is full; free some space and run again") from error
-        if "readonly" in text or "unable to open" in text:
-            raise OutputError(f"{path} cannot be opened for writing ({text}); check the folder") from error
-        raise OutputError(f"{path} is damaged ({text}): start anew (resume=False)", option="resume") from error

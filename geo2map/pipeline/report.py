@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from geo2map.files.plain_json import plain_json
@@ -25,6 +25,8 @@ class Report:
         failed: blocks that could not be read: zoom, columns and rows of tiles, degrees, and why.
         seconds: wall-clock of the run ("total"), and the time spent in each stage; stages overlap.
         notes: the plan's sentences.
+        complete: the output was finished by an earlier run of the same job and left as it is.
+        since: libraries that have other versions than that run had, in words.
         error: why the run failed, None if it did not.
     """
 
@@ -39,12 +41,19 @@ class Report:
     failed: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    complete: bool = False
+    since: tuple[str, ...] = ()
     error: str | None = None
 
     @classmethod
     def of(cls, job: Job) -> Report:
         """The report of a run that has not begun."""
         return cls(job.plan.name, job.plan.maxzoom, job.storage.minzoom or 0, notes=job.plan.notes)
+
+    @classmethod
+    def of_complete(cls, job: Job, blocks: int, since: tuple[str, ...] = ()) -> Report:
+        """The report of a run that finds its output finished."""
+        return replace(cls.of(job), resumed=blocks, complete=True, since=since, seconds={"total": 0.0})
 
     def add(self, done: BlockDone) -> None:
         """Counts a block."""
@@ -79,6 +88,8 @@ class Report:
     def __str__(self) -> str:
         if self.error:
             return f"{self.name}: failed: {self.error}"
+        if self.complete:
+            return f"{self.name}: {say_complete(self.since)}"
         parts = [f"{self.translated} block{'s' * (self.translated != 1)} translated", f"{self.empty} empty"]
         parts += [f"{self.unchanged} unchanged"] if self.unchanged else []
         parts += [f"{self.resumed} done before"] if self.resumed else []
@@ -87,6 +98,15 @@ class Report:
             f"{self.name}: {self.tiles} tiles at zoom {self.maxzoom}, overviews down to zoom {self.minzoom}; "
             f"{', '.join(parts)}, {self.seconds.get('total', 0.0):.1f} s"
         )
+
+
+def say_complete(since: tuple[str, ...]) -> str:
+    """That an output is complete, and what has changed since it was made.
+
+    Args:
+        since: as `Report` has it.
+    """
+    return f"complete (made with {'; '.join(since)}: overwrite it to make it anew)" if since else "complete"
 
 
 def _failure(done: BlockDone) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from geo2map.pipeline.blocks import BlockDone, BlockKey, OnError, Rendered, rend
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.report import Report
 from geo2map.plan.job import Job
-from geo2map.protocols import Progress, Source, Translator
+from geo2map.protocols import Begin, Progress, Source, Translator
 from geo2map.types import Tile
 
 WAITING = 4
@@ -43,6 +43,7 @@ def run(
     *,
     on_error: OnError = "fail",
     progress: Progress | None = None,
+    begin: Begin | None = None,
 ) -> Report:
     """Renders what is left of the output's job and finishes the output.
 
@@ -53,6 +54,7 @@ def run(
         on_error: "skip" leaves blocks open that cannot be read, and finishes without them.
         progress: called with ("resumed", done, total) where an earlier run is taken up, then with ("blocks", done,
             total) and what `finish` says, from this thread.
+        begin: told the plan's notes before the first block.
 
     Raises:
         Geo2MapError: whatever source, translator or output raise.
@@ -62,6 +64,8 @@ def run(
     done = {key for key, record in output.records.items() if record.open is None}
     report.resumed = len(done)
     log.info("running job %s of %s; %d of %d blocks are done", job.fingerprint, job.plan, len(done), total)
+    if begin is not None and not output.complete:
+        begin(job.plan.name, job.plan.notes)
     if progress is not None and output.resumed:
         progress("resumed", len(done), total)
     if not output.complete:
@@ -76,6 +80,8 @@ def run(
         finishing = time.perf_counter()
         output.finish(progress)
         report.add_seconds("finish", time.perf_counter() - finishing)
+    else:
+        report.complete = True
     report.seconds["total"] = time.perf_counter() - started
     log.info("%s", report)
     return report

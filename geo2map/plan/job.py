@@ -19,6 +19,8 @@ from geo2map.tiles.tilejson import TileSet
 
 LIBRARIES = ("geo2map", "numpy", "pillow", "rasterio", "scipy", "shapely")
 """Packages whose versions may change a bit of the output; torch comes on top where a network runs."""
+ANY_DEVICE = "auto"
+"""The device of a job that is not to run: it is left open where it would."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Job:
         plan: what is made of them.
         storage: how tiles are stored, nothing left open.
         precision: number format of the network, "" where nothing is translated.
-        device: kind of device, e.g. "cpu"; "" where nothing is translated.
+        device: kind of device, e.g. "cpu"; "" where nothing is translated; `ANY_DEVICE` before one is chosen.
         versions: of the libraries that may change a bit, by name.
         facts: what the output's tilejson.json says besides.
     """
@@ -86,6 +88,12 @@ class Job:
         """What another job does otherwise, in words a user understands; empty where both give the same bytes."""
         return [*_scene_differences(self.scenes, other.scenes), *_value_differences(self, other)]
 
+    def refusals(self, asked: Job) -> list[str]:
+        """What makes this finished job another one than is asked for, in words. Not versions of libraries, which change
+        under everybody's hands, nor the device where that is left open."""
+        device = self.device if asked.device == ANY_DEVICE else asked.device
+        return self.differences(replace(asked, device=device, versions=self.versions))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
@@ -120,6 +128,15 @@ def library_versions(translating: bool) -> dict[str, str]:
     return found
 
 
+def version_changes(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """Which libraries have other versions than they had, in words: "numpy 2.3, now 2.4"."""
+    return tuple(
+        f"{name} {before.get(name, 'unknown')}, now {now.get(name, 'unknown')}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    )
+
+
 def _scene_differences(before: tuple[SceneIdentity, ...], now: tuple[SceneIdentity, ...]) -> list[str]:
     if [scene.path for scene in before] != [scene.path for scene in now]:
         fresh = [scene.path for scene in now if scene.path not in {old.path for old in before}]
@@ -132,6 +149,7 @@ def _scene_differences(before: tuple[SceneIdentity, ...], now: tuple[SceneIdenti
 def _value_differences(before: Job, now: Job) -> list[str]:
     flat = [_flat({key: value for key, value in job.to_dict().items() if key != "scenes"}) for job in (before, now)]
     names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
+    names.sort(key=lambda name: name.startswith(_DERIVED))  # what somebody chose comes before what follows from it
     return [_say(name, flat[0].get(name), flat[1].get(name)) for name in names if not name.startswith("plan.notes")]
 
 
@@ -145,6 +163,10 @@ def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
+_DERIVED = (
+    *("plan.content", "plan.window", "plan.margin", "plan.neutral", "plan.noise", "plan.fill_radius"),
+    *("plan.view.rendition", "storage.minzoom", "facts."),
+)
 _WORDS = {
     "plan.view.rendition.stretch": "the stretch",
     "plan.view.rendition.curves": "the colour match",
@@ -167,4 +189,6 @@ def _say(name: str, before: object, now: object) -> str:
 
 
 def _spell(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return "not set" if value is None or value == "" else str(value)

@@ -43,8 +43,8 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         if self.zoom is not None and not 0 <= self.zoom <= MAX_ZOOM:
-            raise ZoomError(f"zoom {self.zoom} is out of range: give 0 to {MAX_ZOOM}", option="zoom")
+            raise ZoomError(f"zoom {self.zoom} is out of range: give 0 to {MAX_ZOOM}", option="zoom", usage=True)
         parse_stretch(self.stretch)
         require_power_of_two(self.block_span)
         if self.clip and self.aoi is None:
-            raise PlanError("there is nothing to clip to: give an area of interest, too", option="aoi")
+            raise PlanError("there is nothing to clip to: give an area of interest, too", option="aoi", usage=True)

@@ -74,24 +74,34 @@ class Storage:
             raise ZoomError(f"minzoom {self.minzoom} is out of range: give 0 to {MAX_ZOOM}", option="minzoom")
         object.__setattr__(self, "palette", _colours(self.palette))
         if self.palette is not None and self.format not in (None, "png"):
-            raise DataError(f"a palette needs PNG tiles, not {self.format}: leave out one of them", option="palette")
+            raise DataError(
+                f"a palette needs PNG tiles, not {self.format}: leave out one of them", option="palette", usage=True
+            )
         require_encoding(self.format or "png", self.quality, self.lossless)
         if self.grid not in (None, "scene"):
             object.__setattr__(self, "grid", RasterGrid.of(self.grid))
         if self.resolution is not None and not 0 < self.resolution < float("inf"):
             raise DataError(
-                f"resolution {self.resolution} is no width of a pixel: give a positive number", option="resolution"
+                f"resolution {self.resolution} is no width of a pixel: give a positive number",
+                option="resolution",
+                usage=True,
             )
         self._check_classes()
         if self.address is not None and not _ADDRESS.fullmatch(self.address):
-            raise DataError(f"{self.address} is no address: give one as https://maps.example/town", option="address")
+            raise DataError(
+                f"{self.address} is no address: give one as https://maps.example/town", option="address", usage=True
+            )
         if self.scheme not in get_args(Scheme):
-            raise DataError(f"scheme {self.scheme!r} is not known: give xyz or tms", option="scheme")
+            raise DataError(f"scheme {self.scheme!r} is not known: give xyz or tms", option="scheme", usage=True)
         if self.compress not in (None, *get_args(Compression)):
             known = ", ".join(get_args(Compression))
-            raise DataError(f"compression {self.compress!r} is not known: give one of {known}", option="compress")
+            raise DataError(
+                f"compression {self.compress!r} is not known: give one of {known}", option="compress", usage=True
+            )
         if self.palette is not None and self.compress == "webp":
-            raise DataError("WebP has no palette: choose deflate or zstd, or leave the palette out", option="compress")
+            raise DataError(
+                "WebP has no palette: choose deflate or zstd, or leave the palette out", option="compress", usage=True
+            )
 
     def _check_classes(self) -> None:
         if not isinstance(self.classes, bool):
@@ -101,7 +111,7 @@ class Storage:
             return
         if self.palette is not None or self.format not in (None, "png") or self.compress == "webp":
             said = "classes are written as PNG or as a .tif with deflate or zstd: leave palette, format, WebP out"
-            raise DataError(said, option="classes")
+            raise DataError(said, option="classes", usage=True)
 
     @property
     def class_legend(self) -> list[list[Any]] | None:

@@ -170,4 +170,4 @@ def require_power_of_two(span: int) -> None:
     if span < 1 or span & (span - 1):
         below = 1 << max(0, max(span, 1).bit_length() - 1)
         nearest = f"{below} or {2 * below}" if span > 1 else "1 or 2"
-        raise PlanError(f"block span {span} is not a power of two: give {nearest}", option="block_span")
+        raise PlanError(f"block span {span} is not a power of two: give {nearest}", option="block_span", usage=True)

@@ -131,13 +131,15 @@ def require_encoding(format: TileFormat, quality: int | None, lossless: bool) ->
     if format == "avif" and not has_avif():
         raise DataError("the installed Pillow writes no AVIF: choose webp, or install another Pillow", option="format")
     if quality is not None and format not in LOSSY:
-        raise DataError(f"{format} tiles have no quality: leave it out, or choose {', '.join(LOSSY)}", option="quality")
+        raise DataError(
+            f"{format} tiles have no quality: leave it out, or choose {', '.join(LOSSY)}", option="quality", usage=True
+        )
     if quality is not None and not 1 <= quality <= 100:
-        raise DataError(f"quality {quality} is out of range: give 1 to 100", option="quality")
+        raise DataError(f"quality {quality} is out of range: give 1 to 100", option="quality", usage=True)
     if lossless and format not in ("png", "webp"):
-        raise DataError(f"{format} tiles are never without loss: choose png or webp", option="lossless")
+        raise DataError(f"{format} tiles are never without loss: choose png or webp", option="lossless", usage=True)
     if lossless and quality is not None:
-        raise DataError("tiles without loss have no quality: leave out one of them", option="lossless")
+        raise DataError("tiles without loss have no quality: leave out one of them", option="lossless", usage=True)
 
 
 @lru_cache(maxsize=1)

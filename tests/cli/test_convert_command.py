@@ -33,10 +33,10 @@ def test_options_arrive(geo2map: Any, tiles: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("a.tif", "--format", "webp"), 1, "no tile format: leave it out"),
-        (("a.mbtiles", "--scheme", "tms"), 1, "--scheme"),
-        (("t", "--compress", "zstd"), 1, "--compress"),
-        (("t", "--zoom", "17-3"), 1, "give the lower one first"),
+        (("a.tif", "--format", "webp"), 2, "no tile format: leave it out"),
+        (("a.mbtiles", "--scheme", "tms"), 2, "--scheme"),
+        (("t", "--compress", "zstd"), 2, "--compress"),
+        (("t", "--zoom", "17-3"), 2, "give the lower one first"),
         (("t", "--zoom", "x"), 2, "neither a zoom nor two"),
         (("t", "--bounds", "0,0,1,1"), 1, "no tile lies within"),
         (("t", "--bounds", "0,0"), 2, "four numbers in degrees"),
@@ -64,5 +64,5 @@ def test_renders_that_cannot_be(
     options: tuple[str, ...], said: str, geo2map: Any, small_scene: Path, tmp_path: Path
 ) -> None:
     done = geo2map("render", small_scene, "--out", tmp_path / "t", *options)
-    assert (done.code, said in done.err) == (1, True), done.err
+    assert (done.code, said in done.err) == (2, True), done.err
     assert [path.name for path in tmp_path.iterdir()] == ["small.tif"]

@@ -68,8 +68,8 @@ def test_a_map_that_lies_off(geo2map: Command, pair: tuple[Path, Path], tmp_path
     assert_one_sentence(dropped, "registration)", "max_shift")
 
 
-def assert_one_sentence(result: Any, *phrases: str) -> None:
-    assert (result.code, result.out) == (1, "")
+def assert_one_sentence(result: Any, *phrases: str, code: int = 1) -> None:
+    assert (result.code, result.out) == (code, "")
     assert result.err.startswith("geo2map: ")
     assert result.err.count("\n") == 1, result.err
     for phrase in phrases:
@@ -139,7 +139,7 @@ def test_options_that_cannot_be(
     options: tuple[object, ...], phrases: tuple[str, ...], geo2map: Command, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     result = geo2map("pairs", pair[0], "--map", pair[1], "--zoom", 17, "--out", tmp_path / "pairs", *options)
-    assert_one_sentence(result, *phrases)
+    assert_one_sentence(result, *phrases, code=2 if options[0] in ("--stretch", "--split") else 1)
     assert not contents(tmp_path)
 
 
@@ -155,4 +155,7 @@ def test_a_file_in_the_way(geo2map: Command, pair: tuple[Path, Path], tmp_path: 
     (tmp_path / "pairs").write_text("dear reader")
     command = ("pairs", pair[0], "--map", pair[1], "--zoom", 17, "--size", 256, "--overwrite")
     assert_one_sentence(geo2map(*command, "--out", tmp_path / "pairs"), "is a file, not a folder")
-    assert_one_sentence(geo2map(*command, "--out", pair[0].parent), "no part of a set of pairs")
+    assert_one_sentence(geo2map(*command, "--out", pair[0].parent), "holds the scene")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear reader")
+    assert_one_sentence(geo2map(*command, "--out", tmp_path / "mine"), "no part of a set of pairs")

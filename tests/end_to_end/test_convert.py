@@ -65,7 +65,8 @@ def test_what_cannot_be_converted(quick_engine: Engine, write_sheet: Any, tmp_pa
     (tmp_path / "short.pmtiles").write_bytes(data[: len(data) // 3])
     with pytest.raises(TileSetError, match=r"short\.pmtiles"):
         convert(tmp_path / "short.pmtiles", tmp_path / "x")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pmtiles", "a.tif", "short.pmtiles", "tiles"]
+    kept = [".a.pmtiles.journal", "a.pmtiles", "a.tif", "short.pmtiles", "tiles"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
 
 
 def test_a_palette_is_all_there_is(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:

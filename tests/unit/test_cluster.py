@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,8 @@ from geo2map.cluster import JobFile, PartFolder, merge_parts, plan_job, render_s
 from geo2map.cluster.planning import list_scenes
 from geo2map.errors import Geo2MapError, OutputError, PlanError
 from geo2map.outputs import OutputOptions
+from geo2map.outputs.check import check
+from geo2map.outputs.folder import load_journal
 from geo2map.testing import make_card
 
 CARD = make_card(name="cut", margin=0, size_multiple=1)
@@ -48,6 +53,21 @@ def contents(path: Path) -> dict[str, bytes]:
     return {p.relative_to(path).as_posix(): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
 
 
+def stamps(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """When each file below a folder was written, and its bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def records_of(out: Path) -> tuple[object, ...]:
+    """What an output's journal says of blocks and tiles."""
+    journal = load_journal(out)
+    assert journal is not None
+    with closing(journal):
+        tiles = [pair for zoom in journal.zooms() for pair in journal.digests(zoom)]
+        return journal.job, journal.blocks(), tiles
+
+
 def render_all(order: JobFile, parts: Path) -> None:
     for shard in order.shards():
         render_shard(order, shard, parts)
@@ -62,6 +82,16 @@ def test_merged_is_what_one_process_writes(name: str, scene: Path, order: JobFil
     assert contents(tmp_path / "merged" / name) == contents(whole)
     assert report.tiles > 5
     assert [p.name for p in (tmp_path / "merged").iterdir() if not p.name.endswith(".journal")] == [name]
+    assert records_of(tmp_path / "merged" / name) == records_of(whole)
+    assert check(tmp_path / "merged" / name).ok
+    before = stamps(tmp_path)
+    assert geo2map.api.tile(scene, tmp_path / "merged" / name, card=CARD, **CUT).complete  # the job is the same
+    assert stamps(tmp_path) == before
+
+
+def test_classes_are_planned(scene: Path) -> None:
+    order = plan_job(scene, model="sat2map", classes=True, force=True)
+    assert [name for name, _ in order.job.storage.classes][:2] == ["land", "building"]  # type: ignore[union-attr]
 
 
 def test_a_job_file_says_it_all(order: JobFile, tmp_path: Path) -> None:
@@ -161,9 +191,10 @@ def test_a_stopped_merge_goes_on(order: JobFile, tmp_path: Path) -> None:
     merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles")
     merge_parts(tmp_path / "parts", tmp_path / "once.pmtiles")
     assert (tmp_path / "m.pmtiles").read_bytes() == (tmp_path / "once.pmtiles").read_bytes()
-    with pytest.raises(OutputError, match="exists"):
-        merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles")
-    merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles", options=OutputOptions(overwrite=True))
+    before = stamps(tmp_path)
+    assert merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles").complete
+    assert stamps(tmp_path) == before
+    assert not merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles", options=OutputOptions(overwrite=True)).complete
 
 
 def test_mixed_devices_are_reported(order: JobFile, tmp_path: Path) -> None:
@@ -178,7 +209,9 @@ def test_summary_and_lists(scene: Path, order: JobFile, tmp_path: Path) -> None:
     found = summarise(order)
     assert found.shards == len(list(order.shards()))
     assert found.bytes is not None
-    assert "hours" in str(found)
+    assert re.search(r"KiB, \d+ seconds? on one machine like this", str(found))
+    assert str(replace(found, shards=1, tiles=1, bytes=3 * 2**30, seconds=9000.0)).startswith("1 shard, ")
+    assert "at most 1 tile, about 3.0 GiB, 2.5 hours" in str(replace(found, tiles=1, bytes=3 * 2**30, seconds=9000.0))
     (tmp_path / "list.txt").write_text("# all of them\ns.tif\n\n")
     assert list_scenes(tmp_path / "list.txt") == [str(scene.resolve())]
 
@@ -188,7 +221,7 @@ def test_commands(scene: Path, tmp_path: Path) -> None:
     run, job, parts = CliRunner(), str(tmp_path / "c.job.json"), str(tmp_path / "parts")
     done = run.invoke(cli, ["plan", str(scene), "--out", job, "--no-measure", "--device", "cuda"])
     assert done.exit_code == 0, done.output
-    assert "shards" in done.output
+    assert "1 shard, 1 block" in done.output
     assert JobFile.read(job).job.device == "cuda"
     for wrong, word in (
         (["render", "--job", job, "--shard", "9-9", "--out", parts], "17/512"),

@@ -64,7 +64,7 @@ def test_a_container_is_a_function_and_a_line(tmp_path: Path, monkeypatch: pytes
 
 
 def test_an_unknown_suffix_says_what_there_is() -> None:
-    with pytest.raises(OutputError, match=r"\.xyz, which is no kind of output.*\.tif"):
+    with pytest.raises(OutputError, match=r"\.xyz, which is not a kind of output.*\.tif"):
         find_container("map.xyz")
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from geo2map.api import mosaic_tiles
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.grid import PixelWindow
 from geo2map.outputs import Output, OutputOptions, check_output, clean_output, find_container, open_output
+from geo2map.outputs.folder import journal_path
 from geo2map.pipeline.blocks import Rendered, render_blocks
 from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.report import Report
@@ -387,11 +389,17 @@ def test_an_empty_folder_is_fine(tmp_path: Path) -> None:
 def test_an_existing_output_is_refused_at_once(tmp_path: Path, name: str) -> None:
     _render(tmp_path / name)
     before = _bytes(tmp_path)
-    for opened in (open_output, lambda path, _: check_output(path, OutputOptions(), Storage())):
-        with pytest.raises(OutputError, match="exists already") as caught:
-            opened(tmp_path / name, _job())
-        assert caught.value.option == "overwrite"
-        assert _bytes(tmp_path) == before
+    with pytest.raises(OutputError, match="exists already") as caught:
+        open_output(tmp_path / name, _job())
+    assert caught.value.option == "overwrite"
+    check_output(
+        tmp_path / name, OutputOptions(), Storage()
+    )  # it says what made it: whether that is the job, is seen later
+    assert _bytes(tmp_path) == before
+    journal_path(tmp_path / name).unlink()
+    with pytest.raises(OutputError, match="without a record of how it was made") as caught:
+        check_output(tmp_path / name, OutputOptions(), Storage())
+    assert caught.value.option == "overwrite"
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -702,3 +710,19 @@ def test_a_rendered_geotiff_cut_short_is_made_again_from_its_blocks(tmp_path: Pa
         assert _entries(tmp_path) == [".map.tif.lock", ".map.tif.partial", "fresh"]
     assert _render(tmp_path / "map.tif", span=1).resumed == 6
     assert _bytes(tmp_path / "map.tif") == _bytes(tmp_path / "fresh" / "map.tif")
+
+
+def test_notes_are_told_once_before_the_first_block(tmp_path: Path) -> None:
+    told: list[object] = []
+
+    def begin(name: str, notes: Sequence[str], /) -> None:
+        told.append((name, tuple(notes)))
+
+    job = replace(_job(), plan=replace(_job().plan, notes=("mind the gap",)))
+    for _ in range(2):
+        with open_output(tmp_path / "tiles", job, OVERWRITE) as output:
+            run(_source(), None, output, begin=begin, progress=lambda stage, *_: told.append(stage))
+        assert told[0] == ("town", ("mind the gap",))
+        assert told.index("blocks") > 0
+        assert sum(isinstance(item, tuple) for item in told) == 1
+        told.clear()

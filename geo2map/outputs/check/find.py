@@ -6,6 +6,7 @@ from pathlib import Path
 
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import hidden_sibling
+from geo2map.files.place import resolve_place
 from geo2map.outputs.check.archive import ARCHIVES, check_archive, check_raster
 from geo2map.outputs.check.findings import CheckReport
 from geo2map.outputs.check.folder import check_folder
@@ -34,6 +35,6 @@ def check(path: str | Path) -> CheckReport:
     if path.is_file():
         known = ", ".join((*SUFFIXES, *ARCHIVES))
         raise TileSetError(f"{path} cannot be checked: give a folder of tiles or a file that ends in one of {known}")
-    if hidden_sibling(path.resolve(), "partial").exists():
+    if hidden_sibling(resolve_place(path), "partial").exists():
         raise TileSetError(f"{path} is not finished: run the command that makes it again")
     raise TileSetError(f"{path} is not there: check the path")

@@ -1,0 +1,201 @@
+"""Where an output is to lie: names and places that cannot be, refused before any work."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from geo2map.errors import OutputError
+from geo2map.files.atomic import hidden_sibling
+
+WINDOWS = os.name == "nt"
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096  # bytes, where the file system does not say
+_INSIDE = 100  # bytes of a path within an output's hidden folder: a tile or a journal in the making
+_WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789")}
+_NOT_ON_WINDOWS = frozenset('<>:"|?*')
+
+
+def check_place(
+    path: str | Path, around: Sequence[str] = (), *, keep: Iterable[str | Path] = (), kept: str = "the scene"
+) -> Path:
+    """Refuses at once a path that nothing can be written to. Writes nothing.
+
+    Args:
+        path: of the output, as it was asked for.
+        around: the names beside it that are needed while it is made; with none, those of `write_whole`.
+        keep: files and folders that are read for it: it must be none of them, nor hold one.
+        kept: what to call these.
+
+    Returns:
+        The path resolved.
+
+    Raises:
+        OutputError: what is wrong with it, in one sentence.
+    """
+    final = resolve_place(path)
+    shown = _shown(path)
+    here = Path.cwd()
+    if final == here or final in here.parents:
+        which = "is the current folder" if final == here else "holds the current folder"
+        raise OutputError(f"{shown} {which}, which cannot be replaced: choose a place in it")
+    _check_kind(final, shown)
+    above = _check_parents(final, shown)
+    _check_lengths(final, shown, above, around or [hidden_sibling(final, "partial").name])
+    if WINDOWS:
+        _check_windows_names(path, shown)
+    require_apart(path, keep, kept)
+    return final
+
+
+def require_apart(path: str | Path, keep: Iterable[str | Path], kept: str = "the scene") -> None:
+    """Refuses an output that is what it is made of, or holds it.
+
+    Args:
+        keep, kept: see `check_place`.
+
+    Raises:
+        OutputError: says which.
+    """
+    final, shown = resolve_place(path), _shown(path)
+    for place in keep:
+        is_same = holds = False
+        with suppress(OSError, RuntimeError, ValueError):  # what cannot be looked at is refused where it is read
+            own = Path(place).resolve()
+            is_same = own == final or (final.exists() and own.exists() and own.samefile(final))
+            holds = final in own.parents
+        if is_same:
+            raise OutputError(f"{shown} is {kept} itself: choose another output", option="out")
+        if holds:
+            raise OutputError(f"{shown} holds {kept}, {_shown(place)}: choose another output", option="out")
+
+
+def require_writable(path: str | Path) -> None:
+    """Refuses a place in a folder that is not open for writing. Tries it by a file without a name, or one that goes.
+
+    Raises:
+        OutputError: says which folder.
+    """
+    above = _existing(resolve_place(path).parent)
+    try:
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        with TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.EOPNOTSUPP):
+            return  # a full disk is said where it is met
+        raise OutputError(
+            f"{above} is not open to you for writing: choose another folder for {_shown(path)}"
+        ) from error
+
+
+def resolve_place(path: str | Path) -> Path:
+    """The absolute path of an output, links followed.
+
+    Raises:
+        OutputError: no file can have this name, or links lead in a circle.
+    """
+    text = os.fspath(path)
+    if "\0" in text:
+        raise OutputError(f"{_shown(path)} holds a NUL character, which no file name can: choose another name")
+    if not text.strip():
+        raise OutputError("the output has an empty name: choose another")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(f"{_shown(path)} is not UTF-8: choose another name") from error
+    try:
+        final = Path(text).resolve()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            final.lstat()
+    except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise a RuntimeError for a loop
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            raise OutputError(f"{_cut(_shown(path))} is too long for the file system: choose a shorter name") from error
+        if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
+            raise _loop(path) from error
+        raise OutputError(f"{_shown(path)} cannot be looked at ({error}): choose another place") from error
+    if not final.name:
+        raise OutputError(f"{_shown(path)} is the root of the file system: choose a place in it")
+    if final.is_symlink():  # Python 3.13 leaves loops as they are
+        raise _loop(path)
+    return final
+
+
+def _loop(path: str | Path) -> OutputError:
+    return OutputError(f"{_shown(path)} goes through a link that leads to itself: choose another name")
+
+
+def _check_kind(final: Path, shown: str) -> None:
+    """Refuses what is there and is neither a file nor a folder."""
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        mode = final.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise OutputError(f"{shown} is a device, a pipe or a socket, not a file: choose another name")
+
+
+def _check_parents(final: Path, shown: str) -> Path:
+    """The nearest folder above that there is."""
+    above = _existing(final.parent)
+    if not above.is_dir():
+        found = "is a file, not a folder" if above.is_file() else "is not a folder"
+        raise OutputError(f"{shown} cannot be written: {above} {found}; choose another place")
+    return above
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+
+
+def _check_lengths(final: Path, shown: str, above: Path, around: Iterable[str]) -> None:
+    longest_name, longest_path = _limits(above)
+    missing = [final.name, *(folder.name for folder in final.parents if not os.path.lexists(folder))]
+    if max(map(_length, missing)) > longest_name:
+        raise OutputError(f"{_cut(shown)} is too long: a name may have {longest_name} bytes here; choose a shorter one")
+    if (extra := max(map(_length, around)) - longest_name) > 0:
+        raise OutputError(
+            f"the name {_cut(final.name)} is too long by {extra} bytes for the files beside it while it is made: "
+            "choose a shorter one"
+        )
+    if _length(str(final)) + max(map(_length, around)) + _INSIDE > longest_path:
+        raise OutputError(f"the path {_cut(shown)} is too long for the system: choose a place nearer to the root")
+
+
+def _limits(folder: Path) -> tuple[int, int]:
+    """Most bytes of a name and of a path; Windows counts UTF-16 and is more generous with neither."""
+    found = []
+    for key, usual in (("PC_NAME_MAX", _LONGEST_NAME), ("PC_PATH_MAX", _LONGEST_PATH)):
+        try:
+            found.append(os.pathconf(folder, key))
+        except (AttributeError, ValueError, OSError):  # Windows has no pathconf
+            found.append(usual)
+    return found[0], found[1]
+
+
+def _length(name: str) -> int:
+    return len(name) if WINDOWS else len(os.fsencode(name))
+
+
+def _check_windows_names(path: str | Path, shown: str) -> None:
+    for part in Path(path).parts[1 if Path(path).anchor else 0 :]:
+        if part in (".", ".."):
+            continue
+        if part.split(".")[0].rstrip().lower() in _WINDOWS_DEVICES:
+            raise OutputError(f"{shown} names a device of Windows ({part}): choose another name")
+        if part.endswith((".", " ")):
+            raise OutputError(f"{shown} has a name that ends in a dot or a space, which Windows drops: choose another")
+        if wrong := sorted(_NOT_ON_WINDOWS & set(part)):
+            raise OutputError(f"{shown} holds {' '.join(wrong)}, which Windows allows in no name: choose another")
+
+
+def _shown(path: str | Path) -> str:
+    """A path as a terminal can print it."""
+    return os.fspath(path).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _cut(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else f"{text[:length]}..."

@@ -1,0 +1,265 @@
+"""Batches that are run again: what is finished stays untouched, what is missing is made, what differs is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio.shutil
+
+from geo2map.api import rendering
+from geo2map.outputs.folder import journal_path
+
+Command = Callable[..., Any]
+SceneWriter = Callable[..., Path]
+NAMES = ("houses_0.3m", "town.v2", "plain")
+CONTAINERS = ["map", "v1.2/", "map.tif", "map.mbtiles", "map.pmtiles"]
+
+
+def stamps(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """When each file below a folder was written, and its bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+@pytest.fixture
+def scenes(write_scene: SceneWriter) -> list[Path]:
+    """Three scenes of one tile or four, two with dots in their names."""
+    pixels = np.random.default_rng(0).integers(1, 255, (3, 90, 90), dtype=np.uint8)
+    return [write_scene(f"{name}.tif", pixels) for name in NAMES]
+
+
+@pytest.fixture
+def without_engines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From when it is called on, no model can be loaded."""
+
+    def forbid() -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise AssertionError("a model was loaded")
+
+        monkeypatch.setattr("geo2map.engine.load_engine", fail)
+
+    return forbid
+
+
+@pytest.mark.parametrize("more", [(), ("--geotiff",)])
+def test_a_finished_batch_is_left_as_it_is(
+    more: tuple[str, ...],
+    geo2map: Command,
+    scenes: list[Path],
+    tiny_model: Path,
+    tmp_path: Path,
+    without_engines: Callable[[], None],
+) -> None:
+    command = ("render", *scenes, "--each", *more, "--out", tmp_path / "maps", "--model", tiny_model)
+    first = geo2map(*command)
+    assert first.code == 0, first.err
+    suffix = ".tif" if more else ""
+    made = {path.name for path in (tmp_path / "maps").iterdir() if not path.name.startswith(".")}
+    assert made == {f"{name}{suffix}" for name in NAMES}
+    before = stamps(tmp_path)
+    without_engines()
+    again = geo2map(*command)
+    assert (again.code, again.out.splitlines()) == (0, [f"{name}: complete" for name in NAMES])
+    reports = json.loads(geo2map(*command, "--json").out)
+    assert [(report["name"], report["complete"], report["error"]) for report in reports] == [
+        (name, True, None) for name in NAMES
+    ]
+    assert stamps(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_a_damaged_scene_does_not_stop_the_others_and_is_named_at_the_end(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    data = scenes[1].read_bytes()
+    scenes[1].write_bytes(data[:500])
+    command = ("render", *scenes, "--each", "--out", tmp_path / "maps", "--model", tiny_model)
+    for _ in range(2):
+        result = geo2map(*command)
+        *_, again, summary = result.err.splitlines()
+        assert (result.code, summary) == (1, "Error: 1 of 3 scenes failed: town.v2")
+        assert again.startswith("town.v2: failed: ")
+        assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["houses_0.3m", "plain"]
+    before = stamps(tmp_path / "maps" / "plain")
+    scenes[1].write_bytes(data)
+    assert geo2map(*command).code == 0
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == sorted(NAMES)
+    assert stamps(tmp_path / "maps" / "plain") == before
+
+
+@pytest.mark.parametrize("out", CONTAINERS)
+def test_every_container_is_complete(
+    out: str,
+    geo2map: Command,
+    scenes: list[Path],
+    tiny_model: Path,
+    tmp_path: Path,
+    without_engines: Callable[[], None],
+) -> None:
+    command = ("render", scenes[0], "--out", f"{tmp_path}/{out}", "--model", tiny_model)
+    assert geo2map(*command).code == 0
+    before = stamps(tmp_path)
+    without_engines()
+    again = geo2map(*command)
+    assert (again.code, again.out) == (0, "houses_0.3m: complete\n")
+    assert f"{tmp_path}/{out.rstrip('/')}: " in again.err
+    update = geo2map(*command[:2], "--update", *command[2:])
+    assert (update.code, update.out) == (0, "houses_0.3m: complete\n")
+    assert stamps(tmp_path) == before
+
+
+OPTIONED = [("map.tif", "--grid", "scene"), ("map.tif", "--compress", "zstd"), ("map", "--bare")]
+
+
+@pytest.mark.parametrize("options", OPTIONED)
+def test_so_it_is_with_options(
+    options: tuple[str, ...], geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    command = ("render", scenes[2], "--model", tiny_model, "--out", tmp_path / options[0])
+    assert geo2map(*command, *options[1:]).code == 0
+    before = stamps(tmp_path)
+    assert geo2map(*command, *options[1:]).out == "plain: complete\n"
+    other = geo2map(*command)
+    assert (other.code, other.out) == (1, "")
+    assert f"{options[1].strip('-')} " in other.err
+    assert "exists already (made by another job: " in other.err
+    assert stamps(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", ["tile", "render"])
+def test_another_job_is_refused_and_says_what_differs(
+    command: str, geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    asked = (command, scenes[2], "--out", tmp_path / "map", "--model", tiny_model)
+    assert geo2map(*asked).code == 0
+    before = stamps(tmp_path / "map")
+    for options, said in (
+        (("--zoom", 16), "zoom was 17 and is 16"),
+        (("--resampling", "nearest"), "resampling was cubic and is nearest"),
+        (("--minzoom", 15), "minzoom was"),
+    ):
+        result = geo2map(*asked, *options)
+        assert (result.code, result.err.count("\n")) == (1, 1)
+        assert said in result.err
+        assert "(--overwrite)" in result.err
+    scenes[2].write_bytes(scenes[0].read_bytes() + b" ")
+    changed = geo2map(*asked)
+    assert (changed.code, "plain.tif changed" in changed.err) == (1, True)
+    assert stamps(tmp_path / "map") == before
+    assert geo2map(*asked, "--overwrite").code == 0
+
+
+def test_an_output_that_lost_something_is_not_complete(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    folder, file = tmp_path / "map", tmp_path / "map.pmtiles"
+    commands = [("render", scenes[2], "--out", out, "--model", tiny_model) for out in (folder, file)]
+    assert [geo2map(*command).code for command in commands] == [0, 0]
+    shutil.rmtree(next((folder / "17").iterdir()))
+    file.write_bytes(file.read_bytes()[:-10])
+    lost, cut = (geo2map(*command) for command in commands)
+    assert (lost.code, cut.code) == (1, 1)
+    assert "damaged: tile 17/" in lost.err
+    assert "bytes when it was made and has" in cut.err
+
+
+def test_a_file_without_a_record_is_refused(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    command = ("render", scenes[2], "--out", tmp_path / "map.tif", "--model", tiny_model)
+    assert geo2map(*command, "--bare").code == 0
+    assert not journal_path(tmp_path / "map.tif").exists()
+    again = geo2map(*command, "--bare")
+    assert (again.code, "without a record of how it was made" in again.err) == (1, True)
+
+
+def test_newer_libraries_leave_what_is_finished(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("render", scenes[2], "--out", tmp_path / "map", "--model", tiny_model)
+    assert geo2map(*command).code == 0
+    before, found = stamps(tmp_path / "map"), rendering.library_versions(True)
+    monkeypatch.setattr(rendering, "library_versions", lambda translating: {**found, "numpy": "99.0"})  # noqa: ARG005
+    again = geo2map(*command)
+    assert again.code == 0
+    assert again.out == (
+        f"plain: complete (made with numpy {found['numpy']}, now 99.0: overwrite it to make it anew)\n"
+    )
+    assert stamps(tmp_path / "map") == before
+
+
+def test_conversions_are_complete_or_say_what_differs(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    tiles, archive, raster = tmp_path / "tiles", tmp_path / "map.pmtiles", tmp_path / "map.tif"
+    assert geo2map("tile", scenes[2], "--out", tiles, "--model", tiny_model).code == 0
+    commands = [("convert", tiles, archive), ("convert", tiles, tmp_path / "v0.1"), ("mosaic", tiles, "--out", raster)]
+    assert [geo2map(*command).code for command in commands] == [0, 0, 0]
+    before = stamps(tmp_path)
+    for command in commands:
+        again = geo2map(*command)
+        assert (again.code, again.out.endswith(": complete\n")) == (0, True)
+        assert json.loads(geo2map(*command, "--json").out)["complete"]
+    other = geo2map("convert", tiles, archive, "--zoom", 17)
+    assert (other.code, "zooms was not set and is [17, 17]" in other.err) == (1, True)
+    assert geo2map("mosaic", tiles, "--out", raster, "--compress", "zstd").code == 1
+    assert stamps(tmp_path) == before
+    next(tiles.rglob("*.png")).touch()
+    changed = geo2map("convert", tiles, archive)
+    assert (changed.code, "has changed since" in changed.err) == (1, True)
+
+
+def test_one_name_twice_is_refused_before_the_work(
+    geo2map: Command, write_scene: SceneWriter, tiny_model: Path, tmp_path: Path
+) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        write_scene(f"{folder}/town.tif")
+    pattern = f"{tmp_path}/*/town.tif"
+    result = geo2map("render", pattern, "--each", "--out", tmp_path / "maps", "--model", tiny_model)
+    assert (result.code, result.out, result.err.count("\n")) == (1, "", 1)
+    assert "would both become" in result.err
+    assert not (tmp_path / "maps").exists()
+
+
+@pytest.mark.slow
+def test_notes_come_before_the_work_and_once(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    one = geo2map("render", scenes[2], "--out", tmp_path / "one", "--model", tiny_model)
+    assert sum("scale mismatch" in line for line in one.err.splitlines()) == 1
+    assert one.err.splitlines()[-1] == (
+        f"{tmp_path / 'one'}: drag {tmp_path / 'one' / 'plain.qlr'} into QGIS, or open "
+        f"{tmp_path / 'one' / 'index.html'} in a browser"
+    )
+    each = geo2map("render", *scenes, "--each", "--geotiff", "--out", tmp_path / "maps", "--model", tiny_model)
+    assert [line.split(": ")[0] for line in each.err.splitlines() if "scale mismatch" in line] == list(NAMES)
+    assert each.err.splitlines()[-1] == f"{tmp_path / 'maps' / 'houses_0.3m.tif'}: drag it into QGIS"
+    as_json = geo2map("render", scenes[2], "--out", tmp_path / "two", "--model", tiny_model, "--json")
+    assert as_json.err.splitlines() == json.loads(as_json.out)["notes"]
+
+
+def test_a_source_of_a_vrt_is_not_replaced(
+    geo2map: Command, write_scene: SceneWriter, tiny_model: Path, tmp_path: Path
+) -> None:
+    sheet = write_scene("sheet.tif")
+    rasterio.shutil.copy(sheet, tmp_path / "all.vrt", driver="VRT")
+    before = sheet.read_bytes()
+    command = ("render", tmp_path / "all.vrt", "--model", tiny_model, "--overwrite", "--out")
+    result = geo2map(*command, sheet)
+    assert (result.code, "is the scene itself" in result.err) == (1, True)
+    assert sheet.read_bytes() == before
+
+
+def test_one_scene_spelled_twice_is_one(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = geo2map("render", "plain.tif", scenes[2], "--each", "--out", "maps", "--model", tiny_model)
+    assert (result.code, result.out.count("\n")) == (0, 1), result.err
