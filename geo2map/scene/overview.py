@@ -14,6 +14,10 @@ from geo2map.scene.vrt import Size, band_vrt
 TOLERANCE = 0.1
 """Of a factor, by which an overview may be coarser than wanted: that of `gdalwarp -ovr AUTO`."""
 
+SMALLEST = 128
+"""Pixels along a side of the smallest overviews that a VRT lists of its source; smaller ones are looked at."""
+LOOK_SIDE = 512
+
 
 class Overview(NamedTuple):
     """An overview of a file.
@@ -47,9 +51,18 @@ def choose_overview(dataset: DatasetReader, address: str, bands: Bands, ratio: f
     if not fine:
         return None
     level = fine[-1]
+    masked = bands.alpha is not None and bands.alpha.startswith("mask")
     with open_raster(address, OVERVIEW_LEVEL=level) as overview:
         size = overview.width, overview.height
-    if bands.alpha is None or not bands.alpha.startswith("mask"):
-        return Overview(level, size, has_mask=True)
-    with open_raster(band_vrt(address, bands.alpha, (dataset.width, dataset.height))) as mask:
+        if not masked or (min(size) < SMALLEST and not _is_all_valid(overview)):
+            return Overview(level, size, has_mask=True)
+    if min(size) < SMALLEST:
+        return Overview(level, size, has_mask=_is_all_valid(dataset))
+    with open_raster(band_vrt(address, f"mask,{bands.colours[0]}", (dataset.width, dataset.height))) as mask:
         return Overview(level, size, has_mask=overview_factors(mask)[level : level + 1] == [factors[level]])
+
+
+def _is_all_valid(dataset: DatasetReader) -> bool:
+    """Whether a mask hides nothing, as far as a look tells."""
+    shape = min(dataset.height, LOOK_SIDE), min(dataset.width, LOOK_SIDE)
+    return bool(dataset.read_masks(1, out_shape=shape).all())

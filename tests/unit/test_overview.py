@@ -63,6 +63,22 @@ def coarser(folder: Path, valid: np.ndarray) -> Path:
     return path
 
 
+def inside(folder: Path, valid: np.ndarray) -> Path:
+    """Overviews and a mask in the file, the mask later."""
+    path = write(folder / "scene.tif")
+    add_overviews(path, 2, 4, 8, 16)
+    add_mask(path, valid, inside=True)
+    return path
+
+
+def complete_beside(folder: Path, valid: np.ndarray) -> Path:
+    """A mask beside the file that was there before the overviews."""
+    path = write(folder / "scene.tif")
+    add_mask(path, valid, inside=False)
+    add_overviews(path, 2, 4, 8, 16)
+    return path
+
+
 def complete(folder: Path, valid: np.ndarray) -> Path:
     """A mask that was there before the overviews."""
     path = write(folder / "scene.tif")
@@ -112,7 +128,7 @@ def valid() -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("make", [beside, within, coarser, alpha])
+@pytest.mark.parametrize("make", [beside, within, inside, coarser, alpha])
 def test_an_overview_invents_no_valid_pixel(make: Maker, valid: np.ndarray, tmp_path: Path) -> None:
     with open_scene(without_overviews(tmp_path, valid)) as scene, scene.at(View(ZOOM)) as source:
         window = scene.window(ZOOM)
@@ -140,12 +156,17 @@ def test_a_pixel_is_the_same_in_every_window(valid: np.ndarray, tmp_path: Path) 
             assert (again[1] == mask[part.slices(window)]).all()
 
 
-@pytest.mark.parametrize(("make", "knows"), [(complete, True), (beside, False), (within, False), (coarser, False)])
+@pytest.mark.parametrize(
+    ("make", "knows"),
+    [(complete, True), (complete_beside, True), (beside, False), (within, False), (inside, False), (coarser, False)],
+)
 def test_an_overview_with_a_mask_is_read_with_it(make: Maker, knows: bool, valid: np.ndarray, tmp_path: Path) -> None:
+    """The coarsest one, of 76 x 69 pixels, too, whose mask GDAL finds by its size."""
     path = make(tmp_path, valid)
     with rasterio.open(path) as dataset:
-        found = choose_overview(dataset, str(path), choose_bands(dataset, path.name), ratio=5.9)
-    assert found == (1, (301, 275), knows)
+        bands = choose_bands(dataset, path.name)
+        assert choose_overview(dataset, str(path), bands, ratio=5.9) == (1, (301, 275), knows)
+        assert choose_overview(dataset, str(path), bands, ratio=16) == (3, (76, 69), knows or make is coarser)
 
 
 def test_a_vrt_whose_overview_is_missing_is_read_without_it(valid: np.ndarray, tmp_path: Path) -> None:
