@@ -21,6 +21,7 @@ from geo2map.outputs.sidecars import sidecars
 from geo2map.plan import Storage
 from geo2map.tiles.codec import TileCodec, decode_tile, encode_tile
 from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.inventory import JOURNAL_NAME
 from geo2map.tiles.store import MemoryStore
 from geo2map.types import Tile
 
@@ -49,8 +50,14 @@ def made(rgba: MemoryStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(path: Path) -> dict[str, bytes]:
+    """All files of an output but the record of what it was made of."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files if file.name != JOURNAL_NAME}
+
+
+def visible(folder: Path) -> list[str]:
+    """What a folder holds besides hidden files."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -68,7 +75,7 @@ def test_every_kind_becomes_every_other(source: str, target: str, made: Path, tm
     """And is, byte for byte, what it would be if it were made of the set itself."""
     convert(made / source, tmp_path / target, **KINDS[target])
     assert contents(tmp_path / target) == contents(made / target)
-    assert [path.name for path in tmp_path.iterdir()] == [target]
+    assert visible(tmp_path) == [target]
 
 
 def test_all_the_way_round_is_the_identity(made: Path, tmp_path: Path) -> None:
@@ -171,7 +178,7 @@ def test_a_container_cut_short(kind: str, made: Path, tmp_path: Path) -> None:
     (tmp_path / kind).write_bytes(data[: len(data) // 2])
     with pytest.raises(TileSetError, match=rf"{kind}"):
         convert(tmp_path / kind, tmp_path / "xyz")
-    assert [path.name for path in tmp_path.iterdir()] == [kind]
+    assert visible(tmp_path) == [kind]
 
 
 @pytest.mark.parametrize("kind", KINDS)

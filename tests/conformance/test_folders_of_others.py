@@ -193,7 +193,7 @@ def test_words_of_others_go_with_a_set(tmp_path: Path) -> None:
         assert check(out).ok, check(out)
     document = json.loads((tmp_path / "c" / "tilejson.json").read_text())
     assert {key: document[key] for key in WORDS} == WORDS
-    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["17", "tilejson.json"]
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [".geo2map.journal", "17", "tilejson.json"]
 
 
 def test_nothing_is_said_of_a_set_of_which_nobody_says_anything(tmp_path: Path) -> None:

