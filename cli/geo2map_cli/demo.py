@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.options import model_options, overwrite_option
-from geo2map_cli.reporting import Bar, json_text, report_options, show_notes
+from geo2map_cli.reporting import Bar, json_text, report_options
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
@@ -47,11 +47,10 @@ def command(out: Path, size: int, seed: int, model: ModelOptions, overwrite: boo
     make_town(scene, truth, size=size, seed=seed)
     taken = truth if engine.card.direction == "b2a" else scene
     with Bar() as bar:
-        report = render(taken, tiles, engine=engine, overwrite=overwrite, progress=bar)
+        report = render(taken, tiles, engine=engine, overwrite=overwrite, progress=bar, begin=bar.begin)
         mosaic_tiles(tiles, raster, overwrite=overwrite, progress=bar)
     source, drawn, _ = preview(taken, engine=engine)
     write_picture(side_by_side(source, drawn), picture)
-    show_notes(report.notes)
     files = {"scene": scene, "tiles": tiles, "map": raster, "picture": picture, "truth": truth}
     if as_json:
         click.echo(json_text(report.to_dict() | {"files": {name: path.as_posix() for name, path in files.items()}}))

@@ -37,7 +37,6 @@ def command(
     from geo2map.files.picture import require_new, side_by_side, write_picture
 
     require_new(out, overwrite)
-    source, drawn, plan = preview(scenes, engine=model, span=span, **options)
+    source, drawn, _ = preview(scenes, engine=model, span=span, begin=lambda _, notes: show_notes(notes), **options)
     write_picture(side_by_side(source, drawn), out)
-    show_notes(plan.notes)
     click.echo(json_text({"out": out.as_posix()}) if as_json else f"{out}: source left, map right")

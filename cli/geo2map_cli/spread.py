@@ -156,7 +156,7 @@ def show_sent(out: str, report: Report | None, as_json: bool) -> None:
     from geo2map.cluster.buckets import ADVICE
 
     if report is None:
-        click.echo(f"{out}: complete, nothing left to render", err=True)
+        click.echo(json_text({"out": out, "complete": True}) if as_json else f"{out}: complete")
     else:
         show(report, as_json)
     click.echo(ADVICE, err=True)

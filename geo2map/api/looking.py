@@ -21,6 +21,7 @@ from geo2map.pipeline.blocks import prepare, translate
 from geo2map.pipeline.coverage import look
 from geo2map.pipeline.estimate import Estimate, estimate
 from geo2map.plan import Plan, PlanOptions, make_plan
+from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
 from geo2map.types import Image, Mask
 
@@ -85,13 +86,18 @@ def _existing(path: Path) -> Path:
 
 
 def preview(
-    scenes: Scenes, *, engine: Engine | ModelOptions | PathLike = "sat2map", span: int = 3, **options: Any
+    scenes: Scenes,
+    *,
+    engine: Engine | ModelOptions | PathLike = "sat2map",
+    span: int = 3,
+    begin: Begin | None = None,
+    **options: Any,
 ) -> tuple[Image, Image, Plan]:
     """Source and map of the middle of some scenes, as one, and the plan that was followed.
 
     Args:
         span: tiles a side.
-        scenes, engine, options: as `geo2map.render` has them.
+        scenes, engine, begin, options: as `geo2map.render` has them.
 
     Returns:
         Two uint8 (H, W, 3), white where there are no data, and the plan.
@@ -99,6 +105,8 @@ def preview(
     chosen = RenderOptions.of(options)
     with open_scenes(scenes, **asdict(chosen.reading)) as opened:
         plan, loaded = _plan(opened, engine, chosen.planning)
+        if begin is not None:
+            begin(plan.name, plan.notes)
         return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
 
 

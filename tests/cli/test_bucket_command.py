@@ -85,7 +85,7 @@ def test_the_bytes_of_a_local_render(
     gate.puts = []
     again = geo2map("render", scene, *options, *to)
     assert again.code == 0
-    assert "complete" in again.err
+    assert "complete" in again.out
     assert gate.puts == []
 
     other = geo2map("render", scene, *options, "--zoom", "16", *to)
@@ -159,7 +159,7 @@ def test_merging_and_dask(
     gate.puts = []
     again = geo2map("merge", tmp_path / "parts", *to)
     assert again.code == 0
-    assert "complete" in again.err
+    assert "complete" in again.out
     assert gate.puts == []
 
 
