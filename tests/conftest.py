@@ -8,6 +8,7 @@ from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: as many processes as cores, so one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")  # as an engine has it, before a test of the network comes first
 
 import numpy as np
 import pytest

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from geo2map.engine.device import DTYPES, choose_device, choose_dtype
+from geo2map.engine.device import DTYPES, choose_device, choose_dtype, hold_instructions
 from geo2map.engine.transfer import Download, torch_threads, upload
 from geo2map.errors import DeviceError, ModelFileError
 from geo2map.model import ModelCard, find_model, load_card, load_weights
@@ -59,6 +59,7 @@ class Engine:
         threads: int | None = None,
     ) -> None:
         """Takes a copy of a U-Net's weights; any other module is moved to the device itself."""
+        hold_instructions(device, dtype)
         self.card, self.device, self.dtype, self.threads = card, device, dtype, threads
         self.batch = batch or (min(AT_ONCE, threads or 1) if device.type == "cpu" else 8)
         self.ahead = 1 if device.type == "cuda" else 0

@@ -138,7 +138,7 @@ def describe(scene: Scene, card: ModelCard) -> SceneDescription:
         SceneError: the scene's pixels cannot be sampled.
     """
     data, bands = scene.dataset, scene.bands
-    rendition, distance = choose_rendition(scene, scene.sample(), card, PlanOptions())
+    rendition, distance = choose_rendition(scene.sample(), card, PlanOptions(), scene.bits)
     plan, refused = _plan(scene, card)
     return SceneDescription(
         name=scene.name,

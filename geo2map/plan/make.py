@@ -83,7 +83,7 @@ def _choose_colours(
         return options.rendition, "colours are those of another map"
     if scene.colours_for == card.name:
         options = replace(options, match="none")
-    rendition, distance = choose_rendition(scene, sample, card, options)
+    rendition, distance = choose_rendition(sample, card, options, scene.bits)
     return rendition, _match_note(rendition, distance, card, card.matching if options.match == "auto" else 1.0)
 
 
@@ -120,12 +120,16 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
 
 
 def choose_rendition(
-    scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
+    sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions, bits: int | None = None
 ) -> tuple[Rendition, float]:
-    """Stretch and match, and the distance to the model's colours; see `make_rendition`."""
+    """Stretch and match, and the distance to the model's colours; see `make_rendition`.
+
+    Args:
+        bits: of the scene's numbers, where its files say so; see `geo2map.scene.Imagery`.
+    """
     # the colours of a map are classes: nothing to match unless asked
     match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
-    stretch = stretch_of_bits(options.stretch, scene.bits)
+    stretch = stretch_of_bits(options.stretch, bits)
     return make_rendition(sample, card.colours, match, stretch, card.matching)
 
 

@@ -79,13 +79,19 @@ BLOCKS = [
 ]
 
 
+class _QuietServer(ThreadingHTTPServer):
+    """Says nothing of a client that leaves early, as GDAL does once it has the bytes that it wants."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with a scene on it, in place of https://host/."""
     folder = tmp_path_factory.mktemp("host")
     _write(folder / "c.tif", 2)
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _QuietServer(("127.0.0.1", 0), functools.partial(SimpleHTTPRequestHandler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
@@ -117,7 +123,7 @@ def _write(path: Path, place: int) -> None:
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a reader has before the first command: scenes, a list of them, a reference map, published weights."""
     folder = tmp_path_factory.mktemp("reader")
-    for place, name in enumerate(("scene.tif", "new.tif", "a.tif", "sheets/b.tif", "more/d.tif")):
+    for place, name in enumerate(("scene.tif", "new.tif", "a.tif", "sheets/b.tif", "more/d.tif", "scenes/e_0.9m.tif")):
         _write(folder / name, place)
     for name in ("country.tif", "new-sheet.tif"):
         shutil.copy(folder / "new.tif", folder / name)

@@ -49,7 +49,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
+    """What a folder holds besides hidden files: locks, and records of conversions."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "text"])

@@ -51,7 +51,7 @@ def _write_tiles(folder: Path, tileset: TileSet, colour: tuple[int, int, int]) -
 
 
 def _write(folder: Path, window: PixelWindow = WINDOW, *, with_source: bool = True) -> Path:
-    tileset = TileSet(NAME, "png", 12, 14, window)
+    tileset = TileSet(NAME, "png", 12, 14, window, {"model": "sat2map 0123456789ab"})
     _write_tiles(folder, tileset, MAP)
     source = TileSet(NAME, "jpeg", 12, 14, window) if with_source else None
     if source:
