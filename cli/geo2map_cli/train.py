@@ -76,14 +76,14 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     from geo2map.api.training import train_model
 
     with Bar() as bar:
-        summary = train_model(data, out, tell=_teller(bar), begin=_begin, progress=bar, **options)
+        summary = train_model(data, out, tell=_teller(bar), tell_cost=_tell_cost, progress=bar, **options)
     if summary is None:  # another process leads
         return
     words = f"{out}: {summary['name']} after {summary['steps']} steps, {summary['seconds']:.0f} s"
     click.echo(json_text(summary) if as_json else words if summary["finished"] else f"stopped; {words}")
 
 
-def _begin(cost: dict[str, Any]) -> None:
+def _tell_cost(cost: dict[str, Any]) -> None:
     told = "{gflop_per_tile:.3g} GFLOP a tile of 256 px, margin {margin} px, {parameters} weights"
     click.echo(told.format(**cost), err=True)
 

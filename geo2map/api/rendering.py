@@ -14,7 +14,7 @@ from geo2map.api.options import RenderOptions
 from geo2map.errors import PlanError, TileSetError
 from geo2map.files.address import is_file_path, scene_name
 from geo2map.files.atomic import write_whole
-from geo2map.files.place import check_place
+from geo2map.files.place import check_place, require_apart
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.outputs import check_output, end_publishing, find_complete, open_output
 from geo2map.pipeline.report import Report
@@ -23,7 +23,6 @@ from geo2map.plan import Job, Plan, Storage, make_plan
 from geo2map.plan.job import library_versions
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Imagery, ReadingOptions, find_scenes, open_scenes
-from geo2map.scene.reader import Scene
 from geo2map.scene.tile_folder import is_tile_folder
 from geo2map.tiles.inventory import FAILED_NAME
 
@@ -142,8 +141,7 @@ class Rendering:
     def _open(self, scenes: Scenes) -> Iterator[Imagery]:
         """Opens what is rendered; the output must not be a file that it is read from, such as a source of a VRT."""
         with open_scenes(scenes, on_error=self.options.on_error, **asdict(self.options.reading)) as opened:
-            if isinstance(opened, Scene):
-                check_place(self.out, keep=filter(is_file_path, opened.dataset.files))
+            require_apart(self.out, opened.files)
             yield opened
 
     def _job(

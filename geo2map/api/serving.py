@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job, on_engine
+from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, check_out, make_job, on_engine
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
 from geo2map.model import ModelOptions
-from geo2map.outputs import check_output, find_complete, open_output
+from geo2map.outputs import find_complete, open_output
 from geo2map.plan import make_plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
@@ -90,7 +90,7 @@ def open_live(
             "a live map shows its imagery in any case: leave the source out", option="with_source", usage=True
         )
     if wanted.keep is not None:
-        check_output(wanted.keep, chosen.output, chosen.storage)
+        check_out(scenes, wanted.keep, chosen)
     choice = as_choice(engine)
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
     with ExitStack() as stack:
@@ -100,7 +100,9 @@ def open_live(
         plan = make_plan(opened, card, chosen.planning)
         job = make_job(opened, plan, choice, storage=chosen.storage, reading=chosen.reading)
         if wanted.keep is not None and find_complete(wanted.keep, job, chosen.output) is not None:
-            raise OutputError(f"{wanted.keep} is complete: look at it with geo2map view", option="keep")
+            raise _complete(wanted.keep)
+        if begin is not None:
+            begin(plan.name, plan.notes)
         loaded = as_engine(choice)
         job = on_engine(job, loaded)
         sources = [stack.enter_context(opened.at(plan.view)) for _ in range(READERS)]
@@ -108,10 +110,12 @@ def open_live(
         if wanted.keep is not None:
             output = stack.enter_context(open_output(wanted.keep, job, chosen.output))
             if output.complete:
-                raise OutputError(f"{wanted.keep} is complete: look at it with geo2map view", option="keep")
-        if begin is not None:
-            begin(plan.name, plan.notes)
+                raise _complete(wanted.keep)
         yield stack.enter_context(LiveMap(job, sources, loaded, wanted.live, output=output, under=under))
+
+
+def _complete(keep: PathLike) -> OutputError:
+    return OutputError(f"{keep} is complete: look at it with geo2map view", option="keep")
 
 
 def live_app(scenes: Scenes, **options: Any) -> Starlette:

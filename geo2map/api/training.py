@@ -80,7 +80,7 @@ def train_model(
     out: str | Path,
     *,
     tell: Callable[[TrainingProgress], None] | None = None,
-    begin: Callable[[dict[str, Any]], None] | None = None,
+    tell_cost: Callable[[dict[str, Any]], None] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> dict[str, Any] | None:
@@ -89,7 +89,7 @@ def train_model(
     Args:
         data, out: see `Training`.
         tell: called after every step.
-        begin: told what the network costs, before the first step.
+        tell_cost: told what the network costs, before the first step.
         progress: told ("teacher", done, total) while a teacher's output is made.
         options: the other fields of `Training`; those of `geo2map.train.config.TrainConfig` (None takes the preset's);
             preset, device, threads and deterministic.
@@ -112,7 +112,7 @@ def train_model(
     for place in (asked.out, asked.run_folder / "checkpoint.pt"):
         require_writable(place)
     with open_world(choose_device(options.pop("device", "auto"))) as world:
-        steps = _Steps(tell or (lambda _: None), begin or (lambda _: None), progress)
+        steps = _Steps(tell or (lambda _: None), tell_cost or (lambda _: None), progress)
         summary = _train(asked, options, world, steps)
         return summary if world.leads else None
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes
+from geo2map.api.rendering import PathLike, Scenes, check_out
 from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.local import local_cluster, require_cluster
 from geo2map.cluster.merge import merge_parts
@@ -25,7 +25,9 @@ from geo2map.cluster.planning import plan_job
 from geo2map.cluster.window import Window, Work
 from geo2map.cluster.work import render_shard
 from geo2map.errors import OutputError, PlanError, missing_extra
+from geo2map.files.address import is_file_path
 from geo2map.files.atomic import hidden_sibling, output_errors
+from geo2map.files.place import require_apart
 from geo2map.model import ModelOptions
 from geo2map.outputs import OutputOptions, check_output, find_complete
 from geo2map.pipeline.report import Report
@@ -107,8 +109,8 @@ def render_on(
             "a cluster leaves no block out: a shard that cannot be read fails the run", option="on_error", usage=True
         )
     require_cluster(cluster)
-    check_output(out, chosen.output, chosen.storage)
     assert not isinstance(scenes, JobFile), "a job is known as one"
+    check_out(scenes, out, chosen)
     order = plan_job(scenes, model=model, **planning, **options)
     return render_job(order, out, client=cluster, progress=progress, begin=begin, options=chosen.output)
 
@@ -134,6 +136,7 @@ def render_job(
     order, options = job if isinstance(job, JobFile) else JobFile.read(job), options or OutputOptions()
     require_cluster(client)
     check_output(out, options, Storage())
+    require_apart(out, [scene.path for scene in order.job.scenes if is_file_path(scene.path)])
     if (complete := find_complete(out, order.wanted, options)) is not None:
         return complete
     if begin is not None:
@@ -149,7 +152,7 @@ def render_job(
             spread(connected, work, folder, order, progress)
         report = merge_parts(folder.path, out, options=options, progress=progress, begin=begin)
         folder.remove()
-    return replace(report, notes=(*order.job.plan.notes, *report.notes))
+    return replace(report, notes=tuple(dict.fromkeys((*order.job.plan.notes, *report.notes))))
 
 
 def _as_job(asked: object) -> JobFile | None:

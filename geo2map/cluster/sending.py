@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from geo2map.aoi import make_aoi
+from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, render
 from geo2map.cluster.buckets import open_bucket
 from geo2map.cluster.direct import Away, is_fresh, straight_into_bucket
@@ -66,7 +69,7 @@ def render_to_bucket(
         spread: dict[str, Any] = {"cluster": cluster, "model": choice, "progress": progress, "begin": begin}
         return render_on(scenes, path, away=away, **spread, **options)
 
-    key = job_key(_scenes_key(scenes), _model_key(choice), sorted(options.items(), key=lambda item: item[0]))
+    key = job_key(_scenes_key(scenes), _model_key(choice), _options_key(RenderOptions.of(options)))
     delivery = _Delivery(out, make, key, tmp, overwrite, progress)
     if not resume:
         delivery.forget()
@@ -123,14 +126,23 @@ def _require_folder_or_file(out: str) -> None:
         OutputError: the name in the bucket belongs to no kind of output.
     """
     _, name = open_bucket(out)
-    if not name.endswith("/") and find_container(Path("/", name).name).is_folder:
+    if not name.endswith("/") and not Path(name).suffix:
         raise OutputError(f"{redact(out)}: a folder of tiles ends in a slash; give {redact(out)}/", option="out")
+    if not name.endswith("/"):
+        find_container(Path("/geo2map", Path(name).name))  # no folder of this machine decides what it is
 
 
 def _model_key(choice: Any) -> tuple[str, ...]:
     """The weights, and what of a model's options may change a pixel."""
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
     return card.name, card.fingerprint, str(choice.device), str(choice.precision)
+
+
+def _options_key(options: RenderOptions) -> tuple[object, ...]:
+    """What of the options decides bytes: the content of the files that they name, not their names."""
+    area = options.planning.aoi
+    shape = None if area is None else make_aoi(area).geometry.wkb_hex
+    return options.reading, replace(options.planning, aoi=None), shape, options.storage
 
 
 def _scenes_key(scenes: Scenes) -> list[tuple[str, int, int]]:

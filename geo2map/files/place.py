@@ -14,7 +14,8 @@ from geo2map.errors import OutputError
 from geo2map.files.atomic import hidden_sibling
 
 WINDOWS = os.name == "nt"
-_LONGEST_NAME, _LONGEST_PATH = 255, 4096  # bytes, where the file system does not say
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096  # where the file system does not say
+_LONGEST_ON_WINDOWS = 259
 _INSIDE = 100  # bytes of a path within an output's hidden folder: a tile or a journal in the making
 _WINDOWS_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789")}
 _NOT_ON_WINDOWS = frozenset('<>:"|?*')
@@ -80,7 +81,7 @@ def require_writable(path: str | Path) -> None:
     Raises:
         OutputError: says which folder.
     """
-    above = _existing(resolve_place(path).parent)
+    above = nearest_folder(resolve_place(path).parent)
     try:
         if not os.access(above, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -140,15 +141,22 @@ def _check_kind(final: Path, shown: str) -> None:
 
 def _check_parents(final: Path, shown: str) -> Path:
     """The nearest folder above that there is."""
-    above = _existing(final.parent)
+    above = nearest_folder(final.parent)
     if not above.is_dir():
         found = "is a file, not a folder" if above.is_file() else "is not a folder"
         raise OutputError(f"{shown} cannot be written: {above} {found}; choose another place")
     return above
 
 
-def _existing(folder: Path) -> Path:
-    return next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+def nearest_folder(folder: Path) -> Path:
+    """The folder, or the nearest above it that there is.
+
+    Raises:
+        OutputError: there is none: a drive that does not exist.
+    """
+    if (found := next((place for place in (folder, *folder.parents) if os.path.lexists(place)), None)) is None:
+        raise OutputError(f"{_shown(folder)} is on a drive that does not exist: choose another place")
+    return found
 
 
 def _check_lengths(final: Path, shown: str, above: Path, around: Iterable[str]) -> None:
@@ -166,14 +174,29 @@ def _check_lengths(final: Path, shown: str, above: Path, around: Iterable[str]) 
 
 
 def _limits(folder: Path) -> tuple[int, int]:
-    """Most bytes of a name and of a path; Windows counts UTF-16 and is more generous with neither."""
+    """Most bytes of a name and of a path; UTF-16 units on Windows."""
+    if WINDOWS:
+        return _LONGEST_NAME, _LONGEST_PATH if _has_long_paths() else _LONGEST_ON_WINDOWS
     found = []
     for key, usual in (("PC_NAME_MAX", _LONGEST_NAME), ("PC_PATH_MAX", _LONGEST_PATH)):
         try:
             found.append(os.pathconf(folder, key))
-        except (AttributeError, ValueError, OSError):  # Windows has no pathconf
+        except (AttributeError, ValueError, OSError):  # not every file system answers
             found.append(usual)
     return found[0], found[1]
+
+
+def _has_long_paths() -> bool:
+    """Whether Windows lets programs use paths of more than 259 characters, which is for its users to enable."""
+    try:
+        import winreg  # not there on other systems
+
+        key = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, key) as opened:  # type: ignore[attr-defined,unused-ignore]
+            enabled, _ = winreg.QueryValueEx(opened, "LongPathsEnabled")  # type: ignore[attr-defined,unused-ignore]
+    except (ImportError, OSError):
+        return False
+    return bool(enabled)
 
 
 def _length(name: str) -> int:

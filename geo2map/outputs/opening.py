@@ -9,7 +9,7 @@ from pathlib import Path
 
 from geo2map.errors import OutputError
 from geo2map.files.atomic import hidden_sibling, output_errors, restore_replaced
-from geo2map.files.place import check_place, require_writable, resolve_place
+from geo2map.files.place import check_place, nearest_folder, require_writable, resolve_place
 from geo2map.outputs.containers import Container, find_container
 from geo2map.outputs.finished import require_tiles
 from geo2map.outputs.folder import has_record, journal_path, load_journal
@@ -261,7 +261,7 @@ def check_tmp(path: str | Path, container: Container, tmp: str | Path | None) ->
     folder, final = resolve_place(tmp), resolve_place(path)
     if final in (folder, *folder.parents):
         raise OutputError(f"{path} cannot be made in itself ({tmp}): choose another folder", option="tmp")
-    above = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    above = nearest_folder(folder)
     if not above.is_dir() or not os.access(above, os.W_OK):
         raise OutputError(f"{above} is not a folder that you may write to: choose another", option="tmp")
 

@@ -34,7 +34,8 @@ class Imagery(Protocol):
         zooms: the only ones at which it has pixels; None where any will do.
         colours_for: name of the model whose colours it has been given already, else "".
         bits: of its numbers, where they are not as many as its type has and the files say so; else None.
-        identities: which files it consists of.
+        identities: which scenes it consists of.
+        files: every file of this machine that it is read from.
         notes: sentences a user should read.
         arrangement: another word where scenes lie, or are read, otherwise; says nothing of their pixels.
     """
@@ -54,6 +55,9 @@ class Imagery(Protocol):
 
     @property
     def identities(self) -> tuple[SceneIdentity, ...]: ...
+
+    @property
+    def files(self) -> tuple[str, ...]: ...
 
     @property
     def notes(self) -> tuple[str, ...]: ...

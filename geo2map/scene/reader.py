@@ -118,6 +118,11 @@ class Scene:
         return (*self.remarks, *clipped, *self._place.notes, *self._datum, *self._numbers, *of_pixels)
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """Every file of this machine that it is read from: itself, sidecars, the sources of a VRT."""
+        return tuple(filter(is_file_path, self.dataset.files))
+
+    @property
     def arrangement(self) -> str:
         """Another one where the scene lies elsewhere or is read otherwise; says nothing of its pixels."""
         read = f"{self.bands}{self.bands.meant or ''} {self.bounds}"

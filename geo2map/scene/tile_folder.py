@@ -91,6 +91,11 @@ class TileFolder:
         """Nothing is open."""
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The folder."""
+        return (str(self.folder.path),)
+
+    @property
     def identities(self) -> tuple[SceneIdentity, ...]:
         """The folder: names, sizes and times of its tiles at the largest zoom."""
         digest, size, newest = hashlib.sha256(), 0, 0

@@ -251,10 +251,11 @@ def test_a_source_of_a_vrt_is_not_replaced(
     sheet = write_scene("sheet.tif")
     rasterio.shutil.copy(sheet, tmp_path / "all.vrt", driver="VRT")
     before = sheet.read_bytes()
-    command = ("render", tmp_path / "all.vrt", "--model", tiny_model, "--overwrite", "--out")
-    result = geo2map(*command, sheet)
-    assert (result.code, "is the scene itself" in result.err) == (1, True)
-    assert sheet.read_bytes() == before
+    other = write_scene("other.tif")
+    for scenes in ((tmp_path / "all.vrt",), (tmp_path / "all.vrt", other)):
+        result = geo2map("render", *scenes, "--model", tiny_model, "--overwrite", "--out", sheet)
+        assert (result.code, "is the scene itself" in result.err) == (1, True)
+        assert sheet.read_bytes() == before
 
 
 def test_one_scene_spelled_twice_is_one(

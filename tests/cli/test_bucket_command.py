@@ -176,6 +176,21 @@ def test_dask_sends_too(
     assert objects() == local(tmp_path / "map.pmtiles")
 
 
+def test_a_palette_of_other_colours_is_another_job(
+    geo2map: Command, write_scene: SceneWriter, tiny_model: Path, tmp_path: Path, gate: Gate
+) -> None:
+    """It is the content of a file that counts, not its name; nor does a local folder decide what a file is."""
+    del gate
+    palette, scene = tmp_path / "colours.json", write_scene("scene.tif")
+    palette.write_text('["#000000", "#ffffff"]')
+    command = ["render", scene, "--model", tiny_model, "--palette", palette, "--tmp", tmp_path / "spool"]
+    assert geo2map(*command, "--out", f"{BUCKET}/map.pmtiles").code == 0
+    assert "complete" in geo2map(*command, "--out", f"{BUCKET}/map.pmtiles").out
+    palette.write_text('["#090909", "#ffffff"]')
+    other = geo2map(*command, "--out", f"{BUCKET}/map.pmtiles")
+    assert (other.code, "exists already" in other.err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [

@@ -28,6 +28,7 @@ class Sheet:
         date: when it was taken, seconds since 1970; see `taken`.
         bits: of its numbers, where the file says so.
         identity: which file it is.
+        files: the others that it is read from: sidecars, the sources of a VRT.
     """
 
     path: str
@@ -37,12 +38,19 @@ class Sheet:
     date: float
     bits: int | None
     identity: SceneIdentity
+    files: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, scene: Scene) -> Sheet:
         """What there is to remember of an open scene."""
         area = scene.dataset.width * scene.dataset.height * scene.ground_resolution**2
-        return cls(scene.path, scene.window, scene.ground_resolution, area, taken(scene), scene.bits, *scene.identities)
+        (identity,), files = scene.identities, tuple(file for file in scene.files if file != scene.path)
+        return cls(scene.path, scene.window, scene.ground_resolution, area, taken(scene), scene.bits, identity, files)
+
+
+def files_of(sheets: Sequence[Sheet]) -> tuple[str, ...]:
+    """Every file of this machine that sheets are read from."""
+    return tuple(file for sheet in sheets for file in (sheet.path, *sheet.files) if is_file_path(file))
 
 
 def in_order(sheets: Sequence[Sheet], order: Order) -> list[Sheet]:

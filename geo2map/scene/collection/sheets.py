@@ -19,7 +19,7 @@ from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.scene.collection.feather import Part, overlay
-from geo2map.scene.collection.order import Sheet, in_order
+from geo2map.scene.collection.order import Sheet, files_of, in_order
 from geo2map.scene.collection.samples import require_alike, thin
 from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.reader import Scene
@@ -54,6 +54,7 @@ class SceneCollection:
         colours_for: "": its colours are its own.
         remarks: notes on how they were found.
         bits: of their numbers, where all files say the same.
+        files: of this machine, all that they are read from.
     """
 
     zooms: tuple[int, ...] | None = None
@@ -82,6 +83,7 @@ class SceneCollection:
         self._identities = tuple(sheet.identity for sheet in looked)
         self.sheets = in_order(looked, order)
         self.bits = looked[0].bits if len({sheet.bits for sheet in looked}) == 1 else None
+        self.files = files_of(self.sheets)
         self.ground_resolution = min(sheet.ground_resolution for sheet in self.sheets)
         self.latitude = grid.window_latitude(self.window(grid.MAX_ZOOM), grid.MAX_ZOOM)
 
@@ -96,14 +98,13 @@ class SceneCollection:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the arrangement, and of a few of the scenes."""
-        coarsest = max(sheet.ground_resolution for sheet in self.sheets)
+        finest, coarsest = self.ground_resolution, max(sheet.ground_resolution for sheet in self.sheets)
         faded = f", faded over {self.feather} px" if self.feather else ""
-        mixed = f"; {self.ground_resolution:.3g} to {coarsest:.3g} m per pixel"
+        mixed = f"; {finest:.3g} to {coarsest:.3g} m per pixel" if coarsest > 1.5 * finest else ""
         more = len(self._looked[1]) - SHOWN_NOTES
         return (
             *self.remarks,
-            f"{len(self.sheets)} scenes as one, {TOP[self.order]} on top{faded}"
-            + (mixed if coarsest > 1.5 * self.ground_resolution else ""),
+            f"{len(self.sheets)} scenes as one, {TOP[self.order]} on top{faded}{mixed}",
             *self._looked[1][:SHOWN_NOTES],
             *([f"and {more} notes more on other scenes"] if more > 0 else []),
         )
