@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from geo2map.api import preview
 from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.engine import Engine
 from geo2map.model import gflop_per_tile
 from geo2map.nn import UNetGenerator, build
 from geo2map.nn.legend import Legend
@@ -86,3 +90,15 @@ def test_fewer_channels_at_the_innermost_keep_those_that_matter() -> None:
     slim.load_state_dict(transplanted(wide.state_dict(), slim))
     x = torch.rand(1, 3, 32, 32) * 2 - 1
     torch.testing.assert_close(slim(x), wide(x), rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_the_legend_of_the_default_model_is_what_it_draws(town: Path, engine: Engine) -> None:
+    """Each class once, and no colour of the map style that never comes."""
+    palette = engine.card.palette
+    assert palette is not None
+    assert len(palette.entries) == len(palette.classes) == 6
+    _, drawn, _ = preview(town, engine=engine, span=4)
+    distance = ((drawn[..., None, :].astype(int) - MAPS_PALETTE.colours.astype(int)) ** 2).sum(-1)
+    found = {MAPS_PALETTE.entries[number] for number in np.unique(distance.argmin(-1))}
+    assert found <= set(palette.entries)
