@@ -211,7 +211,8 @@ def test_the_picture_in_the_readme(visit: Visit, town: Path, engine: Engine, tmp
     assert MAPS_PALETTE.share(shown[:, 470:650]) > 0.5 > 2 * MAPS_PALETTE.share(shown[:, 100:430])
     swatches = visit.page.locator("#legend i")
     found = [swatches.nth(number).bounding_box() for number in range(swatches.count())]
-    for (_, colour), box in zip(MAPS_PALETTE.entries, found, strict=True):
+    assert engine.card.palette is not None
+    for (_, colour), box in zip(engine.card.palette.entries, found, strict=True):
         assert box is not None
         middle = picture.getpixel((round(box["x"] + box["width"] / 2), round(box["y"] + box["height"] / 2)))
         assert _alike(middle, colour)
