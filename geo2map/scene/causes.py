@@ -114,12 +114,15 @@ def _advise_on_content(path: Path, head: bytes) -> str | None:
     for beginning, advice in _BEGINNINGS:
         if text.startswith(beginning):
             return advice.format(vsigzip=f"/vsigzip/{path}")
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return _name_members("/vsizip", path, iter(archive.namelist()))
-    if head[257:262] == b"ustar":
-        with tarfile.open(path) as archive:
-            return _name_members("/vsitar", path, iter(archive.getnames()))
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return _name_members("/vsizip", path, iter(archive.namelist()))
+        if head[257:262] == b"ustar":
+            with tarfile.open(path) as archive:
+                return _name_members("/vsitar", path, iter(archive.getnames()))
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, NotImplementedError):
+        return "it is a damaged archive; get it again"
     return None
 
 

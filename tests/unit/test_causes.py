@@ -82,6 +82,11 @@ def test_archives_name_the_rasters_in_them(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "")
     assert "an archive without a raster in it" in complaint(tmp_path / "c.zip")
     assert "the name within it" in complaint(f"/vsizip/{tmp_path}/a.zip/nothing.tif")
+    data = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "d.zip").write_bytes(data.replace(b"PK\x01\x02", b"PK\x07\x07"))
+    (tmp_path / "e.tar").write_bytes((tmp_path / "a.tar").read_bytes().replace(b"s.tif", b"x.tif", 1))
+    for name in ("d.zip", "e.tar"):
+        assert complaint(tmp_path / name) == f"cannot open {tmp_path / name}: it is a damaged archive; get it again"
 
 
 def test_headers_and_sidecars_name_their_raster(tmp_path: Path) -> None:
