@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from geo2map.errors import SceneError
+from geo2map.errors import TOO_MANY_FILES, SceneError
 from geo2map.files.address import is_file_path, redact
 
 DAMAGED = "check the file, it may be damaged or cut short"
@@ -48,7 +48,7 @@ def advise(path: str | Path, error: BaseException, otherwise: str = DAMAGED) -> 
     text = str(path)
     said = f"{error} {error.__cause__ or ''}"
     if os.strerror(errno.EMFILE) in said or getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
-        return "too many files are open at once; raise the limit (ulimit -n 4096), or join the sheets in a VRT"
+        return TOO_MANY_FILES
     if _is_not_utf8(text):
         return "its name is not UTF-8, which GDAL needs; rename it"
     if not is_file_path(path):

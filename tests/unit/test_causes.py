@@ -165,10 +165,18 @@ def test_proj_of_another_program(variable: str, tmp_path: Path) -> None:
 
 def test_errors_that_the_surroundings_cause() -> None:
     assert "too many files are open" in str(explain(OSError(24, "Too many open files")))
-    assert "SQLite cannot go on (disk I/O error)" in str(explain(sqlite3.OperationalError("disk I/O error")))
+    disk = sqlite3.OperationalError("disk I/O error")
+    disk.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC  # extended: the primary code is its last byte
+    assert "SQLite cannot go on (disk I/O error)" in str(explain(disk))
+    assert isinstance(explain(disk), SetupError)
     assert explain(ValueError("anything else")) is None
     assert explain(rasterio.errors.CRSError("another CRS")) is None
-    assert isinstance(explain(sqlite3.OperationalError("x")), SetupError)
+    with (
+        pytest.raises(sqlite3.OperationalError, match="no such table") as caught,
+        sqlite3.connect(":memory:") as database,
+    ):
+        database.execute("SELECT * FROM sheets")
+    assert explain(caught.value) is None
 
 
 def test_several_rasters_in_one_file(tmp_path: Path) -> None:
