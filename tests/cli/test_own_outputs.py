@@ -22,7 +22,7 @@ def test_a_map_among_its_sheets(geo2map: Command, write_scene: SceneWriter, tiny
     for out, more in (("map2.tif", ()), ("map.tif", ("--overwrite",))):
         again = geo2map(*arguments, "--out", sheets / out, *more)
         assert again.code == 0, again.err
-        mine, word = (f"{sheets / 'map.tif'}, {sheets / 'map2.tif'}", "one") if more else (sheets / "map.tif", "it")
+        mine, word = (f"{sheets / 'map2.tif'}, {sheets / 'map.tif'}", "one") if more else (sheets / "map.tif", "it")
         note = f"{mine}: made by geo2map, passed over; name {word} to use it as a scene"
         assert again.err.splitlines().count(note) == 1
         assert (sheets / out).read_bytes() == (sheets / "map.tif").read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from rasterio.control import GroundControlPoint
 
 from geo2map import grid
 from geo2map.errors import GeoreferenceError
+from geo2map.files.listing import names_in
 from geo2map.scene import Scene, open_scene
 
 WIDTH, HEIGHT = 320, 300
@@ -239,3 +241,34 @@ def test_points_that_fold_a_little_are_told(tmp_path: Path) -> None:
         assert any("control points fold 6.2% of the picture over" in note for note in scene.notes)
     with open_scene(write(tmp_path / "scene.tif", folded(0.3 / WIDTH), crs="EPSG:32618")) as scene:
         assert scene.notes == ()
+
+
+def test_a_sidecar_costs_one_more_look_and_none_costs_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def count(address: str, **options: str) -> Any:
+        opened.append(options["GEOREF_SOURCES"])
+        return rasterio.open(address, **options)
+
+    monkeypatch.setattr("geo2map.scene.statements.open_raster", count)
+    path = write(tmp_path / "a.tif", crs="EPSG:32618", transform=UTM)
+    with open_scene(path):
+        assert not opened
+    add_world_file(path, UTM)
+    path.with_suffix(".tfw").rename(path.with_name("a.TFW"))
+    with open_scene(path):
+        assert opened == ["INTERNAL", "WORLDFILE"]
+
+
+def test_a_folder_is_listed_again_only_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.tif").touch()
+    assert names_in(tmp_path) == {"a.tif"}
+    (tmp_path / "B.tfw").touch()
+    assert names_in(tmp_path) == {"a.tif", "b.tfw"}
+    os.utime(tmp_path, (1e9, 1e9))
+    assert names_in(tmp_path) == {"a.tif", "b.tfw"}
+    with monkeypatch.context() as patched:
+        patched.setattr("os.listdir", None)
+        assert names_in(tmp_path) == {"a.tif", "b.tfw"}
+    (tmp_path / "c.tif").touch()
+    assert "c.tif" in names_in(tmp_path)
