@@ -11,7 +11,7 @@ from typing import TypeAlias
 from geo2map.errors import SceneError
 from geo2map.files.address import is_file_path, is_folder, is_there, plain_path, scene_name
 from geo2map.files.atomic import hidden_sibling
-from geo2map.files.clutter import is_clutter
+from geo2map.files.clutter import is_passed_over
 from geo2map.files.tiff import read_gdal_metadata
 from geo2map.scene.catalogue import is_list, read_list
 from geo2map.scene.causes import PICTURES, RASTERS
@@ -117,7 +117,7 @@ def is_own_output(path: str | Path) -> bool:
 
 def _is_scene(file: Path) -> bool:
     suffix = file.suffix.lower()
-    if is_clutter(file) or not file.is_file():
+    if is_passed_over(file.name) or not file.is_file():
         return False
     return suffix in RASTERS or (suffix in PICTURES and any(beside.exists() for beside in _places_of(file)))
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from geo2map.errors import DataError
-from geo2map.files.clutter import is_clutter
+from geo2map.files.clutter import is_passed_over
 from geo2map.files.encoding import read_text_file
 from geo2map.types import SPLITS
 
@@ -186,12 +186,12 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not is_clutter(path) and not path.is_dir()
+    return path.suffix.lower() in SUFFIXES and not is_passed_over(path.name) and not path.is_dir()
 
 
 def _folders(folder: Path) -> list[Path]:
     inside = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in inside if path.is_dir() and not is_clutter(path))
+    return sorted(path for path in inside if path.is_dir() and not is_passed_over(path.name))
 
 
 def _read_names(path: Path) -> set[str]:
