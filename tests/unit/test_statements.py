@@ -14,11 +14,13 @@ import rasterio
 from affine import Affine
 from PIL import Image
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 
 from geo2map import grid
 from geo2map.errors import GeoreferenceError
 from geo2map.files.listing import names_in
 from geo2map.scene import Scene, open_scene
+from geo2map.scene.georeference import is_rotated_pole
 
 WIDTH, HEIGHT = 320, 300
 UTM = Affine(0.9, 0, 590_000, 0, -0.9, 4_510_000)
@@ -272,3 +274,42 @@ def test_a_folder_is_listed_again_only_after_a_change(tmp_path: Path, monkeypatc
         assert names_in(tmp_path) == {"a.tif", "b.tfw"}
     (tmp_path / "c.tif").touch()
     assert "c.tif" in names_in(tmp_path)
+
+
+POLE = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +datum=WGS84 +no_defs"
+NETCDF_POLE = (
+    'GEOGCRS["r",BASEGEOGCRS["x",DATUM["World Geodetic System 1984",ELLIPSOID["WGS 84",6378137,298.257223563]]],'
+    'DERIVINGCONVERSION["Pole rotation",METHOD["Pole rotation (netCDF CF convention)"],'
+    'PARAMETER["Grid north pole latitude (netCDF CF convention)",39.25,ANGLEUNIT["degree",0.0174532925199433]],'
+    'PARAMETER["Grid north pole longitude (netCDF CF convention)",-162,ANGLEUNIT["degree",0.0174532925199433]],'
+    'PARAMETER["North pole grid longitude (netCDF CF convention)",0,ANGLEUNIT["degree",0.0174532925199433]]],'
+    'CS[ellipsoidal,2],AXIS["latitude",north],AXIS["longitude",east],ANGLEUNIT["degree",0.0174532925199433]]'
+)
+POLE_IN_WKT1 = (
+    'GEOGCS["r",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],'
+    f'UNIT["degree",0.0174532925199433],EXTENSION["PROJ4","{POLE}"]]'
+)
+
+
+@pytest.mark.parametrize("crs", [POLE, POLE.replace("longlat", "eqc"), NETCDF_POLE, POLE_IN_WKT1])
+def test_a_rotated_pole_is_refused(crs: str, tmp_path: Path) -> None:
+    plain = write(tmp_path / "a.tif", crs="EPSG:32618", transform=UTM)
+    with pytest.raises(GeoreferenceError) as caught:
+        open_scene(plain, crs=crs)
+    assert str(caught.value) == (
+        f"{plain}: its CRS is a rotated pole, which PROJ transforms unsafely in several threads; "
+        "warp it first, e.g. gdalwarp -t_srs EPSG:3857"
+    )
+    assert caught.value.option == "crs"
+    if crs == POLE_IN_WKT1:
+        return  # which no GeoTIFF holds
+    own = write(tmp_path / "b.tif", crs=crs, transform=Affine(8e-6, 0, -1.087, 0, -8e-6, -2.5316))
+    with pytest.raises(GeoreferenceError, match=r"b\.tif: its CRS is a rotated pole"):
+        open_scene(own)
+    with open_scene(own, crs="EPSG:4326"):
+        pass
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32618", "EPSG:2056", "EPSG:3031", "+proj=omerc +lat_0=40 +alpha=30"])
+def test_other_crss_are_not_rotated_poles(crs: str) -> None:
+    assert not is_rotated_pole(CRS.from_user_input(crs))
