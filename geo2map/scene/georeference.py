@@ -20,7 +20,7 @@ from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
 from geo2map.errors import GeoreferenceError
-from geo2map.grid import EARTH_RADIUS
+from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.scene.gdal import wrap_gdal
 from geo2map.scene.statements import choose_statement, fault_of_points, find_statements
 
@@ -172,27 +172,19 @@ def _placeless(dataset: DatasetReader, name: str, faults: list[str], *, known: b
 
 def _disagreement(place: Georeference, used: str, other: Georeference, passed_over: str) -> Iterator[str]:
     """A note where another statement puts a raster elsewhere, by more than `AGREED` of its pixels."""
-    columns, rows = np.array([0.5, 0, 1, 0, 1]) * place.width, np.array([0.5, 0, 0, 1, 1]) * place.height
+    columns, rows = probe_points(place.width, place.height)
     here = place.lnglat(columns, rows)
     try:
-        metres = float(np.max(_metres(here, other.lnglat(columns, rows))))
+        metres, pixels = largest_distance(here, other.lnglat(columns, rows), place.width, place.height)
     except GeoreferenceError:
-        metres = math.inf
-    pixel = float(_metres(here[:, 1], here[:, 4])) / math.hypot(place.width, place.height)
-    if metres > AGREED * pixel:
+        metres = pixels = math.inf
+    if pixels > AGREED:
         where = "nowhere on Earth" if math.isinf(metres) else f"{_distance(metres)} away"
         yield f"warning: {place.name} is placed by {used}, not by {passed_over}, which would put it {where}"
 
 
 def _distance(metres: float) -> str:
     return f"{metres / 1000:,.0f} km" if metres >= 10_000 else f"{float(f'{metres:.3g}'):,g} m"
-
-
-def _metres(here: Points, there: Points) -> Points:
-    """Along the ground, of points in degrees (2, ...); infinite where one is off the Earth."""
-    (west, south), (east, north) = np.radians(here), np.radians(there)
-    half = np.sin((north - south) / 2) ** 2 + np.cos(south) * np.cos(north) * np.sin((east - west) / 2) ** 2
-    return np.nan_to_num(2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(half, 0, 1))), nan=math.inf)
 
 
 def _folds(place: Georeference) -> Iterator[str]:
