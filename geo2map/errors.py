@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Self
 
+TOO_MANY_FILES = "too many files are open at once; raise the limit (ulimit -n 4096), or join the sheets in a VRT"
+
 
 def missing_extra(feature: str, extra: str) -> str:
     """The sentence for a feature whose packages are not installed, with the command for the project's checkout."""

@@ -188,6 +188,7 @@ class Progress(Protocol):
 
 
 class Begin(Protocol):
-    """Told what a user should know of a run before its first block: the name of what is rendered, and sentences."""
+    """Told what a user should know of a run before its first block: the name of what is rendered, "" for several by
+    themselves, and sentences."""
 
     def __call__(self, name: str, notes: Sequence[str], /) -> None: ...

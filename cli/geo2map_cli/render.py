@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
-from geo2map_cli.reporting import Bar, conclude, finish, json_text, report_options, show, show_way
+from geo2map_cli.reporting import Bar, conclude, finish, json_text, report_options, show, show_notes, show_way
 from geo2map_cli.spread import Spread, render_elsewhere, spread_options
 
 if TYPE_CHECKING:
@@ -125,10 +125,13 @@ def _dry_run(
     as_json: bool,
 ) -> None:
     from geo2map.api import as_engine, dry_run, name_targets
+    from geo2map.scene.discover import find_imagery
 
     jobs: list[tuple[tuple[str, ...], str]] = [(scenes, out)]
     if each:
-        jobs = [((scene,), target) for scene, target in name_targets(scenes, out, suffix).items()]
+        paths, remarks = find_imagery(scenes)
+        show_notes(remarks)
+        jobs = [((scene,), target) for scene, target in name_targets(paths, out, suffix).items()]
     found, loaded = [], as_engine(engine) if each else engine
     for asked, target in jobs:
         found.append(dry_run(asked, target, engine=loaded, **options))

@@ -92,8 +92,8 @@ class Bar:
         show_notes(notes)
 
     def begin_each(self, name: str, notes: Sequence[str], /) -> None:
-        """The same where there are several, by name."""
-        self.begin(name, [f"{name}: {note}" for note in notes])
+        """The same where there are several, by name; without one the notes are on all of them."""
+        self.begin(name, [f"{name}: {note}" if name else note for note in notes])
 
     def close(self) -> None:
         """Takes the bar off the terminal; the next stage brings another."""

@@ -7,10 +7,13 @@ import sqlite3
 import sys
 from contextlib import suppress
 
-from geo2map.errors import Geo2MapError, SetupError
+from geo2map.errors import TOO_MANY_FILES, Geo2MapError, SetupError
 
 MANY = 65536
-TOO_MANY = "too many files are open at once; raise the limit, e.g. ulimit -n 4096"
+DISK_FAULTS = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY}
+)
+"""SQLite's primary result codes for what the disk, and not our SQL, is to blame for."""
 
 
 def raise_file_limit() -> None:
@@ -27,8 +30,8 @@ def raise_file_limit() -> None:
 def explain(error: Exception) -> Geo2MapError | None:
     """A library's error that the surroundings have caused, as one of ours; None for any other."""
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        return SetupError(TOO_MANY)
-    if isinstance(error, sqlite3.OperationalError):
+        return SetupError(TOO_MANY_FILES)
+    if isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in DISK_FAULTS:
         return SetupError(f"SQLite cannot go on ({error}); check that the disk has space and is writable")
     if type(error).__module__.startswith("rasterio") and "rasterio" in sys.modules:
         from geo2map.grid.mercator import web_mercator

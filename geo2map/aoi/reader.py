@@ -80,8 +80,9 @@ def _in_utf8(path: str) -> str | bytes:
     if not is_file_path(path) or Path(path).suffix.lower() not in JSON:
         return path
     try:
-        data = Path(path).read_bytes()
-        return path if data[:1] in (b"{", b"[") and data[1:2] != b"\0" else decode_text(data).encode()
+        with Path(path).open("rb") as file:
+            head = file.read(2)
+            return path if head[:1] in (b"{", b"[") and head[1:] != b"\0" else decode_text(head + file.read()).encode()
     except (OSError, UnicodeDecodeError):  # GDAL says what is wrong
         return path
 

@@ -18,6 +18,7 @@ from geo2map.outputs import find_container
 from geo2map.pipeline.report import Report
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import find_scenes
+from geo2map.scene.discover import find_imagery
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -46,9 +47,12 @@ def render_each(
         SceneError: no scene, see `geo2map.scene.find_scenes`.
         OutputError: two scenes would have one output.
     """
-    chosen, targets = RenderOptions.of(options), name_targets(scenes, out, suffix)
+    found, remarks = find_imagery(scenes)
+    chosen, targets = RenderOptions.of(options), _name_targets(found, out, suffix)
     for target in islice(targets.values(), 1):  # all are of one kind
         find_container(target).check_storage(chosen.storage)
+    if remarks and begin is not None:
+        begin("", remarks)
     return _render_each(targets, as_choice(engine), chosen, progress, begin)
 
 
@@ -59,9 +63,13 @@ def name_targets(scenes: Scenes, out: PathLike, suffix: str = "") -> dict[str, s
         SceneError: no scene, see `geo2map.scene.find_scenes`.
         OutputError: two scenes would have one output.
     """
+    return _name_targets(find_scenes(scenes), out, suffix)
+
+
+def _name_targets(scenes: list[str], out: PathLike, suffix: str) -> dict[str, str]:
     targets: dict[str, str] = {}
     scene_of: dict[str, str] = {}
-    for scene in find_scenes(scenes):
+    for scene in scenes:
         name = f"{scene_name(scene)}{suffix}"
         if name in ("", ".", ".."):
             raise OutputError(f"{redact(scene)} leaves no name for its output: rename it")

@@ -22,7 +22,8 @@ from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan, Storage, make_plan
 from geo2map.plan.job import library_versions
 from geo2map.protocols import Begin, Progress
-from geo2map.scene import Imagery, ReadingOptions, find_scenes, open_scenes
+from geo2map.scene import Imagery, ReadingOptions, open_scenes
+from geo2map.scene.discover import Found, find_imagery
 from geo2map.scene.tile_folder import is_tile_folder
 from geo2map.tiles.inventory import FAILED_NAME
 
@@ -61,8 +62,8 @@ def render(
         Geo2MapError: one of its children, with one plain sentence.
     """
     chosen = RenderOptions.of(options)
-    check_out(scenes, out, chosen)
-    return Rendering(out, chosen, progress, begin).translate(scenes, as_choice(engine))
+    found = check_out(scenes, out, chosen)
+    return Rendering(out, chosen, progress, begin, found).translate(scenes, as_choice(engine))
 
 
 def tile(
@@ -83,8 +84,8 @@ def tile(
         raise PlanError(
             "tiles that are cut are the imagery itself: leave the source out", option="with_source", usage=True
         )
-    check_out(scenes, out, replace(chosen, storage=replace(chosen.storage, format=None)))
-    return Rendering(out, chosen, progress, begin).cut(scenes, card)
+    found = check_out(scenes, out, replace(chosen, storage=replace(chosen.storage, format=None)))
+    return Rendering(out, chosen, progress, begin, found).cut(scenes, card)
 
 
 def translate_tiles(tiles: PathLike, out: PathLike, **arguments: Any) -> Report:
@@ -106,9 +107,14 @@ class Rendering:
     """One call on its way: from options to a report."""
 
     def __init__(
-        self, out: PathLike, options: RenderOptions, progress: Progress | None, begin: Begin | None = None
+        self,
+        out: PathLike,
+        options: RenderOptions,
+        progress: Progress | None,
+        begin: Begin | None = None,
+        found: Found | None = None,
     ) -> None:
-        self.out, self.options, self.progress, self.begin = out, options, progress, begin
+        self.out, self.options, self.progress, self.begin, self.found = out, options, progress, begin, found
 
     def translate(
         self, scenes: Scenes, engine: Engine | ModelOptions, load: Callable[[], Engine] | None = None
@@ -140,7 +146,8 @@ class Rendering:
     @contextmanager
     def _open(self, scenes: Scenes) -> Iterator[Imagery]:
         """Opens what is rendered; the output must not be a file that it is read from, such as a source of a VRT."""
-        with open_scenes(scenes, on_error=self.options.on_error, **asdict(self.options.reading)) as opened:
+        reading = asdict(self.options.reading)
+        with open_scenes(scenes, on_error=self.options.on_error, found=self.found, **reading) as opened:
             require_apart(self.out, opened.files)
             yield opened
 
@@ -260,11 +267,16 @@ def write_failures(out: PathLike, report: Report) -> Path | None:
     return path
 
 
-def check_out(scenes: Scenes, out: PathLike, options: RenderOptions) -> None:
-    """Refuses at once an output that cannot be: the scene itself, or what `check_output` refuses."""
+def check_out(scenes: Scenes, out: PathLike, options: RenderOptions) -> Found | None:
+    """Refuses at once an output that cannot be: the scene itself, or what `check_output` refuses.
+
+    Returns:
+        The scenes that were found, for `open_scenes`; None for a folder of tiles.
+    """
     tiles = is_tile_folder(scenes)
-    found = find_scenes(scenes) if tiles is None else [tiles]
-    files = [scene for scene in map(str, found) if is_file_path(scene)]
+    found = find_imagery(scenes) if tiles is None else None
+    files = [scene for scene in map(str, found[0] if found else [tiles]) if is_file_path(scene)]
     check_place(out, keep=files)
     end_publishing(out, runs=False)  # a run's own is ended where it is taken up
     check_output(out, options.output, options.storage)
+    return found

@@ -25,7 +25,8 @@ from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
 from geo2map.plan.make import content_digest
 from geo2map.protocols import Begin, Progress
-from geo2map.scene import Imagery, find_scenes, open_scenes
+from geo2map.scene import Imagery, open_scenes
+from geo2map.scene.discover import find_imagery
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -62,13 +63,13 @@ def update(
     """
     end_publishing(out)
     before, records = _load(out)
-    fresh = find_scenes(scenes)
+    fresh, remarks = find_imagery(scenes)
     require_apart(out, filter(is_file_path, fresh))
     paths = _merge([scene.path for scene in before.scenes], fresh)
     choice = as_choice(engine)
     if before.plan.model:
         _require_model(before, choice, out)
-    with open_scenes(paths, on_error=on_error, **asdict(before.reading)) as opened:
+    with open_scenes(paths, on_error=on_error, found=(paths, remarks), **asdict(before.reading)) as opened:
         job = _extended(before, opened, choice if before.plan.model else None)
         if not before.refusals(job) and (complete := find_complete(out, job)) is not None:
             return complete

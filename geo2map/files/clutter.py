@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+CLUTTER_FOLDERS = frozenset({"@eadir", ".appledouble", "__macosx"})
+"""Names, in small letters, of folders with nothing in them but what a system can make again."""
+_FILES = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".nomedia"})
 
-_LEFT = frozenset({"thumbs.db", "desktop.ini", "__macosx", "@eadir", "system volume information"})
+
+def is_clutter(name: str) -> bool:
+    """Whether a name is one that systems give to what they put into any folder for themselves (macOS: `._sheet.tif`).
+
+    Such a thing may be deleted along with the folder that it lies in.
+    """
+    return name.startswith("._") or name.lower() in _FILES | CLUTTER_FOLDERS
 
 
-def is_clutter(path: Path) -> bool:
-    """Whether a name is hidden (`.DS_Store`, macOS's `._sheet.tif`) or one of a system's own."""
-    return path.name.startswith((".", "$RECYCLE")) or path.name.lower() in _LEFT
+def is_passed_over(name: str) -> bool:
+    """Whether nobody means a name where a folder is given: it is hidden, clutter, or what Windows keeps on a drive."""
+    return name.startswith((".", "$RECYCLE")) or name.lower() == "system volume information" or is_clutter(name)

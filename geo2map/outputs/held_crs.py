@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -13,6 +14,7 @@ from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform
 
 from geo2map.errors import OutputError
+from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.grid.raster import RasterGrid
 
 NEAR = 1e-3
@@ -47,11 +49,10 @@ def _places_alike(crs: CRS | None, grid: RasterGrid) -> bool:
     """Whether a CRS puts the corners and the middle of a grid where its own does."""
     if crs is None:
         return False
-    columns, rows = np.array([0.5, 0, 1, 0, 1]) * grid.width, np.array([0.5, 0, 0, 1, 1]) * grid.height
-    x, y = grid.transform @ np.array([columns, rows])
+    points: Any = np.array(probe_points(grid.width, grid.height))
+    x, y = grid.transform @ points
     try:
-        here, there = (np.array(transform(one, "EPSG:3857", x, y)[:2]) for one in (grid.crs, crs))
+        here, there = (np.array(transform(one, "EPSG:4326", x, y)[:2]) for one in (grid.crs, crs))
     except (RasterioError, CRSError, CPLE_BaseError):
         return False
-    pixel = np.hypot(*np.ptp(here, axis=1)) / np.hypot(grid.width, grid.height)
-    return bool((np.abs(here - there) <= NEAR * pixel).all())
+    return largest_distance(here, there, grid.width, grid.height)[1] <= NEAR

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from geo2map.errors import SceneError
+from geo2map.errors import TOO_MANY_FILES, SceneError
 from geo2map.files.address import is_file_path, redact
 
 DAMAGED = "check the file, it may be damaged or cut short"
@@ -48,7 +48,7 @@ def advise(path: str | Path, error: BaseException, otherwise: str = DAMAGED) -> 
     text = str(path)
     said = f"{error} {error.__cause__ or ''}"
     if os.strerror(errno.EMFILE) in said or getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
-        return "too many files are open at once; raise the limit (ulimit -n 4096), or join the sheets in a VRT"
+        return TOO_MANY_FILES
     if _is_not_utf8(text):
         return "its name is not UTF-8, which GDAL needs; rename it"
     if not is_file_path(path):
@@ -114,12 +114,15 @@ def _advise_on_content(path: Path, head: bytes) -> str | None:
     for beginning, advice in _BEGINNINGS:
         if text.startswith(beginning):
             return advice.format(vsigzip=f"/vsigzip/{path}")
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return _name_members("/vsizip", path, iter(archive.namelist()))
-    if head[257:262] == b"ustar":
-        with tarfile.open(path) as archive:
-            return _name_members("/vsitar", path, iter(archive.getnames()))
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return _name_members("/vsizip", path, iter(archive.namelist()))
+        if head[257:262] == b"ustar":
+            with tarfile.open(path) as archive:
+                return _name_members("/vsitar", path, iter(archive.getnames()))
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, NotImplementedError):
+        return "it is a damaged archive; get it again"
     return None
 
 

@@ -6,16 +6,19 @@ import glob
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from geo2map.errors import SceneError
 from geo2map.files.address import is_file_path, is_folder, is_there, plain_path, scene_name
 from geo2map.files.atomic import hidden_sibling
-from geo2map.files.clutter import is_clutter
+from geo2map.files.clutter import is_passed_over
 from geo2map.files.tiff import read_gdal_metadata
 from geo2map.scene.catalogue import is_list, read_list
 from geo2map.scene.causes import PICTURES, RASTERS
 
 NAMED = 3
+Found: TypeAlias = tuple[list[str], tuple[str, ...]]
+"""Scenes, and notes on how they were found."""
 
 
 def find_scenes(asked: str | Path | Sequence[str | Path]) -> list[str]:
@@ -33,7 +36,7 @@ def find_scenes(asked: str | Path | Sequence[str | Path]) -> list[str]:
     return find_imagery(asked)[0]
 
 
-def find_imagery(asked: str | Path | Sequence[str | Path]) -> tuple[list[str], tuple[str, ...]]:
+def find_imagery(asked: str | Path | Sequence[str | Path]) -> Found:
     """The scenes, and a note on outputs of geo2map that lie among them and were passed over.
 
     Raises:
@@ -44,18 +47,24 @@ def find_imagery(asked: str | Path | Sequence[str | Path]) -> tuple[list[str], t
     if not asked:
         raise SceneError("no scene given; name a raster, a folder or a pattern")
     own: dict[str, None] = {}
-    scenes = list(dict.fromkeys(scene for path in asked for scene in _expand(str(path), own)))
+    scenes = dict.fromkeys(scene for path in asked for scene in _expand(str(path), own))
     named = [path for path in map(str, asked) if len(asked) > 1 and path in scenes and is_own_output(path)]
-    return scenes, (
-        *_say([path for path in own if path not in scenes], "passed over; name it to use it as a scene"),
-        *_say(named, "used as a scene, since it is named"),
+    return list(scenes), (
+        *_say(
+            [path for path in own if path not in scenes],
+            "passed over; name it to use it as a scene",
+            "passed over; name one to use it as a scene",
+        ),
+        *_say(named, "used as a scene, since it is named", "used as scenes, since they are named"),
     )
 
 
-def _say(own: list[str], what: str) -> list[str]:
+def _say(own: list[str], of_one: str, of_several: str) -> list[str]:
     """A note on outputs among the scenes; a shell's pattern names them, too."""
+    if not own:
+        return []
     more = f" and {len(own) - NAMED} more" if len(own) > NAMED else ""
-    return [f"made by geo2map and {what}: {', '.join(own[:NAMED])}{more}"] if own else []
+    return [f"{', '.join(own[:NAMED])}{more}: made by geo2map, {of_one if len(own) == 1 else of_several}"]
 
 
 def mosaic_name(asked: str | Path | Sequence[str | Path], scenes: Sequence[str]) -> str:
@@ -108,7 +117,7 @@ def is_own_output(path: str | Path) -> bool:
 
 def _is_scene(file: Path) -> bool:
     suffix = file.suffix.lower()
-    if is_clutter(file) or not file.is_file():
+    if is_passed_over(file.name) or not file.is_file():
         return False
     return suffix in RASTERS or (suffix in PICTURES and any(beside.exists() for beside in _places_of(file)))
 

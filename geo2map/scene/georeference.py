@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -12,13 +13,14 @@ from affine import Affine
 from rasterio._err import CPLE_AppDefinedError
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.enums import WktVersion
 from rasterio.errors import CRSError
 from rasterio.io import DatasetReader
 from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
 from geo2map.errors import GeoreferenceError
-from geo2map.grid import EARTH_RADIUS
+from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.scene.gdal import wrap_gdal
 from geo2map.scene.statements import choose_statement, fault_of_points, find_statements
 
@@ -32,6 +34,8 @@ CELLS = 16
 """Cells across and down that are looked at for folds."""
 FOLDED = 0.25
 """Share of a raster that control points may fold over without being refused."""
+ROTATED_POLE = re.compile(r'METHOD\["(?:PROJ ob_tran|Pole rotation)|\+proj=ob_tran')
+"""In WKT2, also where it is a remark on what WKT cannot spell."""
 
 Points = npt.NDArray[np.float64]
 
@@ -105,8 +109,8 @@ def find_georeference(dataset: DatasetReader, name: str, crs: str | None = None)
         crs: used instead of the file's own.
 
     Raises:
-        GeoreferenceError: no CRS, no geotransform and no control points that place anything, or only a camera model
-            (RPCs).
+        GeoreferenceError: no CRS, no geotransform and no control points that place anything, only a camera model
+            (RPCs), or a CRS that cannot be used in several threads.
     """
     size = dataset.width, dataset.height
     faults = []
@@ -125,15 +129,28 @@ def find_georeference(dataset: DatasetReader, name: str, crs: str | None = None)
             + "; set crs to the right one, e.g. EPSG:32618",
             option="crs",
         )
+    if is_rotated_pole(known):
+        raise GeoreferenceError(
+            f"{name}: its CRS is a rotated pole, which PROJ transforms unsafely in several threads; "
+            "warp it first, e.g. gdalwarp -t_srs EPSG:3857",
+            option="crs",
+        )
     place = Georeference(known, chosen.transform, chosen.gcps, *size, name)
     others = [
         (str(other), Georeference(other.crs or known, other.transform, other.gcps, *size, name))
         for other in statements
-        if other.places and (other.transform, other.gcps) != (chosen.transform, chosen.gcps)
+        if other.places
+        and not is_rotated_pole(other.crs or known)
+        and (other.transform, other.gcps) != (chosen.transform, chosen.gcps)
     ]
     notes = [f"warning: {fault}: not used" for fault in faults]
     notes += [note for other, elsewhere in others for note in _disagreement(place, str(chosen), elsewhere, other)]
     return replace(place, notes=(*notes, *_folds(place)))
+
+
+def is_rotated_pole(crs: CRS) -> bool:
+    """Whether a CRS turns the globe (PROJ's ob_tran): several threads that transform by it corrupt PROJ's memory."""
+    return ROTATED_POLE.search(crs.to_wkt(version=WktVersion.WKT2_2019)) is not None
 
 
 def _placeless(dataset: DatasetReader, name: str, faults: list[str], *, known: bool) -> GeoreferenceError:
@@ -155,27 +172,19 @@ def _placeless(dataset: DatasetReader, name: str, faults: list[str], *, known: b
 
 def _disagreement(place: Georeference, used: str, other: Georeference, passed_over: str) -> Iterator[str]:
     """A note where another statement puts a raster elsewhere, by more than `AGREED` of its pixels."""
-    columns, rows = np.array([0.5, 0, 1, 0, 1]) * place.width, np.array([0.5, 0, 0, 1, 1]) * place.height
+    columns, rows = probe_points(place.width, place.height)
     here = place.lnglat(columns, rows)
     try:
-        metres = float(np.max(_metres(here, other.lnglat(columns, rows))))
+        metres, pixels = largest_distance(here, other.lnglat(columns, rows), place.width, place.height)
     except GeoreferenceError:
-        metres = math.inf
-    pixel = float(_metres(here[:, 1], here[:, 4])) / math.hypot(place.width, place.height)
-    if metres > AGREED * pixel:
+        metres = pixels = math.inf
+    if pixels > AGREED:
         where = "nowhere on Earth" if math.isinf(metres) else f"{_distance(metres)} away"
         yield f"warning: {place.name} is placed by {used}, not by {passed_over}, which would put it {where}"
 
 
 def _distance(metres: float) -> str:
     return f"{metres / 1000:,.0f} km" if metres >= 10_000 else f"{float(f'{metres:.3g}'):,g} m"
-
-
-def _metres(here: Points, there: Points) -> Points:
-    """Along the ground, of points in degrees (2, ...); infinite where one is off the Earth."""
-    (west, south), (east, north) = np.radians(here), np.radians(there)
-    half = np.sin((north - south) / 2) ** 2 + np.cos(south) * np.cos(north) * np.sin((east - west) / 2) ** 2
-    return np.nan_to_num(2 * EARTH_RADIUS * np.arcsin(np.sqrt(np.clip(half, 0, 1))), nan=math.inf)
 
 
 def _folds(place: Georeference) -> Iterator[str]:

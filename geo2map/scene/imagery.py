@@ -15,7 +15,7 @@ import numpy.typing as npt
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Source
 from geo2map.scene.collection.sheets import SceneCollection
-from geo2map.scene.discover import find_imagery, mosaic_name
+from geo2map.scene.discover import Found, find_imagery, mosaic_name
 from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.options import ReadingOptions
 from geo2map.scene.reader import Scene, open_scene
@@ -94,6 +94,7 @@ def open_scenes(
     order: Order = "first",
     feather: int = 0,
     on_error: OnError = "fail",
+    found: Found | None = None,
     **options: Any,
 ) -> Scene | SceneCollection | TileFolder:
     """Opens one scene, several as one, or a folder of tiles; a context manager.
@@ -105,6 +106,7 @@ def open_scenes(
             TIFF's or the file's) or the "finest".
         feather: output pixels over which the upper of two fades into the lower along its border.
         on_error: "skip" samples what can be read of damaged scenes and tiles.
+        found: what `geo2map.scene.discover.find_imagery` gave for `asked`, where that is known already.
         options: the others of `open_scene`, for each of them.
 
     Raises:
@@ -114,7 +116,7 @@ def open_scenes(
     ReadingOptions(order=order, feather=feather)
     if (folder := is_tile_folder(asked)) is not None:
         return TileFolder(folder, on_error)
-    scenes, remarks = find_imagery(asked)
+    scenes, remarks = found or find_imagery(asked)
     opened: Scene | SceneCollection
     if len(scenes) == 1:
         opened = open_scene(scenes[0], on_error=on_error, **options)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
+from geo2map.files.tiff import PHOTOMETRIC, read_tag
+
 PRINT = (ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black)
-PHOTOMETRIC = 262
 COLOUR_SPACES = {5: "CMYK", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*"}
 """Values of TIFF's PhotometricInterpretation whose bands are not red, green and blue."""
 
@@ -93,12 +92,5 @@ def _colour_space(dataset: DatasetReader) -> str | None:
         return "CMYK"
     if dataset.driver != "GTiff":
         return None
-    try:
-        with Path(dataset.name).open("rb") as file:
-            head = file.read(8)
-            directory = ImageFileDirectory_v2(head + file.read(8) if head[2:4] in (b"+\0", b"\0+") else head)
-            file.seek(directory.next)
-            directory.load(file)
-            return COLOUR_SPACES.get(int(directory.get(PHOTOMETRIC, -1)))
-    except Exception:  # a remote file, or one that only GDAL understands: nothing is known of it
-        return None
+    found = read_tag(dataset.name, PHOTOMETRIC)  # nothing is known of a file that only GDAL can reach
+    return COLOUR_SPACES.get(found) if isinstance(found, int) else None

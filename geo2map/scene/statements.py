@@ -16,6 +16,7 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 
 from geo2map.files.address import is_file_path
+from geo2map.files.listing import names_in
 from geo2map.scene.gdal import open_raster
 
 SOURCES = {
@@ -25,7 +26,8 @@ SOURCES = {
     "WORLDFILE": "its world file",
 }
 """Where GDAL finds the place of a GeoTIFF, in the order in which it believes them, and how a user knows them."""
-SIDECARS = (".aux.xml", ".tab", ".wld", ".tfw", ".tifw", ".tiffw")
+SIDECARS = {"PAM": (".aux.xml",), "TABFILE": (".tab",), "WORLDFILE": (".wld", ".tfw", ".tifw", ".tiffw")}
+"""What the file of a source ends in, in place of the raster's suffix; an .aux.xml follows it."""
 FLAT = 1e-6
 """Ratio of the extents of control points, across and along their longest line, from which on they are one line."""
 
@@ -62,12 +64,14 @@ def find_statements(dataset: DatasetReader) -> list[PlaceStatement]:
     GDAL merges what several files say, so that numbers of one may come with the CRS of another; it keeps them apart
     for GeoTIFFs only.
     """
-    if dataset.driver != "GTiff" or not _has_sidecar(dataset):
+    beside = _sources_beside(dataset) if dataset.driver == "GTiff" else frozenset()
+    if not beside:
         return [*_of(dataset, ""), *_of_pam(dataset)]
     found: list[PlaceStatement] = []
     for option, source in SOURCES.items():
-        with open_raster(dataset.name, GEOREF_SOURCES=option) as alone:
-            found += _of(alone, source)
+        if option == "INTERNAL" or option in beside:
+            with open_raster(dataset.name, GEOREF_SOURCES=option) as alone:
+                found += _of(alone, source)
     return found
 
 
@@ -136,10 +140,18 @@ def is_usable(matrix: Affine) -> bool:
     return matrix != Affine.identity() and math.isfinite(matrix.determinant) and matrix.determinant != 0
 
 
-def _has_sidecar(dataset: DatasetReader) -> bool:
-    """Looked for on the disk, too: GDAL does not name a world file that it does not use."""
+def _sources_beside(dataset: DatasetReader) -> frozenset[str]:
+    """Those of `SIDECARS` whose file is there; GDAL does not name a world file that it does not use."""
     if not is_file_path(dataset.name):
-        return False
+        return frozenset()
     path = Path(dataset.name)
-    names = [path.name + SIDECARS[0], *(path.stem + suffix for suffix in SIDECARS[1:])]
-    return any(path.with_name(name).exists() for name in {*names, *(name.upper() for name in names)})
+    try:
+        names = names_in(path.parent)
+    except OSError:  # a folder whose files may be read, but not listed
+        return frozenset(SIDECARS)
+    stems = {option: path.name if option == "PAM" else path.stem for option in SIDECARS}
+    return frozenset(
+        option
+        for option, suffixes in SIDECARS.items()
+        if any(f"{stems[option]}{suffix}".lower() in names for suffix in suffixes)
+    )

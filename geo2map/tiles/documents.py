@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
+from geo2map.files.encoding import decode_text
 from geo2map.tiles.statement import Statement, other_grid, read_boxes, state, swapped_grid, words_of
 
 _LARGEST = 2**21
@@ -39,9 +40,13 @@ def _read(path: Path) -> str:
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             return ""
-        return path.read_text(encoding="utf-8-sig", errors="replace")
+        data = path.read_bytes()
     except OSError:
         return ""
+    try:
+        return decode_text(data)
+    except UnicodeDecodeError:  # in Latin-1, for instance: what counts is ASCII
+        return data.decode(errors="replace")
 
 
 def _json(name: str, text: str) -> Statement | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from geo2map.errors import OutputError
+from geo2map.files.clutter import CLUTTER_FOLDERS, is_clutter
 from geo2map.grid import MAX_ZOOM
 from geo2map.tiles.folder import parse_number
 from geo2map.tiles.tilejson import FILE_NAME
@@ -41,9 +42,6 @@ SIDECARS = frozenset(
 scene, come on top."""
 
 _LIMITS = (MAX_ZOOM + 1, 2**MAX_ZOOM)
-_CLUTTER = frozenset({".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory", ".nomedia"})
-"""Names, in small letters, of what systems put into any folder for themselves; so are names that begin with "._"."""
-_CLUTTER_FOLDERS = frozenset({"@eadir", ".appledouble"})
 _TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "avif", "tmp", "xml", "kml"})
 
 
@@ -94,7 +92,7 @@ def _all_unexpected(folder: Path, limits: tuple[int, ...], within: tuple[str, ..
             path = Path(entry.path)
             if entry.is_dir(follow_symlinks=False) and entry.name in within:
                 yield from _all_unexpected(path, _LIMITS)
-            elif entry.is_dir(follow_symlinks=False) and entry.name.lower() in _CLUTTER_FOLDERS:
+            elif entry.is_dir(follow_symlinks=False) and entry.name.lower() in CLUTTER_FOLDERS:
                 continue
             elif entry.is_dir(follow_symlinks=False):
                 if not limits or parse_number(entry.name, limits[0]) is None:
@@ -107,7 +105,7 @@ def _all_unexpected(folder: Path, limits: tuple[int, ...], within: tuple[str, ..
 
 def _belongs(name: str, depth: int) -> bool:
     """Whether a file of this name has a place in a tile set: sidecars at its top, tiles in its columns (depth 2)."""
-    if name.lower() in _CLUTTER or name.startswith("._"):
+    if is_clutter(name):
         return True
     if depth == 0:
         if name.startswith(".") and name.endswith(".partial"):  # one that was being written when its run was killed

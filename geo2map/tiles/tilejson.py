@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from geo2map.errors import TileSetError, ZoomError
 from geo2map.files.atomic import write_whole
+from geo2map.files.encoding import read_text_file
 from geo2map.grid import MAX_ZOOM, PixelWindow, lnglat_bounds, one_tile_zoom, window_latitude
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.statement import words_of
@@ -152,7 +153,7 @@ class TileSet:
         """
         path = Path(folder) / FILE_NAME
         try:
-            document = json.loads(path.read_text(encoding="utf-8-sig"))
+            document = json.loads(read_text_file(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -190,7 +191,7 @@ def foreign_words(facts: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[st
 def read_scheme(folder: Path) -> Scheme | None:
     """How the files of a folder that geo2map made count rows; None where its tilejson.json is another's, or none."""
     try:
-        document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8-sig"))
+        document = json.loads(read_text_file(folder / FILE_NAME))
     except (OSError, ValueError):  # whoever reads the document says so
         return None
     if not isinstance(document, dict) or "geo2map" not in document:

@@ -6,13 +6,14 @@ import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from geo2map.errors import DataError
-from geo2map.files.clutter import is_clutter
+from geo2map.files.clutter import is_passed_over
 from geo2map.files.encoding import read_text_file
 from geo2map.types import SPLITS
 
@@ -28,6 +29,9 @@ PARALLEL = (("A", "B"), ("a", "b"), ("trainA", "trainB"), ("testA", "testB"))
 """Names of two parallel folders: ours and CycleGAN's."""
 MAPS_ZOOM, MAPS_GROUND_RESOLUTION = 17, 0.905
 """Of the pix2pix `maps` pictures: New York at zoom 17, metres per pixel."""
+
+_WARNINGS = Lock()
+"""Held while warnings are filtered: filters belong to the process, and several threads open pictures."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,9 @@ def list_places(folder: Path, aside: Path | None = None) -> dict[str, list[PairF
     places = {path.name: list_pairs(path) for path in inside}
     if aside is None:
         return places
-    names = _read_names(aside)
-    unknown = names - {f"{place}/{file.name}" for place, files in places.items() for file in files}
+    known = {f"{place}/{file.name}" for place, files in places.items() for file in files}
+    names = _read_names(aside, known)
+    unknown = names - known
     if unknown:
         raise DataError(f"{sorted(unknown)[0]} of {aside} is none of the pairs in {folder}: mend the list")
     kept = {place: [f for f in files if f"{place}/{f.name}" not in names] for place, files in places.items()}
@@ -139,8 +144,9 @@ def list_splits(data: Path, validation: Path | None = None) -> tuple[list[PairFi
         return files, list_pairs(data / "val") if inside.is_dir() and (data / "val").is_dir() else []
     if validation.is_dir():
         return files, list_pairs(validation)
-    names = _read_names(validation)
-    unknown = names - {file.name for file in files}
+    known = {file.name for file in files}
+    names = _read_names(validation, known)
+    unknown = names - known
     if unknown or len(names) == len(files):
         found = f"{sorted(unknown)[0]} is none of its pictures" if unknown else "nothing is left to train on"
         raise DataError(f"pictures of {data} kept aside as {validation} says, but {found}: mend the list")
@@ -186,23 +192,24 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not is_clutter(path) and not path.is_dir()
+    return path.suffix.lower() in SUFFIXES and not is_passed_over(path.name) and not path.is_dir()
 
 
 def _folders(folder: Path) -> list[Path]:
     inside = folder.iterdir() if folder.is_dir() else ()
-    return sorted(path for path in inside if path.is_dir() and not is_clutter(path))
+    return sorted(path for path in inside if path.is_dir() and not is_passed_over(path.name))
 
 
-def _read_names(path: Path) -> set[str]:
-    """The names in a list, one a line."""
+def _read_names(path: Path, known: set[str]) -> set[str]:
+    """The names in a list, one a line; or several, where each of them is known and the line as a whole is not."""
     try:
-        lines = (line.strip() for line in read_text_file(path).splitlines())
-        return {line for line in lines if line}
+        lines = [line.strip() for line in read_text_file(path).splitlines()]
     except FileNotFoundError as error:
         raise DataError(f"list of names not found: {path}; check the path") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as text ({error}); give a text file with one name a line") from error
+    several = {line for line in lines if line not in known and known.issuperset(line.split())}
+    return {name for line in lines if line for name in (line.split() if line in several else [line])}
 
 
 def _parallel(a: Path, b: Path) -> list[PairFile]:
@@ -256,12 +263,13 @@ def _read_known(path: Path) -> Known:
 def _open(path: Path) -> tuple[Image.Image, bool]:
     """A decoded picture, and whether it has more than 8 bits a channel: Pillow keeps only 8 of a colour's 16."""
     try:
-        with warnings.catch_warnings():
+        with _WARNINGS, warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                stored = [str(tile[3]) for tile in getattr(image, "tile", ())]
-                deep = image.mode.startswith(("I", "F")) or any("16" in mode for mode in stored)
-                image.load()
-                return image, deep
+            image = Image.open(path)
+        with image:
+            stored = [str(tile[3]) for tile in getattr(image, "tile", ())]
+            deep = image.mode.startswith(("I", "F")) or any("16" in mode for mode in stored)
+            image.load()
+            return image, deep
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} is not a readable picture ({error}); remove or replace it") from error

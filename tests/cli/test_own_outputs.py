@@ -22,9 +22,12 @@ def test_a_map_among_its_sheets(geo2map: Command, write_scene: SceneWriter, tiny
     for out, more in (("map2.tif", ()), ("map.tif", ("--overwrite",))):
         again = geo2map(*arguments, "--out", sheets / out, *more)
         assert again.code == 0, again.err
-        assert f"made by geo2map and passed over; name it to use it as a scene: {sheets / 'map.tif'}" in (
-            again.err.replace(f"{sheets / 'map2.tif'}, ", "")
-        )
+        mine, word = (f"{sheets / 'map2.tif'}, {sheets / 'map.tif'}", "one") if more else (sheets / "map.tif", "it")
+        note = f"{mine}: made by geo2map, passed over; name {word} to use it as a scene"
+        assert again.err.splitlines().count(note) == 1
         assert (sheets / out).read_bytes() == (sheets / "map.tif").read_bytes()
+    each = geo2map(*arguments, "--each", "--out", tmp_path / "maps")
+    assert each.code == 0, each.err
+    assert each.err.splitlines().count(note) == 1
     named = geo2map(*arguments[:1], sheets / "map.tif", *arguments[2:], "--out", tmp_path / "again.tif")
     assert named.code == 0, named.err

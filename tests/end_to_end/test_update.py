@@ -48,6 +48,18 @@ def full(scenes: list[Path], out: Path, engine: Engine, like: Path, **options: A
     return tiles_of(out)
 
 
+def test_a_folder_with_a_map_in_it(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
+    (tmp_path / "sheets").mkdir()
+    a = write_sheet("sheets/a.tif", side=300)
+    render(a, tmp_path / "sheets" / "map.tif", engine=quick_engine)
+    render(a, tmp_path / "tiles", engine=quick_engine)
+    write_sheet("sheets/b.tif", east=200, seed=4, side=300)
+    told: list[str] = []
+    update(tmp_path / "sheets", tmp_path / "tiles", engine=quick_engine, begin=lambda _, notes: told.extend(notes))
+    note = f"{tmp_path / 'sheets' / 'map.tif'}: made by geo2map, passed over; name it to use it as a scene"
+    assert told.count(note) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("span", [1, 4])
 @pytest.mark.parametrize(("order", "feather"), [("first", 0), ("last", 0), ("last", 16)])

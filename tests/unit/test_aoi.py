@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from shapely.geometry import mapping
 
 from geo2map import grid
 from geo2map.aoi import Aoi, bounds_aoi, load_aoi, make_aoi
+from geo2map.aoi.reader import _in_utf8
 from geo2map.errors import AoiError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
@@ -429,6 +431,17 @@ def test_geojson_from_any_editor(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "park.geojson"
     path.write_bytes(json.dumps(mapping(PARK)).replace(", ", ",\r\n").encode(encoding))
     assert load_aoi(path) == make_aoi(PARK)
+
+
+def test_a_large_geojson_is_not_read_to_see_its_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "country.geojson"
+    with path.open("wb") as file:
+        file.write(b'{"type": "FeatureCollection"')
+        file.truncate(50_000_000)
+    tracemalloc.start()
+    assert _in_utf8(str(path)) == str(path)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_an_area_by_its_uri(tmp_path: Path) -> None:

@@ -82,6 +82,11 @@ def test_archives_name_the_rasters_in_them(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "")
     assert "an archive without a raster in it" in complaint(tmp_path / "c.zip")
     assert "the name within it" in complaint(f"/vsizip/{tmp_path}/a.zip/nothing.tif")
+    data = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "d.zip").write_bytes(data.replace(b"PK\x01\x02", b"PK\x07\x07"))
+    (tmp_path / "e.tar").write_bytes((tmp_path / "a.tar").read_bytes().replace(b"s.tif", b"x.tif", 1))
+    for name in ("d.zip", "e.tar"):
+        assert complaint(tmp_path / name) == f"cannot open {tmp_path / name}: it is a damaged archive; get it again"
 
 
 def test_headers_and_sidecars_name_their_raster(tmp_path: Path) -> None:
@@ -160,10 +165,18 @@ def test_proj_of_another_program(variable: str, tmp_path: Path) -> None:
 
 def test_errors_that_the_surroundings_cause() -> None:
     assert "too many files are open" in str(explain(OSError(24, "Too many open files")))
-    assert "SQLite cannot go on (disk I/O error)" in str(explain(sqlite3.OperationalError("disk I/O error")))
+    disk = sqlite3.OperationalError("disk I/O error")
+    disk.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC  # extended: the primary code is its last byte
+    assert "SQLite cannot go on (disk I/O error)" in str(explain(disk))
+    assert isinstance(explain(disk), SetupError)
     assert explain(ValueError("anything else")) is None
     assert explain(rasterio.errors.CRSError("another CRS")) is None
-    assert isinstance(explain(sqlite3.OperationalError("x")), SetupError)
+    with (
+        pytest.raises(sqlite3.OperationalError, match="no such table") as caught,
+        sqlite3.connect(":memory:") as database,
+    ):
+        database.execute("SELECT * FROM sheets")
+    assert explain(caught.value) is None
 
 
 def test_several_rasters_in_one_file(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
 
+from geo2map.api import render_each
 from geo2map.errors import SceneError
 from geo2map.files.address import gdal_path, is_file_path, is_remote, redact, scene_name
 from geo2map.scene.discover import find_imagery, find_scenes, mosaic_name
@@ -139,7 +141,7 @@ def test_own_outputs_are_passed_over_with_a_note(with_maps: Path) -> None:
     for asked in (with_maps, f"{with_maps}/*.tif"):
         scenes, (note,) = find_imagery(asked)
         assert names(scenes) == ["a.tif", "b.tif", "other.tif"]
-        assert note.startswith("made by geo2map and passed over; name it to use it as a scene: ")
+        assert note.endswith(": made by geo2map, passed over; name one to use it as a scene")
         assert all(name in note for name in ("map.tif", "kept.tif", "big.tif"))
     assert find_scenes(with_maps) == find_imagery(with_maps)[0]
 
@@ -149,7 +151,7 @@ def test_own_outputs_that_are_named_are_used(with_maps: Path) -> None:
     assert find_imagery(path) == ([path], ())
     scenes, notes = find_imagery([with_maps / "a.tif", path])
     assert names(scenes) == ["a.tif", "map.tif"]
-    assert notes == (f"made by geo2map and used as a scene, since it is named: {path}",)
+    assert notes == (f"{path}: made by geo2map, used as a scene, since it is named",)
     assert path in find_scenes([with_maps, path])
 
 
@@ -162,3 +164,16 @@ def test_nothing_but_own_outputs(with_maps: Path) -> None:
         find_scenes(with_maps)
     with pytest.raises(SceneError, match=r"every raster that matches .* is an output"):
         find_scenes(f"{with_maps}/*")
+
+
+def test_scenes_one_by_one_have_the_note_once(with_maps: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, tuple[str, ...]]] = []
+    render_each(with_maps, tmp_path / "out", begin=lambda name, notes: told.append((name, tuple(notes))))
+    assert told == [("", find_imagery(with_maps)[1])]
+
+
+def test_many_names_are_looked_up_at_once() -> None:
+    """Linear in their number: 20,000 names took seconds where each was sought in a list."""
+    start = perf_counter()
+    assert len(find_scenes([f"s{number}.tif" for number in range(20_000)])) == 20_000
+    assert perf_counter() - start < 2

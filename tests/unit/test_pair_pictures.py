@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +149,30 @@ def test_palettes_from_any_editor(encoding: str, tmp_path: Path) -> None:
 def test_a_palette_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="palette not found"):
         load_palette(tmp_path / "palette.tsv")
+
+
+def test_a_line_of_several_names(tmp_path: Path) -> None:
+    """A line is one name if there is such a picture, else several if there is each of them."""
+    for name in ("1.jpg", "2.jpg", "3.jpg", "1.jpg 2.jpg", "x.jpg"):
+        save(tmp_path / "pairs" / name)
+    listed = tmp_path / "aside.txt"
+    for text, names in (
+        ("2.jpg 3.jpg\nx.jpg", {"2.jpg", "3.jpg", "x.jpg"}),
+        ("1.jpg 2.jpg", {"1.jpg 2.jpg"}),
+    ):
+        listed.write_text(text)
+        assert {pair.name for pair in list_splits(tmp_path / "pairs", listed)[1]} == names
+    listed.write_text("1.jpg 9.jpg")
+    with pytest.raises(DataError, match=r"1\.jpg 9\.jpg is none of its pictures"):
+        list_splits(tmp_path / "pairs", listed)
+
+
+def test_large_pictures_warn_in_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    save(tmp_path / "a.jpg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = list(warnings.filters)
+        with ThreadPoolExecutor(8) as pool:
+            assert len(list(pool.map(load_pair, [tmp_path / "a.jpg"] * 200))) == 200
+        assert list(warnings.filters) == before

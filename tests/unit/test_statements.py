@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,10 +14,13 @@ import rasterio
 from affine import Affine
 from PIL import Image
 from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
 
 from geo2map import grid
 from geo2map.errors import GeoreferenceError
+from geo2map.files.listing import names_in
 from geo2map.scene import Scene, open_scene
+from geo2map.scene.georeference import is_rotated_pole
 
 WIDTH, HEIGHT = 320, 300
 UTM = Affine(0.9, 0, 590_000, 0, -0.9, 4_510_000)
@@ -239,3 +243,73 @@ def test_points_that_fold_a_little_are_told(tmp_path: Path) -> None:
         assert any("control points fold 6.2% of the picture over" in note for note in scene.notes)
     with open_scene(write(tmp_path / "scene.tif", folded(0.3 / WIDTH), crs="EPSG:32618")) as scene:
         assert scene.notes == ()
+
+
+def test_a_sidecar_costs_one_more_look_and_none_costs_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def count(address: str, **options: str) -> Any:
+        opened.append(options["GEOREF_SOURCES"])
+        return rasterio.open(address, **options)
+
+    monkeypatch.setattr("geo2map.scene.statements.open_raster", count)
+    path = write(tmp_path / "a.tif", crs="EPSG:32618", transform=UTM)
+    with open_scene(path):
+        assert not opened
+    add_world_file(path, UTM)
+    path.with_suffix(".tfw").rename(path.with_name("a.TFW"))
+    with open_scene(path):
+        assert opened == ["INTERNAL", "WORLDFILE"]
+
+
+def test_a_folder_is_listed_again_only_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.tif").touch()
+    assert names_in(tmp_path) == {"a.tif"}
+    (tmp_path / "B.tfw").touch()
+    assert names_in(tmp_path) == {"a.tif", "b.tfw"}
+    os.utime(tmp_path, (1e9, 1e9))
+    assert names_in(tmp_path) == {"a.tif", "b.tfw"}
+    with monkeypatch.context() as patched:
+        patched.setattr("os.listdir", None)
+        assert names_in(tmp_path) == {"a.tif", "b.tfw"}
+    (tmp_path / "c.tif").touch()
+    assert "c.tif" in names_in(tmp_path)
+
+
+POLE = "+proj=ob_tran +o_proj=longlat +o_lon_p=0 +o_lat_p=39.25 +lon_0=18 +datum=WGS84 +no_defs"
+NETCDF_POLE = (
+    'GEOGCRS["r",BASEGEOGCRS["x",DATUM["World Geodetic System 1984",ELLIPSOID["WGS 84",6378137,298.257223563]]],'
+    'DERIVINGCONVERSION["Pole rotation",METHOD["Pole rotation (netCDF CF convention)"],'
+    'PARAMETER["Grid north pole latitude (netCDF CF convention)",39.25,ANGLEUNIT["degree",0.0174532925199433]],'
+    'PARAMETER["Grid north pole longitude (netCDF CF convention)",-162,ANGLEUNIT["degree",0.0174532925199433]],'
+    'PARAMETER["North pole grid longitude (netCDF CF convention)",0,ANGLEUNIT["degree",0.0174532925199433]]],'
+    'CS[ellipsoidal,2],AXIS["latitude",north],AXIS["longitude",east],ANGLEUNIT["degree",0.0174532925199433]]'
+)
+POLE_IN_WKT1 = (
+    'GEOGCS["r",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563]],PRIMEM["Greenwich",0],'
+    f'UNIT["degree",0.0174532925199433],EXTENSION["PROJ4","{POLE}"]]'
+)
+
+
+@pytest.mark.parametrize("crs", [POLE, POLE.replace("longlat", "eqc"), NETCDF_POLE, POLE_IN_WKT1])
+def test_a_rotated_pole_is_refused(crs: str, tmp_path: Path) -> None:
+    plain = write(tmp_path / "a.tif", crs="EPSG:32618", transform=UTM)
+    with pytest.raises(GeoreferenceError) as caught:
+        open_scene(plain, crs=crs)
+    assert str(caught.value) == (
+        f"{plain}: its CRS is a rotated pole, which PROJ transforms unsafely in several threads; "
+        "warp it first, e.g. gdalwarp -t_srs EPSG:3857"
+    )
+    assert caught.value.option == "crs"
+    if crs == POLE_IN_WKT1:
+        return  # which no GeoTIFF holds
+    own = write(tmp_path / "b.tif", crs=crs, transform=Affine(8e-6, 0, -1.087, 0, -8e-6, -2.5316))
+    with pytest.raises(GeoreferenceError, match=r"b\.tif: its CRS is a rotated pole"):
+        open_scene(own)
+    with open_scene(own, crs="EPSG:4326"):
+        pass
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32618", "EPSG:2056", "EPSG:3031", "+proj=omerc +lat_0=40 +alpha=30"])
+def test_other_crss_are_not_rotated_poles(crs: str) -> None:
+    assert not is_rotated_pole(CRS.from_user_input(crs))

@@ -10,7 +10,8 @@ import pytest
 
 from geo2map.errors import TileSetError, ZoomError
 from geo2map.grid import PixelWindow
-from geo2map.tiles.tilejson import TileSet
+from geo2map.tiles.documents import read_statements
+from geo2map.tiles.tilejson import TileSet, read_scheme
 
 TILESET = TileSet("town", "png", 8, 10, PixelWindow(600 * 256 + 9, 300 * 256 + 5, 603 * 256, 302 * 256), {"model": "m"})
 
@@ -59,3 +60,21 @@ def test_a_damaged_document_is_named(tmp_path: Path, text: str) -> None:
 def test_a_tile_set_that_cannot_be_is_refused(change: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error):
         replace(TILESET, **change)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_documents_in_the_encodings_that_editors_write(encoding: str, tmp_path: Path) -> None:
+    text = '{"geo2map": {}, "scheme": "tms", "name": "Ä"}'
+    (tmp_path / "tilejson.json").write_bytes(text.encode(encoding))
+    assert read_scheme(tmp_path) == "tms"
+    with pytest.raises(TileSetError, match="is not as geo2map writes it"):
+        TileSet.load(tmp_path)
+    (tmp_path / "metadata.json").write_bytes(text.encode(encoding))
+    (found,) = [each for each in read_statements(tmp_path) if each.document == "metadata.json"]
+    assert (found.order, found.name) == ("tms", "Ä")
+
+
+def test_a_document_in_another_encoding_is_read_as_far_as_it_is_ascii(tmp_path: Path) -> None:
+    (tmp_path / "metadata.json").write_bytes('{"scheme": "tms", "name": "Ä"}'.encode("latin-1"))
+    (found,) = read_statements(tmp_path)
+    assert found.order == "tms"
