@@ -13,6 +13,7 @@ from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import output_errors, write_whole
 from geo2map.files.place import check_place, require_writable, resolve_place
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import one_tile_zoom
 from geo2map.outputs.companions import class_legend, companion_files
 from geo2map.outputs.complete import find_converted, size_of
@@ -194,7 +195,7 @@ def _codec_like(store: StoredTiles, tileset: TileSet) -> Codec:
 def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
     """What can be said of a folder of somebody else's: its documents, as far as its tiles bear them out."""
     stated = folder.statements
-    name = next((statement.name for statement in stated if statement.name), folder.path.resolve().name)
+    name = next((statement.name for statement in stated if statement.name), plain_text(folder.path.resolve().name))
     window = footprint(folder, [box for statement in stated for box in statement.boxes])
     words = {key: text for statement in reversed(stated) for key, text in statement.words.items()}
     words = foreign_words(words, {})

@@ -14,6 +14,7 @@ from typing import Any
 from geo2map.errors import OutputError, TileSetError
 from geo2map.files.atomic import output_errors
 from geo2map.files.closing import Closing
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import PixelWindow
 from geo2map.outputs.sqlite_file import open_read_only, read_errors
 from geo2map.outputs.stored import (
@@ -27,7 +28,6 @@ from geo2map.outputs.stored import (
     restore_tileset,
     sync_file,
 )
-from geo2map.outputs.text import plain_text
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.sniff import unpack
 from geo2map.tiles.statement import state
@@ -95,7 +95,7 @@ def _metadata(tileset: TileSet) -> dict[str, str]:
         "center": "{:.9f},{:.9f},{}".format(*document["center"]),
         "minzoom": str(tileset.minzoom),
         "maxzoom": str(tileset.maxzoom),
-        **{key: plain_text(text) for key, text in tileset.all_words().items()},
+        **tileset.all_words(),
         "geo2map": json.dumps(document["geo2map"]),
     }
 

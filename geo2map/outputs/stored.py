@@ -12,6 +12,7 @@ from typing import Any, Protocol, get_args
 
 from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.files.atomic import output_errors
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.place import Reaching, footprint
@@ -125,7 +126,7 @@ def restore_tileset(path: Path, facts: Mapping[str, Any], store: DescribedTiles)
             window = PixelWindow(*map(int, asked))
         else:
             window = footprint(store, state(path.name, facts).boxes)
-        name, words = str(facts.get("name") or path.stem), foreign_words(facts, extra)
+        name, words = plain_text(str(facts.get("name") or path.stem)), foreign_words(facts, extra)
         return TileSet(name, format, minzoom, maxzoom, window, extra, words=words)
     except (TypeError, ValueError, IndexError, Geo2MapError) as error:
         raise TileSetError(f"what {path} says of itself makes no sense ({error}): make it again") from error
