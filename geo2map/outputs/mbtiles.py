@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -201,6 +201,10 @@ class MbtilesStore(Closing):
                 column,
             )
             yield from (Tile(column, 2**zoom - 1 - row, zoom) for (row,) in rows)
+
+    def first_tiles(self, zoom: int, count: int) -> list[Tile]:
+        """The first tiles of a zoom, at most `count`."""
+        return list(islice(self.tiles(zoom), count))
 
     def reach(self, zoom: int) -> PixelWindow:
         """Columns and rows of the tiles of a zoom that has some, right and bottom excluded.

@@ -16,7 +16,7 @@ from geo2map.errors import TileSetError, ZoomError
 from geo2map.grid import MAX_ZOOM, PixelWindow
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.documents import read_statements
-from geo2map.tiles.place import row_order, tiles_window
+from geo2map.tiles.place import hull, row_order, tiles_window
 from geo2map.tiles.sniff import format_of, unpack
 from geo2map.tiles.statement import Statement
 from geo2map.tiles.tilejson import read_scheme
@@ -126,11 +126,7 @@ class XyzFolder:
             TileSetError: a folder cannot be listed; so do the other listing functions.
         """
         zooms = _numbered_folders(self.path, MAX_ZOOM + 1)
-        return tuple(
-            zoom
-            for zoom in zooms
-            if any(_numbered_tiles(self.path / str(zoom) / str(column), 2**zoom) for column in self.columns(zoom))
-        )
+        return tuple(zoom for zoom in zooms if any(self._rows_as_named(zoom, column) for column in self.columns(zoom)))
 
     @property
     def format(self) -> TileFormat:
@@ -174,7 +170,7 @@ class XyzFolder:
 
     def rows(self, zoom: int, column: int) -> list[int]:
         """Rows with a tile in a column, ascending."""
-        found = _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom)
+        found = self._rows_as_named(zoom, column)
         return [self._row(zoom, number) for number in reversed(found)] if self.scheme == "tms" else found
 
     def _row(self, zoom: int, row: int) -> int:
@@ -201,12 +197,13 @@ class XyzFolder:
 
     def _numbers(self, zoom: int) -> PixelWindow | None:
         """Columns and rows of a zoom as its files are numbered; None where there are none."""
-        found = {column: _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom) for column in self.columns(zoom)}
-        found = {column: rows for column, rows in found.items() if rows}
-        if not found:
-            return None
-        top, bottom = min(rows[0] for rows in found.values()), max(rows[-1] for rows in found.values()) + 1
-        return PixelWindow(min(found), top, max(found) + 1, bottom)
+        columns = ((column, self._rows_as_named(zoom, column)) for column in self.columns(zoom))
+        ends = [(column, row) for column, rows in columns if rows for row in (rows[0], rows[-1])]
+        return hull(iter(ends)) if ends else None
+
+    def _rows_as_named(self, zoom: int, column: int) -> list[int]:
+        """Rows of a column as its files are numbered, ascending."""
+        return _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom)
 
     def tile_path(self, tile: Tile) -> Path | None:
         """The tile's file, None where there is none."""

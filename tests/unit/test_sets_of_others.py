@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tracemalloc
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pmtiles.tile import Compression, Entry, TileType, serialize_directory, serialize_header
 
 from geo2map.api.converting import convert
+from geo2map.grid import PixelWindow
+from geo2map.outputs.hilbert import first_id, tile_places
+from geo2map.outputs.pmtiles_store import PmtilesStore
 from geo2map.tiles.codec import encode_tile
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.place import footprint, tiles_window
+from geo2map.types import LngLatBounds, Tile
 
 PNG = encode_tile(np.full((256, 256, 3), 90, np.uint8), np.ones((256, 256), np.bool_), "png")
 
@@ -32,3 +42,83 @@ def test_words_that_utf8_cannot_hold_are_cleaned(out: str, tmp_path: Path) -> No
     document = json.loads((tmp_path / "again" / "tilejson.json").read_text("utf-8"))
     assert document["attribution"] == "a\ufffdb"
     assert document["description"] == '["c\ufffd"]'
+
+
+@pytest.fixture
+def others_archive(tmp_path: Path) -> Callable[..., Path]:
+    """Writes an archive as another program does: every tile is the same, ids are in runs; zoom 11."""
+
+    def write(runs: Sequence[tuple[int, int]], count: int = 0) -> Path:
+        path, first = tmp_path / "set.pmtiles", first_id(11)
+        entries = [Entry(first + start, 0, len(PNG), length) for start, length in runs]
+        directory, metadata = serialize_directory(entries), gzip.compress(b"{}")
+        offsets = np.cumsum([127, len(directory), len(metadata)]).tolist()
+        header = {
+            "version": 3,
+            "root_offset": offsets[0],
+            "root_length": len(directory),
+            "metadata_offset": offsets[1],
+            "metadata_length": len(metadata),
+            "leaf_directory_offset": offsets[2],
+            "leaf_directory_length": 0,
+            "tile_data_offset": offsets[2],
+            "tile_data_length": len(PNG),
+            "addressed_tiles_count": count,
+            "tile_entries_count": len(entries),
+            "tile_contents_count": 1,
+            "clustered": True,
+            "internal_compression": Compression.GZIP,
+            "tile_compression": Compression.NONE,
+            "tile_type": TileType.PNG,
+            "min_zoom": 11,
+            "max_zoom": 11,
+            "min_lon_e7": -1_800_000_000,
+            "min_lat_e7": -850_000_000,
+            "max_lon_e7": 1_800_000_000,
+            "max_lat_e7": 850_000_000,
+            "center_zoom": 11,
+            "center_lon_e7": 0,
+            "center_lat_e7": 0,
+        }
+        path.write_bytes(serialize_header(header) + directory + metadata + PNG)
+        return path
+
+    return write
+
+
+def test_an_archive_of_four_million_tiles_is_opened_without_listing_them(
+    others_archive: Callable[..., Path],
+) -> None:
+    path = others_archive([(0, 4**11)])
+    tracemalloc.start()
+    try:
+        with PmtilesStore(path) as store:
+            assert store.reach(11) == (0, 0, 2048, 2048)
+            assert next(store.tiles(11)) == Tile(0, 0, 11)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tiles_of_an_archive_are_those_of_its_runs(seed: int, others_archive: Callable[..., Path]) -> None:
+    random = np.random.default_rng(seed)
+    edges = np.cumsum(random.integers(1, 90, 80)).tolist()
+    runs = [(start, end - start) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    ids = np.concatenate([np.arange(start, start + length) for start, length in runs]) + first_id(11)
+    columns, rows = tile_places(11, ids)
+    expected = sorted(Tile(x, y, 11) for x, y in zip(columns.tolist(), rows.tolist(), strict=True))
+    with PmtilesStore(others_archive(runs, count=len(ids))) as store:
+        assert list(store.tiles(11)) == expected
+        assert store.reach(11) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert set(store.first_tiles(11, 5)) == set(zip(columns[:5].tolist(), rows[:5].tolist(), [11] * 5, strict=True))
+
+
+def test_the_reach_of_others_tiles_is_found_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = XyzFolder(put(put(tmp_path / "tiles", "5/4/2.png"), "5/6/9.png"))
+    asked: list[int] = []
+    reach = XyzFolder.reach
+    monkeypatch.setattr(XyzFolder, "reach", lambda self, zoom: asked.append(zoom) or reach(self, zoom))
+    boxes = [LngLatBounds(10, 10, 20, 20), LngLatBounds(-180, -85, 180, 85)]
+    assert footprint(folder, boxes) == tiles_window(PixelWindow(4, 2, 7, 10))
+    assert asked == [5]
