@@ -19,7 +19,7 @@ from geo2map.tiles.documents import read_statements
 from geo2map.tiles.place import hull, row_order, tiles_window
 from geo2map.tiles.sniff import format_of, unpack
 from geo2map.tiles.statement import Statement
-from geo2map.tiles.tilejson import read_scheme
+from geo2map.tiles.tilejson import read_scheme, read_suffix
 from geo2map.types import Image, Mask, Scheme, Tile, TileFormat
 
 FORMAT_OF_SUFFIX: dict[str, TileFormat] = {
@@ -28,19 +28,16 @@ FORMAT_OF_SUFFIX: dict[str, TileFormat] = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
     ".avif": "avif",
-    ".PNG": "png",
-    ".JPG": "jpeg",
-    ".JPEG": "jpeg",
 }
-"""Which format a tile's file name promises; the order decides where a tile is there twice."""
-
+"""Which format a tile's file name promises, in small letters; the order decides where a tile is there twice."""
 
 _ARCGIS = re.compile(r"L\d\d")
 _PADDED = re.compile(r"0\d")
 
 
 class XyzFolder:
-    """Lists and reads the tiles of a folder. Keeps no state but the path and its documents: what is on the disk counts.
+    """Lists and reads the tiles of a folder. Keeps no state but the path, its documents and how its tiles' names end:
+    what is on the disk counts.
 
     Files and folders whose names are not plain numbers are no tiles and are passed over. Safe to use from several
     threads.
@@ -92,6 +89,25 @@ class XyzFolder:
             )
         return next(iter(stated), "xyz")
 
+    @cached_property
+    def suffixes(self) -> tuple[str, ...]:
+        """How the names of tiles end: as the document of geo2map's own sets states, else every spelling that occurs."""
+        if (own := read_suffix(self.path)) is not None:
+            return (own,)
+        columns = (
+            self.path / str(zoom) / str(column)
+            for zoom in _numbered_folders(self.path, MAX_ZOOM + 1)
+            for column in self.columns(zoom)
+        )
+        found = {os.path.splitext(entry.name)[1] for column in columns for entry in _entries(column)}  # noqa: PTH122
+        known = list(FORMAT_OF_SUFFIX)
+        spelled = [suffix for suffix in found if suffix.lower() in FORMAT_OF_SUFFIX]
+        return tuple(sorted(spelled, key=lambda suffix: (known.index(suffix.lower()), suffix.swapcase())))
+
+    def require_scheme(self) -> Scheme:
+        """The `scheme`; raises as that does."""
+        return self.scheme
+
     def require_grid(self) -> None:
         """Refuses tiles on another grid than web-mercator's.
 
@@ -137,7 +153,7 @@ class XyzFolder:
         """
         tile = next(self.tiles(self.require_zooms()[-1]))
         path = self.tile_path(tile)
-        return format_of(self.get(tile) or b"") or FORMAT_OF_SUFFIX[path.suffix if path else ".png"]
+        return format_of(self.get(tile) or b"") or FORMAT_OF_SUFFIX[path.suffix.lower() if path else ".png"]
 
     def require_zooms(self) -> tuple[int, ...]:
         """The zooms, at least one.
@@ -208,7 +224,7 @@ class XyzFolder:
     def tile_path(self, tile: Tile) -> Path | None:
         """The tile's file, None where there is none."""
         column = self.path / str(tile.z) / str(tile.x)
-        paths = (column / f"{self._row(tile.z, tile.y)}{suffix}" for suffix in FORMAT_OF_SUFFIX)
+        paths = (column / f"{self._row(tile.z, tile.y)}{suffix}" for suffix in self.suffixes)
         return next((path for path in paths if path.is_file()), None)
 
     def read(self, tile: Tile) -> tuple[Image, Mask] | None:
@@ -254,7 +270,7 @@ def _numbered_folders(folder: Path, limit: int) -> list[int]:
 
 def _numbered_tiles(folder: Path, limit: int) -> list[int]:
     names = (os.path.splitext(entry.name) for entry in _entries(folder) if entry.is_file())  # noqa: PTH122 (speed)
-    found = {parse_number(stem, limit) for stem, suffix in names if suffix in FORMAT_OF_SUFFIX}
+    found = {parse_number(stem, limit) for stem, suffix in names if suffix.lower() in FORMAT_OF_SUFFIX}
     return sorted(number for number in found if number is not None)
 
 

@@ -189,13 +189,23 @@ def foreign_words(facts: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[st
 
 def read_scheme(folder: Path) -> Scheme | None:
     """How the files of a folder that geo2map made count rows; None where its tilejson.json is another's, or none."""
+    if (document := _own_document(folder)) is None:
+        return None
+    return "tms" if document.get("scheme") == "tms" else "xyz"
+
+
+def read_suffix(folder: Path) -> str | None:
+    """How the names of tiles end in a folder that geo2map made; None as `read_scheme`, or where it does not tell."""
+    found = (_own_document(folder) or {}).get("format")
+    return next((suffix for format, suffix in SUFFIXES.items() if format == found), None)
+
+
+def _own_document(folder: Path) -> dict[str, Any] | None:
     try:
         document = json.loads((folder / FILE_NAME).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):  # whoever reads the document says so
         return None
-    if not isinstance(document, dict) or "geo2map" not in document:
-        return None
-    return "tms" if document.get("scheme") == "tms" else "xyz"
+    return document if isinstance(document, dict) and "geo2map" in document else None
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:

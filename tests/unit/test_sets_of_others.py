@@ -122,3 +122,20 @@ def test_the_reach_of_others_tiles_is_found_once(monkeypatch: pytest.MonkeyPatch
     boxes = [LngLatBounds(10, 10, 20, 20), LngLatBounds(-180, -85, 180, 85)]
     assert footprint(folder, boxes) == tiles_window(PixelWindow(4, 2, 7, 10))
     assert asked == [5]
+
+
+def test_every_spelling_of_a_suffix_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "tiles"
+    for column, suffix in enumerate((".Png", ".WEBP", ".png", ".PNG")):
+        put(folder, f"3/{column}/2{suffix}")
+    found = XyzFolder(folder)
+    assert [found.get(tile) for tile in found.tiles(3)] == [PNG] * 4
+    assert found.suffixes == (".png", ".Png", ".PNG", ".WEBP")
+
+
+def test_a_gap_in_a_set_of_geo2map_is_one_look(tmp_path: Path) -> None:
+    convert(put(tmp_path / "tiles", "3/4/2.PNG"), tmp_path / "own")
+    put(tmp_path / "own", "3/4/3.webp")
+    own = XyzFolder(tmp_path / "own")
+    assert own.suffixes == (".png",)
+    assert own.tile_path(Tile(4, 3, 3)) is None
