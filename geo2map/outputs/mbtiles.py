@@ -128,7 +128,7 @@ def _write_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         advice = "free some space and run again" if full else "check the path and the disk"
-        raise OutputError(f"{path} cannot be written: SQLite says {error}; {advice}") from error
+        raise OutputError(f"{path} cannot be written (SQLite: {error}): {advice}") from error
 
 
 class MbtilesStore(Closing):
@@ -146,7 +146,7 @@ class MbtilesStore(Closing):
     def __init__(self, path: str | Path) -> None:
         """
         Raises:
-            TileSetError: there is no such file, it is no MBTiles file, cut short or damaged, or its tiles are no
+            TileSetError: there is no such file, it is not an MBTiles file, cut short or damaged, or its tiles are no
                 pictures.
         """
         self.path = Path(path)
