@@ -128,7 +128,7 @@ def _write_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         advice = "free some space and run again" if full else "check the path and the disk"
-        raise OutputError(f"{path} cannot be written (SQLite: {error}): {advice}") from error
+        raise OutputError(f"{path} cannot be written: {error}; {advice}") from error
 
 
 class MbtilesStore(Closing):

@@ -67,7 +67,7 @@ def _require_whole(path: Path) -> bool:
         raise TileSetError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
     if len(head) < 100 or not head.startswith(_MAGIC):
         raise TileSetError(
-            f"{path} is not an MBTiles file, which would be an SQLite database: check the path or make it again"
+            f"{path} is not an MBTiles file (it is not an SQLite database): check the path or make it again"
         )
     page = int.from_bytes(head[16:18], "big")
     expected = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
