@@ -91,18 +91,19 @@ class XyzFolder:
 
     @cached_property
     def suffixes(self) -> tuple[str, ...]:
-        """How the names of tiles end: as the document of geo2map's own sets states, else every spelling that occurs."""
-        if (own := read_suffix(self.path)) is not None:
+        """How tiles' names end: as geo2map's document states if a tile bears it out, else all spellings there are."""
+        own, known = read_suffix(self.path), list(FORMAT_OF_SUFFIX)
+        if own is not None and next(self._endings(), own) == own:
             return (own,)
-        columns = (
-            self.path / str(zoom) / str(column)
-            for zoom in _numbered_folders(self.path, MAX_ZOOM + 1)
-            for column in self.columns(zoom)
-        )
-        found = {os.path.splitext(entry.name)[1] for column in columns for entry in _entries(column)}  # noqa: PTH122
-        known = list(FORMAT_OF_SUFFIX)
-        spelled = [suffix for suffix in found if suffix.lower() in FORMAT_OF_SUFFIX]
-        return tuple(sorted(spelled, key=lambda suffix: (known.index(suffix.lower()), suffix.swapcase())))
+        return tuple(sorted({*self._endings()}, key=lambda suffix: (known.index(suffix.lower()), suffix.swapcase())))
+
+    def _endings(self) -> Iterator[str]:
+        for zoom in _numbered_folders(self.path, MAX_ZOOM + 1):
+            for column in self.columns(zoom):
+                for entry in _entries(self.path / str(zoom) / str(column)):
+                    suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122 (speed)
+                    if suffix.lower() in FORMAT_OF_SUFFIX:
+                        yield suffix
 
     def require_scheme(self) -> Scheme:
         """The `scheme`; raises as that does."""

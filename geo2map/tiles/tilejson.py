@@ -137,8 +137,9 @@ class TileSet:
         write_whole(Path(folder) / FILE_NAME, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The document as UTF-8 JSON."""
-        return (json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+        """The document as UTF-8 JSON; a half surrogate is spelled as an escape."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+        return f"{text}\n".encode(errors="backslashreplace")
 
     @classmethod
     def load(cls, folder: Path) -> TileSet | None:

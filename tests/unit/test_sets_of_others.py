@@ -19,6 +19,7 @@ from geo2map.outputs.pmtiles_store import PmtilesStore
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.place import footprint, tiles_window
+from geo2map.tiles.tilejson import TileSet
 from geo2map.types import LngLatBounds, Tile
 
 PNG = encode_tile(np.full((256, 256, 3), 90, np.uint8), np.ones((256, 256), np.bool_), "png")
@@ -135,7 +136,15 @@ def test_every_spelling_of_a_suffix_is_read(tmp_path: Path) -> None:
 
 def test_a_gap_in_a_set_of_geo2map_is_one_look(tmp_path: Path) -> None:
     convert(put(tmp_path / "tiles", "3/4/2.PNG"), tmp_path / "own")
-    put(tmp_path / "own", "3/4/3.webp")
-    own = XyzFolder(tmp_path / "own")
-    assert own.suffixes == (".png",)
-    assert own.tile_path(Tile(4, 3, 3)) is None
+    assert XyzFolder(tmp_path / "own").suffixes == (".png",)
+
+
+def test_a_set_of_geo2map_that_was_encoded_anew_is_read(tmp_path: Path) -> None:
+    convert(put(tmp_path / "tiles", "3/4/2.png"), tmp_path / "own")
+    (tmp_path / "own" / "3" / "4" / "2.png").rename(tmp_path / "own" / "3" / "4" / "2.webp")
+    assert XyzFolder(tmp_path / "own").get(Tile(4, 2, 3)) == PNG
+
+
+def test_a_name_that_utf8_cannot_hold_is_written_as_an_escape() -> None:
+    tileset = TileSet("n\ud800m", "png", 3, 3, PixelWindow(0, 0, 1, 1))
+    assert json.loads(tileset.to_bytes())["name"] == "n\ud800m"
