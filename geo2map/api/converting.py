@@ -12,7 +12,8 @@ from geo2map.colour.palette import Palette
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import output_errors, write_whole
-from geo2map.files.place import check_place, require_writable, resolve_place
+from geo2map.files.place import check_place, require_outside, require_writable, resolve_place
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import one_tile_zoom
 from geo2map.outputs.companions import class_legend, companion_files
 from geo2map.outputs.complete import find_converted, size_of
@@ -44,6 +45,7 @@ from geo2map.types import Compression, LngLatBounds, Scheme, TileFormat
 
 AT_ONCE = 1024
 """Tiles of a folder that are flushed to the disk together."""
+_SOURCE = "the set that is converted"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +116,8 @@ class Converted:
     since: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able values; whether it was complete is said where it was."""
-        return asdict(self) if self.complete else {"out": self.out}
+        """JSON-able values."""
+        return asdict(self)
 
     def __str__(self) -> str:
         return f"{self.out}: {say_complete(self.since)}" if self.complete else self.out
@@ -144,7 +146,8 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
     options = ConvertOptions(**arguments)
     container = find_container(out)
     container.check_storage(options.storage)
-    check_place(out, names_around(out, container), keep=[source], kept="the set that is converted")
+    check_place(out, names_around(out, container), keep=[source], kept=_SOURCE)
+    require_outside(out, source, _SOURCE)
     check_tmp(out, container, options.tmp)
     origin = Origin.of(Path(source), options.choices, library_versions(translating=False))
     if end_publishing(out) == origin.to_json():
@@ -194,7 +197,7 @@ def _codec_like(store: StoredTiles, tileset: TileSet) -> Codec:
 def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
     """What can be said of a folder of somebody else's: its documents, as far as its tiles bear them out."""
     stated = folder.statements
-    name = next((statement.name for statement in stated if statement.name), folder.path.resolve().name)
+    name = next((statement.name for statement in stated if statement.name), plain_text(folder.path.resolve().name))
     window = footprint(folder, [box for statement in stated for box in statement.boxes])
     words = {key: text for statement in reversed(stated) for key, text in statement.words.items()}
     words = foreign_words(words, {})

@@ -18,6 +18,7 @@ from geo2map.grid import TILE_SIZE, PixelWindow, world_window
 from geo2map.model import ModelOptions
 from geo2map.outputs import end_publishing, find_complete, open_update
 from geo2map.outputs.folder import journal_path, load_journal
+from geo2map.outputs.origin import Origin
 from geo2map.pipeline.blocks import BlockKey, OnError
 from geo2map.pipeline.records import BlockRecord, Changes
 from geo2map.pipeline.report import Report
@@ -95,12 +96,14 @@ def _load(out: PathLike) -> tuple[Job, dict[BlockKey, BlockRecord]]:
 
 
 def _no_journal(out: Path) -> str:
+    if Origin.load(journal_path(out.resolve())) is not None:
+        return f"{out} was converted from other tiles and cannot be updated: update the set that it was made of"
     if out.is_file():
         return (
             f"{out} keeps no record of how it was made ({journal_path(out.resolve()).name} beside it) and cannot be "
             "updated: render it anew"
         )
-    return f"{out} is no finished output of geo2map: there is nothing to update"
+    return f"{out} is not a finished output of geo2map, so there is nothing to update: check the path"
 
 
 def _merge(before: Sequence[str], fresh: Sequence[str]) -> list[str]:

@@ -75,6 +75,16 @@ def require_apart(path: str | Path, keep: Iterable[str | Path], kept: str = "the
             raise OutputError(f"{shown} holds {kept}, {_shown(place)}: choose another output", option="out")
 
 
+def require_outside(path: str | Path, source: str | Path, kept: str) -> None:
+    """Refuses an output within the folder that it is made of, which would be another one then.
+
+    Raises:
+        OutputError: it lies in there.
+    """
+    if Path(source).resolve() in resolve_place(path).parents:
+        raise OutputError(f"{_shown(path)} lies within {kept}, {_shown(source)}: choose another place", option="out")
+
+
 def require_writable(path: str | Path) -> None:
     """Refuses a place in a folder that is not open for writing. Tries it by a file without a name, or one that goes.
 

@@ -1,4 +1,4 @@
-"""JSON as every parser takes it: it has no infinity and nothing that is no number."""
+"""JSON as every parser takes it: it has neither infinity nor NaN."""
 
 from __future__ import annotations
 

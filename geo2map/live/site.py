@@ -74,4 +74,6 @@ def check_entrance(token: str | None, address: str | None) -> None:
             usage=True,
         )
     if address is not None and not _ADDRESS.fullmatch(address):
-        raise PlanError(f"{address} is no address: give one as https://maps.example/town", option="address", usage=True)
+        raise PlanError(
+            f"{address} is not an address: give one such as https://maps.example/town", option="address", usage=True
+        )

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
+from geo2map.files.plain_text import plain_text
 from geo2map.outputs.qgis import Legend, class_style
-from geo2map.outputs.text import plain_text, xml_bytes
+from geo2map.outputs.text import xml_bytes
 from geo2map.tiles.tilejson import TileSet
 
 STYLE = ".qml"

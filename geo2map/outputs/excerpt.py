@@ -127,7 +127,7 @@ def _cut(window: PixelWindow, bounds: LngLatBounds, zoom: int) -> PixelWindow:
     west, south, east, north = bounds
     if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 360 and west != east):
         raise TileSetError(
-            f"{west},{south},{east},{north} is no area: give west,south,east,north in degrees",
+            f"{west},{south},{east},{north} is not an area: give west,south,east,north in degrees",
             option="bounds",
             usage=True,
         )

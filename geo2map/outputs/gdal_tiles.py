@@ -5,8 +5,9 @@ from __future__ import annotations
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement
 
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, window_bounds
-from geo2map.outputs.text import plain_text, xml_bytes
+from geo2map.outputs.text import xml_bytes
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.tilejson import TileSet
 

@@ -17,12 +17,12 @@ from rasterio.windows import Window
 from geo2map.colour.palette import Palette
 from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.files.closing import Closing
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
 from geo2map.outputs.companions import class_legend
 from geo2map.outputs.excerpt import rescale
+from geo2map.outputs.geotiff_file import open_geotiff
 from geo2map.outputs.ink import Bands, ink_of, read_bands
-from geo2map.outputs.own_raster import open_geotiff
-from geo2map.outputs.text import plain_text
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.indexed import encode_indexed
@@ -63,6 +63,7 @@ class GeotiffStore(Closing):
             legend = class_legend(self.tileset)
             self._classes = ClassCodec(Palette(tuple(legend))) if legend else None
         except UnicodeEncodeError as error:
+            self._stack.close()
             raise TileSetError(
                 f"{plain_text(self.path.name)} cannot be opened, since its name is not UTF-8: rename it"
             ) from error

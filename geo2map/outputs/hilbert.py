@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from geo2map.grid import PixelWindow
 from geo2map.protocols import StoredTiles
 from geo2map.types import Tile
 
@@ -44,6 +47,70 @@ def tile_places(zoom: int, ids: Numbers) -> tuple[Numbers, Numbers]:
         x, y = _turn(side, x, y, right, low)
         x, y, place = x + right, y + low, place >> 1
     return x, y
+
+
+class Squares(NamedTuple):
+    """Squares of tiles of one zoom, int64 (N,) each; `side` is a power of two."""
+
+    columns: Numbers
+    rows: Numbers
+    sides: Numbers
+
+    def reach(self) -> PixelWindow:
+        """Columns and rows of at least one square, right and bottom excluded."""
+        right, bottom = (self.columns + self.sides).max(), (self.rows + self.sides).max()
+        return PixelWindow(int(self.columns.min()), int(self.rows.min()), int(right), int(bottom))
+
+    def by_column(self) -> Iterator[tuple[int, int]]:
+        """Columns and rows of the tiles, column by column, then by row."""
+        order = np.lexsort((self.rows, self.columns))
+        starts, tops, sides = self.columns[order], self.rows[order], self.sides[order]
+        column, begun, open_squares = 0, 0, list[tuple[int, int, int]]()
+        while open_squares or begun < len(starts):
+            if not open_squares:
+                column = int(starts[begun])
+            ended = int(np.searchsorted(starts, column, side="right"))
+            fresh = slice(begun, ended)
+            spans = zip(tops[fresh].tolist(), sides[fresh].tolist(), strict=True)
+            open_squares = sorted([*open_squares, *((top, top + side, column + side) for top, side in spans)])
+            for top, bottom, _ in open_squares:
+                yield from ((column, row) for row in range(top, bottom))
+            column, begun = column + 1, ended
+            open_squares = [square for square in open_squares if square[2] > column]
+
+
+def squares_of(zoom: int, runs: Iterable[tuple[int, int]]) -> Squares:
+    """The squares that runs of ids make up, a few for each run however long it is.
+
+    Args:
+        runs: first id and the one after the last of each, ascending.
+    """
+    ids, sides = array("q"), array("q")
+    for first, last in _joined(runs):
+        place, end = first - first_id(zoom), last - first_id(zoom)
+        while place < end:  # the curve passes 4**n tiles from a multiple of 4**n on within one square
+            aligned = ((place & -place).bit_length() - 1) // 2 if place else zoom
+            level = min(aligned, ((end - place).bit_length() - 1) // 2)
+            ids.append(place + first_id(zoom))
+            sides.append(1 << level)
+            place += 1 << 2 * level
+    along = np.frombuffer(sides, dtype=np.int64) if sides else np.empty(0, np.int64)
+    columns, rows = tile_places(zoom, np.frombuffer(ids, dtype=np.int64) if ids else along)
+    return Squares(columns & -along, rows & -along, along)
+
+
+def _joined(runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The same ids in as few runs as there can be."""
+    begun: tuple[int, int] | None = None
+    for first, last in runs:
+        if begun is not None and first <= begun[1]:
+            begun = begun[0], max(begun[1], last)
+            continue
+        if begun is not None:
+            yield begun
+        begun = first, last
+    if begun is not None:
+        yield begun
 
 
 def _turn(side: int, x: Numbers, y: Numbers, right: Numbers, low: Numbers) -> tuple[Numbers, Numbers]:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from geo2map.errors import OutputError, TileSetError
 from geo2map.files.atomic import output_errors
 from geo2map.files.closing import Closing
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import PixelWindow
 from geo2map.outputs.sqlite_file import open_read_only, read_errors
 from geo2map.outputs.stored import (
@@ -27,7 +28,6 @@ from geo2map.outputs.stored import (
     restore_tileset,
     sync_file,
 )
-from geo2map.outputs.text import plain_text
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.sniff import unpack
 from geo2map.tiles.statement import state
@@ -95,7 +95,7 @@ def _metadata(tileset: TileSet) -> dict[str, str]:
         "center": "{:.9f},{:.9f},{}".format(*document["center"]),
         "minzoom": str(tileset.minzoom),
         "maxzoom": str(tileset.maxzoom),
-        **{key: plain_text(text) for key, text in tileset.all_words().items()},
+        **tileset.all_words(),
         "geo2map": json.dumps(document["geo2map"]),
     }
 
@@ -128,7 +128,7 @@ def _write_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         advice = "free some space and run again" if full else "check the path and the disk"
-        raise OutputError(f"{path} cannot be written: SQLite says {error}; {advice}") from error
+        raise OutputError(f"{path} cannot be written: {error}; {advice}") from error
 
 
 class MbtilesStore(Closing):
@@ -146,7 +146,7 @@ class MbtilesStore(Closing):
     def __init__(self, path: str | Path) -> None:
         """
         Raises:
-            TileSetError: there is no such file, it is no MBTiles file, cut short or damaged, or its tiles are no
+            TileSetError: there is no such file, it is not an MBTiles file, cut short or damaged, or its tiles are no
                 pictures.
         """
         self.path = Path(path)
@@ -201,6 +201,10 @@ class MbtilesStore(Closing):
                 column,
             )
             yield from (Tile(column, 2**zoom - 1 - row, zoom) for (row,) in rows)
+
+    def first_tiles(self, zoom: int, count: int) -> list[Tile]:
+        """The first tiles of a zoom, at most `count`."""
+        return list(islice(self.tiles(zoom), count))
 
     def reach(self, zoom: int) -> PixelWindow:
         """Columns and rows of the tiles of a zoom that has some, right and bottom excluded.

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from geo2map.files.atomic import write_whole
+from geo2map.files.clutter import is_clutter
+from geo2map.tiles.inventory import JOURNAL_NAME
 
 _MARK = b'{"converted"'
 
@@ -83,16 +85,24 @@ def _state(source: Path) -> str:
 
 
 def _files(source: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Names below a folder, or "" for a file, with what the system tells of them; what systems leave is passed over."""
     if not source.is_dir():
         with suppress(OSError):
             yield "", source.stat()
         return
-    for folder, folders, names in os.walk(source):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            with suppress(OSError):
-                yield path.relative_to(source).as_posix(), path.stat()
+    yield from _files_below(str(source), "")
+
+
+def _files_below(folder: str, name: str) -> Iterator[tuple[str, os.stat_result]]:
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in sorted(found, key=lambda entry: entry.name):
+            if entry.name != JOURNAL_NAME and is_clutter(Path(entry.name)):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(entry.path, f"{name}{entry.name}/")
+            else:
+                with suppress(OSError):
+                    yield f"{name}{entry.name}", entry.stat()
 
 
 def _spell(value: object) -> str:

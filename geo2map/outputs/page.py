@@ -11,9 +11,10 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import lnglat_bounds, tile_range
 from geo2map.outputs.qgis import Legend
-from geo2map.outputs.text import plain_text, script_json, unmarked
+from geo2map.outputs.text import script_json, unmarked
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.inventory import SOURCE_FOLDER
 from geo2map.tiles.tilejson import TileSet

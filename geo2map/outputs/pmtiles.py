@@ -14,9 +14,9 @@ import numpy.typing as npt
 from pmtiles.tile import Compression, TileType, serialize_header
 
 from geo2map.files.atomic import output_errors
+from geo2map.files.plain_text import plain_text
 from geo2map.outputs.hilbert import in_hilbert_order
 from geo2map.outputs.stored import Repeats, StoredSteps, require_tile, require_zooms
-from geo2map.outputs.text import plain_text
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import TileFormat

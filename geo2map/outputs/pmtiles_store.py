@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -28,7 +29,7 @@ from pmtiles.tile import (
 from geo2map.errors import TileSetError
 from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow
-from geo2map.outputs.hilbert import Numbers, first_id, tile_places
+from geo2map.outputs.hilbert import Squares, first_id, squares_of, tile_places
 from geo2map.outputs.pmtiles import TILE_TYPES, header_facts, metadata_of
 from geo2map.outputs.stored import agrees, restore_tileset
 from geo2map.tiles.sniff import unpack
@@ -39,7 +40,7 @@ from geo2map.types import Tile
 _HEADER = 127
 _DEEPEST = 4  # levels of directories, as the reference reader has it
 _MOST_TILES = 2**26
-"""Tiles of a zoom where the header does not count them: their places take 40 bytes each."""
+"""Tiles that a zoom may have where the header does not count them."""
 _SECTIONS = ("root", "metadata", "leaf_directory", "tile_data")
 _BROKEN = (OSError, EOFError, ValueError, IndexError, KeyError, zlib.error, OverflowError)
 
@@ -100,15 +101,24 @@ class PmtilesStore(Closing):
                 offset, length = header["leaf_directory_offset"] + entry.offset, entry.length
         raise TileSetError(f"{self.path} is damaged (directories within directories): make it again")
 
-    def tiles(self, zoom: int) -> Iterator[Tile]:
-        """The tiles of a zoom by column, then row; 40 bytes a tile of the zoom while they are sorted.
+    def first_tiles(self, zoom: int, count: int) -> list[Tile]:
+        """The first tiles of a zoom in the archive's order, at most `count`; reads no further than these.
 
         Raises:
             TileSetError: the file is damaged.
         """
-        columns, rows = self._places(zoom)
-        for index in np.lexsort((rows, columns)):
-            yield Tile(int(columns[index]), int(rows[index]), zoom)
+        ids = islice((tile_id for first, last in self._runs(zoom) for tile_id in range(first, last)), count)
+        columns, rows = tile_places(zoom, np.fromiter(ids, dtype=np.int64))
+        return [Tile(column, row, zoom) for column, row in zip(columns.tolist(), rows.tolist(), strict=True)]
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        """The tiles of a zoom by column, then row; memory depends on the directories, not on the tiles in them.
+
+        Raises:
+            TileSetError: the file is damaged.
+        """
+        for column, row in self._squares(zoom).by_column():
+            yield Tile(column, row, zoom)
 
     def reach(self, zoom: int) -> PixelWindow:
         """Columns and rows of the tiles of a zoom that has some, right and bottom excluded.
@@ -116,16 +126,18 @@ class PmtilesStore(Closing):
         Raises:
             TileSetError: the file is damaged.
         """
-        columns, rows = self._places(zoom)
-        return PixelWindow(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1)
+        return self._squares(zoom).reach()
 
-    def _places(self, zoom: int) -> tuple[Numbers, Numbers]:
-        """Columns and rows of a zoom's tiles, in the order of their ids, int64 (N,) each."""
-        runs = np.array(list(self._runs(zoom)), dtype=np.int64).reshape(-1, 2)
-        if (runs[:, 1] - runs[:, 0]).sum() > (self._header["addressed_tiles_count"] or _MOST_TILES):
-            raise TileSetError(f"{self.path} is damaged (more tiles than its header counts): make it again")
-        ids = [np.arange(first, last) for first, last in runs]
-        return tile_places(zoom, np.concatenate(ids) if ids else np.empty(0, np.int64))
+    def _squares(self, zoom: int) -> Squares:
+        return squares_of(zoom, self._counted(self._runs(zoom)))
+
+    def _counted(self, runs: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        """The runs, as long as they hold no more tiles than the header counts."""
+        left = self._header["addressed_tiles_count"] or _MOST_TILES
+        for first, last in runs:
+            if (left := left - (last - first)) < 0:
+                raise TileSetError(f"{self.path} is damaged (more tiles than its header counts): make it again")
+            yield first, last
 
     def _unpack(self, tile: Tile, data: bytes) -> bytes:
         try:
@@ -225,16 +237,18 @@ class PmtilesStore(Closing):
             return dict(json.loads(self._plain(packed) or "{}"))
 
     def _read_directory(self, offset: int, length: int) -> tuple[list[Entry], list[int]]:
-        entries = deserialize_directory(
-            gzip.compress(self._plain(self._read(offset, length)), 0)
-        )  # which takes gzip alone
+        data = self._read(offset, length)
+        entries = deserialize_directory(data if self._is_packed(data) else gzip.compress(data, 0))  # takes gzip alone
         return entries, [entry.tile_id for entry in entries]
 
     def _plain(self, data: bytes) -> bytes:
-        """A directory or the metadata without compression."""
+        """The metadata without compression."""
+        return gzip.decompress(data) if self._is_packed(data) else data
+
+    def _is_packed(self, data: bytes) -> bool:
+        """Whether a directory or the metadata are compressed with gzip."""
         how = self._header["internal_compression"]
-        packed = how is Compression.GZIP or (how is Compression.UNKNOWN and data.startswith(b"\x1f\x8b"))
-        return gzip.decompress(data) if packed else data
+        return how is Compression.GZIP or (how is Compression.UNKNOWN and data.startswith(b"\x1f\x8b"))
 
     def _read(self, offset: int, length: int) -> bytes:
         with self._lock:

@@ -112,13 +112,8 @@ def publish_changes(result: Path, final: Path, journal: Journal) -> None:
     """
     with output_errors(final):
         finished = XyzFolder(final)
-        for zoom in XyzFolder(result).zooms if result.is_dir() else ():
-            for tile in XyzFolder(result).tiles(zoom):
-                source = XyzFolder(result).tile_path(tile)
-                assert source is not None
-                target = final / source.relative_to(result)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                source.replace(target)
+        if result.is_dir():
+            _move_tiles(XyzFolder(result), final)
         for tile in journal.removed():
             if (path := finished.tile_path(tile)) is not None:
                 path.unlink()
@@ -127,6 +122,16 @@ def publish_changes(result: Path, final: Path, journal: Journal) -> None:
         for path in sorted(documents, key=lambda path: path.name in (FILE_NAME, JOURNAL_NAME)):
             path.replace(final / path.name)
         sync_folder(final)
+
+
+def _move_tiles(made: XyzFolder, final: Path) -> None:
+    for zoom in made.zooms:
+        for tile in made.tiles(zoom):
+            source = made.tile_path(tile)
+            assert source is not None
+            target = final / source.relative_to(made.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
 
 
 def _remove_empty(folder: Path, top: Path) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from xml.etree.ElementTree import Element, SubElement
 
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import lnglat_bounds
 from geo2map.outputs.qgis_crs import add_crs
-from geo2map.outputs.text import plain_text, xml_bytes
+from geo2map.outputs.text import xml_bytes
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.tilejson import TileSet
 

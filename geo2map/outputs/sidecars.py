@@ -10,12 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from geo2map.files.plain_text import plain_text
 from geo2map.outputs.companions import class_legend
 from geo2map.outputs.gdal_tiles import tiles_xml
 from geo2map.outputs.page import statement_of, viewer_page
 from geo2map.outputs.qgis import Legend, class_style, layer_definition
 from geo2map.outputs.stored import parse_json
-from geo2map.outputs.text import file_stem, json_bytes, plain_text
+from geo2map.outputs.text import file_stem, json_bytes
 from geo2map.plan.job import Job
 from geo2map.tiles.statement import WORDS
 from geo2map.tiles.tilejson import TileSet

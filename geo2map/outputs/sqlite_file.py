@@ -25,7 +25,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     the file is whole, so it is opened as one that does not change: read-only disks then do, too.
 
     Raises:
-        TileSetError: it is no SQLite file, cut short, or its last changes lie in a journal that cannot be read here.
+        TileSetError: not an SQLite file, cut short, or its last changes lie in a journal that cannot be read here.
     """
     in_wal_mode = _require_whole(path)
     log, index = (path.with_name(f"{path.name}-{ending}") for ending in ("wal", "shm"))
@@ -56,7 +56,7 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
 
 
 def _require_whole(path: Path) -> bool:
-    """Refuses what is no SQLite file, and one that is shorter than its first page says; whether it is in WAL mode."""
+    """Refuses what is not an SQLite file, or shorter than its first page states; whether it is in WAL mode."""
     if not path.is_file():
         raise TileSetError(f"there is no file {path}: check the path")
     try:
@@ -66,7 +66,9 @@ def _require_whole(path: Path) -> bool:
     except OSError as error:
         raise TileSetError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
     if len(head) < 100 or not head.startswith(_MAGIC):
-        raise TileSetError(f"{path} is no MBTiles file (no SQLite database): check the path or make it again")
+        raise TileSetError(
+            f"{path} is not an MBTiles file (it is not an SQLite database): check the path or make it again"
+        )
     page = int.from_bytes(head[16:18], "big")
     expected = (65536 if page == 1 else page) * int.from_bytes(head[28:32], "big")
     if head[24:28] == head[92:96] and size < expected:
@@ -98,7 +100,7 @@ def _complaint(path: Path, error: sqlite3.Error) -> str:
             "once with that program, or with sqlite3, to take them back"
         )
     if code & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
-        return f"cannot be read (SQLite says {error}): check the file and its folder"
+        return f"cannot be read (SQLite: {error}): check the file and its folder"
     if "no such table" in str(error) or "no such column" in str(error):
         return f"is an SQLite database without the tables of MBTiles ({error}): check the path"
-    return f"is no whole MBTiles file (SQLite says {error}): make it again"
+    return f"is not a complete MBTiles file (SQLite: {error}): make it again"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
 from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.files.atomic import output_errors
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.place import Reaching, footprint
@@ -101,7 +101,15 @@ class DescribedTiles(StoredTiles, Reaching, Protocol):
     """Stored tiles of a container that describes them."""
 
 
-def restore_tileset(path: Path, facts: Mapping[str, Any], store: DescribedTiles) -> TileSet:
+class ArchivedTiles(DescribedTiles, Protocol):
+    """Those of a container that is one file."""
+
+    def first_tiles(self, zoom: int, count: int) -> Iterable[Tile]:
+        """A few tiles of a zoom, at most `count`, at no more cost than that of reading these."""
+        ...
+
+
+def restore_tileset(path: Path, facts: Mapping[str, Any], store: ArchivedTiles) -> TileSet:
     """What a container tells of itself as a `TileSet`. Of another program's, its tiles decide: zooms and format are
     theirs, and so is the window where they do not bear out the bounds.
 
@@ -125,13 +133,13 @@ def restore_tileset(path: Path, facts: Mapping[str, Any], store: DescribedTiles)
             window = PixelWindow(*map(int, asked))
         else:
             window = footprint(store, state(path.name, facts).boxes)
-        name, words = str(facts.get("name") or path.stem), foreign_words(facts, extra)
+        name, words = plain_text(str(facts.get("name") or path.stem)), foreign_words(facts, extra)
         return TileSet(name, format, minzoom, maxzoom, window, extra, words=words)
     except (TypeError, ValueError, IndexError, Geo2MapError) as error:
         raise TileSetError(f"what {path} says of itself makes no sense ({error}): make it again") from error
 
 
-def require_pictures(path: Path, stated: str, store: StoredTiles) -> TileFormat:
+def require_pictures(path: Path, stated: str, store: ArchivedTiles) -> TileFormat:
     """The format of a container's tiles: that of the first one's bytes; where these are damaged, the one stated.
 
     Raises:
@@ -149,10 +157,10 @@ def require_pictures(path: Path, stated: str, store: StoredTiles) -> TileFormat:
     return format
 
 
-def _first_tile(store: StoredTiles) -> bytes:
+def _first_tile(store: ArchivedTiles) -> bytes:
     """The first tile of the largest zoom that has bytes; nothing where it is damaged."""
     try:
-        return next((data for tile in islice(store.tiles(store.zooms[-1]), _TRIED) if (data := store.get(tile))), b"")
+        return next((data for tile in store.first_tiles(store.zooms[-1], _TRIED) if (data := store.get(tile))), b"")
     except TileSetError:
         return b""
 

@@ -10,18 +10,12 @@ from typing import Any
 from xml.etree.ElementTree import Element, indent, tostring
 
 from geo2map.errors import TileSetError
+from geo2map.files.plain_text import plain_text
 
-# What XML 1.0 cannot say: most control characters, half surrogates (from file names that are no UTF-8), noncharacters.
-_UNSPEAKABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 _IN_SCRIPT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&'\u2028\u2029"}
 _NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*%#{}$\s\ufffd]+')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # Windows keeps these to itself
 _LONGEST = 80  # bytes of UTF-8 in a file's name, which may be 255 with all that comes around it
-
-
-def plain_text(text: str) -> str:
-    """The text with "\N{REPLACEMENT CHARACTER}" for each character that XML or UTF-8 cannot hold."""
-    return _UNSPEAKABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def unmarked(text: str) -> str:

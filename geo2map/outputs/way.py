@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,10 +19,17 @@ def way_to_open(out: str | Path) -> str:
     if path.suffix.lower() in SUFFIXES and path.is_file():
         return f"{path}: drag it into QGIS"
     if path.is_file():
-        return f"{path}: drag it into QGIS, or look at it with: geo2map view {path}"
+        return f"{path}: drag it into QGIS, or look at it with: geo2map view {_quoted(path)}"
     with suppress(Geo2MapError):
         if (tileset := TileSet.load(path)) is not None:
             layer, page = path / layer_name(tileset), path / PAGE
             if layer.is_file() and page.is_file():
                 return f"{path}: drag {layer} into QGIS, or open {page} in a browser"
-    return f"{path}: look at it with: geo2map view {path}"
+    return f"{path}: look at it with: geo2map view {_quoted(path)}"
+
+
+def _quoted(path: Path) -> str:
+    """A path as it can be pasted behind a command."""
+    if os.name != "nt":
+        return shlex.quote(str(path))
+    return f'"{path}"' if set(str(path)) & set(" &()^;,=%!'") else str(path)

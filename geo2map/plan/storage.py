@@ -82,14 +82,16 @@ class Storage:
             object.__setattr__(self, "grid", RasterGrid.of(self.grid))
         if self.resolution is not None and not 0 < self.resolution < float("inf"):
             raise DataError(
-                f"resolution {self.resolution} is no width of a pixel: give a positive number",
+                f"resolution {self.resolution} is not a pixel width: give a positive number",
                 option="resolution",
                 usage=True,
             )
         self._check_classes()
         if self.address is not None and not _ADDRESS.fullmatch(self.address):
             raise DataError(
-                f"{self.address} is no address: give one as https://maps.example/town", option="address", usage=True
+                f"{self.address} is not an address: give one such as https://maps.example/town",
+                option="address",
+                usage=True,
             )
         if self.scheme not in get_args(Scheme):
             raise DataError(f"scheme {self.scheme!r} is not known: give xyz or tms", option="scheme", usage=True)

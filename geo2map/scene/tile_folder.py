@@ -43,7 +43,7 @@ def is_tile_folder(asked: str | Path | Sequence[str | Path]) -> Path | None:
     except TileSetError:  # a folder that cannot be listed: whoever looks for scenes in it says so
         return None
     folder.require_grid()
-    assert folder.scheme  # which documents may contradict
+    folder.require_scheme()
     return folder.path
 
 

@@ -16,10 +16,10 @@ from geo2map.errors import TileSetError, ZoomError
 from geo2map.grid import MAX_ZOOM, PixelWindow
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.documents import read_statements
-from geo2map.tiles.place import row_order, tiles_window
+from geo2map.tiles.place import hull, row_order, tiles_window
 from geo2map.tiles.sniff import format_of, unpack
 from geo2map.tiles.statement import Statement
-from geo2map.tiles.tilejson import read_scheme
+from geo2map.tiles.tilejson import read_scheme, read_suffix
 from geo2map.types import Image, Mask, Scheme, Tile, TileFormat
 
 FORMAT_OF_SUFFIX: dict[str, TileFormat] = {
@@ -28,19 +28,16 @@ FORMAT_OF_SUFFIX: dict[str, TileFormat] = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
     ".avif": "avif",
-    ".PNG": "png",
-    ".JPG": "jpeg",
-    ".JPEG": "jpeg",
 }
-"""Which format a tile's file name promises; the order decides where a tile is there twice."""
-
+"""Which format a tile's file name promises, in small letters; the order decides where a tile is there twice."""
 
 _ARCGIS = re.compile(r"L\d\d")
 _PADDED = re.compile(r"0\d")
 
 
 class XyzFolder:
-    """Lists and reads the tiles of a folder. Keeps no state but the path and its documents: what is on the disk counts.
+    """Lists and reads the tiles of a folder. Keeps no state but the path, its documents and how its tiles' names end:
+    what is on the disk counts.
 
     Files and folders whose names are not plain numbers are no tiles and are passed over. Safe to use from several
     threads.
@@ -92,6 +89,26 @@ class XyzFolder:
             )
         return next(iter(stated), "xyz")
 
+    @cached_property
+    def suffixes(self) -> tuple[str, ...]:
+        """How tiles' names end: as geo2map's document states if a tile bears it out, else all spellings there are."""
+        own, known = read_suffix(self.path), list(FORMAT_OF_SUFFIX)
+        if own is not None and next(self._endings(), own) == own:
+            return (own,)
+        return tuple(sorted({*self._endings()}, key=lambda suffix: (known.index(suffix.lower()), suffix.swapcase())))
+
+    def _endings(self) -> Iterator[str]:
+        for zoom in _numbered_folders(self.path, MAX_ZOOM + 1):
+            for column in self.columns(zoom):
+                for entry in _entries(self.path / str(zoom) / str(column)):
+                    suffix = os.path.splitext(entry.name)[1]  # noqa: PTH122 (speed)
+                    if suffix.lower() in FORMAT_OF_SUFFIX:
+                        yield suffix
+
+    def require_scheme(self) -> Scheme:
+        """The `scheme`; raises as that does."""
+        return self.scheme
+
     def require_grid(self) -> None:
         """Refuses tiles on another grid than web-mercator's.
 
@@ -126,11 +143,7 @@ class XyzFolder:
             TileSetError: a folder cannot be listed; so do the other listing functions.
         """
         zooms = _numbered_folders(self.path, MAX_ZOOM + 1)
-        return tuple(
-            zoom
-            for zoom in zooms
-            if any(_numbered_tiles(self.path / str(zoom) / str(column), 2**zoom) for column in self.columns(zoom))
-        )
+        return tuple(zoom for zoom in zooms if any(self._rows_as_named(zoom, column) for column in self.columns(zoom)))
 
     @property
     def format(self) -> TileFormat:
@@ -141,7 +154,7 @@ class XyzFolder:
         """
         tile = next(self.tiles(self.require_zooms()[-1]))
         path = self.tile_path(tile)
-        return format_of(self.get(tile) or b"") or FORMAT_OF_SUFFIX[path.suffix if path else ".png"]
+        return format_of(self.get(tile) or b"") or FORMAT_OF_SUFFIX[path.suffix.lower() if path else ".png"]
 
     def require_zooms(self) -> tuple[int, ...]:
         """The zooms, at least one.
@@ -174,7 +187,7 @@ class XyzFolder:
 
     def rows(self, zoom: int, column: int) -> list[int]:
         """Rows with a tile in a column, ascending."""
-        found = _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom)
+        found = self._rows_as_named(zoom, column)
         return [self._row(zoom, number) for number in reversed(found)] if self.scheme == "tms" else found
 
     def _row(self, zoom: int, row: int) -> int:
@@ -201,17 +214,18 @@ class XyzFolder:
 
     def _numbers(self, zoom: int) -> PixelWindow | None:
         """Columns and rows of a zoom as its files are numbered; None where there are none."""
-        found = {column: _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom) for column in self.columns(zoom)}
-        found = {column: rows for column, rows in found.items() if rows}
-        if not found:
-            return None
-        top, bottom = min(rows[0] for rows in found.values()), max(rows[-1] for rows in found.values()) + 1
-        return PixelWindow(min(found), top, max(found) + 1, bottom)
+        columns = ((column, self._rows_as_named(zoom, column)) for column in self.columns(zoom))
+        ends = [(column, row) for column, rows in columns if rows for row in (rows[0], rows[-1])]
+        return hull(iter(ends)) if ends else None
+
+    def _rows_as_named(self, zoom: int, column: int) -> list[int]:
+        """Rows of a column as its files are numbered, ascending."""
+        return _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom)
 
     def tile_path(self, tile: Tile) -> Path | None:
         """The tile's file, None where there is none."""
         column = self.path / str(tile.z) / str(tile.x)
-        paths = (column / f"{self._row(tile.z, tile.y)}{suffix}" for suffix in FORMAT_OF_SUFFIX)
+        paths = (column / f"{self._row(tile.z, tile.y)}{suffix}" for suffix in self.suffixes)
         return next((path for path in paths if path.is_file()), None)
 
     def read(self, tile: Tile) -> tuple[Image, Mask] | None:
@@ -257,7 +271,7 @@ def _numbered_folders(folder: Path, limit: int) -> list[int]:
 
 def _numbered_tiles(folder: Path, limit: int) -> list[int]:
     names = (os.path.splitext(entry.name) for entry in _entries(folder) if entry.is_file())  # noqa: PTH122 (speed)
-    found = {parse_number(stem, limit) for stem, suffix in names if suffix in FORMAT_OF_SUFFIX}
+    found = {parse_number(stem, limit) for stem, suffix in names if suffix.lower() in FORMAT_OF_SUFFIX}
     return sorted(number for number in found if number is not None)
 
 

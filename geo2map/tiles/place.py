@@ -33,8 +33,27 @@ class Reaching(Protocol):
         ...
 
 
+class Reach:
+    """How far stored tiles reach, found once a zoom: for a chain of calls during which nothing changes.
+
+    Attributes:
+        zooms: those with at least one tile, ascending.
+    """
+
+    def __init__(self, store: Reaching) -> None:
+        self._store, self._found = store, dict[int, PixelWindow]()
+        self.zooms = store.zooms
+
+    def reach(self, zoom: int) -> PixelWindow:
+        """Columns and rows of the tiles of a zoom that has some, right and bottom excluded."""
+        if zoom not in self._found:
+            self._found[zoom] = self._store.reach(zoom)
+        return self._found[zoom]
+
+
 def footprint(store: Reaching, boxes: Iterable[LngLatBounds]) -> PixelWindow:
     """The pixels that a set covers at its largest zoom: the first bounds that its tiles bear out, else its tiles."""
+    store = Reach(store)
     zoom = store.zooms[-1]
     for box in boxes:
         if covers(store, box) and is_filled(store, box):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import MAX_ZOOM, to_lnglat
 from geo2map.types import Bounds, LngLatBounds, Scheme
 
@@ -139,7 +140,7 @@ def _numbers(value: Any, *lengths: int) -> tuple[float, ...]:
 
 
 def _text(value: Any) -> str:
-    """A value as text: numbers and objects are spelled, nothing is ""."""
+    """A value as text that any file can hold: numbers and objects are spelled, nothing is ""."""
     if value is None or isinstance(value, bool):
         return ""
-    return value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return plain_text(value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

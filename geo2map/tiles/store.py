@@ -28,7 +28,7 @@ class FolderStore(XyzFolder):
             scheme: how the files count rows.
         """
         super().__init__(path, scheme)
-        self.suffix = suffix
+        self.suffix, self.suffixes = suffix, (suffix,)
         self._known: set[Path] = set()
         self._dirty: list[Path] = []
         self._lock = Lock()

@@ -138,8 +138,9 @@ class TileSet:
         write_whole(Path(folder) / FILE_NAME, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The document as UTF-8 JSON."""
-        return (json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+        """The document as UTF-8 JSON; a half surrogate is spelled as an escape."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+        return f"{text}\n".encode(errors="backslashreplace")
 
     @classmethod
     def load(cls, folder: Path) -> TileSet | None:
@@ -190,13 +191,23 @@ def foreign_words(facts: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[st
 
 def read_scheme(folder: Path) -> Scheme | None:
     """How the files of a folder that geo2map made count rows; None where its tilejson.json is another's, or none."""
+    if (document := _own_document(folder)) is None:
+        return None
+    return "tms" if document.get("scheme") == "tms" else "xyz"
+
+
+def read_suffix(folder: Path) -> str | None:
+    """How the names of tiles end in a folder that geo2map made; None as `read_scheme`, or where it does not tell."""
+    found = (_own_document(folder) or {}).get("format")
+    return next((suffix for format, suffix in SUFFIXES.items() if format == found), None)
+
+
+def _own_document(folder: Path) -> dict[str, Any] | None:
     try:
         document = json.loads(read_text_file(folder / FILE_NAME))
     except (OSError, ValueError):  # whoever reads the document says so
         return None
-    if not isinstance(document, dict) or "geo2map" not in document:
-        return None
-    return "tms" if document.get("scheme") == "tms" else "xyz"
+    return document if isinstance(document, dict) and "geo2map" in document else None
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:

@@ -87,7 +87,7 @@ def test_zooms_are_those_of_the_tiles(tmp_path: Path) -> None:
     path = write_mbtiles(tmp_path / "a.mbtiles", {"format": "png", "minzoom": "0", "maxzoom": "22", "center": "1,2,3"})
     with MbtilesStore(path) as found:
         assert (found.tileset.minzoom, found.tileset.maxzoom) == (ZOOM, ZOOM)
-    assert "says zooms 0 to 22, there are 17 to 17" in problems(path)
+    assert "states zooms 0 to 22, but the tiles have zooms 17 to 17" in problems(path)
     assert "states the centre 1,2,3" in problems(path)
 
 
@@ -180,7 +180,7 @@ def test_an_archive_without_compression_and_with_little_in_its_header(tmp_path: 
     with PmtilesStore(tmp_path / "b.pmtiles") as found:
         assert found.zooms == (ZOOM,)
         assert {tile: found.get(tile) for tile in found.tiles(ZOOM)} == wanted()
-    assert "says zooms 3 to 5, there are 17 to 17" in problems(tmp_path / "b.pmtiles")
+    assert "states zooms 3 to 5, but the tiles have zooms 17 to 17" in problems(tmp_path / "b.pmtiles")
 
 
 # SQLite

@@ -118,7 +118,7 @@ def test_bounds_take_the_tiles_that_they_touch(made: Path, rgba: MemoryStore, tm
         assert tileset.window == tile_window(FIRST).grow(-10).intersection(TILESET.window)
     with pytest.raises(TileSetError, match="no tile lies within"):
         convert(made / "xyz", tmp_path / "b", bounds=(0, 0, 1, 1))
-    with pytest.raises(TileSetError, match="is no area"):
+    with pytest.raises(TileSetError, match="is not an area"):
         convert(made / "xyz", tmp_path / "b", bounds=(0, 9, 1, 1))
 
 

@@ -218,7 +218,11 @@ def test_false_documents_are_found(tmp_path: Path) -> None:
     false = {"bounds": [0, 0, 0, 0], "center": [10, 50, 3], "minzoom": 3, "maxzoom": 17, "format": "jpg"}
     (folder / "tilejson.json").write_text(json.dumps(false))
     found = " ".join(map(str, check(folder).problems))
-    for part in ("states the format jpeg, but 4 of 4 tiles are png", "says zooms 3 to 17", "states the bounds 0,0,0,0"):
+    for part in (
+        "states the format jpeg, but 4 of 4 tiles are png",
+        "states zooms 3 to 17",
+        "states the bounds 0,0,0,0",
+    ):
         assert part in found
 
 
@@ -226,7 +230,7 @@ def test_an_order_that_bounds_belie_is_found(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "set")
     (folder / "metadata.json").write_text(metadata(scheme="tms", bounds=SPELLED))
     found = " ".join(map(str, check(folder).problems))
-    assert "says that rows count from the south, but they count from the north" in found
+    assert "states that rows are counted from the south, but they are counted from the north" in found
 
 
 def test_clutter_is_no_part_of_a_set(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_a_token(live: LiveMap) -> None:
     for word in ("short", "with spaces in it, and signs", "x" * 300):
         with pytest.raises(PlanError, match="token cannot be one"):
             ServedSite(map=live.map, token=word)
-    with pytest.raises(PlanError, match="is no address"):
+    with pytest.raises(PlanError, match="is not an address"):
         ServedSite(map=live.map, address="javascript:alert(1)")
 
 

@@ -260,10 +260,15 @@ def test_a_finished_map_is_a_geotiff_and_nothing_else(folder: Path, secret: Path
     overviews = raster(folder / "a.tif", OVERVIEW_FILE=raw(secret))
     raster(folder / "b.tif")
     (folder / "b.tif.ovr").write_text(raw(secret))
-    for path, says in ((vrt, "leads to files outside"), (overviews, "leads to files"), (folder / "b.tif", "leads to")):
+    malformed = raster(folder / "c.tif")
+    (folder / "c.tif.aux.xml").write_text('<PAMDataset><Metadata><MDI key="OVERVIEW_FILE">a</Metadata>')
+    elsewhere = "outside its folder, .*; it is not opened as a map"
+    faults = {vrt: elsewhere, overviews: elsewhere, folder / "b.tif": elsewhere, malformed: "well-formed"}
+    for path, fault in faults.items():
         for look in (check, GeotiffStore):
-            with pytest.raises(TileSetError, match=says):
+            with pytest.raises(TileSetError, match=fault) as refused:
                 look(path)
+            assert "allow_outside" not in str(refused.value)
     vrt.write_text(simple("in.tif"))
     with pytest.raises(TileSetError, match="cannot be read"):
         GeotiffStore(vrt)

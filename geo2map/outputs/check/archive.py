@@ -19,6 +19,7 @@ from geo2map.outputs.mbtiles import MbtilesStore
 from geo2map.outputs.pmtiles_store import PmtilesStore
 from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.records import tile_digest
+from geo2map.tiles.place import Reach
 from geo2map.tiles.tilejson import TileSet
 
 Archive = MbtilesStore | PmtilesStore
@@ -38,7 +39,7 @@ class ArchiveCheck(TilesCheck):
 
     def check_statements(self) -> Iterator[Problem]:
         exact = not self.store.tileset.extra
-        return false_statements(self.store.statement, self.store, self.formats, exact=exact)
+        return false_statements(self.store.statement, Reach(self.store), self.formats, exact=exact)
 
 
 def check_archive(path: Path) -> CheckReport:

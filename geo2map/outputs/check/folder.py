@@ -15,6 +15,7 @@ from geo2map.outputs.folder import load_journal
 from geo2map.tiles.documents import read_statements
 from geo2map.tiles.folder import FORMAT_OF_SUFFIX, XyzFolder
 from geo2map.tiles.inventory import JOURNAL_NAME, SOURCE_FOLDER, all_unexpected
+from geo2map.tiles.place import Reach
 from geo2map.tiles.pyramid import Pixels
 from geo2map.tiles.sniff import format_of
 from geo2map.tiles.tilejson import FILE_NAME, TileSet, read_scheme
@@ -42,20 +43,23 @@ class FolderCheck(TilesCheck):
             self.report.problems.append(Problem("metadata", FILE_NAME, "not as it was written"))
 
     def check_statements(self) -> Iterator[Problem]:
-        own = read_scheme(self.store.path) is not None
+        own, reach = read_scheme(self.store.path) is not None, Reach(self.store)
         for statement in read_statements(self.store.path)[:1] if own else self.store.statements:
-            yield from false_statements(statement, self.store, self.formats, exact=not own)
+            yield from false_statements(statement, reach, self.formats, exact=not own)
             if statement.order is not None and statement.order != self.store.scheme:
                 sides = {"xyz": "north", "tms": "south"}
-                found = f"says that rows count from the {sides[statement.order]}, but they count from the "
+                found = (
+                    f"states that rows are counted from the {sides[statement.order]}, but they are counted from the "
+                )
                 yield Problem("metadata", statement.document, found + sides[self.store.scheme])
         for (promised, format), count in self.misnamed.items():
             yield Problem("metadata", "names of tiles", f"{count} tiles are named as {promised}, but are {format}")
 
     def _check_tile(self, tile: Tile, data: bytes, digest: bytes | None) -> Pixels | None:
-        path, format = self.store.tile_path(tile), format_of(data)
-        if path is not None and format not in (None, promised := FORMAT_OF_SUFFIX[path.suffix]):
-            self.misnamed[promised, format] += 1
+        if self.journal is None and (path := self.store.tile_path(tile)) is not None:
+            promised, format = FORMAT_OF_SUFFIX[path.suffix.lower()], format_of(data)
+            if format not in (None, promised):
+                self.misnamed[promised, format] += 1
         return super()._check_tile(tile, data, digest)
 
 

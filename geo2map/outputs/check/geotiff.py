@@ -12,15 +12,15 @@ from rasterio.windows import Window
 
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
+from geo2map.files.plain_text import plain_text
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.kernels import join_children, may_follow
 from geo2map.outputs.check.seams import SeamScan
+from geo2map.outputs.geotiff_file import open_geotiff
 from geo2map.outputs.geotiff_store import frame_of
 from geo2map.outputs.ink import Bands, Ink, ink_of, read_bands
-from geo2map.outputs.own_raster import open_geotiff
 from geo2map.outputs.pixel_digest import PixelDigest
-from geo2map.outputs.text import plain_text
 from geo2map.tiles.pyramid import Pixels, make_parent
 from geo2map.types import Tile
 

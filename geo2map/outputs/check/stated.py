@@ -45,7 +45,9 @@ def _said_format(statement: Statement, formats: Counter[TileFormat]) -> str:
 def _said_zooms(statement: Statement, zooms: tuple[int, int]) -> str:
     if statement.zooms is None or statement.zooms == zooms:
         return ""
-    return f"says zooms {statement.zooms[0]} to {statement.zooms[1]}, there are {zooms[0]} to {zooms[1]}"
+    return (
+        f"states zooms {statement.zooms[0]} to {statement.zooms[1]}, but the tiles have zooms {zooms[0]} to {zooms[1]}"
+    )
 
 
 def _said_place(statement: Statement, store: Reaching, *, exact: bool) -> str:

@@ -84,8 +84,8 @@ class TilesCheck:
         for tile, digest in self._expected(zoom):
             data = self._read(tile)
             if data is None:
-                if digest is not None:
-                    self.report.problems.append(Problem.of("missing", tile))
+                if self.journal is not None:  # or its name ends otherwise than those of the set
+                    self.report.problems.append(Problem.of("stray" if digest is None else "missing", tile))
                 continue
             self.report.tiles += 1
             if self.journal is not None and digest is None:

@@ -1,4 +1,4 @@
-"""Opens a GeoTIFF that is to be an output of geo2map: by that name a stranger's file may come, too."""
+"""Opens a GeoTIFF of tiles, which may be a stranger's: no file outside its folder is read for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import rasterio
 from rasterio.io import DatasetReader
 
 from geo2map.errors import SceneError, TileSetError
+from geo2map.scene.documents import ADVICE
 from geo2map.scene.trust import Trust
 
 
@@ -17,7 +18,7 @@ def open_geotiff(path: Path, **options: Any) -> DatasetReader:
 
     Raises:
         RasterioError: it cannot be opened.
-        TileSetError: its overviews or its mask lie, or lead, elsewhere.
+        TileSetError: its overviews or its mask lie, or lead, elsewhere, or a document beside it is malformed.
     """
     trust = Trust(path)
     try:
@@ -29,5 +30,5 @@ def open_geotiff(path: Path, **options: Any) -> DatasetReader:
             dataset.close()
             raise
     except SceneError as error:
-        raise TileSetError(f"{path} leads to files outside its folder and is not opened; render it again") from error
+        raise TileSetError(str(error).replace(ADVICE, "it is not opened as a map")) from error  # advice on scenes
     return dataset
