@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import NamedTuple
 
+from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from geo2map.scene.bands import Bands
 from geo2map.scene.gdal import open_raster, overview_factors
 from geo2map.scene.vrt import Size, band_vrt
+from geo2map.scene.vrt_sources import is_warped, open_sources
 
 TOLERANCE = 0.1
 """Of a factor, by which an overview may be coarser than wanted: that of `gdalwarp -ovr AUTO`."""
@@ -52,6 +54,8 @@ def choose_overview(dataset: DatasetReader, address: str, bands: Bands, ratio: f
         return None
     level = fine[-1]
     masked = bands.alpha is not None and bands.alpha.startswith("mask")
+    if bands.alpha is not None and not masked and _loses_mask(dataset):
+        return None
     with open_raster(address, OVERVIEW_LEVEL=level) as overview:
         size = overview.width, overview.height
         if not masked or (min(size) < SMALLEST and not _is_all_valid(overview)):
@@ -60,6 +64,27 @@ def choose_overview(dataset: DatasetReader, address: str, bands: Bands, ratio: f
         return Overview(level, size, has_mask=_is_all_valid(dataset))
     with open_raster(band_vrt(address, f"mask,{bands.colours[0]}", (dataset.width, dataset.height))) as mask:
         return Overview(level, size, has_mask=overview_factors(mask)[level : level + 1] == [factors[level]])
+
+
+def _loses_mask(dataset: DatasetReader) -> bool:
+    """Whether overviews of a VRT take more for valid than the VRT does.
+
+    GDAL makes those of a warped VRT out of its source's, whose mask may have none.
+    """
+    warped = is_warped(dataset)
+    return any(_loses_mask(source) or (warped and _lacks_masks(source)) for source in open_sources(dataset))
+
+
+def _lacks_masks(source: DatasetReader) -> bool:
+    flags = source.mask_flag_enums[0]
+    if MaskFlags.per_dataset not in flags or MaskFlags.alpha in flags:
+        return False
+    size = source.width, source.height
+    with (
+        open_raster(band_vrt(source.name, "1", size)) as band,
+        open_raster(band_vrt(source.name, "mask,1", size)) as mask,
+    ):
+        return overview_factors(band) != overview_factors(mask)
 
 
 def _is_all_valid(dataset: DatasetReader) -> bool:

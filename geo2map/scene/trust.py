@@ -7,7 +7,6 @@ archive or at a server. It is looked through before GDAL opens it, and so is wha
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,7 +19,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.errors import SceneError
-from geo2map.files.address import DRIVER, SCHEME, gdal_path, is_remote, redact
+from geo2map.files.address import gdal_path, is_remote, redact
 from geo2map.files.tiff import read_gdal_metadata
 from geo2map.files.vsi import LARGEST, head_bytes, read_text
 from geo2map.scene.documents import (
@@ -37,6 +36,7 @@ from geo2map.scene.documents import (
     sources_of,
 )
 from geo2map.scene.gdal import gdal_env, open_raster, opening
+from geo2map.scene.places import ARCHIVE, PREFIX, SERVER, is_spelled_otherwise, lies_within, places_in, stays
 
 DEEPEST = 8
 MOST = 100_000
@@ -44,11 +44,6 @@ MOST = 100_000
 AT_ONCE = 16
 SIDECARS = (".ovr", ".msk", ".aux.xml")
 """GDAL reads overviews and masks beside a file with any of its drivers."""
-PREFIX = re.compile(r"[A-Za-z][\w+.-]+:")
-"""Of addresses, and of drivers that take more than a path; two characters at least."""
-ARCHIVE = re.compile(r"/vsi(?:zip|tar|7z|rar)/(?:.*\.(?:zip|kmz|dwf|ods|xlsx|tar|tgz|gz|7z|rar)|.*\})(?=/|$)", re.I)
-SERVER = re.compile(r"/vsi(?!zip|tar|7z|rar|gzip|subfile|crypt|sparse|cached|stdin)\w+/(?:\w+://)?[^/]+(?=/|$)", re.I)
-"""The part of a virtual path that is a whole archive, or a server or bucket: VRTs below it may name what is in it."""
 
 
 class Trust:
@@ -61,7 +56,7 @@ class Trust:
 
     def __init__(self, path: str | Path) -> None:
         self._path = str(path)
-        self._walks = [_Walk.at(self._path, place) for place in _places_in(gdal_path(path))]
+        self._walks = [_Walk.at(self._path, place) for place in places_in(gdal_path(path))]
 
     def before_opening(self) -> None:
         """Looks through the scene's files before any driver sees them."""
@@ -72,6 +67,9 @@ class Trust:
     def after_opening(self, dataset: DatasetReader) -> None:
         """Looks at what GDAL made of it, before its pixels are read."""
         with opening(self._path):
+            for file in dataset.files if self._walks else ():
+                if not any(walk.holds(file) for walk in self._walks):
+                    raise outside(self._path, file)
             for walk in self._walks:
                 walk.look_at_opened(dataset, walk.start)
 
@@ -82,7 +80,8 @@ class _Walk:
 
     Attributes:
         asked: the scene as it was given, for errors.
-        start: the file, as GDAL spells it.
+        start: the file, as GDAL spells it, links resolved.
+        given: the file before that.
         folder: the one not to leave, of this machine or GDAL's; None where a document may name nothing at all.
         within: whether the scene is spelled as something in, or made of, the file: `vrt://a.tif?bands=1`.
         kinds: of every file that was looked at, None where it is not a document, or not there.
@@ -92,6 +91,7 @@ class _Walk:
 
     asked: str
     start: str
+    given: str
     folder: str | None
     within: bool = False
     kinds: dict[str, Kind | None] = field(default_factory=dict)
@@ -102,13 +102,17 @@ class _Walk:
     def at(cls, asked: str, place: str) -> _Walk:
         """The walk that begins at a file, or at a document given instead of one."""
         if is_inline(place):
-            return cls(asked, place, str(Path.cwd()), within=True)
+            return cls(asked, place, place, str(Path.cwd()), within=True)
         within = place != gdal_path(asked)
         if not place.startswith("/vsi"):
-            place = str(Path(place).resolve())
-            return cls(asked, place, str(Path(place).parent), within=within)
+            real = Path(place).resolve()
+            return cls(asked, str(real), place, str(real.parent), within=within)
         home = posixpath.dirname(place.partition("?")[0])
-        return cls(asked, place, home if ARCHIVE.match(home) or SERVER.match(home) else None, within)
+        return cls(asked, place, place, home if ARCHIVE.match(home) or SERVER.match(home) else None, within)
+
+    def holds(self, file: str) -> bool:
+        """Whether a file that GDAL lists for the scene is one that it may read."""
+        return file == gdal_path(self.asked) or lies_within(file, self.folder, self.given)
 
     def look_through(self, place: str, depth: int = 0) -> None:
         """Looks at a file, at what lies beside it, and at all that they lead to."""
@@ -175,7 +179,7 @@ class _Walk:
             if is_inline(source.name):
                 self._follow(sources_of(source.name.encode(), self.asked), home, depth + 1)
             elif (target := self._target(source, home)) is None:
-                raise outside(self.asked, source.name)
+                raise self._refusal_of(source.name)
             else:
                 targets.append(target)
         self._fetch_heads(targets)
@@ -193,11 +197,19 @@ class _Walk:
             target = (Path(home) / name if source.relative else Path(name)).resolve()
             return str(target) if target.is_relative_to(self.folder) else None
         if name.startswith(f"{self.folder}/"):
-            return name if _stays(name[len(self.folder) + 1 :].partition("?")[0]) else None
+            return name if stays(name[len(self.folder) + 1 :].partition("?")[0]) else None
         if home is None or not source.relative or PREFIX.match(name) or name.startswith(("/", "\\")):
             return None
         inner = posixpath.normpath(posixpath.join(home[len(self.folder) :].lstrip("/"), name))
-        return f"{self.folder}/{inner}" if _stays(inner) else None
+        return f"{self.folder}/{inner}" if stays(inner) else None
+
+    def _refusal_of(self, name: str) -> SceneError:
+        if is_spelled_otherwise(name):
+            shown = redact(" ".join(name.split())[:120])
+            return refusal(
+                self.asked, f"names its source by a driver or an archive, which is not looked through: {shown}"
+            )
+        return outside(self.asked, name)
 
     def _home(self, place: str) -> str | None:
         """The folder from which a document counts its relative paths; behind a query GDAL looks elsewhere."""
@@ -222,12 +234,17 @@ class _Walk:
         return [str(Path(file).resolve()) for suffix in SIDECARS for file in self.listed[folder].get(name + suffix, ())]
 
     def _open(self, place: str, depth: int) -> None:
-        """Looks at a source as GDAL sees it; one that GDAL cannot open is for whoever reads it to complain of."""
-        try:
-            with open_raster(place) as dataset:
+        """Looks at a source as GDAL sees it; one that GDAL cannot open is for whoever reads it to complain of.
+
+        A file of the working directory is opened by its bare name, too: to that, GDAL joins absolute paths otherwise.
+        """
+        in_here = not place.startswith("/vsi") and Path(place).parent == Path.cwd()
+        for spelled in (place, Path(place).name) if in_here else (place,):
+            with suppress(RasterioError, CPLE_BaseError), open_raster(spelled) as dataset:
+                for file in dataset.files:
+                    if not lies_within(file, self.folder, spelled):
+                        raise outside(self.asked, file)
                 self.look_at_opened(dataset, place, depth)
-        except (RasterioError, CPLE_BaseError):
-            pass
 
     def _fetch_heads(self, places: list[str]) -> None:
         """The first bytes of many remote files at once: each takes the time of a request."""
@@ -235,10 +252,6 @@ class _Walk:
         if len(wanted) > 1:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 self.heads.update(zip(wanted, pool.map(_head, wanted), strict=True))
-
-
-def _stays(inner: str) -> bool:
-    return not posixpath.normpath(inner).startswith(("..", "/"))
 
 
 def _is_plain_tiff(place: str) -> bool:
@@ -250,23 +263,3 @@ def _is_plain_tiff(place: str) -> bool:
 def _head(place: str) -> bytes | None:
     with gdal_env(place):  # each thread has settings of its own
         return read_text(place, head_bytes())
-
-
-def _places_in(address: str) -> list[str]:
-    """The files that an address names, as GDAL spells them: of `NETCDF:"a.nc":b` it is `a.nc`.
-
-    A document instead of a path has the working directory for its folder.
-    """
-    if is_inline(address):
-        return [address]
-    if address.startswith("vrt://"):
-        return _places_in(gdal_path(address.removeprefix("vrt://").partition("?")[0]))
-    if address.startswith("/vsi"):
-        return [address]
-    if SCHEME.match(address):
-        return []
-    if not DRIVER.match(address):
-        return [address]
-    cuts = [found.start() for found in re.finditer(r'[:",?&]|$', address) if address[found.start() :][:3] != "://"]
-    pieces = {address[first + 1 : last] for first in cuts for last in cuts if first + 1 < last}
-    return [piece for piece in sorted(pieces) if piece.startswith("/vsi") or Path(piece).is_file()]

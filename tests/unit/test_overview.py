@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
 
 from geo2map.grid import PixelWindow
 from geo2map.scene import View, open_scene
@@ -114,6 +116,21 @@ def alpha(folder: Path, valid: np.ndarray, overview: str = "small.tif") -> Path:
     return path
 
 
+def warped(folder: Path, valid: np.ndarray) -> Path:
+    """A warped VRT with an alpha band, whose source has a mask without overviews."""
+    path = inside(folder, valid)
+    with rasterio.open(path) as dataset, WarpedVRT(dataset, crs="EPSG:3857", add_alpha=True) as vrt:
+        rasterio.shutil.copy(vrt, folder / "scene.vrt", driver="VRT")
+    return folder / "scene.vrt"
+
+
+def warped_within(folder: Path, valid: np.ndarray) -> Path:
+    """A plain VRT of the warped one."""
+    with rasterio.open(warped(folder, valid)) as dataset:
+        rasterio.shutil.copy(dataset, folder / "outer.vrt", driver="VRT")
+    return folder / "outer.vrt"
+
+
 def without_overviews(folder: Path, valid: np.ndarray) -> Path:
     path = write(folder / "plain.tif")
     add_mask(path, valid, inside=True)
@@ -139,6 +156,17 @@ def test_an_overview_invents_no_valid_pixel(make: Maker, valid: np.ndarray, tmp_
         assert scene.coverage(ZOOM, 8).mean() == pytest.approx(truth.mean(), abs=0.03)
     assert mask.sum() == pytest.approx(truth.sum(), rel=0.02)
     assert (mask != truth).mean() < 0.02  # along the rim
+
+
+@pytest.mark.parametrize("make", [warped, warped_within])
+def test_overviews_that_gdal_makes_for_a_warped_vrt_invent_no_valid_pixel(
+    make: Maker, valid: np.ndarray, tmp_path: Path
+) -> None:
+    with open_scene(without_overviews(tmp_path, valid)) as scene, scene.at(View(ZOOM)) as source:
+        truth = source.read_window(scene.window(ZOOM))[1]
+    with open_scene(make(tmp_path, valid)) as scene, scene.at(View(ZOOM)) as source:
+        mask = source.read_window(scene.window(ZOOM))[1]
+    assert mask.sum() == pytest.approx(truth.sum(), rel=0.02)
 
 
 def test_a_pixel_is_the_same_in_every_window(valid: np.ndarray, tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from geo2map.scene import find_scenes, open_scene, open_scenes
 
 SECRET = "the password is swordfish. " * 100
 REFUSED = (
-    r"(points outside its folder|fetches its pixels from elsewhere|list of rasters).*; if you trust it, set allow_"
+    "(points outside its folder|names its source by a driver|fetches its pixels from elsewhere|list of rasters)"
+    ".*; if you trust it, set allow_"
 )
 
 
