@@ -96,7 +96,7 @@ def _files(source: Path) -> Iterator[tuple[str, os.stat_result]]:
 def _files_below(folder: str, name: str) -> Iterator[tuple[str, os.stat_result]]:
     with suppress(OSError), os.scandir(folder) as found:
         for entry in sorted(found, key=lambda entry: entry.name):
-            if entry.name != JOURNAL_NAME and is_clutter(Path(entry.name)):
+            if entry.name != JOURNAL_NAME and is_clutter(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from _files_below(entry.path, f"{name}{entry.name}/")
