@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 
 from geo2map.errors import SceneError
@@ -142,6 +143,12 @@ def test_own_outputs_are_passed_over_with_a_note(with_maps: Path) -> None:
         assert note.startswith("made by geo2map and passed over; name it to use it as a scene: ")
         assert all(name in note for name in ("map.tif", "kept.tif", "big.tif"))
     assert find_scenes(with_maps) == find_imagery(with_maps)[0]
+
+
+def test_a_vrt_of_an_own_output_is_one(with_maps: Path) -> None:
+    for name in ("map", "other"):
+        rasterio.shutil.copy(with_maps / f"{name}.tif", with_maps / f"{name}.vrt", driver="VRT")
+    assert names(find_scenes(with_maps)) == ["a.tif", "b.tif", "other.tif", "other.vrt"]
 
 
 def test_own_outputs_that_are_named_are_used(with_maps: Path) -> None:
