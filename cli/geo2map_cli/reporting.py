@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 INCOMPLETE = 3
 """Exit code of a run that left blocks out."""
 
+LOG_FAULTS: tuple[tuple[type[OSError], str], ...] = (
+    (FileNotFoundError, "its folder does not exist"),
+    (NotADirectoryError, "a part of its path is a file, not a folder"),
+    (IsADirectoryError, "it is a folder"),
+    (PermissionError, "you may not write there"),
+)
+
 
 def report_options(function: F) -> F:
     """--json, -v and --log-file; sets up logging before the command runs."""
@@ -41,7 +48,10 @@ def _set_up_logging(verbose: int, log_file: Path | None) -> None:
         try:
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
         except OSError as error:
-            raise click.ClickException(f"cannot write the log file {log_file}: {error}") from error
+            fault = next((text for kind, text in LOG_FAULTS if isinstance(error, kind)), error.strerror)
+            raise click.ClickException(
+                f"cannot write the log file {log_file}: {fault}; choose another place"
+            ) from error
         handlers[0].setLevel(logging.WARNING if not verbose else logging.NOTSET)
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     if log_file is not None:

@@ -13,6 +13,7 @@ from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Rendering, Scenes, as_choice, as_engine, check_out
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.address import redact, scene_name
+from geo2map.files.place import require_name
 from geo2map.model import ModelOptions
 from geo2map.outputs import find_container
 from geo2map.pipeline.report import Report
@@ -61,12 +62,13 @@ def name_targets(scenes: Scenes, out: PathLike, suffix: str = "") -> dict[str, s
 
     Raises:
         SceneError: no scene, see `geo2map.scene.find_scenes`.
-        OutputError: two scenes would have one output.
+        OutputError: two scenes would have one output, or `out` is empty.
     """
     return _name_targets(find_scenes(scenes), out, suffix)
 
 
 def _name_targets(scenes: list[str], out: PathLike, suffix: str) -> dict[str, str]:
+    require_name(out)
     targets: dict[str, str] = {}
     scene_of: dict[str, str] = {}
     for scene in scenes:

@@ -105,6 +105,16 @@ def require_writable(path: str | Path) -> None:
         ) from error
 
 
+def require_name(path: str | Path) -> None:
+    """Refuses an output without a name, which would be the current folder.
+
+    Raises:
+        OutputError: says so.
+    """
+    if not os.fspath(path).strip():
+        raise OutputError("the output has an empty name: choose another")
+
+
 def resolve_place(path: str | Path) -> Path:
     """The absolute path of an output, links followed.
 
@@ -114,8 +124,7 @@ def resolve_place(path: str | Path) -> Path:
     text = os.fspath(path)
     if "\0" in text:
         raise OutputError(f"{_shown(path)} holds a NUL character, which no file name can: choose another name")
-    if not text.strip():
-        raise OutputError("the output has an empty name: choose another")
+    require_name(text)
     try:
         text.encode()
     except UnicodeEncodeError as error:

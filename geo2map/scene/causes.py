@@ -7,6 +7,7 @@ import os
 import re
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,7 +36,6 @@ _BEGINNINGS = (
     (b"<error", "it is a server's error message; download the file again"),
     (b"7z\xbc\xaf", "it is an archive; unpack it"),
     (b"rar!", "it is an archive; unpack it"),
-    (b"\x1f\x8b", "it is compressed by gzip; unpack it, or give {vsigzip}"),
 )
 
 
@@ -113,8 +113,10 @@ def _advise_on_content(path: Path, head: bytes) -> str | None:
     text = re.sub(rb"^(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?", b"", head).lower()
     for beginning, advice in _BEGINNINGS:
         if text.startswith(beginning):
-            return advice.format(vsigzip=f"/vsigzip/{path}")
+            return advice
     try:
+        if head.startswith(b"\x1f\x8b"):
+            return _advise_on_gzip(path)
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return _name_members("/vsizip", path, iter(archive.namelist()))
@@ -124,6 +126,19 @@ def _advise_on_content(path: Path, head: bytes) -> str | None:
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, NotImplementedError):
         return "it is a damaged archive; get it again"
     return None
+
+
+def _advise_on_gzip(path: Path) -> str:
+    """By the beginning alone: a list of what a packed tar holds takes unpacking it."""
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            while (member := archive.next()) is not None and not member.size:
+                pass
+    except (OSError, EOFError, tarfile.TarError, zlib.error):
+        return f"it is compressed by gzip; unpack it, or give /vsigzip/{path}"
+    name = member.name.removeprefix("./") if member is not None else ""
+    shown = name if Path(name).suffix.lower() in RASTERS | PICTURES else "<name>"
+    return f"it is an archive; name a raster in it: /vsitar/{path}/{shown}"
 
 
 def _name_members(home: str, path: Path, names: Iterator[str]) -> str:

@@ -13,6 +13,7 @@ from geo2map.files.address import is_file_path, is_folder, is_there, plain_path,
 from geo2map.files.atomic import hidden_sibling
 from geo2map.files.clutter import is_passed_over
 from geo2map.files.tiff import read_gdal_metadata
+from geo2map.files.vsi import HEAD, read_text
 from geo2map.scene.catalogue import is_list, read_list
 from geo2map.scene.causes import PICTURES, RASTERS
 
@@ -109,10 +110,14 @@ def _without_own(found: list[str], own: dict[str, None], all_of_them: str) -> li
 
 
 def is_own_output(path: str | Path) -> bool:
-    """Whether geo2map made a raster: it says so in its tags, or its journal lies beside it."""
+    """Whether geo2map made a raster, or what a VRT is a copy of: by its tags, or by a journal that lies beside it."""
     path = Path(path)
-    tags = read_gdal_metadata(path) or b""
-    return b'<Item name="GEO2MAP">' in tags or hidden_sibling(path, "journal").exists()
+    if hidden_sibling(path, "journal").exists():
+        return True
+    tags = read_gdal_metadata(path) if path.is_file() else b""
+    if tags is None and path.suffix.lower() == ".vrt":
+        return b'<MDI key="GEO2MAP">' in (read_text(str(path), HEAD) or b"")
+    return b'<Item name="GEO2MAP">' in (tags or b"")
 
 
 def _is_scene(file: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from rasterio.warp import transform
 from geo2map.errors import GeoreferenceError
 from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.scene.gdal import wrap_gdal
-from geo2map.scene.statements import choose_statement, fault_of_points, find_statements
+from geo2map.scene.statements import PlaceStatement, choose_statement, fault_of_points, find_statements
 
 WGS84 = "EPSG:4326"
 USE_EARTH = "set crs to a CRS of the Earth"
@@ -32,6 +32,8 @@ AGREED = 2.0
 """Pixels by which two statements of a place may differ without a note."""
 CELLS = 16
 """Cells across and down that are looked at for folds."""
+MOST_DEGREES = 0.01
+"""Size of a pixel from which on numbers are not taken for degrees."""
 FOLDED = 0.25
 """Share of a raster that control points may fold over without being refused."""
 ROTATED_POLE = re.compile(r'METHOD\["(?:PROJ ob_tran|Pole rotation)|\+proj=ob_tran')
@@ -145,7 +147,8 @@ def find_georeference(dataset: DatasetReader, name: str, crs: str | None = None)
     ]
     notes = [f"warning: {fault}: not used" for fault in faults]
     notes += [note for other, elsewhere in others for note in _disagreement(place, str(chosen), elsewhere, other)]
-    return replace(place, notes=(*notes, *_folds(place)))
+    notes += () if crs else _other_crs(place, statements)
+    return replace(place, notes=(*notes, *_degrees_for_metres(place), *_folds(place)))
 
 
 def is_rotated_pole(crs: CRS) -> bool:
@@ -181,6 +184,31 @@ def _disagreement(place: Georeference, used: str, other: Georeference, passed_ov
     if pixels > AGREED:
         where = "nowhere on Earth" if math.isinf(metres) else f"{_distance(metres)} away"
         yield f"warning: {place.name} is placed by {used}, not by {passed_over}, which would put it {where}"
+
+
+def _other_crs(place: Georeference, statements: Sequence[PlaceStatement]) -> Iterator[str]:
+    """A note where the numbers that place a raster stand with another CRS than a sidecar gives them."""
+    lone = next((statement for statement in statements if not statement.places and statement.crs == place.crs), None)
+    for statement in statements if lone is not None else ():
+        same = (statement.transform, statement.gcps) == (place.transform, place.gcps)
+        if lone is not None and same and statement.crs is not None and statement.crs != place.crs:
+            used = f"the CRS of {lone.source} ({place.crs.to_string()[:60]})"
+            passed_over = f"that of {statement.source} ({statement.crs.to_string()[:60]})"
+            yield from _disagreement(place, used, replace(place, crs=statement.crs), passed_over)
+
+
+def _degrees_for_metres(place: Georeference) -> Iterator[str]:
+    """A note on numbers in a projected CRS that are all as small as degrees."""
+    if place.transform is None or not place.crs.is_projected:
+        return
+    columns, rows = np.array([0, 1, 0, 1]) * place.width, np.array([0, 0, 1, 1]) * place.height
+    x, y = _apply(place.transform, columns, rows)
+    pixel = math.sqrt(abs(place.transform.determinant))
+    if np.abs(x).max() <= 360 and np.abs(y).max() <= 90 and pixel < MOST_DEGREES:
+        yield (
+            f"warning: the coordinates of {place.name} look like degrees, but its CRS counts metres; "
+            "set crs to EPSG:4326 if so"
+        )
 
 
 def _distance(metres: float) -> str:

@@ -18,7 +18,16 @@ from rasterio.io import DatasetReader
 
 from geo2map import grid
 from geo2map.errors import SceneError
-from geo2map.files.address import gdal_path, is_file_path, is_remote, is_there, plain_path, redact, scene_name
+from geo2map.files.address import (
+    gdal_path,
+    is_file_path,
+    is_folder,
+    is_remote,
+    is_there,
+    plain_path,
+    redact,
+    scene_name,
+)
 from geo2map.grid import PixelWindow
 from geo2map.scene.bands import Bands, choose_bands
 from geo2map.scene.causes import holds_no_band
@@ -285,4 +294,6 @@ def open_scene(
     path = plain_path(path)
     if is_file_path(path) and not is_there(path):
         raise SceneError(f"scene not found: {path}; check the path")
+    if is_file_path(path) and not (is_folder(path) or Path(path).is_file()):
+        raise SceneError(f"{path} is not a regular file but a device, a pipe or a socket; give a raster")
     return Scene(path, options, on_error)

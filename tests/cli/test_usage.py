@@ -89,3 +89,12 @@ def test_what_is_missing_exits_with_1(
     monkeypatch.chdir(tmp_path)
     result = geo2map(*(small_scene if word == "SCENE" else word for word in command))
     assert (result.code, result.out) == (1, "")
+
+
+def test_a_log_file_that_cannot_be_is_one_sentence(
+    geo2map: Callable[..., Any], small_scene: Path, tmp_path: Path
+) -> None:
+    result = geo2map("info", small_scene, "--log-file", tmp_path / "missing" / "log.txt")
+    assert result.code == 1
+    assert "its folder does not exist; choose another place" in result.err
+    assert "Errno" not in result.err

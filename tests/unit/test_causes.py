@@ -78,6 +78,9 @@ def test_archives_name_the_rasters_in_them(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         archive.add(tmp_path / "s.tif", "./s.tif")
     assert f"/vsitar/{tmp_path}/a.tar/s.tif" in complaint(tmp_path / "a.tar")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "s.tif", "./s.tif")
+    assert f"/vsitar/{tmp_path}/a.tar.gz/s.tif" in complaint(tmp_path / "a.tar.gz")
     with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
         archive.writestr("readme.txt", "")
     assert "an archive without a raster in it" in complaint(tmp_path / "c.zip")
@@ -87,6 +90,13 @@ def test_archives_name_the_rasters_in_them(tmp_path: Path) -> None:
     (tmp_path / "e.tar").write_bytes((tmp_path / "a.tar").read_bytes().replace(b"s.tif", b"x.tif", 1))
     for name in ("d.zip", "e.tar"):
         assert complaint(tmp_path / name) == f"cannot open {tmp_path / name}: it is a damaged archive; get it again"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tif")
+    with pytest.raises(SceneError, match="not a regular file but a device, a pipe or a socket; give a raster"):
+        open_scene(tmp_path / "pipe.tif")
 
 
 def test_headers_and_sidecars_name_their_raster(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 
 from geo2map.api import render_each
@@ -144,6 +145,12 @@ def test_own_outputs_are_passed_over_with_a_note(with_maps: Path) -> None:
         assert note.endswith(": made by geo2map, passed over; name one to use it as a scene")
         assert all(name in note for name in ("map.tif", "kept.tif", "big.tif"))
     assert find_scenes(with_maps) == find_imagery(with_maps)[0]
+
+
+def test_a_vrt_of_an_own_output_is_one(with_maps: Path) -> None:
+    for name in ("map", "other"):
+        rasterio.shutil.copy(with_maps / f"{name}.tif", with_maps / f"{name}.vrt", driver="VRT")
+    assert names(find_scenes(with_maps)) == ["a.tif", "b.tif", "other.tif", "other.vrt"]
 
 
 def test_own_outputs_that_are_named_are_used(with_maps: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from geo2map.api import name_targets
 from geo2map.errors import OutputError
 from geo2map.files import place
 from geo2map.files.place import check_place, require_writable
@@ -166,3 +167,11 @@ def test_a_file_system_that_takes_no_files() -> None:
     with pytest.raises(OutputError, match="/proc is not open to you for writing"):
         require_writable("/proc/map")
     require_writable("map")
+
+
+@pytest.mark.parametrize("out", ["", "  "])
+def test_an_empty_name_is_not_the_current_folder(out: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="the output has an empty name"):
+        check_place(out)
+    with pytest.raises(OutputError, match="the output has an empty name"):
+        name_targets(tmp_path / "scene.tif", out)

@@ -177,7 +177,6 @@ def a_sidecar_that_mends_the_geotransform(path: Path) -> Path:
         (a_crs_in_the_tags, "a.tif"),
         (a_crs_in_the_sidecar, "a.tif"),
         (a_crs_in_the_sidecar, "a.png"),
-        (a_sidecar_that_mends_the_crs, "a.tif"),
         (a_sidecar_that_mends_the_geotransform, "a.tif"),
     ],
 )
@@ -187,6 +186,30 @@ def test_statements_that_complete_each_other_need_no_note(
     with open_scene(make(tmp_path / name)) as scene:
         assert lies(scene, NEW_YORK)
         assert told(scene) == []
+
+
+def test_a_sidecar_that_mends_the_crs_is_told(tmp_path: Path) -> None:
+    path = a_sidecar_that_mends_the_crs(tmp_path / "a.tif")
+    with open_scene(path) as scene:
+        assert lies(scene, NEW_YORK)
+        (note,) = told(scene)
+    used = r"the CRS of its \.aux\.xml \(EPSG:32618\), not by that of its GeoTIFF tags \(EPSG:32633\)"
+    assert re.search(rf"is placed by {used}, which would put it \d,\d+ km away", note), note
+    with open_scene(path, crs="EPSG:32618") as scene:
+        assert told(scene) == []
+
+
+def test_degrees_in_a_crs_of_metres_are_told(tmp_path: Path) -> None:
+    degrees = Affine(1e-5, 0, -73.93, 0, -1e-5, 40.73)
+    path = write(tmp_path / "a.png")
+    add_world_file(path, degrees)
+    add_aux(path, "EPSG:32618")
+    with open_scene(path) as scene:
+        assert any("look like degrees, but its CRS counts metres; set crs to EPSG:4326" in note for note in scene.notes)
+    with open_scene(path, crs="EPSG:4326") as scene:
+        assert not any("look like degrees" in note for note in scene.notes)
+    with open_scene(write(tmp_path / "b.tif", crs="EPSG:32618", transform=UTM)) as scene:
+        assert not any("look like degrees" in note for note in scene.notes)
 
 
 def test_a_crs_that_is_asked_for_replaces_that_of_the_statement(tmp_path: Path) -> None:
