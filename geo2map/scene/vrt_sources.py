@@ -18,7 +18,7 @@ LOOKED_AT = 16
 _SIDECARS = (".ovr", ".msk", ".aux.xml")
 
 
-_CHANGES = re.compile("<(?:ScaleRatio|ScaleOffset|Exponent|LUT|PixelFunctionType|GDALWarpOptions)>")
+_CHANGES = re.compile("<(?:ScaleRatio|ScaleOffset|Exponent|LUT|PixelFunctionType)>")
 """What in a VRT turns the numbers of its sources into others."""
 
 

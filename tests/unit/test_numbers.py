@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetWriter
+from rasterio.vrt import WarpedVRT
 
 from geo2map import grid
 from geo2map.colour.rendition import make_rendition
@@ -274,6 +276,14 @@ def test_a_vrt_is_read_as_its_sources_are(write: Writer) -> None:
             assert (vrt.bands.meant, vrt.bands.bits) == (scene.bands.meant, scene.bands.bits)
             assert (vrt.sample() == scene.sample()).all()
             assert not any("differ in the meaning" in note for note in vrt.notes)
+
+
+def test_a_warped_vrt_is_read_as_its_source_is(write: Writer) -> None:
+    path = write(numbers(1, 255), photometric="miniswhite")
+    with rasterio.open(vrt_of(path)) as dataset, WarpedVRT(dataset, crs="EPSG:32618") as vrt:
+        rasterio.shutil.copy(vrt, path.with_name("warped.vrt"), driver="VRT")
+    with open_scene(path) as scene, open_scene(path.with_name("warped.vrt")) as warped:
+        assert warped.bands.meant == scene.bands.meant is not None
 
 
 def test_sources_that_differ_are_told(write: Writer) -> None:
