@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     "--out",
     default="geo2map-demo",
     show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False),
     help="A folder for everything.",
 )
 @click.option("--size", type=click.IntRange(512, 16384), default=4096, show_default=True, help="Side of the scene, px.")
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @model_options
 @overwrite_option
 @report_options
-def command(out: Path, size: int, seed: int, model: ModelOptions, overwrite: bool, as_json: bool) -> None:
+def command(out: str, size: int, seed: int, model: ModelOptions, overwrite: bool, as_json: bool) -> None:
     """Draw a town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and print what to open.
 
     A model that translates maps into imagery, such as map2sat, renders the town's true map.
@@ -35,14 +35,17 @@ def command(out: Path, size: int, seed: int, model: ModelOptions, overwrite: boo
     from geo2map.api import as_engine, mosaic_tiles, preview, render
     from geo2map.files.atomic import output_errors
     from geo2map.files.picture import require_new, side_by_side, write_picture
+    from geo2map.files.place import require_name
     from geo2map.testing.town import make_town
 
-    scene, truth, tiles, raster = out / "town.tif", out / "town-truth.tif", out / "tiles", out / "map.tif"
-    picture = out / "before-after.png"
+    require_name(out)
+    home = Path(out)
+    scene, truth, tiles, raster = home / "town.tif", home / "town-truth.tif", home / "tiles", home / "map.tif"
+    picture = home / "before-after.png"
     require_new(picture, overwrite)
     engine = as_engine(model)
-    with output_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
+    with output_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
     click.echo(f"drawing a town of {size} x {size} px ...", err=True)
     make_town(scene, truth, size=size, seed=seed)
     taken = truth if engine.card.direction == "b2a" else scene

@@ -10,6 +10,7 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from geo2map.files.tiff import PHOTOMETRIC, read_tag
+from geo2map.scene.vrt_sources import tags_of_sources
 
 PRINT = (ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black)
 COLOUR_SPACES = {5: "CMYK", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*"}
@@ -24,8 +25,12 @@ class Linear(NamedTuple):
 
 
 def declared_bits(dataset: DatasetReader, indexes: Sequence[int]) -> int | None:
-    """Bits of a number that count, where a file says that they are fewer or more than 8 but not all of its type."""
-    said = [dataset.tags(index, ns="IMAGE_STRUCTURE").get("NBITS", "") for index in indexes]
+    """Bits of a number that count, where a file says that they are fewer or more than 8 but not all of its type.
+
+    The sources of a VRT count where they agree.
+    """
+    of_bands = [tags_of_sources(dataset, "NBITS", index) for index in indexes]
+    said = [text for found in of_bands if len(found) == 1 for text in found]
     bits = max((int(text) for text in said if text.isdecimal()), default=8)
     return None if bits == 8 or any(np.dtype(dataset.dtypes[index - 1]).kind != "u" for index in indexes) else bits
 
@@ -65,11 +70,17 @@ def notes_on_numbers(dataset: DatasetReader, meant: Sequence[Linear] | None) -> 
     elif meant is not None:
         said = ", ".join(dict.fromkeys(f"{linear.ratio:g} x value + {linear.offset:g}" for linear in meant))
         found.append(f"the scale and offset of the bands are applied before any stretch: {said}")
+    for key, index in (("MINISWHITE", 0), ("NBITS", 1)):
+        if len(tags_of_sources(dataset, key, index)) > 1:
+            found.append(
+                f"warning: the sources of this VRT differ in the meaning of their numbers ({key}), which are read as "
+                "they are stored: some come out wrong; convert the sources to one kind first"
+            )
     return tuple(found)
 
 
 def _zero_is_white(dataset: DatasetReader) -> bool:
-    return bool(dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES")
+    return tags_of_sources(dataset, "MINISWHITE") == {"YES"}
 
 
 def _inverted(dataset: DatasetReader, indexes: Sequence[int]) -> tuple[Linear, ...]:

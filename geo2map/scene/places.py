@@ -18,8 +18,10 @@ ARCHIVE = re.compile(r"/vsi(?:zip|tar|7z|rar)/(?:.*\.(?:zip|kmz|dwf|ods|xlsx|tar
 SERVER = re.compile(r"/vsi(?!zip|tar|7z|rar|gzip|subfile|crypt|sparse|cached|stdin)\w+/(?:\w+://)?[^/]+(?=/|$)", re.I)
 """The part of a virtual path that is a whole archive, or a server or bucket: VRTs below it may name what is in it."""
 PACKED = re.compile(r"/vsi(?:zip|tar|7z|rar|gzip|subfile|crypt|sparse|cached)/", re.I)
-TEXTS = (".aux.xml", ".prj", ".tab", ".wld", ".rpb", ".rpc", ".imd", ".qpj", "w", "w.txt")
-"""How the names of sidecars end that hold no pixels: a link to one elsewhere (git-annex) reveals nothing."""
+TEXTS = re.compile(r"\.(?:aux\.xml|prj|tab|wld|[tjpgb]\w{1,3}w)$", re.I)
+"""How the names of sidecars end that hold no pixels."""
+SELF_CONTAINED = frozenset({"GTiff", "COG", "PNG", "JPEG", "GIF", "BMP", "WEBP", "JP2OpenJPEG"})
+"""Drivers that read pixels from the file itself alone: a link to a text elsewhere (git-annex) reveals nothing then."""
 
 
 def is_spelled_otherwise(name: str) -> bool:
@@ -52,21 +54,22 @@ def places_in(address: str) -> list[str]:
     return [piece for piece in sorted(pieces) if piece.startswith("/vsi") or Path(piece).is_file()]
 
 
-def lies_within(file: str, folder: str | None, document: str) -> bool:
+def lies_within(file: str, folder: str | None, document: str, driver: str = "") -> bool:
     """Whether a file that GDAL lists for a document is in a folder, links resolved.
 
     Sidecars that belong to the document by their names count as within, too: they lie beside a link to it, are links to
-    texts, or are where GDAL was told to keep them.
+    texts that no pixels can be read from, or are where GDAL was told to keep them.
 
     Args:
         file: as GDAL spells it.
         folder: absolute, of this machine or GDAL's; None where only files beside the document are within.
         document: what was opened.
+        driver: which read it.
     """
     if file == document or is_inline(file):
         return True
-    if not file.startswith("/vsi") and PREFIX.match(file):
-        return all(lies_within(place, folder, document) for place in places_in(file))
+    if not file.startswith("/vsi") and (places := places_in(file)) != [file]:
+        return bool(places) and all(lies_within(place, folder, document, driver) for place in places)
     if document.startswith("/vsi"):
         return file.startswith("/vsi") and _is_below(file, folder or posixpath.dirname(document), document)
     if file.startswith("/vsi"):
@@ -75,7 +78,8 @@ def lies_within(file: str, folder: str | None, document: str) -> bool:
     real = Path(file).resolve()
     if folder is not None and not folder.startswith("/vsi") and real.is_relative_to(folder):
         return True
-    return _is_sidecar(Path(os.path.abspath(file)), real, Path(os.path.abspath(document)))  # noqa: PTH100 (keeps links)
+    beside, opened = (Path(os.path.abspath(path)) for path in (file, document))  # noqa: PTH100 (keeps links)
+    return _is_sidecar(beside, real, opened, may_link=driver in SELF_CONTAINED)
 
 
 def _is_below(file: str, folder: str, document: str) -> bool:
@@ -83,10 +87,10 @@ def _is_below(file: str, folder: str, document: str) -> bool:
     return plain.startswith((f"{home}/", f"{whole}/")) or plain == whole
 
 
-def _is_sidecar(file: Path, real: Path, document: Path) -> bool:
+def _is_sidecar(file: Path, real: Path, document: Path, *, may_link: bool) -> bool:
     proxies = get_gdal_config("GDAL_PAM_PROXY_DIR", normalize=False)
     if proxies and real.is_relative_to(Path(str(proxies)).resolve()):
         return True
     if file.parent != document.parent or not file.name.lower().startswith(document.stem.lower()):
         return False
-    return real.parent == document.parent.resolve() or file.name.lower().endswith(TEXTS)
+    return real.parent == document.parent.resolve() or (may_link and TEXTS.search(file.name) is not None)

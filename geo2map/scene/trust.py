@@ -68,7 +68,7 @@ class Trust:
         """Looks at what GDAL made of it, before its pixels are read."""
         with opening(self._path):
             for file in dataset.files if self._walks else ():
-                if not any(walk.holds(file) for walk in self._walks):
+                if not any(walk.holds(file, dataset.driver) for walk in self._walks):
                     raise outside(self._path, file)
             for walk in self._walks:
                 walk.look_at_opened(dataset, walk.start)
@@ -110,9 +110,9 @@ class _Walk:
         home = posixpath.dirname(place.partition("?")[0])
         return cls(asked, place, place, home if ARCHIVE.match(home) or SERVER.match(home) else None, within)
 
-    def holds(self, file: str) -> bool:
+    def holds(self, file: str, driver: str) -> bool:
         """Whether a file that GDAL lists for the scene is one that it may read."""
-        return file == gdal_path(self.asked) or lies_within(file, self.folder, self.given)
+        return file == gdal_path(self.asked) or lies_within(file, self.folder, self.given, driver)
 
     def look_through(self, place: str, depth: int = 0) -> None:
         """Looks at a file, at what lies beside it, and at all that they lead to."""
@@ -242,7 +242,7 @@ class _Walk:
         for spelled in (place, Path(place).name) if in_here else (place,):
             with suppress(RasterioError, CPLE_BaseError), open_raster(spelled) as dataset:
                 for file in dataset.files:
-                    if not lies_within(file, self.folder, spelled):
+                    if not lies_within(file, self.folder, spelled, dataset.driver):
                         raise outside(self.asked, file)
                 self.look_at_opened(dataset, place, depth)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -9,6 +10,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
+from geo2map.files.address import is_remote
 from geo2map.scene.gdal import open_raster
 
 LOOKED_AT = 16
@@ -16,10 +18,36 @@ LOOKED_AT = 16
 _SIDECARS = (".ovr", ".msk", ".aux.xml")
 
 
+_CHANGES = re.compile("<(?:ScaleRatio|ScaleOffset|Exponent|LUT|PixelFunctionType)>")
+"""What in a VRT turns the numbers of its sources into others."""
+
+
 def is_warped(dataset: DatasetReader) -> bool:
     """Whether it is a VRT that GDAL warps as it is read."""
+    return "VRTWarpedDataset" in _document(dataset)
+
+
+def tags_of_sources(dataset: DatasetReader, key: str, index: int = 0, deepest: int = 2) -> set[str]:
+    """What a raster, or the sources of a VRT that has no tag itself, give for a tag of IMAGE_STRUCTURE; "" for nothing.
+
+    A VRT at a server, or one that changes numbers, speaks for itself alone.
+
+    Args:
+        index: of the band; 0 for the tags of the raster.
+        deepest: VRTs that lead from one to another.
+    """
+    index = min(index, dataset.count)
+    tags = dataset.tags(index, ns="IMAGE_STRUCTURE") if index else dataset.tags(ns="IMAGE_STRUCTURE")
+    silent = dataset.driver != "VRT" or is_remote(dataset.name)
+    if key in tags or silent or not deepest or _CHANGES.search(_document(dataset)):
+        return {tags.get(key, "")}
+    found = [tags_of_sources(source, key, index, deepest - 1) for source in open_sources(dataset)]
+    return set().union(*found) or {""}
+
+
+def _document(dataset: DatasetReader) -> str:
     tags = dataset.tags(ns="xml:VRT") if dataset.driver == "VRT" else {}
-    return any("VRTWarpedDataset" in f"{key}={value}" for key, value in tags.items())
+    return "".join(f"{key}={value}" for key, value in tags.items())
 
 
 def open_sources(dataset: DatasetReader) -> Iterator[DatasetReader]:

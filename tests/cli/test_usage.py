@@ -77,6 +77,8 @@ def test_wrong_usage_exits_with_2(
         ("convert", "missing", "map.pmtiles"),
         ("view", "missing"),
         ("merge", "missing", "--out", "map"),
+        (*RENDER, "", "--each"),
+        ("demo", "--out", ""),
     ],
 )
 def test_what_is_missing_exits_with_1(

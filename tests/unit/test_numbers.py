@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetWriter
+from rasterio.vrt import WarpedVRT
 
 from geo2map import grid
 from geo2map.colour.rendition import make_rendition
@@ -244,3 +246,61 @@ def test_colours_that_gdal_converts_are_read_without_a_word(write: Writer) -> No
         assert scene.notes == ()
         assert scene.dataset.colorinterp[0] == ColorInterp.red
     assert (pixels == [0, 255, 255]).all()
+
+
+# VRTs, to which what their sources say does not get
+
+
+def vrt_of(*paths: Path) -> Path:
+    """What gdalbuildvrt writes for files of one place, in which the last covers the others."""
+    sources = "".join(
+        f'<SimpleSource><SourceFilename relativeToVRT="1">{path.name}</SourceFilename><SourceBand>1</SourceBand>'
+        "</SimpleSource>"
+        for path in paths
+    )
+    with rasterio.open(paths[0]) as dataset:
+        kind = {"uint8": "Byte", "uint16": "UInt16"}[dataset.dtypes[0]]
+        numbers = ",".join(map(str, dataset.transform.to_gdal()))
+    paths[0].with_suffix(".vrt").write_text(
+        f'<VRTDataset rasterXSize="{SIDE}" rasterYSize="{SIDE}"><SRS>EPSG:3857</SRS><GeoTransform>{numbers}'
+        f'</GeoTransform><VRTRasterBand dataType="{kind}" band="1">{sources}</VRTRasterBand></VRTDataset>'
+    )
+    return paths[0].with_suffix(".vrt")
+
+
+def test_a_vrt_is_read_as_its_sources_are(write: Writer) -> None:
+    for stored in ({"photometric": "miniswhite"}, {"nbits": 12}, {"photometric": "miniswhite", "nbits": 12}):
+        top, dtype = (4095, "uint16") if "nbits" in stored else (255, "uint8")
+        path = write(numbers(1, top, dtype), **stored)
+        with open_scene(path) as scene, open_scene(vrt_of(path)) as vrt:
+            assert (vrt.bands.meant, vrt.bands.bits) == (scene.bands.meant, scene.bands.bits)
+            assert (vrt.sample() == scene.sample()).all()
+            assert not any("differ in the meaning" in note for note in vrt.notes)
+
+
+def test_a_warped_vrt_is_read_as_its_source_is(write: Writer) -> None:
+    path = write(numbers(1, 255), photometric="miniswhite")
+    with rasterio.open(vrt_of(path)) as dataset, WarpedVRT(dataset, crs="EPSG:32618") as vrt:
+        rasterio.shutil.copy(vrt, path.with_name("warped.vrt"), driver="VRT")
+    with open_scene(path) as scene, open_scene(path.with_name("warped.vrt")) as warped:
+        assert warped.bands.meant == scene.bands.meant is not None
+
+
+def test_sources_that_differ_are_told(write: Writer) -> None:
+    white = write(numbers(1, 255), name="white", photometric="miniswhite")
+    with open_scene(vrt_of(white, write(numbers(1, 255), name="black"))) as scene:
+        assert scene.bands.meant is None
+        assert any("differ in the meaning of their numbers (MINISWHITE)" in note for note in scene.notes)
+    few = write(numbers(1, 4095, "uint16"), name="few", nbits=12)
+    with open_scene(vrt_of(few, write(numbers(1, 4095, "uint16"), name="all"))) as scene:
+        assert scene.bits is None
+        assert any("differ in the meaning of their numbers (NBITS)" in note for note in scene.notes)
+
+
+def test_a_vrt_that_inverts_its_source_is_not_inverted_again(write: Writer) -> None:
+    path = vrt_of(write(numbers(1, 255), photometric="miniswhite"))
+    scaled = "<ScaleOffset>255</ScaleOffset><ScaleRatio>-1</ScaleRatio>"
+    text = path.read_text().replace("SimpleSource", "ComplexSource")
+    path.write_text(text.replace("</SourceBand>", f"</SourceBand>{scaled}"))
+    with open_scene(path) as scene:
+        assert scene.bands.meant is None

@@ -11,6 +11,7 @@ from affine import Affine
 
 from geo2map.errors import SceneError
 from geo2map.scene import open_scene
+from geo2map.scene.places import lies_within
 
 ERS = """DatasetHeader Begin
  Version="6.0"
@@ -137,6 +138,14 @@ def test_links_to_a_scene_and_to_its_sidecars_pass_but_not_to_its_overviews(fold
         read(folder / "a.tif")
 
 
+@pytest.mark.parametrize("name", ["a.raw", "a.tfw", "a.prj", "a.ers.aux.xml"])
+def test_pixels_are_not_read_through_a_link_that_is_called_a_sidecar(name: str, folder: Path) -> None:
+    (folder / name).symlink_to(folder.parent / "secret" / "secret.raw")
+    (folder / "a.ers").write_text(ERS.format(name))
+    with pytest.raises(SceneError, match="points outside its folder"):
+        read(folder / "a.ers")
+
+
 def test_a_proxy_folder_for_sidecars_is_no_harm(folder: Path, tmp_path: Path) -> None:
     (folder / "a.ers").write_text(ERS.format("in.raw"))
     (tmp_path / "proxies").mkdir()
@@ -149,3 +158,21 @@ def test_a_source_spelled_by_a_driver_or_an_archive_is_refused_as_that(folder: P
         (folder / "a.vrt").write_text(VRT.format(named))
         with pytest.raises(SceneError, match="names its source by a driver or an archive, which is not looked through"):
             read(folder / "a.vrt")
+
+
+def test_what_lies_within_a_folder(folder: Path) -> None:
+    document, secret = str(folder / "a.ers"), str(folder.parent / "secret" / "secret.raw")
+    (folder / "link.raw").symlink_to(secret)
+    inside = ["in.raw", "below/in.raw", "below/../in.raw", "not:there.raw", "a.ers/x.raw"]
+    for name in inside:
+        assert lies_within(f"{folder}/{name}", str(folder), document), name
+    assert lies_within(f"/vsizip/{document}/x.raw", str(folder), document)
+    outside = [secret, f"{folder}/../secret/secret.raw", f"{folder}/link.raw", f"{folder}-too/in.raw"]
+    outside += [f"GTIFF_DIR:1:{secret}", "NETCDF:missing.nc:b", "http://127.0.0.1/a.raw", f"/vsizip/{folder}/b.zip/x"]
+    outside += ["/vsicurl/http://127.0.0.1/a.raw", f"/vsizip/{document}/../../secret/secret.raw", "not:here.raw"]
+    for name in outside:
+        assert not lies_within(name, str(folder), document), name
+    archive = "/vsizip/a.zip/below"
+    assert lies_within(f"{archive}/x.raw", archive, f"{archive}/a.ers")
+    for name in (f"{archive}/../x.raw", secret, "/vsizip/b.zip/below/x.raw", "/vsizip/a.zip/belowtoo/x.raw"):
+        assert not lies_within(name, archive, f"{archive}/a.ers"), name
