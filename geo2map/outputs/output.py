@@ -14,6 +14,7 @@ from geo2map.files.atomic import output_errors, write_whole
 from geo2map.grid.raster import RasterGrid
 from geo2map.outputs.companions import companion_files
 from geo2map.outputs.containers import Container, TileFile
+from geo2map.outputs.content import content_digest
 from geo2map.outputs.finished import UpdatedTiles, open_finished
 from geo2map.outputs.folder import OverlayStore, build_overviews, journal_path, open_folder
 from geo2map.outputs.held_crs import crs_beside
@@ -190,8 +191,9 @@ class Output:
             crs = crs_beside(self._workspace.result, grid) if isinstance(grid, RasterGrid) else None
             stage(self._workspace, companion_files(final, self.job.tileset, crs))
         if not self.job.storage.bare:
-            size = str(self._workspace.result.stat().st_size)
-            self.journal.write_final(self._workspace.beside(journal_path(final).name), self.parts, size=size)
+            result, kept = self._workspace.result, self._workspace.beside(journal_path(final).name)
+            facts = {"size": str(result.stat().st_size), "content": content_digest(result)}
+            self.journal.write_final(kept, self.parts, **facts)
 
     def publish(self) -> None:
         """Gives the finished thing its name: the last step, which the next run repeats if this one is killed in it."""
