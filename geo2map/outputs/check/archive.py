@@ -10,7 +10,7 @@ from pathlib import Path
 from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.geotiff import check_geotiff
-from geo2map.outputs.check.stated import false_statements
+from geo2map.outputs.check.stated import false_order, false_statements
 from geo2map.outputs.check.tiles import TilesCheck, add_open_blocks
 from geo2map.outputs.containers import CONTAINERS
 from geo2map.outputs.finished import open_finished
@@ -38,7 +38,21 @@ class ArchiveCheck(TilesCheck):
 
     def check_statements(self) -> Iterator[Problem]:
         exact = not self.store.tileset.extra
-        return false_statements(self.store.statement, self.store, self.formats, exact=exact)
+        yield from false_statements(self.store.statement, self.store, self.formats, exact=exact)
+        if isinstance(self.store, MbtilesStore):
+            yield from _of_mbtiles(self.store)
+
+
+def _of_mbtiles(store: MbtilesStore) -> Iterator[Problem]:
+    """What tables allow that the specification does not."""
+    yield from false_order(store.statement, store.scheme, "unless bounds show otherwise, MBTiles counts them")
+    if store.scheme == "xyz":
+        yield Problem(
+            "metadata", "tile_row", "rows count from the north, as the bounds show; MBTiles counts them from the south"
+        )
+    if gaps := store.gaps:
+        rows = "1 row holds" if gaps == 1 else f"{gaps} rows hold"
+        yield Problem("missing", "tile_data", f"{rows} no bytes")
 
 
 def check_archive(path: Path) -> CheckReport:
