@@ -147,7 +147,7 @@ class Output:
         """
         if not self.journal.has_tiles() and not (self.elsewhere is not None and self.elsewhere.zooms):
             self._kept, self.resumed = 0, False
-            raise OutputError(f"{self.path} would be empty: no pixel is valid there; check the scene and the area")
+            raise OutputError(f"{self.path} would be empty: {self._why_empty()}")
         try:
             self._make(progress)
         except TileSetError:
@@ -156,6 +156,15 @@ class Output:
             raise
         self.journal.set("state", "publishing")
         self.publish()
+
+    def _why_empty(self) -> str:
+        records = self.journal.blocks().values()
+        unread = [record.open for record in records if record.open is not None]
+        if not unread:
+            return "no pixel is valid there; check the scene and the area"
+        if len(unread) == len(records):
+            return f"no block could be read ({unread[0]})"
+        return f"{len(unread)} of {len(records)} blocks could not be read ({unread[0]}), the others hold no valid pixel"
 
     def _make(self, progress: Progress | None) -> None:
         build_overviews(self.store, self.journal, self.made_down_to, progress)
