@@ -172,6 +172,31 @@ def test_an_output_that_lost_something_is_not_complete(
     assert "bytes when it was made and has" in cut.err
 
 
+def test_a_refusal_in_a_batch_names_the_option_and_the_mending(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    command = ("render", *scenes[1:], "--each", "--out", tmp_path / "maps", "--model", tiny_model)
+    assert geo2map(*command).code == 0
+    shutil.rmtree(tmp_path / "maps" / "plain" / "17")
+    lost = geo2map(*command)
+    assert (lost.code, lost.out) == (1, "town.v2: complete\n")
+    said = next(line for line in lost.err.splitlines() if line.startswith("plain: failed: "))
+    assert f"geo2map check {tmp_path / 'maps' / 'plain'} names what differs, with --repair it mends it" in said
+    assert said.endswith(" (--overwrite)")
+
+
+def test_a_set_with_another_scene_is_named_by_what_differs(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    out, options = tmp_path / "map", ("--model", tiny_model, "--out", tmp_path / "map")
+    assert geo2map("tile", scenes[0], "--out", out, "--model", tiny_model).code == 0
+    more = geo2map("tile", *scenes[:2], *options)
+    assert f"made by another job: {scenes[1]} was not among its scenes" in more.err
+    assert geo2map("tile", *scenes[:2], *options, "--overwrite").code == 0
+    fewer = geo2map("tile", scenes[0], *options)
+    assert f"made by another job: {scenes[1]} is not among the scenes given" in fewer.err
+
+
 def _spoil_sqlite(statement: str) -> Callable[[Path], None]:
     def spoil(path: Path) -> None:
         with closing(sqlite3.connect(path)) as database, database:
