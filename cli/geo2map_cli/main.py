@@ -16,6 +16,7 @@ from geo2map import __version__
 from geo2map.errors import Geo2MapError
 from geo2map.files.address import plain_path
 from geo2map_cli.memory import few_arenas
+from geo2map_cli.reporting import spell_option
 from geo2map_cli.surroundings import explain, raise_file_limit
 
 log = logging.getLogger(__name__)
@@ -129,14 +130,9 @@ def main() -> None:
 
 
 def _fail(error: Geo2MapError) -> NoReturn:
-    _say(f"geo2map: {error}{_spell(error.option)}", error)
+    _say(f"geo2map: {error}{spell_option(error.option)}", error)
     log.info("failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
     sys.exit(2 if error.usage else 1)
-
-
-def _spell(option: str | None) -> str:
-    """The option of the command line that an error speaks of."""
-    return f" (--{option.replace('_', '-')})" if option else ""
 
 
 def _say(sentence: str, error: BaseException) -> None:

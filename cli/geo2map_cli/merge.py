@@ -31,7 +31,7 @@ def command(parts: str, out: str, overwrite: bool, tmp: str | None, as_json: boo
 
         with Bar() as bar:
             sent = merge_to_bucket(parts, out, tmp=tmp, overwrite=overwrite, progress=bar, begin=bar.begin)
-        show_sent(out, sent, as_json)
+        show_sent(sent, as_json)
         return
     from geo2map.cluster import merge_parts
     from geo2map.outputs import OutputOptions

@@ -8,7 +8,17 @@ import click
 from click.core import ParameterSource
 
 from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
-from geo2map_cli.reporting import Bar, conclude, finish, json_text, report_options, show, show_notes, show_way
+from geo2map_cli.reporting import (
+    Bar,
+    conclude,
+    finish,
+    json_text,
+    report_options,
+    show,
+    show_failure,
+    show_notes,
+    show_way,
+)
 from geo2map_cli.spread import Spread, render_elsewhere, spread_options
 
 if TYPE_CHECKING:
@@ -106,7 +116,9 @@ def _render_each(
         for report in each:
             bar.close()
             reports.append(report)
-            if not as_json:
+            if report.error:
+                show_failure(report)
+            elif not as_json:
                 show(report, as_json=False)
     if as_json:
         click.echo(json_text([report.to_dict() for report in reports]))

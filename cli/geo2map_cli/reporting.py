@@ -130,6 +130,16 @@ def show(result: Any, as_json: bool) -> None:
     click.echo(json_text(result.to_dict()) if as_json else str(result))
 
 
+def spell_option(option: str | None) -> str:
+    """The option of the command line that an error speaks of, to follow its sentence; "" where there is none."""
+    return f" (--{option.replace('_', '-')})" if option else ""
+
+
+def show_failure(report: Report) -> None:
+    """Prints on stderr why a run failed."""
+    click.echo(f"{report}{spell_option(report.option)}", err=True)
+
+
 def show_notes(notes: Sequence[str]) -> None:
     """Prints a plan's notes on stderr."""
     for note in notes:
@@ -155,7 +165,8 @@ def show_way(*outputs: str) -> None:
 def finish(reports: Sequence[Report]) -> None:
     """Ends a command by what became of its runs: code 1 where a scene failed, 3 where blocks could not be read."""
     if failed := [report for report in reports if report.error]:
-        show_notes([str(report) for report in failed])  # again: hundreds of others may have come after them
+        for report in failed:  # again: hundreds of others may have come after them
+            show_failure(report)
         names = ", ".join(report.name for report in failed)
         raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {names}")
     if skipped := sum(len(report.failed) for report in reports):

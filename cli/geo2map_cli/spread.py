@@ -148,15 +148,12 @@ def _render_away(spread: Spread, scenes: tuple[str, ...], out: str, options: dic
         report = render_to_bucket(
             scenes, out, cluster=spread.dask, tmp=spread.tmp, progress=bar, begin=bar.begin, **options
         )
-    show_sent(out, report, as_json)
+    show_sent(report, as_json)
 
 
-def show_sent(out: str, report: Report | None, as_json: bool) -> None:
+def show_sent(report: Report, as_json: bool) -> None:
     """Says what was sent to a bucket, and what the bucket needs for its readers."""
     from geo2map.cluster.buckets import ADVICE
 
-    if report is None:
-        click.echo(json_text({"out": out, "complete": True}) if as_json else f"{out}: complete")
-    else:
-        show(report, as_json)
+    show(report, as_json)
     click.echo(ADVICE, err=True)

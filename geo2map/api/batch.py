@@ -98,4 +98,4 @@ def _render_each(
             check_out(scene, target, options)
             yield Rendering(target, options, progress, begin).translate(scene, engine, loaded)
         except Geo2MapError as error:
-            yield Report(scene_name(scene), error=str(error))
+            yield Report(scene_name(scene), error=str(error), option=error.option)

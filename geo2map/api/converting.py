@@ -18,6 +18,7 @@ from geo2map.grid import one_tile_zoom
 from geo2map.outputs.companions import class_legend, companion_files
 from geo2map.outputs.complete import find_converted, size_of
 from geo2map.outputs.containers import CONTAINERS, Container, find_container
+from geo2map.outputs.content import content_digest
 from geo2map.outputs.excerpt import Excerpt, take
 from geo2map.outputs.finished import require_complete
 from geo2map.outputs.folder import journal_path
@@ -238,10 +239,11 @@ class _Conversion:
     def _record(self, origin: Origin) -> None:
         """Says in the output, or beside it, what it was made of."""
         result, kept = self.workspace.result, journal_path(self.workspace.final).name
+        made = replace(origin, size=size_of(result), content=content_digest(result))
         if self.container.is_folder:
-            replace(origin, size=size_of(result)).write(result / JOURNAL_NAME)
+            made.write(result / JOURNAL_NAME)
         elif not self.options.bare:
-            replace(origin, size=size_of(result)).write(self.workspace.beside(kept))
+            made.write(self.workspace.beside(kept))
 
     def _prepare(self, chosen: Excerpt, tileset: TileSet) -> tuple[StoredTiles, TileSet]:
         if self.container.is_folder:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 from geo2map.aoi import make_aoi
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, render
+from geo2map.api.rendering import PathLike, Scenes, as_choice, make_job, render
 from geo2map.cluster.buckets import open_bucket
 from geo2map.cluster.direct import Away, is_fresh, straight_into_bucket
 from geo2map.cluster.merge import merge_parts
@@ -23,7 +23,9 @@ from geo2map.files.address import is_file_path, redact
 from geo2map.model import ModelOptions
 from geo2map.outputs import OutputOptions, find_container
 from geo2map.pipeline.report import Report
+from geo2map.plan import Job, make_plan
 from geo2map.protocols import Begin, Progress
+from geo2map.scene import open_scenes
 
 Make = Callable[..., Report]
 """Makes an output at a path, with its tiles away where a second argument gives the place."""
@@ -39,7 +41,7 @@ def render_to_bucket(
     progress: Progress | None = None,
     begin: Begin | None = None,
     **options: Any,
-) -> Report | None:
+) -> Report:
     """Renders scenes as one into a bucket. The same call goes on where it was stopped, rendering or sending.
 
     Args:
@@ -49,7 +51,7 @@ def render_to_bucket(
         begin, options: as `geo2map.render` has them.
 
     Returns:
-        The report; None where nothing was left to render.
+        The report; of a run that has nothing to do where nothing was left to render.
 
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
@@ -69,11 +71,12 @@ def render_to_bucket(
         spread: dict[str, Any] = {"cluster": cluster, "model": choice, "progress": progress, "begin": begin}
         return render_on(scenes, path, away=away, **spread, **options)
 
-    key = job_key(_scenes_key(scenes), _model_key(choice), _options_key(RenderOptions.of(options)))
+    chosen = RenderOptions.of(options)
+    key = job_key(_scenes_key(scenes), _model_key(choice), _options_key(chosen))
     delivery = _Delivery(out, make, key, tmp, overwrite, progress)
     if not resume:
         delivery.forget()
-    return delivery.send()
+    return delivery.send() or _of_complete(_job(scenes, choice, chosen))
 
 
 def merge_to_bucket(
@@ -84,14 +87,27 @@ def merge_to_bucket(
     overwrite: bool = False,
     progress: Progress | None = None,
     begin: Begin | None = None,
-) -> Report | None:
+) -> Report:
     """Merges parts into a bucket; see `merge_parts` and `render_to_bucket`."""
 
     def make(path: Path, away: Away | None = None) -> Report:
         return merge_parts(parts, path, options=OutputOptions(away=away), progress=progress, begin=begin)
 
-    key = job_key(PartFolder(parts).order().fingerprint)
-    return _Delivery(out, make, key, tmp, overwrite, progress).send()
+    order = PartFolder(parts).order()
+    delivery = _Delivery(out, make, job_key(order.fingerprint), tmp, overwrite, progress)
+    return delivery.send() or _of_complete(order.wanted)
+
+
+def _job(scenes: Scenes, choice: Any, options: RenderOptions) -> Job:
+    """The job that made an output which the bucket holds."""
+    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
+    with open_scenes(scenes, on_error=options.on_error, **asdict(options.reading)) as opened:
+        plan = make_plan(opened, card, options.planning)
+        return make_job(opened, plan, choice, storage=options.storage, reading=options.reading)
+
+
+def _of_complete(job: Job) -> Report:
+    return Report.of_complete(job, job.plan.block_count)
 
 
 class _Delivery:
@@ -110,7 +126,7 @@ class _Delivery:
             rmtree(spool_for(self.out, self.key, self.tmp))
 
     def send(self) -> Report | None:
-        """Makes and sends the output; does neither where the bucket holds it."""
+        """Makes and sends the output; None where it was made before: does neither where the bucket holds it."""
         if not self.overwrite and holds(self.out, self.key):
             return None
         if is_fresh(self.out):

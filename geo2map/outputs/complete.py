@@ -11,7 +11,7 @@ from pathlib import Path
 from geo2map.errors import OutputError
 from geo2map.files.place import resolve_place
 from geo2map.outputs.containers import find_container
-from geo2map.outputs.finished import first_missing
+from geo2map.outputs.content import content_digest, first_damaged
 from geo2map.outputs.folder import has_record, journal_path, load_journal
 from geo2map.outputs.opening import OutputOptions
 from geo2map.outputs.origin import Origin
@@ -71,6 +71,8 @@ def find_converted(path: str | Path, asked: Origin) -> tuple[str, ...] | None:
     if before.size != (size := size_of(final)):
         what = "tiles" if container.is_folder else "bytes"
         raise OutputError.exists(path, f"it had {before.size} {what} when it was made and has {size}")
+    if before.content and before.content != content_digest(final):
+        raise OutputError.exists(path, "damaged: its content is not what was written")
     return version_changes(before.versions, asked.versions)
 
 
@@ -95,23 +97,33 @@ def _compare(path: Path, final: Path, journal: Journal, job: Job) -> Report | No
 def _require_whole(path: Path, final: Path, journal: Journal) -> None:
     """
     Raises:
-        OutputError: tiles are missing, or a file has not the size that was written.
+        OutputError: a tile or a file is not what was written.
     """
     if final.is_file():
-        size, found = journal.get("size"), final.stat().st_size
-        if size is not None and int(size) != found:
-            raise OutputError.exists(path, f"it had {size} bytes when it was made and has {found}")
+        _require_whole_file(path, final, journal)
         return
     if not (final / FILE_NAME).is_file():
-        raise OutputError.exists(path, f"damaged: its {FILE_NAME} is missing; it can be mended")
-    missing = first_missing(XyzFolder(final), journal, journal.zooms())
-    if missing is None and journal.job.storage.with_source:
+        raise OutputError.exists(path, f"damaged: its {FILE_NAME} is missing; {_mending(path)}")
+    damaged = first_damaged(XyzFolder(final), journal)
+    if damaged is None and journal.job.storage.with_source:
         below = load_journal(final / SOURCE_FOLDER)
         if below is None:
             raise OutputError(f"{path} lacks the imagery's own tiles: render the map anew", option="overwrite")
         with closing(below):
-            missing = first_missing(XyzFolder(final / SOURCE_FOLDER), below, below.zooms())
-    if missing is not None:
-        raise OutputError.exists(
-            path, f"damaged: tile {missing.z}/{missing.x}/{missing.y} is missing; it can be mended"
-        )
+            damaged = first_damaged(XyzFolder(final / SOURCE_FOLDER), below)
+    if damaged is not None:
+        (tile, fault) = damaged
+        raise OutputError.exists(path, f"damaged: tile {tile.z}/{tile.x}/{tile.y} is {fault}; {_mending(path)}")
+
+
+def _require_whole_file(path: Path, final: Path, journal: Journal) -> None:
+    size, content, found = journal.get("size"), journal.get("content"), final.stat().st_size
+    how = "" if journal.job.storage.wants_grid else f"; {_mending(path)}"
+    if size is not None and int(size) != found:
+        raise OutputError.exists(path, f"it had {size} bytes when it was made and has {found}{how}")
+    if content is not None and content != content_digest(final):  # earlier versions kept the size alone
+        raise OutputError.exists(path, f"damaged: its content is not what was written{how}")
+
+
+def _mending(path: Path) -> str:
+    return f"geo2map check {path} names what differs, with --repair it mends it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -29,10 +30,13 @@ from geo2map.outputs.stored import (
     sync_file,
 )
 from geo2map.protocols import Progress, StoredTiles
+from geo2map.tiles.place import row_order
 from geo2map.tiles.sniff import unpack
-from geo2map.tiles.statement import state
+from geo2map.tiles.statement import require_mercator, state
 from geo2map.tiles.tilejson import TileSet
-from geo2map.types import Tile
+from geo2map.types import Scheme, Tile
+
+log = logging.getLogger(__name__)
 
 # The file has a hidden name until it is whole, so a journal would protect nothing. 0x4D504258 is "MPBX", as the
 # specification has it.
@@ -51,6 +55,12 @@ _PREPARE = (
     "CREATE VIEW tiles AS SELECT map.zoom_level AS zoom_level, map.tile_column AS tile_column, "
     "map.tile_row AS tile_row, images.tile_data AS tile_data FROM map JOIN images ON images.tile_id = map.tile_id",
 )
+
+_AS_NUMBERS = (
+    "(SELECT CAST(zoom_level AS INTEGER) AS zoom_level, CAST(tile_column AS INTEGER) AS tile_column, "
+    "CAST(tile_row AS INTEGER) AS tile_row, tile_data FROM tiles)"
+)
+"""The tiles of a file that keeps numbers as text, which sort and compare as such."""
 
 
 def write_mbtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:
@@ -141,25 +151,34 @@ class MbtilesStore(Closing):
         zooms: those with at least one tile, ascending.
         tileset: what the file says of itself; of another program's, as far as its tiles bear it out.
         statement: what its metadata state.
+        scheme: how rows count: from the south ("tms"), as MBTiles has it, unless bounds fit the other way alone.
     """
 
     def __init__(self, path: str | Path) -> None:
         """
         Raises:
-            TileSetError: there is no such file, it is not an MBTiles file, cut short or damaged, or its tiles are no
-                pictures.
+            TileSetError: there is no such file, it is not an MBTiles file, cut short or damaged, or its tiles are not
+                pictures or lie on another grid.
         """
         self.path = Path(path)
         self._lock = Lock()
         with read_errors(self.path):
             self._database = open_read_only(self.path)
         try:
-            zooms = self._query("SELECT DISTINCT zoom_level FROM tiles WHERE zoom_level >= 0 ORDER BY zoom_level")
+            self._in_text = self._query("SELECT typeof(zoom_level) FROM tiles LIMIT 1") == [("text",)]
+            self._tiles = _AS_NUMBERS if self._in_text else "tiles"
+            zooms = self._query(
+                f"SELECT DISTINCT zoom_level FROM {self._tiles} WHERE zoom_level >= 0 ORDER BY zoom_level"
+            )
             self.zooms: tuple[int, ...] = tuple(int(zoom) for (zoom,) in zooms)
             facts = self._facts()
             # others mark gaps by empty tiles
             self._there = "zoom_level = ?" if facts.get("geo2map") else "length(tile_data) > 0 AND zoom_level = ?"
             self.statement = state("metadata", facts)
+            self.scheme: Scheme = "tms"
+            if not facts.get("geo2map") and self.zooms:
+                require_mercator(self.path, self.statement)
+                self.scheme = self._row_order()
             self.tileset = restore_tileset(self.path, facts, self)
         except BaseException:
             self._database.close()
@@ -171,9 +190,10 @@ class MbtilesStore(Closing):
         Raises:
             TileSetError: the file is damaged.
         """
-        where = (tile.z, tile.x, 2**tile.z - 1 - tile.y)
+        where = (tile.z, tile.x, self._row(tile.z, tile.y))
         found = self._query(
-            "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?", *where
+            "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?",
+            *(map(str, where) if self._in_text else where),
         )
         if not found or found[0][0] is None:
             return None
@@ -189,18 +209,18 @@ class MbtilesStore(Closing):
         Raises:
             TileSetError: the file is damaged.
         """
-        column = -1
+        column, order = -1, "DESC" if self.scheme == "tms" else "ASC"
         while columns := self._query(
-            "SELECT min(tile_column) FROM tiles WHERE zoom_level = ? AND tile_column > ?", zoom, column
+            f"SELECT min(tile_column) FROM {self._tiles} WHERE zoom_level = ? AND tile_column > ?", zoom, column
         ):
             if (column := columns[0][0]) is None:
                 return
             rows = self._query(
-                f"SELECT tile_row FROM tiles WHERE {self._there} AND tile_column = ? ORDER BY tile_row DESC",
+                f"SELECT tile_row FROM {self._tiles} WHERE {self._there} AND tile_column = ? ORDER BY tile_row {order}",
                 zoom,
                 column,
             )
-            yield from (Tile(column, 2**zoom - 1 - row, zoom) for (row,) in rows)
+            yield from (Tile(column, self._row(zoom, row), zoom) for (row,) in rows)
 
     def first_tiles(self, zoom: int, count: int) -> list[Tile]:
         """The first tiles of a zoom, at most `count`."""
@@ -212,14 +232,41 @@ class MbtilesStore(Closing):
         Raises:
             TileSetError: some of them lie outside the world.
         """
-        found = self._query(
-            "SELECT min(tile_column), min(tile_row), max(tile_column), max(tile_row) FROM tiles WHERE zoom_level = ?",
-            zoom,
-        )
-        left, bottom, right, top = map(int, found[0])
-        if min(left, bottom) < 0 or max(right, top) >= 2**zoom:
+        numbers = self._numbers(zoom)
+        if min(numbers) < 0 or max(numbers) > 2**zoom:
             raise TileSetError(f"some tiles of zoom {zoom} lie outside the world")
-        return PixelWindow(left, 2**zoom - 1 - top, right + 1, 2**zoom - bottom)
+        if self.scheme == "xyz":
+            return numbers
+        return numbers._replace(top=2**zoom - numbers.bottom, bottom=2**zoom - numbers.top)
+
+    @property
+    def gaps(self) -> int:
+        """Rows that hold no tile: no bytes, or NULL."""
+        (found,) = self._query("SELECT count(*) FROM tiles WHERE coalesce(length(tile_data), 0) = 0")[0]
+        return int(found)
+
+    def _numbers(self, zoom: int) -> PixelWindow:
+        """Columns and rows of a zoom that has some, as they are numbered in the file."""
+        names = "min(tile_column), min(tile_row), max(tile_column) + 1, max(tile_row) + 1"
+        found = self._query(f"SELECT {names} FROM {self._tiles} WHERE zoom_level = ?", zoom)
+        return PixelWindow(*map(int, found[0]))
+
+    def _row(self, zoom: int, row: int) -> int:
+        """The number in the file for a row, and the other way round."""
+        return 2**zoom - 1 - row if self.scheme == "tms" else row
+
+    def _row_order(self) -> Scheme:
+        """How rows count. A stated "scheme" alone decides nothing: programs copy it from the folder or the server that
+        the tiles came from, and others read rows as the specification has them."""
+        zoom = self.zooms[-1]
+        shown = row_order(self.statement.boxes, self._numbers(zoom), zoom)
+        if shown is None and self.statement.order == "xyz":
+            log.warning(
+                "%s states the scheme xyz, rows from the north, and no bounds confirm it: its rows are read from the "
+                "south, as MBTiles has it",
+                self.path,
+            )
+        return shown or "tms"
 
     def agrees(self, tileset: TileSet) -> bool:
         """Whether the file says of itself what `write_mbtiles` writes of a tile set."""
@@ -235,6 +282,6 @@ class MbtilesStore(Closing):
         facts: dict[str, Any] = dict(self._query("SELECT name, value FROM metadata"))
         return facts | {"geo2map": parse_json(facts.get("geo2map") or "null")}
 
-    def _query(self, statement: str, *values: int) -> list[tuple[Any, ...]]:
+    def _query(self, statement: str, *values: int | str) -> list[tuple[Any, ...]]:
         with read_errors(self.path), self._lock:
             return self._database.execute(statement, values).fetchall()

@@ -28,6 +28,8 @@ class Origin:
         options: what was taken and how it was written, by option; plain JSON values.
         versions: of the libraries, see `geo2map.plan.job.library_versions`.
         size: bytes of a file, or tiles of a folder, that were made; None before they are.
+        content: digest of the bytes that were made, see `geo2map.outputs.content`; "" before they are,
+            and in records of earlier versions.
     """
 
     source: str
@@ -35,6 +37,7 @@ class Origin:
     options: Mapping[str, Any]
     versions: Mapping[str, str] = field(default_factory=dict)
     size: int | None = None
+    content: str = ""
 
     @classmethod
     def of(cls, source: Path, options: Mapping[str, Any], versions: Mapping[str, str]) -> Origin:

@@ -14,6 +14,7 @@ from geo2map.files.atomic import output_errors, write_whole
 from geo2map.grid.raster import RasterGrid
 from geo2map.outputs.companions import companion_files
 from geo2map.outputs.containers import Container, TileFile
+from geo2map.outputs.content import content_digest
 from geo2map.outputs.finished import UpdatedTiles, open_finished
 from geo2map.outputs.folder import OverlayStore, build_overviews, journal_path, open_folder
 from geo2map.outputs.held_crs import crs_beside
@@ -146,7 +147,7 @@ class Output:
         """
         if not self.journal.has_tiles() and not (self.elsewhere is not None and self.elsewhere.zooms):
             self._kept, self.resumed = 0, False
-            raise OutputError(f"{self.path} would be empty: no pixel is valid there; check the scene and the area")
+            raise OutputError(f"{self.path} would be empty: {self._why_empty()}")
         try:
             self._make(progress)
         except TileSetError:
@@ -155,6 +156,15 @@ class Output:
             raise
         self.journal.set("state", "publishing")
         self.publish()
+
+    def _why_empty(self) -> str:
+        records = self.journal.blocks().values()
+        unread = [record.open for record in records if record.open is not None]
+        if not unread:
+            return "no pixel is valid there; check the scene and the area"
+        if len(unread) == len(records):
+            return f"no block could be read ({unread[0]})"
+        return f"{len(unread)} of {len(records)} blocks could not be read ({unread[0]}), the others hold no valid pixel"
 
     def _make(self, progress: Progress | None) -> None:
         build_overviews(self.store, self.journal, self.made_down_to, progress)
@@ -190,8 +200,9 @@ class Output:
             crs = crs_beside(self._workspace.result, grid) if isinstance(grid, RasterGrid) else None
             stage(self._workspace, companion_files(final, self.job.tileset, crs))
         if not self.job.storage.bare:
-            size = str(self._workspace.result.stat().st_size)
-            self.journal.write_final(self._workspace.beside(journal_path(final).name), self.parts, size=size)
+            result, kept = self._workspace.result, self._workspace.beside(journal_path(final).name)
+            facts = {"size": str(result.stat().st_size), "content": content_digest(result)}
+            self.journal.write_final(kept, self.parts, **facts)
 
     def publish(self) -> None:
         """Gives the finished thing its name: the last step, which the next run repeats if this one is killed in it."""

@@ -234,7 +234,8 @@ class PmtilesStore(Closing):
     def _read_metadata(self) -> dict[str, Any]:
         with self._errors():
             packed = self._read(self._header["metadata_offset"], self._header["metadata_length"])
-            return dict(json.loads(self._plain(packed) or "{}"))
+            found = json.loads(self._plain(packed) or "{}")
+        return found if isinstance(found, dict) else {}  # the specification knows objects alone
 
     def _read_directory(self, offset: int, length: int) -> tuple[list[Entry], list[int]]:
         data = self._read(offset, length)

@@ -28,6 +28,7 @@ class Report:
         complete: the output was finished by an earlier run of the same job and left as it is.
         since: libraries that have other versions than that run had, in words.
         error: why the run failed, None if it did not.
+        option: the Python name of the option that would help then, as `geo2map.Geo2MapError` has it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Report:
     complete: bool = False
     since: tuple[str, ...] = ()
     error: str | None = None
+    option: str | None = None
 
     @classmethod
     def of(cls, job: Job) -> Report:

@@ -141,7 +141,8 @@ def _scene_differences(before: tuple[SceneIdentity, ...], now: tuple[SceneIdenti
     if [scene.path for scene in before] != [scene.path for scene in now]:
         fresh = [scene.path for scene in now if scene.path not in {old.path for old in before}]
         gone = [scene.path for scene in before if scene.path not in {new.path for new in now}]
-        words = [*(f"{path} is new" for path in fresh), *(f"{path} is missing" for path in gone)]
+        words = [f"{path} was not among its scenes" for path in fresh]
+        words += [f"{path} is not among the scenes given" for path in gone]
         return words or ["the scenes come in another order"]
     return [said for old, new in zip(before, now, strict=True) if (said := old.difference(new))]
 

@@ -18,7 +18,7 @@ from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.documents import read_statements
 from geo2map.tiles.place import hull, row_order, tiles_window
 from geo2map.tiles.sniff import format_of, unpack
-from geo2map.tiles.statement import Statement
+from geo2map.tiles.statement import Statement, require_mercator
 from geo2map.tiles.tilejson import read_scheme, read_suffix
 from geo2map.types import Image, Mask, Scheme, Tile, TileFormat
 
@@ -115,12 +115,7 @@ class XyzFolder:
         Raises:
             TileSetError: names the grid, and the document that states it.
         """
-        for statement in self.statements:
-            if statement.grid:
-                raise TileSetError(
-                    f"{self.path} holds tiles of another scheme ({statement.grid}; see {statement.document}), but "
-                    "geo2map reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for web-mercator"
-                )
+        require_mercator(self.path, *self.statements)
         if (beyond := self._beyond_the_world()) is not None:
             raise TileSetError(
                 f"{self.path} holds tiles of another scheme ({beyond} lies outside web-mercator's world, as of tiles "

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from geo2map.errors import TileSetError
 from geo2map.files.plain_text import plain_text
 from geo2map.grid import MAX_ZOOM, to_lnglat
 from geo2map.types import Bounds, LngLatBounds, Scheme
@@ -73,6 +74,20 @@ def state(document: str, facts: Mapping[str, Any]) -> Statement:
         center=_numbers(facts.get("center"), 2, 3),
         words=words_of(facts),
     )
+
+
+def require_mercator(where: object, *statements: Statement) -> None:
+    """Refuses tiles that are stated to lie on another grid than web-mercator's.
+
+    Raises:
+        TileSetError: names the grid, and the document that states it.
+    """
+    for statement in statements:
+        if statement.grid:
+            raise TileSetError(
+                f"{where} holds tiles of another scheme ({statement.grid}; see {statement.document}), but geo2map "
+                "reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for web-mercator"
+            )
 
 
 def words_of(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio.shutil
+from PIL import Image
 
 from geo2map.api import rendering
 from geo2map.outputs.folder import journal_path
@@ -167,6 +170,111 @@ def test_an_output_that_lost_something_is_not_complete(
     assert (lost.code, cut.code) == (1, 1)
     assert "damaged: tile 17/" in lost.err
     assert "bytes when it was made and has" in cut.err
+
+
+def test_a_refusal_in_a_batch_names_the_option_and_the_mending(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    command = ("render", *scenes[1:], "--each", "--out", tmp_path / "maps", "--model", tiny_model)
+    assert geo2map(*command).code == 0
+    shutil.rmtree(tmp_path / "maps" / "plain" / "17")
+    lost = geo2map(*command)
+    assert (lost.code, lost.out) == (1, "town.v2: complete\n")
+    said = next(line for line in lost.err.splitlines() if line.startswith("plain: failed: "))
+    assert f"geo2map check {tmp_path / 'maps' / 'plain'} names what differs, with --repair it mends it" in said
+    assert said.endswith(" (--overwrite)")
+
+
+def test_a_set_with_another_scene_is_named_by_what_differs(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    out, options = tmp_path / "map", ("--model", tiny_model, "--out", tmp_path / "map")
+    assert geo2map("tile", scenes[0], "--out", out, "--model", tiny_model).code == 0
+    more = geo2map("tile", *scenes[:2], *options)
+    assert f"made by another job: {scenes[1]} was not among its scenes" in more.err
+    assert geo2map("tile", *scenes[:2], *options, "--overwrite").code == 0
+    fewer = geo2map("tile", scenes[0], *options)
+    assert f"made by another job: {scenes[1]} is not among the scenes given" in fewer.err
+
+
+def _spoil_sqlite(statement: str) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute(statement)
+
+    return spoil
+
+
+def _overwrite_bytes(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\x5a" * 200)
+
+
+def _swap_tile(path: Path) -> None:
+    Image.new("RGB", (256, 256), "red").save(next((path / "17").rglob("*.png")))
+
+
+SPOILT = [
+    ("map.mbtiles", _spoil_sqlite("DELETE FROM map WHERE zoom_level = 16"), "its content is not what was written"),
+    ("map.mbtiles", _spoil_sqlite("UPDATE images SET tile_data = zeroblob(length(tile_data))"), "its content"),
+    ("map.mbtiles", _spoil_sqlite("PRAGMA user_version = 7"), "its content"),
+    ("map", _swap_tile, "tile 17/"),
+    ("map.tif", _overwrite_bytes, "its content"),
+]
+
+
+@pytest.mark.parametrize(("out", "spoil", "said"), SPOILT)
+def test_an_output_of_the_same_size_with_other_content_is_not_complete(
+    out: str,
+    spoil: Callable[[Path], None],
+    said: str,
+    geo2map: Command,
+    scenes: list[Path],
+    tiny_model: Path,
+    tmp_path: Path,
+) -> None:
+    made, copied = tmp_path / out, tmp_path / f"copied{Path(out).suffix}"
+    command = ("tile" if out == "map" else "render", scenes[2], "--model", tiny_model, "--minzoom", 16, "--out")
+    assert geo2map(*command, made).code == 0
+    if made.is_file():  # a copy is as complete as the first
+        shutil.copyfile(made, copied)
+        shutil.copyfile(journal_path(made), journal_path(copied))
+        assert geo2map(*command, copied).out == "plain: complete\n"
+    spoil(made)
+    again = geo2map(*command, made)
+    assert (again.code, again.out) == (1, "")
+    assert f"damaged: {said}" in again.err
+    assert f"geo2map check {made} names what differs" in again.err
+    assert geo2map("check", made).code == 1
+    if out == "map":
+        return
+    assert geo2map("check", made, "--repair", "--model", tiny_model).code == 0
+    assert geo2map(*command, made).out == "plain: complete\n"
+    assert made.read_bytes() == copied.read_bytes()
+
+
+def test_a_conversion_of_the_same_size_with_other_content_is_not_complete(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    tiles = tmp_path / "tiles"
+    assert geo2map("tile", scenes[2], "--out", tiles, "--model", tiny_model).code == 0
+    for out, spoil in ((tmp_path / "map.pmtiles", _overwrite_bytes), (tmp_path / "folder", _swap_tile)):
+        assert geo2map("convert", tiles, out).code == 0
+        spoil(out)
+        again = geo2map("convert", tiles, out)
+        assert (again.code, "damaged: its content is not what was written" in again.err) == (1, True)
+
+
+def test_a_record_without_a_digest_is_believed_by_size(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    """Earlier versions kept none."""
+    out = tmp_path / "map.pmtiles"
+    command = ("render", scenes[2], "--out", out, "--model", tiny_model)
+    assert geo2map(*command).code == 0
+    _spoil_sqlite("DELETE FROM meta WHERE key = 'content'")(journal_path(out))
+    assert geo2map(*command).out == "plain: complete\n"
 
 
 def test_a_file_without_a_record_is_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,8 +86,12 @@ def test_the_bytes_of_a_local_render(
     gate.puts = []
     again = geo2map("render", scene, *options, *to)
     assert again.code == 0
-    assert "complete" in again.out
+    assert again.out == "scene: complete\n"
     assert gate.puts == []
+    report = json.loads(geo2map("render", scene, *options, *to, "--json").out)
+    local_one = json.loads(geo2map("render", scene, *options, "--out", tmp_path / name, "--json").out)
+    assert report == local_one
+    assert report["complete"]
 
     other = geo2map("render", scene, *options, "--zoom", "16", *to)
     assert other.code == 1

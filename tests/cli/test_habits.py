@@ -162,9 +162,12 @@ def test_a_person_reads_each_scenes_outcome(
 ) -> None:
     scenes = [write_scene("broken.tif", crs=None), write_scene("good.tif")]
     result = geo2map("render", *scenes, "--each", "--out", tmp_path / "maps", "--model", tiny_model)
-    broken, good = result.out.splitlines()
-    assert broken.startswith("broken: failed: ")
-    assert good.startswith("good: 4 tiles at zoom 17")
+    assert result.out.startswith("good: 4 tiles at zoom 17")
+    assert "broken" not in result.out
+    told = [line for line in result.err.splitlines() if line.startswith("broken: failed: ")]
+    assert len(told) == 2, "when it happens, and in the closing summary"
+    assert told[0] == told[1]
+    assert told[0].endswith(" (--crs)")
 
 
 def test_scenes_of_one_name_do_not_overwrite_each_other(

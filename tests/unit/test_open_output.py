@@ -17,8 +17,9 @@ import pytest
 import rasterio
 
 from geo2map.api import mosaic_tiles
-from geo2map.errors import Geo2MapError, OutputError
+from geo2map.errors import Geo2MapError, OutputError, SceneError
 from geo2map.grid import PixelWindow
+from geo2map.grid.block import Block, BlockImage
 from geo2map.outputs import Output, OutputOptions, check_output, clean_output, find_container, open_output
 from geo2map.outputs.folder import journal_path
 from geo2map.pipeline.blocks import Rendered, render_blocks
@@ -327,6 +328,36 @@ def test_no_valid_pixel_is_an_error_not_a_blank(tmp_path: Path, name: str) -> No
         open_output(tmp_path / name, _job(span=1)) as output,
     ):
         run(source, None, output)
+    assert list(tmp_path.iterdir()) == []
+
+
+class DamagedSource(ArraySource):
+    """Some of its blocks cannot be read: all, or those in the first row of tiles."""
+
+    all_of_it: bool = True
+
+    def read(self, block: Block) -> BlockImage:
+        if self.all_of_it or block.y == min(b.y for b in _job(span=1).plan.blocks()):
+            raise SceneError("strip 3 is damaged")
+        return super().read(block)
+
+
+@pytest.mark.parametrize(
+    ("all_of_it", "cause"),
+    [
+        (True, r"no block could be read \(strip 3 is damaged\)"),
+        (False, r"3 of 6 blocks could not be read \(strip 3 is damaged\), the others hold no valid pixel"),
+    ],
+)
+def test_damage_is_named_as_the_cause_of_an_empty_output(tmp_path: Path, all_of_it: bool, cause: str) -> None:
+    whole = _source()
+    source = DamagedSource(whole.window, whole.pixels, np.zeros_like(whole.mask))
+    source.all_of_it = all_of_it
+    with (
+        pytest.raises(OutputError, match=f"would be empty: {cause}"),
+        open_output(tmp_path / "tiles", _job(span=1)) as output,
+    ):
+        run(source, None, output, on_error="skip")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.outputs.check.findings import CheckReport, Problem
 from geo2map.outputs.check.geotiff import check_geotiff
-from geo2map.outputs.check.stated import false_statements
+from geo2map.outputs.check.stated import false_order, false_statements
 from geo2map.outputs.check.tiles import TilesCheck, add_open_blocks
 from geo2map.outputs.containers import CONTAINERS
+from geo2map.outputs.content import content_digest
 from geo2map.outputs.finished import open_finished
 from geo2map.outputs.folder import load_journal
 from geo2map.outputs.mbtiles import MbtilesStore
@@ -39,7 +40,21 @@ class ArchiveCheck(TilesCheck):
 
     def check_statements(self) -> Iterator[Problem]:
         exact = not self.store.tileset.extra
-        return false_statements(self.store.statement, Reach(self.store), self.formats, exact=exact)
+        yield from false_statements(self.store.statement, Reach(self.store), self.formats, exact=exact)
+        if isinstance(self.store, MbtilesStore):
+            yield from _of_mbtiles(self.store)
+
+
+def _of_mbtiles(store: MbtilesStore) -> Iterator[Problem]:
+    """What tables allow that the specification does not."""
+    yield from false_order(store.statement, store.scheme, "unless bounds show otherwise, MBTiles counts them")
+    if store.scheme == "xyz":
+        yield Problem(
+            "metadata", "tile_row", "rows count from the north, as the bounds show; MBTiles counts them from the south"
+        )
+    if gaps := store.gaps:
+        rows = "1 row holds" if gaps == 1 else f"{gaps} rows hold"
+        yield Problem("missing", "tile_data", f"{rows} no bytes")
 
 
 def check_archive(path: Path) -> CheckReport:
@@ -56,6 +71,8 @@ def check_archive(path: Path) -> CheckReport:
         if journal is not None:
             stack.callback(journal.close)
         ArchiveCheck(store, journal, report).run()
+        if journal is not None:
+            _check_bytes(path, journal, report)
     return report
 
 
@@ -72,6 +89,7 @@ def check_raster(path: Path) -> CheckReport:
         add_open_blocks(journal, report)
         if not journal.job.storage.wants_grid:
             _check_tiles(path, journal, report)
+        _check_bytes(path, journal, report)
     finally:
         journal.close()
     return report
@@ -106,6 +124,12 @@ def _check_tiles(path: Path, journal: Journal, report: CheckReport) -> None:
         if found:
             vague = ("broken", "changed", "stale")
             report.problems = [p for p in report.problems if p.kind not in vague] + found
+
+
+def _check_bytes(path: Path, journal: Journal, report: CheckReport) -> None:
+    """Says of a file in which nothing else is wrong that it is not, byte for byte, the one that was written."""
+    if report.ok and (content := journal.get("content")) is not None and content != content_digest(path.resolve()):
+        report.problems.append(Problem("metadata", path.name, "its tiles are as written, its bytes are not"))
 
 
 def _is_alike(found: TileSet, expected: TileSet) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from geo2map.errors import Geo2MapError
 from geo2map.outputs.check.findings import CheckReport, Problem
-from geo2map.outputs.check.stated import false_statements
+from geo2map.outputs.check.stated import false_order, false_statements
 from geo2map.outputs.check.tiles import TilesCheck
 from geo2map.outputs.folder import load_journal
 from geo2map.tiles.documents import read_statements
@@ -46,12 +46,7 @@ class FolderCheck(TilesCheck):
         own, reach = read_scheme(self.store.path) is not None, Reach(self.store)
         for statement in read_statements(self.store.path)[:1] if own else self.store.statements:
             yield from false_statements(statement, reach, self.formats, exact=not own)
-            if statement.order is not None and statement.order != self.store.scheme:
-                sides = {"xyz": "north", "tms": "south"}
-                found = (
-                    f"states that rows are counted from the {sides[statement.order]}, but they are counted from the "
-                )
-                yield Problem("metadata", statement.document, found + sides[self.store.scheme])
+            yield from false_order(statement, self.store.scheme)
         for (promised, format), count in self.misnamed.items():
             yield Problem("metadata", "names of tiles", f"{count} tiles are named as {promised}, but are {format}")
 

@@ -10,7 +10,9 @@ from geo2map.outputs.check.findings import Problem
 from geo2map.tiles.place import Reaching, covers, is_filled, tiles_window
 from geo2map.tiles.sniff import parse_format
 from geo2map.tiles.statement import Statement
-from geo2map.types import LngLatBounds, TileFormat
+from geo2map.types import LngLatBounds, Scheme, TileFormat
+
+SIDES: dict[Scheme, str] = {"xyz": "north", "tms": "south"}
 
 
 def false_statements(
@@ -31,6 +33,17 @@ def false_statements(
     ):
         if detail:
             yield Problem("metadata", statement.document, detail)
+
+
+def false_order(statement: Statement, scheme: Scheme, known: str = "they count") -> Iterator[Problem]:
+    """What a document states about the order of rows that is not so.
+
+    Args:
+        known: how that is known, in words that go on "from the south".
+    """
+    if statement.order is not None and statement.order != scheme:
+        found = f"says that rows count from the {SIDES[statement.order]}, but {known} from the {SIDES[scheme]}"
+        yield Problem("metadata", statement.document, found)
 
 
 def _said_format(statement: Statement, formats: Counter[TileFormat]) -> str:
