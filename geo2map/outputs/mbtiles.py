@@ -239,12 +239,6 @@ class MbtilesStore(Closing):
             return numbers
         return numbers._replace(top=2**zoom - numbers.bottom, bottom=2**zoom - numbers.top)
 
-    @property
-    def gaps(self) -> int:
-        """Rows that hold no tile: no bytes, or NULL."""
-        (found,) = self._query("SELECT count(*) FROM tiles WHERE coalesce(length(tile_data), 0) = 0")[0]
-        return int(found)
-
     def _numbers(self, zoom: int) -> PixelWindow:
         """Columns and rows of a zoom that has some, as they are numbered in the file."""
         names = "min(tile_column), min(tile_row), max(tile_column) + 1, max(tile_row) + 1"

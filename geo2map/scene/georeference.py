@@ -134,8 +134,7 @@ def find_georeference(dataset: DatasetReader, name: str, crs: str | None = None)
     if is_rotated_pole(known):
         raise GeoreferenceError(
             f"{name}: its CRS is a rotated pole, which PROJ transforms unsafely in several threads; "
-            "warp it first, e.g. gdalwarp -t_srs EPSG:3857",
-            option="crs",
+            "warp it first, e.g. gdalwarp -t_srs EPSG:3857"
         )
     place = Georeference(known, chosen.transform, chosen.gcps, *size, name)
     others = [

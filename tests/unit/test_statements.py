@@ -323,7 +323,6 @@ def test_a_rotated_pole_is_refused(crs: str, tmp_path: Path) -> None:
         f"{plain}: its CRS is a rotated pole, which PROJ transforms unsafely in several threads; "
         "warp it first, e.g. gdalwarp -t_srs EPSG:3857"
     )
-    assert caught.value.option == "crs"
     if crs == POLE_IN_WKT1:
         return  # which no GeoTIFF holds
     own = write(tmp_path / "b.tif", crs=crs, transform=Affine(8e-6, 0, -1.087, 0, -8e-6, -2.5316))

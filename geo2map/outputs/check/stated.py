@@ -35,15 +35,15 @@ def false_statements(
             yield Problem("metadata", statement.document, detail)
 
 
-def false_order(statement: Statement, scheme: Scheme, known: str = "they count") -> Iterator[Problem]:
+def false_order(statement: Statement, scheme: Scheme, known: str = "they are counted") -> Iterator[Problem]:
     """What a document states about the order of rows that is not so.
 
     Args:
         known: how that is known, in words that go on "from the south".
     """
     if statement.order is not None and statement.order != scheme:
-        found = f"says that rows count from the {SIDES[statement.order]}, but {known} from the {SIDES[scheme]}"
-        yield Problem("metadata", statement.document, found)
+        stated = f"states that rows are counted from the {SIDES[statement.order]}"
+        yield Problem("metadata", statement.document, f"{stated}, but {known} from the {SIDES[scheme]}")
 
 
 def _said_format(statement: Statement, formats: Counter[TileFormat]) -> str:
