@@ -253,7 +253,11 @@ def test_bars_follow_a_run_to_its_end(
 def signalled(scene: Path, out: Path, number: signal.Signals) -> tuple[int, str, str]:
     """Sends a signal to a run in its midst: exit code, stdout, stderr."""
     command = [*MODULE, "render", scene, "--out", out, "--block-span", "1"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a shell ignores it
+    try:
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, heard)
     try:
         deadline = time.monotonic() + 120
         while len(list(out.parent.rglob("*.png"))) < 9:  # more than may be on their way to the journal
