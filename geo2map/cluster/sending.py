@@ -21,7 +21,8 @@ from geo2map.cluster.uploads import holds, job_key, spool_for, through_bucket
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.address import is_file_path, redact
 from geo2map.model import ModelOptions
-from geo2map.outputs import OutputOptions, find_container
+from geo2map.outputs import OutputOptions
+from geo2map.outputs.containers import container_of_name
 from geo2map.pipeline.report import Report
 from geo2map.plan import Job, make_plan
 from geo2map.protocols import Begin, Progress
@@ -141,11 +142,9 @@ def _require_folder_or_file(out: str) -> None:
     Raises:
         OutputError: the name in the bucket belongs to no kind of output.
     """
-    _, name = open_bucket(out)
-    if not name.endswith("/") and not Path(name).suffix:
+    open_bucket(out)
+    if not out.endswith("/") and container_of_name(redact(out)).is_folder:
         raise OutputError(f"{redact(out)}: a folder of tiles ends in a slash; give {redact(out)}/", option="out")
-    if not name.endswith("/"):
-        find_container(Path("/geo2map", Path(name).name))  # no folder of this machine decides what it is
 
 
 def _model_key(choice: Any) -> tuple[str, ...]:

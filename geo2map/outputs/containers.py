@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -156,11 +156,20 @@ def find_container(path: str | Path) -> Container:
         raise OutputError(f"{path} is not a path of this machine: write to a local folder or file and copy it there")
     separators = tuple(filter(None, ("/", os.sep, os.altsep)))
     asked_folder = str(path).endswith(separators)
-    path = Path(path)
-    with output_errors(path):
-        if asked_folder or path.is_dir():
+    with output_errors(Path(path)):
+        if asked_folder or Path(path).is_dir():
             return CONTAINERS[""]
-    if (suffix := path.suffix.lower()) in CONTAINERS:
+    return container_of_name(path)
+
+
+def container_of_name(path: str | Path) -> Container:
+    """The kind of output that a name alone asks for, whatever lies there: a path, or an address in a bucket.
+
+    Raises:
+        OutputError: a suffix that means nothing.
+    """
+    suffix = PurePath(path).suffix.lower()
+    if suffix in CONTAINERS:
         return CONTAINERS[suffix]
     if not _FILE_SUFFIX.fullmatch(suffix):
         return CONTAINERS[""]

@@ -44,7 +44,7 @@ def first_damaged(store: StoredTiles, journal: Journal) -> tuple[Tile, str] | No
 
 
 def _folder_digest(folder: XyzFolder) -> str:
-    """Of the tiles and their places, whatever else lies there."""
+    """The digest of the tiles and their places, whatever else lies there."""
     listed = ((tile, b"") for zoom in folder.zooms for tile in folder.tiles(zoom))
     whole = blake2b(digest_size=16)
     for tile, _, found in _read(folder, listed):

@@ -106,7 +106,9 @@ def take(
         )
     low, high = zooms or (tileset.minzoom, tileset.maxzoom)
     if low > high:
-        raise ZoomError(f"zooms {low} to {high} asked: give the lower one first", option="zoom", usage=True)
+        raise ZoomError(
+            f"zooms {low} to {high} are in the wrong order: give the lower one first", option="zoom", usage=True
+        )
     known = store.zooms
     if zooms is not None and high not in known:
         raise ZoomError(f"zoom {high} asked, but the set has zooms {', '.join(map(str, known))}: choose one")

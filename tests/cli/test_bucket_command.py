@@ -200,6 +200,7 @@ def test_a_palette_of_other_colours_is_another_job(
     ("name", "sentence"),
     [
         ("map", "a folder of tiles ends in a slash"),
+        ("v1.2", "a folder of tiles ends in a slash"),
         ("map.gif", "ends in .gif"),
         ("", "names no place in a bucket"),
     ],
