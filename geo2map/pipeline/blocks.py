@@ -82,7 +82,8 @@ def render_blocks(
     """Renders blocks: reads ahead in threads, translates in this one, encodes in others.
 
     A block's tiles are those at maxzoom and their overviews as far up as the block holds them whole. Every block
-    comes out once, not always in order; memory depends on block and batch. Closing the iterator drops what is in hand.
+    comes out once, not always in order; memory depends on block and batch. Closing the iterator drops what is in hand;
+    an error or Ctrl-C comes after the blocks that were translated before it.
 
     Args:
         translator: None makes tiles of the source's own pixels.
@@ -117,15 +118,21 @@ class _Pipeline:
 
     def run(self, reading: Iterator[Prepared], encoders: ThreadPoolExecutor) -> Iterator[Rendered]:
         encoding: deque[Future[Rendered]] = deque()
-        for prepared, image, seconds in self._translated(reading):
-            if image is None:
-                yield prepared.done, {}
-                continue
-            encoding.append(encoders.submit(self._encode, prepared, image, seconds))
-            while len(encoding) > self.waiting or (encoding and encoding[0].done()):
-                yield encoding.popleft().result()
+        stopped: Exception | KeyboardInterrupt | None = None
+        try:
+            for prepared, image, seconds in self._translated(reading):
+                if image is None:
+                    yield prepared.done, {}
+                    continue
+                encoding.append(encoders.submit(self._encode, prepared, image, seconds))
+                while len(encoding) > self.waiting or (encoding and encoding[0].done()):
+                    yield encoding.popleft().result()
+        except (Exception, KeyboardInterrupt) as error:  # translating costs the most: what is translated is not lost
+            stopped = error
         while encoding:
             yield encoding.popleft().result()
+        if stopped is not None:
+            raise stopped
 
     def _translated(self, reading: Iterator[Prepared]) -> Iterator[tuple[Prepared, BlockImage | None, float]]:
         """Blocks with their maps and the seconds of each; where the translator can, the next batch is begun before."""

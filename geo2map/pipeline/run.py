@@ -88,19 +88,31 @@ def run(
 
 
 def _kept(blocks: Iterator[Rendered], output: Keeper) -> Iterator[BlockDone]:
-    """Hands blocks to the output in a thread of their own, one after the other; yields those that are kept."""
+    """Hands blocks to the output in a thread of their own, one after the other; yields those that are kept.
+
+    Whatever stops the blocks, those that came before it are kept; where keeping one fails, no other is begun.
+    """
     writing: deque[Future[BlockDone]] = deque()
     with ThreadPoolExecutor(1, "write") as writer:
         try:
             for done, tiles in blocks:
                 writing.append(writer.submit(_keep, output, done, tiles))
                 while len(writing) > WAITING or (writing and writing[0].done()):
-                    yield writing.popleft().result()
+                    yield _oldest(writing)
             while writing:
-                yield writing.popleft().result()
+                yield _oldest(writing)
         finally:
-            writer.shutdown(cancel_futures=True)
             blocks.close()  # type: ignore[attr-defined]  # a generator: drops what is in hand
+
+
+def _oldest(writing: deque[Future[BlockDone]]) -> BlockDone:
+    """The block handed over first, once it is kept."""
+    try:
+        return writing.popleft().result()
+    except Exception:
+        for future in writing:
+            future.cancel()
+        raise
 
 
 def _keep(output: Keeper, done: BlockDone, tiles: Mapping[Tile, bytes]) -> BlockDone:
