@@ -40,6 +40,19 @@ def refusal(status: int, sentence: str, headers: Mapping[str, str] | None = None
     return JSONResponse({"error": sentence}, status, {"Cache-Control": "no-store", **(headers or {})})
 
 
+def unsent(request: Request, tag: str, headers: Mapping[str, str]) -> Response | None:
+    """The answer where a request's conditions rule out sending the content; None where it is to be sent.
+
+    Args:
+        tag: the entity tag of the content, without quotation marks.
+        headers: of an answer that the client's copy is current.
+    """
+    status = judge(request.headers, tag)
+    if status == 412:
+        return refusal(412, CHANGED)
+    return Response(status_code=304, headers={**headers, "ETag": f'"{tag}"'}) if status == 304 else None
+
+
 class ClientLeft(Exception):  # noqa: N818 (no error: people pan)
     """Nobody is there to answer."""
 
@@ -95,7 +108,7 @@ class TileEndpoint:
             return refusal(404, "there is no such tile: see tilejson.json for zooms, bounds and format")
         tag = self._layer.tag(tile)
         headers = {"Cache-Control": self._keeping(request)}
-        if tag is not None and _names(request) and (early := self._unsent(request, tag, headers)) is not None:
+        if tag is not None and _names(request) and (early := unsent(request, tag, headers)) is not None:
             return early
         try:
             data = await _wait(self._layer.ask(tile), request)
@@ -110,18 +123,10 @@ class TileEndpoint:
             return Response(status_code=204, headers=headers)
         if tag is None:
             tag = blake2b(data, digest_size=16).hexdigest()
-        if (unsent := self._unsent(request, tag, headers)) is not None:
-            return unsent
+        if (late := unsent(request, tag, headers)) is not None:
+            return late
         headers |= {"ETag": f'"{tag}"', "Content-Type": MEDIA_TYPES[format_of(data) or self._format]}
         return Response(data, headers=headers)
-
-    @staticmethod
-    def _unsent(request: Request, tag: str, headers: Mapping[str, str]) -> Response | None:
-        """The answer where a request's conditions say that the tile is not to be sent; None where it is."""
-        status = judge(request.headers, tag)
-        if status == 412:
-            return refusal(412, CHANGED)
-        return Response(status_code=304, headers={**headers, "ETag": f'"{tag}"'}) if status == 304 else None
 
     def _keeping(self, request: Request) -> str:
         version = version_of(self._layer)

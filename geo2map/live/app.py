@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from hashlib import blake2b
 
@@ -17,9 +17,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from geo2map.errors import Geo2MapError
-from geo2map.live.answers import ASK_AGAIN, CHANGED, TileEndpoint, refusal, version_of
+from geo2map.live.answers import ASK_AGAIN, TileEndpoint, refusal, unsent, version_of
 from geo2map.live.archive import ArchiveResponse
-from geo2map.live.conditions import judge
 from geo2map.live.crossing import OtherOrigins
 from geo2map.live.gate import TokenGate
 from geo2map.live.metrics import CONTENT_TYPE, metrics_text
@@ -91,8 +90,8 @@ class _Documents:
     async def archive(self, request: Request) -> Response:
         assert self._site.archive is not None
         answer = await run_in_threadpool(ArchiveResponse, self._site.archive)
-        kept = {name: answer.headers[name] for name in ("etag", "last-modified")}
-        return _unsent(request, answer.headers["etag"].strip('"'), kept) or answer
+        kept = {"Last-Modified": answer.headers["last-modified"]}
+        return unsent(request, answer.headers["etag"].strip('"'), kept) or answer
 
     async def tilejson(self, request: Request) -> Response:
         folder = "source/" if request.url.path.endswith("/source/tilejson.json") else ""
@@ -138,15 +137,7 @@ def _document(request: Request, content: bytes, kind: str) -> Response:
     """A document, unless the client has it."""
     tag = blake2b(content, digest_size=16).hexdigest()
     headers = {"Cache-Control": ASK_AGAIN, "ETag": f'"{tag}"'}
-    return _unsent(request, tag, headers) or Response(content, headers={**headers, "Content-Type": kind})
-
-
-def _unsent(request: Request, tag: str, headers: Mapping[str, str]) -> Response | None:
-    """The answer where a request's conditions say that nothing is to be sent; None where it is."""
-    status = judge(request.headers, tag)
-    if status == 412:
-        return refusal(412, CHANGED)
-    return Response(status_code=304, headers=headers) if status == 304 else None
+    return unsent(request, tag, headers) or Response(content, headers={**headers, "Content-Type": kind})
 
 
 async def _health(_: Request) -> Response:

@@ -18,6 +18,8 @@ ARCHIVE = re.compile(r"/vsi(?:zip|tar|7z|rar)/(?:.*\.(?:zip|kmz|dwf|ods|xlsx|tar
 SERVER = re.compile(r"/vsi(?!zip|tar|7z|rar|gzip|subfile|crypt|sparse|cached|stdin)\w+/(?:\w+://)?[^/]+(?=/|$)", re.I)
 """The part of a virtual path that is a whole archive, or a server or bucket: VRTs below it may name what is in it."""
 PACKED = re.compile(r"/vsi(?:zip|tar|7z|rar|gzip|subfile|crypt|sparse|cached)/", re.I)
+READ_BESIDE = (".ovr", ".msk", ".aux.xml")
+"""Suffixes of the files beside a raster that GDAL reads with any of its drivers: overviews, masks, metadata."""
 TEXTS = re.compile(r"\.(?:aux\.xml|prj|tab|wld|[tjpgb]\w{1,3}w)$", re.I)
 """How the names of sidecars end that hold no pixels."""
 SELF_CONTAINED = frozenset({"GTiff", "COG", "PNG", "JPEG", "GIF", "BMP", "WEBP", "JP2OpenJPEG"})

@@ -36,14 +36,22 @@ from geo2map.scene.documents import (
     sources_of,
 )
 from geo2map.scene.gdal import gdal_env, open_raster, opening
-from geo2map.scene.places import ARCHIVE, PREFIX, SERVER, is_spelled_otherwise, lies_within, places_in, stays
+from geo2map.scene.places import (
+    ARCHIVE,
+    PREFIX,
+    READ_BESIDE,
+    SERVER,
+    is_spelled_otherwise,
+    lies_within,
+    places_in,
+    stays,
+)
+from geo2map.scene.vrt_sources import vrt_document
 
 DEEPEST = 8
 MOST = 100_000
 """Files that one scene may consist of."""
 AT_ONCE = 16
-SIDECARS = (".ovr", ".msk", ".aux.xml")
-"""GDAL reads overviews and masks beside a file with any of its drivers."""
 
 
 class Trust:
@@ -138,8 +146,7 @@ class _Walk:
                 raise refusal(self.asked, "leads to other files and could not be looked through")
         home = self._home(place)
         if driver == "VRT" and place.startswith("/vsi"):  # a server may have answered otherwise than before
-            text = "".join(f"{key}={value}" for key, value in dataset.tags(ns="xml:VRT").items())
-            self._follow(sources_of(text.encode(), self.asked), home, depth)
+            self._follow(sources_of(vrt_document(dataset).encode(), self.asked), home, depth)
         if named := dataset.tags(ns="OVERVIEWS").get("OVERVIEW_FILE"):
             self._follow([overview_source(named)], home, depth)
         for file in dataset.files:
@@ -155,7 +162,7 @@ class _Walk:
             raise refusal(self.asked, f"leads to more than {MOST:,} files")
         head = self.heads.pop(place) if place in self.heads else read_text(place, head_bytes())
         kind = self.kinds[place] = kind_of(head) if head else None
-        if head is None and depth and place.startswith("/vsi") and not place.endswith(SIDECARS):
+        if head is None and depth and place.startswith("/vsi") and not place.endswith(READ_BESIDE):
             raise SceneError(f"{redact(self.asked)} leads to {redact(place)}, which cannot be read; check that file")
         if kind == "fetching":
             raise refusal(self.asked, "fetches its pixels from elsewhere")
@@ -224,14 +231,15 @@ class _Walk:
         if is_remote(place) and get_gdal_config("GDAL_DISABLE_READDIR_ON_OPEN", normalize=False) == "EMPTY_DIR":
             return []
         if depth == 0 or place.startswith("/vsi"):  # what else GDAL finds is looked at once it is open
-            return [place + suffix for suffix in SIDECARS]
+            return [place + suffix for suffix in READ_BESIDE]
         folder, name = Path(place).parent, Path(place).name.lower()
         if folder not in self.listed:  # GDAL does not look at case where it lists a folder
             self.listed[folder] = {}
             with suppress(OSError):
                 for file in folder.iterdir():
                     self.listed[folder].setdefault(file.name.lower(), []).append(str(file))
-        return [str(Path(file).resolve()) for suffix in SIDECARS for file in self.listed[folder].get(name + suffix, ())]
+        listed = self.listed[folder]
+        return [str(Path(file).resolve()) for suffix in READ_BESIDE for file in listed.get(name + suffix, ())]
 
     def _open(self, place: str, depth: int) -> None:
         """Looks at a source as GDAL sees it; one that GDAL cannot open is for whoever reads it to complain of.

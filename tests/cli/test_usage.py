@@ -10,6 +10,15 @@ import pytest
 
 RENDER = ("render", "SCENE", "--out")
 
+Run = Callable[[tuple[object, ...]], Any]
+
+
+@pytest.fixture
+def run(geo2map: Callable[..., Any], small_scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in an empty folder, with a scene for SCENE."""
+    monkeypatch.chdir(tmp_path)
+    return lambda command: geo2map(*(small_scene if word == "SCENE" else word for word in command))
+
 
 @pytest.mark.parametrize(
     "command",
@@ -53,16 +62,9 @@ RENDER = ("render", "SCENE", "--out")
     ],
     ids=lambda command: " ".join(map(str, command)),
 )
-def test_wrong_usage_exits_with_2(
-    command: tuple[object, ...],
-    geo2map: Callable[..., Any],
-    small_scene: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_wrong_usage_exits_with_2(command: tuple[object, ...], run: Run, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
-    result = geo2map(*(small_scene if word == "SCENE" else word for word in command))
+    result = run(command)
     assert (result.code, result.out) == (2, ""), result.err
     assert "Traceback" not in result.err
     assert sorted(tmp_path.rglob("*")) == before
@@ -81,15 +83,8 @@ def test_wrong_usage_exits_with_2(
         ("demo", "--out", ""),
     ],
 )
-def test_what_is_missing_exits_with_1(
-    command: tuple[object, ...],
-    geo2map: Callable[..., Any],
-    small_scene: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    result = geo2map(*(small_scene if word == "SCENE" else word for word in command))
+def test_what_is_missing_exits_with_1(command: tuple[object, ...], run: Run) -> None:
+    result = run(command)
     assert (result.code, result.out) == (1, "")
 
 
