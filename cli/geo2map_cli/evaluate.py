@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import engine_options
+from geo2map_cli.options import model_options
 from geo2map_cli.reporting import Bar, report_options, show_notes
 
 if TYPE_CHECKING:
     from geo2map.evaluate import ProtocolName, Row
+    from geo2map.model import ModelOptions
+    from geo2map.types import Direction
 
 PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
     "native": ("native",),
@@ -59,7 +61,7 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
     type=click.Path(path_type=Path),
     help="torch-fidelity's Inception weights, for FID and KID. [default: torch.hub's cache, where it has them]",
 )
-@engine_options
+@model_options
 @report_options
 @click.option("--markdown", is_flag=True, help="Print a Markdown table; the default.")
 @click.option("--write-card", is_flag=True, help="Also write the figures into the model file's card.")
@@ -68,10 +70,14 @@ def command(
     protocol: str | None,
     baseline: tuple[str, ...],
     weights: Path | None,
+    direction: Direction | None,
+    limit: int | None,
+    margin: int | None,
+    seams: int,
+    model: ModelOptions,
     as_json: bool,
     markdown: bool,
     write_card: bool,
-    **options: Any,
 ) -> None:
     """Measure a model on held-out pairs, beside a picture of constant colour and other models.
 
@@ -80,29 +86,30 @@ def command(
     8 park; only that is scored. Where DIR holds one folder of pairs a place, each place has its row.
     """
     if as_json and markdown:
-        raise click.UsageError("--json and --markdown both asked: choose one")
+        raise click.UsageError("--json and --markdown given: pass one of them.")
     from geo2map.api.evaluating import evaluate_model
     from geo2map.evaluate import table, to_json
-    from geo2map.model import ModelOptions
 
-    chosen = {name: options.pop(name) for name in ("direction", "limit", "margin", "seams")}
     with Bar() as bar:
         found = evaluate_model(
             data,
-            engine=ModelOptions(**options),
+            engine=model,
             protocols=PROTOCOLS[protocol] if protocol else None,
             baselines=baseline,
             inception=weights,
             progress=bar,
-            **chosen,
+            direction=direction,
+            limit=limit,
+            margin=margin,
+            seams=seams,
         )
     show_notes(found.notes)
     if write_card:
-        _write_card(options["model"], found.own)
+        _write_card(model.model, found.own)
     click.echo(to_json(found.rows) if as_json else table(found.rows))
 
 
-def _write_card(model: str, rows: Sequence[Row]) -> None:
+def _write_card(model: str | Path, rows: Sequence[Row]) -> None:
     """By protocol; where there are places, by place and with the mean over them."""
     from geo2map.evaluate import reports
     from geo2map.model import find_model, load_card, replace_card

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import KERNELS, overwrite_option, scene_options
+from geo2map_cli.gathering import stack
+from geo2map_cli.options import KERNELS, READING, overwrite_option
 from geo2map_cli.reporting import Bar, report_options, show, show_notes
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
 @click.option(
     "--format", "format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True, help="Of the pictures."
 )
-@scene_options
+@stack(*READING)
 @overwrite_option
 @report_options
 def command(scene: str, drawn: str, out: Path, palette: str | None, as_json: bool, **options: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from geo2map_cli.options import F, stack
+from geo2map_cli.gathering import F, stack
 
 
 def whole_numbers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, ...] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import F, stack
+from geo2map_cli.gathering import F, stack
 
 if TYPE_CHECKING:
     from geo2map.pipeline.report import Report

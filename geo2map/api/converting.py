@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from geo2map.api.keywords import ConvertKeywords
+from geo2map.api.requests import ConvertRequest
 from geo2map.colour.palette import Palette
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
@@ -23,14 +25,13 @@ from geo2map.outputs.excerpt import Excerpt, take
 from geo2map.outputs.finished import require_complete
 from geo2map.outputs.folder import journal_path
 from geo2map.outputs.ink import find_ink
-from geo2map.outputs.opening import OutputOptions, check_final, check_tmp, end_publishing, names_around
+from geo2map.outputs.opening import check_final, check_tmp, end_publishing, names_around
 from geo2map.outputs.origin import Origin
 from geo2map.outputs.publish import mark_publishing, publish_marked, stage
 from geo2map.outputs.sidecars import stored_sidecars
 from geo2map.outputs.stored import require_tile, require_zooms
 from geo2map.outputs.workspace import Workspace
 from geo2map.pipeline.report import say_complete
-from geo2map.plan import Storage
 from geo2map.plan.job import library_versions
 from geo2map.protocols import Codec, Progress, StoredTiles
 from geo2map.tiles.classes import ClassCodec
@@ -42,64 +43,11 @@ from geo2map.tiles.place import footprint
 from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import FolderStore, LayeredStore
 from geo2map.tiles.tilejson import TileSet, foreign_words
-from geo2map.types import Compression, LngLatBounds, Scheme, TileFormat
+from geo2map.types import LngLatBounds
 
 AT_ONCE = 1024
 """Tiles of a folder that are flushed to the disk together."""
 _SOURCE = "the set that is converted"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvertOptions:
-    """What is taken of a set, and how it is written.
-
-    Attributes:
-        bounds: west, south, east, north in degrees: tiles that touch them are taken whole; None takes all.
-        zooms: lowest and largest; None takes all.
-        format: of the tiles; None keeps what they have.
-        quality, lossless: how they are encoded, which encodes them all anew; see `geo2map.plan.Storage`.
-        scheme: how a folder's files count rows.
-        compress: of a GeoTIFF; see `geo2map.plan.Storage`.
-        overwrite: replaces an existing output.
-        tmp: a folder to make an output in that is one file; None is beside it.
-        bare: leaves out the files that make a folder open by itself; see `geo2map.plan.Storage`. A set that geo2map did
-            not make gets none.
-    """
-
-    bounds: tuple[float, float, float, float] | None = None
-    zooms: tuple[int, int] | None = None
-    format: TileFormat | None = None
-    quality: int | None = None
-    lossless: bool = False
-    scheme: Scheme = "xyz"
-    compress: Compression | None = None
-    overwrite: bool = False
-    tmp: str | Path | None = None
-    bare: bool = False
-
-    @property
-    def choices(self) -> dict[str, Any]:
-        """What of it decides the output."""
-        return {name: value for name, value in asdict(self).items() if name not in ("overwrite", "tmp")}
-
-    @property
-    def storage(self) -> Storage:
-        """What of it is the container's business."""
-        return Storage(
-            format=self.format,
-            quality=self.quality,
-            lossless=self.lossless,
-            scheme=self.scheme,
-            compress=self.compress,
-        )
-
-    def choose(self, store: StoredTiles, tileset: TileSet) -> Excerpt:
-        """What of a set is asked for."""
-        bounds = None if self.bounds is None else LngLatBounds(*self.bounds)
-        chosen = take(store, tileset, bounds=bounds, zooms=self.zooms, format=self.format)
-        if self.quality is None and not self.lossless:
-            return chosen
-        return replace(chosen, codec=TileCodec(chosen.tileset.format, self.quality, self.lossless))
 
 
 @dataclass(frozen=True)
@@ -124,8 +72,10 @@ class Converted:
         return f"{self.out}: {say_complete(self.since)}" if self.complete else self.out
 
 
-def convert(source: str | Path, out: str | Path, *, progress: Progress | None = None, **arguments: Any) -> Converted:
-    """Writes a set of tiles as another kind of output; no tile is encoded anew where its bytes can be kept.
+def convert(
+    source: str | Path, out: str | Path, *, progress: Progress | None = None, **options: Unpack[ConvertKeywords]
+) -> Converted:
+    """Writes a set of tiles as another kind of output; no tile is encoded again where its bytes can be kept.
 
     A GeoTIFF's overviews are the set's own lower zooms; of a set that geo2map did not make, or that lacks them, they
     are made from the largest zoom.
@@ -134,34 +84,49 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
         source: a folder of tiles, an .mbtiles, a .pmtiles or a .tif on the tile grid.
         out: any kind of output, see `geo2map.outputs.CONTAINERS`.
         progress: told about the stages.
-        arguments: the fields of `ConvertOptions`.
+        options: see `geo2map.api.keywords.ConvertKeywords`.
 
     Returns:
         What became of it: an output that the same conversion made before is left as it is.
 
     Raises:
         TileSetError: no such set, a tile is damaged, or the bounds touch none.
-        ZoomError: no tiles at the largest zoom asked for.
-        OutputError: `out` exists and is not what this conversion made, is of no known kind, or cannot be written.
+        ZoomError: no tiles at the largest zoom.
+        OutputError: `out` exists and is not what this conversion made, is not a supported kind, or cannot be written.
     """
-    options = ConvertOptions(**arguments)
+    return convert_request(ConvertRequest.of(source, out, options), progress=progress)
+
+
+def convert_request(request: ConvertRequest, *, progress: Progress | None = None) -> Converted:
+    """Carries out a conversion; see `convert`."""
+    source, out = request.source, request.out
     container = find_container(out)
-    container.check_storage(options.storage)
+    container.check_storage(request.storage)
     check_place(out, names_around(out, container), keep=[source], kept=_SOURCE)
     require_outside(out, source, _SOURCE)
-    check_tmp(out, container, options.tmp)
-    origin = Origin.of(Path(source), options.choices, library_versions(translating=False))
+    check_tmp(out, container, request.output.tmp)
+    origin = Origin.of(Path(source), request.choices, library_versions(translating=False))
     if end_publishing(out) == origin.to_json():
         return Converted(str(out), complete=True)
-    if not options.overwrite and (since := find_converted(out, origin)) is not None:
+    if not request.output.overwrite and (since := find_converted(out, origin)) is not None:
         return Converted(str(out), complete=True, since=since)
-    check_final(Path(out), container, OutputOptions(overwrite=options.overwrite))
+    check_final(Path(out), container, request.output)
     require_writable(out)
     with open_tiles(source) as (store, tileset):
-        chosen = options.choose(store, tileset)
+        chosen = _choose(request, store, tileset)
         require_complete(Path(source), chosen)
-        _Conversion(Path(out), container, options, progress).run(chosen, Path(source), origin)
+        _Conversion(request, container, progress).run(chosen, Path(source), origin)
     return Converted(str(out))
+
+
+def _choose(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> Excerpt:
+    """The part of a set that is converted."""
+    bounds = None if request.bounds is None else LngLatBounds(*request.bounds)
+    storage = request.storage
+    chosen = take(store, tileset, bounds=bounds, zooms=request.zooms, format=storage.format)
+    if storage.quality is None and not storage.lossless:
+        return chosen
+    return replace(chosen, codec=TileCodec(chosen.tileset.format, storage.quality, storage.lossless))
 
 
 @contextmanager
@@ -208,28 +173,29 @@ def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
 class _Conversion:
     """One output being made of stored tiles."""
 
-    def __init__(self, out: Path, container: Container, options: ConvertOptions, progress: Progress | None) -> None:
-        self.out, self.container, self.options, self.progress = out, container, options, progress
-        self.workspace = Workspace(resolve_place(out), options.tmp)
+    def __init__(self, request: ConvertRequest, container: Container, progress: Progress | None) -> None:
+        self.out, self.container, self.progress = Path(request.out), container, progress
+        self.storage, self.output = request.storage, request.output
+        self.workspace = Workspace(resolve_place(request.out), request.output.tmp)
 
     def run(self, chosen: Excerpt, source: Path, origin: Origin) -> None:
         """Makes it beside its name and gives it that; a run that was killed meanwhile is ended by the next."""
-        tileset, workspace = replace(chosen.tileset, scheme=self.options.scheme), self.workspace
+        tileset, workspace = replace(chosen.tileset, scheme=self.storage.scheme), self.workspace
         workspace.acquire()
         try:
             workspace.create()
             store, tileset = self._prepare(chosen, tileset)
             made = workspace.result if self.container.is_folder else workspace.making
-            self.container.writer(self.options.storage)(store, tileset, made, self.progress)
+            self.container.writer(self.storage)(store, tileset, made, self.progress)
             workspace.take_result()
-            if self.container.is_folder and not self.options.bare:
+            if self.container.is_folder and not self.storage.bare:
                 for name, data in stored_sidecars(tileset, source).items():
                     write_whole(workspace.result / name, data)
-            check_final(self.out, self.container, OutputOptions(overwrite=self.options.overwrite))
+            check_final(self.out, self.container, self.output)
             if self.container.is_raster:
                 stage(workspace, companion_files(workspace.final, tileset))
             self._record(origin)
-            mark_publishing(workspace, origin.to_json(), overwrite=self.options.overwrite)
+            mark_publishing(workspace, origin.to_json(), overwrite=self.output.overwrite)
             publish_marked(workspace, is_folder=self.container.is_folder)
         finally:
             if not workspace.marker.exists() or workspace.result.exists():
@@ -242,7 +208,7 @@ class _Conversion:
         made = replace(origin, size=size_of(result), content=content_digest(result))
         if self.container.is_folder:
             made.write(result / JOURNAL_NAME)
-        elif not self.options.bare:
+        elif not self.storage.bare:
             made.write(self.workspace.beside(kept))
 
     def _prepare(self, chosen: Excerpt, tileset: TileSet) -> tuple[StoredTiles, TileSet]:

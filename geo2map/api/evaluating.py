@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
-from geo2map.api.rendering import as_choice
+from geo2map.api.keywords import pick, require_known
+from geo2map.api.model_keywords import EvaluateKeywords
+from geo2map.api.models import ModelLike, as_choice, as_engine
 from geo2map.colour.palette import MAPS_PALETTE
-from geo2map.engine import Engine, load_engine
+from geo2map.engine import Engine
 from geo2map.errors import Geo2MapError
 from geo2map.evaluate import TILE, Direction, EvaluateConfig, ProtocolName, Row, constant_baseline, evaluate
 from geo2map.evaluate.inception import WEIGHTS, Inception, find_weights
@@ -67,10 +69,10 @@ class Evaluation:
 def evaluate_model(
     data: str | Path,
     *,
-    engine: Engine | ModelOptions | str | Path = "sat2map",
+    engine: ModelLike = "sat2map",
     baselines: Sequence[str] = (),
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[EvaluateKeywords],
 ) -> Evaluation:
     """Measures a model on held-out pairs, beside other models and a picture of constant colour.
 
@@ -85,16 +87,16 @@ def evaluate_model(
         DataError: the pairs are missing or broken.
         ModelFileError: not a model.
     """
-    asked, choice = Measuring(**options), as_choice(engine)
+    require_known(options, EvaluateKeywords)
+    asked, choice = pick(Measuring, options), as_choice(engine)
     places = _places(Path(data))
     protocols = asked.protocols or (("scene",) if len(places) > 1 else ("native",))
-    loaded = load_engine(**asdict(choice)) if isinstance(choice, ModelOptions) else choice
+    loaded = as_engine(choice)
     config, notes = _config(loaded.card, asked)
     table = _Table(places, protocols, _inception(asked.inception, loaded), progress)
     own, others = table.rows(loaded, config), []
     for model in baselines:
-        how = asdict(choice) if isinstance(choice, ModelOptions) else {}
-        other = load_engine(**how | {"model": model})
+        other = as_engine(replace(choice, model=model) if isinstance(choice, ModelOptions) else model)
         chosen, more = _config(other.card, replace(asked, direction=config.direction))
         others += table.rows(other, replace(chosen, palette=config.palette))
         notes += more

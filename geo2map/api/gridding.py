@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from geo2map.errors import PlanError
 from geo2map.grid import HALF_WORLD, ground_resolution, mercator_resolution, window_bounds
 from geo2map.grid.raster import RasterGrid
 from geo2map.plan import Plan, Storage
-from geo2map.scene import Imagery, ReadingOptions, open_scenes
+from geo2map.scene import Imagery, ReadingOptions, open_imagery
 from geo2map.scene.reader import Scene
 
 _MAPS = ("GeographicCRS", "ProjectedCRS", "DerivedGeographicCRS", "DerivedProjectedCRS")
@@ -48,7 +48,7 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
     """
     if not storage.wants_grid or isinstance(storage.grid, RasterGrid):
         return storage
-    with open_scenes(scene.identities[0].path, **asdict(reading)) as first:
+    with open_imagery(scene.identities[0].path, reading) as first:
         if not isinstance(first, Scene):
             raise PlanError("a folder of tiles has no other grid than the tiles': leave it out", option="grid")
         if storage.crs_out is None:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from geo2map.api.classes import resolve_classes
-from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
+from geo2map.api.keywords import RenderKeywords
+from geo2map.api.models import ModelLike
+from geo2map.api.requests import PathLike, RenderRequest, ResolvedRequest, resolve
 from geo2map.errors import TileSetError
 from geo2map.grid import TILE_SIZE, Block, PixelWindow
-from geo2map.model import ModelOptions
 from geo2map.outputs import find_container
 from geo2map.outputs.opening import check_tmp
 from geo2map.pipeline.blocks import prepare, translate
 from geo2map.pipeline.coverage import look
 from geo2map.pipeline.estimate import Estimate, estimate
-from geo2map.plan import Plan, PlanOptions, make_plan
+from geo2map.plan import Plan
 from geo2map.protocols import Begin
-from geo2map.scene import Imagery, open_scenes
+from geo2map.scene import Imagery, Scenes
 from geo2map.types import Image, Mask
 
 if TYPE_CHECKING:
@@ -50,26 +50,31 @@ class DryRun:
 
 
 def dry_run(
-    scenes: Scenes, out: PathLike = "", *, engine: Engine | ModelOptions | PathLike = "sat2map", **options: Any
+    scenes: Scenes, out: PathLike = "", *, engine: ModelLike = "sat2map", **options: Unpack[RenderKeywords]
 ) -> DryRun:
-    """Says what `geo2map.render` would do and cost; renders a few blocks for that and writes nothing.
+    """What `geo2map.render` would do and cost; renders a few blocks to measure and writes nothing.
 
     Args:
-        out: of the run; only its kind counts.
-        scenes, engine, options: as `geo2map.render` has them.
+        out: output of the run; only its kind counts.
+        scenes, engine, options: see `geo2map.render`.
     """
-    chosen, container = RenderOptions.of(options), find_container(out or "tiles/")
-    container.check_storage(chosen.storage)
-    check_tmp(out, container, chosen.output.tmp)
-    with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-        plan, loaded = _plan(opened, engine, chosen.planning)
-        storage = resolve_classes(chosen.storage, loaded.card).resolve(plan)
+    return estimate_request(RenderRequest.of(scenes, out, engine, options))
+
+
+def estimate_request(request: RenderRequest) -> DryRun:
+    """What a request would do and cost; see `dry_run`."""
+    out, tmp = request.out or "tiles/", request.output.tmp
+    container = find_container(out)
+    container.check_storage(request.storage)
+    check_tmp(out, container, tmp)
+    resolved = resolve(replace(request, out=None))
+    with resolved.open() as opened:
+        plan, loaded = _load(resolved, opened)
+        storage = resolve_classes(request.storage, loaded.card).resolve(plan)
         found = estimate(plan, storage, opened, loaded, container)
         if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
             found = replace(found, spool=found.spool + found.bytes)
-        if chosen.output.tmp is not None:
-            found = _elsewhere(found, Path(out), Path(chosen.output.tmp))
-        return DryRun(plan, found)
+        return DryRun(plan, found if tmp is None else _elsewhere(found, Path(out), Path(tmp)))
 
 
 def _elsewhere(found: Estimate, out: Path, tmp: Path) -> Estimate:
@@ -88,23 +93,28 @@ def _existing(path: Path) -> Path:
 def preview(
     scenes: Scenes,
     *,
-    engine: Engine | ModelOptions | PathLike = "sat2map",
+    engine: ModelLike = "sat2map",
     span: int = 3,
     begin: Begin | None = None,
-    **options: Any,
+    **options: Unpack[RenderKeywords],
 ) -> tuple[Image, Image, Plan]:
     """Source and map of the middle of some scenes, as one, and the plan that was followed.
 
     Args:
         span: tiles a side.
-        scenes, engine, begin, options: as `geo2map.render` has them.
+        scenes, engine, begin, options: see `geo2map.render`.
 
     Returns:
         Two uint8 (H, W, 3), white where there are no data, and the plan.
     """
-    chosen = RenderOptions.of(options)
-    with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-        plan, loaded = _plan(opened, engine, chosen.planning)
+    return preview_request(RenderRequest.of(scenes, None, engine, options), span, begin=begin)
+
+
+def preview_request(request: RenderRequest, span: int = 3, *, begin: Begin | None = None) -> tuple[Image, Image, Plan]:
+    """Source and map of the middle of a request's scenes; see `preview`."""
+    resolved = resolve(replace(request, out=None))
+    with resolved.open() as opened:
+        plan, loaded = _load(resolved, opened)
         if begin is not None:
             begin(plan.name, plan.notes)
         return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
@@ -134,12 +144,11 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
     return Block(plan.maxzoom, part.left, part.top, part.width, part.height, plan.margin)
 
 
-def _plan(opened: Imagery, engine: Engine | ModelOptions | PathLike, planning: PlanOptions) -> tuple[Plan, Engine]:
+def _load(resolved: ResolvedRequest, opened: Imagery) -> tuple[Plan, Engine]:
     """The plan first, since a scene that is refused should not wait for torch."""
-    choice = as_choice(engine)
-    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
-    plan = make_plan(opened, card, planning)
-    return plan, as_engine(choice)
+    plan, engine = resolved.plan(opened), resolved.model.engine
+    assert engine is not None, "a preview translates"
+    return plan, engine
 
 
 def _on_white(image: Image, mask: Mask) -> Image:

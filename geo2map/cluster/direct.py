@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geo2map.cluster.buckets import (
     LOCK,
@@ -117,20 +117,18 @@ def is_fresh(address: str) -> bool:
         return not is_complete(store, prefix)
 
 
-def straight_into_bucket(
+def stream_to_bucket(
     address: str,
     make: Callable[[Path, Away], Report],
     key: str,
     *,
     tmp: str | Path | None = None,
-    **settings: Any,
 ) -> Report | None:
     """Makes a folder of tiles of which only documents and journal are made on this machine's disk.
 
     Args:
         make: makes the output at a path, with its tiles elsewhere.
-        key, tmp: as `geo2map.cluster.uploads.through_bucket` has them.
-        settings: of `open_bucket`.
+        key, tmp: as `geo2map.cluster.uploads.stage_and_upload` has them.
 
     Returns:
         What `make` says; None where only the documents were left.
@@ -138,8 +136,8 @@ def straight_into_bucket(
     Raises:
         OutputError: something is there that is not ours, another writer is at work, or the bucket does not take it.
     """
-    check_bucket(address, **settings)
-    store, prefix = open_bucket(address, **settings)
+    check_bucket(address)
+    store, prefix = open_bucket(address)
     home = spool_for(address, key, tmp)
     with bucket_errors(address):
         if take_lock(store, prefix + LOCK, job_key(address, key), address):

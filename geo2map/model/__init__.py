@@ -2,7 +2,7 @@
 
 from geo2map.model.average import average_models
 from geo2map.model.calibrate import calibrate_model
-from geo2map.model.card import ModelCard
+from geo2map.model.card import ModelCard, split_identity
 from geo2map.model.cost import gflop_per_tile
 from geo2map.model.crispen import crispen_model
 from geo2map.model.description import ModelDescription
@@ -27,4 +27,5 @@ __all__ = [
     "packaged_models",
     "replace_card",
     "save_model",
+    "split_identity",
 ]

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from obstore.store import S3Store
 
 from geo2map.cluster import uploads
 from geo2map.cluster.buckets import is_bucket, open_bucket
-from geo2map.cluster.uploads import check_bucket, through_bucket, upload_output
+from geo2map.cluster.uploads import check_bucket, stage_and_upload, upload_output
 from geo2map.errors import OutputError, PlanError
 
 
@@ -108,7 +109,7 @@ def test_faults_of_the_server_are_survived(faults: Faults, tiles: Path) -> None:
 
 def test_resets_and_slow_answers_are_survived(faults: Faults, tiles: Path) -> None:
     faults.plan = ["reset", "slow", "503 Slow Down", "reset"]
-    upload_output(tiles, "s3://maps-bucket/map/", client_options={"timeout": "1s", "allow_http": True})
+    upload_output(tiles, "s3://maps-bucket/map/", client={"timeout": "1s", "allow_http": True})
     assert faults.given == 4
     store, _ = open_bucket("s3://maps-bucket/map/")
     assert bytes(store.get("map/3/1/2.png").bytes()) == b"3/1/2.png"
@@ -137,7 +138,10 @@ def test_each_kind_of_bucket_is_opened(
 def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Path) -> None:
     """No tile lies here; a run that is stopped goes on behind the blocks whose tiles are there, with the same bytes."""
     from geo2map.api import tile
-    from geo2map.cluster.direct import is_fresh, straight_into_bucket
+    from geo2map.api.rendering import render_request
+    from geo2map.api.requests import RenderRequest
+    from geo2map.cluster.direct import is_fresh, stream_to_bucket
+    from geo2map.outputs import OutputOptions
     from geo2map.testing import make_card
 
     address, card = "s3://maps-bucket/map/", make_card(name="cut", margin=0, size_multiple=1)
@@ -148,20 +152,21 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
             raise KeyboardInterrupt
 
     def make(path: Path, away: Any, progress: Any = None) -> Any:
-        return tile(small_scene, path, card=card, away=away, progress=progress, **options)
+        request = RenderRequest.of(small_scene, path, card, options)
+        return render_request(replace(request, output=OutputOptions(away=away)), progress=progress)
 
     assert is_fresh(address)
     with pytest.raises(KeyboardInterrupt):
-        straight_into_bucket(address, lambda path, away: make(path, away, stop), "key", tmp=tmp_path / "tmp")
+        stream_to_bucket(address, lambda path, away: make(path, away, stop), "key", tmp=tmp_path / "tmp")
     store, _ = open_bucket(address)
     sent = {name for name in names(store) if name.endswith(".png")}
     assert len(sent) >= 3
     assert not list((tmp_path / "tmp").rglob("*.png"))
     assert "map/tilejson.json" not in names(store)
-    with pytest.raises(OutputError, match="another geo2map"):
-        straight_into_bucket(address, make, "another key", tmp=tmp_path / "other")
+    with pytest.raises(OutputError, match="locked by another run"):
+        stream_to_bucket(address, make, "another key", tmp=tmp_path / "other")
     faults.log = []
-    report = straight_into_bucket(address, make, "key", tmp=tmp_path / "tmp")
+    report = stream_to_bucket(address, make, "key", tmp=tmp_path / "tmp")
     assert report is not None
     assert report.resumed >= 3
     tile(small_scene, tmp_path / "local", card=card, **options)
@@ -185,7 +190,7 @@ def test_a_map_that_is_finished_meanwhile_stays(faults: Faults, monkeypatch: pyt
     store, _ = open_bucket("s3://maps-bucket/map/")
     monkeypatch.setattr(direct, "check_bucket", lambda _: store.put("map/tilejson.json", b"theirs"))
     with pytest.raises(OutputError, match="exists already"):
-        direct.straight_into_bucket("s3://maps-bucket/map/", lambda *_: pytest.fail("made"), "key")
+        direct.stream_to_bucket("s3://maps-bucket/map/", lambda *_: pytest.fail("made"), "key")
     assert bytes(store.get("map/tilejson.json").bytes()) == b"theirs"
     assert names(store) == {"map/tilejson.json"}
 
@@ -215,7 +220,7 @@ def test_a_stopped_upload_goes_on(faults: Faults, tiles: Path) -> None:
 def test_two_writers_do_not_mix(faults: Faults, tiles: Path) -> None:  # noqa: ARG001
     store, _ = open_bucket("s3://maps-bucket/map/")
     store.put("map/.geo2map.lock", b"another")
-    with pytest.raises(OutputError, match="another geo2map"):
+    with pytest.raises(OutputError, match="locked by another run"):
         upload_output(tiles, "s3://maps-bucket/map/")
     assert names(store) == {"map/.geo2map.lock"}
 
@@ -264,8 +269,8 @@ def test_made_here_sent_there_and_removed(faults: Faults, tmp_path: Path, monkey
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uploads, "upload_output", fail)
         with pytest.raises(OutputError, match="network"):
-            through_bucket("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp")
-    assert through_bucket("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp") is None
+            stage_and_upload("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp")
+    assert stage_and_upload("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp") is None
     assert len(made) == 1
     assert not list((tmp_path / "tmp").iterdir())
     del faults, monkeypatch
@@ -275,7 +280,7 @@ def test_addresses() -> None:
     assert is_bucket("s3://bucket/a/")
     assert is_bucket("gs://bucket/a.tif")
     assert not is_bucket("a/b")
-    with pytest.raises(OutputError, match="no place in a bucket"):
+    with pytest.raises(OutputError, match="not an address in a bucket"):
         open_bucket("s3://bucket/")
 
 

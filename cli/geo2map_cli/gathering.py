@@ -1,0 +1,75 @@
+"""Options of the command line as the values that the library takes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, listed by the help in their order."""
+    return lambda function: functools.reduce(lambda f, option: option(f), reversed(options), function)
+
+
+def gather(into: str, make: Callable[..., Any], *options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator; the command gets what `make` returns for their values, as `into`.
+
+    Args:
+        make: called with the options by their Python names, when the command runs.
+    """
+    probe = stack(*options)(lambda: None)  # type: ignore[arg-type]  # click notes the options on a function
+    names = [option.name for option in probe.__click_params__]  # type: ignore[attr-defined]
+
+    def gathered(function: F) -> F:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            value = make(**{name: kwargs.pop(name) for name in names})
+            return function(*args, **{into: value}, **kwargs)
+
+        return stack(*options)(wrapped)  # type: ignore[arg-type]
+
+    return gathered
+
+
+def requested(kind: Callable[[], type]) -> Callable[[F], F]:
+    """The command gets a `request` in place of the values that are its fields; to be the innermost decorator.
+
+    Args:
+        kind: returns the request's dataclass, which the help must not import.
+    """
+
+    def decorated(function: F) -> F:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            request = kind()
+            values = {field.name: kwargs.pop(field.name) for field in fields(request) if field.name in kwargs}
+            return function(*args, request=request(**values), **kwargs)
+
+        return wrapped  # type: ignore[return-value]
+
+    return decorated
+
+
+def render_kind() -> type:
+    """The request of commands that render."""
+    from geo2map.api.requests import RenderRequest
+
+    return RenderRequest
+
+
+def convert_kind() -> type:
+    """The request of a conversion."""
+    from geo2map.api.requests import ConvertRequest
+
+    return ConvertRequest
+
+
+def serve_kind() -> type:
+    """The request of a live map."""
+    from geo2map.api.serving import ServeRequest
+
+    return ServeRequest
