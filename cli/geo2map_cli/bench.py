@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("bench")
+@report_options
 @click.argument("scenes", nargs=-1, type=click.Path())
 @click.option(
     "--blocks", type=click.IntRange(1), default=12, show_default=True, help="About how many blocks to render."
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 @scene_options
 @plan_options
 @storage_options
-@report_options
 @requested(render_kind)
 def command(request: RenderRequest, blocks: int, as_json: bool) -> None:
     """Measure each stage of rendering SCENES alone, and all together; name the bottleneck.

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 @click.command("convert")
+@report_options
 @click.argument("source", type=click.Path())
 @click.argument("out", type=click.Path())
 @bounds_option
 @click.option("--zoom", "zooms", callback=parse_zooms, metavar="Z|A-B", help="Zooms to take. [default: all]")
 @store(format_option("that of SOURCE"), quality_option, lossless_option, scheme_option, compress_option, bare_option)
 @put(tmp_option, overwrite_option)
-@report_options
 @requested(convert_kind)
 def command(request: ConvertRequest, as_json: bool) -> None:
     """Convert SOURCE, a set of tiles, to OUT, another kind of set; tiles keep their bytes unless --format is given.

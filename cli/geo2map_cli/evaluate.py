@@ -1,4 +1,4 @@
-"""`geo2map evaluate`: how good a model is, in numbers."""
+"""`geo2map evaluate`: a model's scores on held-out pairs."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
 
 
 @click.command("evaluate")
+@report_options
 @click.option(
     "--data",
     required=True,
@@ -43,9 +44,11 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
     help="native: full size. scene: the same, matched and filled as a renderer does. maps256: at 256 px as in the "
     "literature, one row reduced after translation, one before. [default: native; scene for places]",
 )
-@click.option("--baseline", multiple=True, metavar="MODEL", help="Another model in the same table; repeatable.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N pictures.")
-@click.option("--margin", type=click.IntRange(0), help="Context px around pictures and tiles. [default: the model's]")
+@click.option("--baseline", multiple=True, metavar="MODEL", help="Other model for the same table; repeatable.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use only the first N pictures.")
+@click.option(
+    "--margin", type=click.IntRange(0), help="Pixels of context around pictures and tiles. [default: the model's]"
+)
 @click.option(
     "--seams",
     type=click.IntRange(0),
@@ -59,12 +62,11 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
     "weights",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="torch-fidelity's Inception weights, for FID and KID. [default: torch.hub's cache, where it has them]",
+    help="torch-fidelity's Inception weights, for FID and KID. [default: those in torch.hub's cache]",
 )
 @model_options
-@report_options
 @click.option("--markdown", is_flag=True, help="Print a Markdown table; the default.")
-@click.option("--write-card", is_flag=True, help="Also write the figures into the model file's card.")
+@click.option("--write-card", is_flag=True, help="Also write the scores to the model file's card.")
 def command(
     data: Path,
     protocol: str | None,
@@ -81,9 +83,9 @@ def command(
 ) -> None:
     """Measure a model on held-out pairs, beside a picture of constant colour and other models.
 
-    The classes are those of the model's palette; for a2b models without one, those of the maps pictures. A picture
-    NAME_valid.png beside NAME.jpg says what is known of it, a byte a pixel: the sum of 1 road, 2 building, 4 water,
-    8 park; only that is scored. Where DIR holds one folder of pairs a place, each place has its row.
+    The classes are those of the model's palette; for a2b models without one, those of the maps pictures. NAME_valid.png
+    beside NAME.jpg masks its labels, a byte a pixel: the sum of 1 road, 2 building, 4 water, 8 park; only labelled
+    pixels are scored. A DIR with one folder of pairs a place gives one row a place.
     """
     if as_json and markdown:
         raise click.UsageError("--json and --markdown given: pass one of them.")
@@ -110,7 +112,7 @@ def command(
 
 
 def _write_card(model: str | Path, rows: Sequence[Row]) -> None:
-    """By protocol; where there are places, by place and with the mean over them."""
+    """Metrics by protocol; of several places by place, with their mean."""
     from geo2map.evaluate import reports
     from geo2map.model import find_model, load_card, replace_card
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar
 
+import click
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -15,14 +17,24 @@ def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return lambda function: functools.reduce(lambda f, option: option(f), reversed(options), function)
 
 
+def options_of(*options: Callable[[F], F]) -> list[click.Parameter]:
+    """What the decorators add to a command, as click keeps it: the last first."""
+
+    def probe() -> None:
+        """Takes the options."""
+
+    stack(*options)(probe)  # type: ignore[arg-type]
+    added: list[click.Parameter] = probe.__click_params__  # type: ignore[attr-defined]
+    return added
+
+
 def gather(into: str, make: Callable[..., Any], *options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator; the command gets what `make` returns for their values, as `into`.
 
     Args:
         make: called with the options by their Python names, when the command runs.
     """
-    probe = stack(*options)(lambda: None)  # type: ignore[arg-type]  # click notes the options on a function
-    names = [option.name for option in probe.__click_params__]  # type: ignore[attr-defined]
+    names = [option.name for option in options_of(*options)]
 
     def gathered(function: F) -> F:
         @functools.wraps(function)

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 @click.command("info")
+@report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--model", default="sat2map", show_default=True, help="Model to compare resolution and colours with.")
 @reading_options
-@report_options
 def command(scenes: tuple[str, ...], model: str, reading: SceneOptions, as_json: bool) -> None:
     """Describe SCENES: CRS, resolution, bands, stretch, nodata, footprint, and what render would do by default."""
     from geo2map.errors import Geo2MapError

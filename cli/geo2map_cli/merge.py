@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("merge")
+@report_options
 @click.argument("parts", type=click.Path())
 @click.option(
     "--out",
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     help="Folder for tiles, .tif, .mbtiles, .pmtiles; or s3://, gs://, az://.",
 )
 @put(overwrite_option, tmp_option)
-@report_options
 def command(parts: str, out: str, output: OutputOptions, as_json: bool) -> None:
     """Merge PARTS, the folder that geo2map render --job filled, into one output.
 

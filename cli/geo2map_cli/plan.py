@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
+@report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--out", "job_path", required=True, type=click.Path(dir_okay=False), help="Job file to write, a .json.")
 @click.option(
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 @scene_options
 @plan_options
 @storage_options
-@report_options
 @requested(render_kind)
 def command(request: RenderRequest, job_path: str, shard_zoom: int | None, measure: bool, as_json: bool) -> None:
     """Plan a job for many machines. SCENES may be a .txt that lists scenes, one a line.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("preview")
+@report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--out", "picture", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG to write.")
 @click.option("--span", type=click.IntRange(1, 16), default=3, show_default=True, help="Tiles along each side.")
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 @scene_options
 @plan_options
 @overwrite_option
-@report_options
 @requested(render_kind)
 def command(request: RenderRequest, picture: Path, span: int, overwrite: bool, as_json: bool) -> None:
     """Translate the middle of SCENES, as one, and put source (left) and map (right) into one PNG."""

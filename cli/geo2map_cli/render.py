@@ -41,6 +41,7 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
 
 
 @click.command("render")
+@report_options
 @click.argument("scenes", nargs=-1, type=click.Path())
 @click.option(
     "--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles, .pmtiles; or s3:// ..."
@@ -64,7 +65,6 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
 )
 @put(overwrite_option, resume_option, tmp_option)
 @on_error_option
-@report_options
 @requested(render_kind)
 def command(
     request: RenderRequest,

@@ -52,6 +52,7 @@ def _live(queue: int, cache: int) -> LiveOptions:
 
 
 @click.command("serve")
+@report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @listening_options(8000)
 @click.option(
@@ -68,7 +69,6 @@ def _live(queue: int, cache: int) -> LiveOptions:
 @scene_options
 @plan_options
 @storage_options
-@report_options
 @requested(serve_kind)
 def command(request: ServeRequest, host: str, port: int, as_json: bool) -> None:
     """Serve the map of SCENES, as one, to QGIS and browsers: tiles are rendered on demand.

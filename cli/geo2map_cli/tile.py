@@ -22,6 +22,7 @@ def _card(model: str) -> ModelCard:
 
 
 @click.command("tile")
+@report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder for XYZ tiles.")
 @gather(
@@ -33,7 +34,6 @@ def _card(model: str) -> ModelCard:
 @plan_options
 @store(minzoom_option)
 @output_options
-@report_options
 @requested(render_kind)
 def command(request: RenderRequest, as_json: bool) -> None:
     """Cut SCENES, as one, into lossless XYZ tiles at a model's zoom, colours applied, nothing translated.

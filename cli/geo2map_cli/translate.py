@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 @click.command("translate")
+@report_options
 @click.argument("scenes", metavar="TILES", type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles or .pmtiles.")
 @model_options
 @plan_options
 @storage_options
 @output_options
-@report_options
 @requested(render_kind)
 def command(request: RenderRequest, as_json: bool) -> None:
     """Translate a folder of XYZ TILES at its largest zoom; every block reads its neighbours for context."""

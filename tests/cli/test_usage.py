@@ -93,5 +93,5 @@ def test_a_log_file_that_cannot_be_is_one_sentence(
 ) -> None:
     result = geo2map("info", small_scene, "--log-file", tmp_path / "missing" / "log.txt")
     assert result.code == 1
-    assert "its folder does not exist; choose another place" in result.err
+    assert "its folder does not exist; choose another path" in result.err
     assert "Errno" not in result.err
