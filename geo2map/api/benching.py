@@ -1,4 +1,4 @@
-"""How fast this machine makes maps, and what of it is slow."""
+"""The speed of this machine, stage by stage."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bench(
     blocks: int = 12,
     **options: Unpack[RenderKeywords],
 ) -> Rates:
-    """Measures each stage of a run by itself and all together, on blocks in the middle of a scene. Leaves nothing.
+    """Measures each stage of a run alone and all together, on blocks in the middle of a scene. Leaves no files.
 
     Args:
         scenes: see `geo2map.render`; None draws a town.

@@ -1,4 +1,4 @@
-"""Which classes a class map has: those of its model."""
+"""The classes of a class map: those of its model."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from geo2map.plan import Storage
 
 
 def resolve_classes(storage: Storage, card: ModelCard | None) -> Storage:
-    """The storage with the classes of the model's palette, where a class map is asked for.
+    """The storage with the classes of the model's palette, for a class map.
 
     Raises:
-        PlanError: nothing is translated, or the model knows no classes.
+        PlanError: nothing is translated, or the model has no palette.
     """
     if storage.classes is not True:
         return storage
     if card is None:
-        raise PlanError("classes are those of a map, and nothing is translated here: leave them out", option="classes")
+        raise PlanError("classes need a translated map: leave them out", option="classes")
     if card.palette is None:
-        raise PlanError(f"the model {card.name} says nothing of classes: choose another one", option="classes")
+        raise PlanError(f"the model {card.name} has no classes: choose another one", option="classes")
     return replace(storage, classes=card.palette.entries)

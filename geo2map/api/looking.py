@@ -1,4 +1,4 @@
-"""A look before anyone waits: a few blocks, or what a run would cost."""
+"""Before a long run: a few blocks, or its cost."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would do and cost.
+    """Plan and cost of a run.
 
     Attributes:
-        plan: what it would do.
-        estimate: what it would cost.
+        plan: the run's.
+        estimate: its cost.
     """
 
     plan: Plan
@@ -78,14 +78,14 @@ def estimate_request(request: RenderRequest) -> DryRun:
 
 
 def _elsewhere(found: Estimate, out: Path, tmp: Path) -> Estimate:
-    """What is taken where; on another disk than the output's the finished file lies, too, until it is copied."""
+    """The spool in `tmp`; on another disk than the output's it holds the finished file, too, until that is copied."""
     devices = [_existing(path).stat().st_dev for path in (out, tmp)]
     spool = found.spool + (found.bytes if devices[0] != devices[1] else 0)
     return replace(found, spool=spool, place=str(tmp))
 
 
 def _existing(path: Path) -> Path:
-    """A path, or the nearest above it that there is."""
+    """A path, or the nearest existing folder above it."""
     path = path.resolve()
     return next(place for place in (path, *path.parents) if place.exists())
 
@@ -129,7 +129,7 @@ def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> t
 
 
 def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
-    """A block of at most span x span tiles around the middle of the valid pixels that the plan wants.
+    """A block of at most span x span tiles around the middle of the plan's valid pixels.
 
     Raises:
         TileSetError: there are none.
@@ -137,7 +137,7 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
     cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
     rows, columns = look(plan, scene, cell)
     if not rows.size:
-        raise TileSetError(f"{plan.name} has no valid pixel where a preview is asked for: check the scene and the area")
+        raise TileSetError(f"{plan.name} has no valid pixel in the area of the preview: check the scene and the area")
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
     x, y = (int(pixels[middle]) // TILE_SIZE - span // 2 for pixels in (columns, rows))
     part = PixelWindow(x, y, x + span, y + span).intersection(plan.tiles)

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from geo2map.errors import TileSetError
 from geo2map.grid import Block
+from geo2map.live.block_queue import BlockQueue, LayerBlock, LayerName, Tiles
 from geo2map.live.cache import BlockCache
-from geo2map.live.flights import Flights, LayerName, Tiles, Wanted
 from geo2map.live.keeping import KeptBlocks
 from geo2map.live.places import blocks_of, touches
 from geo2map.plan.job import Job
@@ -79,7 +79,7 @@ class LiveLayer:
     Zooms that blocks do not hold whole are made of several blocks; below them come those of a finished set.
     """
 
-    def __init__(self, name: LayerName, job: Job, flights: Flights, cache: BlockCache, threads: Executor) -> None:
+    def __init__(self, name: LayerName, job: Job, queue: BlockQueue, cache: BlockCache, threads: Executor) -> None:
         """
         Args:
             threads: read files and make parents.
@@ -88,7 +88,7 @@ class LiveLayer:
         self._version = job.fingerprint  # takes a millisecond
         self.kept: KeptBlocks | None = None
         self._under: StoredLayer | None = None
-        self._flights, self._cache, self._threads = flights, cache, threads
+        self._queue, self._cache, self._threads = queue, cache, threads
         self._storage = job.storage if name == "map" else SOURCE_STORAGE
         plan = job.plan
         self.minzoom = max(job.storage.minzoom or 0, plan.maxzoom - LIVE_LEVELS)
@@ -141,7 +141,7 @@ class LiveLayer:
         if self.name == "map" and self.kept:
             getters = {block: self.kept.get for block in blocks if self._is_kept(block)}
         missing = [block for block in blocks if block not in getters]
-        parts = self._flights.ask([Wanted(self.name, block) for block in missing])
+        parts = self._queue.ask([LayerBlock(self.name, block) for block in missing])
 
         def find() -> bytes | None:
             made = {block: part.result().get for block, part in zip(missing, parts, strict=True)}

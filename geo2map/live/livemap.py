@@ -1,4 +1,4 @@
-"""A map that is made where somebody looks at it."""
+"""A map that is rendered on demand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from geo2map.errors import PlanError
+from geo2map.live.block_queue import BlockQueue
 from geo2map.live.cache import BlockCache
-from geo2map.live.flights import Flights
 from geo2map.live.keeping import KeepingOutput, KeptBlocks
 from geo2map.live.layers import LiveLayer, StoredLayer
 from geo2map.live.maker import BlockMaker
@@ -24,10 +24,10 @@ FILE_THREADS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class LiveOptions:
-    """What a live map may take.
+    """Limits of a live map.
 
     Attributes:
-        queue: blocks that may wait to be made; whoever asks for one more is told to come again.
+        queue: blocks that may wait to be rendered; a request for one more is refused for now.
         cache: MiB of finished tiles in memory.
     """
 
@@ -48,7 +48,7 @@ class LiveMap:
         map: the layer of the map.
         source: the layer of the prepared imagery.
         tally: what was done.
-        flights: what is waited for.
+        queue: blocks that clients wait for.
         cache: what is in memory.
         kept: blocks that stay, None where none do.
     """
@@ -77,11 +77,11 @@ class LiveMap:
         chosen = options or LiveOptions()
         self.job, self.tally = job, Tally()
         self.cache = BlockCache(chosen.cache << 20)
-        self.flights = Flights(chosen.queue, self.tally, self.cache.get)
+        self.queue = BlockQueue(chosen.queue, self.tally, self.cache.get)
         self._files = ThreadPoolExecutor(FILE_THREADS, "files")
-        self._maker = BlockMaker(job.plan, job.storage, sources, translator, self.flights, self.cache, self.tally)
-        self.map = LiveLayer("map", job, self.flights, self.cache, self._files)
-        self.source = LiveLayer("source", job, self.flights, self.cache, self._files)
+        self._maker = BlockMaker(job.plan, job.storage, sources, translator, self.queue, self.cache, self.tally)
+        self.map = LiveLayer("map", job, self.queue, self.cache, self._files)
+        self.source = LiveLayer("source", job, self.queue, self.cache, self._files)
         self.kept = None if output is None else KeptBlocks(output, self.tally)
         self._maker.kept = self.map.kept = self.kept
         if under is not None:

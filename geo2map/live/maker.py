@@ -12,8 +12,8 @@ from queue import SimpleQueue
 from threading import BoundedSemaphore, Thread
 
 from geo2map.grid.block import BlockImage
+from geo2map.live.block_queue import BlockQueue, PendingBlock, Tiles
 from geo2map.live.cache import BlockCache
-from geo2map.live.flights import Flight, Flights, Tiles
 from geo2map.live.keeping import KeptBlocks
 from geo2map.live.tally import Tally
 from geo2map.pipeline.blocks import BlockDone, digest, encoder_threads, prepare, translate
@@ -45,7 +45,7 @@ class BlockMaker:
         storage: Storage,
         sources: Sequence[Source],
         translator: Translator | None,
-        flights: Flights,
+        queue: BlockQueue,
         cache: BlockCache,
         tally: Tally,
     ) -> None:
@@ -59,7 +59,7 @@ class BlockMaker:
         self.kept: KeptBlocks | None = None
         self._plan, self._storage, self._translator = plan, storage, translator
         self._cut = plan.untranslated()
-        self._flights, self._cache, self._tally = flights, cache, tally
+        self._queue, self._cache, self._tally = queue, cache, tally
         self._sources: SimpleQueue[Source] = SimpleQueue()
         for source in sources:
             self._sources.put(source)
@@ -76,7 +76,7 @@ class BlockMaker:
 
     def __exit__(self, *_: object) -> None:
         """Ends the threads; what is at work is waited for, and kept where blocks are kept."""
-        self._flights.close()
+        self._queue.close()
         for thread in self._threads:
             thread.join()
         self._encoders.shutdown(wait=True)
@@ -87,59 +87,59 @@ class BlockMaker:
 
     def _read_all(self) -> None:
         source = self._sources.get()
-        while (flight := self._flights.take("queued", "reading", self._may_be_read)) is not None:
+        while (pending := self._queue.take("queued", "reading", self._may_be_read)) is not None:
             try:
-                self._read(flight, source)
+                self._read(pending, source)
             except Exception as error:
-                self._fail([flight], error)
+                self._fail([pending], error)
 
-    def _may_be_read(self, flight: Flight) -> bool:
+    def _may_be_read(self, pending: PendingBlock) -> bool:
         """Not too far ahead of the model: what is read takes memory, and a newer request may come."""
-        if flight.wanted.layer == "source":
+        if pending.key.layer == "source":
             return True
-        ahead = self._flights.count("reading", "map") + self._flights.count("ready")
+        ahead = self._queue.count("reading", "map") + self._queue.count("ready")
         return ahead < self._batch + 1
 
-    def _read(self, flight: Flight, source: Source) -> None:
+    def _read(self, pending: PendingBlock, source: Source) -> None:
         started = time.perf_counter()
-        layer, block = flight.wanted
+        layer, block = pending.key
         plan = self._plan if layer == "map" else self._cut
         image = prepare(plan, source, block.with_margin(plan.margin))
         done = BlockDone(block, plan.block_key(block))
         if image.core().mask.any():
             image = image.trimmed()
             if layer == "source":
-                self._land(flight, done, self._encode(image.core(), SOURCE_STORAGE))
+                self._resolve(pending, done, self._encode(image.core(), SOURCE_STORAGE))
             else:
-                self._flights.move(flight, "ready", _Read(replace(done, inputs=digest(image)), image))
+                self._queue.move(pending, "ready", _Read(replace(done, inputs=digest(image)), image))
         else:
-            self._land(flight, done, {})
+            self._resolve(pending, done, {})
         self._tally.add("seconds", "read", by=time.perf_counter() - started)
 
     def _draw_all(self) -> None:
-        while (flight := self._flights.take("ready", "making")) is not None:
-            shape = flight.cargo.image.pixels.shape
-            more = self._flights.take_more("ready", "making", partial(_has_shape, shape), self._batch - 1)
-            flights = [flight, *more]
+        while (pending := self._queue.take("ready", "making")) is not None:
+            shape = pending.payload.image.pixels.shape
+            more = self._queue.take_more("ready", "making", partial(_has_shape, shape), self._batch - 1)
+            blocks = [pending, *more]
             try:
-                self._draw(flights)
+                self._draw(blocks)
             except Exception as error:
-                self._fail(flights, error)
+                self._fail(blocks, error)
 
-    def _draw(self, flights: list[Flight]) -> None:
+    def _draw(self, blocks: list[PendingBlock]) -> None:
         started = time.perf_counter()
-        images = translate([flight.cargo.image for flight in flights], self._translator, self._plan.noise)
+        images = translate([pending.payload.image for pending in blocks], self._translator, self._plan.noise)
         self._tally.add("seconds", "translate", by=time.perf_counter() - started)
-        for flight, image in zip(flights, images, strict=True):
+        for pending, image in zip(blocks, images, strict=True):
             self._encoding.acquire()
-            self._encoders.submit(self._finish, flight, image)
+            self._encoders.submit(self._finish, pending, image)
 
-    def _finish(self, flight: Flight, image: BlockImage) -> None:
+    def _finish(self, pending: PendingBlock, image: BlockImage) -> None:
         started = time.perf_counter()
         try:
-            self._land(flight, flight.cargo.done, self._encode(image, self._storage))
+            self._resolve(pending, pending.payload.done, self._encode(image, self._storage))
         except Exception as error:
-            self._fail([flight], error)
+            self._fail([pending], error)
         finally:
             self._encoding.release()
             self._tally.add("seconds", "encode", by=time.perf_counter() - started)
@@ -148,21 +148,21 @@ class BlockMaker:
         tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
         return encode_pyramid(tiles, storage.codec, storage.levels(self._plan))
 
-    def _land(self, flight: Flight, done: BlockDone, tiles: Tiles) -> None:
-        layer = flight.wanted.layer
-        self._cache.put(flight.wanted, tiles)  # before it lands: whoever asks next finds it
+    def _resolve(self, pending: PendingBlock, done: BlockDone, tiles: Tiles) -> None:
+        layer = pending.key.layer
+        self._cache.put(pending.key, tiles)  # first, so that the next request finds it
         self._tally.add("blocks", layer, "made" if tiles else "empty")
-        self._flights.land(flight, tiles)
+        self._queue.resolve(pending, tiles)
         if layer == "map" and self.kept is not None:
             count = sum(tile.z == self._plan.maxzoom for tile in tiles)
             self.kept.keep(replace(done, tiles=count), tiles)
 
-    def _fail(self, flights: Sequence[Flight], error: Exception) -> None:
-        for flight in flights:
-            log.error("block %s of %s cannot be made: %s", flight.wanted.block, self._plan.name, error)
-            self._tally.add("blocks", flight.wanted.layer, "failed")
-            self._flights.land(flight, None, error)
+    def _fail(self, blocks: Sequence[PendingBlock], error: Exception) -> None:
+        for pending in blocks:
+            log.error("block %s of %s cannot be made: %s", pending.key.block, self._plan.name, error)
+            self._tally.add("blocks", pending.key.layer, "failed")
+            self._queue.resolve(pending, None, error)
 
 
-def _has_shape(shape: tuple[int, ...], flight: Flight) -> bool:
-    return bool(flight.cargo.image.pixels.shape == shape)
+def _has_shape(shape: tuple[int, ...], pending: PendingBlock) -> bool:
+    return bool(pending.payload.image.pixels.shape == shape)

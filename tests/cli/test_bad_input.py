@@ -141,7 +141,7 @@ def test_a_coarse_scene_may_be_forced(
     scene = write_scene("coarse.tif", transform=metres(590_000, 4_510_000, 10))
     result = geo2map("render", scene, "--out", tmp_path / "tiles", "--model", tiny_model, "--force", "--zoom", 13)
     assert result.code == 0
-    assert "warning: the scene itself resolves only 10 m" in result.err
+    assert "warning: the scene resolves only 10 m" in result.err
     assert (tmp_path / "tiles" / "tilejson.json").exists()
 
 

@@ -297,7 +297,7 @@ def test_newer_libraries_leave_what_is_finished(
     again = geo2map(*command)
     assert again.code == 0
     assert again.out == (
-        f"plain: complete (made with numpy {found['numpy']}, now 99.0: overwrite it to make it anew)\n"
+        f"plain: complete (rendered with numpy {found['numpy']}, now 99.0: overwrite it to render again)\n"
     )
     assert stamps(tmp_path / "map") == before
 
