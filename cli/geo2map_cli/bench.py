@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.gathering import render_kind, requested
+from geo2map_cli.gathering import GroupedCommand, render_kind, requested
 from geo2map_cli.options import model_options, plan_options, scene_options, storage_options
 from geo2map_cli.reporting import report_options, show
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest
 
 
-@click.command("bench")
+@click.command("bench", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, type=click.Path())
 @click.option(

@@ -14,13 +14,13 @@ from geo2map_cli.options import (
     format_option,
     lossless_option,
     overwrite_option,
-    parse_zooms,
     put,
     quality_option,
     scheme_option,
     store,
     tmp_option,
 )
+from geo2map_cli.parsing import parse_zooms
 from geo2map_cli.reporting import Bar, report_options, show
 
 if TYPE_CHECKING:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+OTHER = "Other options"
+"""Title of the options that every command has."""
 
 
 def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -17,24 +19,52 @@ def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return lambda function: functools.reduce(lambda f, option: option(f), reversed(options), function)
 
 
-def options_of(*options: Callable[[F], F]) -> list[click.Parameter]:
+def options_of(title: str, *options: Callable[[F], F]) -> list[click.Parameter]:
     """What the decorators add to a command, as click keeps it: the last first."""
 
     def probe() -> None:
         """Takes the options."""
 
-    stack(*options)(probe)  # type: ignore[arg-type]
+    grouped(title, *options)(probe)  # type: ignore[arg-type]
     added: list[click.Parameter] = probe.__click_params__  # type: ignore[attr-defined]
     return added
 
 
-def gather(into: str, make: Callable[..., Any], *options: Callable[[F], F]) -> Callable[[F], F]:
+def grouped(title: str, *options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator, listed by a `GroupedCommand` under a title of their own."""
+
+    def added(function: F) -> F:
+        before = len(getattr(function, "__click_params__", ()))
+        stack(*options)(function)
+        for option in function.__click_params__[before:]:  # type: ignore[attr-defined]
+            option.group = title
+        return function
+
+    return added
+
+
+class GroupedCommand(click.Command):
+    """A command with so many options that its help lists them by group."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            if isinstance(option, click.Option) and (record := option.get_help_record(ctx)) is not None:
+                last = OTHER if "--help" in option.opts else "Options"
+                groups.setdefault(getattr(option, "group", last), []).append(record)
+        for title, records in groups.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def gather(into: str, make: Callable[..., Any], title: str, *options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator; the command gets what `make` returns for their values, as `into`.
 
     Args:
         make: called with the options by their Python names, when the command runs.
+        title: of the options in the help.
     """
-    names = [option.name for option in options_of(*options)]
+    names = [option.name for option in options_of(title, *options)]
 
     def gathered(function: F) -> F:
         @functools.wraps(function)
@@ -42,7 +72,7 @@ def gather(into: str, make: Callable[..., Any], *options: Callable[[F], F]) -> C
             value = make(**{name: kwargs.pop(name) for name in names})
             return function(*args, **{into: value}, **kwargs)
 
-        return stack(*options)(wrapped)  # type: ignore[arg-type]
+        return grouped(title, *options)(wrapped)  # type: ignore[arg-type]
 
     return gathered
 

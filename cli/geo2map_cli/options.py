@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.gathering import F, gather, stack
+from geo2map_cli.gathering import F, gather, grouped, stack
+from geo2map_cli.parsing import LngLat, parse_bounds, parse_indexes
 
 if TYPE_CHECKING:
     from geo2map.aoi import Aoi
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from geo2map.plan import PlanOptions, Storage
     from geo2map.scene import ReadingOptions, SceneOptions
 
-LngLat: TypeAlias = tuple[float, float, float, float]
 
 KERNELS = (
     "nearest",
@@ -87,6 +87,7 @@ def _output(**values: Any) -> OutputOptions:
 model_options = gather(
     "model",
     _model,
+    "Model and machine",
     click.option("--model", default="sat2map", show_default=True, help="Packaged model or .safetensors file."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
     click.option(
@@ -107,42 +108,10 @@ model_options = gather(
 """--model and how it runs; the command gets `model`, a `geo2map.ModelOptions`."""
 
 
-def _parse_indexes(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    try:
-        indexes = tuple(int(part) for part in value.split(","))
-    except ValueError:
-        indexes = ()
-    if len(indexes) not in (1, 3):
-        raise click.BadParameter(f"{value!r} is neither one band nor three: give e.g. 3,2,1.")
-    return indexes
-
-
-def parse_bounds(_: click.Context, __: click.Parameter, value: str | None) -> LngLat | None:
-    if value is None:
-        return None
-    try:
-        west, south, east, north = (float(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is not west,south,east,north: four numbers in degrees.") from None
-    return west, south, east, north
-
-
-def parse_zooms(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """14 or 10-14."""
-    if value is None:
-        return None
-    first, _dash, last = value.partition("-")
-    try:
-        return int(first), int(last or first)
-    except ValueError:
-        raise click.BadParameter(f"{value!r} is neither a zoom nor two: give e.g. 14 or 10-14.") from None
-
-
 plan_options = gather(
     "planning",
     _planning,
+    "Area, zoom and colours",
     click.option("--zoom", type=click.IntRange(0, 24), help="Zoom to translate at. [default: the model's]"),
     click.option(
         "--block-span",
@@ -180,7 +149,7 @@ plan_options = gather(
 """The command gets `planning`, a `geo2map.PlanOptions`."""
 
 SCENE = (
-    click.option("--indexes", callback=_parse_indexes, metavar="R,G,B", help="Bands, or one. [default: by colour]"),
+    click.option("--indexes", callback=parse_indexes, metavar="R,G,B", help="Bands, or one. [default: by colour]"),
     click.option("--crs", help="CRS to use instead of the file's, e.g. EPSG:32618."),
     click.option("--nodata", type=float, help="Value of pixels without data, or nan. [default: the file's]"),
     click.option("--allow-outside", is_flag=True, help="Open a VRT whose sources lie outside its folder."),
@@ -202,9 +171,9 @@ READING = (
         help="Pixels over which the upper of two scenes fades into the lower.",
     ),
 )
-reading_options = gather("reading", _scene, *SCENE)
+reading_options = gather("reading", _scene, "Input", *SCENE)
 """The command gets `reading`, a `geo2map.scene.SceneOptions`."""
-scene_options = gather("reading", _reading, *READING)
+scene_options = gather("reading", _reading, "Input", *READING)
 """The command gets `reading`, a `geo2map.scene.ReadingOptions`."""
 
 bounds_option = click.option(
@@ -242,7 +211,7 @@ def format_option(default: str) -> Callable[[F], F]:
 
 def store(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Options of storage; the command gets `storage`, a `geo2map.plan.Storage`."""
-    return gather("storage", _storage, *options)
+    return gather("storage", _storage, "Output format", *options)
 
 
 STORAGE = (
@@ -281,18 +250,21 @@ resume_option = click.option(
     show_default=True,
     help="Resume an interrupted run of the same job, or delete its partial results.",
 )
-on_error_option = click.option(
-    "--on-error",
-    type=click.Choice(["fail", "skip"]),
-    default="fail",
-    show_default=True,
-    help="skip: leave out blocks that cannot be read, list them in failed.geojson and exit with 3.",
+on_error_option = grouped(
+    "Output",
+    click.option(
+        "--on-error",
+        type=click.Choice(["fail", "skip"]),
+        default="fail",
+        show_default=True,
+        help="skip: leave out blocks that cannot be read, list them in failed.geojson and exit with 3.",
+    ),
 )
 
 
 def put(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Options of an existing output; the command gets `output`, a `geo2map.outputs.OutputOptions`."""
-    return gather("output", _output, *options)
+    return gather("output", _output, "Output", *options)
 
 
 output_options = stack(put(overwrite_option, resume_option), on_error_option)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.gathering import render_kind, requested
+from geo2map_cli.gathering import GroupedCommand, render_kind, requested
 from geo2map_cli.options import model_options, overwrite_option, plan_options, scene_options
 from geo2map_cli.reporting import json_text, report_options, show_notes
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest
 
 
-@click.command("preview")
+@click.command("preview", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--out", "picture", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG to write.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from geo2map_cli.gathering import stack
+from geo2map_cli.gathering import grouped
 
 
 def whole_numbers(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, ...] | None:
@@ -15,7 +15,8 @@ def whole_numbers(_: click.Context, __: click.Parameter, value: str | None) -> t
         raise click.BadParameter(f"{value!r} is not a list of whole numbers: give one a level, as 32,64,128.") from None
 
 
-recipe_options = stack(
+recipe_options = grouped(
+    "Recipe",
     click.option("--direction", type=click.Choice(["a2b", "b2a"]), help="Direction of translation. [a2b]"),
     click.option("--steps", type=click.IntRange(1), help="Optimiser steps. [5000]"),
     click.option("--epochs", type=float, help="Passes over all pairs, instead of steps. [pix2pix: 200]"),

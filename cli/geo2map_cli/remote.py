@@ -37,6 +37,7 @@ class RemoteOptions:
 remote_options = gather(
     "remote",
     RemoteOptions,
+    "Many machines",
     click.option(
         "--job", type=click.Path(), help="Render this job, see geo2map plan: a share of it, or all with --dask."
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from geo2map_cli.gathering import render_kind, requested
+from geo2map_cli.gathering import GroupedCommand, render_kind, requested
 from geo2map_cli.options import (
     STORAGE,
     model_options,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision", "threads", "batch", "mode"})
 
 
-@click.command("render")
+@click.command("render", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, type=click.Path())
 @click.option(

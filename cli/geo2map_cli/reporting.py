@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.gathering import F, options_of
+from geo2map_cli.gathering import OTHER, F, options_of
 
 if TYPE_CHECKING:
     from geo2map.pipeline.report import Report
@@ -36,6 +36,7 @@ def report_options(function: F) -> F:
         return function(*args, **kwargs)
 
     options = options_of(
+        OTHER,
         click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout."),
         click.option("-v", "--verbose", count=True, help="Log more; twice for everything."),
         click.option("--log-file", type=click.Path(dir_okay=False, path_type=Path), help="File to append the log to."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.gathering import F, gather, requested, serve_kind, stack
+from geo2map_cli.gathering import F, GroupedCommand, gather, grouped, requested, serve_kind
 from geo2map_cli.options import model_options, plan_options, scene_options, storage_options
 from geo2map_cli.reporting import json_text, report_options, show_notes
 
@@ -21,7 +21,8 @@ def listening_options(port: int) -> Callable[[F], F]:
     """--host, --port, --token and --address."""
 
     def added(function: F) -> F:
-        return stack(
+        return grouped(
+            "Server",
             click.option(
                 "--host",
                 default="127.0.0.1",
@@ -51,7 +52,7 @@ def _live(queue: int, cache: int) -> LiveOptions:
     return LiveOptions(queue=queue, cache=cache)
 
 
-@click.command("serve")
+@click.command("serve", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @listening_options(8000)
@@ -62,6 +63,7 @@ def _live(queue: int, cache: int) -> LiveOptions:
 @gather(
     "live",
     _live,
+    "Server",
     click.option("--queue", type=click.IntRange(1), default=64, show_default=True, help="Blocks that may wait."),
     click.option("--cache", type=click.IntRange(1), default=256, show_default=True, help="MiB of tiles in memory."),
 )

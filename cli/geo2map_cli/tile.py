@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.gathering import gather, render_kind, requested
+from geo2map_cli.gathering import GroupedCommand, gather, render_kind, requested
 from geo2map_cli.options import minzoom_option, output_options, plan_options, scene_options, store
 from geo2map_cli.reporting import Bar, conclude, report_options
 
@@ -21,13 +21,14 @@ def _card(model: str) -> ModelCard:
     return load_card(find_model(model))
 
 
-@click.command("tile")
+@click.command("tile", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="Folder for XYZ tiles.")
 @gather(
     "model",
     _card,
+    "Model",
     click.option("--model", default="sat2map", show_default=True, help="Model that sets zoom and colours."),
 )
 @scene_options

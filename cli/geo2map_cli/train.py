@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.recipe import recipe_options
 from geo2map_cli.reporting import Bar, json_text, report_options
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 TELL_EVERY = 60.0  # seconds, where there is no terminal
 
 
-@click.command("train")
+@click.command("train", cls=GroupedCommand)
 @report_options
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option(
