@@ -20,14 +20,14 @@ from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.local import local_cluster, require_cluster
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import LOCK_NAME, PartFolder, ShardRecord
-from geo2map.cluster.planning import plan_request, without_shards
+from geo2map.cluster.planning import choose_model, plan_request, without_shards
 from geo2map.cluster.window import InFlightTasks, Work
 from geo2map.cluster.work import render_shard
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.address import is_file_path
 from geo2map.files.atomic import hidden_sibling, output_errors
 from geo2map.files.place import require_apart
-from geo2map.model import ModelOptions
+from geo2map.model import ModelCard, ModelOptions
 from geo2map.outputs import OutputOptions, check_output, find_complete
 from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
@@ -77,7 +77,8 @@ def render_on(
     out: PathLike,
     *,
     cluster: Client | str = "local:2",
-    model: ModelOptions | PathLike = "sat2map",
+    model: ModelOptions | PathLike | None = "sat2map",
+    card: ModelCard | None = None,
     progress: Progress | None = None,
     begin: Begin | None = None,
     **options: Unpack[ShardKeywords],
@@ -92,7 +93,7 @@ def render_on(
             `render_job`.
         out: on a disk that all workers share.
         cluster: a client, the address of a scheduler, or "local:N" for N processes of this machine.
-        model: see `plan_job`.
+        model, card: see `plan_job`.
         progress: told "shards" and how many are done, then the stages of merging.
         begin: called with the plan's notes before the work begins.
         options: see `geo2map.api.keywords.ShardKeywords`.
@@ -105,7 +106,7 @@ def render_on(
         output = _output_alone(plain)
         return render_job(planned, out, client=cluster, progress=progress, begin=begin, options=output)
     assert not isinstance(scenes, JobFile), "a job was recognised as one"
-    request, zoom = RenderRequest.of(scenes, out, model, plain), options.get("shard_zoom")
+    request, zoom = RenderRequest.of(scenes, out, choose_model(model, card), plain), options.get("shard_zoom")
     return dispatch_request(request, cluster, shard_zoom=zoom, progress=progress, begin=begin)
 
 

@@ -86,12 +86,13 @@ def plan_job(
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
-    request = RenderRequest.of(scenes, None, _model(model, card), without_shards(options))
+    request = RenderRequest.of(scenes, None, choose_model(model, card), without_shards(options))
     return plan_request(resolve(request), options.get("shard_zoom"))
 
 
-def _model(model: ModelOptions | PathLike | None, card: ModelCard | None) -> ModelOptions | PathLike | ModelCard:
-    """
+def choose_model(model: ModelOptions | PathLike | None, card: ModelCard | None) -> ModelOptions | PathLike | ModelCard:
+    """The model, or the card to cut tiles for.
+
     Raises:
         PlanError: neither.
     """

@@ -202,7 +202,7 @@ def test_a_palette_of_other_colours_is_another_job(
         ("map", "a folder of tiles ends in a slash"),
         ("v1.2", "a folder of tiles ends in a slash"),
         ("map.gif", "ends in .gif"),
-        ("", "names no place in a bucket"),
+        ("", "not an address in a bucket"),
     ],
 )
 def test_names_that_are_refused_before_the_work(
