@@ -134,7 +134,7 @@ def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
     """A finished set of tiles, and what it says of itself.
 
     Raises:
-        TileSetError: there is none, or it is of a kind that holds no tiles.
+        TileSetError: not found, or not a kind that holds tiles.
     """
     path = Path(path)
     if path.is_dir():

@@ -132,7 +132,7 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
     """A block of at most span x span tiles around the middle of the plan's valid pixels.
 
     Raises:
-        TileSetError: there are none.
+        TileSetError: the plan has no valid pixel.
     """
     cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
     rows, columns = look(plan, scene, cell)

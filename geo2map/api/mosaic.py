@@ -22,29 +22,28 @@ def mosaic_tiles(
     tmp: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Converted:
-    """Writes the tiles of one zoom as a GeoTIFF with overviews, the same as `render` writes: `geo2map.api.convert`'s
-    case of a raster.
+    """Writes the tiles of one zoom as a GeoTIFF with overviews, as `render` would: `geo2map.convert` to a raster.
 
     Args:
-        tiles: a folder of tiles, ours or anyone's; formats may be mixed.
-        out: a .tif or .tiff; missing folders are made.
-        zoom: the folder's largest where None; the overviews follow from it.
+        tiles: a folder of tiles by any program; formats may be mixed.
+        out: a .tif or .tiff; missing folders are created.
+        zoom: None takes the folder's largest; the overviews are derived from it.
         compress: see `geo2map.plan.Storage`.
         overwrite: replaces an existing file.
-        tmp: a folder to make it in; None is beside it.
-        progress: told about the stages.
+        tmp: working folder; None is beside the output.
+        progress: called with the stages.
 
     Returns:
         See `geo2map.api.converting.convert`.
 
     Raises:
-        ZoomError: no tiles at the zoom asked for.
-        TileSetError: no tiles, a broken tile, tiles of another size than 256 px, or too wide a scatter of tiles.
-        OutputError: `out` exists, is no GeoTIFF's name, or cannot be written.
+        ZoomError: no tiles at this zoom.
+        TileSetError: no tiles, a damaged tile, tiles of another size than 256 px, or too widely scattered tiles.
+        OutputError: `out` exists, is not the name of a GeoTIFF, or cannot be written.
     """
     out = Path(out)
     if out.suffix.lower() not in SUFFIXES:
-        raise OutputError(f"{out} does not end in .tif, as a GeoTIFF does: choose another name")
+        raise OutputError(f"{out}: a GeoTIFF ends in .tif; choose another name")
     chosen = XyzFolder(tiles).pick_zoom(zoom)
     zooms = (chosen, chosen)
     return convert(tiles, out, zooms=zooms, compress=compress, overwrite=overwrite, tmp=tmp, progress=progress)

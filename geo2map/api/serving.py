@@ -1,4 +1,4 @@
-"""Maps on the web: made where somebody looks, or finished ones shown."""
+"""Maps on the web: rendered on demand, or finished ones."""
 
 from __future__ import annotations
 
@@ -176,11 +176,11 @@ def serve_request(request: ServeRequest, *, begin: Begin | None = None, listenin
 def view(
     path: PathLike, *, listening: Listening | None = None, token: str | None = None, address: str | None = None
 ) -> None:
-    """Shows a finished set of tiles in a browser until this process is told to stop.
+    """Serves a finished set of tiles until this process is told to stop.
 
     Args:
         path: a folder of tiles, an .mbtiles or a .pmtiles file, or a .tif on the tile grid.
-        listening, token, address: as `serve` has them.
+        listening, token, address: see `serve`.
 
     Raises:
         TileSetError: no such set.

@@ -20,13 +20,13 @@ WORKERS_LIKE_ANY_PROCESS = {
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
     "distributed.worker.profile.enabled": False,
 }
-"""Dask has its workers give memory back all the time, so that every picture's is asked of the system anew, and looks at
-them a hundred times a second: half as much processor time again. These are the bounds that glibc comes to by itself;
-the arenas are those of the command line."""
+"""By default Dask makes workers return memory at once, so that every image is allocated from the system again, and
+profiles them a hundred times a second: half as much processor time again. These are the thresholds that glibc adapts
+to by itself; the arenas are those of the command line."""
 
 
 def require_cluster(asked: object) -> None:
-    """Refuses a text that names no cluster.
+    """Refuses a malformed name of a cluster.
 
     Raises:
         PlanError: neither local:N nor a scheduler's address.
@@ -38,17 +38,17 @@ def require_cluster(asked: object) -> None:
 
 
 def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
-    """N worker processes here, one shard at a time each; with CUDA each sees one GPU, in turn.
+    """N worker processes on this machine, one shard at a time each; with CUDA each gets one GPU, in turn.
 
     Args:
         asked: "local:N".
         device: kind of device that the workers will use.
 
     Returns:
-        The cluster, to be entered, and the CPU threads for each worker, whose readers and encoders keep to them, too.
+        The cluster, a context manager, and the CPU threads of each worker, its readers and encoders included.
 
     Raises:
-        PlanError: no number.
+        PlanError: not a number.
     """
     require_cluster(asked)
     import dask
@@ -60,17 +60,19 @@ def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
     workers: dict[int, Any] = {}
     for number in range(count):
         own = {VARIABLE: str(threads)} | ({"CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} if gpus else {})
-        # memory_limit 0: Dask counts all of torch and GDAL as leaked, and would kill workers that are well
+        # memory_limit 0: Dask counts memory of torch and GDAL as leaked, and would kill healthy workers
         settings = {"nthreads": 1, "memory_limit": 0, "dashboard_address": None, "env": own, "host": "127.0.0.1"}
         workers[number] = {"cls": Nanny, "options": settings | {"extensions": _lasting(worker)}}
     options = {"host": "127.0.0.1", "port": 0, "dashboard": False, "extensions": _lasting(scheduler)}
-    with dask.config.set(WORKERS_LIKE_ANY_PROCESS):  # read when the nannies are made; a user's environment comes first
+    with dask.config.set(
+        WORKERS_LIKE_ANY_PROCESS
+    ):  # read when the nannies start; the environment takes precedence
         cluster = SpecCluster(workers=workers, scheduler={"cls": Scheduler, "options": options}, silence_logs=30)
     return cluster, threads
 
 
 def _lasting(module: Any) -> dict[str, Any]:
-    """Dask's extensions but for its spans, which keep a record of every task that there ever was."""
+    """Dask's extensions without spans, which record every task for ever."""
     import dask
 
     left_out = {"spans"} if dask.config.get("distributed.scheduler.work-stealing") else {"spans", "stealing"}
@@ -78,7 +80,7 @@ def _lasting(module: Any) -> dict[str, Any]:
 
 
 def visible_gpus() -> list[str]:
-    """CUDA devices of this machine as CUDA_VISIBLE_DEVICES names them; torch, if asked, would take hold of one."""
+    """CUDA devices of this machine as CUDA_VISIBLE_DEVICES names them; torch would initialise one to count them."""
     if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [name.strip() for name in named.split(",") if name.strip()]
     found = sorted(int(path.name[6:]) for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit())

@@ -69,7 +69,7 @@ def send_request(
 ) -> Report:
     """Carries out a request whose output is in a bucket; see `render_to_bucket`."""
     request.require_whole("an output in a bucket")
-    resolved = resolve(replace(request, out=None))  # a bucket is no place on a disk
+    resolved = resolve(replace(request, out=None))  # a bucket is not a place on a disk
     here = replace(request, scenes=resolved.scenes, model=resolved.model)
 
     def make(path: Path, away: Away | None = None) -> Report:

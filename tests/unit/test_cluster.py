@@ -241,7 +241,7 @@ def test_an_array_of_jobs_draws_the_map_of_one_process(scene: Path, tmp_path: Pa
     common = [str(scene), "--device", "cpu", "--threads", "1", "--bounds", "-73.9331,40.735,-73.928,40.738"]
     commands = [
         ["plan", *common, "--out", job, "--shard-zoom", "15"],
-        *(["render", "--job", job, "--shard", f"{number}/2", "--out", parts] for number in (1, 2)),
+        *(["render", "--job", job, "--shard", f"{number}/2", "--out", parts, "--json"] for number in (1, 2)),
         ["merge", parts, "--out", str(tmp_path / "m.pmtiles")],
         ["render", *common, "--out", str(tmp_path / "w.pmtiles")],
     ]
