@@ -8,16 +8,16 @@ import click
 
 from geo2map_cli.gathering import convert_kind, requested
 from geo2map_cli.options import (
+    as_output,
+    as_storage,
     bare_option,
     bounds_option,
     compress_option,
     format_option,
     lossless_option,
     overwrite_option,
-    put,
     quality_option,
     scheme_option,
-    store,
     tmp_option,
 )
 from geo2map_cli.parsing import parse_zooms
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 @click.argument("out", type=click.Path())
 @bounds_option
 @click.option("--zoom", "zooms", callback=parse_zooms, metavar="Z|A-B", help="Zooms to take. [default: all]")
-@store(format_option("that of SOURCE"), quality_option, lossless_option, scheme_option, compress_option, bare_option)
-@put(tmp_option, overwrite_option)
+@as_storage(
+    format_option("that of SOURCE"), quality_option, lossless_option, scheme_option, compress_option, bare_option
+)
+@as_output(tmp_option, overwrite_option)
 @requested(convert_kind)
 def command(request: ConvertRequest, as_json: bool) -> None:
     """Convert SOURCE, a set of tiles, to OUT, another kind of set; tiles keep their bytes unless --format is given.

@@ -1,4 +1,4 @@
-"""How this process asks the system for memory."""
+"""Memory allocation of this process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def few_arenas() -> None:
-    """Lets all threads share two of glibc's heaps, where each would have its own and keep what it once needed.
+    """Limits glibc to two heaps for all threads; by default each thread has one and keeps its peak.
 
-    Rendering hands large arrays from readers to the network to encoders: 80 MiB less, at the same speed. What the
-    environment says of it comes first; other C libraries have no such heaps.
+    Rendering passes large arrays from readers to the network to encoders: saves 80 MiB at the same speed. Settings in
+    the environment take precedence; other C libraries have no such heaps.
     """
     asked = "MALLOC_ARENA_MAX" in os.environ or "arena_max" in os.environ.get("GLIBC_TUNABLES", "")
     if sys.platform != "linux" or asked:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import overwrite_option, put, tmp_option
-from geo2map_cli.remote import is_bucket, show_sent
+from geo2map_cli.options import as_output, overwrite_option, tmp_option
+from geo2map_cli.remote import show_sent
 from geo2map_cli.reporting import Bar, conclude, report_options
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     type=click.Path(),
     help="Folder for tiles, .tif, .mbtiles, .pmtiles; or s3://, gs://, az://.",
 )
-@put(overwrite_option, tmp_option)
+@as_output(overwrite_option, tmp_option)
 def command(parts: str, out: str, output: OutputOptions, as_json: bool) -> None:
     """Merge PARTS, the folder that geo2map render --job filled, into one output.
 
     All shards must be present, and of one job. The output is identical to that of a single-machine run. PARTS are kept:
     delete them when you no longer need them.
     """
+    from geo2map.cluster.buckets import is_bucket
+
     if is_bucket(out):
         from geo2map.cluster.sending import merge_to_bucket
 

@@ -209,7 +209,7 @@ def format_option(default: str) -> Callable[[F], F]:
     return click.option("--format", "format", type=formats, help=f"Tile format. [default: {default}]")
 
 
-def store(*options: Callable[[F], F]) -> Callable[[F], F]:
+def as_storage(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Options of storage; the command gets `storage`, a `geo2map.plan.Storage`."""
     return gather("storage", _storage, "Output format", *options)
 
@@ -236,7 +236,7 @@ STORAGE = (
     scheme_option,
     bare_option,
 )
-storage_options = store(*STORAGE)
+storage_options = as_storage(*STORAGE)
 
 tmp_option = click.option(
     "--tmp",
@@ -262,10 +262,10 @@ on_error_option = grouped(
 )
 
 
-def put(*options: Callable[[F], F]) -> Callable[[F], F]:
+def as_output(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Options of an existing output; the command gets `output`, a `geo2map.outputs.OutputOptions`."""
     return gather("output", _output, "Output", *options)
 
 
-output_options = stack(put(overwrite_option, resume_option), on_error_option)
+output_options = stack(as_output(overwrite_option, resume_option), on_error_option)
 """The command gets `output`, and `on_error`."""

@@ -47,13 +47,6 @@ remote_options = gather(
 """The command gets `remote`, a `RemoteOptions`."""
 
 
-def is_bucket(out: str) -> bool:
-    """Whether an output's address is in a bucket."""
-    from geo2map.cluster.buckets import is_bucket
-
-    return is_bucket(out)
-
-
 def dispatch(remote: RemoteOptions, request: RenderRequest, as_json: bool, alone: bool) -> bool:
     """Carries out what belongs to a cluster or a bucket; False for an ordinary run.
 
@@ -70,6 +63,8 @@ def dispatch(remote: RemoteOptions, request: RenderRequest, as_json: bool, alone
         raise click.UsageError("--shard is a share of a planned job: give its --job, too.")
     if not request.scenes:
         raise click.UsageError("Missing argument 'SCENES...'.")
+    from geo2map.cluster.buckets import is_bucket
+
     in_bucket = is_bucket(str(request.out))
     if remote.dask is None and not in_bucket:
         return False

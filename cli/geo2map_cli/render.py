@@ -11,14 +11,14 @@ from click.core import ParameterSource
 from geo2map_cli.gathering import GroupedCommand, render_kind, requested
 from geo2map_cli.options import (
     STORAGE,
+    as_output,
+    as_storage,
     model_options,
     on_error_option,
     overwrite_option,
     plan_options,
-    put,
     resume_option,
     scene_options,
-    store,
     tmp_option,
 )
 from geo2map_cli.remote import RemoteOptions, dispatch, remote_options
@@ -56,14 +56,14 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
 @model_options
 @scene_options
 @plan_options
-@store(
+@as_storage(
     *STORAGE,
     click.option(
         "--with-source", is_flag=True, help="Also write the imagery's tiles to OUT/source; the page gets a slider."
     ),
     click.option("--address", metavar="URL", help="Public URL of OUT: writes tiles.xml, for GDAL."),
 )
-@put(overwrite_option, resume_option, tmp_option)
+@as_output(overwrite_option, resume_option, tmp_option)
 @on_error_option
 @requested(render_kind)
 def command(

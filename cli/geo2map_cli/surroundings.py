@@ -1,4 +1,4 @@
-"""What of a command's surroundings can keep it from working: limits, and variables that other programs have set."""
+"""Limits of the system, and errors that it causes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MANY = 65536
 DISK_FAULTS = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY}
 )
-"""SQLite's primary result codes for what the disk, and not our SQL, is to blame for."""
+"""SQLite's primary result codes for faults of the disk."""
 
 
 def raise_file_limit() -> None:
-    """Lets this process open as many files as it may: many systems begin with 1024, and each sheet is one."""
+    """Raises the soft limit of open files: many systems start with 1024, and each scene is one."""
     with suppress(ImportError, OSError, ValueError):  # Windows has no such limit
         import resource
 
@@ -28,7 +28,7 @@ def raise_file_limit() -> None:
 
 
 def explain(error: Exception) -> Geo2MapError | None:
-    """A library's error that the surroundings have caused, as one of ours; None for any other."""
+    """A library's error that the system has caused, as one of ours; None for any other."""
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         return SetupError(TOO_MANY_FILES)
     if isinstance(error, sqlite3.OperationalError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in DISK_FAULTS:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.gathering import GroupedCommand, gather, render_kind, requested
-from geo2map_cli.options import minzoom_option, output_options, plan_options, scene_options, store
+from geo2map_cli.options import as_storage, minzoom_option, output_options, plan_options, scene_options
 from geo2map_cli.reporting import Bar, conclude, report_options
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _card(model: str) -> ModelCard:
 )
 @scene_options
 @plan_options
-@store(minzoom_option)
+@as_storage(minzoom_option)
 @output_options
 @requested(render_kind)
 def command(request: RenderRequest, as_json: bool) -> None:

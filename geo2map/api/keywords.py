@@ -145,7 +145,7 @@ def require_known(options: Mapping[str, object], known: type) -> None:
             raise TypeError(f"unknown option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
-def pick(kind: type[T], options: Mapping[str, Any]) -> T:
+def as_value(kind: type[T], options: Mapping[str, Any]) -> T:
     """The value of a dataclass whose fields are given among others.
 
     Raises:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from geo2map.api.jobs import make_job
-from geo2map.api.keywords import ConvertKeywords, RenderKeywords, pick, require_known
+from geo2map.api.keywords import ConvertKeywords, RenderKeywords, as_value, require_known
 from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
 from geo2map.errors import PlanError
 from geo2map.files.place import check_place, require_apart
@@ -90,10 +90,10 @@ class RenderRequest:
 def option_values(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a `RenderRequest`, by its fields."""
     return {
-        "reading": pick(ReadingOptions, options),
-        "planning": pick(PlanOptions, options),
-        "storage": pick(Storage, options),
-        "output": pick(OutputOptions, options),
+        "reading": as_value(ReadingOptions, options),
+        "planning": as_value(PlanOptions, options),
+        "storage": as_value(Storage, options),
+        "output": as_value(OutputOptions, options),
         "on_error": options.get("on_error", "fail"),
     }
 
@@ -132,8 +132,8 @@ class ConvertRequest:
             out=out,
             bounds=options.get("bounds"),
             zooms=options.get("zooms"),
-            storage=pick(Storage, options),
-            output=pick(OutputOptions, options),
+            storage=as_value(Storage, options),
+            output=as_value(OutputOptions, options),
         )
 
     @property

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from geo2map.api.converting import open_tiles
 from geo2map.api.jobs import on_engine
-from geo2map.api.keywords import ServeKeywords, pick, require_known
+from geo2map.api.keywords import ServeKeywords, as_value, require_known
 from geo2map.api.models import ModelLike
 from geo2map.api.requests import PathLike, RenderRequest, option_values, resolve
 from geo2map.errors import OutputError, PlanError, missing_extra
@@ -76,7 +76,7 @@ class ServeRequest(RenderRequest):
             under=options.get("under"),
             token=options.get("token"),
             address=address,
-            live=pick(LiveOptions, rest),
+            live=as_value(LiveOptions, rest),
             **option_values(rest),
         )
 

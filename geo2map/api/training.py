@@ -10,7 +10,7 @@ from typing import Any, Unpack
 
 import torch
 
-from geo2map.api.keywords import pick, require_known
+from geo2map.api.keywords import as_value, require_known
 from geo2map.api.model_keywords import RecipeKeywords, TrainKeywords
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.engine.device import choose_device
@@ -107,7 +107,7 @@ def train_model(
     torch.set_num_threads(options.get("threads") or available_threads())
     if options.get("deterministic"):
         torch.use_deterministic_algorithms(True)
-    asked = pick(Training, {**options, "data": Path(data), "out": Path(out)})
+    asked = as_value(Training, {**options, "data": Path(data), "out": Path(out)})
     recipe = {name: value for name, value in options.items() if name in RecipeKeywords.__optional_keys__}
     check_place(asked.out, keep=[asked.data], kept="the folder of pairs")
     for place in (asked.out, asked.run_folder / "checkpoint.pt"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from filelock import FileLock, Timeout
 
-from geo2map.api.keywords import RenderKeywords, ShardKeywords, pick
+from geo2map.api.keywords import RenderKeywords, ShardKeywords, as_value
 from geo2map.api.requests import PathLike, RenderRequest, resolve
 from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.local import local_cluster, require_cluster
@@ -133,7 +133,7 @@ def _output_alone(options: RenderKeywords) -> OutputOptions:
     """
     if fixed := sorted(options.keys() - {field.name for field in fields(OutputOptions)}):
         raise PlanError(f"a planned job has its {fixed[0]}: leave it out", option=fixed[0], usage=True)
-    return pick(OutputOptions, options)
+    return as_value(OutputOptions, options)
 
 
 def render_job(
@@ -170,7 +170,7 @@ def render_job(
         folder.adopt(job_file)
         with _connected(client, job_file) as (connected, threads):
             work = ShardWork(folder.path, job_file.fingerprint, threads)
-            dispatch(connected, work, folder, job_file, progress)
+            render_missing(connected, work, folder, job_file, progress)
         report = merge_parts(folder.path, out, options=options, progress=progress, begin=begin)
         folder.remove()
     return replace(report, notes=tuple(dict.fromkeys((*job_file.job.plan.notes, *report.notes))))
@@ -185,7 +185,7 @@ def _as_job(asked: object) -> JobFile | None:
     return None
 
 
-def dispatch(
+def render_missing(
     client: Client, work: Work, folder: PartFolder, job_file: JobFile, progress: Progress | None = None
 ) -> None:
     """Renders the remaining shards on a cluster's workers.

@@ -64,9 +64,7 @@ def local_cluster(asked: str, device: str) -> tuple[SpecCluster, int]:
         settings = {"nthreads": 1, "memory_limit": 0, "dashboard_address": None, "env": own, "host": "127.0.0.1"}
         workers[number] = {"cls": Nanny, "options": settings | {"extensions": _lasting(worker)}}
     options = {"host": "127.0.0.1", "port": 0, "dashboard": False, "extensions": _lasting(scheduler)}
-    with dask.config.set(
-        WORKERS_LIKE_ANY_PROCESS
-    ):  # read when the nannies start; the environment takes precedence
+    with dask.config.set(WORKERS_LIKE_ANY_PROCESS):  # read when the nannies start; the environment takes precedence
         cluster = SpecCluster(workers=workers, scheduler={"cls": Scheduler, "options": options}, silence_logs=30)
     return cluster, threads
 

@@ -103,7 +103,7 @@ def test_four_workers_one_killed(four: Any, scene: Path, order: JobFile, tmp_pat
 
     folder = PartFolder(parts)
     folder.adopt(order)
-    driver.dispatch(four, work, folder, order)
+    driver.render_missing(four, work, folder, order)
     assert killed.exists()
     assert sorted(p.stem for p in parts.glob("*-*.json")) == sorted(shard.name for shard in shards)
     for name in ("m.pmtiles", "m.mbtiles"):
@@ -132,7 +132,7 @@ def test_a_worker_with_a_broken_device_goes_home(order: JobFile, tmp_path: Path)
     folder.adopt(order)
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(2)
-        driver.dispatch(client, work, folder, order)
+        driver.render_missing(client, work, folder, order)
         assert not list(folder.missing(order))
 
         def none(shard: Shard) -> ShardRecord:  # noqa: ARG001
@@ -141,7 +141,7 @@ def test_a_worker_with_a_broken_device_goes_home(order: JobFile, tmp_path: Path)
         for path in parts.glob("*-*.json"):
             path.unlink()
         with pytest.raises(DeviceError, match="no worker is left; the last one failed with: no device at all"):
-            driver.dispatch(client, none, folder, order)
+            driver.render_missing(client, none, folder, order)
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_a_scene_that_cannot_be_read_is_the_error_it_is(four: Any, order: JobFil
     folder = PartFolder(tmp_path / "parts")
     folder.adopt(order)
     with pytest.raises(SceneError, match="damaged") as caught:
-        driver.dispatch(four, work, folder, order)
+        driver.render_missing(four, work, folder, order)
     assert caught.value.option == "scenes"
     assert "run the same command again" in caught.value.__notes__[0]
 
@@ -307,10 +307,10 @@ def test_ctrl_c_cancels_and_keeps(four: Any, order: JobFile, tmp_path: Path) -> 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        driver.dispatch(four, driver.ShardWork(parts, order.fingerprint), folder, order, stop)
+        driver.render_missing(four, driver.ShardWork(parts, order.fingerprint), folder, order, stop)
     assert "run the same command again" in caught.value.__notes__[0]
     assert len(list(parts.glob("*-*.json"))) >= 2
-    driver.dispatch(four, driver.ShardWork(parts, order.fingerprint), folder, order)
+    driver.render_missing(four, driver.ShardWork(parts, order.fingerprint), folder, order)
     assert not list(folder.missing(order))
 
 
