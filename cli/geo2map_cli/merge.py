@@ -34,7 +34,7 @@ def command(parts: str, out: str, overwrite: bool, tmp: str | None, as_json: boo
         show_sent(sent, as_json)
         return
     from geo2map.cluster import merge_parts
-    from geo2map.outputs import OutputOptions
+    from geo2map.ledger import OutputOptions
 
     with Bar() as bar:
         options = OutputOptions(overwrite=overwrite, tmp=tmp)

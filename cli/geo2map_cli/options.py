@@ -272,7 +272,7 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an ex
 
 
 def output_options(function: F) -> F:
-    """The fields of `geo2map.outputs.OutputOptions`, and --on-error."""
+    """The fields of `geo2map.ledger.OutputOptions`, and --on-error."""
     return stack(
         overwrite_option,
         click.option(

@@ -120,7 +120,7 @@ def _render_job(spread: Spread, scenes: tuple[str, ...], out: str, options: dict
     """Renders all of a planned job on a Dask cluster."""
     _require_alone(scenes, {"job", "dask", "out", "scenes", "overwrite", "resume", "tmp"})
     from geo2map.cluster.dask import render_job
-    from geo2map.outputs import OutputOptions
+    from geo2map.ledger import OutputOptions
 
     assert spread.job is not None
     assert spread.dask is not None

@@ -14,8 +14,8 @@ from geo2map.api.rendering import PathLike, Rendering, Scenes, as_choice, as_eng
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.address import redact, scene_name
 from geo2map.files.place import require_name
+from geo2map.formats import find_container
 from geo2map.model import ModelOptions
-from geo2map.outputs import find_container
 from geo2map.pipeline.report import Report
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import find_scenes

@@ -15,9 +15,9 @@ from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job
 from geo2map.errors import PlanError
 from geo2map.grid import TILE_SIZE, PixelWindow
+from geo2map.ledger import OutputOptions, open_output
+from geo2map.ledger.output import Output
 from geo2map.model import ModelOptions
-from geo2map.outputs import OutputOptions, open_output
-from geo2map.outputs.output import Output
 from geo2map.pipeline.rates import Bench, Rates
 from geo2map.plan import Plan, make_plan
 from geo2map.scene import Imagery, open_scenes

@@ -14,21 +14,21 @@ from geo2map.errors import TileSetError
 from geo2map.files.atomic import output_errors, write_whole
 from geo2map.files.place import check_place, require_outside, require_writable, resolve_place
 from geo2map.files.plain_text import plain_text
+from geo2map.formats.containers import CONTAINERS, Container, find_container
+from geo2map.formats.documents.companions import class_legend, companion_files
+from geo2map.formats.documents.sidecars import stored_sidecars
+from geo2map.formats.geotiff.bands import find_ink
+from geo2map.formats.stored import require_tile, require_zooms
+from geo2map.formats.subset import Excerpt, take
 from geo2map.grid import one_tile_zoom
-from geo2map.outputs.companions import class_legend, companion_files
-from geo2map.outputs.complete import find_converted, size_of
-from geo2map.outputs.containers import CONTAINERS, Container, find_container
-from geo2map.outputs.content import content_digest
-from geo2map.outputs.excerpt import Excerpt, take
-from geo2map.outputs.finished import require_complete
-from geo2map.outputs.folder import journal_path
-from geo2map.outputs.ink import find_ink
-from geo2map.outputs.opening import OutputOptions, check_final, check_tmp, end_publishing, names_around
-from geo2map.outputs.origin import Origin
-from geo2map.outputs.publish import mark_publishing, publish_marked, stage
-from geo2map.outputs.sidecars import stored_sidecars
-from geo2map.outputs.stored import require_tile, require_zooms
-from geo2map.outputs.workspace import Workspace
+from geo2map.ledger.complete import find_converted, size_of
+from geo2map.ledger.content import content_digest
+from geo2map.ledger.finished import require_complete
+from geo2map.ledger.folder import journal_path
+from geo2map.ledger.opening import OutputOptions, check_final, check_tmp, end_publishing, names_around
+from geo2map.ledger.origin import Origin
+from geo2map.ledger.publish import mark_publishing, publish_marked, stage
+from geo2map.ledger.workspace import Workspace
 from geo2map.pipeline.report import say_complete
 from geo2map.plan import Storage
 from geo2map.plan.job import library_versions
@@ -132,7 +132,7 @@ def convert(source: str | Path, out: str | Path, *, progress: Progress | None = 
 
     Args:
         source: a folder of tiles, an .mbtiles, a .pmtiles or a .tif on the tile grid.
-        out: any kind of output, see `geo2map.outputs.CONTAINERS`.
+        out: any kind of output, see `geo2map.formats.CONTAINERS`.
         progress: told about the stages.
         arguments: the fields of `ConvertOptions`.
 

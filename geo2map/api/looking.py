@@ -13,10 +13,10 @@ from geo2map.api.classes import resolve_classes
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
 from geo2map.errors import TileSetError
+from geo2map.formats import find_container
 from geo2map.grid import TILE_SIZE, Block, PixelWindow
+from geo2map.ledger.opening import check_tmp
 from geo2map.model import ModelOptions
-from geo2map.outputs import find_container
-from geo2map.outputs.opening import check_tmp
 from geo2map.pipeline.blocks import prepare, translate
 from geo2map.pipeline.coverage import look
 from geo2map.pipeline.estimate import Estimate, estimate

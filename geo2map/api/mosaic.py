@@ -6,7 +6,7 @@ from pathlib import Path
 
 from geo2map.api.converting import Converted, convert
 from geo2map.errors import OutputError
-from geo2map.outputs.geotiff import SUFFIXES
+from geo2map.formats.geotiff.write import SUFFIXES
 from geo2map.protocols import Progress
 from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Compression

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self, get_args
 
 from geo2map.errors import PlanError
-from geo2map.outputs import OutputOptions
+from geo2map.ledger import OutputOptions
 from geo2map.pipeline.blocks import OnError
 from geo2map.plan import PlanOptions, Storage
 from geo2map.scene import ReadingOptions

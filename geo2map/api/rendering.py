@@ -15,8 +15,8 @@ from geo2map.errors import PlanError, TileSetError
 from geo2map.files.address import is_file_path, scene_name
 from geo2map.files.atomic import write_whole
 from geo2map.files.place import check_place, require_apart
+from geo2map.ledger import check_output, end_publishing, find_complete, open_output
 from geo2map.model import ModelCard, ModelOptions
-from geo2map.outputs import check_output, end_publishing, find_complete, open_output
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan, Storage, make_plan
@@ -51,7 +51,7 @@ def render(
 
     Args:
         scenes: rasters with a CRS; anything rasterio opens.
-        out: a folder for XYZ tiles, or a file; see `geo2map.outputs.CONTAINERS`.
+        out: a folder for XYZ tiles, or a file; see `geo2map.formats.CONTAINERS`.
         engine: a loaded engine, or which model to load.
         progress: see `geo2map.run`.
         begin: told what a user should know before the work begins.

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geo2map.api.rendering import PathLike, as_choice, as_engine, make_job
+from geo2map.check import CheckReport, check
 from geo2map.errors import ModelFileError, OutputError
+from geo2map.ledger import end_publishing, open_update
+from geo2map.ledger.folder import load_journal
+from geo2map.ledger.journal import Journal
 from geo2map.model import ModelOptions, find_model, load_card
-from geo2map.outputs import end_publishing, open_update
-from geo2map.outputs.check import CheckReport, check
-from geo2map.outputs.folder import load_journal
 from geo2map.pipeline.blocks import BlockKey
-from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.records import Changes
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan

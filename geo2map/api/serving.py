@@ -14,10 +14,10 @@ from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, check_out, make_job, on_engine
 from geo2map.errors import OutputError, PlanError, missing_extra
+from geo2map.ledger import find_complete, open_output
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
 from geo2map.model import ModelOptions
-from geo2map.outputs import find_complete, open_output
 from geo2map.plan import make_plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes

@@ -15,10 +15,10 @@ from geo2map.errors import OutputError, PlanError
 from geo2map.files.address import is_file_path
 from geo2map.files.place import require_apart, resolve_place
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
+from geo2map.ledger import end_publishing, find_complete, open_update
+from geo2map.ledger.folder import journal_path, load_journal
+from geo2map.ledger.origin import Origin
 from geo2map.model import ModelOptions
-from geo2map.outputs import end_publishing, find_complete, open_update
-from geo2map.outputs.folder import journal_path, load_journal
-from geo2map.outputs.origin import Origin
 from geo2map.pipeline.blocks import BlockKey, OnError
 from geo2map.pipeline.records import BlockRecord, Changes
 from geo2map.pipeline.report import Report

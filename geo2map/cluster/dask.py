@@ -28,8 +28,8 @@ from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.address import is_file_path
 from geo2map.files.atomic import hidden_sibling, output_errors
 from geo2map.files.place import require_apart
+from geo2map.ledger import OutputOptions, check_output, find_complete
 from geo2map.model import ModelOptions
-from geo2map.outputs import OutputOptions, check_output, find_complete
 from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
 from geo2map.protocols import Begin, Progress

@@ -30,7 +30,7 @@ from geo2map.types import Tile
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-    from geo2map.outputs.output import Output
+    from geo2map.ledger.output import Output
     from geo2map.pipeline.report import Report
 
 Away = Callable[["Output"], "BucketTiles"]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from geo2map.cluster.parts import PartFolder
 from geo2map.files.closing import Closing
-from geo2map.pipeline.schema import journal_errors
+from geo2map.ledger.schema import journal_errors
 from geo2map.plan import Shard
 from geo2map.protocols import TileStore
 from geo2map.types import Tile

@@ -12,19 +12,12 @@ from geo2map.cluster.joined import JoinedParts
 from geo2map.cluster.parts import PartFolder, ShardRecord
 from geo2map.cluster.work import part_digest
 from geo2map.errors import OutputError, TileSetError
-from geo2map.outputs import (
-    Output,
-    OutputOptions,
-    check_output,
-    end_publishing,
-    find_complete,
-    find_container,
-    open_output,
-)
-from geo2map.pipeline.journal import Journal
+from geo2map.formats import find_container
+from geo2map.ledger import Output, OutputOptions, check_output, end_publishing, find_complete, open_output
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.schema import copy_records, journal_errors
+from geo2map.ledger.spool import SpoolStore
 from geo2map.pipeline.report import Report
-from geo2map.pipeline.schema import copy_records, journal_errors
-from geo2map.pipeline.spool import SpoolStore
 from geo2map.plan import Shard, Storage
 from geo2map.plan.shards import shard_levels
 from geo2map.protocols import Begin, Progress

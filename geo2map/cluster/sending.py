@@ -20,9 +20,9 @@ from geo2map.cluster.planning import list_scenes
 from geo2map.cluster.uploads import holds, job_key, spool_for, through_bucket
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.address import is_file_path, redact
+from geo2map.formats.containers import container_of_name
+from geo2map.ledger import OutputOptions
 from geo2map.model import ModelOptions
-from geo2map.outputs import OutputOptions
-from geo2map.outputs.containers import container_of_name
 from geo2map.pipeline.report import Report
 from geo2map.plan import Job, make_plan
 from geo2map.protocols import Begin, Progress

@@ -16,11 +16,11 @@ from geo2map.api import as_engine
 from geo2map.cluster.jobfile import JobFile, Readable
 from geo2map.cluster.parts import PartFolder, ShardRecord
 from geo2map.errors import ModelFileError, PlanError
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.spool import SpoolStore
 from geo2map.model import ModelOptions
 from geo2map.pipeline.blocks import render_blocks
-from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.records import tile_digest
-from geo2map.pipeline.spool import SpoolStore
 from geo2map.plan import Shard
 from geo2map.plan.job import library_versions
 from geo2map.plan.shards import shard_levels

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from geo2map.errors import Geo2MapError
+from geo2map.formats.documents.page import viewer_page
 from geo2map.live.answers import ASK_AGAIN, TileEndpoint, refusal, unsent, version_of
 from geo2map.live.archive import ArchiveResponse
 from geo2map.live.crossing import OtherOrigins
@@ -24,7 +25,6 @@ from geo2map.live.gate import TokenGate
 from geo2map.live.metrics import CONTENT_TYPE, metrics_text
 from geo2map.live.site import ServedSite
 from geo2map.live.wmts import wmts_capabilities
-from geo2map.outputs.page import viewer_page
 from geo2map.tiles.codec import SUFFIXES
 
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class KeepingOutput(Protocol):
-    """What is needed of an output in the making: `geo2map.outputs.Output`."""
+    """What is needed of an output in the making: `geo2map.ledger.Output`."""
 
     records: dict[BlockKey, BlockRecord]
 

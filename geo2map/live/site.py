@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from geo2map.errors import PlanError
+from geo2map.formats.documents.qgis import Legend
+from geo2map.formats.documents.sidecars import legend_of
 from geo2map.live.layers import TileLayer
 from geo2map.live.livemap import LiveMap
 from geo2map.live.tally import Tally
-from geo2map.outputs.qgis import Legend
-from geo2map.outputs.sidecars import legend_of
 from geo2map.tiles.tilejson import TileSet
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")

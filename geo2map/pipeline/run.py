@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class Keeper(Protocol):
-    """What a run needs of an output: `geo2map.outputs.Output`."""
+    """What a run needs of an output: `geo2map.ledger.Output`."""
 
     job: Job
     records: dict[BlockKey, BlockRecord]

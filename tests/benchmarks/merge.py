@@ -27,9 +27,9 @@ import numpy as np
 from geo2map.cluster import JobFile, PartFolder, ShardRecord, merge_parts
 from geo2map.cluster.work import part_digest
 from geo2map.colour.rendition import Rendition
+from geo2map.formats.containers import find_container
 from geo2map.grid import PixelWindow
-from geo2map.outputs.containers import find_container
-from geo2map.pipeline.journal import Journal
+from geo2map.ledger.journal import Journal
 from geo2map.pipeline.records import tile_digest
 from geo2map.plan import Job, Plan, Shard, Storage
 from geo2map.scene import ReadingOptions

@@ -13,7 +13,7 @@ from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.raster import RasterGrid
-from geo2map.outputs import open_output
+from geo2map.ledger import open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View

@@ -17,11 +17,11 @@ from every_container import tiles_in
 
 from geo2map.api.classes import resolve_classes
 from geo2map.api.converting import convert
+from geo2map.check import check
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError, PlanError, TileSetError
 from geo2map.grid import PixelWindow
-from geo2map.outputs import OutputOptions, open_output
-from geo2map.outputs.check import check
+from geo2map.ledger import OutputOptions, open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View

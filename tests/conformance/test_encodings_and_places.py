@@ -11,9 +11,10 @@ from every_container import make_store, tiles_in, write_set
 
 from geo2map.api.converting import convert, open_tiles
 from geo2map.errors import DataError, OutputError
+from geo2map.formats import find_container
 from geo2map.grid import PixelWindow
-from geo2map.outputs import clean_output, find_container, open_output
-from geo2map.outputs.opening import OutputOptions
+from geo2map.ledger import clean_output, open_output
+from geo2map.ledger.opening import OutputOptions
 from geo2map.pipeline.blocks import render_blocks
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View

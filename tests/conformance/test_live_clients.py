@@ -116,7 +116,7 @@ def test_the_page_shows_map_and_imagery(visit: Visit, address: str) -> None:
 
 
 def test_the_leaflet_snippet(visit: Visit, address: str, web: Web) -> None:
-    parts = files("geo2map.outputs").joinpath("viewer")
+    parts = files("geo2map.formats.documents").joinpath("viewer")
     for name in ("leaflet.js", "leaflet.css"):
         text = parts.joinpath(name).read_text(encoding="utf-8")
         (web.root / name).write_text(re.sub(r"\n//# sourceMappingURL=\S+\s*$", "", text), encoding="utf-8")

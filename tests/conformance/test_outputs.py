@@ -23,7 +23,7 @@ from geo2map.api import mosaic_tiles
 from geo2map.errors import OutputError, TileSetError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
-from geo2map.outputs import open_output
+from geo2map.ledger import open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View

@@ -14,9 +14,9 @@ import pytest
 
 from geo2map import Engine, render
 from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.formats.documents.sidecars import sidecars
 from geo2map.grid import PixelWindow
-from geo2map.outputs import open_output
-from geo2map.outputs.sidecars import sidecars
+from geo2map.ledger import open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View

@@ -16,10 +16,10 @@ from tile_bytes import tiles_of
 
 from geo2map import Engine, check, render, repair, tile, update
 from geo2map.api.converting import convert, open_tiles
+from geo2map.check import CheckReport
 from geo2map.colour.palette import Palette
 from geo2map.errors import OutputError, TileSetError
-from geo2map.outputs.check import CheckReport
-from geo2map.outputs.folder import journal_path, load_journal
+from geo2map.ledger.folder import journal_path, load_journal
 from geo2map.types import Tile
 
 GREYS = Palette((("dark", (30, 30, 30)), ("middle", (130, 130, 130)), ("light", (230, 230, 230))))

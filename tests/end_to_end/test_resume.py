@@ -17,7 +17,7 @@ from tile_bytes import contents
 
 from geo2map import Engine, render
 from geo2map.errors import OutputError, SceneError
-from geo2map.outputs import clean_output
+from geo2map.ledger import clean_output
 from geo2map.types import Batch
 
 OUTPUTS = ["tiles", "map.tif"]
@@ -165,7 +165,7 @@ def test_two_runs_at_once(quick_engine: Engine, write_sheet: Any, tmp_path: Path
     try:
         assert waiting.wait(30)
         code = (
-            "import sys; from geo2map.outputs.workspace import Workspace; from pathlib import Path\n"
+            "import sys; from geo2map.ledger.workspace import Workspace; from pathlib import Path\n"
             "try: Workspace(Path(sys.argv[1])).acquire()\n"
             "except Exception as error: sys.exit(str(error))"
         )
@@ -182,7 +182,7 @@ def test_two_runs_at_once(quick_engine: Engine, write_sheet: Any, tmp_path: Path
 def test_a_lock_of_a_dead_process_does_not_count(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     scene, out = write_sheet("a.tif"), tmp_path / "tiles"
     code = (
-        "import os, sys; from geo2map.outputs.workspace import Workspace; from pathlib import Path\n"
+        "import os, sys; from geo2map.ledger.workspace import Workspace; from pathlib import Path\n"
         "Workspace(Path(sys.argv[1])).acquire(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, out], check=False)

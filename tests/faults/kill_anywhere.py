@@ -29,7 +29,7 @@ import numpy as np
 
 from geo2map.grid import PixelWindow
 from geo2map.grid.raster import RasterGrid
-from geo2map.outputs import OutputOptions, geotiff, open_output
+from geo2map.ledger import OutputOptions, geotiff, open_output
 from geo2map.pipeline import journal as journals
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage

@@ -20,8 +20,8 @@ from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files import flushing
 from geo2map.grid import Block
 from geo2map.grid.block import BlockImage
-from geo2map.outputs import clean_output, open_output
-from geo2map.pipeline.journal import Journal
+from geo2map.ledger import clean_output, open_output
+from geo2map.ledger.journal import Journal
 from geo2map.pipeline.run import run
 from geo2map.plan import Storage
 from geo2map.testing import ArraySource, BlurTranslator, make_job

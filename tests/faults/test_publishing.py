@@ -16,7 +16,7 @@ from geo2map.api.converting import convert
 from geo2map.errors import OutputError
 from geo2map.grid import PixelWindow
 from geo2map.grid.raster import RasterGrid
-from geo2map.outputs import end_publishing, open_output
+from geo2map.ledger import end_publishing, open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View

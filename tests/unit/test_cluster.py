@@ -17,12 +17,12 @@ from click.testing import CliRunner
 from geo2map_cli.main import cli
 
 import geo2map.api
+from geo2map.check import check
 from geo2map.cluster import JobFile, PartFolder, merge_parts, plan_job, render_shard, render_slice, summarise
 from geo2map.cluster.planning import list_scenes
 from geo2map.errors import Geo2MapError, OutputError, PlanError
-from geo2map.outputs import OutputOptions
-from geo2map.outputs.check import check
-from geo2map.outputs.folder import load_journal
+from geo2map.ledger import OutputOptions
+from geo2map.ledger.folder import load_journal
 from geo2map.testing import make_card
 
 CARD = make_card(name="cut", margin=0, size_multiple=1)

@@ -11,11 +11,11 @@ import pytest
 
 from geo2map.api.converting import convert
 from geo2map.api.updating import update
+from geo2map.check import check
 from geo2map.errors import OutputError, TileSetError
-from geo2map.outputs.check import check
-from geo2map.outputs.geotiff_store import GeotiffStore
-from geo2map.outputs.origin import Origin
-from geo2map.outputs.way import way_to_open
+from geo2map.formats.documents.hint import way_to_open
+from geo2map.formats.geotiff.read import GeotiffStore
+from geo2map.ledger.origin import Origin
 from geo2map.tiles.codec import encode_tile
 
 

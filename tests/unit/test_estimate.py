@@ -18,8 +18,9 @@ from rasterio.warp import transform
 from geo2map.api import make_job
 from geo2map.colour import ColourStatistics
 from geo2map.engine import Engine
+from geo2map.formats import find_container
+from geo2map.ledger import open_output
 from geo2map.model import ModelCard
-from geo2map.outputs import find_container, open_output
 from geo2map.pipeline.estimate import Estimate, estimate
 from geo2map.pipeline.run import run
 from geo2map.plan import PlanOptions, Storage, make_plan

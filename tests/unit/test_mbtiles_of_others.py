@@ -15,8 +15,8 @@ from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 
 from geo2map.api.converting import convert, open_tiles
+from geo2map.check import check
 from geo2map.errors import TileSetError
-from geo2map.outputs.check import check
 from geo2map.types import Tile
 
 ZOOM, LEFT, TOP = 13, 2413, 3079

@@ -11,7 +11,7 @@ from pmtiles.tile import Entry, serialize_directory
 
 from geo2map.cluster import PartFolder, merge_parts
 from geo2map.cluster.joined import JoinedParts
-from geo2map.outputs.pmtiles import pack_directory
+from geo2map.formats.pmtiles.write import pack_directory
 from geo2map.plan import Shard
 from geo2map.tiles.store import MemoryStore
 from geo2map.types import Tile
@@ -45,7 +45,7 @@ def test_many_parts_are_one_set(name: str, tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_run_that_was_begun_under_the_name_is_no_part_of_it(tmp_path: Path) -> None:
     """Blocks that an earlier run left open say nothing of the parts."""
-    from geo2map.outputs import OutputOptions, open_output
+    from geo2map.ledger import OutputOptions, open_output
 
     cheap = cheap_merge.CheapParts(2, 16)
     cheap.write(PartFolder(tmp_path / "parts"))

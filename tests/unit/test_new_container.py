@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from geo2map.errors import OutputError
+from geo2map.formats import CONTAINERS, Container, find_container
 from geo2map.grid import PixelWindow
-from geo2map.outputs import CONTAINERS, Container, find_container, open_output
+from geo2map.ledger import open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.protocols import Progress, TileStore

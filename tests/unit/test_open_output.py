@@ -18,15 +18,16 @@ import rasterio
 
 from geo2map.api import mosaic_tiles
 from geo2map.errors import Geo2MapError, OutputError, SceneError
+from geo2map.formats import find_container
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
-from geo2map.outputs import Output, OutputOptions, check_output, clean_output, find_container, open_output
-from geo2map.outputs.folder import journal_path
+from geo2map.ledger import Output, OutputOptions, check_output, clean_output, open_output
+from geo2map.ledger.folder import journal_path
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.spool import SpoolStore
 from geo2map.pipeline.blocks import Rendered, render_blocks
-from geo2map.pipeline.journal import Journal
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
-from geo2map.pipeline.spool import SpoolStore
 from geo2map.plan import Job, Plan, Storage
 from geo2map.protocols import TileStore
 from geo2map.scene import View

@@ -12,8 +12,9 @@ from geo2map.api import name_targets
 from geo2map.errors import OutputError
 from geo2map.files import place
 from geo2map.files.place import check_place, require_writable
-from geo2map.outputs import OutputOptions, check_output, find_container
-from geo2map.outputs.opening import names_around
+from geo2map.formats import find_container
+from geo2map.ledger import OutputOptions, check_output
+from geo2map.ledger.opening import names_around
 from geo2map.plan import Storage
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other names, and links for administrators only")

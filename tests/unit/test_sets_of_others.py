@@ -13,9 +13,9 @@ import pytest
 from pmtiles.tile import Compression, Entry, TileType, serialize_directory, serialize_header
 
 from geo2map.api.converting import convert
+from geo2map.formats.pmtiles.hilbert import first_id, tile_places
+from geo2map.formats.pmtiles.read import PmtilesStore
 from geo2map.grid import PixelWindow
-from geo2map.outputs.hilbert import first_id, tile_places
-from geo2map.outputs.pmtiles_store import PmtilesStore
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.place import footprint, tiles_window

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from geo2map.colour.palette import MAPS_PALETTE, load_palette
 from geo2map.errors import TileSetError
 from geo2map.files.plain_text import plain_text
+from geo2map.formats.documents.page import viewer_page
+from geo2map.formats.documents.qgis import class_style, layer_definition
+from geo2map.formats.documents.sidecars import SIDECAR_NAMES, legend_table, sidecars, stored_sidecars
+from geo2map.formats.documents.text import file_stem
 from geo2map.grid import PixelWindow
-from geo2map.outputs.page import viewer_page
-from geo2map.outputs.qgis import class_style, layer_definition
-from geo2map.outputs.sidecars import SIDECAR_NAMES, legend_table, sidecars, stored_sidecars
-from geo2map.outputs.text import file_stem
 from geo2map.tiles.tilejson import TileSet
 
 WINDOW = PixelWindow(13055 * 256 + 37, 8467 * 256 + 21, 13060 * 256, 8470 * 256 - 3)

@@ -21,7 +21,7 @@ from geo2map.colour.learn import learn_palette
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.colour.snap import Snap, check_colours
 from geo2map.errors import DataError
-from geo2map.outputs.sidecars import legend_table
+from geo2map.formats.documents.sidecars import legend_table
 from geo2map.tiles.codec import decode_tile, encode_tile
 from geo2map.tiles.indexed import IndexedCodec, encode_indexed
 from geo2map.tiles.pyramid import make_parent

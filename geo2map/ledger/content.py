@@ -1,0 +1,69 @@
+"""Whether a finished output still holds the bytes that were written: all of it is read, nothing is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import blake2b, file_digest
+from itertools import islice
+from pathlib import Path
+
+from geo2map.errors import TileSetError
+from geo2map.files.atomic import output_errors
+from geo2map.ledger.journal import Journal
+from geo2map.pipeline.records import tile_digest
+from geo2map.protocols import StoredTiles
+from geo2map.tiles.folder import XyzFolder
+from geo2map.types import Tile
+
+_READERS = 8
+_AT_ONCE = 1024
+
+
+def content_digest(path: Path) -> str:
+    """Thirty-two hex digits that change with any byte of a file, or with any tile of a folder.
+
+    Raises:
+        OutputError: it cannot be read.
+        TileSetError: the folder cannot be listed.
+    """
+    if path.is_dir():
+        return _folder_digest(XyzFolder(path))
+    with output_errors(path), path.open("rb") as file:
+        return file_digest(file, partial(blake2b, digest_size=16)).hexdigest()
+
+
+def first_damaged(store: StoredTiles, journal: Journal) -> tuple[Tile, str] | None:
+    """The first tile that is not the one that a journal lists, and what is wrong with it; None where all are."""
+    listed = (entry for zoom in journal.zooms() for entry in journal.digests(zoom))
+    for tile, expected, found in _read(store, listed):
+        if found != expected:
+            return tile, "missing" if found is None else "not the one that was written"
+    return None
+
+
+def _folder_digest(folder: XyzFolder) -> str:
+    """The digest of the tiles and their places, whatever else lies there."""
+    listed = ((tile, b"") for zoom in folder.zooms for tile in folder.tiles(zoom))
+    whole = blake2b(digest_size=16)
+    for tile, _, found in _read(folder, listed):
+        whole.update(f"{tile.z}/{tile.x}/{tile.y}".encode() + (found or b""))
+    return whole.hexdigest()
+
+
+def _read(store: StoredTiles, listed: Iterable[tuple[Tile, bytes]]) -> Iterator[tuple[Tile, bytes, bytes | None]]:
+    """Tiles with the digests that they are to have and that they have (None: no tile), in order, some at a time."""
+    rest = iter(listed)
+    with ThreadPoolExecutor(_READERS) as pool:
+        while some := list(islice(rest, _AT_ONCE)):
+            digests = pool.map(partial(_digest, store), [tile for tile, _ in some])
+            yield from ((*entry, found) for entry, found in zip(some, digests, strict=True))
+
+
+def _digest(store: StoredTiles, tile: Tile) -> bytes | None:
+    try:
+        data = store.get(tile)
+    except TileSetError:  # a tile that cannot be read is not the one that was written
+        return b""
+    return None if data is None else tile_digest(data)
