@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from geo2map.api.evaluating import evaluate_model
     from geo2map.api.serving import live_app, serve, view
     from geo2map.api.training import train_model
-    from geo2map.check import check
+    from geo2map.checking import check
     from geo2map.engine import Engine, load_engine
     from geo2map.errors import Geo2MapError
     from geo2map.ledger import open_output
@@ -50,7 +50,7 @@ _HOMES = {
     "geo2map.errors": ("Geo2MapError",),
     "geo2map.model": ("ModelOptions",),
     "geo2map.ledger": ("open_output",),
-    "geo2map.check": ("check",),
+    "geo2map.checking": ("check",),
     "geo2map.pairs": ("make_pairs",),
     "geo2map.plan": ("Job", "Plan", "PlanOptions", "make_plan"),
     "geo2map.pipeline.report": ("Report",),

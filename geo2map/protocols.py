@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.window import PixelWindow
@@ -41,6 +45,21 @@ class SplitSource(Source, Protocol):
     def close(self) -> None:
         """Lets go of files; harmless when repeated."""
         ...
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a translator makes of a block. Without margin.
+
+    Attributes:
+        image: pixels uint8 (H, W, 3) and the mask of the imagery.
+        confidence: probability of what is drawn in per cent, uint8 (H, W); None where the model states none.
+        probabilities: of classes, 0 to 255, uint8 (classes, H, W); None where nobody needs them.
+    """
+
+    image: BlockImage
+    confidence: npt.NDArray[np.uint8] | None = None
+    probabilities: npt.NDArray[np.uint8] | None = None
 
 
 class Translator(Protocol):

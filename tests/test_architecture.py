@@ -26,7 +26,7 @@ ROWS = (
     {"plan", "evaluate"},
     {"pipeline", "formats"},
     {"ledger"},
-    {"check", "testing"},
+    {"checking", "testing", "buckets"},
     {"live"},
     {"api", "pairs"},
     {"cluster"},
@@ -35,7 +35,7 @@ ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 TENSORS = {"nn", "engine", "train", "evaluate"}
 BOTH = {"api"}
 MAY_LOAD_TORCH_LAZILY = {"model"}
-SETTINGS = (":open_bucket", ":check_bucket", ":upload_output", ":straight_into_bucket")
+SETTINGS = (":open_bucket", ":check_bucket", ":upload_output", ":stream_to_bucket")
 """Functions whose `**settings` are those of an object store."""
 
 

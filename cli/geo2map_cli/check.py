@@ -30,7 +30,7 @@ def command(path: str, repair: bool, geojson: Path | None, model: ModelOptions, 
     and the options after it matter to it alone.
     """
     from geo2map.api import repair as mend
-    from geo2map.check import check
+    from geo2map.checking import check
     from geo2map.files.atomic import write_whole
     from geo2map.files.place import check_place, require_writable
 

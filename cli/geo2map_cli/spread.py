@@ -55,7 +55,7 @@ def spread_options(function: F) -> F:
 
 def is_away(out: str) -> bool:
     """Whether an output is to lie in a bucket."""
-    from geo2map.cluster.buckets import is_bucket
+    from geo2map.buckets.objects import is_bucket
 
     return is_bucket(out)
 
@@ -153,7 +153,7 @@ def _render_away(spread: Spread, scenes: tuple[str, ...], out: str, options: dic
 
 def show_sent(report: Report, as_json: bool) -> None:
     """Says what was sent to a bucket, and what the bucket needs for its readers."""
-    from geo2map.cluster.buckets import ADVICE
+    from geo2map.buckets.objects import ADVICE
 
     show(report, as_json)
     click.echo(ADVICE, err=True)

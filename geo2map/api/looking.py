@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geo2map.api.classes import resolve_classes
+from geo2map.api.classes import resolve_legend
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
 from geo2map.errors import TileSetError
 from geo2map.formats import find_container
 from geo2map.grid import TILE_SIZE, Block, PixelWindow
-from geo2map.ledger.opening import check_tmp
+from geo2map.ledger.checks import check_tmp
 from geo2map.model import ModelOptions
 from geo2map.pipeline.blocks import prepare, translate
 from geo2map.pipeline.coverage import look
@@ -63,7 +63,7 @@ def dry_run(
     check_tmp(out, container, chosen.output.tmp)
     with open_scenes(scenes, **asdict(chosen.reading)) as opened:
         plan, loaded = _plan(opened, engine, chosen.planning)
-        storage = resolve_classes(chosen.storage, loaded.card).resolve(plan)
+        storage = resolve_legend(chosen.storage, loaded.card).resolve(plan)
         found = estimate(plan, storage, opened, loaded, container)
         if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
             found = replace(found, spool=found.spool + found.bytes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Self, get_args
 
 from geo2map.errors import PlanError
@@ -49,7 +50,7 @@ class RenderOptions:
             )
         groups: dict[str, Any] = {}
         for name, kind in _GROUPS.items():
-            known = {field.name for field in fields(kind)}
+            known = signature(kind).parameters
             groups[name] = kind(**{key: rest.pop(key) for key in list(rest) if key in known})
         if rest:
             raise TypeError(f"unknown options: {', '.join(sorted(rest))}")

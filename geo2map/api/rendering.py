@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from geo2map.api.classes import resolve_classes
+from geo2map.api.classes import resolve_legend
 from geo2map.api.gridding import resolve_grid
 from geo2map.api.options import RenderOptions
 from geo2map.errors import PlanError, TileSetError
@@ -80,9 +80,9 @@ def tile(
     Rendering the tiles gives the same pixels at maxzoom as rendering the scene.
     """
     chosen = RenderOptions.of({**options, "format": "png"})
-    if chosen.storage.with_source:
+    if chosen.storage.layers:
         raise PlanError(
-            "tiles that are cut are the imagery itself: leave the source out", option="with_source", usage=True
+            "tiles that are cut are the imagery itself and have no further layers", option="layers", usage=True
         )
     found = check_out(scenes, out, replace(chosen, storage=replace(chosen.storage, format=None)))
     return Rendering(out, chosen, progress, begin, found).cut(scenes, card)
@@ -191,7 +191,7 @@ def make_job(
         facts: what the output's document says besides.
     """
     runner = None if engine is None else _Runner.of(engine)
-    stored = resolve_classes(storage or Storage(), runner.card if runner else None)
+    stored = resolve_legend(storage or Storage(), runner.card if runner else None)
     return Job(
         scenes=scene.identities,
         reading=reading or ReadingOptions(),
@@ -277,6 +277,6 @@ def check_out(scenes: Scenes, out: PathLike, options: RenderOptions) -> Found | 
     found = find_imagery(scenes) if tiles is None else None
     files = [scene for scene in map(str, found[0] if found else [tiles]) if is_file_path(scene)]
     check_place(out, keep=files)
-    end_publishing(out, runs=False)  # a run's own is ended where it is taken up
+    end_publishing(out)
     check_output(out, options.output, options.storage)
     return found

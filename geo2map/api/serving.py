@@ -10,10 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, check_out, make_job, on_engine
-from geo2map.errors import OutputError, PlanError, missing_extra
+from geo2map.errors import OutputError, missing_extra
+from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.ledger import find_complete, open_output
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
@@ -22,7 +22,7 @@ from geo2map.plan import make_plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
 from geo2map.tiles.codec import SUFFIXES
-from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.layer import MAP
 
 if TYPE_CHECKING:
     from socket import socket
@@ -85,10 +85,6 @@ def open_live(
     """
     wanted = ServeOptions.pick(options)
     chosen = RenderOptions.of(options)
-    if chosen.storage.with_source:
-        raise PlanError(
-            "a live map shows its imagery in any case: leave the source out", option="with_source", usage=True
-        )
     if wanted.keep is not None:
         check_out(scenes, wanted.keep, chosen)
     choice = as_choice(engine)
@@ -173,14 +169,16 @@ def view(
 def stored_site(path: PathLike, *, token: str | None = None, address: str | None = None) -> Iterator[ServedSite]:
     """A finished set of tiles as a site; see `view`."""
     path = Path(path)
-    with open_tiles(path) as (store, tileset), ThreadPoolExecutor(2, "files") as threads:
-        source = None
-        if path.is_dir() and (path / "source").is_dir() and XyzFolder(path / "source").zooms:
-            with open_tiles(path / "source") as (below, described):
-                source = StoredLayer(below, described, threads)
+    with ExitStack() as stack, ThreadPoolExecutor(2, "files") as threads:
+        store, tileset = stack.enter_context(open_tiles(path))
+        further = {
+            name: StoredLayer(*stack.enter_context(open_tiles(place)), threads)
+            for name, place in find_layers(path, tileset).items()
+            if name != MAP
+        }
         archive = path if path.suffix.lower() == ".pmtiles" and path.is_file() else None
         layer = StoredLayer(store, tileset, threads)
-        yield ServedSite(map=layer, source=source, archive=archive, token=token, address=address)
+        yield ServedSite(map=layer, further=further, archive=archive, token=token, address=address)
 
 
 def listen(**options: Any) -> Listening:
@@ -194,9 +192,7 @@ def listen(**options: Any) -> Listening:
 
 
 def _site(live: LiveMap, wanted: ServeOptions) -> ServedSite:
-    return ServedSite(
-        map=live.map, source=live.source, live=live, token=wanted.token, address=wanted.address, tally=live.tally
-    )
+    return ServedSite.of(live, token=wanted.token, address=wanted.address)
 
 
 def _run(site: ServedSite, own: socket, listening: Listening) -> None:

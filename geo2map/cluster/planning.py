@@ -122,10 +122,6 @@ def list_scenes(asked: Scenes) -> list[str]:
 
 def _make_job(opened: Imagery, plan: Plan, choice: ModelOptions | None, card: ModelCard, chosen: RenderOptions) -> Job:
     """The job that `geo2map.render` would make with this model: its device is only named, not asked for."""
-    if chosen.storage.with_source:
-        raise PlanError(
-            "shards have no place for the imagery's own tiles: leave the source out", option="with_source", usage=True
-        )
     facts = {"colours_for": card.name} if choice is None else {}
     job = make_job(opened, plan, choice, storage=chosen.storage, reading=chosen.reading, facts=facts)
     return replace(job, device=_this_device()) if job.device == ANY_DEVICE else job
@@ -161,6 +157,6 @@ def summarise(order: JobFile, *, measure: bool = True) -> JobSummary:
         started = time.perf_counter()
         made = list(render_blocks(plan, source, engine, storage, sample))
         seconds = time.perf_counter() - started
-    size = sum(len(data) for _, encoded in made for data in encoded.values())
+    size = sum(len(data) for _, layers in made for tiles in layers.values() for data in tiles.values())
     growth = tiles / sum(block.columns * block.rows for block in sample)
     return JobSummary(len(shards), blocks, tiles, round(size * growth), seconds * growth)

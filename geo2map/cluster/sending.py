@@ -12,16 +12,17 @@ from typing import Any
 from geo2map.aoi import make_aoi
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, make_job, render
-from geo2map.cluster.buckets import open_bucket
-from geo2map.cluster.direct import Away, is_fresh, straight_into_bucket
+from geo2map.buckets.objects import open_bucket
+from geo2map.buckets.stream import is_fresh, stream_to_bucket
+from geo2map.buckets.uploads import holds, job_key, spool_for, stage_and_upload
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import PartFolder
 from geo2map.cluster.planning import list_scenes
-from geo2map.cluster.uploads import holds, job_key, spool_for, through_bucket
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.address import is_file_path, redact
 from geo2map.formats.containers import container_of_name
 from geo2map.ledger import OutputOptions
+from geo2map.ledger.output import Sink
 from geo2map.model import ModelOptions
 from geo2map.pipeline.report import Report
 from geo2map.plan import Job, make_plan
@@ -29,7 +30,7 @@ from geo2map.protocols import Begin, Progress
 from geo2map.scene import open_scenes
 
 Make = Callable[..., Report]
-"""Makes an output at a path, with its tiles away where a second argument gives the place."""
+"""Makes an output at a path, with its tiles in a sink where a second argument gives one."""
 
 
 def render_to_bucket(
@@ -63,14 +64,14 @@ def render_to_bucket(
         )
     overwrite, resume, choice = bool(options.pop("overwrite", False)), options.pop("resume", True), as_choice(model)
 
-    def make(path: Path, away: Away | None = None) -> Report:
+    def make(path: Path, sink: Sink | None = None) -> Report:
         if cluster is None:
-            return render(scenes, path, engine=choice, progress=progress, begin=begin, away=away, **options)
+            return render(scenes, path, engine=choice, progress=progress, begin=begin, sink=sink, **options)
         from geo2map.cluster.dask import render_on
 
         assert isinstance(choice, ModelOptions), "an engine cannot be sent to another machine"
         spread: dict[str, Any] = {"cluster": cluster, "model": choice, "progress": progress, "begin": begin}
-        return render_on(scenes, path, away=away, **spread, **options)
+        return render_on(scenes, path, sink=sink, **spread, **options)
 
     chosen = RenderOptions.of(options)
     key = job_key(_scenes_key(scenes), _model_key(choice), _options_key(chosen))
@@ -91,8 +92,8 @@ def merge_to_bucket(
 ) -> Report:
     """Merges parts into a bucket; see `merge_parts` and `render_to_bucket`."""
 
-    def make(path: Path, away: Away | None = None) -> Report:
-        return merge_parts(parts, path, options=OutputOptions(away=away), progress=progress, begin=begin)
+    def make(path: Path, sink: Sink | None = None) -> Report:
+        return merge_parts(parts, path, options=OutputOptions(sink=sink), progress=progress, begin=begin)
 
     order = PartFolder(parts).order()
     delivery = _Delivery(out, make, job_key(order.fingerprint), tmp, overwrite, progress)
@@ -131,8 +132,8 @@ class _Delivery:
         if not self.overwrite and holds(self.out, self.key):
             return None
         if is_fresh(self.out):
-            return straight_into_bucket(self.out, self.make, self.key, tmp=self.tmp)
-        return through_bucket(
+            return stream_to_bucket(self.out, self.make, self.key, tmp=self.tmp)
+        return stage_and_upload(
             self.out, self.make, self.key, tmp=self.tmp, overwrite=self.overwrite, progress=self.progress
         )
 

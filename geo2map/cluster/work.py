@@ -5,28 +5,22 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geo2map.api import as_engine
-from geo2map.cluster.jobfile import JobFile, Readable
-from geo2map.cluster.parts import PartFolder, ShardRecord
+from geo2map.cluster.jobfile import JobFile
+from geo2map.cluster.parts import PartFolder, PartTarget, ShardRecord
 from geo2map.errors import ModelFileError, PlanError
-from geo2map.ledger.journal import Journal
-from geo2map.ledger.spool import SpoolStore
+from geo2map.ledger import Pending, open_output
 from geo2map.model import ModelOptions
-from geo2map.pipeline.blocks import render_blocks
-from geo2map.pipeline.records import tile_digest
+from geo2map.pipeline.run import run
 from geo2map.plan import Shard
 from geo2map.plan.job import library_versions
-from geo2map.plan.shards import shard_levels
 from geo2map.protocols import Progress
 from geo2map.scene import SceneIdentity
-from geo2map.tiles.pyramid import build_parents
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -56,17 +50,11 @@ def render_shard(
     with order.open_scenes() as scene:
         engine = engine or (None if order.model is None else _load(order))
         _require_same(order, scene.identities, engine)
-        draft = parts.draft(shard)
-        try:
-            tiles, size, digest = _render(order, shard, scene, engine, draft)
-            device = _name_of(engine)
-            seconds = round(time.perf_counter() - started, 3)
-            record = ShardRecord(order.fingerprint, shard.name, tiles, size, digest, device, seconds)
-            return parts.publish(shard, draft, record)
-        finally:
-            for path in (draft, *(draft.with_name(draft.name + tail) for tail in ("-wal", "-shm", "-journal"))):
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
+        target = PartTarget(parts, shard, _name_of(engine), started)
+        pending = Pending(shard=shard)
+        with scene.at(order.job.plan.view) as source, open_output(target, order.job, pending=pending) as output:
+            run(source, engine, output)
+    return _checked(order, target.record)
 
 
 def render_slice(
@@ -97,43 +85,6 @@ def _checked(order: JobFile, record: ShardRecord) -> ShardRecord:
     if record.fingerprint != order.fingerprint:
         raise PlanError(f"shard {record.shard} was rendered for another job: choose another folder")
     return record
-
-
-def _render(order: JobFile, shard: Shard, scene: Readable, engine: Engine | None, draft: Path) -> tuple[int, int, str]:
-    """Tiles of a shard with all overviews that it holds whole into a journal of their own."""
-    job = order.job
-    plan, storage = job.plan, job.storage
-    journal = Journal.create(draft, job)
-    try:
-        with journal.errors():  # flushed once, when it is whole: an unfinished part counts for nothing
-            journal.db.execute("PRAGMA synchronous = OFF")
-        store = SpoolStore(journal)
-        with scene.at(plan.view) as source:
-            for done, tiles in render_blocks(plan, source, engine, storage, shard.blocks(plan)):
-                for tile, data in tiles.items():
-                    store.put(tile, data)
-                journal.record(done, tiles)
-        bottom = max(storage.minzoom or 0, plan.maxzoom - shard_levels(plan, shard.z))
-        children = list(store.tiles(plan.maxzoom - storage.levels(plan)))
-        for tile, parent in build_parents(store, storage.codec, children, bottom):
-            journal.record_parents({tile: parent})
-        with journal.errors():
-            journal.db.execute("PRAGMA journal_mode = DELETE")  # one file, whole
-        return part_digest(journal)
-    finally:
-        journal.close()
-
-
-def part_digest(journal: Journal) -> tuple[int, int, str]:
-    """How many tiles a part holds, their bytes, and sixteen hex digits that change with any of them."""
-    digest, tiles, size = blake2b(digest_size=8), 0, 0
-    with journal.errors():
-        for z, x, y, data in journal.db.execute("SELECT z, x, y, data FROM data ORDER BY z, x, y"):
-            digest.update(f"{z}/{x}/{y}".encode() + tile_digest(data))
-            tiles, size = tiles + 1, size + len(data)
-        for row in journal.db.execute("SELECT x, y, inputs, tiles, open FROM blocks ORDER BY y, x"):
-            digest.update(repr(row).encode())
-    return tiles, size, digest.hexdigest()
 
 
 def _load(order: JobFile) -> Engine:

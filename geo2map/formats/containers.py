@@ -93,12 +93,6 @@ class Container:
             raise OutputError(
                 f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme", usage=True
             )
-        if storage.with_source and not self.is_folder:
-            raise OutputError(
-                f"{self.name} has no place for the imagery's own tiles: choose a folder of tiles",
-                option="with_source",
-                usage=True,
-            )
         if storage.address is not None and not self.is_folder:
             raise OutputError(
                 f"{self.name} has no documents beside it: leave its address out", option="address", usage=True

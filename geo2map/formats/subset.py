@@ -16,14 +16,14 @@ from geo2map.types import LngLatBounds, Tile, TileFormat
 
 
 @dataclass(frozen=True)
-class Excerpt:
+class Subset:
     """Some of the tiles of a store (a `geo2map.protocols.StoredTiles`), all in one format.
 
     A tile that has the format already keeps its bytes.
 
     Attributes:
         store: the tiles.
-        tileset: of the excerpt: its zooms, window and format are what is taken.
+        tileset: of the subset: its zooms, window and format are what is taken.
         limited: whether only tiles that touch the window are taken.
         recode: whether tiles of another format are encoded anew; otherwise all are left as they are.
         codec: encodes all tiles anew, whatever they are; None is that of the format for those of another.
@@ -46,7 +46,7 @@ class Excerpt:
         Raises:
             TileSetError: it is damaged, as far as that shows.
         """
-        if (data := self.store.get(tile)) is None:
+        if not self.tileset.minzoom <= tile.z <= self.tileset.maxzoom or (data := self.store.get(tile)) is None:
             return None
         if not is_whole(data):
             name = f"tile {tile.z}/{tile.x}/{tile.y}"
@@ -81,14 +81,14 @@ def rescale(window: PixelWindow, zoom: int, other: int) -> PixelWindow:
     return PixelWindow(window.left >> down, window.top >> down, -(-window.right >> down), -(-window.bottom >> down))
 
 
-def take(
+def select(
     store: StoredTiles,
     tileset: TileSet,
     *,
     bounds: LngLatBounds | None = None,
     zooms: tuple[int, int] | None = None,
     format: TileFormat | None = None,
-) -> Excerpt:
+) -> Subset:
     """What of a set is asked for.
 
     Args:
@@ -119,10 +119,10 @@ def take(
         window = _cut(window, bounds, high)
     lowest = max(low, min([zoom for zoom in known if zoom >= low], default=low))
     asked = replace(tileset, minzoom=lowest, maxzoom=high, window=window, format=format or tileset.format)
-    excerpt = Excerpt(store, asked, limited=bounds is not None)
-    if bounds is not None and not excerpt.zooms:
+    subset = Subset(store, asked, limited=bounds is not None)
+    if bounds is not None and not subset.zooms:
         raise _outside(bounds)
-    return excerpt
+    return subset
 
 
 def _cut(window: PixelWindow, bounds: LngLatBounds, zoom: int) -> PixelWindow:

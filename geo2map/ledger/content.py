@@ -11,7 +11,7 @@ from pathlib import Path
 
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import output_errors
-from geo2map.ledger.journal import Journal
+from geo2map.ledger.layer_records import LayerRecords
 from geo2map.pipeline.records import tile_digest
 from geo2map.protocols import StoredTiles
 from geo2map.tiles.folder import XyzFolder
@@ -34,9 +34,17 @@ def content_digest(path: Path) -> str:
         return file_digest(file, partial(blake2b, digest_size=16)).hexdigest()
 
 
-def first_damaged(store: StoredTiles, journal: Journal) -> tuple[Tile, str] | None:
-    """The first tile that is not the one that a journal lists, and what is wrong with it; None where all are."""
-    listed = (entry for zoom in journal.zooms() for entry in journal.digests(zoom))
+def size_of(path: Path) -> int:
+    """Bytes of a file, tiles of a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    folder = XyzFolder(path)
+    return sum(1 for zoom in folder.zooms for _ in folder.tiles(zoom))
+
+
+def first_damaged(store: StoredTiles, records: LayerRecords) -> tuple[Tile, str] | None:
+    """The first tile that is not the recorded one, and what is wrong with it; None where all are."""
+    listed = (entry for zoom in records.zooms for entry in records.digests(zoom))
     for tile, expected, found in _read(store, listed):
         if found != expected:
             return tile, "missing" if found is None else "not the one that was written"

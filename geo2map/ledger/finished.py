@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from geo2map.errors import OutputError, TileSetError
 from geo2map.formats.containers import Container, TileFile
 from geo2map.formats.geotiff.read import GeotiffStore
-from geo2map.formats.subset import Excerpt
-from geo2map.ledger.folder import load_journal
-from geo2map.ledger.journal import Journal
-from geo2map.pipeline.records import tile_digest
+from geo2map.formats.subset import Subset
+from geo2map.ledger.finished_record import load_journal
+from geo2map.ledger.layer_records import LayerRecords
 from geo2map.plan.storage import Storage
 from geo2map.protocols import Codec, StoredTiles
 from geo2map.tiles.pyramid import Pixels, children_of, make_parent
@@ -31,8 +30,11 @@ def require_tiles(path: Path, container: Container, storage: Storage) -> None:
         raise OutputError(f"{path} is {container.name}, which can be neither updated nor mended: render it anew")
 
 
-def open_finished(path: Path, container: Container, storage: Storage) -> TileFile:
+def open_finished(path: Path, container: Container, storage: Storage, codec: Codec) -> TileFile:
     """The tiles of a finished file as they were written.
+
+    Args:
+        codec: that encoded them.
 
     Raises:
         OutputError: they cannot be had back.
@@ -41,33 +43,44 @@ def open_finished(path: Path, container: Container, storage: Storage) -> TileFil
     require_tiles(path, container, storage)
     assert container.read is not None, "a folder is no file"
     opened = container.read(path)
-    return RasterTiles(opened, storage.codec) if isinstance(opened, GeotiffStore) else opened
+    return RasterTiles(opened, codec) if isinstance(opened, GeotiffStore) else opened
 
 
-def require_complete(path: Path, tiles: Excerpt) -> None:
-    """Refuses a set that lacks tiles which its journal lists; says nothing of one that keeps none. Looks at names.
+def require_complete(path: Path, layers: Mapping[str, Subset]) -> None:
+    """Refuses a set that lacks tiles which its journal lists, by their names; passes one that keeps no journal.
+
+    Args:
+        path: of the set.
+        layers: what is taken of each of its layers.
 
     Raises:
         TileSetError: names the first.
     """
-    if isinstance(tiles.store, GeotiffStore) or (journal := load_journal(path.resolve())) is None:
+    try:
+        journal = load_journal(path.resolve())
+    except OutputError:  # of another version of geo2map, or damaged: nothing is known
+        return
+    if journal is None:
         return
     try:
-        zooms = range(tiles.tileset.minzoom, tiles.tileset.maxzoom + 1)
-        if (tile := first_missing(tiles.store, journal, zooms)) is not None:
-            raise TileSetError(
-                f"tile {tile.z}/{tile.x}/{tile.y} is missing in {path}, says {journal.path.name}: mend the set "
-                "(geo2map check --repair), or remove that file to go without"
-            )
+        for name, tiles in layers.items():
+            zooms = range(tiles.tileset.minzoom, tiles.tileset.maxzoom + 1)
+            if isinstance(tiles.store, GeotiffStore):
+                continue
+            if (tile := first_missing(tiles.store, journal.layer(name), zooms)) is not None:
+                raise TileSetError(
+                    f"tile {tile.z}/{tile.x}/{tile.y} is missing in {path}, which {journal.path.name} lists: repair "
+                    "the output (geo2map check, with repair), or remove that file to go without"
+                )
     finally:
         journal.close()
 
 
-def first_missing(store: StoredTiles, journal: Journal, zooms: Iterable[int]) -> Tile | None:
-    """The first tile that a journal lists and a set has not, by name; None where it has all of them."""
+def first_missing(store: StoredTiles, records: LayerRecords, zooms: Iterable[int]) -> Tile | None:
+    """The first recorded tile that a set lacks, by name; None where it has all of them."""
     for zoom in zooms:
         there = iter(store.tiles(zoom))
-        for tile, _ in journal.digests(zoom):
+        for tile, _ in records.digests(zoom):
             while (found := next(there, None)) is not None and found < tile:
                 pass
             if found != tile:
@@ -112,38 +125,3 @@ class RasterTiles:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class UpdatedTiles:
-    """All that an updated file will hold (a `geo2map.protocols.StoredTiles`): the tiles that its journal lists, out of
-    an overlay of the changed ones over the finished file."""
-
-    def __init__(self, overlay: StoredTiles, journal: Journal, path: Path) -> None:
-        """
-        Args:
-            path: of the finished file, for messages.
-        """
-        self._overlay, self._journal, self._path = overlay, journal, path
-
-    @property
-    def zooms(self) -> tuple[int, ...]:
-        return self._journal.zooms()
-
-    def get(self, tile: Tile) -> bytes | None:
-        """The tile's bytes, None where there is to be none.
-
-        Raises:
-            TileSetError: it is not what the journal says: the finished file is damaged, or another one.
-        """
-        if (digest := self._journal.digest(tile)) is None:
-            return None
-        data = self._overlay.get(tile)
-        if data is None or tile_digest(data) != digest:
-            raise TileSetError(
-                f"tile {tile.z}/{tile.x}/{tile.y} in {self._path} is not the one that was written: mend the file "
-                "first (geo2map check --repair), or render it anew"
-            )
-        return data
-
-    def tiles(self, zoom: int) -> Iterator[Tile]:
-        return (tile for tile, _ in self._journal.digests(zoom))

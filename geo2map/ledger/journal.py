@@ -1,37 +1,38 @@
-"""The journal of a run: its job, the blocks that are done, and the digest of every tile. One SQLite file.
+"""The journal of an output: its job, the blocks that are done, and a digest a tile and layer. One SQLite file.
 
-A block's record is written after its tiles, so what the journal says is there. For outputs that are one file, the
-tiles lie in the journal itself until the output is made of them, in one transaction with the record.
+A block's record is written after its tiles, so whatever the journal lists exists. The tiles of outputs that are one
+file lie in the journal itself until the file is made of them, in one transaction with the record.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import RLock
 
 from geo2map.errors import OutputError
 from geo2map.files.atomic import sync_folder
-from geo2map.ledger.schema import TABLES, WORKING, copy_records, create_tables, journal_errors
-from geo2map.pipeline.blocks import BlockDone, BlockKey
-from geo2map.pipeline.records import BlockRecord, Changes, tile_digest
+from geo2map.ledger.layer_records import LayerRecords
+from geo2map.ledger.origin import Origin
+from geo2map.ledger.pending import Pending
+from geo2map.ledger.schema import TABLES, WORKING, connect, copy_records, create_tables, journal_errors
+from geo2map.ledger.state import Seal, Stage
+from geo2map.pipeline.blocks import BlockDone, BlockKey, LayerTiles
+from geo2map.pipeline.records import BlockRecord
 from geo2map.plan.job import Job
-from geo2map.plan.value import Plan
-from geo2map.types import Tile
+from geo2map.tiles.layer import MAP
 
-VERSION = "1"
-_AT_ONCE = 512
+VERSION = "2"
 
 
 class Journal:
-    """A journal that is open. Safe to use from several threads; one process at a time.
+    """An open journal. Safe to use from several threads; one process at a time.
 
     Attributes:
         path: of the file.
-        job: whose journal it is.
-        db: the connection, for `geo2map.ledger.spool`; to be used within `errors`.
+        recipe: the job of a run, or the origin of a conversion.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -41,22 +42,25 @@ class Journal:
             OutputError: there is none, it is damaged, or another version of geo2map wrote it.
         """
         self.path, self._lock = path, RLock()
-        with self.errors():
-            uri = f"{path.resolve().as_uri()}?{'immutable=1' if read_only else 'mode=rw'}"
-            self.db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        with self.access():
+            self.db = connect(path, read_only=read_only)
             try:
                 self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # no shared memory: works on network drives, too
                 self.db.execute("PRAGMA synchronous = NORMAL")
-                if self.get("version") != VERSION:
-                    raise OutputError(f"{path} was written by another version of geo2map: use that one, or start anew")
-                self.job = Job.from_json(self.get("job") or "")
+                if self._get("version") != VERSION:
+                    raise OutputError(
+                        f"{path}: written by another version of geo2map; use that one, or render anew (resume=False)",
+                        option="resume",
+                    )
+                text = self._get("job") or ""
+                self.recipe: Job | Origin = Origin.from_json(text) if Origin.is_json(text) else Job.from_json(text)
             except BaseException:
                 self.db.close()
                 raise
 
     @classmethod
-    def create(cls, path: Path, job: Job) -> Journal:
-        """Makes an empty journal; a file of that name must not be there.
+    def create(cls, path: Path, recipe: Job | Origin) -> Journal:
+        """Makes an empty journal; a file of that name must not exist.
 
         Raises:
             OutputError: it cannot be written.
@@ -65,113 +69,144 @@ class Journal:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("BEGIN")
             create_tables(db, {**TABLES, **WORKING})
-            facts = {"version": VERSION, "job": job.to_json(), "mode": "fresh"}
+            facts = {"version": VERSION, "job": recipe.to_json()}
             db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
             db.execute("COMMIT")
         sync_folder(path.parent)
         return cls(path)
 
-    def get(self, key: str) -> str | None:
-        """A word kept under a name, None where there is none."""
-        with self.errors():
-            row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+    @classmethod
+    def reopen(cls, finished: Path, path: Path, job: Job, pending: Pending) -> Journal:
+        """A journal that changes a finished output, out of that output's own, which is left as it is.
 
-    def set(self, key: str, value: str) -> None:
-        """Keeps a word under a name."""
-        with self.errors():
-            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        Raises:
+            OutputError: the finished output's journal is damaged, or the new one cannot be written.
+        """
+        cls(finished, read_only=True).close()
+        with journal_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("ATTACH ? AS finished", (str(finished),))
+            db.execute("BEGIN")
+            create_tables(db, {**TABLES, **WORKING})
+            for name in TABLES:
+                db.execute(f"INSERT INTO {name} SELECT * FROM finished.{name}")
+            facts = {"job": job.to_json(), "base": "finished"}
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+            recheck = (("to be checked again", y, x) for x, y in pending.recheck)
+            db.executemany("UPDATE blocks SET pending = ? WHERE y = ? AND x = ?", recheck)
+            damaged = (("to be repaired", "damaged", y, x) for x, y in pending.damaged)
+            db.executemany("UPDATE blocks SET pending = ?, inputs = ? WHERE y = ? AND x = ?", damaged)
+            for key in pending.removed:
+                _remove_block(db, job, key)
+                db.execute("DELETE FROM blocks WHERE y = ? AND x = ?", (key[1], key[0]))
+            orphans = ((name, tile.z, tile.x, tile.y) for name, tiles in pending.orphans.items() for tile in tiles)
+            db.executemany("INSERT OR IGNORE INTO removed VALUES (?, ?, ?, ?)", orphans)
+            db.execute("COMMIT")
+        return cls(path)
+
+    @property
+    def job(self) -> Job:
+        """The job of a run."""
+        assert isinstance(self.recipe, Job), "a conversion has no job"
+        return self.recipe
+
+    def adopt(self, job: Job) -> None:
+        """Goes on with a job of the same tiles that presents them in another way."""
+        text = job.to_json()
+        self.recipe = Job.from_json(text)  # in the order of its JSON, as after any reopening
+        self._set("job", text)
+
+    @property
+    def stage(self) -> Stage:
+        """How far the output is."""
+        return Stage(self._get("stage") or Stage.MAKING)
+
+    @stage.setter
+    def stage(self, stage: Stage) -> None:
+        self._set("stage", stage)
 
     @property
     def is_overlay(self) -> bool:
-        """Whether a finished set is being changed."""
-        return self.get("mode") == "overlay"
+        """Whether a finished output is being changed."""
+        return self._get("base") == "finished"
 
-    def blocks(self) -> dict[BlockKey, BlockRecord]:
-        """What is known of each block, by its key; some hundred bytes a block."""
-        with self.errors():
-            rows = self.db.execute("SELECT x, y, inputs, tiles, open FROM blocks")
-            return {(x, y): BlockRecord(inputs, tiles, reason) for x, y, inputs, tiles, reason in rows}
+    @property
+    def may_replace(self) -> bool:
+        """Whether an output of the name may go: as the user allowed, or since it is this journal's."""
+        return self.is_overlay or self._get("replace") == "yes"
 
-    def record(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
-        """Says that a block is done and which tiles it has, in one transaction with whatever `put` stored since the
-        last one; tiles that it had before and has no more are to be removed."""
-        row = {"x": done.key[0], "y": done.key[1], "inputs": done.inputs, "tiles": done.tiles, "open": done.error}
-        with self._lock, self._transaction():
-            if done.error is not None or done.unchanged:  # an older record stays, but for whether it is open
-                self.db.execute("UPDATE blocks SET open = :open WHERE y = :y AND x = :x", row)
-                self.db.execute("INSERT OR IGNORE INTO blocks VALUES (:y, :x, :inputs, :tiles, :open)", row)
-                return
-            _remove_tiles(self.db, self.job.plan, done.key)
-            self._add(tiles)
-            self.db.execute("INSERT OR REPLACE INTO blocks VALUES (:y, :x, :inputs, :tiles, NULL)", row)
+    @may_replace.setter
+    def may_replace(self, allowed: bool) -> None:
+        self._set("replace", "yes" if allowed else "no")
 
-    def _add(self, tiles: Mapping[Tile, bytes]) -> None:
-        rows = [(tile.z, tile.x, tile.y) for tile in tiles]
-        self.db.executemany("DELETE FROM removed WHERE z = ? AND x = ? AND y = ?", rows)
-        rows_digests = [(tile.z, tile.x, tile.y, tile_digest(data)) for tile, data in tiles.items()]
-        self.db.executemany("INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?)", rows_digests)
+    def seal(self, layer: str = MAP) -> Seal | None:
+        """What a finished layer has to be; None where only its tiles are recorded."""
+        size, content = self._get(f"size {layer}"), self._get(f"content {layer}")
+        return None if size is None or content is None else Seal(int(size), content)
 
-    def record_parents(self, parents: Mapping[Tile, bytes | None]) -> None:
-        """Says which overviews above the blocks there are; None for those that are no more."""
-        gone = [(tile.z, tile.x, tile.y) for tile, data in parents.items() if data is None]
-        with self._lock, self._transaction():
-            self._add({tile: data for tile, data in parents.items() if data is not None})
-            self.db.executemany("DELETE FROM tiles WHERE z = ? AND x = ? AND y = ?", gone)
-            self.db.executemany("INSERT OR IGNORE INTO removed VALUES (?, ?, ?)", gone)
+    def merged_digest(self, shard: str) -> str | None:
+        """The digest of a part that was merged into this output; None where it was not."""
+        return self._get(f"shard {shard}")
 
-    def digests(self, zoom: int) -> Iterator[tuple[Tile, bytes]]:
-        """Tiles that there must be at a zoom, by column, then row, and their digests."""
-        with self.errors():
-            rows = self.db.execute("SELECT x, y, digest FROM tiles WHERE z = ? ORDER BY x, y", (zoom,))
-        while True:
-            with self.errors():  # not held while others work with what was yielded
-                some = rows.fetchmany(_AT_ONCE)
-            if not some:
-                return
-            for x, y, digest in some:
-                yield Tile(x, y, zoom), digest
-
-    def digest(self, tile: Tile) -> bytes | None:
-        """The digest of a tile that there must be, None of any other."""
-        with self.errors():
-            key = (tile.z, tile.x, tile.y)
-            row = self.db.execute("SELECT digest FROM tiles WHERE z = ? AND x = ? AND y = ?", key).fetchone()
-        return None if row is None else bytes(row[0])
-
-    def zooms(self) -> tuple[int, ...]:
-        """Those with tiles, ascending."""
-        with self.errors():
-            return tuple(zoom for (zoom,) in self.db.execute("SELECT DISTINCT z FROM tiles ORDER BY z"))
-
-    def has_tiles(self) -> bool:
-        """Whether there is any tile."""
-        with self.errors():
-            return self.db.execute("SELECT 1 FROM tiles LIMIT 1").fetchone() is not None
-
-    def removed(self, zoom: int | None = None) -> list[Tile]:
-        """Tiles that an older output has and the new one has not."""
-        where, values = ("", ()) if zoom is None else (" WHERE z = ?", (zoom,))
-        with self.errors():
-            rows = self.db.execute(f"SELECT x, y, z FROM removed{where} ORDER BY z, x, y", values)
-            return [Tile(*row) for row in rows]
-
-    def is_removed(self, tile: Tile) -> bool:
-        """Whether an older output has this tile and the new one has not."""
-        with self.errors():
-            key = (tile.z, tile.x, tile.y)
-            return self.db.execute("SELECT 1 FROM removed WHERE z = ? AND x = ? AND y = ?", key).fetchone() is not None
-
-    def write_final(self, path: Path, parts: Sequence[Path] = (), **facts: str) -> None:
-        """Writes what a finished set keeps of the journal; the same content gives the same bytes.
+    def merge(self, shard: str, digest: str, records: Path | None = None) -> None:
+        """Records that a part was merged.
 
         Args:
-            parts: other journals, whose blocks and tiles are the set's, too.
-            facts: further words to keep.
+            records: the part's journal, whose blocks and tiles become this one's; None leaves them there.
+        """
+        if records is not None:
+            with self.access():
+                copy_records(self.db, records, "main")
+        self._set(f"shard {shard}", digest)
+
+    def forget_blocks(self) -> None:
+        """Empties the records of blocks and tiles: parts hold all of them."""
+        with self.access():
+            for name in ("blocks", "tiles", "data"):
+                self.db.execute(f"DELETE FROM {name}")
+
+    def layer(self, name: str = MAP) -> LayerRecords:
+        """The records of one layer's tiles."""
+        return LayerRecords(self, name)
+
+    def blocks(self) -> dict[BlockKey, BlockRecord]:
+        """The state of each block, by its key; some hundred bytes a block."""
+        with self.access():
+            rows = self.db.execute("SELECT x, y, inputs, tiles, pending FROM blocks")
+            return {(x, y): BlockRecord(inputs, tiles, reason) for x, y, inputs, tiles, reason in rows}
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether some block is still to be rendered."""
+        with self.access():
+            return self.db.execute("SELECT 1 FROM blocks WHERE pending IS NOT NULL LIMIT 1").fetchone() is not None
+
+    def record(self, done: BlockDone, tiles: LayerTiles) -> None:
+        """Records that a block is done and which tiles it has, in one transaction with everything spooled since the
+        last one; tiles that it had before and has no more are to be removed."""
+        row = {"x": done.key[0], "y": done.key[1], "inputs": done.inputs, "tiles": done.tiles, "pending": done.error}
+        with self.transaction():
+            if done.error is not None or done.unchanged:  # an older record stays, but for whether it is pending
+                self.db.execute("UPDATE blocks SET pending = :pending WHERE y = :y AND x = :x", row)
+                self.db.execute("INSERT OR IGNORE INTO blocks VALUES (:y, :x, :inputs, :tiles, :pending)", row)
+                return
+            _remove_block(self.db, self.job, done.key)
+            for name, some in tiles.items():
+                self.layer(name).add(some)
+            self.db.execute("INSERT OR REPLACE INTO blocks VALUES (:y, :x, :inputs, :tiles, NULL)", row)
+
+    def write_final(self, path: Path, parts: Sequence[Path] = (), *, seals: dict[str, Seal] | None = None) -> None:
+        """Writes what a finished output keeps of the journal; the same content gives the same bytes.
+
+        Args:
+            parts: other journals, whose blocks and tiles are the output's, too.
+            seals: what its layers have to be, where that is not recorded tile by tile.
 
         Raises:
             OutputError: it cannot be written.
         """
+        sealed = {f"size {name}": str(seal.size) for name, seal in (seals or {}).items()}
+        sealed |= {f"content {name}": seal.content for name, seal in (seals or {}).items()}
         path.unlink(missing_ok=True)
         with self._lock, journal_errors(path):
             self.db.execute("ATTACH ? AS final", (str(path),))
@@ -180,48 +215,24 @@ class Journal:
                 self.db.execute("BEGIN")
                 create_tables(self.db, {f"final.{name}": columns for name, columns in TABLES.items()})
                 self.db.execute("INSERT INTO final.meta SELECT * FROM meta WHERE key IN ('job', 'version') ORDER BY 1")
-                self.db.executemany("INSERT INTO final.meta VALUES (?, ?)", sorted(facts.items()))
-                self.db.execute("INSERT INTO final.blocks SELECT * FROM blocks ORDER BY 1, 2")
-                self.db.execute("INSERT INTO final.tiles SELECT * FROM tiles ORDER BY 1, 2, 3")
+                self.db.executemany("INSERT INTO final.meta VALUES (?, ?)", sorted(sealed.items()))
+                for name in ("blocks", "tiles"):
+                    self.db.execute(f"INSERT INTO final.{name} SELECT * FROM main.{name} ORDER BY 1, 2, 3, 4")
                 self.db.execute("COMMIT")
                 for part in parts:
                     copy_records(self.db, part, "final")
             finally:
                 self.db.execute("DETACH final")
 
-    @classmethod
-    def reopen(cls, finished: Path, path: Path, job: Job, changes: Changes) -> Journal:
-        """A journal to go on with, from that of a finished set, which is left as it is.
+    def flush_at_end(self) -> None:
+        """Leaves flushing to whoever publishes the file: an unfinished part counts for nothing."""
+        with self.access():
+            self.db.execute("PRAGMA synchronous = OFF")
 
-        Args:
-            finished: the finished set's journal.
-            path: of the new one.
-            job: what the set is to become.
-            changes: what of it is in doubt.
-
-        Raises:
-            OutputError: the finished set's journal is damaged, or the new one cannot be written.
-        """
-        with journal_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("ATTACH ? AS finished", (str(finished),))
-            db.execute("BEGIN")
-            create_tables(db, {**TABLES, **WORKING})
-            for name in TABLES:
-                db.execute(f"INSERT INTO {name} SELECT * FROM finished.{name}")
-            facts = {"job": job.to_json(), "mode": "overlay"}
-            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
-            again = (("to be looked at again", y, x) for x, y in changes.revisit)
-            db.executemany("UPDATE blocks SET open = ? WHERE y = ? AND x = ?", again)
-            spoilt = (("to be mended", "spoilt", y, x) for x, y in changes.spoilt)
-            db.executemany("UPDATE blocks SET open = ?, inputs = ? WHERE y = ? AND x = ?", spoilt)
-            for key in changes.gone:
-                _remove_tiles(db, job.plan, key)
-                db.execute("DELETE FROM blocks WHERE y = ? AND x = ?", (key[1], key[0]))
-            strays = ((tile.z, tile.x, tile.y) for tile in changes.strays)
-            db.executemany("INSERT OR IGNORE INTO removed VALUES (?, ?, ?)", strays)
-            db.execute("COMMIT")
-        return cls(path)
+    def make_single_file(self) -> None:
+        """Ends the writing of a part: its file is whole without others beside it."""
+        with self.access():
+            self.db.execute("PRAGMA journal_mode = DELETE")
 
     def close(self) -> None:
         """Lets go of the file; harmless when repeated."""
@@ -229,8 +240,9 @@ class Journal:
             self.db.close()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self.errors():
+    def transaction(self) -> Iterator[None]:
+        """One transaction, which also commits what was spooled before."""
+        with self.access():
             if not self.db.in_transaction:
                 self.db.execute("BEGIN")
             try:
@@ -242,10 +254,19 @@ class Journal:
                 raise
 
     @contextmanager
-    def errors(self) -> Iterator[None]:
-        """The journal for oneself, and its errors ours."""
+    def access(self) -> Iterator[None]:
+        """Exclusive use of the connection, with SQLite's errors as this package's."""
         with self._lock, journal_errors(self.path):
             yield
+
+    def _get(self, key: str) -> str | None:
+        with self.access():
+            row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _set(self, key: str, value: str) -> None:
+        with self.access():
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def is_begun(path: Path) -> bool:
@@ -258,13 +279,15 @@ def is_begun(path: Path) -> bool:
         return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
 
 
-def _remove_tiles(db: sqlite3.Connection, plan: Plan, key: BlockKey) -> None:
-    """Says that the tiles of a block, and the overviews it holds whole, are to be removed."""
+def _remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
+    """Marks the tiles of a block, and the overviews it holds whole, as to be removed, in every layer."""
+    plan = job.plan
     span, world = plan.block_span, 2**plan.maxzoom
     for level in range(plan.block_levels + 1):
         side = span >> level
         left, top = key[0] * span % world >> level, key[1] * side
-        own = "z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?"
-        box = (plan.maxzoom - level, left, left + side, top, top + side)
-        db.execute(f"INSERT OR IGNORE INTO removed SELECT z, x, y FROM tiles WHERE {own}", box)
-        db.execute(f"DELETE FROM tiles WHERE {own}", box)
+        inside = "layer = ? AND z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?"
+        for name in job.layers:
+            box = (name, plan.maxzoom - level, left, left + side, top, top + side)
+            db.execute(f"INSERT OR IGNORE INTO removed SELECT layer, z, x, y FROM tiles WHERE {inside}", box)
+            db.execute(f"DELETE FROM tiles WHERE {inside}", box)

@@ -1,141 +1,120 @@
-"""Opening an output: new, taken up again, or refused."""
+"""The one door of the ledger: an output opened new, taken up again, to be changed, or refused."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, overload
 
 from geo2map.errors import OutputError
-from geo2map.files.atomic import hidden_sibling, output_errors, restore_replaced
-from geo2map.files.place import check_place, nearest_folder, require_writable, resolve_place
+from geo2map.files.atomic import output_errors, restore_replaced
+from geo2map.files.place import resolve_place
 from geo2map.formats.containers import Container, find_container
+from geo2map.ledger.checks import OutputOptions, check_final
 from geo2map.ledger.finished import require_tiles
-from geo2map.ledger.folder import has_record, journal_path, load_journal
+from geo2map.ledger.finished_record import journal_path, load_journal
 from geo2map.ledger.journal import Journal, is_begun
+from geo2map.ledger.origin import Origin
 from geo2map.ledger.output import Output
-from geo2map.ledger.publish import publish_marked
-from geo2map.ledger.source_tiles import begin_source, reopen_source
+from geo2map.ledger.pending import UNFINISHED, Pending
+from geo2map.ledger.publication import Publication
+from geo2map.ledger.state import Stage
 from geo2map.ledger.workspace import Workspace
-from geo2map.pipeline.records import Changes
+from geo2map.pipeline.run import BlockSink
 from geo2map.plan.job import Job
-from geo2map.plan.storage import Storage
-from geo2map.protocols import TileStore
-from geo2map.tiles.inventory import FAILED_NAME, check_replaceable
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions:
-    """What to do with an output that is there, whole or interrupted.
+class Target(Protocol):
+    """A place other than a path that takes the blocks of a job, e.g. a part of an output."""
 
-    Attributes:
-        overwrite: replace it, at the end; an interrupted run of another job is thrown away at once.
-        resume: go on with an interrupted run of the same job; False throws it away.
-        tmp: a folder to make an output in that is one file, e.g. on a larger disk; None is beside it. An interrupted
-            run is taken up where it was begun.
-        away: where the tiles of a folder go instead, once it is open; the folder has its documents only.
-    """
-
-    overwrite: bool = False
-    resume: bool = True
-    tmp: str | Path | None = None
-    away: Callable[[Output], TileStore] | None = None
+    def open(self, job: Job, pending: Pending) -> BlockSink:
+        """Opens it for some blocks of a job; a context manager that lets go of it."""
+        ...
 
 
-def check_output(path: str | Path, options: OutputOptions, storage: Storage) -> Container:
-    """Refuses at once what would be refused later anyway, before anything that takes time. Writes nothing.
-
-    An output that says how it was made is passed: whether it is complete is for `find_complete` to say.
-
-    Raises:
-        OutputError: not a kind of output, a format that it has not, or an output that is there already and that nothing
-            says to replace or continue.
-    """
-    container = find_container(path)
-    container.check_storage(storage)
-    final = check_place(path, names_around(path, container))
-    check_tmp(path, container, options.tmp)
-    with output_errors(Path(path)):
-        is_begun = Workspace(final).exists
-        if not is_begun and not options.overwrite and has_record(final, is_folder=container.is_folder):
-            return container
-        if not is_begun:
-            check_final(Path(path), container, options)
-    require_writable(path)
-    return container
+@overload
+def open_output(
+    target: str | Path, job: Job, options: OutputOptions | None = None, *, pending: Pending = UNFINISHED
+) -> Output: ...
 
 
-def names_around(path: str | Path, container: Container) -> list[str]:
-    """The names that are needed beside an output, and in its hidden folder for what is to lie beside it."""
-    final = resolve_place(path)
-    names = [hidden_sibling(final, kind).name for kind in ("partial", "lock", "replaced", "parts")]
-    if not container.is_folder:
-        workspace = Workspace(final)
-        names.append(workspace.beside(hidden_sibling(final, "journal").name).name)
-        names.append(hidden_sibling(final.with_name(f"{final.stem}.{FAILED_NAME}"), "partial").name)
-        if container.is_raster:
-            names.append(hidden_sibling(workspace.beside(f"{final.name}.aux.xml"), "partial").name)
-    return names
+@overload
+def open_output(
+    target: Target, job: Job, options: OutputOptions | None = None, *, pending: Pending = UNFINISHED
+) -> BlockSink: ...
 
 
-def open_output(path: str | Path, job: Job, options: OutputOptions | None = None) -> Output:
-    """Opens the output of a job; takes up again what an interrupted run of the same job has done.
-
-    Raises:
-        OutputError: an output that exists, an interrupted run of another job (says what is different), another
-            process at work on it, or a place that cannot be written.
-    """
-    opening = _Opening(path, job, options or OutputOptions())
-    return opening.open(lambda: opening.unfinished() or opening.start())
-
-
-def open_update(path: str | Path, job: Job, changes: Changes) -> Output:
-    """Opens a finished output to bring it up to another job. A file is made anew beside it, out of its own tiles and
-    those that change.
+def open_output(
+    target: str | Path | Target, job: Job, options: OutputOptions | None = None, *, pending: Pending = UNFINISHED
+) -> BlockSink:
+    """Opens the output of a job: new, or where an earlier run of the same job stopped.
 
     Args:
-        changes: what of it may have to change.
+        target: the output's path, or another place for its blocks.
+        options: for an output at a path.
+        pending: which blocks are to be rendered. A render takes all that are not done; an update or a repair changes a
+            finished output, of which a file is made anew out of its own tiles and those that change.
 
     Raises:
-        OutputError: no such set, an interrupted run of another job, another process at work on it, or a place that
-            cannot be written.
+        OutputError: an output that exists, or none where one is to be changed; an interrupted run of another job
+            (states what is different); another process at work on it; or a place that cannot be written.
     """
-    opening = _Opening(path, job, OutputOptions())
-    require_tiles(opening.path, opening.container, job.storage)
-    return opening.open(lambda: opening.reopen(changes))
+    if not isinstance(target, str | Path):
+        return target.open(job, pending)
+    return _Opening(target, job, options or OutputOptions(), pending).open()
 
 
-def end_publishing(path: str | Path, *, runs: bool = True) -> str | None:
-    """Ends the last step of a command that was killed while it gave an output its name; else does nothing.
-
-    Args:
-        runs: of those with a journal, too.
+def end_publishing(path: str | Path) -> Job | Origin | None:
+    """Ends the last step of a command that was killed while it gave an output its name; otherwise does nothing.
 
     Returns:
-        What the output is made of, as a command without a journal put it (`mark_publishing`).
+        What the output is made from, if it was published now.
 
     Raises:
         OutputError: another process is at work on it, or it cannot be written.
     """
     workspace = Workspace(resolve_place(path))
     with output_errors(Path(path)):
-        if not workspace.marker.is_file() and not (runs and workspace.exists):
+        if not workspace.exists:
             return None
-    container = find_container(path)
     workspace.acquire()
     try:
-        if workspace.marker.is_file():
-            return publish_marked(workspace, is_folder=container.is_folder)
-        if not is_begun(workspace.journal):
+        if (journal := _readable(workspace)) is None:
             return None
-        journal = Journal(workspace.journal)
-        if journal.get("state") == "publishing":
-            Output(Path(path), container, workspace, journal, resumed=True).publish()
-        journal.close()
-        return None
+        try:
+            if journal.stage is not Stage.PUBLISHING:
+                return None
+            publish_again(Path(path), find_container(path), workspace, journal)
+            return journal.recipe
+        finally:
+            journal.close()
     finally:
         workspace.release()
+
+
+def publish_again(path: Path, container: Container, workspace: Workspace, journal: Journal) -> Output | None:
+    """Ends the last step of a run or a conversion that was killed in it.
+
+    Returns:
+        The output of a run, which is complete.
+    """
+    if isinstance(journal.recipe, Job):
+        output = Output(path, container, workspace, journal, resumed=True)
+        output.publication.publish()
+        output.settle()
+        return output
+    Publication(workspace, container, journal).publish()
+    journal.close()
+    workspace.discard()
+    return None
+
+
+def _readable(workspace: Workspace) -> Journal | None:
+    """The journal of an interrupted command; None where that did nothing yet or cannot be read."""
+    try:
+        return Journal(workspace.journal) if workspace.exists and is_begun(workspace.journal) else None
+    except OutputError:
+        return None
 
 
 def clean_output(path: str | Path) -> bool:
@@ -162,22 +141,25 @@ def clean_output(path: str | Path) -> bool:
 class _Opening:
     """One output being opened."""
 
-    def __init__(self, path: str | Path, job: Job, options: OutputOptions) -> None:
+    def __init__(self, path: str | Path, job: Job, options: OutputOptions, pending: Pending) -> None:
         self.container = find_container(path)  # of the text: a slash at its end counts
-        self.path, self.job, self.options = Path(path), job, options
+        self.path, self.job, self.options, self.pending = Path(path), job, options, pending
         self.workspace = Workspace(resolve_place(path), options.tmp)
+        if pending.finished:
+            require_tiles(self.path, self.container, job.storage)
 
-    def open(self, begin: Callable[[], Output]) -> Output:
-        """The output: one that is complete already, an interrupted one, or what `begin` makes."""
+    def open(self) -> Output:
+        """The output: one that is complete already, an interrupted one, or a new one."""
         self.workspace.acquire()
         try:
             with output_errors(self.path):
                 restore_replaced(self.workspace.final)
-                output = self._ended() or self._interrupted() or begin()
-                if not output.complete:
-                    output.journal.set("overwrite", "yes" if self.options.overwrite else "no")
-                if self.options.away is not None:
-                    output.elsewhere = self.options.away(output)
+                output = self._ended() or self._interrupted() or self._begin()
+                if output.complete:
+                    return output
+                output.journal.may_replace = self.options.overwrite or output.journal.stage is Stage.PUBLISHED
+                if self.options.sink is not None:
+                    output.stores = {name: self.options.sink(output, name) for name in self.job.layers}
                 return output
         except BaseException:
             self.workspace.release()
@@ -190,109 +172,61 @@ class _Opening:
         """The journal of an interrupted run, None where there is none that counts."""
         if not self.workspace.exists or not self.options.resume:
             return None
-        try:
-            return Journal(self.workspace.journal) if is_begun(self.workspace.journal) else None
-        except OutputError:
-            if self.options.overwrite:
-                return None
-            raise
+        if self.options.overwrite:
+            return _readable(self.workspace)
+        return Journal(self.workspace.journal) if is_begun(self.workspace.journal) else None
 
     def _ended(self) -> Output | None:
-        """Ends the last step of a run that was killed in it; its output, if that is the one asked for."""
-        if (journal := self._journal()) is None or journal.get("state") != "publishing":
+        """Ends the last step of a run that was killed in it; its output, if that is the requested one."""
+        if (journal := self._journal()) is None or journal.stage is not Stage.PUBLISHING:
             if journal is not None:
                 journal.close()
             return None
-        output = self._output(journal, resumed=True)
-        output.publish()
-        return None if output.job.refusals(self.job) else output
+        output = publish_again(self.path, self.container, self.workspace, journal)
+        return None if output is None or output.job.refusals(self.job) else output
 
     def _interrupted(self) -> Output | None:
         """The output of an interrupted run of this job; None where there is none that counts."""
         if (journal := self._journal()) is None:
             return None
-        if not (differences := journal.job.differences(self.job)):
-            if journal.get("state") != "published" and journal.get("mode") != "overlay":
-                check_final(self.path, self.container, self.options)
+        if not isinstance(journal.recipe, Job):  # a conversion keeps nothing to go on with
+            journal.close()
+            return None
+        if not (differences := journal.job.tile_differences(self.job)):
+            if journal.stage is not Stage.PUBLISHED and not journal.is_overlay:
+                self._check_final()
+            journal.adopt(self.job)
             return self._output(journal, resumed=True)
         journal.close()
         if self.options.overwrite:
             return None
         raise OutputError(
-            f"{self.path} was begun by another run: {'; '.join(differences[:3])}. Make that as it was to go on with "
-            "it, or allow overwriting to start anew",
+            f"{self.path} holds the partial results of another run: {'; '.join(differences[:3])}. Restore these "
+            "settings to resume, or allow overwriting to start anew",
             option="overwrite",
         )
 
-    def unfinished(self) -> Output | None:
-        """A finished set of tiles of this job some of whose blocks are still open; None where there is none."""
+    def _begin(self) -> Output:
+        """A new output, or a finished one to be changed."""
+        if self.pending.finished or (self.options.resume and self._is_incomplete()):
+            self.workspace.create()
+            finished = journal_path(self.workspace.final)
+            journal = Journal.reopen(finished, self.workspace.journal, self.job, self.pending)
+        else:
+            self._check_final()
+            self.workspace.create()
+            journal = Journal.create(self.workspace.journal, self.job)
+        return self._output(journal, resumed=False)
+
+    def _check_final(self) -> None:
+        check_final(self.path, self.container, self.options, self.job.storage.layers)
+
+    def _is_incomplete(self) -> bool:
+        """Whether a finished folder of this job has blocks that are still to be rendered."""
         folder = self.workspace.final
-        if not self.options.resume or not self.container.is_folder or not _is_open(folder, self.job):
-            return None
-        return self.reopen(Changes())
-
-    def reopen(self, changes: Changes) -> Output:
-        """A finished output, to be changed."""
-        self.workspace.create()
-        reopen_source(self.workspace, self.job, changes)
-        finished = journal_path(self.workspace.final)
-        return self._output(Journal.reopen(finished, self.workspace.journal, self.job, changes), resumed=False)
-
-    def start(self) -> Output:
-        """A new output."""
-        check_final(self.path, self.container, self.options)
-        self.workspace.create()
-        begin_source(self.workspace, self.job)
-        return self._output(Journal.create(self.workspace.journal, self.job), resumed=False)
-
-
-def check_tmp(path: str | Path, container: Container, tmp: str | Path | None) -> None:
-    """Refuses a folder to make an output in that cannot be one, or for an output that is made in its place.
-
-    Raises:
-        OutputError: says so.
-    """
-    if tmp is None:
-        return
-    if container.is_folder:
-        raise OutputError(
-            f"the tiles of {path} are written in their place: leave it out ({tmp})", option="tmp", usage=True
-        )
-    folder, final = resolve_place(tmp), resolve_place(path)
-    if final in (folder, *folder.parents):
-        raise OutputError(f"{path} cannot be made in itself ({tmp}): choose another folder", option="tmp")
-    above = nearest_folder(folder)
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise OutputError(f"{above} is not a folder that you may write to: choose another", option="tmp")
-
-
-def check_final(path: Path, container: Container, options: OutputOptions) -> None:
-    """Refuses a place that is taken.
-
-    Raises:
-        OutputError: says by what.
-    """
-    final = resolve_place(path)
-    if not os.path.lexists(final):
-        return
-    if container.is_folder != final.is_dir():
-        found = "a folder" if final.is_dir() else "a file"
-        raise OutputError(f"{path} is {found}, not {container.name}: choose another name")
-    if container.is_folder and not any(final.iterdir()):
-        return
-    if not options.overwrite:
-        recorded = has_record(final, is_folder=container.is_folder)
-        raise OutputError.exists(path, "" if recorded else "without a record of how it was made")
-    if container.is_folder:
-        check_replaceable(final)
-
-
-def _is_open(final: Path, job: Job | None = None) -> bool:
-    """Whether a finished set of tiles (of a job) says that some of its blocks are still to be rendered."""
-    if not final.is_dir() or (journal := load_journal(final)) is None:
-        return False
-    try:
-        is_open = any(record.open is not None for record in journal.blocks().values())
-        return is_open and (job is None or not journal.job.differences(job))
-    finally:
-        journal.close()
+        if not self.container.is_folder or not folder.is_dir() or (journal := load_journal(folder)) is None:
+            return False
+        try:
+            return journal.is_incomplete and not journal.job.differences(self.job)
+        finally:
+            journal.close()

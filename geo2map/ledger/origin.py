@@ -1,21 +1,21 @@
-"""What a set of tiles was converted from: the record that such a set keeps in place of a run's journal."""
+"""From what a set of tiles was converted: the recipe in its record, as a job is that of a render."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from geo2map.files.atomic import write_whole
 from geo2map.files.clutter import is_clutter
 from geo2map.tiles.inventory import JOURNAL_NAME
+from geo2map.tiles.layer import MAP, layer_path
 
-_MARK = b'{"converted"'
+_MARK = '{"converted"'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,23 +27,26 @@ class Origin:
         state: a digest of the names, sizes and times of the source's files.
         options: what was taken and how it was written, by option; plain JSON values.
         versions: of the libraries, see `geo2map.plan.job.library_versions`.
-        size: bytes of a file, or tiles of a folder, that were made; None before they are.
-        content: digest of the bytes that were made, see `geo2map.ledger.content`; "" before they are,
-            and in records of earlier versions.
+        storage_layers: names of the layers besides the map.
     """
 
     source: str
     state: str
     options: Mapping[str, Any]
     versions: Mapping[str, str] = field(default_factory=dict)
-    size: int | None = None
-    content: str = ""
+    storage_layers: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, source: Path, options: Mapping[str, Any], versions: Mapping[str, str]) -> Origin:
-        """What a set would be made of now."""
+    def of(
+        cls, source: Path, options: Mapping[str, Any], versions: Mapping[str, str], layers: tuple[str, ...] = ()
+    ) -> Origin:
+        """From what a set would be converted now."""
         plain = json.loads(json.dumps(dict(options), default=str))
-        return cls(source=str(source.resolve()), state=_state(source), options=plain, versions=versions)
+        places = [source] if source.is_dir() else [layer_path(source, name, is_folder=False) for name in (MAP, *layers)]
+        state = _state(places)
+        return cls(
+            source=str(source.resolve()), state=state, options=plain, versions=dict(versions), storage_layers=layers
+        )
 
     def differences(self, asked: Origin) -> list[str]:
         """What another conversion would do otherwise, in words; versions of libraries do not count."""
@@ -57,32 +60,26 @@ class Origin:
         return words
 
     def to_json(self) -> str:
-        """One JSON object, which begins as no journal of a run does."""
-        return json.dumps({"converted": 1} | asdict(self)) + "\n"
+        """One JSON object, which begins as no job does."""
+        return json.dumps({"converted": 1} | asdict(self))
 
-    def write(self, path: Path) -> None:
-        """Writes it where a finished set keeps its record.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        write_whole(path, self.to_json().encode())
+    @staticmethod
+    def is_json(text: str) -> bool:
+        """Whether a text is what `to_json` wrote, not a job."""
+        return text.startswith(_MARK)
 
     @classmethod
-    def load(cls, path: Path) -> Origin | None:
-        """Reads the record of a converted set; None where there is none, or one of a run."""
-        with suppress(OSError, ValueError, TypeError), path.open("rb") as file:
-            if file.read(len(_MARK)) == _MARK:
-                values = json.loads(_MARK + file.read())
-                values.pop("converted")
-                return cls(**values)
-        return None
+    def from_json(cls, text: str) -> Origin:
+        """Reads what `to_json` wrote."""
+        values = json.loads(text)
+        values.pop("converted")
+        return cls(**{**values, "storage_layers": tuple(values["storage_layers"])})
 
 
-def _state(source: Path) -> str:
+def _state(places: Sequence[Path]) -> str:
     """A digest that changes with any file of a set, by name, size and time; no file is read."""
     digest = blake2b(digest_size=8)
-    for name, status in _files(source):
+    for name, status in (file for place in places for file in _files(place)):
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 

@@ -9,17 +9,16 @@ from pathlib import Path
 
 from geo2map.errors import Geo2MapError, OutputError
 
+_PLACE = "layer TEXT, z INTEGER, x INTEGER, y INTEGER"
+_KEY = "PRIMARY KEY (layer, z, x, y)"
 TABLES = {
     "meta": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
-    "blocks": "y INTEGER, x INTEGER, inputs TEXT NOT NULL, tiles INTEGER NOT NULL, open TEXT, PRIMARY KEY (y, x)",
-    "tiles": "z INTEGER, x INTEGER, y INTEGER, digest BLOB NOT NULL, PRIMARY KEY (z, x, y)",
+    "blocks": "y INTEGER, x INTEGER, inputs TEXT NOT NULL, tiles INTEGER NOT NULL, pending TEXT, PRIMARY KEY (y, x)",
+    "tiles": f"{_PLACE}, digest BLOB NOT NULL, {_KEY}",
 }
-"""What every journal holds; a finished set of tiles keeps these."""
-WORKING = {
-    "removed": "z INTEGER, x INTEGER, y INTEGER, PRIMARY KEY (z, x, y)",
-    "data": "z INTEGER, x INTEGER, y INTEGER, data BLOB NOT NULL, PRIMARY KEY (z, x, y)",
-}
-"""What only a run in progress needs: tiles that are to go, and tiles without a folder of their own."""
+"""The tables of every journal; a finished output keeps these."""
+WORKING = {"removed": f"{_PLACE}, {_KEY}", "data": f"{_PLACE}, data BLOB NOT NULL, {_KEY}"}
+"""The tables of a run in progress: tiles to be removed, and the bytes of tiles that have no folder yet."""
 
 
 def create_tables(db: sqlite3.Connection, tables: Mapping[str, str]) -> None:
@@ -27,6 +26,12 @@ def create_tables(db: sqlite3.Connection, tables: Mapping[str, str]) -> None:
     for name, columns in tables.items():
         rowid = "" if name == "data" else " WITHOUT ROWID"  # long rows are better off outside the key's tree
         db.execute(f"CREATE TABLE {name} ({columns}){rowid}")
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Opens an existing journal, for any thread."""
+    uri = f"{path.resolve().as_uri()}?{'immutable=1' if read_only else 'mode=rw'}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
 @contextmanager
@@ -50,7 +55,7 @@ def journal_errors(path: Path) -> Iterator[None]:
 
 
 def copy_records(db: sqlite3.Connection, part: Path, schema: str) -> None:
-    """Copies what another journal says of its blocks and tiles, in one transaction.
+    """Copies another journal's records of blocks and tiles, in one transaction.
 
     Args:
         schema: which of the connection's files takes them, e.g. "main".

@@ -17,7 +17,6 @@ from geo2map.tiles.inventory import first_unexpected
 
 _JOURNAL = "journal.sqlite"
 _BESIDE = "result.beside."
-_MARKER = "result.publishing"
 _ELSEWHERE = "result.elsewhere"
 
 
@@ -32,9 +31,7 @@ class Workspace:
     Attributes:
         final: the output.
         folder: the hidden folder.
-        source_journal: file of the journal of the imagery's own tiles, where they are made, too.
         result: the output when it is complete, a folder as it is made.
-        marker: of a command that keeps no journal: there while the output is given its name, and says how.
     """
 
     def __init__(self, final: Path, tmp: str | Path | None = None) -> None:
@@ -44,11 +41,9 @@ class Workspace:
         """
         self.final = final
         self.folder = hidden_sibling(final, "partial")
-        self.source_journal = self.folder / f"{_JOURNAL}.source"
         self._tmp = None if tmp is None else Path(tmp).resolve()
-        suffix = final.suffix if final.suffix.lower() in CONTAINERS else ""  # "x.publishing" would be the marker's name
+        suffix = final.suffix if final.suffix.lower() in CONTAINERS else ""
         self.result = self.folder / f"result{suffix}"
-        self.marker = self.folder / _MARKER
         self._lock = FileLock(hidden_sibling(final, "lock"), timeout=0, thread_local=False)
         self._parents: list[Path] = []
 
@@ -133,13 +128,12 @@ class Workspace:
             write_whole(self.folder / _ELSEWHERE, str(spool).encode())
             spool.mkdir()
 
-    def take_result(self) -> None:
-        """Brings a file that was made elsewhere here, by a copy where it lies on another file system.
+    def take(self, making: Path, result: Path) -> None:
+        """Moves a file to where it waits to be published, by a copy from another file system.
 
         Raises:
             OutputError: it cannot be written.
         """
-        making, result = self.making, self.result
         if making == result:
             return
         with output_errors(self.final):

@@ -12,7 +12,7 @@ _ENTRY = 1000  # bytes of memory that an entry takes beside its tiles: plain sea
 
 
 class BlockCache:
-    """Tiles by what they were made as; the ones used longest ago go first. Thread-safe.
+    """Tiles by layer, under whatever they were made as; the ones used longest ago go first. Thread-safe.
 
     Attributes:
         most: bytes that it may hold.
@@ -38,7 +38,7 @@ class BlockCache:
 
     def put(self, key: Hashable, tiles: Tiles) -> None:
         """Keeps tiles under a key."""
-        size = _ENTRY + sum(map(len, tiles.values()))
+        size = _ENTRY + sum(len(data) for some in tiles.values() for data in some.values())
         with self._lock:
             self._held += size - self._entries.pop(key, ({}, 0))[1]
             self._entries[key] = (tiles, size)

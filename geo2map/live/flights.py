@@ -7,7 +7,7 @@ one whose model is at work is made to its end, and kept for the next who asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,19 +19,20 @@ from typing import Any, Literal, NamedTuple
 from geo2map.errors import BusyError
 from geo2map.grid.block import Block
 from geo2map.live.tally import Tally
-from geo2map.types import Tile
+from geo2map.pipeline.blocks import LayerTiles
 
-LayerName = Literal["map", "source"]
+Work = Literal["map", "source"]
+"""What is made of a block: every layer of the map, or the imagery alone, which needs no model."""
 Stage = Literal["queued", "reading", "ready", "making"]
-Tiles = Mapping[Tile, bytes]
+Tiles = LayerTiles
 LONGEST_WAIT = 30
 """Seconds that a client is told to wait at most."""
 
 
 class Wanted(NamedTuple):
-    """A block of a layer."""
+    """A block, and what is to be made of it."""
 
-    layer: LayerName
+    work: Work
     block: Block
 
 
@@ -140,11 +141,11 @@ class Flights:
             else:
                 waiter.set_result(tiles or {})
 
-    def count(self, stage: Stage, layer: LayerName | None = None) -> int:
-        """Flights in a stage, of a layer or of all."""
+    def count(self, stage: Stage, work: Work | None = None) -> int:
+        """Flights in a stage, of one kind of work or of all."""
         with self._changed:
             return sum(
-                flight.stage == stage and layer in (None, flight.wanted.layer) for flight in self._flights.values()
+                flight.stage == stage and work in (None, flight.wanted.work) for flight in self._flights.values()
             )
 
     @property
@@ -185,7 +186,7 @@ class Flights:
             return
         if self._flights.get(flight.wanted) is flight:
             del self._flights[flight.wanted]
-            self._tally.add("blocks", flight.wanted.layer, "dropped")
+            self._tally.add("blocks", flight.wanted.work, "dropped")
 
     def _newest(self, stage: Stage, suits: Callable[[Flight], bool]) -> Flight | None:
         found = (flight for flight in self._flights.values() if flight.stage == stage and suits(flight))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,13 +14,13 @@ from threading import BoundedSemaphore, Thread
 from geo2map.grid.block import BlockImage
 from geo2map.live.cache import BlockCache
 from geo2map.live.flights import Flight, Flights, Tiles
-from geo2map.live.keeping import KeptBlocks
+from geo2map.live.keeping import PersistedBlocks
 from geo2map.live.tally import Tally
-from geo2map.pipeline.blocks import BlockDone, digest, encoder_threads, prepare, translate
-from geo2map.plan.storage import SOURCE_STORAGE, Storage
+from geo2map.pipeline.blocks import BlockDone, digest, encode_layers, encoder_threads, prepare, translate
+from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
-from geo2map.protocols import Source, Translator
-from geo2map.tiles.pyramid import encode_pyramid
+from geo2map.protocols import Prediction, Source, Translator
+from geo2map.tiles.layer import MAP, Layer, imagery_layer
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,9 @@ class BlockMaker:
             translator: None makes maps of the source's own pixels.
             cache: gets what is made.
         """
-        self.kept: KeptBlocks | None = None
+        self.kept: PersistedBlocks | None = None
         self._plan, self._storage, self._translator = plan, storage, translator
-        self._cut = plan.untranslated()
+        self._cut, self._layers = plan.untranslated(), storage.tile_layers
         self._flights, self._cache, self._tally = flights, cache, tally
         self._sources: SimpleQueue[Source] = SimpleQueue()
         for source in sources:
@@ -95,21 +95,22 @@ class BlockMaker:
 
     def _may_be_read(self, flight: Flight) -> bool:
         """Not too far ahead of the model: what is read takes memory, and a newer request may come."""
-        if flight.wanted.layer == "source":
+        if flight.wanted.work == "source":
             return True
         ahead = self._flights.count("reading", "map") + self._flights.count("ready")
         return ahead < self._batch + 1
 
     def _read(self, flight: Flight, source: Source) -> None:
         started = time.perf_counter()
-        layer, block = flight.wanted
-        plan = self._plan if layer == "map" else self._cut
+        work, block = flight.wanted
+        plan = self._plan if work == "map" else self._cut
         image = prepare(plan, source, block.with_margin(plan.margin))
         done = BlockDone(block, plan.block_key(block))
         if image.core().mask.any():
             image = image.trimmed()
-            if layer == "source":
-                self._land(flight, done, self._encode(image.core(), SOURCE_STORAGE))
+            if work == "source":
+                imagery = image.core()
+                self._land(flight, done, self._encode([imagery_layer(None)], imagery, Prediction(imagery)))
             else:
                 self._flights.move(flight, "ready", _Read(replace(done, inputs=digest(image)), image))
         else:
@@ -137,30 +138,31 @@ class BlockMaker:
     def _finish(self, flight: Flight, image: BlockImage) -> None:
         started = time.perf_counter()
         try:
-            self._land(flight, flight.cargo.done, self._encode(image, self._storage))
+            self._land(
+                flight, flight.cargo.done, self._encode(self._layers, flight.cargo.image.core(), Prediction(image))
+            )
         except Exception as error:
             self._fail([flight], error)
         finally:
             self._encoding.release()
             self._tally.add("seconds", "encode", by=time.perf_counter() - started)
 
-    def _encode(self, image: BlockImage, storage: Storage) -> Tiles:
-        tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
-        return encode_pyramid(tiles, storage.codec, storage.levels(self._plan))
+    def _encode(self, layers: Iterable[Layer], imagery: BlockImage, prediction: Prediction) -> Tiles:
+        return encode_layers(layers, imagery, prediction, self._storage.levels(self._plan))
 
     def _land(self, flight: Flight, done: BlockDone, tiles: Tiles) -> None:
-        layer = flight.wanted.layer
+        work = flight.wanted.work
         self._cache.put(flight.wanted, tiles)  # before it lands: whoever asks next finds it
-        self._tally.add("blocks", layer, "made" if tiles else "empty")
+        self._tally.add("blocks", work, "made" if tiles else "empty")
         self._flights.land(flight, tiles)
-        if layer == "map" and self.kept is not None:
-            count = sum(tile.z == self._plan.maxzoom for tile in tiles)
+        if work == "map" and self.kept is not None:
+            count = sum(tile.z == self._plan.maxzoom for tile in tiles.get(MAP, ()))
             self.kept.keep(replace(done, tiles=count), tiles)
 
     def _fail(self, flights: Sequence[Flight], error: Exception) -> None:
         for flight in flights:
             log.error("block %s of %s cannot be made: %s", flight.wanted.block, self._plan.name, error)
-            self._tally.add("blocks", flight.wanted.layer, "failed")
+            self._tally.add("blocks", flight.wanted.work, "failed")
             self._flights.land(flight, None, error)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from geo2map.errors import PlanError
 from geo2map.formats.documents.qgis import Legend
@@ -12,6 +14,7 @@ from geo2map.formats.documents.sidecars import legend_of
 from geo2map.live.layers import TileLayer
 from geo2map.live.livemap import LiveMap
 from geo2map.live.tally import Tally
+from geo2map.tiles.layer import MAP
 from geo2map.tiles.tilejson import TileSet
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
@@ -24,7 +27,7 @@ class ServedSite:
 
     Attributes:
         map: the layer of the map.
-        source: the layer of the imagery, None where there is none.
+        further: other layers by name, the imagery among them.
         live: the live map behind them, None where the tiles are stored.
         archive: a .pmtiles file that may be read by byte ranges, None where there is none.
         token: a word that every request must bring, None lets everybody in.
@@ -36,7 +39,7 @@ class ServedSite:
     """
 
     map: TileLayer
-    source: TileLayer | None = None
+    further: Mapping[str, TileLayer] = field(default_factory=dict)
     live: LiveMap | None = None
     archive: Path | None = None
     token: str | None = None
@@ -46,10 +49,16 @@ class ServedSite:
     def __post_init__(self) -> None:
         check_entrance(self.token, self.address)
 
+    @classmethod
+    def of(cls, live: LiveMap, *, token: str | None = None, address: str | None = None) -> Self:
+        """The site of a live map."""
+        further = {name: layer for name, layer in live.layers.items() if name != MAP}
+        return cls(map=live.map, further=further, live=live, token=token, address=address, tally=live.tally)
+
     @property
     def layers(self) -> dict[str, TileLayer]:
         """The layers by the folder of their tiles, the topmost first."""
-        return {"": self.map} if self.source is None else {"": self.map, "source/": self.source}
+        return {"": self.map} | {f"{name}/": layer for name, layer in self.further.items()}
 
     @property
     def legend(self) -> Legend:
@@ -59,7 +68,9 @@ class ServedSite:
     def title(self, folder: str) -> str:
         """What a layer is called."""
         tileset: TileSet = self.layers[folder].tileset
-        return f"{tileset.name} (imagery)" if folder else tileset.name
+        if not folder:
+            return tileset.name
+        return f"{tileset.name} ({'imagery' if tileset.is_imagery else folder.rstrip('/')})"
 
 
 def check_entrance(token: str | None, address: str | None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from geo2map.grid import PixelWindow
 from geo2map.pairs.folder import PairsFolder
-from geo2map.pairs.layer import Layer
+from geo2map.pairs.layer import PairLayer
 from geo2map.pairs.options import PairsOptions
 from geo2map.pairs.registration import Shift, Surface, correlation, find_shift
 from geo2map.pairs.split import Cell, draw
@@ -46,7 +46,7 @@ class Cutter:
     """
 
     def __init__(
-        self, scene: Layer, drawn: Layer, window: PixelWindow, folder: PairsFolder, options: PairsOptions
+        self, scene: PairLayer, drawn: PairLayer, window: PixelWindow, folder: PairsFolder, options: PairsOptions
     ) -> None:
         """
         Args:

@@ -28,7 +28,7 @@ PathLike = str | Path
 
 
 @dataclass(frozen=True)
-class Layer:
+class PairLayer:
     """Pixels of one zoom.
 
     Attributes:
@@ -67,7 +67,7 @@ class Layer:
 @contextmanager
 def open_layer(
     asked: PathLike | Sequence[PathLike], zoom: int, resampling: Resampling, stretch: str | None, **options: Any
-) -> Iterator[Layer]:
+) -> Iterator[PairLayer]:
     """Opens scenes or a folder of XYZ tiles.
 
     Args:
@@ -92,17 +92,17 @@ def open_layer(
         rendition, _ = make_rendition(sample, None, "none", stretch or "none")
         with imagery.at(View(zoom, rendition, resampling)) as source:
             window, notes = imagery.window(zoom), imagery.notes
-            yield Layer(imagery.name, zoom, window, source, imagery.ground_resolution, rendition.stretch, notes)
+            yield PairLayer(imagery.name, zoom, window, source, imagery.ground_resolution, rendition.stretch, notes)
 
 
-def _tile_layer(folder: XyzFolder, zooms: Sequence[int], zoom: int) -> Layer:
+def _tile_layer(folder: XyzFolder, zooms: Sequence[int], zoom: int) -> PairLayer:
     if zoom not in zooms:
         raise ZoomError(
             f"{folder.path} has no tiles at zoom {zoom}; it has {'zoom' if len(zooms) == 1 else 'zooms'} "
             f"{', '.join(map(str, zooms))}",
             option="zoom",
         )
-    return Layer(folder.path.resolve().name, zoom, folder.window(zoom), TileSource(folder, zoom, Rendition()))
+    return PairLayer(folder.path.resolve().name, zoom, folder.window(zoom), TileSource(folder, zoom, Rendition()))
 
 
 def _require_colours(sample: npt.NDArray[np.generic], name: str) -> None:
@@ -114,7 +114,7 @@ def _require_colours(sample: npt.NDArray[np.generic], name: str) -> None:
         )
 
 
-def common_window(a: Layer, b: Layer) -> PixelWindow:
+def common_window(a: PairLayer, b: PairLayer) -> PixelWindow:
     """The global pixels that both cover, either way around the Earth.
 
     Raises:

@@ -16,7 +16,7 @@ from geo2map.files.place import check_place, require_writable
 from geo2map.grid import PixelWindow
 from geo2map.pairs.cut import Cut, Cutter, cell_span, cells
 from geo2map.pairs.folder import PairsFolder
-from geo2map.pairs.layer import Layer, PathLike, common_window, open_layer
+from geo2map.pairs.layer import PairLayer, PathLike, common_window, open_layer
 from geo2map.pairs.options import PairsOptions
 from geo2map.pairs.report import PairSet, Registration, Split, describe_registration
 from geo2map.pairs.split import Cell, assign_blocks, block_side
@@ -95,7 +95,7 @@ def _cut_all(cutter: Cutter, window: PixelWindow, size: int, progress: Progress 
 
 
 def _conclude(
-    cutter: Cutter, folder: PairsFolder, layers: tuple[Layer, Layer], window: PixelWindow, options: PairsOptions
+    cutter: Cutter, folder: PairsFolder, layers: tuple[PairLayer, PairLayer], window: PixelWindow, options: PairsOptions
 ) -> tuple[PairSet, dict[Cell, SplitName]]:
     """What came of it, and the split of every picture that stays."""
     scene, drawn = layers
@@ -169,7 +169,7 @@ def _class_shares(
     return shares
 
 
-def _scale_notes(layers: Sequence[Layer], resolution: float, zoom: int) -> tuple[str, ...]:
+def _scale_notes(layers: Sequence[PairLayer], resolution: float, zoom: int) -> tuple[str, ...]:
     return tuple(
         f"warning: {layer.name} resolves only {layer.ground_resolution:.3g} m, and zoom {zoom} is {resolution:.3g} m "
         "per pixel: its pictures are blown up; a lower zoom suits it"

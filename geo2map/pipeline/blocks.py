@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from geo2map.grid.noise import add_noise
 from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, Prepared, digest, prepare
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
-from geo2map.protocols import AheadTranslator, Source, Translator
+from geo2map.protocols import AheadTranslator, Prediction, Source, Translator
 from geo2map.threads import available_threads
+from geo2map.tiles.layer import MAP, Layer
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import OnError, Tile
 
@@ -26,9 +27,11 @@ __all__ = [
     "READ_AHEAD",
     "BlockDone",
     "BlockKey",
+    "LayerTiles",
     "OnError",
     "Rendered",
     "digest",
+    "encode_layers",
     "encoder_threads",
     "prepare",
     "render_blocks",
@@ -37,7 +40,9 @@ __all__ = [
 
 MOST_ENCODERS = 16
 
-Rendered = tuple[BlockDone, dict[Tile, bytes]]
+LayerTiles = Mapping[str, Mapping[Tile, bytes]]
+"""Encoded tiles by layer."""
+Rendered = tuple[BlockDone, LayerTiles]
 
 
 def encoder_threads() -> int:
@@ -116,6 +121,15 @@ class _Pipeline:
     storage: Storage
     waiting: int
 
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Those to be encoded."""
+        return self.storage.tile_layers
+
+    @property
+    def _keeps_imagery(self) -> bool:
+        return len(self.layers) > 1
+
     def run(self, reading: Iterator[Prepared], encoders: ThreadPoolExecutor) -> Iterator[Rendered]:
         encoding: deque[Future[Rendered]] = deque()
         stopped: Exception | KeyboardInterrupt | None = None
@@ -171,23 +185,31 @@ class _Pipeline:
     def _finished(
         self, some: list[Prepared], wait: Callable[[], list[BlockImage]], spent: float
     ) -> Iterator[tuple[Prepared, BlockImage, float]]:
-        """A batch as it comes from the translator, without imagery that nobody needs any more."""
+        """A batch as it comes from the translator, without imagery that no layer needs any more."""
         started = time.perf_counter()
         images = wait()
         each = (spent + time.perf_counter() - started) / len(some) if self.translator else 0.0
         for prepared, image in zip(some, images, strict=True):
-            yield prepared if self.storage.with_source else replace(prepared, image=None), image, each
+            yield prepared if self._keeps_imagery else replace(prepared, image=None), image, each
 
     def _encode(self, prepared: Prepared, image: BlockImage, translating: float) -> Rendered:
         started, done = time.perf_counter(), prepared.done
-        encoded = self._tiles(image, self.storage)
-        count = sum(tile.z == self.plan.maxzoom for tile in encoded)
-        if self.storage.with_source and prepared.image is not None:
-            done = replace(done, source=self._tiles(prepared.image.core(), self.storage.of_source))
+        imagery = image if prepared.image is None else prepared.image.core()
+        encoded = encode_layers(self.layers, imagery, Prediction(image), self.storage.levels(self.plan))
+        count = sum(tile.z == self.plan.maxzoom for tile in encoded[MAP])
         seconds = {**done.seconds, "translate": translating, "encode": time.perf_counter() - started}
         return replace(done, tiles=count, seconds=seconds), encoded
 
-    def _tiles(self, image: BlockImage, storage: Storage) -> dict[Tile, bytes]:
-        """The tiles of a block without margin, and the overviews that it holds whole."""
-        tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
-        return encode_pyramid(tiles, storage.codec, storage.levels(self.plan))
+
+def encode_layers(layers: Iterable[Layer], imagery: BlockImage, prediction: Prediction, levels: int) -> LayerTiles:
+    """The tiles of a block in every layer, and the overviews that it holds whole.
+
+    Args:
+        imagery: as the network sees it, without margin; any image where no layer shows it.
+        levels: zooms of overviews, see `geo2map.plan.Storage.levels`.
+    """
+    found: dict[str, dict[Tile, bytes]] = {}
+    for layer in layers:
+        tiles = {tile: (pixels, mask) for tile, pixels, mask in layer.pixels(imagery, prediction).tiles()}
+        found[layer.name] = encode_pyramid(tiles, layer.codec, levels)
+    return found

@@ -40,7 +40,7 @@ class Estimate:
 
     Attributes:
         tiles: to be written, by zoom.
-        source_tiles: the imagery's own, all zooms together.
+        layers: names of further layers, each of as many tiles.
         blocks: to be translated.
         bytes: of the finished output.
         spool: bytes that it takes besides while it is made.
@@ -55,7 +55,7 @@ class Estimate:
     spool: int
     memory: int | None
     seconds: float
-    source_tiles: int = 0
+    layers: tuple[str, ...] = ()
     place: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,9 +67,9 @@ class Estimate:
         memory = "" if self.memory is None else f", {self.memory / 2**20:.0f} MiB of memory"
         where = f"in {self.place}" if self.place else "more"
         spool = f", {self.spool / 2**20:.1f} MiB {where} while it is made" if self.spool else ""
-        source = f", {self.source_tiles} of the imagery" if self.source_tiles else ""
+        layers = f", as many of {' and '.join(self.layers)}" if self.layers else ""
         return (
-            f"{sum(self.tiles.values())} tiles ({zooms}){source}, {self.blocks} blocks to translate\n"
+            f"{sum(self.tiles.values())} tiles ({zooms}){layers}, {self.blocks} blocks to translate\n"
             f"about {self.bytes / 2**20:.1f} MiB{spool}{memory}, {self.seconds:.0f} s"
         )
 
@@ -102,9 +102,9 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
     size = round(sample.bytes * growth * above)
     seconds = sample.seconds * sum(map(_pixels, blocks)) / sum(map(_pixels, chosen))
     if kind.is_folder:
-        source_tiles = sum(tiles.values()) if storage.with_source else 0
-        return Estimate(tiles, len(blocks), size, 0, peak_memory(), seconds, source_tiles)
-    return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds + kind.pace * sum(tiles.values()))
+        return Estimate(tiles, len(blocks), size, 0, peak_memory(), seconds, storage.layers)
+    seconds += kind.pace * sum(tiles.values()) * (1 + len(storage.layers))
+    return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds, storage.layers)
 
 
 class _Sample:
@@ -123,9 +123,7 @@ class _Sample:
         """Renders blocks as a run does, and forgets their tiles."""
         started = time.perf_counter()
         rendered = render_blocks(self.plan, source, self.translator, self.storage, blocks)
-        self.bytes = sum(
-            len(data) for done, tiles in rendered for some in (tiles, done.source) for data in some.values()
-        )
+        self.bytes = sum(len(data) for _, layers in rendered for tiles in layers.values() for data in tiles.values())
         self.rendered, self.seconds = len(blocks), time.perf_counter() - started
 
 

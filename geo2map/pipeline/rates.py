@@ -16,10 +16,11 @@ from geo2map.pipeline import blocks as encoding
 from geo2map.pipeline import reading
 from geo2map.pipeline.blocks import BlockDone, prepare, translate
 from geo2map.pipeline.report import Report
-from geo2map.pipeline.run import Keeper, run
+from geo2map.pipeline.run import BlockSink, run
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, SplitSource, Translator
 from geo2map.threads import available_threads
+from geo2map.tiles.layer import MAP
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import Tile
 
@@ -121,7 +122,7 @@ class Bench:
     plan: Plan
     source: Callable[[], AbstractContextManager[Source]]
     translator: Translator
-    output: Callable[[], AbstractContextManager[Keeper]]
+    output: Callable[[], AbstractContextManager[BlockSink]]
     device: str = "cpu"
 
     def measure(self) -> Rates:
@@ -195,7 +196,7 @@ class Bench:
             with clock.stage("write", 1):
                 for image, tiles in zip(images, encoded, strict=True):
                     key = self.plan.block_key(image.block)
-                    output.keep(BlockDone(image.block, key, "measured", len(tiles)), tiles)
+                    output.keep(BlockDone(image.block, key, "measured", len(tiles)), {MAP: tiles})
                 output.finish()
 
 

@@ -22,7 +22,7 @@ from geo2map.grid.window import TILE_SIZE
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, SplitSource
 from geo2map.threads import available_threads
-from geo2map.types import OnError, Tile
+from geo2map.types import OnError
 
 READ_AHEAD = 4
 """Blocks that are read before they are asked for, by one thread and one by one."""
@@ -51,7 +51,6 @@ class BlockDone:
         unchanged: the digest is the one that was known, and nothing was made.
         error: why it could not be read, None if it was.
         seconds: spent on it, by stage; the time of what is done with several at once is shared evenly.
-        source: the imagery's own tiles, of the same names as the block's; none unless they are wanted.
     """
 
     block: Block
@@ -61,7 +60,6 @@ class BlockDone:
     unchanged: bool = False
     error: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
-    source: Mapping[Tile, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,11 +12,13 @@ from geo2map.colour import ColourStatistics
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.model.card import ModelCard
-from geo2map.pipeline.blocks import BlockDone, BlockKey
+from geo2map.pipeline.blocks import BlockDone, BlockKey, LayerTiles
 from geo2map.pipeline.records import BlockRecord
+from geo2map.pipeline.run import pending_blocks
 from geo2map.plan import Job, Plan, Storage
 from geo2map.protocols import Progress, Translator
 from geo2map.scene import ReadingOptions, SceneIdentity
+from geo2map.tiles.layer import MAP
 from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import MemoryStore
 from geo2map.types import Batch, Image, Mask, Tile
@@ -82,7 +84,7 @@ class BlurTranslator:
 
 
 class MemoryOutput:
-    """An output that keeps encoded tiles in memory (a `geo2map.pipeline.run.Keeper`).
+    """An output that keeps encoded tiles in memory (a `geo2map.pipeline.run.BlockSink`).
 
     Attributes:
         job: what is made.
@@ -100,8 +102,21 @@ class MemoryOutput:
         self.done: list[BlockDone] = []
         self.finished = False
 
-    def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
-        for tile, data in tiles.items():
+    @property
+    def block_count(self) -> int:
+        return self.job.plan.block_count
+
+    def blocks(self) -> Iterator[Block]:
+        return pending_blocks(self.job, self.records)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """There is nothing to let go of."""
+
+    def keep(self, done: BlockDone, tiles: LayerTiles) -> None:
+        for tile, data in tiles.get(MAP, {}).items():
             self.store.put(tile, data)
         self.done.append(done)
 

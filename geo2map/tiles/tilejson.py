@@ -95,6 +95,12 @@ class TileSet:
         }
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of further layers beside this set."""
+        found: Any = self.extra.get("layers", ())
+        return tuple(str(name) for name in found) if isinstance(found, list | tuple) else ()
+
+    @property
     def is_imagery(self) -> bool:
         """Whether geo2map cut it from imagery and no model drew it."""
         return self.extra.get("model") == ""

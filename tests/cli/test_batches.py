@@ -16,7 +16,7 @@ import rasterio.shutil
 from PIL import Image
 
 from geo2map.api import rendering
-from geo2map.ledger.folder import journal_path
+from geo2map.ledger.finished_record import journal_path
 
 Command = Callable[..., Any]
 SceneWriter = Callable[..., Path]

@@ -14,10 +14,11 @@ import pytest
 from foreign import BOUNDS, LEFT, SPELLED, TOP, WORDS, ZOOM, tile_bytes, wanted, write_mbtiles, write_pmtiles
 from pmtiles.tile import Compression, TileType, deserialize_header, serialize_header
 
-from geo2map.api.converting import convert, open_tiles
-from geo2map.check import check
+from geo2map.api.converting import convert
+from geo2map.checking import check
 from geo2map.errors import TileSetError
 from geo2map.formats.mbtiles import MbtilesStore
+from geo2map.formats.opened import open_tiles
 from geo2map.formats.pmtiles.read import PmtilesStore
 from geo2map.tiles.tilejson import DESCRIPTION, SOURCE_DESCRIPTION, TileSet
 

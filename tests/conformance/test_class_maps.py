@@ -15,9 +15,9 @@ import pytest
 import rasterio
 from every_container import tiles_in
 
-from geo2map.api.classes import resolve_classes
+from geo2map.api.classes import resolve_legend
 from geo2map.api.converting import convert
-from geo2map.check import check
+from geo2map.checking import check
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError, PlanError, TileSetError
 from geo2map.grid import PixelWindow
@@ -178,10 +178,10 @@ def test_a_second_run_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
 
 def test_classes_are_those_of_the_model() -> None:
     asked = Storage(classes=True)
-    assert resolve_classes(asked, make_card(palette=MAPS_PALETTE)).classes == MAPS_PALETTE.entries
+    assert resolve_legend(asked, make_card(palette=MAPS_PALETTE)).classes == MAPS_PALETTE.entries
     for card in (None, make_card(palette=None)):
         with pytest.raises(PlanError) as caught:
-            resolve_classes(asked, card)
+            resolve_legend(asked, card)
         assert caught.value.option == "classes"
     for options in ({"format": "webp"}, {"palette": "maps"}, {"compress": "webp"}):
         with pytest.raises(DataError, match="classes are written as PNG"):

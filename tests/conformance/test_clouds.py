@@ -24,9 +24,9 @@ from typing import Any
 import pytest
 from buckets import make_bucket, moto, s3_variables
 
-from geo2map.cluster import uploads
-from geo2map.cluster.buckets import list_objects, open_bucket, take_lock
-from geo2map.cluster.uploads import upload_output
+from geo2map.buckets import uploads
+from geo2map.buckets.objects import list_objects, open_bucket, take_lock
+from geo2map.buckets.uploads import upload_output
 from geo2map.errors import OutputError
 
 ACCOUNT = "devstoreaccount1"

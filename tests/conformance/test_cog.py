@@ -11,7 +11,7 @@ import rasterio
 from every_container import COLOURS, FIRST, TILESET, make_store
 from rasterio.windows import Window
 
-from geo2map.check import check
+from geo2map.checking import check
 from geo2map.errors import DataError, OutputError, TileSetError
 from geo2map.formats.geotiff.write import write_geotiff
 from geo2map.ledger import geotiff as geotiffs

@@ -16,7 +16,7 @@ from every_container import FIRST, make_store, tiles_in, write_set
 
 from geo2map.api import translate_tiles
 from geo2map.api.converting import convert
-from geo2map.check import check
+from geo2map.checking import check
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
 from geo2map.grid import PixelWindow
 from geo2map.ledger import open_output

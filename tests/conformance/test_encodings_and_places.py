@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from every_container import make_store, tiles_in, write_set
 
-from geo2map.api.converting import convert, open_tiles
+from geo2map.api.converting import convert
 from geo2map.errors import DataError, OutputError
 from geo2map.formats import find_container
+from geo2map.formats.opened import open_tiles
 from geo2map.grid import PixelWindow
 from geo2map.ledger import clean_output, open_output
-from geo2map.ledger.opening import OutputOptions
+from geo2map.ledger.checks import OutputOptions
 from geo2map.pipeline.blocks import render_blocks
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View

@@ -13,10 +13,11 @@ import rasterio
 from every_container import COLOURS, FIRST, TILESET, make_store, tiles_in, write_set
 
 from geo2map.api import mosaic_tiles
-from geo2map.api.converting import convert, open_tiles
-from geo2map.check import check
+from geo2map.api.converting import convert
+from geo2map.checking import check
 from geo2map.errors import OutputError, TileSetError, ZoomError
 from geo2map.formats.documents.sidecars import sidecars
+from geo2map.formats.opened import open_tiles
 from geo2map.grid import lnglat_bounds, tile_window
 from geo2map.plan import Storage
 from geo2map.tiles.codec import TileCodec, decode_tile, encode_tile

@@ -49,7 +49,9 @@ def address(image: BlockImage) -> Iterator[str]:
     sources = [ArraySource(BLOCK.core, image.pixels, image.mask) for _ in range(2)]
     plan = Plan(name="jakarta", view=View(14), window=WINDOW, block_span=2)
     with LiveMap(make_job(plan, Storage(minzoom=12)), sources, None) as live:
-        site = ServedSite(map=live.map, source=live.source, live=live, tally=live.tally)
+        site = ServedSite(
+            map=live.layers["map"], further={"source": live.layers["source"]}, live=live, tally=live.tally
+        )
         with running(make_app(site)) as address:
             yield address
 

@@ -43,7 +43,11 @@ def fetch(app: Any, path: str, method: str = "GET", **headers: str) -> httpx.Res
 
 
 def app_of(live: LiveMap, **options: Any) -> Any:
-    return make_app(ServedSite(map=live.map, source=live.source, live=live, tally=live.tally, **options))
+    return make_app(
+        ServedSite(
+            map=live.layers["map"], further={"source": live.layers["source"]}, live=live, tally=live.tally, **options
+        )
+    )
 
 
 class CountingEngine:

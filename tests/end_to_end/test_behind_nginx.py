@@ -57,7 +57,9 @@ def documented(port: int) -> dict[str, str]:
 @contextmanager
 def serving(live: LiveMap) -> Iterator[int]:
     """The port of a server of a live map."""
-    site = ServedSite(map=live.map, source=live.source, live=live, tally=live.tally, address=ADDRESS)
+    site = ServedSite(
+        map=live.layers["map"], further={"source": live.layers["source"]}, live=live, tally=live.tally, address=ADDRESS
+    )
     with running(make_app(site)) as address:
         yield int(address.rpartition(":")[2])
 

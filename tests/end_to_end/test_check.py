@@ -14,7 +14,7 @@ import rasterio
 from tile_bytes import contents
 
 from geo2map import Engine, check, make_town, render, repair, tile
-from geo2map.check import CheckReport
+from geo2map.checking import CheckReport
 from geo2map.errors import OutputError, TileSetError
 from geo2map.tiles.codec import decode_tile, encode_tile
 from geo2map.tiles.tilejson import FILE_NAME

@@ -10,8 +10,9 @@ import rasterio
 from tile_bytes import contents, tiles_of
 
 from geo2map import Engine, render
-from geo2map.api.converting import convert, open_tiles
+from geo2map.api.converting import convert
 from geo2map.errors import OutputError, TileSetError
+from geo2map.formats.opened import open_tiles
 
 SUFFIXES = [".mbtiles", ".pmtiles"]
 
@@ -52,7 +53,7 @@ def test_all_the_way_round(quick_engine: Engine, write_sheet: Any, tmp_path: Pat
 
 def test_what_cannot_be_converted(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     scene = write_sheet("a.tif")
-    with pytest.raises(TileSetError, match="is not there"):
+    with pytest.raises(TileSetError, match="not found"):
         convert(tmp_path / "nowhere", tmp_path / "a.pmtiles")
     with pytest.raises(TileSetError, match="holds no tiles"):
         convert(scene, tmp_path / "a.pmtiles")

@@ -85,7 +85,7 @@ def test_an_area_of_interest_and_what_lies_beside_it(quick_engine: Engine, write
 def test_the_source_is_the_scene_itself(quick_engine: Engine, write_sheet: Any) -> None:
     engine = CountingEngine(quick_engine)
     with open_live(write_sheet("a.tif", side=420), engine=engine, minzoom=14) as live:
-        tiles = [Tile(x, y, z) for z in (14, 17) for x, y in around(tiles_at(live.source.tileset, z))]
+        tiles = [Tile(x, y, z) for z in (14, 17) for x, y in around(tiles_at(live.layers["source"].tileset, z))]
         answers = fetch_all(app_of(live), [f"/source/{path_of(tile, '.webp')}" for tile in tiles])
         assert [a.headers["content-type"] for a in answers if a.status_code == 200].count("image/webp") >= 4
         assert engine.translated == 0

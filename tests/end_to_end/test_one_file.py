@@ -15,11 +15,12 @@ import rasterio
 from tile_bytes import tiles_of
 
 from geo2map import Engine, check, render, repair, tile, update
-from geo2map.api.converting import convert, open_tiles
-from geo2map.check import CheckReport
+from geo2map.api.converting import convert
+from geo2map.checking import CheckReport
 from geo2map.colour.palette import Palette
 from geo2map.errors import OutputError, TileSetError
-from geo2map.ledger.folder import journal_path, load_journal
+from geo2map.formats.opened import open_tiles
+from geo2map.ledger.finished_record import journal_path, load_journal
 from geo2map.types import Tile
 
 GREYS = Palette((("dark", (30, 30, 30)), ("middle", (130, 130, 130)), ("light", (230, 230, 230))))
@@ -150,7 +151,7 @@ def test_another_file_of_the_name_is_not_taken_for_the_one_that_was_written(made
         tile(made / "b.tif", made / f"b-{name}", card=quick_engine.card)
         shutil.copy(made / f"b-{name}", out)
         assert not check(out).ok
-        with pytest.raises(TileSetError, match="mend the file first"):
+        with pytest.raises(TileSetError, match="repair the output first"):
             update(made / "b.tif", out)
 
 

@@ -11,7 +11,7 @@ from tile_bytes import tiles_of
 
 from geo2map import Engine, check, render, update
 from geo2map.errors import OutputError, PlanError
-from geo2map.ledger.folder import load_journal
+from geo2map.ledger.finished_record import load_journal
 from geo2map.types import Batch
 
 

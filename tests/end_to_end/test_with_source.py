@@ -14,7 +14,6 @@ from tile_bytes import contents, tiles_of
 
 from geo2map import Engine, check, dry_run, render, repair, tile, update
 from geo2map.api.serving import open_live
-from geo2map.cluster import plan_job
 from geo2map.errors import OutputError, PlanError
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.tilejson import TileSet
@@ -48,8 +47,8 @@ def test_they_are_those_of_the_imagery_and_the_map_stays_as_it_was(
     with open_live(made / "a.tif", engine=quick_engine, block_span=2) as live:
         for name, data in source.items():
             zoom, column, row = map(int, name.removesuffix(".webp").split("/"))
-            if zoom >= live.source.tileset.minzoom:
-                assert live.source.ask(Tile(column, row, zoom)).result() == data
+            if zoom >= live.layers["source"].tileset.minzoom:
+                assert live.layers["source"].ask(Tile(column, row, zoom)).result() == data
     described = TileSet.load(made / "tiles" / "source")
     assert described is not None
     assert (described.format, described.extra["model"], described.scheme) == ("webp", "", "xyz")
@@ -122,9 +121,12 @@ def test_what_is_wrong_with_them_is_found_and_mended(made: Path, quick_engine: E
         render(made / "a.tif", out, engine=quick_engine, overwrite=True)
     (out / "source" / "notes.txt").unlink()
     shutil.rmtree(out / "source")
-    assert [problem.what for problem in check(out).problems] == ["source"]
-    with pytest.raises(OutputError, match="render the map anew"):
-        update(made / "a.tif", out, engine=quick_engine)
+    problems = check(out).problems
+    assert {problem.kind for problem in problems} == {"missing"}
+    names = {f"source/{name}".removesuffix(".webp") for name in tiles_of(made / "tiles" / "source")}
+    assert {problem.what for problem in problems} == names
+    assert repair(out, engine=quick_engine).ok
+    assert all_files(out) == whole
 
 
 def test_it_counts_rows_as_the_map_does(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
@@ -143,25 +145,14 @@ def test_it_counts_rows_as_the_map_does(made: Path, quick_engine: Engine, tmp_pa
 def test_the_dry_run_counts_them(made: Path, quick_engine: Engine) -> None:
     alone = dry_run(made / "a.tif", "tiles/", engine=quick_engine, block_span=2).estimate
     both = dry_run(made / "a.tif", "tiles/", engine=quick_engine, block_span=2, with_source=True).estimate
-    count = sum(1 for name in tiles_of(made / "tiles") if name.startswith("source/"))
-    assert (alone.source_tiles, both.source_tiles) == (0, count)
-    assert f"{count} of the imagery" in str(both)
-    assert "of the imagery" not in str(alone)
+    assert (alone.layers, both.layers, both.tiles) == ((), ("source",), alone.tiles)
+    assert "as many of source" in str(both)
+    assert "source" not in str(alone)
     size = sum(len(data) for name, data in tiles_of(made / "tiles").items() if name.startswith("source/"))
     assert both.bytes - alone.bytes == pytest.approx(size, rel=0.3)
 
 
-def test_where_they_have_no_place(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
-    for name in ("map.tif", "map.mbtiles", "map.pmtiles"):
-        with pytest.raises(OutputError, match="choose a folder of tiles"):
-            render(made / "a.tif", tmp_path / name, engine=quick_engine, with_source=True)
-        with pytest.raises(OutputError, match="choose a folder of tiles"):
-            dry_run(made / "a.tif", tmp_path / name, engine=quick_engine, with_source=True)
+def test_tiles_that_are_cut_have_none(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="imagery itself"):
         tile(made / "a.tif", tmp_path / "t", card=quick_engine.card, with_source=True)
-    with pytest.raises(PlanError, match="shards"):
-        plan_job(made / "a.tif", with_source=True, card=quick_engine.card)
-    with pytest.raises(PlanError, match="live map"), open_live(made / "a.tif", engine=quick_engine, with_source=True):
-        pass
-    render(made / "a.tif", tmp_path / "t", engine=quick_engine, block_span=2)
-    assert list(tmp_path.iterdir()) == [tmp_path / "t"]
+    assert not list(tmp_path.iterdir())

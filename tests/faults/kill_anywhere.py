@@ -27,10 +27,12 @@ from typing import Any
 
 import numpy as np
 
+from geo2map.formats.geotiff import write as geotiff
 from geo2map.grid import PixelWindow
 from geo2map.grid.raster import RasterGrid
-from geo2map.ledger import OutputOptions, geotiff, open_output
-from geo2map.pipeline import journal as journals
+from geo2map.ledger import OutputOptions, open_output
+from geo2map.ledger.state import Stage
+from geo2map.ledger import journal as journals
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
@@ -46,8 +48,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "tms": {"scheme": "tms"},
     "lossy": {"format": "webp"},
     "tiles-and-imagery": {"with_source": True},
-    "class-tiles": {"classes": PARKS},
-    "classes.tif": {"classes": PARKS},
+    "class-tiles": {"classes": True, "legend": PARKS},
+    "classes.tif": {"classes": True, "legend": PARKS},
     "own-grid.tif": {"grid": DEGREES},
 }
 """How the tiles of each output are stored, by its name."""
@@ -198,7 +200,8 @@ def blocks_done(out: Path) -> int:
     except Exception:  # none, or not begun
         return 0
     try:
-        return 0 if journal.get("state") else sum(record.open is None for record in journal.blocks().values())
+        done = sum(record.pending_reason is None for record in journal.blocks().values())
+        return done if journal.stage is Stage.MAKING else 0
     finally:
         journal.close()
 

@@ -37,7 +37,7 @@ Command = Callable[[Path], None]
 
 
 def render(out: Path, grid: RasterGrid | None = None) -> None:
-    job = make_job(PLAN, Storage(minzoom=4, classes=CLASSES, grid=grid), BlurTranslator(7))
+    job = make_job(PLAN, Storage(minzoom=4, classes=True, legend=CLASSES, grid=grid), BlurTranslator(7))
     with open_output(out, job) as output:
         run(kill_anywhere.SOURCE, BlurTranslator(7), output)
 

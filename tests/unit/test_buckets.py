@@ -16,9 +16,9 @@ from buckets import make_bucket, moto, s3_variables
 from obstore.exceptions import GenericError
 from obstore.store import S3Store
 
-from geo2map.cluster import uploads
-from geo2map.cluster.buckets import is_bucket, open_bucket
-from geo2map.cluster.uploads import check_bucket, through_bucket, upload_output
+from geo2map.buckets import uploads
+from geo2map.buckets.objects import is_bucket, open_bucket
+from geo2map.buckets.uploads import check_bucket, stage_and_upload, upload_output
 from geo2map.errors import OutputError, PlanError
 
 
@@ -137,7 +137,7 @@ def test_each_kind_of_bucket_is_opened(
 def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Path) -> None:
     """No tile lies here; a run that is stopped goes on behind the blocks whose tiles are there, with the same bytes."""
     from geo2map.api import tile
-    from geo2map.cluster.direct import is_fresh, straight_into_bucket
+    from geo2map.buckets.stream import is_fresh, stream_to_bucket
     from geo2map.testing import make_card
 
     address, card = "s3://maps-bucket/map/", make_card(name="cut", margin=0, size_multiple=1)
@@ -147,21 +147,21 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
         if stage == "blocks" and done == 3:
             raise KeyboardInterrupt
 
-    def make(path: Path, away: Any, progress: Any = None) -> Any:
-        return tile(small_scene, path, card=card, away=away, progress=progress, **options)
+    def make(path: Path, sink: Any, progress: Any = None) -> Any:
+        return tile(small_scene, path, card=card, sink=sink, progress=progress, **options)
 
     assert is_fresh(address)
     with pytest.raises(KeyboardInterrupt):
-        straight_into_bucket(address, lambda path, away: make(path, away, stop), "key", tmp=tmp_path / "tmp")
+        stream_to_bucket(address, lambda path, sink: make(path, sink, stop), "key", tmp=tmp_path / "tmp")
     store, _ = open_bucket(address)
     sent = {name for name in names(store) if name.endswith(".png")}
     assert len(sent) >= 3
     assert not list((tmp_path / "tmp").rglob("*.png"))
     assert "map/tilejson.json" not in names(store)
     with pytest.raises(OutputError, match="another geo2map"):
-        straight_into_bucket(address, make, "another key", tmp=tmp_path / "other")
+        stream_to_bucket(address, make, "another key", tmp=tmp_path / "other")
     faults.log = []
-    report = straight_into_bucket(address, make, "key", tmp=tmp_path / "tmp")
+    report = stream_to_bucket(address, make, "key", tmp=tmp_path / "tmp")
     assert report is not None
     assert report.resumed >= 3
     tile(small_scene, tmp_path / "local", card=card, **options)
@@ -180,12 +180,12 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
 
 def test_a_map_that_is_finished_meanwhile_stays(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     """Another writer ends after the first look and before the lock."""
-    from geo2map.cluster import direct
+    from geo2map.buckets import stream
 
     store, _ = open_bucket("s3://maps-bucket/map/")
-    monkeypatch.setattr(direct, "check_bucket", lambda _: store.put("map/tilejson.json", b"theirs"))
+    monkeypatch.setattr(stream, "check_bucket", lambda _: store.put("map/tilejson.json", b"theirs"))
     with pytest.raises(OutputError, match="exists already"):
-        direct.straight_into_bucket("s3://maps-bucket/map/", lambda *_: pytest.fail("made"), "key")
+        stream.stream_to_bucket("s3://maps-bucket/map/", lambda *_: pytest.fail("made"), "key")
     assert bytes(store.get("map/tilejson.json").bytes()) == b"theirs"
     assert names(store) == {"map/tilejson.json"}
 
@@ -264,8 +264,8 @@ def test_made_here_sent_there_and_removed(faults: Faults, tmp_path: Path, monkey
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(uploads, "upload_output", fail)
         with pytest.raises(OutputError, match="network"):
-            through_bucket("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp")
-    assert through_bucket("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp") is None
+            stage_and_upload("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp")
+    assert stage_and_upload("s3://maps-bucket/m.pmtiles", make, "key", tmp=tmp_path / "tmp") is None
     assert len(made) == 1
     assert not list((tmp_path / "tmp").iterdir())
     del faults, monkeypatch

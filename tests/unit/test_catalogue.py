@@ -170,7 +170,7 @@ def test_extras_are_not_imported_by_themselves() -> None:
     """`pip install geo2map` has neither distributed nor obstore."""
     program = (
         "import sys; sys.modules.update(dict.fromkeys(('distributed', 'dask', 'obstore', 'pystac')));"
-        "import geo2map, geo2map.api, geo2map.cluster.dask, geo2map.cluster.sending, geo2map.cluster.buckets;"
+        "import geo2map, geo2map.api, geo2map.cluster.dask, geo2map.cluster.sending, geo2map.buckets.objects;"
         "import geo2map_cli.main, geo2map_cli.render, geo2map_cli.merge, geo2map_cli.plan"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -17,12 +17,12 @@ from click.testing import CliRunner
 from geo2map_cli.main import cli
 
 import geo2map.api
-from geo2map.check import check
+from geo2map.checking import check
 from geo2map.cluster import JobFile, PartFolder, merge_parts, plan_job, render_shard, render_slice, summarise
 from geo2map.cluster.planning import list_scenes
 from geo2map.errors import Geo2MapError, OutputError, PlanError
 from geo2map.ledger import OutputOptions
-from geo2map.ledger.folder import load_journal
+from geo2map.ledger.finished_record import load_journal
 from geo2map.testing import make_card
 
 CARD = make_card(name="cut", margin=0, size_multiple=1)
@@ -64,7 +64,8 @@ def records_of(out: Path) -> tuple[object, ...]:
     journal = load_journal(out)
     assert journal is not None
     with closing(journal):
-        tiles = [pair for zoom in journal.zooms() for pair in journal.digests(zoom)]
+        records = journal.layer()
+        tiles = [pair for zoom in records.zooms for pair in records.digests(zoom)]
         return journal.job, journal.blocks(), tiles
 
 
@@ -91,7 +92,7 @@ def test_merged_is_what_one_process_writes(name: str, scene: Path, order: JobFil
 
 def test_classes_are_planned(scene: Path) -> None:
     order = plan_job(scene, model="sat2map", classes=True, force=True)
-    assert [name for name, _ in order.job.storage.classes][:2] == ["land", "building"]  # type: ignore[union-attr]
+    assert [name for name, _ in order.job.storage.legend or ()][:2] == ["land", "building"]
 
 
 def test_a_job_file_says_it_all(order: JobFile, tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_shard_that_fails_leaves_nothing(order: JobFile, tmp_path: Path, monke
     def fail(*_: object) -> None:
         raise OutputError("the disk is full")
 
-    monkeypatch.setattr("geo2map.cluster.work.part_digest", fail)
+    monkeypatch.setattr("geo2map.ledger.part.part_content", fail)
     with pytest.raises(OutputError):
         render_shard(order, next(order.shards()), tmp_path / "parts")
     assert [p.name for p in (tmp_path / "parts").iterdir()] == ["job.json"]
@@ -151,7 +152,7 @@ def test_a_damaged_part_is_found(order: JobFile, tmp_path: Path) -> None:
     shard = next(order.shards())
     with sqlite3.connect(tmp_path / "parts" / f"{shard.name}.part") as db:
         db.execute("UPDATE data SET data = x'00' WHERE rowid = 1")
-    with pytest.raises(Geo2MapError, match="not what its record says"):
+    with pytest.raises(Geo2MapError, match="not what its record states"):
         merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from geo2map.api.converting import convert
 from geo2map.api.updating import update
-from geo2map.check import check
+from geo2map.checking import check
 from geo2map.errors import OutputError, TileSetError
 from geo2map.formats.documents.hint import way_to_open
 from geo2map.formats.geotiff.read import GeotiffStore

@@ -19,7 +19,7 @@ from geo2map.scene import View
 from geo2map.types import Tile
 
 A, B, C, D = (Wanted("map", Block(10, x, 5, 1, 1)) for x in range(4))
-TILES: Tiles = {Tile(0, 0, 0): b"a tile"}
+TILES: Tiles = {"map": {Tile(0, 0, 0): b"a tile"}}
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_the_end_wakes_everybody(flights: Flights) -> None:
 def test_the_cache_is_bounded_by_bytes() -> None:
     cache = BlockCache(10_000)
     for number in range(20):
-        cache.put(number, {Tile(0, 0, 0): b"x" * 1000})
+        cache.put(number, {"map": {Tile(0, 0, 0): b"x" * 1000}})
         cache.get(0)
     assert cache.held <= 10_000
     assert cache.get(0) is not None  # asked for all the time
@@ -151,7 +151,7 @@ def test_the_cache_is_bounded_by_bytes() -> None:
     assert cache.get(19) is not None
     cache.put(0, {})
     assert cache.get(0) == {}
-    cache.put("large", {Tile(0, 0, 0): b"x" * 20_000})
+    cache.put("large", {"map": {Tile(0, 0, 0): b"x" * 20_000}})
     assert (cache.held, cache.get("large")) == (0, None)
 
 

@@ -14,9 +14,10 @@ import pytest
 from pmtiles.tile import Compression, TileType, zxy_to_tileid
 from pmtiles.writer import Writer
 
-from geo2map.api.converting import convert, open_tiles
-from geo2map.check import check
+from geo2map.api.converting import convert
+from geo2map.checking import check
 from geo2map.errors import TileSetError
+from geo2map.formats.opened import open_tiles
 from geo2map.types import Tile
 
 ZOOM, LEFT, TOP = 13, 2413, 3079

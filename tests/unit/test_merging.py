@@ -10,10 +10,9 @@ import pytest
 from pmtiles.tile import Entry, serialize_directory
 
 from geo2map.cluster import PartFolder, merge_parts
-from geo2map.cluster.joined import JoinedParts
 from geo2map.formats.pmtiles.write import pack_directory
+from geo2map.ledger.parts_store import PartsStore
 from geo2map.plan import Shard
-from geo2map.tiles.store import MemoryStore
 from geo2map.types import Tile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -34,7 +33,7 @@ def test_directories_are_those_of_the_reference(count: int) -> None:
 @pytest.mark.parametrize("name", ["m.pmtiles", "m.mbtiles", "tiles"])
 def test_many_parts_are_one_set(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """More parts than may be open, the last row of them not full: the bytes of a container written at once."""
-    monkeypatch.setattr("geo2map.cluster.joined.OPEN_PARTS", 2)
+    monkeypatch.setattr("geo2map.ledger.parts_store.OPEN_PARTS", 2)
     cheap = cheap_merge.CheapParts(5, 9)
     cheap.write(PartFolder(tmp_path / "parts"))
     merge_parts(tmp_path / "parts", tmp_path / name)
@@ -68,7 +67,7 @@ def test_two_shards_of_one_place_are_both_read(tmp_path: Path) -> None:
     first, second = cheap.order.shards()
     moved = Shard(first.z, first.y, first.x + 2**first.z)
     folder.part(second).rename(folder.part(moved))
-    with JoinedParts(folder, [first, moved], range(15, 18), MemoryStore()) as joined:
+    with PartsStore(folder.part, [first, moved], range(15, 18), "map") as joined:
         listed = list(joined.tiles(17))
         assert listed == sorted({*cheap.below(first, 17), *cheap.below(second, 17)})
         assert joined.get(listed[0]) == cheap.get(listed[0])

@@ -22,7 +22,7 @@ from geo2map.formats import find_container
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.ledger import Output, OutputOptions, check_output, clean_output, open_output
-from geo2map.ledger.folder import journal_path
+from geo2map.ledger.finished_record import journal_path
 from geo2map.ledger.journal import Journal
 from geo2map.ledger.spool import SpoolStore
 from geo2map.pipeline.blocks import Rendered, render_blocks
@@ -233,7 +233,7 @@ def test_an_error_keeps_what_is_done_and_says_how_to_go_on(
         interrupted()
     (note,) = caught.value.__notes__
     assert note == (
-        f"4 of 6 blocks of {out} are kept; run the same command again to go on, or throw them away with: "
+        f"4 of 6 blocks of {out} are kept; run the same command again to resume, or delete them with: "
         f"geo2map clean {out}"
     )
     assert _entries(tmp_path) == [f".{name}.partial"]
@@ -250,13 +250,13 @@ def test_what_a_killed_run_left_is_taken_up(tmp_path: Path, name: str) -> None:
     rendered = _blocks(_job(span=1))
     killed = open_output(tmp_path / name, _job(span=1))
     _keep(killed, rendered[:3])
-    for tile, data in rendered[3][1].items():
+    for tile, data in rendered[3][1]["map"].items():
         killed.store.put(tile, data[:-9])
     _kill(killed)
     assert not (tmp_path / name).exists()
     with open_output(tmp_path / name, _job(span=1)) as output:
         assert output.resumed
-        assert {key for key, record in output.records.items() if record.open is None} == {
+        assert {key for key, record in output.records.items() if record.pending_reason is None} == {
             done.key for done, _ in rendered[:3]
         }
         assert run(_source(), None, output).resumed == 3
@@ -285,7 +285,9 @@ def test_what_another_run_left_is_kept_unless_told(tmp_path: Path, name: str) ->
     _keep(killed, _blocks(_job(seed=5, span=1))[:3])
     _kill(killed)
     before = _bytes(tmp_path)
-    with pytest.raises(OutputError, match=r"begun by another run: .*the pixels of the scene changed") as caught:
+    with pytest.raises(
+        OutputError, match=r"partial results of another run: .*the pixels of the scene changed"
+    ) as caught:
         open_output(tmp_path / name, _job())
     assert caught.value.option == "overwrite"
     assert _bytes(tmp_path) == before

@@ -27,7 +27,7 @@ from geo2map.errors import DataError, OutputError, SceneError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.pairs import PairSet, make_pairs
 from geo2map.pairs.cut import cell_window, cells, is_blank
-from geo2map.pairs.layer import Layer, common_window
+from geo2map.pairs.layer import PairLayer, common_window
 from geo2map.pairs.registration import Shift, correlation, find_shift
 from geo2map.pairs.split import Cell, assign_blocks, block_side, draw
 from geo2map.testing import ArraySource
@@ -261,7 +261,7 @@ def test_a_folder_of_tiles_is_as_good_as_a_raster(city: tuple[Path, Path], tmp_p
         pixels = np.moveaxis(dataset.read(), 0, -1)
     window = PixelWindow(CORNER[0], CORNER[1], CORNER[0] + 1300, CORNER[1] + 1000)
     source = ArraySource(window, pixels, np.ones(pixels.shape[:2], dtype=np.bool_))
-    layer = Layer("drawn", ZOOM, window, source)
+    layer = PairLayer("drawn", ZOOM, window, source)
     (tmp_path / "tiles").mkdir()
     store, tiles = FolderStore(tmp_path / "tiles", ".png"), grid.tile_range(window)
     for tile in (Tile(x, y, ZOOM) for y in range(tiles.top, tiles.bottom) for x in range(tiles.left, tiles.right)):
@@ -383,9 +383,9 @@ def test_only_what_lies_off_is_dropped(city: tuple[Path, Path], tmp_path: Path) 
 # What cannot be
 
 
-def layer(left: int, right: int) -> Layer:
+def layer(left: int, right: int) -> PairLayer:
     nothing = ArraySource(PixelWindow(0, 0, 0, 0), np.zeros((0, 0, 3), np.uint8), np.zeros((0, 0), np.bool_))
-    return Layer("here", 4, PixelWindow(left, 1000, right, 1100), nothing)
+    return PairLayer("here", 4, PixelWindow(left, 1000, right, 1100), nothing)
 
 
 def test_scene_and_map_meet_across_the_antimeridian() -> None:

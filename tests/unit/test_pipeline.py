@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,13 +16,14 @@ from geo2map.aoi import Aoi
 from geo2map.errors import DeviceError, OutputError, SceneError
 from geo2map.grid import PixelWindow, tile_range
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline.blocks import READ_AHEAD, BlockDone, encoder_threads, prepare, render_blocks
+from geo2map.pipeline.blocks import READ_AHEAD, BlockDone, LayerTiles, encoder_threads, prepare, render_blocks
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import WAITING, run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
 from geo2map.testing import ArraySource, BlurTranslator, IdentityTranslator, MemoryOutput, cropped
-from geo2map.types import Batch, Tile
+from geo2map.tiles.layer import MAP
+from geo2map.types import Batch
 
 WINDOW = PixelWindow(256 * 8 + 10, 256 * 4, 256 * 14, 256 * 7 - 30)
 PLAN = Plan(name="noise", view=View(6), window=WINDOW, block_span=1, margin=32, fill_radius=32)
@@ -125,7 +126,7 @@ def test_a_batch_holds_pictures_of_one_shape() -> None:
 def test_only_the_blocks_asked_for() -> None:
     blocks = list(PLAN.blocks())[3:5]
     found = list(render_blocks(PLAN, noise(), IdentityTranslator(), Storage(format="png", minzoom=6), iter(blocks)))
-    assert {tile for _, tiles in found for tile in tiles} == {tile for block in blocks for tile in block.tiles}
+    assert {tile for _, layers in found for tile in layers[MAP]} == {tile for block in blocks for tile in block.tiles}
     assert [done.block for done, _ in found] == blocks
 
 
@@ -325,7 +326,7 @@ def test_a_slow_disk_holds_up_the_translator() -> None:
     most: list[int] = []
 
     class Slow(MemoryOutput):
-        def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
+        def keep(self, done: BlockDone, tiles: LayerTiles) -> None:
             time.sleep(0.01)
             super().keep(done, tiles)
             most.append(len(translator.batches) - len(self.done))

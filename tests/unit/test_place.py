@@ -14,7 +14,7 @@ from geo2map.files import place
 from geo2map.files.place import check_place, require_writable
 from geo2map.formats import find_container
 from geo2map.ledger import OutputOptions, check_output
-from geo2map.ledger.opening import names_around
+from geo2map.ledger.checks import names_around
 from geo2map.plan import Storage
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other names, and links for administrators only")

@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 
-from geo2map.check import CheckReport
-from geo2map.check.seams import FLAT, LEAST_PIXELS, TOO_FEW, SeamScan
+from geo2map.checking import CheckReport
+from geo2map.checking.seams import FLAT, LEAST_PIXELS, TOO_FEW, SeamScan
 from geo2map.types import Image, Mask, Tile
 
 

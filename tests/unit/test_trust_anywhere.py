@@ -253,7 +253,7 @@ def test_names_in_another_encoding_are_not_guessed(folder: Path) -> None:
 
 def test_a_finished_map_is_a_geotiff_and_nothing_else(folder: Path, secret: Path) -> None:
     """`check`, `convert` and `view` open what is called a map; its bytes become tiles."""
-    from geo2map.check import check
+    from geo2map.checking import check
     from geo2map.formats.geotiff.read import GeotiffStore
 
     vrt = folder / "map.tif"

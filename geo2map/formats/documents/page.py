@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from html import escape
@@ -16,7 +17,6 @@ from geo2map.formats.documents.qgis import Legend
 from geo2map.formats.documents.text import script_json, unmarked
 from geo2map.grid import lnglat_bounds, tile_range
 from geo2map.tiles.codec import SUFFIXES
-from geo2map.tiles.inventory import SOURCE_FOLDER
 from geo2map.tiles.tilejson import TileSet
 
 STATEMENT = "This map was made by a generative model from imagery. It was not surveyed and may be wrong."
@@ -24,7 +24,7 @@ SOURCE_STATEMENT = "These are pictures of the ground, cut into tiles. No model d
 _MAP_COMMENT = re.compile(r"\n//# sourceMappingURL=\S+\s*$")
 
 
-def viewer_page(tileset: TileSet, legend: Legend, source: TileSet | None = None) -> bytes:
+def viewer_page(tileset: TileSet, legend: Legend, layers: Mapping[str, TileSet] | None = None) -> bytes:
     """The page `index.html` beside the zooms of a tile set.
 
     It works from file:// and asks for nothing but the tiles: styles, script and Leaflet are within it, and its content
@@ -33,17 +33,17 @@ def viewer_page(tileset: TileSet, legend: Legend, source: TileSet | None = None)
     Args:
         tileset: the map.
         legend: classes and colours, in order.
-        source: the source's own tiles, which lie in the folder `SOURCE_FOLDER` beside the page; None where there are
-            none. They are seen left of a swipe slider.
+        layers: further layers in folders beside the page, by name. The first is seen left of a swipe slider, the
+            others can be switched on.
 
     Returns:
         HTML as UTF-8; the same arguments give the same bytes.
     """
     parts = _parts()
-    layers = [_layer("source", f"{SOURCE_FOLDER}/", source, source.attribution)] if source else []
+    below = [_layer(name, f"{name}/", described, described.attribution) for name, described in (layers or {}).items()]
     facts = {
         "bounds": _bounds(tileset),
-        "layers": [*layers, _layer("map", "", tileset, tileset.attribution)],
+        "layers": [*below, _layer("map", "", tileset, tileset.attribution)],
         "legend": [[plain_text(name), list(colour)] for name, colour in legend],
     }
     page = Template(parts["viewer.html"]).substitute(

@@ -18,6 +18,7 @@ from geo2map.formats.documents.qgis import Legend, class_style, layer_definition
 from geo2map.formats.documents.text import file_stem, json_bytes
 from geo2map.formats.stored import parse_json
 from geo2map.plan.job import Job
+from geo2map.tiles.layer import MAP
 from geo2map.tiles.statement import WORDS
 from geo2map.tiles.tilejson import TileSet
 
@@ -34,7 +35,7 @@ def sidecars(
     legend: Legend,
     provenance: Mapping[str, Any],
     *,
-    source: TileSet | None = None,
+    layers: Mapping[str, TileSet] | None = None,
     address: str | None = None,
 ) -> dict[str, bytes]:
     """What lies beside the zooms of a tile set, by file name; a pure function, no time and no path goes in.
@@ -44,7 +45,7 @@ def sidecars(
         legend: classes and colours, in order; may be empty.
         provenance: JSON-able facts such as scene names, model, card hash and job; no paths. Wins over what is added:
             "statement", "geo2map" (the version), "name" and "tiles".
-        source: the source's own tiles in the folder "source" beside the map, for the viewer; None where there are none.
+        layers: further layers in folders beside the zooms, by name, for the viewer.
         address: absolute URL of the folder; without one there is no tiles.xml, since GDAL resolves no relative one.
 
     Returns:
@@ -57,7 +58,7 @@ def sidecars(
     made = {layer_name(tileset): layer_definition(tileset, legend)}
     if classes := class_legend(tileset):
         made[f"{file_stem(tileset.name)}.qml"] = class_style(classes)
-    made[PAGE] = viewer_page(tileset, legend, source)
+    made[PAGE] = viewer_page(tileset, legend, layers)
     made[PROVENANCE] = json_bytes(_provenance(tileset) | dict(provenance))
     if legend:
         made[TABLE] = legend_table(legend)
@@ -82,16 +83,17 @@ def job_sidecars(job: Job) -> dict[str, bytes]:
         "device": job.device,
         "libraries": dict(job.versions),
     }
-    tileset, source = job.tileset, job.source.tileset if job.source else None
-    return sidecars(tileset, legend_of(tileset), provenance, source=source, address=job.storage.address)
+    tileset, layers = job.tileset, {name: job.tileset_of(layer) for name, layer in job.layers.items() if name != MAP}
+    return sidecars(tileset, legend_of(tileset), provenance, layers=layers, address=job.storage.address)
 
 
-def stored_sidecars(tileset: TileSet, before: Path) -> dict[str, bytes]:
+def stored_sidecars(tileset: TileSet, before: Path, layers: Mapping[str, TileSet] | None = None) -> dict[str, bytes]:
     """The files beside the tiles of a set that is made of another one; none where geo2map did not make that.
 
     Args:
         tileset: the new one.
         before: the other: what its provenance.json says, where it is a folder that has one, is kept.
+        layers: as `sidecars` has them.
     """
     if "model" not in tileset.extra:
         return {}
@@ -101,7 +103,7 @@ def stored_sidecars(tileset: TileSet, before: Path) -> dict[str, bytes]:
     if not isinstance(known, dict):
         known = {key: tileset.extra[key] for key in ("scenes", "model") if key in tileset.extra}
     kept = {key: value for key, value in known.items() if key not in _provenance(tileset) or key == "geo2map"}
-    return sidecars(tileset, legend_of(tileset), kept)
+    return sidecars(tileset, legend_of(tileset), kept, layers=layers)
 
 
 def legend_of(tileset: TileSet) -> Legend:

@@ -28,11 +28,15 @@
     pane.style.zIndex = 200 + order;
     const attribution = document.createElement("span");
     attribution.textContent = layer.attribution;
-    return new Tiles(layer.tiles, {
+    const tiles = new Tiles(layer.tiles, {
       pane: layer.role, reach: layer.reach, minNativeZoom: layer.minzoom, maxNativeZoom: layer.maxzoom,
       minZoom: minzoom, maxZoom: maxzoom + 3, errorTileUrl: blank, attribution: attribution.innerHTML,
-    }).addTo(map);
+    });
+    return order === 0 || layer.role === "map" ? tiles.addTo(map) : tiles;
   });
+  if (layers.length > 2) {
+    L.control.layers(null, Object.fromEntries(facts.layers.map((layer, order) => [layer.role, layers[order]]))).addTo(map);
+  }
   const drawn = layers[layers.length - 1];
 
   function whole() { map.fitBounds(bounds); }

@@ -14,7 +14,7 @@ from shutil import rmtree
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from geo2map.cluster.buckets import (
+from geo2map.buckets.objects import (
     LOCK,
     SENDERS,
     bucket_errors,
@@ -22,22 +22,21 @@ from geo2map.cluster.buckets import (
     open_bucket,
     take_lock,
 )
-from geo2map.cluster.uploads import check_bucket, files_before_document, is_complete, job_key, look_again, spool_for
+from geo2map.buckets.uploads import check_bucket, files_before_document, is_complete, job_key, look_again, spool_for
 from geo2map.files.closing import Closing
+from geo2map.tiles.layer import MAP
 from geo2map.tiles.tilejson import FILE_NAME
 from geo2map.types import Tile
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-    from geo2map.ledger.output import Output
+    from geo2map.ledger.output import Output, Sink
     from geo2map.pipeline.report import Report
 
-Away = Callable[["Output"], "BucketTiles"]
 
-
-class BucketTiles(Closing):
-    """The tiles of an output as objects (a `geo2map.protocols.TileStore`). Which there are, the output's journal says.
+class BucketSink(Closing):
+    """A bucket as the place for a folder's tiles (a `geo2map.ledger.output.Sink`).
 
     A context manager that lets go of its threads.
     """
@@ -48,24 +47,35 @@ class BucketTiles(Closing):
             prefix: of the objects' names, with a slash at its end.
             address: for errors.
         """
-        self._store, self._prefix, self._address = store, prefix, address
-        self._senders, self._lock = ThreadPoolExecutor(SENDERS, "put"), Lock()
-        self._under_way: list[Future[None]] = []
-        self._output: Output | None = None
+        self.store, self.prefix, self.address = store, prefix, address
+        self.senders = ThreadPoolExecutor(SENDERS, "put")
 
-    def of(self, output: Output) -> BucketTiles:
-        """The same for an output, which is open now."""
-        self._output = output
-        return self
+    def __call__(self, output: Output, layer: str) -> BucketTiles:
+        """The tiles of a layer of an open output."""
+        return BucketTiles(self, output, layer)
+
+    def close(self) -> None:
+        """Drops what is not sent; harmless when repeated."""
+        self.senders.shutdown(cancel_futures=True)
+
+
+class BucketTiles:
+    """One layer's tiles as objects (a `geo2map.protocols.TileStore`); the output's journal lists them."""
+
+    def __init__(self, sink: BucketSink, output: Output, layer: str) -> None:
+        self._sink, self._lock = sink, Lock()
+        self._storage, self._records = output.job.storage, output.journal.layer(layer)
+        self._prefix = sink.prefix if layer == MAP else f"{sink.prefix}{layer}/"
+        self._suffix = output.job.layers[layer].codec.suffix
+        self._under_way: list[Future[None]] = []
 
     @property
     def zooms(self) -> tuple[int, ...]:
-        """None: whoever wants to know asks the journal."""
-        return ()
+        return self._records.zooms
 
     def put(self, tile: Tile, data: bytes) -> None:
-        """Begins to send a tile; `sync` says whether that went well."""
-        sending = self._senders.submit(self._put, self._name(tile), data)
+        """Begins to send a tile; `sync` tells whether that went well."""
+        sending = self._sink.senders.submit(self._put, self._name(tile), data)
         with self._lock:
             self._under_way.append(sending)
 
@@ -74,38 +84,31 @@ class BucketTiles(Closing):
         Raises:
             OutputError: the bucket does not answer.
         """
-        with bucket_errors(self._address), suppress(FileNotFoundError):
-            return bytes(self._store.get(self._name(tile)).bytes())
+        with bucket_errors(self._sink.address), suppress(FileNotFoundError):
+            return bytes(self._sink.store.get(self._name(tile)).bytes())
         return None
 
     def tiles(self, zoom: int) -> Iterator[Tile]:
-        assert self._output is not None, "an output is open"
-        return (tile for tile, _ in self._output.journal.digests(zoom))
+        return self._records.tiles(zoom)
 
     def sync(self) -> None:
-        """Waits until the bucket has what was put.
+        """Waits until the bucket has everything put so far.
 
         Raises:
-            OutputError: it does not take it.
+            OutputError: the bucket rejected it.
         """
         with self._lock:
             under_way, self._under_way = self._under_way, []
-        with bucket_errors(self._address):
+        with bucket_errors(self._sink.address):
             for sending in under_way:
                 sending.result()
 
-    def close(self) -> None:
-        """Drops what is not sent; harmless when repeated."""
-        self._senders.shutdown(cancel_futures=True)
-
     def _put(self, name: str, data: bytes) -> None:
-        self._store.put(name, data, attributes=object_attributes(name))
+        self._sink.store.put(name, data, attributes=object_attributes(name))
 
     def _name(self, tile: Tile) -> str:
-        assert self._output is not None, "an output is open"
-        storage = self._output.job.storage
-        row = 2**tile.z - 1 - tile.y if storage.scheme == "tms" else tile.y
-        return f"{self._prefix}{tile.z}/{tile.x}/{row}{storage.codec.suffix}"
+        row = 2**tile.z - 1 - tile.y if self._storage.scheme == "tms" else tile.y
+        return f"{self._prefix}{tile.z}/{tile.x}/{row}{self._suffix}"
 
 
 def is_fresh(address: str) -> bool:
@@ -117,9 +120,9 @@ def is_fresh(address: str) -> bool:
         return not is_complete(store, prefix)
 
 
-def straight_into_bucket(
+def stream_to_bucket(
     address: str,
-    make: Callable[[Path, Away], Report],
+    make: Callable[[Path, Sink], Report],
     key: str,
     *,
     tmp: str | Path | None = None,
@@ -129,7 +132,7 @@ def straight_into_bucket(
 
     Args:
         make: makes the output at a path, with its tiles elsewhere.
-        key, tmp: as `geo2map.cluster.uploads.through_bucket` has them.
+        key, tmp: as `geo2map.buckets.uploads.stage_and_upload` has them.
         settings: of `open_bucket`.
 
     Returns:
@@ -148,8 +151,8 @@ def straight_into_bucket(
     home.mkdir(parents=True, exist_ok=True)
     local, report = home / "tiles", None
     if not local.exists():
-        with BucketTiles(store, prefix, address) as tiles:
-            report = make(local, tiles.of)
+        with BucketSink(store, prefix, address) as sink:
+            report = make(local, sink)
     with bucket_errors(address):
         for name in (*files_before_document(local), FILE_NAME):
             attributes = object_attributes(name, key if name == FILE_NAME else "")

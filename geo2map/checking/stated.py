@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from geo2map.check.findings import Problem
+from geo2map.checking.findings import Problem
 from geo2map.grid import lnglat_bounds
 from geo2map.tiles.place import Reaching, covers, is_filled, tiles_window
 from geo2map.tiles.sniff import parse_format

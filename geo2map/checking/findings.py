@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from geo2map.files.plain_json import plain_json
 from geo2map.grid import lnglat_bounds, tile_window
+from geo2map.tiles.layer import MAP
 from geo2map.types import Tile
 
 Kind = Literal["missing", "broken", "changed", "stray", "stale", "metadata", "open", "unexpected"]
@@ -15,7 +16,7 @@ MEANINGS: dict[Kind, str] = {
     "missing": "a tile that should be there is not",
     "broken": "a tile cannot be decoded",
     "changed": "a tile is not the one that was written",
-    "stray": "a tile is there that was not written",
+    "stray": "a tile exists that was not written",
     "stale": "an overview does not follow from the tiles below it",
     "metadata": "a document does not say what is true",
     "open": "a block could not be read and is still to be rendered",
@@ -33,14 +34,14 @@ class Problem:
         what: the tile as z/x/y, or the name of a file.
         detail: more about it.
         tile: where it is, None where it is nowhere in particular.
-        of_source: whether it is one of the imagery's own tiles.
+        layer: which layer it is in.
     """
 
     kind: Kind
     what: str
     detail: str = ""
     tile: Tile | None = None
-    of_source: bool = False
+    layer: str = MAP
 
     @classmethod
     def of(cls, kind: Kind, tile: Tile, detail: str = "") -> Problem:
@@ -88,6 +89,16 @@ class CheckReport:
     block_seam_ratio: float | None = None
     seams: list[Seam] = field(default_factory=list)
     unknown_seams: dict[str, str] = field(default_factory=dict)
+
+    def absorb(self, found: CheckReport, layer: str) -> None:
+        """Adds what a check of one layer found; seams are those of the map."""
+        self.tiles += found.tiles
+        if layer == MAP:
+            self.problems += found.problems
+            self.seam_ratio, self.block_seam_ratio = found.seam_ratio, found.block_seam_ratio
+            self.seams, self.unknown_seams = found.seams, found.unknown_seams
+        else:
+            self.problems += [replace(p, what=f"{layer}/{p.what}", layer=layer) for p in found.problems]
 
     @property
     def ok(self) -> bool:

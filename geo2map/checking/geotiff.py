@@ -10,9 +10,9 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from geo2map.check.findings import CheckReport, Problem
-from geo2map.check.kernels import join_children, may_follow
-from geo2map.check.seams import SeamScan
+from geo2map.checking.findings import CheckReport, Problem
+from geo2map.checking.kernels import join_children, may_follow
+from geo2map.checking.seams import SeamScan
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.files.plain_text import plain_text

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from geo2map.check.findings import CheckReport, Problem
-from geo2map.check.stated import false_order, false_statements
-from geo2map.check.tiles import TilesCheck
+from geo2map.checking.findings import CheckReport, Problem
+from geo2map.checking.stated import false_order, false_statements
+from geo2map.checking.tiles import TilesCheck, add_missing
 from geo2map.errors import Geo2MapError
-from geo2map.ledger.folder import load_journal
+from geo2map.ledger.finished_record import load_journal
+from geo2map.ledger.journal import Journal
 from geo2map.tiles.documents import read_statements
 from geo2map.tiles.folder import FORMAT_OF_SUFFIX, XyzFolder
-from geo2map.tiles.inventory import JOURNAL_NAME, SOURCE_FOLDER, all_unexpected
+from geo2map.tiles.inventory import all_unexpected
+from geo2map.tiles.layer import MAP, layer_path
 from geo2map.tiles.place import Reach
 from geo2map.tiles.pyramid import Pixels
 from geo2map.tiles.sniff import format_of
@@ -30,7 +33,7 @@ class FolderCheck(TilesCheck):
     misnamed: Counter[tuple[TileFormat, TileFormat | None]] = field(default_factory=Counter)
 
     def check_documents(self) -> None:
-        for path in all_unexpected(self.store.path):
+        for path in all_unexpected(self.store.path) if self.layer == MAP else ():
             self.report.problems.append(Problem("unexpected", path.relative_to(self.store.path).as_posix()))
         path = self.store.path / FILE_NAME
         try:
@@ -39,7 +42,7 @@ class FolderCheck(TilesCheck):
         except (OSError, Geo2MapError) as error:
             self.report.problems.append(Problem("metadata", FILE_NAME, str(error)))
             return
-        if self.journal is not None and found != self.journal.job.tileset.to_bytes():
+        if self.journal is not None and found != self.journal.job.tileset_of(self.described).to_bytes():
             self.report.problems.append(Problem("metadata", FILE_NAME, "not as it was written"))
 
     def check_statements(self) -> Iterator[Problem]:
@@ -60,7 +63,6 @@ class FolderCheck(TilesCheck):
 
 def check_folder(path: Path) -> CheckReport:
     """Checks a folder of tiles; see `geo2map.check`."""
-    folder = XyzFolder(path)
     report = CheckReport(path.resolve().name)
     try:
         journal = load_journal(path)
@@ -69,24 +71,29 @@ def check_folder(path: Path) -> CheckReport:
         journal = None
     try:
         if journal is None:
-            folder.require_zooms()
-        FolderCheck(folder, journal, report).run()
-        if journal is not None and journal.job.storage.with_source:
-            _check_source(path / SOURCE_FOLDER, report)
+            XyzFolder(path).require_zooms()
+        for name in layer_names(path, journal):
+            report.absorb(_check_layer(layer_path(path, name, is_folder=True), journal, name), name)
     finally:
         if journal is not None:
             journal.close()
     return report
 
 
-def _check_source(path: Path, report: CheckReport) -> None:
-    """Checks the imagery's own tiles; their seams are the imagery's business."""
-    if not (path / JOURNAL_NAME).is_file():
-        report.problems.append(Problem("metadata", SOURCE_FOLDER, "the set of the imagery's tiles is gone"))
-        return
-    found = check_folder(path)
-    report.tiles += found.tiles
-    for problem in found.problems:
-        if problem.kind not in ("unexpected", "open"):  # which were said of the map
-            what = f"{SOURCE_FOLDER}/{problem.what}"
-            report.problems.append(replace(problem, what=what, of_source=True))
+def _check_layer(folder: Path, journal: Journal | None, name: str) -> CheckReport:
+    found = CheckReport(folder.name)
+    if folder.is_dir():
+        FolderCheck(XyzFolder(folder), journal, found, name).run()
+    elif journal is not None:
+        add_missing(journal.layer(name), found)
+    return found
+
+
+def layer_names(path: Path, journal: Journal | None) -> tuple[str, ...]:
+    """The layers of a folder of tiles, by its journal, or else by its own document."""
+    if journal is not None:
+        return tuple(journal.job.layers)
+    with suppress(Geo2MapError):  # a damaged document is reported by the check of the map
+        if (tileset := TileSet.load(path)) is not None:
+            return MAP, *tileset.layers
+    return (MAP,)

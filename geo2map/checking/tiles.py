@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from geo2map.check.findings import CheckReport, Problem
-from geo2map.check.kernels import join_children, may_follow
-from geo2map.check.seams import SeamScan
+from geo2map.checking.findings import CheckReport, Problem
+from geo2map.checking.kernels import join_children, may_follow
+from geo2map.checking.seams import SeamScan
 from geo2map.errors import TileSetError
 from geo2map.formats.stored import DescribedTiles
 from geo2map.grid import TILE_SIZE
 from geo2map.ledger.journal import Journal
+from geo2map.ledger.layer_records import LayerRecords
 from geo2map.pipeline.records import tile_digest
 from geo2map.tiles.codec import decode_tile
+from geo2map.tiles.layer import MAP, Layer
 from geo2map.tiles.pyramid import Pixels, children_of, make_parent, parent_of
 from geo2map.tiles.sniff import format_of, size_of
 from geo2map.types import Tile, TileFormat
@@ -27,6 +29,7 @@ class TilesCheck:
     Attributes:
         store: the tiles.
         journal: what was written; None where nobody kept it.
+        layer: which layer of it this is.
         report: what is found.
         formats: how many tiles have which format, by their bytes.
     """
@@ -34,6 +37,7 @@ class TilesCheck:
     store: DescribedTiles
     journal: Journal | None
     report: CheckReport
+    layer: str = MAP
     formats: Counter[TileFormat] = field(default_factory=Counter)
 
     def run(self) -> None:
@@ -46,15 +50,22 @@ class TilesCheck:
         if self.journal is None and zooms:
             self._require_size(zooms[-1])
         self.check_documents()
-        if self.journal is not None:
-            add_open_blocks(self.journal, self.report)
+        if self.journal is not None and self.layer == MAP:
+            add_pending_blocks(self.journal, self.report)
         scan = SeamScan(self.journal.job.plan.block_span if self.journal else None)
         levels = range(max(zooms, default=0), min(zooms, default=1) - 1, -1)
         for zoom in levels if self.journal is None else self._promised_zooms(zooms):
             self._check_zoom(zoom, scan if zoom == max(zooms, default=0) else None)
-        scan.tell(self.report)
+        if self.layer == MAP:
+            scan.tell(self.report)
         if self.journal is None and zooms:
             self.report.problems.extend(self.check_statements())
+
+    @property
+    def described(self) -> Layer:
+        """The layer as the job of the journal has it."""
+        assert self.journal is not None, "of what was written"
+        return self.journal.job.layers[self.layer]
 
     def check_documents(self) -> None:
         """Looks at whatever is not a tile; for those that know what holds the tiles."""
@@ -111,7 +122,7 @@ class TilesCheck:
     def _expected(self, zoom: int) -> Iterator[tuple[Tile, bytes | None]]:
         """Tiles that are there or should be, by column, then row, with the digest of those that should."""
         there = self.store.tiles(zoom)
-        promised = self.journal.digests(zoom) if self.journal else iter(())
+        promised = self.journal.layer(self.layer).digests(zoom) if self.journal else iter(())
         one, other = next(there, None), next(promised, None)
         while one is not None or other is not None:
             if other is None or (one is not None and one < other[0]):
@@ -151,10 +162,9 @@ class TilesCheck:
                     children[child.x % 2, child.y % 2] = decode_tile(data)
                 except TileSetError:  # said where the child itself is looked at
                     return
-        majority = self.journal is not None and self.journal.job.storage.codec.majority
-        expected, mask = make_parent(children, majority=majority)
-        if self.journal is not None:
-            codec = self.journal.job.storage.codec
+        codec = None if self.journal is None else self.described.codec
+        expected, mask = make_parent(children, majority=codec is not None and codec.majority)
+        if codec is not None:
             same = mask.any() and codec.encode(expected, mask) == codec.encode(*pixels) if codec.lossless else True
         else:
             same = may_follow(pixels, (expected, mask), join_children(children))
@@ -168,8 +178,14 @@ class TilesCheck:
                 self.report.problems.append(Problem.of("missing", parent, "its children are there"))
 
 
-def add_open_blocks(journal: Journal, report: CheckReport) -> None:
+def add_missing(records: LayerRecords, report: CheckReport) -> None:
+    """Reports every tile of a layer that is missing as a whole."""
+    for zoom in records.zooms:
+        report.problems += [Problem.of("missing", tile) for tile in records.tiles(zoom)]
+
+
+def add_pending_blocks(journal: Journal, report: CheckReport) -> None:
     """Reports the blocks that are still to be rendered."""
     for key, record in journal.blocks().items():
-        if record.open is not None:
-            report.problems.append(Problem("open", f"block {key[0]}/{key[1]}", record.open))
+        if record.pending_reason is not None:
+            report.problems.append(Problem("open", f"block {key[0]}/{key[1]}", record.pending_reason))

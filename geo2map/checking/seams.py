@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.check.findings import CheckReport, Seam
+from geo2map.checking.findings import CheckReport, Seam
 from geo2map.types import Image, Mask, Tile
 
 WORST = 20

@@ -18,7 +18,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from geo2map.cluster.buckets import (
+from geo2map.buckets.objects import (
     LOCK,
     SENDERS,
     bucket_errors,
@@ -32,6 +32,7 @@ from geo2map.cluster.buckets import (
 from geo2map.errors import OutputError
 from geo2map.protocols import Progress
 from geo2map.tiles.inventory import JOURNAL_NAME
+from geo2map.tiles.layer import LAYERS
 from geo2map.tiles.tilejson import FILE_NAME
 
 if TYPE_CHECKING:
@@ -42,10 +43,9 @@ if TYPE_CHECKING:
 
 LEAST_PART, MOST_PARTS = 5 * 2**20, 9_000
 """S3 takes parts of 5 MiB or more, and 10,000 of them."""
-_TILE = re.compile(r"(source/)?\d+/\d+/\d+\.(png|webp|avif|jpg)")
 
 
-def through_bucket(
+def stage_and_upload(
     address: str,
     make: Callable[[Path], Report],
     key: str,
@@ -239,9 +239,14 @@ def _send_folder(store: ObjectStore, local: Path, prefix: str, sending: _Sending
     document = (local / FILE_NAME).read_bytes()
     store.put(prefix + FILE_NAME, document, attributes=object_attributes(FILE_NAME, sending.job))
     kept = set(names)
-    stale = [prefix + name for name in there if _TILE.fullmatch(name) and name not in kept]
+    stale = [prefix + name for name in there if _is_tile(name) and name not in kept]
     if stale:
         store.delete(stale)
+
+
+def _is_tile(name: str) -> bool:
+    """Whether an object of this name is a tile of the map or of a further layer."""
+    return re.fullmatch(rf"(({'|'.join(LAYERS)})/)?\d+/\d+/\d+\.(png|webp|avif|jpg)", name) is not None
 
 
 class _Known(NamedTuple):

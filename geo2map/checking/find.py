@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geo2map.check.archive import ARCHIVES, check_archive, check_raster
-from geo2map.check.findings import CheckReport
-from geo2map.check.folder import check_folder
+from geo2map.checking.archive import ARCHIVES, check_archive, check_raster
+from geo2map.checking.findings import CheckReport
+from geo2map.checking.folder import check_folder
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import hidden_sibling
 from geo2map.files.place import resolve_place
