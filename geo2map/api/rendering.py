@@ -15,6 +15,7 @@ from geo2map.errors import PlanError, TileSetError
 from geo2map.files.address import is_file_path, scene_name
 from geo2map.files.atomic import write_whole
 from geo2map.files.place import check_place, require_apart
+from geo2map.formats import find_container
 from geo2map.ledger import check_output, end_publishing, find_complete, open_output
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.pipeline.report import Report
@@ -158,8 +159,8 @@ class Rendering:
         engine: Engine | ModelOptions | None,
         facts: Mapping[str, Any] | None = None,
     ) -> Job:
-        chosen = self.options
-        return make_job(opened, plan, engine, storage=chosen.storage, reading=chosen.reading, facts=facts)
+        storage = find_container(self.out).adapt(self.options.storage)
+        return make_job(opened, plan, engine, storage=storage, reading=self.options.reading, facts=facts)
 
     def _complete(self, job: Job) -> Report | None:
         return find_complete(self.out, job, self.options.output)

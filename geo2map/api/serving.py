@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, check_out, make_job, on_engine
 from geo2map.errors import OutputError, missing_extra
+from geo2map.formats import find_container
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.ledger import find_complete, open_output
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
@@ -94,7 +95,8 @@ def open_live(
         opened: Imagery = open_scenes(scenes, **asdict(chosen.reading))
         stack.enter_context(opened)
         plan = make_plan(opened, card, chosen.planning)
-        job = make_job(opened, plan, choice, storage=chosen.storage, reading=chosen.reading)
+        storage = chosen.storage if wanted.keep is None else find_container(wanted.keep).adapt(chosen.storage)
+        job = make_job(opened, plan, choice, storage=storage, reading=chosen.reading)
         if wanted.keep is not None and find_complete(wanted.keep, job, chosen.output) is not None:
             raise _complete(wanted.keep)
         if begin is not None:

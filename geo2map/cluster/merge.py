@@ -127,6 +127,10 @@ def check_merge(order: JobFile, out: str | Path, options: OutputOptions) -> None
             f"{out} would be {container.name}, but the tiles of this job are {storage.format}: choose another kind, "
             "or plan with png"
         )
+    if container.is_raster and storage.layers and not storage.exact_layers:
+        raise OutputError(
+            f"{out} would be {container.name}, which holds no layers that were planned for tiles: choose another kind"
+        )
     end_publishing(out)
     check_output(out, options, Storage())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
 from types import TracebackType
@@ -82,6 +82,10 @@ class Container:
     def writer(self, storage: Storage) -> Writer:
         """What makes the container as it is wanted."""
         return self.write if self.configure is None else self.configure(storage)
+
+    def adapt(self, storage: Storage) -> Storage:
+        """The storage of tiles of which this container is made: a raster gives back only those without loss."""
+        return replace(storage, exact_layers=self.is_raster)
 
     def check_storage(self, storage: Storage) -> None:
         """Refuses what means nothing to this container.

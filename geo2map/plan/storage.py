@@ -50,6 +50,7 @@ class Storage:
         bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
         address: of a folder: the absolute URL under which others will find it, for tiles.xml; None leaves that out.
         layers: further sets of tiles of the same places, by the names of `geo2map.tiles.layer.LAYERS`.
+        exact_layers: keep further layers without loss, as a raster does.
         with_source: shorthand for the layer "source", the imagery as the network sees it.
 
     Raises:
@@ -69,6 +70,7 @@ class Storage:
     crs_out: str | None = None
     resolution: float | None = None
     layers: tuple[str, ...] = ()
+    exact_layers: bool = False
     with_source: InitVar[bool] = False
     address: str | None = None
     quality: int | None = None
@@ -136,7 +138,8 @@ class Storage:
         """The layers of the output, the map first; the storage must be resolved."""
         legend = self.legend if self.classes else None
         first = Layer(MAP, self.codec, lambda _, prediction: prediction.image, legend=legend)
-        return first, *(LAYERS[name](self.legend) for name in self.layers)
+        further = (LAYERS[name](self.legend) for name in self.layers)
+        return first, *(layer.without_loss() if self.exact_layers else layer for layer in further)
 
     def presented_as(self, other: Storage) -> Storage:
         """The same tiles with another output's documents, addresses and lossless compression."""

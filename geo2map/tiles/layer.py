@@ -6,7 +6,7 @@ Nothing outside this module depends on what a layer shows: a new kind is one fun
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geo2map.colour.palette import Palette
@@ -41,6 +41,11 @@ class Layer:
     pixels: LayerPixels
     is_imagery: bool = False
     legend: ClassLegend | None = None
+
+    def without_loss(self) -> Layer:
+        """The same with tiles that can be encoded again out of their pixels."""
+        exact = self.codec.lossless or self.legend is not None
+        return self if exact else replace(self, codec=TileCodec("png"))
 
 
 def imagery_layer(legend: ClassLegend | None) -> Layer:  # noqa: ARG001

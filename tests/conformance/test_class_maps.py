@@ -35,7 +35,7 @@ cog_validate = pytest.importorskip("rio_cogeo", reason="needs rio-cogeo").cog_va
 NAMES = ["land", "building", "road", "water", "park", "highway"]
 WINDOW = PixelWindow(256 * 9 + 10, 256 * 5, 256 * 12, 256 * 8 - 30)
 PLAN = Plan(name="town", view=View(6), window=WINDOW, block_span=2)
-CLASSES = Storage(minzoom=3, classes=MAPS_PALETTE.entries)
+CLASSES = Storage(minzoom=3, classes=True, legend=MAPS_PALETTE.entries)
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +178,7 @@ def test_a_second_run_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
 
 def test_classes_are_those_of_the_model() -> None:
     asked = Storage(classes=True)
-    assert resolve_legend(asked, make_card(palette=MAPS_PALETTE)).classes == MAPS_PALETTE.entries
+    assert resolve_legend(asked, make_card(palette=MAPS_PALETTE)).legend == MAPS_PALETTE.entries
     for card in (None, make_card(palette=None)):
         with pytest.raises(PlanError) as caught:
             resolve_legend(asked, card)

@@ -56,7 +56,8 @@ def _write(folder: Path, window: PixelWindow = WINDOW, *, with_source: bool = Tr
     source = TileSet(NAME, "jpeg", 12, 14, window) if with_source else None
     if source:
         _write_tiles(folder / "source", source, SOURCE)
-    for name, data in sidecars(tileset, MAPS_PALETTE.entries, {}, source=source).items():
+    layers = {"source": source} if source else {}
+    for name, data in sidecars(tileset, MAPS_PALETTE.entries, {}, layers=layers).items():
         (folder / name).write_bytes(data)
     return folder / "index.html"
 

@@ -31,8 +31,8 @@ from geo2map.formats.geotiff import write as geotiff
 from geo2map.grid import PixelWindow
 from geo2map.grid.raster import RasterGrid
 from geo2map.ledger import OutputOptions, open_output
-from geo2map.ledger.state import Stage
 from geo2map.ledger import journal as journals
+from geo2map.ledger.state import Stage
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
@@ -47,7 +47,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "map.pmtiles": {},
     "tms": {"scheme": "tms"},
     "lossy": {"format": "webp"},
-    "tiles-and-imagery": {"with_source": True},
+    "layered": {"layers": ("source", "classes"), "legend": PARKS},
+    "layered.pmtiles": {"layers": ("source",)},
     "class-tiles": {"classes": True, "legend": PARKS},
     "classes.tif": {"classes": True, "legend": PARKS},
     "own-grid.tif": {"grid": DEGREES},

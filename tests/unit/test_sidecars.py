@@ -198,7 +198,7 @@ def test_the_legend_is_the_palette(tmp_path: Path) -> None:
 
 def test_the_page_knows_which_tiles_there_are() -> None:
     source = TileSet("jakarta", "jpeg", 13, 15, PixelWindow(*(2 * edge for edge in WINDOW)))
-    page = Page(viewer_page(TILESET, LEGEND, source).decode())
+    page = Page(viewer_page(TILESET, LEGEND, {"source": source}).decode())
     facts = json.loads(next(text for text in page.texts["script"] if text.startswith("{")))
     below, above = facts["layers"]
     assert (below["tiles"], above["tiles"]) == ("./source/{z}/{x}/{y}.jpg", "./{z}/{x}/{y}.png")
