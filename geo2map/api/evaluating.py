@@ -17,7 +17,7 @@ from geo2map.evaluate import TILE, Direction, EvaluateConfig, ProtocolName, Row,
 from geo2map.evaluate.inception import WEIGHTS, Inception, find_weights
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.plan import choose_margin
-from geo2map.protocols import Progress, Translator
+from geo2map.protocols import PixelTranslator, Progress
 from geo2map.train.pictures import PairFile, has_places, list_pairs, list_places
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def evaluate_model(
         others += table.rows(other, replace(chosen, palette=config.palette))
         notes += more
     constant = constant_baseline([file for files in places.values() for file in files], config)
-    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0, noise=0)
+    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0)
     table = replace(table, protocols=protocols[:1])  # the same in all of them
     return Evaluation(own, [*others, *table.rows(constant, plain)], notes)
 
@@ -123,7 +123,6 @@ def _config(card: ModelCard, asked: Measuring) -> tuple[EvaluateConfig, tuple[st
         name=card.name,
         seams=asked.seams,
         tile=max(TILE, 2 * card.size_multiple) if card.exact else TILE,
-        noise=card.noise,
     )
     return config, notes
 
@@ -142,7 +141,7 @@ class _Table:
     inception: Inception | None
     progress: Progress | None
 
-    def rows(self, translator: Translator, config: EvaluateConfig) -> list[Row]:
+    def rows(self, translator: PixelTranslator, config: EvaluateConfig) -> list[Row]:
         """A translator's rows, by protocol and place."""
         rows = []
         for protocol, (place, files) in product(self.protocols, self.places.items()):

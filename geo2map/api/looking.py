@@ -13,17 +13,17 @@ from geo2map.api.classes import resolve_classes
 from geo2map.api.options import RenderOptions
 from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
 from geo2map.errors import TileSetError
-from geo2map.grid import TILE_SIZE, Block, PixelWindow
+from geo2map.grid import TILE_SIZE, Block, BlockImage, PixelWindow
 from geo2map.model import ModelOptions
 from geo2map.outputs import find_container
 from geo2map.outputs.opening import check_tmp
-from geo2map.pipeline.blocks import prepare, translate
+from geo2map.pipeline.blocks import prepare
 from geo2map.pipeline.coverage import look
 from geo2map.pipeline.estimate import Estimate, estimate
 from geo2map.plan import Plan, PlanOptions, make_plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
-from geo2map.types import Image, Mask
+from geo2map.types import Image
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -113,9 +113,8 @@ def preview(
 def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> tuple[Image, Image]:
     """Source and map of one block without its margin, two uint8 (H, W, 3); no data is white."""
     with scene.at(plan.view) as source:
-        image = prepare(plan, source, block)
-    translated = translate([image], engine, plan.noise)[0]
-    return _on_white(image.core().pixels, image.core().mask), _on_white(translated.pixels, translated.mask)
+        prepared = prepare(plan, source, block)
+    return _on_white(prepared.image.core()), _on_white(engine.translate([prepared])[0].image)
 
 
 def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
@@ -142,5 +141,5 @@ def _plan(opened: Imagery, engine: Engine | ModelOptions | PathLike, planning: P
     return plan, as_engine(choice)
 
 
-def _on_white(image: Image, mask: Mask) -> Image:
-    return np.where(mask[..., None], image, np.uint8(255))
+def _on_white(image: BlockImage) -> Image:
+    return np.where(image.mask[..., None], image.pixels, np.uint8(255))

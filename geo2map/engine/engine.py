@@ -18,6 +18,7 @@ from geo2map.errors import DeviceError, ModelFileError
 from geo2map.model import ModelCard, find_model, load_card, load_weights
 from geo2map.nn import UNetGenerator, build
 from geo2map.nn.inference import FoldedUNet
+from geo2map.protocols import PixelTranslator
 from geo2map.threads import available_threads
 from geo2map.types import Batch, Mode, Precision
 
@@ -33,8 +34,8 @@ TILES = 8
 """Tiles in each call on the CPU where the card is not exact: the innermost levels have more weights than pixels."""
 
 
-class Engine:
-    """Translates batches. The only place where uint8 becomes float and back.
+class Engine(PixelTranslator):
+    """Translates blocks with a model. The only place where uint8 becomes float and back.
 
     BatchNorm uses its running statistics and dropout is off, so a picture's pixels depend neither on its
     batch mates nor on the order of calls. Where the card is not exact, the same holds for each tile of a picture:
@@ -62,6 +63,7 @@ class Engine:
         hold_instructions(device, dtype)
         self.card, self.device, self.dtype, self.threads = card, device, dtype, threads
         self.batch = batch or (min(AT_ONCE, threads or 1) if device.type == "cpu" else 8)
+        self.noise = card.noise
         self.ahead = 1 if device.type == "cuda" else 0
         self._generator = _prepared(generator, device).to(dtype)  # before it moves: not every device has float64
         self._generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -74,7 +76,7 @@ class Engine:
         """The number format's short name: "fp32", "bf16" or "fp16"."""
         return next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         """Translates uint8 (N, H, W, 3 + `card.noise`) to uint8 (N, H - 2 margin, W - 2 margin, 3).
 
         H and W are multiples of `card.size_multiple`. What is returned is the same, to one grey level at most, as
@@ -88,18 +90,18 @@ class Engine:
             DeviceError: not even one picture fits into the device's memory.
             ValueError: H or W is no such multiple, the margin leaves nothing, or it is not that many bands.
         """
-        return self.begin(batch, margin)()
+        return self.begin_pixels(batch, margin)()
 
-    def begin(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
-        """Begins with a batch; calling what comes back waits for what `translate` says. On CUDA the device is at work
+    def begin_pixels(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
+        """Starts a batch; the function returned waits for what `translate_pixels` returns. On CUDA the device works
         meanwhile, and the next batch may be begun.
 
         Raises:
             DeviceError: not even one picture fits into the device's memory.
-            ValueError: as `translate` has it.
+            ValueError: see `translate_pixels`.
         """
-        if batch.shape[-1] != 3 + self.card.noise:
-            raise ValueError(f"{batch.shape[-1]} bands given, but {self.card.name} takes {3 + self.card.noise}")
+        if batch.shape[-1] != 3 + self.noise:
+            raise ValueError(f"{batch.shape[-1]} bands given, but {self.card.name} takes {3 + self.noise}")
         if self.card.exact:
             parts = self._start(batch, margin)
             return lambda: _all(parts)

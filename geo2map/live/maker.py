@@ -6,31 +6,21 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 from threading import BoundedSemaphore, Thread
 
-from geo2map.grid.block import BlockImage
 from geo2map.live.cache import BlockCache
 from geo2map.live.flights import Flight, Flights, Tiles
 from geo2map.live.keeping import KeptBlocks
 from geo2map.live.tally import Tally
-from geo2map.pipeline.blocks import BlockDone, digest, encoder_threads, prepare, translate
+from geo2map.pipeline.blocks import BlockDone, encode_image, encoder_threads, read_block
 from geo2map.plan.storage import SOURCE_STORAGE, Storage
 from geo2map.plan.value import Plan
-from geo2map.protocols import Source, Translator
-from geo2map.tiles.pyramid import encode_pyramid
+from geo2map.protocols import Prediction, Source, Translator, Untranslated
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A block that was read, trimmed to the tiles that will be written."""
-
-    done: BlockDone
-    image: BlockImage
 
 
 class BlockMaker:
@@ -57,7 +47,7 @@ class BlockMaker:
             cache: gets what is made.
         """
         self.kept: KeptBlocks | None = None
-        self._plan, self._storage, self._translator = plan, storage, translator
+        self._plan, self._storage, self._translator = plan, storage, translator or Untranslated()
         self._cut = plan.untranslated()
         self._flights, self._cache, self._tally = flights, cache, tally
         self._sources: SimpleQueue[Source] = SimpleQueue()
@@ -81,10 +71,6 @@ class BlockMaker:
             thread.join()
         self._encoders.shutdown(wait=True)
 
-    @property
-    def _batch(self) -> int:
-        return self._translator.batch if self._translator else 1
-
     def _read_all(self) -> None:
         source = self._sources.get()
         while (flight := self._flights.take("queued", "reading", self._may_be_read)) is not None:
@@ -98,28 +84,25 @@ class BlockMaker:
         if flight.wanted.layer == "source":
             return True
         ahead = self._flights.count("reading", "map") + self._flights.count("ready")
-        return ahead < self._batch + 1
+        return ahead < self._translator.batch + 1
 
     def _read(self, flight: Flight, source: Source) -> None:
         started = time.perf_counter()
         layer, block = flight.wanted
         plan = self._plan if layer == "map" else self._cut
-        image = prepare(plan, source, block.with_margin(plan.margin))
-        done = BlockDone(block, plan.block_key(block))
-        if image.core().mask.any():
-            image = image.trimmed()
-            if layer == "source":
-                self._land(flight, done, self._encode(image.core(), SOURCE_STORAGE))
-            else:
-                self._flights.move(flight, "ready", _Read(replace(done, inputs=digest(image)), image))
+        prepared = read_block(plan, source, block)
+        if prepared.image is None:
+            self._land(flight, prepared.done, {})
+        elif layer == "source":
+            self._land(flight, prepared.done, encode_image(self._plan, prepared.image.core(), SOURCE_STORAGE))
         else:
-            self._land(flight, done, {})
+            self._flights.move(flight, "ready", prepared)
         self._tally.add("seconds", "read", by=time.perf_counter() - started)
 
     def _draw_all(self) -> None:
         while (flight := self._flights.take("ready", "making")) is not None:
-            shape = flight.cargo.image.pixels.shape
-            more = self._flights.take_more("ready", "making", partial(_has_shape, shape), self._batch - 1)
+            shape = flight.cargo.input.shape
+            more = self._flights.take_more("ready", "making", partial(_has_shape, shape), self._translator.batch - 1)
             flights = [flight, *more]
             try:
                 self._draw(flights)
@@ -128,25 +111,21 @@ class BlockMaker:
 
     def _draw(self, flights: list[Flight]) -> None:
         started = time.perf_counter()
-        images = translate([flight.cargo.image for flight in flights], self._translator, self._plan.noise)
+        predictions = self._translator.translate([flight.cargo.input for flight in flights])
         self._tally.add("seconds", "translate", by=time.perf_counter() - started)
-        for flight, image in zip(flights, images, strict=True):
+        for flight, prediction in zip(flights, predictions, strict=True):
             self._encoding.acquire()
-            self._encoders.submit(self._finish, flight, image)
+            self._encoders.submit(self._finish, flight, prediction)
 
-    def _finish(self, flight: Flight, image: BlockImage) -> None:
+    def _finish(self, flight: Flight, prediction: Prediction) -> None:
         started = time.perf_counter()
         try:
-            self._land(flight, flight.cargo.done, self._encode(image, self._storage))
+            self._land(flight, flight.cargo.done, encode_image(self._plan, prediction.image, self._storage))
         except Exception as error:
             self._fail([flight], error)
         finally:
             self._encoding.release()
             self._tally.add("seconds", "encode", by=time.perf_counter() - started)
-
-    def _encode(self, image: BlockImage, storage: Storage) -> Tiles:
-        tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
-        return encode_pyramid(tiles, storage.codec, storage.levels(self._plan))
 
     def _land(self, flight: Flight, done: BlockDone, tiles: Tiles) -> None:
         layer = flight.wanted.layer
@@ -165,4 +144,4 @@ class BlockMaker:
 
 
 def _has_shape(shape: tuple[int, ...], flight: Flight) -> bool:
-    return bool(flight.cargo.image.pixels.shape == shape)
+    return bool(flight.cargo.input.shape == shape)

@@ -14,14 +14,12 @@ from typing import Any
 from geo2map.grid.block import Block, BlockImage
 from geo2map.pipeline import blocks as encoding
 from geo2map.pipeline import reading
-from geo2map.pipeline.blocks import BlockDone, prepare, translate
+from geo2map.pipeline.blocks import BlockDone, encode_image, prepare
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import Keeper, run
 from geo2map.plan.value import Plan
-from geo2map.protocols import Source, SplitSource, Translator
+from geo2map.protocols import Prediction, Source, SplitSource, Translator, TranslatorInput
 from geo2map.threads import available_threads
-from geo2map.tiles.pyramid import encode_pyramid
-from geo2map.types import Tile
 
 BUSY = 0.85
 """Share of the cores' time from which it is they that hold a run back."""
@@ -155,14 +153,14 @@ class Bench:
         """Everything once to warm up as far as it has to be, then timed: seconds, report, share of the cores."""
         image = next(iter(self.plan.blocks()))
         with self.source() as source:
-            translate([prepare(self.plan, source, image)], self.translator, self.plan.noise)
+            self.translator.translate([prepare(self.plan, source, image)])
         with self.source() as source, self.output() as output:
             started, busy = time.perf_counter(), time.process_time()
             report = run(source, self.translator, output)
             seconds, busy = time.perf_counter() - started, time.process_time() - busy
         return seconds, report, busy / seconds / available_threads()
 
-    def _read(self, clock: _Clock) -> list[BlockImage]:
+    def _read(self, clock: _Clock) -> list[TranslatorInput]:
         wide = replace(self.plan, margin=self.plan.margin + self.plan.fill_radius, fill_radius=0)
         with self.source() as source:
             threads = reading.reader_threads() if isinstance(source, SplitSource) else 1
@@ -172,26 +170,21 @@ class Bench:
         with ThreadPoolExecutor(threads) as pool, clock.stage("fill", threads):
             return list(pool.map(lambda image: prepare(self.plan, held, image.block), found))
 
-    def _translate(self, clock: _Clock, images: list[BlockImage]) -> list[BlockImage]:
-        done: list[BlockImage] = []
+    def _translate(self, clock: _Clock, inputs: list[TranslatorInput]) -> list[Prediction]:
+        done: list[Prediction] = []
         with clock.stage("translate", available_threads() if self.device == "cpu" else 1):
-            while len(done) < len(images):
-                batch = images[len(done) : len(done) + self.translator.batch]
-                _, alike = next(groupby(batch, key=lambda image: image.pixels.shape))
-                done += translate(list(alike), self.translator, self.plan.noise)
+            while len(done) < len(inputs):
+                batch = inputs[len(done) : len(done) + self.translator.batch]
+                _, alike = next(groupby(batch, key=lambda one: one.shape))
+                done += self.translator.translate(list(alike))
         return done
 
-    def _store(self, clock: _Clock, images: list[BlockImage]) -> None:
+    def _store(self, clock: _Clock, predictions: list[Prediction]) -> None:
         with self.output() as output:
-            storage = output.job.storage
-
-            def encode(image: BlockImage) -> dict[Tile, bytes]:
-                tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
-                return encode_pyramid(tiles, storage.codec, storage.levels(self.plan))
-
+            storage, images = output.job.storage, [prediction.image for prediction in predictions]
             threads = encoding.encoder_threads()
             with ThreadPoolExecutor(threads) as pool, clock.stage("encode", threads):
-                encoded = list(pool.map(encode, images))
+                encoded = list(pool.map(lambda image: encode_image(self.plan, image, storage), images))
             with clock.stage("write", 1):
                 for image, tiles in zip(images, encoded, strict=True):
                     key = self.plan.block_key(image.block)

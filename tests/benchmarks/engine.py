@@ -80,7 +80,7 @@ def compare(model: str, span: int, batch: int, runs: int, clock: Callable[[], fl
     margin, kept = engine.card.margin, span * TILE
     side, tiles = kept + 2 * margin, batch * span**2
     pictures = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
-    old, new = before(network, pictures), engine.translate(pictures, margin)
+    old, new = before(network, pictures), engine.translate_pixels(pictures, margin)
     levels = np.abs(old[:, margin:-margin, margin:-margin].astype(int) - new)
     seconds: dict[str, list[float]] = {"before": [], "now": []}
     for _ in range(runs):
@@ -104,7 +104,7 @@ def before_call(network: UNetGenerator, pictures: np.ndarray) -> Callable[[], ob
 
 
 def now_call(engine: Engine, pictures: np.ndarray, margin: int) -> Callable[[], object]:
-    return lambda: engine.translate(pictures, margin)
+    return lambda: engine.translate_pixels(pictures, margin)
 
 
 def main() -> None:

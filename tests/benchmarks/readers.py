@@ -20,7 +20,7 @@ import numpy as np
 import rasterio
 
 from geo2map.model import find_model, load_card
-from geo2map.pipeline import reading
+from geo2map.pipeline import reading, strips
 from geo2map.plan import Plan, PlanOptions, make_plan
 from geo2map.scene import Imagery, open_scenes
 
@@ -41,7 +41,7 @@ def compare(path: Path, arguments: argparse.Namespace) -> None:
         plan = make_plan(scene, load_card(find_model(arguments.model)), PlanOptions())
         for _ in range(arguments.runs):
             for readers, strip in product(arguments.readers, arguments.strips):
-                reading.reader_threads, reading.STRIP_BLOCKS = partial(int, readers), strip
+                reading.reader_threads, strips.STRIP_BLOCKS = partial(int, readers), strip
                 taken.setdefault((readers, strip), []).append(seconds(scene, plan))
     first = next(iter(taken.values()))
     tiles = plan.tiles.width * plan.tiles.height

@@ -16,7 +16,7 @@ from affine import Affine
 from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline import reading
+from geo2map.pipeline import reading, strips
 from geo2map.pipeline.blocks import render_blocks
 from geo2map.pipeline.reading import BlockReader
 from geo2map.plan import Plan, PlanOptions, Storage, make_plan
@@ -89,7 +89,7 @@ def test_output_depends_neither_on_readers_nor_on_strips(
     source = Divided.noise(hole)
     expected = by_key(rendered(ArraySource(source.window, source.pixels, source.mask), plan))
     monkeypatch.setattr(reading, "reader_threads", partial(int, readers))
-    monkeypatch.setattr(reading, "STRIP_BLOCKS", strip)
+    monkeypatch.setattr(strips, "STRIP_BLOCKS", strip)
     assert by_key(rendered(source, plan)) == expected
     wide = max(block.columns for block in source.reads)
     assert wide <= span * strip
@@ -174,14 +174,14 @@ def test_reading_ahead_is_bounded_and_ends() -> None:
     next(coming)
     found.close()
     blocks = sum(block.columns for block in source.reads)
-    assert blocks <= (2 + 2 + 1) * reading.STRIP_BLOCKS
+    assert blocks <= (2 + 2 + 1) * strips.STRIP_BLOCKS
     assert threading.active_count() == threads
     assert len(source.closed) == 1
 
 
 def test_a_strip_has_no_more_pixels_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Divided.noise()
-    monkeypatch.setattr(reading, "STRIP_PIXELS", (2 * 256 + 128) * (256 + 128))
+    monkeypatch.setattr(strips, "STRIP_PIXELS", (2 * 256 + 128) * (256 + 128))
     list(BlockReader(PLAN, source).read(PLAN.blocks()))
     assert max(block.columns for block in source.reads) == 2
 
@@ -214,14 +214,14 @@ def test_a_source_gets_the_same_columns_in_every_row_unless_it_is_busy() -> None
 @pytest.mark.parametrize("readers", [1, 2, 3, 8])
 def test_strips_are_even_and_the_same_in_every_row(readers: int) -> None:
     plan = replace(PLAN, window=PixelWindow(256 * 3, 0, 256 * 34, 256 * 3))
-    layout = reading._Layout.of(plan, readers)
-    strips: dict[int, set[tuple[int, int]]] = {}
-    for number, strip in reading._strips(plan.blocks(), layout):
-        strips.setdefault(strip[0].y, set()).add((number, len(strip)))
-    assert strips[0] == strips[1] == strips[2]
-    assert len(strips[0]) % readers == 0
-    lengths = {length for _, length in strips[0]}
-    assert max(lengths) <= reading.STRIP_BLOCKS
+    layout = strips.Layout.of(plan, readers)
+    rows: dict[int, set[tuple[int, int]]] = {}
+    for number, strip in strips.cut_strips(plan.blocks(), layout):
+        rows.setdefault(strip[0].y, set()).add((number, len(strip)))
+    assert rows[0] == rows[1] == rows[2]
+    assert len(rows[0]) % readers == 0
+    lengths = {length for _, length in rows[0]}
+    assert max(lengths) <= strips.STRIP_BLOCKS
     assert max(lengths) - min(lengths) <= 1
 
 
@@ -249,7 +249,7 @@ def test_a_scene_gives_the_same_by_any_readers(sheets: int, tmp_path: Path, monk
         plan = make_plan(scene, make_card(), PlanOptions(block_span=2))
         for readers, strip in ((1, 1), (3, 4)):
             monkeypatch.setattr(reading, "reader_threads", partial(int, readers))
-            monkeypatch.setattr(reading, "STRIP_BLOCKS", strip)
+            monkeypatch.setattr(strips, "STRIP_BLOCKS", strip)
             with scene.at(plan.view) as source:
                 assert isinstance(source, SplitSource)
                 found = BlockReader(plan, source).read(plan.blocks())

@@ -142,7 +142,7 @@ def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
     assert np.mean(started[-5:]) < 0.5 * np.mean(started[:5])
     export(run, tmp_path / "m.safetensors", name="m", zoom=17, ground_resolution=0.9)
     a, b = load_pair(list_pictures(pairs_folder)[0])
-    translated = load_engine(tmp_path / "m.safetensors", device="cpu").translate(a[None])[0]
+    translated = load_engine(tmp_path / "m.safetensors", device="cpu").translate_pixels(a[None])[0]
     error = np.abs(translated[16:-16, 16:-16].astype(int) - b[16:-16, 16:-16]).mean()
     constant = np.abs(b.astype(int) - np.median(b, axis=(0, 1))).mean()
     assert error < 0.6 * constant
@@ -276,7 +276,9 @@ def test_noise_added_to_a_model_leaves_it_as_it_is_and_is_trained(
     assert kernel[:, 3:].abs().min() > 0
     card = export(noisy, tmp_path / "n.safetensors", name="n", zoom=17, ground_resolution=0.9)
     assert (card.noise, card.config["in_channels"]) == (2, 5)
-    assert load_engine(tmp_path / "n.safetensors", device="cpu").translate(np.zeros((1, 64, 64, 5), np.uint8)).any()
+    assert (
+        load_engine(tmp_path / "n.safetensors", device="cpu").translate_pixels(np.zeros((1, 64, 64, 5), np.uint8)).any()
+    )
     again = trainer(pairs_folder, config)
     again.load(tmp_path / "run" / "checkpoint.pt")
 
@@ -307,7 +309,7 @@ def test_a_generator_with_a_legend_is_trained_by_its_scores(pairs_folder: Path, 
     assert run.generator.transposed()[0].out_channels == len(MAPS_PALETTE.entries)
     card = export(run, tmp_path / "n.safetensors", name="n", zoom=17, ground_resolution=0.9)
     assert card.config["legend"] == MAPS_PALETTE.colours.tolist()
-    translated = load_engine(tmp_path / "n.safetensors", device="cpu").translate(
+    translated = load_engine(tmp_path / "n.safetensors", device="cpu").translate_pixels(
         np.random.default_rng(1).integers(0, 255, (1, 64, 64, 3), dtype=np.uint8)
     )
     colours = MAPS_PALETTE.colours
