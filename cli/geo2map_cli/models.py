@@ -157,7 +157,7 @@ def crispen(model: str, out: Path, as_json: bool, **choices: Any) -> None:
 
     Its weights stay. Sharpening needs some pixels more around a tile. Measure what it is worth with geo2map evaluate.
     """
-    from geo2map.model import ModelDescription, crispen_model, find_model
+    from geo2map.model import ModelDescription, find_model, sharpen_model
 
-    crispen_model(find_model(model), out, **choices)
+    sharpen_model(find_model(model), out, **choices)
     show(ModelDescription.of(out), as_json)

@@ -12,9 +12,9 @@ import torch
 
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.engine.device import choose_device
+from geo2map.families import find_family
 from geo2map.files.place import check_place, require_writable
-from geo2map.model import find_model, gflop_per_tile, load_card, load_weights
-from geo2map.nn import build
+from geo2map.model import find_model, load_card, load_weights
 from geo2map.protocols import Progress
 from geo2map.threads import available_threads
 from geo2map.train.config import TrainConfig, make_config
@@ -187,7 +187,7 @@ def _trainer(
 def _network(start: str) -> dict[str, Any]:
     """The network of the model to start from, which is the one to train unless another is asked for."""
     card = load_card(find_model(start))
-    own = {name: tuple(card.config[name]) for name in ("widths", "residual_blocks") if name in card.config}
+    own = find_family(card.architecture).choices(card.config)
     return own | ({"noise": card.noise} if card.noise else {}) | ({"legend": True} if "legend" in card.config else {})
 
 
@@ -210,11 +210,11 @@ def _palette(asked: str, files: list[PairFile], config: TrainConfig) -> Palette 
 def _cost(trainer: Trainer) -> dict[str, float]:
     """What the network asked for costs where it is used."""
 
-    config = trainer.network
+    config, family = trainer.network, trainer.family
     with torch.device("meta"):
-        network = build("unet", **config)
-    parameters = sum(part.numel() for part in network.parameters())
-    return {"gflop_per_tile": round(gflop_per_tile(**config), 3), "margin": network.margin, "parameters": parameters}
+        network = family.build(config)
+    cost, parameters = family.gflop_per_tile(config), sum(part.numel() for part in network.parameters())
+    return {"gflop_per_tile": round(cost, 3), "margin": network.margin, "parameters": parameters}
 
 
 def _taught(files: list[PairFile], asked: Training, teacher: str, world: World, progress: Progress | None) -> Path:

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from geo2map.engine.device import DTYPES, choose_device, choose_dtype, hold_instructions
 from geo2map.engine.transfer import Download, torch_threads, upload
 from geo2map.errors import DeviceError, ModelFileError
+from geo2map.families import build, find_family
 from geo2map.model import ModelCard, find_model, load_card, load_weights
-from geo2map.nn import UNetGenerator, build
-from geo2map.nn.inference import FoldedUNet
 from geo2map.protocols import PixelTranslator
 from geo2map.threads import available_threads
 from geo2map.types import Batch, Mode, Precision
@@ -65,9 +64,11 @@ class Engine(PixelTranslator):
         self.batch = batch or (min(AT_ONCE, threads or 1) if device.type == "cpu" else 8)
         self.noise = card.noise
         self.ahead = 1 if device.type == "cuda" else 0
-        self._generator = _prepared(generator, device).to(dtype)  # before it moves: not every device has float64
-        self._generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        in_calls = device.type == "cpu" and isinstance(self._generator, FoldedUNet)
+        strip = STRIP if device.type == "cpu" else None
+        self._runner = find_family(card.architecture).runner(generator, strip)
+        self._runner.to(dtype)  # before it moves: not every device has float64
+        self._runner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        in_calls = device.type == "cpu" and self._runner.fixed_calls
         self._call = (1 if card.exact else TILES) if in_calls else None  # pictures in each call, if always so many
         self._crew = ThreadPoolExecutor(AT_ONCE - 1, "translate")  # starts threads when it has work
 
@@ -139,23 +140,19 @@ class Engine(PixelTranslator):
     @torch.inference_mode()
     def _forward(self, batch: Batch, margin: int) -> Download:
         pixels = upload(batch, self.device)
-        if isinstance(self._generator, FoldedUNet):
-            parts = _calls(pixels, self._call) if self._call else [pixels]
-            done = self._side_by_side(parts, margin) if len(parts) > 1 else [self._folded(parts[0], margin)]
-            return Download((torch.cat(done) if len(done) > 1 else done[0])[: len(batch)])
-        levels = _quantise(self._generator(self._normalise(pixels)))
-        height, width = levels.shape[2:]
-        return Download(levels[:, :, margin : height - margin, margin : width - margin])
+        parts = _calls(pixels, self._call) if self._call else [pixels]
+        done = self._side_by_side(parts, margin) if len(parts) > 1 else [self._run(parts[0], margin)]
+        return Download((torch.cat(done) if len(done) > 1 else done[0])[: len(batch)])
 
     def _side_by_side(self, parts: Sequence[Tensor], margin: int) -> list[Tensor]:
         """Every other picture in this thread, the rest in another; torch's threads are each thread's own business."""
         if self.threads is None or self.threads < AT_ONCE:
-            return [self._folded(part, margin) for part in parts]
+            return [self._run(part, margin) for part in parts]
         share = self.threads // AT_ONCE
 
         def translate(some: Sequence[Tensor]) -> list[Tensor]:
             torch.set_num_threads(share)
-            return [self._folded(part, margin) for part in some]
+            return [self._run(part, margin) for part in some]
 
         try:
             others = [self._crew.submit(translate, parts[lane::AT_ONCE]) for lane in range(1, AT_ONCE)]
@@ -165,8 +162,8 @@ class Engine(PixelTranslator):
         return [done[number % AT_ONCE][number // AT_ONCE] for number in range(len(parts))]
 
     @torch.inference_mode()
-    def _folded(self, pixels: Tensor, margin: int) -> Tensor:
-        levels: Tensor = self._generator(pixels, margin, self._normalise, _quantise)
+    def _run(self, pixels: Tensor, margin: int) -> Tensor:
+        levels: Tensor = self._runner(pixels, margin, self._normalise, _quantise)
         return levels
 
     def _normalise(self, levels: Tensor) -> Tensor:
@@ -188,13 +185,6 @@ def _calls(pixels: Tensor, count: int) -> list[Tensor]:
 def _quantise(values: Tensor) -> Tensor:
     """Grey levels of what the network gives; overwrites float32 values."""
     return values.float().add_(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
-
-
-def _prepared(generator: nn.Module, device: torch.device) -> nn.Module:
-    """The module that computes the generator in evaluation mode, in as few operations as its kind allows."""
-    if isinstance(generator, UNetGenerator) and not any(isinstance(m, nn.InstanceNorm2d) for m in generator.modules()):
-        return FoldedUNet(generator, STRIP if device.type == "cpu" else None)
-    return generator.eval().requires_grad_(False)
 
 
 def _squares(batch: Batch, side: int) -> Batch:

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from geo2map.errors import ModelFileError
+from geo2map.families import find_family
 from geo2map.model.card import ModelCard
 from geo2map.model.file import load_card, load_weights, require_new, save_model
-
-LAST = "up.0.1"
-"""The convolution that scores the colours of a legend."""
 
 
 def calibrate_model(
@@ -48,10 +46,7 @@ def calibrate_model(
     if not (math.isfinite(certainty) and certainty > 0 and all(map(math.isfinite, added))):
         raise ModelFileError(f"certainty {certainty} and favours {favours} asked: give numbers, and certainty above 0")
     weights = load_weights(model)
-    for name in (f"{LAST}.weight", f"{LAST}.bias"):
-        score = weights[name].double()
-        more = score.new_tensor(added) if score.ndim == 1 else 0.0
-        weights[name] = (certainty * (score + more)).to(weights[name])
+    weights = find_family(card.architecture).calibrate(weights, certainty, added)
     said = {"calibration": {"certainty": certainty, "favour": favours}}
     save_model(out, weights, replace(card, training=card.training | said, metrics={}))
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.errors import DataError
-from geo2map.nn.class_loss import ClassLoss
-from geo2map.nn.losses import BalancedL1, commitment, masked_mean, nearest_entry
 from geo2map.train.augment import SEEN, TAUGHT
+from geo2map.train.class_loss import ClassLoss
 from geo2map.train.dataset import Pairs
+from geo2map.train.losses import BalancedL1, commitment, masked_mean, nearest_entry
 from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
 
 NEED_CLASSES = ("lambda_cross_entropy", "lambda_jaccard", "lambda_commit", "teacher_commit", "border")

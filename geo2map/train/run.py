@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from geo2map.families.generator import Generator
 from geo2map.model import ModelCard
-from geo2map.nn import UNetGenerator
 from geo2map.train.augment import noisy
 from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
@@ -178,7 +178,7 @@ def _middle(picture: Picture, side: int) -> Picture:
     return np.ascontiguousarray(picture[top : top + side, left : left + side])
 
 
-def _translated(generator: UNetGenerator, a: Picture) -> Picture:
+def _translated(generator: Generator, a: Picture) -> Picture:
     tensor = torch.from_numpy(noisy(a, generator.in_channels - 3)).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     with torch.inference_mode():
         fake = generator(tensor)[0]

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from geo2map.errors import DataError
+from geo2map.families import build
+from geo2map.families.generator import Generator
 from geo2map.model import load_card, load_weights
-from geo2map.nn import UNetGenerator, build
 from geo2map.train.augment import noisy
 from geo2map.train.pictures import PairFile, Picture
 
@@ -63,7 +64,7 @@ def _path(folder: Path, file: PairFile) -> Path:
     return folder / f"{file.a.stem}.npy"
 
 
-def _translated(network: UNetGenerator, a: Picture, multiple: int, device: torch.device) -> Picture:
+def _translated(network: Generator, a: Picture, multiple: int, device: torch.device) -> Picture:
     frame = []
     for side in a.shape[:2]:
         whole = -(-(side + 2 * CONTEXT) // multiple) * multiple

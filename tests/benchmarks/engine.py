@@ -18,9 +18,10 @@ import numpy as np
 import torch
 
 from geo2map.engine import Engine, load_engine
+from geo2map.families import build
+from geo2map.families.unet.generator import UNetGenerator
+from geo2map.families.unet.reach import walk_down, walk_up
 from geo2map.model import find_model, load_card, load_weights
-from geo2map.nn import UNetGenerator, build
-from geo2map.nn.reach import walk_down, walk_up
 from geo2map.threads import available_threads
 
 TILE = 256

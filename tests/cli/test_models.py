@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from geo2map.families import build
 from geo2map.model import load_card, load_weights, packaged_models, save_model
-from geo2map.nn import build
 
 Command = Callable[..., Any]
 Make = Callable[..., nn.Module]
@@ -252,8 +252,8 @@ def test_a_legend_is_calibrated(geo2map: Command, scoring_model: Path, tmp_path:
     assert card.palette is not None
     added = torch.tensor([{"park": 3.0, "highway": -1.0}.get(name, 0.0) for name, _ in card.palette.entries])
     with torch.inference_mode():
-        expected = 2.5 * (before.eval()(x, ended=False) + added[:, None, None])
-        torch.testing.assert_close(found.eval()(x, ended=False), expected, rtol=1e-2, atol=1e-2)
+        expected = 2.5 * (before.eval()(x, return_logits=True) + added[:, None, None])
+        torch.testing.assert_close(found.eval()(x, return_logits=True), expected, rtol=1e-2, atol=1e-2)
     assert card.training["calibration"] == {"certainty": 2.5, "favour": {"park": 3.0, "highway": -1.0}}
     assert "exists already" in geo2map("models", "calibrate", scoring_model, "--out", out).err
 

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from geo2map.engine import Engine
+from geo2map.families import build
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
-from geo2map.nn import build
 from geo2map.pipeline.blocks import prepare
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan

@@ -16,12 +16,12 @@ from geo2map.colour.rendition import make_rendition
 from geo2map.colour.statistics import HALFWAY
 from geo2map.errors import DataError
 from geo2map.grid.fill import fill_pixels
-from geo2map.nn.losses import BalancedL1, commitment, near_border, nearest_entry
 from geo2map.train.augment import SEEN, TAUGHT, Look, Pair, augment
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs, Sources
 from geo2map.train.export import export
 from geo2map.train.footprint import random_footprint
+from geo2map.train.losses import BalancedL1, commitment, near_border, nearest_entry
 from geo2map.train.objective import judged
 from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS, has_places, list_pairs, list_places
 from geo2map.train.places import Places

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from geo2map.engine import Engine, load_engine
 from geo2map.engine import device as devices
 from geo2map.errors import DeviceError, ModelFileError
+from geo2map.families import build
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.model import find_model, load_weights
-from geo2map.nn import UNetGenerator, build
 from geo2map.testing import make_card
 from geo2map.types import Batch
 
@@ -214,7 +215,7 @@ def test_strips_change_at_most_one_level(engine: Engine, monkeypatch: pytest.Mon
     """Here nothing from 64 rows on; in shorter strips a convolution may sum in another order."""
     pictures = noise(1, 576)
     expected = engine.translate_pixels(pictures, engine.card.margin)
-    monkeypatch.setattr(engine._generator, "strip", strip)
+    monkeypatch.setattr(engine._runner, "strip", strip)
     differences = np.abs(engine.translate_pixels(pictures, engine.card.margin).astype(int) - expected)
     assert differences.max() <= 1
     assert (differences > 0).mean() < 1e-4
@@ -264,13 +265,13 @@ def test_tiles_go_in_calls_of_one_size(monkeypatch: pytest.MonkeyPatch, threads:
     """So a tile does not depend on how many others there are, and the innermost weights are read once for eight."""
     torch.manual_seed(3)
     engine = Engine(UNetGenerator((4, 6, 8)).eval(), CARD.in_mode("faithful"), CPU, torch.float32, 2, threads)
-    sizes, folded = [], engine._folded
+    sizes, folded = [], engine._run
 
     def counted(pixels: torch.Tensor, margin: int) -> torch.Tensor:
         sizes.append(len(pixels))
         return folded(pixels, margin)
 
-    monkeypatch.setattr(engine, "_folded", counted)
+    monkeypatch.setattr(engine, "_run", counted)
     pictures = np.random.default_rng(0).integers(0, 256, (3, 768, 768, 3), dtype=np.uint8)
     output = engine.translate_pixels(pictures)
     assert sizes == [8] * 4

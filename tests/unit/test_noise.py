@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from geo2map.engine import Engine
 from geo2map.errors import ModelFileError
 from geo2map.evaluate.translate import translate_picture, translate_tiled
+from geo2map.families import build
 from geo2map.grid import PixelWindow, add_noise, world_window
-from geo2map.nn import build
 from geo2map.testing import make_card
 
 windows = st.builds(

@@ -294,7 +294,7 @@ def test_starting_from_a_model_is_that_model(pairs_folder: Path, tmp_path: Path,
     started.start_from(weights)
     for name, tensor in started.exported(recalibrate=0).state_dict().items():
         torch.testing.assert_close(tensor.float(), weights[name].float(), rtol=0, atol=1e-4)
-    with pytest.raises(DataError, match="not the network asked for"):
+    with pytest.raises(DataError, match="another network than"):
         trainer(pairs_folder, replace(TINY, widths=(8, 8), residual_blocks=(0, 0))).start_from(weights)
 
 
