@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geo2map_cli.processors import threads_option
 from geo2map_cli.recipe import recipe_options
 from geo2map_cli.reporting import Bar, json_text, report_options
 
@@ -55,7 +56,7 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 @click.option("--early", is_flag=True, help="Write OUT at --until, too, as the model is by then.")
 @click.option("--deterministic", is_flag=True, help="Same seed, same weights on CUDA too; slower there.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads. [default: all allowed]")
+@threads_option
 @report_options
 def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Train a pix2pix generator on the pairs in DATA.

@@ -11,7 +11,7 @@ import numpy as np
 
 from geo2map.api.classes import resolve_classes
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
+from geo2map.api.rendering import PathLike, Scenes, as_choice, open_engine
 from geo2map.errors import TileSetError
 from geo2map.grid import TILE_SIZE, Block, BlockImage, PixelWindow
 from geo2map.model import ModelOptions
@@ -62,9 +62,10 @@ def dry_run(
     container.check_storage(chosen.storage)
     check_tmp(out, container, chosen.output.tmp)
     with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-        plan, loaded = _plan(opened, engine, chosen.planning)
-        storage = resolve_classes(chosen.storage, loaded.card).resolve(plan)
-        found = estimate(plan, storage, opened, loaded, container)
+        plan = _plan(opened, engine, chosen.planning)
+        with open_engine(engine) as loaded:
+            storage = resolve_classes(chosen.storage, loaded.card).resolve(plan)
+            found = estimate(plan, storage, opened, loaded, container)
         if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
             found = replace(found, spool=found.spool + found.bytes)
         if chosen.output.tmp is not None:
@@ -104,10 +105,11 @@ def preview(
     """
     chosen = RenderOptions.of(options)
     with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-        plan, loaded = _plan(opened, engine, chosen.planning)
+        plan = _plan(opened, engine, chosen.planning)
         if begin is not None:
             begin(plan.name, plan.notes)
-        return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
+        with open_engine(engine) as loaded:
+            return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
 
 
 def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> tuple[Image, Image]:
@@ -133,12 +135,11 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
     return Block(plan.maxzoom, part.left, part.top, part.width, part.height, plan.margin)
 
 
-def _plan(opened: Imagery, engine: Engine | ModelOptions | PathLike, planning: PlanOptions) -> tuple[Plan, Engine]:
-    """The plan first, since a scene that is refused should not wait for torch."""
+def _plan(opened: Imagery, engine: Engine | ModelOptions | PathLike, planning: PlanOptions) -> Plan:
+    """The plan, for which no model is loaded: a scene that is refused should not wait for torch."""
     choice = as_choice(engine)
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
-    plan = make_plan(opened, card, planning)
-    return plan, as_engine(choice)
+    return make_plan(opened, card, planning)
 
 
 def _on_white(image: BlockImage) -> Image:

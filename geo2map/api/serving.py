@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, check_out, make_job, on_engine
+from geo2map.api.rendering import PathLike, Scenes, as_choice, check_out, make_job, on_engine, open_engine
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
@@ -21,6 +20,7 @@ from geo2map.outputs import find_complete, open_output
 from geo2map.plan import make_plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
+from geo2map.threads import start_threads
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.folder import XyzFolder
 
@@ -103,7 +103,7 @@ def open_live(
             raise _complete(wanted.keep)
         if begin is not None:
             begin(plan.name, plan.notes)
-        loaded = as_engine(choice)
+        loaded = stack.enter_context(open_engine(choice))
         job = on_engine(job, loaded)
         sources = [stack.enter_context(opened.at(plan.view)) for _ in range(READERS)]
         output = None
@@ -173,7 +173,7 @@ def view(
 def stored_site(path: PathLike, *, token: str | None = None, address: str | None = None) -> Iterator[ServedSite]:
     """A finished set of tiles as a site; see `view`."""
     path = Path(path)
-    with open_tiles(path) as (store, tileset), ThreadPoolExecutor(2, "files") as threads:
+    with open_tiles(path) as (store, tileset), start_threads(2, "files") as threads:
         source = None
         if path.is_dir() and (path / "source").is_dir() and XyzFolder(path / "source").zooms:
             with open_tiles(path / "source") as (below, described):

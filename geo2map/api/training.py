@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import torch
 
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.engine.device import choose_device
+from geo2map.engine.transfer import torch_threads
 from geo2map.families import find_family
 from geo2map.files.place import check_place, require_writable
 from geo2map.model import find_model, load_card, load_weights
 from geo2map.protocols import Progress
-from geo2map.threads import available_threads
+from geo2map.threads import Budget
 from geo2map.train.config import TrainConfig, make_config
 from geo2map.train.dataset import Pairs, Sources, recognise_palette
 from geo2map.train.pictures import PairFile, list_places, list_splits, read_facts
@@ -102,19 +104,30 @@ def train_model(
         DataError: the pairs are missing or broken, or the training diverged.
         Geo2MapError: whatever else is wrong with model, device or output.
     """
-    threads = options.pop("threads", None) or available_threads()
-    torch.set_num_threads(threads)
-    if options.pop("deterministic", False):
-        torch.use_deterministic_algorithms(True)
+    budget = Budget.make(options.pop("threads", None))
+    deterministic = options.pop("deterministic", False)
     own = {each.name for each in fields(Training)} & options.keys()
     asked = Training(data=Path(data), out=Path(out), **{name: options.pop(name) for name in own})
     check_place(asked.out, keep=[asked.data], kept="the folder of pairs")
     for place in (asked.out, asked.run_folder / "checkpoint.pt"):
         require_writable(place)
-    with open_world(choose_device(options.pop("device", "auto"))) as world:
+    device = choose_device(options.pop("device", "auto"))
+    with torch_threads(budget.threads), _algorithms(deterministic), open_world(device) as world:
         steps = _Steps(tell or (lambda _: None), tell_cost or (lambda _: None), progress)
         summary = _train(asked, options, world, steps)
         return summary if world.leads else None
+
+
+@contextmanager
+def _algorithms(deterministic: bool) -> Iterator[None]:
+    """Limits torch to deterministic algorithms meanwhile, or leaves it as it is."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if deterministic:
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @dataclass(frozen=True)

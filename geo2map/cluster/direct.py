@@ -7,7 +7,7 @@ tiles.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
@@ -24,6 +24,7 @@ from geo2map.cluster.buckets import (
 )
 from geo2map.cluster.uploads import check_bucket, files_before_document, is_complete, job_key, look_again, spool_for
 from geo2map.files.closing import Closing
+from geo2map.threads import start_threads
 from geo2map.tiles.tilejson import FILE_NAME
 from geo2map.types import Tile
 
@@ -49,7 +50,7 @@ class BucketTiles(Closing):
             address: for errors.
         """
         self._store, self._prefix, self._address = store, prefix, address
-        self._senders, self._lock = ThreadPoolExecutor(SENDERS, "put"), Lock()
+        self._senders, self._lock = start_threads(SENDERS, "put"), Lock()
         self._under_way: list[Future[None]] = []
         self._output: Output | None = None
 

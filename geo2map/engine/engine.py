@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,10 @@ from geo2map.engine.device import DTYPES, choose_device, choose_dtype, hold_inst
 from geo2map.engine.transfer import Download, torch_threads, upload
 from geo2map.errors import DeviceError, ModelFileError
 from geo2map.families import build, find_family
+from geo2map.files.closing import Closing
 from geo2map.model import ModelCard, find_model, load_card, load_weights
 from geo2map.protocols import PixelTranslator
-from geo2map.threads import available_threads
+from geo2map.threads import Budget, start_threads
 from geo2map.types import Batch, Mode, Precision
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ TILES = 8
 """Tiles in each call on the CPU where the card is not exact: the innermost levels have more weights than pixels."""
 
 
-class Engine(PixelTranslator):
+class Engine(PixelTranslator, Closing):
     """Translates blocks with a model. The only place where uint8 becomes float and back.
 
     BatchNorm uses its running statistics and dropout is off, so a picture's pixels depend neither on its
@@ -70,7 +70,16 @@ class Engine(PixelTranslator):
         self._runner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         in_calls = device.type == "cpu" and self._runner.fixed_calls
         self._call = (1 if card.exact else TILES) if in_calls else None  # pictures in each call, if always so many
-        self._crew = ThreadPoolExecutor(AT_ONCE - 1, "translate")  # starts threads when it has work
+        self._crew = start_threads(AT_ONCE - 1, "translate")  # starts threads when it has work
+
+    def close(self) -> None:
+        """Ends the engine's threads; it cannot translate any more. Harmless when repeated."""
+        self._crew.shutdown()
+
+    @property
+    def budget(self) -> Budget:
+        """Processors for a run with this engine."""
+        return Budget.make(self.threads)
 
     @property
     def precision(self) -> str:
@@ -242,14 +251,16 @@ def load_engine(
         ModelFileError: not a model, its weights do not fit its card, or it has no such mode.
         DeviceError: the device is not there.
     """
-    path = find_model(model)
+    path, budget, where = find_model(model), Budget.make(threads), choose_device(device)
     card = load_card(path).in_mode(mode)
-    weights = load_weights(path)  # before the network takes memory: its size is known to be the file's
-    try:
-        generator = build(card.architecture, **card.config)
-        generator.load_state_dict(weights)
-    except (ValueError, RuntimeError) as error:
-        found = " ".join(str(error).split())[:300]
-        raise ModelFileError(f"{path} has weights that do not fit its card ({found}): get the model again") from error
-    where = choose_device(device)
-    return Engine(generator, card, where, choose_dtype(precision, where), batch, threads or available_threads())
+    with torch_threads(budget.threads):
+        weights = load_weights(path)  # before the network takes memory: its size is known to be the file's
+        try:
+            generator = build(card.architecture, **card.config)
+            generator.load_state_dict(weights)
+        except (ValueError, RuntimeError) as error:
+            found = " ".join(str(error).split())[:300]
+            raise ModelFileError(
+                f"{path} has weights that do not fit its card ({found}): get the model again"
+            ) from error
+        return Engine(generator, card, where, choose_dtype(precision, where), batch, budget.threads)

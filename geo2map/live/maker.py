@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
-from threading import BoundedSemaphore, Thread
+from threading import BoundedSemaphore
 
 from geo2map.live.cache import BlockCache
 from geo2map.live.flights import Flight, Flights, Tiles
 from geo2map.live.keeping import KeptBlocks
 from geo2map.live.tally import Tally
-from geo2map.pipeline.blocks import BlockDone, encode_image, encoder_threads, read_block
+from geo2map.pipeline.blocks import MOST_ENCODERS, BlockDone, encode_image, read_block
 from geo2map.plan.storage import SOURCE_STORAGE, Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Prediction, Source, Translator, Untranslated
+from geo2map.threads import start_threads
 
 log = logging.getLogger(__name__)
 
@@ -53,22 +53,21 @@ class BlockMaker:
         self._sources: SimpleQueue[Source] = SimpleQueue()
         for source in sources:
             self._sources.put(source)
-        encoders = encoder_threads()
-        self._encoders = ThreadPoolExecutor(encoders, "encode")
+        budget, self._readers = self._translator.budget, len(sources)
+        self._turns, encoders = budget.turns(), budget.share(MOST_ENCODERS)
+        self._encoders = start_threads(encoders, "encode")
         self._encoding = BoundedSemaphore(2 * encoders)
-        works = [*((self._read_all, f"read-{number}") for number in range(len(sources))), (self._draw_all, "draw")]
-        self._threads = [Thread(target=work, name=name, daemon=True) for work, name in works]
+        self._threads = start_threads(self._readers + 1, "make")
 
     def __enter__(self) -> BlockMaker:
-        for thread in self._threads:
-            thread.start()
+        for work in (*[self._read_all] * self._readers, self._draw_all):
+            self._threads.submit(work)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Ends the threads; what is at work is waited for, and kept where blocks are kept."""
         self._flights.close()
-        for thread in self._threads:
-            thread.join()
+        self._threads.shutdown(wait=True)
         self._encoders.shutdown(wait=True)
 
     def _read_all(self) -> None:
@@ -90,7 +89,8 @@ class BlockMaker:
         started = time.perf_counter()
         layer, block = flight.wanted
         plan = self._plan if layer == "map" else self._cut
-        prepared = read_block(plan, source, block)
+        with self._turns:
+            prepared = read_block(plan, source, block)
         if prepared.image is None:
             self._land(flight, prepared.done, {})
         elif layer == "source":
@@ -111,7 +111,8 @@ class BlockMaker:
 
     def _draw(self, flights: list[Flight]) -> None:
         started = time.perf_counter()
-        predictions = self._translator.translate([flight.cargo.input for flight in flights])
+        with self._turns:
+            predictions = self._translator.translate([flight.cargo.input for flight in flights])
         self._tally.add("seconds", "translate", by=time.perf_counter() - started)
         for flight, prediction in zip(flights, predictions, strict=True):
             self._encoding.acquire()
@@ -120,7 +121,9 @@ class BlockMaker:
     def _finish(self, flight: Flight, prediction: Prediction) -> None:
         started = time.perf_counter()
         try:
-            self._land(flight, flight.cargo.done, encode_image(self._plan, prediction.image, self._storage))
+            with self._turns:
+                tiles = encode_image(self._plan, prediction.image, self._storage)
+            self._land(flight, flight.cargo.done, tiles)
         except Exception as error:
             self._fail([flight], error)
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,6 @@ from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReade
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Prediction, Source, Translator, Untranslated
-from geo2map.threads import available_threads
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import OnError, Tile
 
@@ -26,20 +25,15 @@ __all__ = [
     "Rendered",
     "digest",
     "encode_image",
-    "encoder_threads",
     "prepare",
     "read_block",
     "render_blocks",
 ]
 
 MOST_ENCODERS = 16
+"""Threads that encode; twice as many blocks, and those in hand, wait for them at most."""
 
 Rendered = tuple[BlockDone, dict[Tile, bytes]]
-
-
-def encoder_threads() -> int:
-    """Threads that encode; twice as many blocks, and those in hand, wait for them at most."""
-    return min(MOST_ENCODERS, available_threads())
 
 
 def encode_image(plan: Plan, image: BlockImage, storage: Storage) -> dict[Tile, bytes]:
@@ -73,11 +67,13 @@ def render_blocks(
     Raises:
         Geo2MapError: whatever source and translator raise.
     """
-    reading = BlockReader(plan, source, known or {}, on_error).read(blocks)
-    threads = encoder_threads()
-    with closing(reading), ThreadPoolExecutor(threads, "encode") as encoders:
+    translator = translator or Untranslated()
+    budget = translator.budget
+    reading = BlockReader(plan, source, known or {}, on_error, budget).read(blocks)
+    with closing(reading), budget.pool(MOST_ENCODERS, "encode") as encoders:
         try:
-            yield from _Pipeline(plan, translator or Untranslated(), storage, 2 * threads).run(reading, encoders)
+            waiting = 2 * budget.share(MOST_ENCODERS)
+            yield from _Pipeline(plan, translator, storage, waiting).run(reading, encoders)
         finally:
             encoders.shutdown(cancel_futures=True)
 
@@ -95,7 +91,7 @@ class _Pipeline:
     storage: Storage
     waiting: int
 
-    def run(self, reading: Iterator[Prepared], encoders: ThreadPoolExecutor) -> Iterator[Rendered]:
+    def run(self, reading: Iterator[Prepared], encoders: Executor) -> Iterator[Rendered]:
         encoding: deque[Future[Rendered]] = deque()
         stopped: Exception | KeyboardInterrupt | None = None
         try:

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from threading import Lock
@@ -21,7 +21,7 @@ from geo2map.grid.fill import fill
 from geo2map.pipeline.strips import Layout, cut_block, cut_strips
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, SplitSource, TranslatorInput
-from geo2map.threads import available_threads
+from geo2map.threads import Budget
 from geo2map.types import OnError, Tile
 
 READ_AHEAD = 4
@@ -29,11 +29,6 @@ READ_AHEAD = 4
 MOST_READERS = 8
 
 BlockKey = tuple[int, int]
-
-
-def reader_threads() -> int:
-    """Threads that read a source which allows it; one strip more than that is under way or waits."""
-    return min(MOST_READERS, available_threads())
 
 
 @dataclass(frozen=True)
@@ -133,12 +128,14 @@ class BlockReader:
     Attributes:
         known: digests of blocks that were rendered before: where a block's is the same, nothing is to be made of it.
         on_error: whether a block that cannot be read is an error, or comes with its `error`.
+        budget: a source that allows it is read by several threads; one strip more than these is under way or waits.
     """
 
     plan: Plan
     source: Source
     known: Mapping[BlockKey, str] = field(default_factory=dict)
     on_error: OnError = "fail"
+    budget: Budget = field(default_factory=Budget.make)
 
     def read(self, blocks: Iterable[Block]) -> Generator[Prepared]:
         """The blocks in order, a bounded number of them before they are asked for. Closing it drops those.
@@ -147,10 +144,10 @@ class BlockReader:
             Geo2MapError: whatever the source raises.
         """
         split = isinstance(self.source, SplitSource)
-        readers = reader_threads() if split else 1
+        readers = self.budget.share(MOST_READERS) if split else 1
         ahead = readers + 1 if split else READ_AHEAD
         strips = cut_strips(blocks, Layout.of(self.plan, readers) if split else None)
-        with _Readers(self.source, readers, self._strip) as crew:
+        with _Readers(self.source, readers, self._strip, self.budget.pool(readers, "read")) as crew:
             coming = deque(crew.submit(*strip) for strip in islice(strips, ahead))
             while coming:
                 ready = coming.popleft().result()
@@ -204,12 +201,14 @@ class _Readers:
     what it read there of the rows between. One that has nothing of its own to do takes what waits longest.
     """
 
-    def __init__(self, source: Source, count: int, read: Callable[[Source, list[Block]], list[Prepared]]) -> None:
+    def __init__(
+        self, source: Source, count: int, read: Callable[[Source, list[Block]], list[Prepared]], pool: Executor
+    ) -> None:
         self._more = [source.another() for _ in range(count - 1)] if isinstance(source, SplitSource) else []
         self._sources, self._read = (source, *self._more), read
         self._free, self._lock = set(range(len(self._sources))), Lock()
         self._waiting: list[tuple[int, list[Block], Future[list[Prepared]]]] = []
-        self._pool = ThreadPoolExecutor(len(self._sources), "read")
+        self._pool = pool
 
     def submit(self, number: int, blocks: list[Block]) -> Future[list[Prepared]]:
         """Has a strip read, of this number in its row."""

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.window import PixelWindow
 from geo2map.protocols.translation import PixelTranslator, Prediction, TranslatorInput, Untranslated
+from geo2map.threads import Budget
 from geo2map.types import Image, Mask, Tile, TileFormat
 
 __all__ = [
@@ -65,10 +66,14 @@ class Translator(Protocol):
     Attributes:
         batch: most inputs that are worth translating at once; may change.
         ahead: batches that are worth beginning before the first of them is waited for.
+        budget: processors for a run with this translator, its readers and encoders included.
     """
 
     @property
     def batch(self) -> int: ...
+
+    @property
+    def budget(self) -> Budget: ...
 
     @property
     def ahead(self) -> int: ...

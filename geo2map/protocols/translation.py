@@ -12,6 +12,7 @@ import numpy.typing as npt
 from geo2map.errors import PlanError
 from geo2map.grid.block import BlockImage
 from geo2map.grid.noise import add_noise
+from geo2map.threads import Budget
 from geo2map.types import Batch
 
 
@@ -75,6 +76,11 @@ class PixelTranslator(ABC):
     ahead: int = 0
     noise: int = 0
 
+    @property
+    def budget(self) -> Budget:
+        """See `Translator`."""
+        return Budget.make()
+
     @abstractmethod
     def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         """Translates uint8 (N, H, W, 3 + noise) to uint8 (N, H - 2 margin, W - 2 margin, 3)."""
@@ -102,6 +108,9 @@ class Untranslated:
 
     batch = 1
     ahead = 0
+
+    def __init__(self) -> None:
+        self.budget = Budget.make()
 
     def translate(self, inputs: Sequence[TranslatorInput]) -> list[Prediction]:
         return [Prediction(one.image.core()) for one in inputs]

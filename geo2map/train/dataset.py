@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.colour.statistics import HALFWAY
 from geo2map.errors import DataError
+from geo2map.threads import Budget
 from geo2map.train.augment import Crops, Look, Pair, augment, stack
 from geo2map.train.config import TrainConfig
 from geo2map.train.pictures import PairFile, Picture
@@ -21,6 +21,7 @@ from geo2map.train.places import Places
 from geo2map.train.teacher import load_taught
 from geo2map.types import Direction
 
+LOADERS = 16
 MEMORY = 8 * 2**30
 """Bytes of decoded pictures that are kept; the others are decoded again whenever they are needed."""
 STATISTICS_STRIDE = 4
@@ -72,7 +73,7 @@ class Pairs:
         self.files, self.config, self.palette = list(self.sources.files), config, palette
         self._kept: dict[int, Pair] = {}
         samples: list[tuple[Picture, Picture]] = []
-        with ThreadPoolExecutor() as pool:
+        with Budget.make().pool(LOADERS, "load") as pool:
             for index, (a, b) in enumerate(pool.map(self._load, self.files)):
                 if memory >= 2 * a.nbytes:
                     memory -= 2 * a.nbytes

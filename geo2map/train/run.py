@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 
 from geo2map.families.generator import Generator
 from geo2map.model import ModelCard
+from geo2map.threads import Budget
 from geo2map.train.augment import noisy
 from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
@@ -85,7 +85,7 @@ class Run:
         """
         last = min(self.until or trainer.total, trainer.total)
         record = _Record(self, trainer) if trainer.world.leads else None
-        with ThreadPoolExecutor(1) as pool:
+        with Budget(torch.get_num_threads()).pool(1, "batch") as pool:
             coming = pool.submit(trainer.batch, trainer.step)
             try:
                 while trainer.step < last:

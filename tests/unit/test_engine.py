@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -372,6 +373,15 @@ def test_threads_are_the_engines_own_business() -> None:
         engine.translate_pixels(noise(1))
     assert seen == [before, before + 1, before + 1]
     assert torch.get_num_threads() == before
+
+
+def test_a_closed_engine_has_no_threads() -> None:
+    before = threading.active_count()
+    with load_engine("sat2map", device="cpu", threads=2) as engine:
+        engine.translate_pixels(noise(2, 384), 160)
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+    engine.close()
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:

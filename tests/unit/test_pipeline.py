@@ -16,13 +16,14 @@ from geo2map.aoi import Aoi
 from geo2map.errors import DeviceError, OutputError, SceneError
 from geo2map.grid import PixelWindow, tile_range
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline.blocks import READ_AHEAD, BlockDone, encoder_threads, prepare, render_blocks
+from geo2map.pipeline.blocks import MOST_ENCODERS, READ_AHEAD, BlockDone, prepare, render_blocks
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import WAITING, run
 from geo2map.plan import Plan, Storage
 from geo2map.protocols import PixelTranslator
 from geo2map.scene import View
 from geo2map.testing import ArraySource, BlurTranslator, IdentityTranslator, MemoryOutput, cropped
+from geo2map.threads import Budget
 from geo2map.types import Batch, Tile
 
 WINDOW = PixelWindow(256 * 8 + 10, 256 * 4, 256 * 14, 256 * 7 - 30)
@@ -334,7 +335,7 @@ def test_a_slow_disk_holds_up_the_translator() -> None:
     plan = replace(PLAN, margin=0, fill_radius=0)
     run(noise(), translator, Slow(plan))
     assert len(most) == 18
-    assert max(most) <= WAITING + 2 * encoder_threads() + 4
+    assert max(most) <= WAITING + 2 * Budget.make().share(MOST_ENCODERS) + 4
 
 
 # An area of interest limits what is written, not what is read
