@@ -24,7 +24,7 @@ from geo2map.train.dataset import Pairs, Sources, recognise_palette
 from geo2map.train.pictures import PairFile, list_places, list_splits, read_facts
 from geo2map.train.run import Run, TrainingProgress
 from geo2map.train.run import train as run_training
-from geo2map.train.teacher import teach
+from geo2map.train.teacher import distill
 from geo2map.train.trainer import Trainer, load_checkpoint
 from geo2map.train.world import World, open_world
 
@@ -38,12 +38,12 @@ class Training:
         out: the model file to write.
         name: of the model; None is the file's name.
         zoom, ground_resolution: of the pictures; None takes what pairs.json says.
-        validation: pairs to keep aside, a folder or a list of names.
+        validation: pairs to hold out, a folder or a list of names.
         palette: of the map: "auto", "maps", "none" or a file.
         start: a model whose weights to start from.
         folder: of the run: checkpoint, losses, samples; None is `out` with .run.
         place: where the pictures are from, for the card.
-        elsewhere_folder, elsewhere_aside: other places, a folder of pairs for each, and a list of those to leave out.
+        other_places, held_out: other places, a folder of pairs for each, and a list of those to leave out.
         teacher_cache: where the teacher's output is kept.
         minutes: between checkpoints.
         resume: go on from the checkpoint.
@@ -60,8 +60,8 @@ class Training:
     start: str | None = None
     folder: Path | None = None
     place: str | None = None
-    elsewhere_folder: Path | None = None
-    elsewhere_aside: Path | None = None
+    other_places: Path | None = None
+    held_out: Path | None = None
     teacher_cache: Path | None = None
     minutes: float = 5.0
     resume: bool = False
@@ -81,8 +81,8 @@ def train_model(
     data: str | Path,
     out: str | Path,
     *,
-    tell: Callable[[TrainingProgress], None] | None = None,
-    tell_cost: Callable[[dict[str, Any]], None] | None = None,
+    on_step: Callable[[TrainingProgress], None] | None = None,
+    on_start: Callable[[dict[str, Any]], None] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> dict[str, Any] | None:
@@ -90,15 +90,15 @@ def train_model(
 
     Args:
         data, out: see `Training`.
-        tell: called after every step.
-        tell_cost: told what the network costs, before the first step.
+        on_step: called after every step.
+        on_start: called with what the network costs, before the first step.
         progress: told ("teacher", done, total) while a teacher's output is made.
         options: the other fields of `Training`; those of `geo2map.train.config.TrainConfig` (None takes the preset's);
             preset, device, threads and deterministic.
 
     Returns:
         What was done: out, name, finished, gflop_per_tile, margin, parameters, steps, seconds and the last losses; None
-        in a process that does not lead.
+        in a process that is not the main one.
 
     Raises:
         DataError: the pairs are missing or broken, or the training diverged.
@@ -113,9 +113,9 @@ def train_model(
         require_writable(place)
     device = choose_device(options.pop("device", "auto"))
     with torch_threads(budget.threads), _algorithms(deterministic), open_world(device) as world:
-        steps = _Steps(tell or (lambda _: None), tell_cost or (lambda _: None), progress)
-        summary = _train(asked, options, world, steps)
-        return summary if world.leads else None
+        callbacks = _Callbacks(on_step or (lambda _: None), on_start or (lambda _: None), progress)
+        summary = _train(asked, options, world, callbacks)
+        return summary if world.is_main else None
 
 
 @contextmanager
@@ -131,15 +131,15 @@ def _algorithms(deterministic: bool) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Steps:
-    """Who is told what of a training."""
+class _Callbacks:
+    """What a training calls."""
 
-    tell: Callable[[TrainingProgress], None]
-    begin: Callable[[dict[str, Any]], None]
+    on_step: Callable[[TrainingProgress], None]
+    on_start: Callable[[dict[str, Any]], None]
     progress: Progress | None
 
 
-def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps) -> dict[str, Any]:
+def _train(asked: Training, choices: dict[str, Any], world: World, callbacks: _Callbacks) -> dict[str, Any]:
     zoom, resolution = read_facts(asked.data)
     files, kept_aside = list_splits(asked.data, asked.validation)
     wanted = choices.get("legend")
@@ -149,10 +149,10 @@ def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps)
     style = _palette(asked.palette, files, config)
     if style is None and not wanted:  # of the model to start from, which knew a palette
         config = config.with_choices(legend=False)
-    trainer = _trainer(asked, files, config, style, world, told.progress)
+    trainer = _trainer(asked, files, config, style, world, callbacks.progress)
     cost, name = _cost(trainer), asked.name or asked.out.stem
-    if world.leads:
-        told.begin(cost)
+    if world.is_main:
+        callbacks.on_start(cost)
     started = time.monotonic()
     run_training(
         trainer,
@@ -162,7 +162,7 @@ def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps)
             until=asked.until,
             early=asked.early,
             samples=Pairs(kept_aside[:: max(1, len(kept_aside) // 8)], config, style) if kept_aside else None,
-            tell=told.tell,
+            on_step=callbacks.on_step,
         ),
         asked.out,
         name=name,
@@ -186,9 +186,9 @@ def _trainer(
 ) -> Trainer:
     """The state a run begins with: anew, of a model's weights, or of its checkpoint."""
 
-    places = list_places(asked.elsewhere_folder, asked.elsewhere_aside) if asked.elsewhere_folder else {}
-    taught = _taught(files, asked, config.teacher, world, progress) if config.teacher else None
-    trainer = Trainer(Pairs(Sources(files, places, taught), config, style), world)
+    places = list_places(asked.other_places, asked.held_out) if asked.other_places else {}
+    teacher_output = _teacher_output(files, asked, config.teacher, world, progress) if config.teacher else None
+    trainer = Trainer(Pairs(Sources(files, places, teacher_output), config, style), world)
     if asked.resume:
         trainer.load(asked.checkpoint)
     elif asked.start:
@@ -230,11 +230,13 @@ def _cost(trainer: Trainer) -> dict[str, float]:
     return {"gflop_per_tile": round(cost, 3), "margin": network.margin, "parameters": parameters}
 
 
-def _taught(files: list[PairFile], asked: Training, teacher: str, world: World, progress: Progress | None) -> Path:
-    """The teacher's output for all pictures, made by the process that leads."""
+def _teacher_output(
+    files: list[PairFile], asked: Training, teacher: str, world: World, progress: Progress | None
+) -> Path:
+    """The teacher's output for all pictures, made by the main process."""
     folder = asked.teacher_cache or asked.run_folder / "teacher"
-    if world.leads:
+    if world.is_main:
         said = progress or (lambda *_: None)
-        teach(files, find_model(teacher), folder, world.device, lambda done, total: said("teacher", done, total))
+        distill(files, find_model(teacher), folder, world.device, lambda done, total: said("teacher", done, total))
     world.wait()
     return folder

@@ -49,7 +49,7 @@ class TrainConfig:
         lambda_teacher: weight of L1 to the teacher's output, where it is known.
         teacher_commit: how far the teacher's colours are moved to the palette's nearest, 0 to 1, so that its doubts are
             not learned with its knowledge.
-        lambda_commit: weight of the distance to the nearest palette colour, see `geo2map.train.losses.commitment`.
+        lambda_commit: weight of the distance to the nearest palette colour, see `palette_commitment`.
         lambda_cross_entropy, lambda_jaccard: weights of the losses of classes, see `geo2map.train.class_loss`.
         border: how much more L1 counts within 2 px of class borders.
         balance: how much L1 favours rare map classes, see `geo2map.train.losses.BalancedL1`; 0 is the paper's L1.

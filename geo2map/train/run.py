@@ -63,7 +63,7 @@ class Run:
         until: stop after this step, to go on later.
         early: write a model there, too, of what the averages are by then.
         samples: pairs for the sample sheets; default the first of the training's own.
-        tell: called after every step.
+        on_step: called after every step.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class Run:
     until: int | None = None
     early: bool = False
     samples: Pairs | None = None
-    tell: Callable[[TrainingProgress], None] = field(default=lambda _: None)
+    on_step: Callable[[TrainingProgress], None] = field(default=lambda _: None)
 
     @property
     def checkpoint(self) -> Path:
@@ -84,7 +84,7 @@ class Run:
             DataError: training diverged; the last checkpoint is from before.
         """
         last = min(self.until or trainer.total, trainer.total)
-        record = _Record(self, trainer) if trainer.world.leads else None
+        record = _Record(self, trainer) if trainer.world.is_main else None
         with Budget(torch.get_num_threads()).pool(1, "batch") as pool:
             coming = pool.submit(trainer.batch, trainer.step)
             try:
@@ -138,7 +138,7 @@ class _Record:
             **trainer.losses,
         )
         pace = (trainer.step - self.first) / (now - self.started)
-        run.tell(TrainingProgress(trainer.step, trainer.total, trainer.epoch, pace, dict(self.smooth)))
+        run.on_step(TrainingProgress(trainer.step, trainer.total, trainer.epoch, pace, dict(self.smooth)))
         if epoch_ended:
             self.losses.flush()
             run.write_samples(trainer)
@@ -165,7 +165,7 @@ def train(
     """
     started = time.monotonic()
     run.train(trainer)
-    if (trainer.step < trainer.total and not run.early) or not trainer.world.leads:
+    if (trainer.step < trainer.total and not run.early) or not trainer.world.is_main:
         return None
     training = {"hours": round((time.monotonic() - started) / 3600, 2), "device": str(trainer.device)}
     training |= facts.pop("training", {})

@@ -71,7 +71,7 @@ class Trainer:
         return self.step * self.config.batch * self.world.size // len(self.pairs)
 
     @property
-    def playing(self) -> bool:
+    def adversarial_active(self) -> bool:
         """Whether the discriminator has joined."""
         return self.config.lambda_gan > 0 and self.step >= self.config.adversarial_from * self.total
 
@@ -91,13 +91,13 @@ class Trainer:
         for optimiser in (self.optimise_g, self.optimise_d):
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        real_a, real_b, taught = (self._tensor(side) for side in (crops.a, crops.b, crops.taught))
+        real_a, real_b, teacher_output = (self._tensor(side) for side in (crops.a, crops.b, crops.teacher_output))
         known = torch.from_numpy(crops.known).to(self.device)
         with self._autocast():
             drawn = self._shared_generator(real_a, return_logits=True).float()
         fake_b = self.generator.head(drawn)
-        loss, parts = self.objective(fake_b, real_b, known, taught, drawn if self.config.legend else None)
-        found = self._play(real_a, real_b, fake_b, known) if self.playing else {}
+        loss, parts = self.objective(fake_b, real_b, known, teacher_output, drawn if self.config.legend else None)
+        found = self._discriminator_step(real_a, real_b, fake_b, known) if self.adversarial_active else {}
         self._minimise(loss + found.pop("fooling", 0.0), self.optimise_g)
         self.scaler.update()
         self.average.update_parameters(self.generator)
@@ -106,7 +106,7 @@ class Trainer:
         if not np.isfinite(list(self.losses.values())).all():
             raise DataError(f"training diverged at step {self.step}: lower --learning-rate and --resume")
 
-    def _play(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor, known: Tensor) -> dict[str, Tensor]:
+    def _discriminator_step(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor, known: Tensor) -> dict[str, Tensor]:
         """The discriminator's step, and what the generator loses to it ("fooling") with its parts.
 
         It sees the crops of which every class is known; where there is no imagery, the true map on both sides.

@@ -101,7 +101,7 @@ def test_what_it_does_not_do_is_refused_in_one_sentence(model: Path, tmp_path: P
     from geo2map.errors import ModelFileError
 
     with pytest.raises(ModelFileError, match="family convolution cannot be calibrated"):
-        calibrate_model(model, tmp_path / "other.safetensors", certainty=2.0)
+        calibrate_model(model, tmp_path / "other.safetensors", inverse_temperature=2.0)
 
 
 def test_an_unknown_family_is_refused(model: Path) -> None:

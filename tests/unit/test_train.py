@@ -138,7 +138,7 @@ def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
     config = replace(TINY, steps=60, learning_rate=2e-3, photometric=0.0)
     run = trainer(pairs_folder, config)
     started: list[float] = []
-    Run(folder=tmp_path, tell=lambda _: started.append(run.losses["l1"])).train(run)
+    Run(folder=tmp_path, on_step=lambda _: started.append(run.losses["l1"])).train(run)
     assert np.mean(started[-5:]) < 0.5 * np.mean(started[:5])
     export(run, tmp_path / "m.safetensors", name="m", zoom=17, ground_resolution=0.9)
     a, b = load_pair(list_pictures(pairs_folder)[0])
@@ -210,9 +210,9 @@ def test_crops_are_a_function_of_the_step_alone(pairs_folder: Path) -> None:
 def test_both_sides_move_together() -> None:
     picture = np.random.default_rng(0).integers(0, 255, (90, 90, 3), dtype=np.uint8)
     for seed in range(20):
-        crops = augment(Pair(picture, picture, taught=picture), TINY, Look(0.0), np.random.default_rng(seed))
+        crops = augment(Pair(picture, picture, teacher_output=picture), TINY, Look(0.0), np.random.default_rng(seed))
         np.testing.assert_array_equal(crops.a, crops.b)
-        np.testing.assert_array_equal(crops.a, crops.taught)
+        np.testing.assert_array_equal(crops.a, crops.teacher_output)
         assert crops.a.shape == (64, 64, 3)
 
 
