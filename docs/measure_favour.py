@@ -20,9 +20,10 @@ import torch
 
 from geo2map.evaluate.scores import certain_of, folded
 from geo2map.evaluate.translate import as_scene, translate_picture
+from geo2map.families import build
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.metrics import classify, overlap, overlap_iou
 from geo2map.model import ModelCard, find_model, load_card, load_weights
-from geo2map.nn import UNetGenerator, build
 from geo2map.train.pictures import PairFile, list_pairs, list_places
 
 STEPS = (0.4, 0.2, 0.1)
@@ -48,7 +49,7 @@ class Listener:
     def translate(self, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         x = torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.inference_mode():
-            found = self.network(x.contiguous(memory_format=torch.channels_last), ended=False)
+            found = self.network(x.contiguous(memory_format=torch.channels_last), return_logits=True)
         self.scores = found[0].permute(1, 2, 0).numpy()
         return np.zeros((*batch.shape[:3], 3), np.uint8)
 

@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geo2map.model import find_model, gflop_per_tile, load_card, load_weights, save_model
-from geo2map.nn import build
-from geo2map.train.transplant import strongest
+from geo2map.families import build
+from geo2map.families.unet.cost import gflop_per_tile
+from geo2map.families.unet.transplant import strongest
+from geo2map.model import find_model, load_card, load_weights, save_model
 
 Weights = dict[str, Tensor]
 FEWER = 5 / 6

@@ -22,8 +22,9 @@ from scipy import ndimage
 
 from geo2map.engine import load_engine
 from geo2map.evaluate import translate_picture
+from geo2map.families import build
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.model import find_model, load_card, load_weights
-from geo2map.nn import UNetGenerator, build
 from geo2map.train.pictures import list_pairs
 
 SIDE, PERIOD, FLAT = 128, 16, 8

@@ -20,7 +20,7 @@ ROWS = (
     {"errors", "types", "threads"},
     {"files", "grid"},
     {"colour"},
-    {"aoi", "protocols", "nn", "metrics"},
+    {"aoi", "protocols", "families", "metrics"},
     {"tiles", "model"},
     {"scene", "engine", "train"},
     {"plan", "evaluate"},
@@ -32,7 +32,7 @@ ROWS = (
     {"cluster"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
-TENSORS = {"nn", "engine", "train", "evaluate"}
+TENSORS = {"families", "engine", "train", "evaluate"}
 BOTH = {"api"}
 MAY_LOAD_TORCH_LAZILY = {"model"}
 SETTINGS = (":open_bucket", ":check_bucket", ":upload_output", ":stream_to_bucket")

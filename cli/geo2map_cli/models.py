@@ -118,24 +118,28 @@ def average(models: tuple[str, ...], out: Path, as_json: bool, **choices: Any) -
     show(ModelDescription.of(out), as_json)
 
 
-def _parse_favour(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, float]:
+def _parse_class_bias(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, float]:
     try:
         return {name: float(more) for name, more in (part.split("=") for part in value.split(","))} if value else {}
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no list of classes and numbers: give park=1.2,road=0.5.") from None
+        raise click.BadParameter(f"{value!r} is not a list of classes and numbers: give park=1.2,road=0.5.") from None
 
 
 @command.command("calibrate")
 @click.argument("model")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .safetensors.")
-@click.option("--certainty", type=float, default=1.0, show_default=True, help="What scores are multiplied by.")
-@click.option("--favour", callback=_parse_favour, metavar="CLASS=X,...", help="What is added to a class's score.")
+@click.option(
+    "--inverse-temperature", "--certainty", type=float, default=1.0, show_default=True, help="Factor of all scores."
+)
+@click.option(
+    "--class-bias", "--favour", callback=_parse_class_bias, metavar="CLASS=X,...", help="Added to the score of a class."
+)
 @overwrite_option
 @report_options
 def calibrate(model: str, out: Path, as_json: bool, **choices: Any) -> None:
-    """Write MODEL, trained with --legend, with classes drawn more certainly or sooner. It costs nothing.
+    """Write MODEL, trained with --legend, with its class scores calibrated. Translating costs the same.
 
-    Choose on pictures kept aside, and measure what it is worth with geo2map evaluate.
+    Choose the numbers on held-out pictures, and measure the effect with geo2map evaluate.
     """
     from geo2map.model import ModelDescription, calibrate_model, find_model
 
@@ -157,7 +161,7 @@ def crispen(model: str, out: Path, as_json: bool, **choices: Any) -> None:
 
     Its weights stay. Sharpening needs some pixels more around a tile. Measure what it is worth with geo2map evaluate.
     """
-    from geo2map.model import ModelDescription, crispen_model, find_model
+    from geo2map.model import ModelDescription, find_model, sharpen_model
 
-    crispen_model(find_model(model), out, **choices)
+    sharpen_model(find_model(model), out, **choices)
     show(ModelDescription.of(out), as_json)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import click
 
+from geo2map_cli.processors import threads_option
+
 if TYPE_CHECKING:
     from geo2map.aoi import Aoi
 
@@ -49,7 +51,7 @@ def engine_options(function: F) -> F:
             show_default=True,
             help="auto is fp32.",
         ),
-        click.option("--threads", type=click.IntRange(1), help="CPU threads. [default: all allowed]"),
+        threads_option,
         click.option("--batch", type=click.IntRange(1), help="Blocks at once. [default: 2 on CPU, 8 on GPU]"),
         click.option(
             "--mode",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -136,7 +137,7 @@ def _dry_run(
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
-    from geo2map.api import as_engine, dry_run, name_targets
+    from geo2map.api import dry_run, name_targets, open_engine
     from geo2map.scene.discover import find_imagery
 
     jobs: list[tuple[tuple[str, ...], str]] = [(scenes, out)]
@@ -144,11 +145,12 @@ def _dry_run(
         paths, remarks = find_imagery(scenes)
         show_notes(remarks)
         jobs = [((scene,), target) for scene, target in name_targets(paths, out, suffix).items()]
-    found, loaded = [], as_engine(engine) if each else engine
-    for asked, target in jobs:
-        found.append(dry_run(asked, target, engine=loaded, **options))
-        if not as_json:
-            click.echo(found[-1])
+    found = []
+    with open_engine(engine) if each else nullcontext(engine) as loaded:
+        for asked, target in jobs:
+            found.append(dry_run(asked, target, engine=loaded, **options))
+            if not as_json:
+                click.echo(found[-1])
     if as_json:
         values = [run.to_dict() for run in found]
         click.echo(json_text(values if each and len(values) > 1 else values[0]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geo2map_cli.processors import threads_option
 from geo2map_cli.recipe import recipe_options
 from geo2map_cli.reporting import Bar, json_text, report_options
 
@@ -25,18 +26,18 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 @click.option("--name", help="Of the model. [default: the file's name]")
 @click.option("--zoom", type=click.IntRange(0, 24), help="Of the pictures. [default: pairs.json's, else 17]")
 @click.option("--ground-resolution", type=float, help="Metres per pixel. [default: pairs.json's, else 0.905]")
-@click.option(
-    "--validation", type=click.Path(path_type=Path), help="Pairs to keep aside: a folder, or a list of names."
-)
+@click.option("--validation", type=click.Path(path_type=Path), help="Pairs to hold out: a folder, or a list of names.")
 @click.option("--place", help="Where the pictures in DATA are from, for the card.")
 @click.option(
     "--elsewhere",
-    "elsewhere_folder",
+    "other_places",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Other places: a folder of pairs for each.",
 )
-@click.option("--elsewhere-aside", type=click.Path(path_type=Path), help="A list of PLACE/NAME to leave out of them.")
+@click.option(
+    "--elsewhere-aside", "held_out", type=click.Path(path_type=Path), help="A list of PLACE/NAME to leave out of them."
+)
 @click.option("--teacher", metavar="MODEL", help="Also learn from what this model makes of DATA.")
 @click.option("--teacher-cache", type=click.Path(path_type=Path), help="Of its output. [default: in --run]")
 @click.option("--palette", default="auto", show_default=True, help="Of the map: auto, maps, none or a .tsv.")
@@ -55,7 +56,7 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 @click.option("--early", is_flag=True, help="Write OUT at --until, too, as the model is by then.")
 @click.option("--deterministic", is_flag=True, help="Same seed, same weights on CUDA too; slower there.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads. [default: all allowed]")
+@threads_option
 @report_options
 def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Train a pix2pix generator on the pairs in DATA.
@@ -76,8 +77,8 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     from geo2map.api.training import train_model
 
     with Bar() as bar:
-        summary = train_model(data, out, tell=_teller(bar), tell_cost=_tell_cost, progress=bar, **options)
-    if summary is None:  # another process leads
+        summary = train_model(data, out, on_step=_teller(bar), on_start=_tell_cost, progress=bar, **options)
+    if summary is None:  # another process is the main one
         return
     words = f"{out}: {summary['name']} after {summary['steps']} steps, {summary['seconds']:.0f} s"
     click.echo(json_text(summary) if as_json else words if summary["finished"] else f"stopped; {words}")

@@ -3,7 +3,7 @@
 from geo2map.api.batch import name_targets, render_each
 from geo2map.api.looking import DryRun, dry_run, middle_block, preview, preview_block
 from geo2map.api.mosaic import mosaic_tiles
-from geo2map.api.rendering import as_engine, make_job, render, tile, translate_tiles
+from geo2map.api.rendering import as_engine, make_job, open_engine, render, tile, translate_tiles
 from geo2map.api.repairing import repair
 from geo2map.api.updating import update
 
@@ -15,6 +15,7 @@ __all__ = [
     "middle_block",
     "mosaic_tiles",
     "name_targets",
+    "open_engine",
     "preview",
     "preview_block",
     "render",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Rendering, Scenes, as_choice, as_engine, check_out
+from geo2map.api.rendering import PathLike, Rendering, Scenes, as_choice, check_out, open_engine
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.address import redact, scene_name
 from geo2map.files.place import require_name
@@ -92,10 +93,11 @@ def _render_each(
     progress: Progress | None,
     begin: Begin | None,
 ) -> Iterator[Report]:
-    loaded = cache(lambda: as_engine(engine))  # once, when the first scene has proved to be worth it
-    for scene, target in targets.items():
-        try:
-            check_out(scene, target, options)
-            yield Rendering(target, options, progress, begin).translate(scene, engine, loaded)
-        except Geo2MapError as error:
-            yield Report(scene_name(scene), error=str(error), option=error.option)
+    with ExitStack() as stack:
+        loaded = cache(lambda: stack.enter_context(open_engine(engine)))  # when the first scene has proved worth it
+        for scene, target in targets.items():
+            try:
+                check_out(scene, target, options)
+                yield Rendering(target, options, progress, begin).translate(scene, engine, loaded)
+            except Geo2MapError as error:
+                yield Report(scene_name(scene), error=str(error), option=error.option)

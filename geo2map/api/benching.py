@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from geo2map.api.looking import middle_block
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job
+from geo2map.api.rendering import PathLike, Scenes, as_choice, make_job, open_engine
 from geo2map.errors import PlanError
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.ledger import OutputOptions, open_output
@@ -58,7 +58,8 @@ def bench(
             make_town(scenes, size=TOWN_SIDE)
         with open_scenes(scenes, **asdict(chosen.reading)) as opened:
             plan = _middle(make_plan(opened, card, chosen.planning), opened, blocks)
-            return _bench(opened, plan, as_engine(choice), chosen, Path(folder)).measure()
+            with open_engine(choice) as loaded:
+                return _bench(opened, plan, loaded, chosen, Path(folder)).measure()
 
 
 def _bench(scene: Imagery, plan: Plan, engine: Engine, options: RenderOptions, folder: Path) -> Bench:

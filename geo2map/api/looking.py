@@ -11,19 +11,19 @@ import numpy as np
 
 from geo2map.api.classes import resolve_legend
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
+from geo2map.api.rendering import PathLike, Scenes, as_choice, open_engine
 from geo2map.errors import TileSetError
 from geo2map.formats import find_container
-from geo2map.grid import TILE_SIZE, Block, PixelWindow
+from geo2map.grid import TILE_SIZE, Block, BlockImage, PixelWindow
 from geo2map.ledger.checks import check_tmp
 from geo2map.model import ModelOptions
-from geo2map.pipeline.blocks import prepare, translate
+from geo2map.pipeline.blocks import prepare
 from geo2map.pipeline.coverage import look
 from geo2map.pipeline.estimate import Estimate, estimate
 from geo2map.plan import Plan, PlanOptions, make_plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
-from geo2map.types import Image, Mask
+from geo2map.types import Image
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -62,9 +62,10 @@ def dry_run(
     container.check_storage(chosen.storage)
     check_tmp(out, container, chosen.output.tmp)
     with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-        plan, loaded = _plan(opened, engine, chosen.planning)
-        storage = resolve_legend(chosen.storage, loaded.card).resolve(plan)
-        found = estimate(plan, storage, opened, loaded, container)
+        plan = _plan(opened, engine, chosen.planning)
+        with open_engine(engine) as loaded:
+            storage = resolve_legend(chosen.storage, loaded.card).resolve(plan)
+            found = estimate(plan, storage, opened, loaded, container)
         if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
             found = replace(found, spool=found.spool + found.bytes)
         if chosen.output.tmp is not None:
@@ -104,18 +105,18 @@ def preview(
     """
     chosen = RenderOptions.of(options)
     with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-        plan, loaded = _plan(opened, engine, chosen.planning)
+        plan = _plan(opened, engine, chosen.planning)
         if begin is not None:
             begin(plan.name, plan.notes)
-        return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
+        with open_engine(engine) as loaded:
+            return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
 
 
 def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> tuple[Image, Image]:
     """Source and map of one block without its margin, two uint8 (H, W, 3); no data is white."""
     with scene.at(plan.view) as source:
-        image = prepare(plan, source, block)
-    translated = translate([image], engine, plan.noise)[0]
-    return _on_white(image.core().pixels, image.core().mask), _on_white(translated.pixels, translated.mask)
+        prepared = prepare(plan, source, block)
+    return _on_white(prepared.image.core()), _on_white(engine.translate([prepared])[0].image)
 
 
 def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
@@ -134,13 +135,12 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
     return Block(plan.maxzoom, part.left, part.top, part.width, part.height, plan.margin)
 
 
-def _plan(opened: Imagery, engine: Engine | ModelOptions | PathLike, planning: PlanOptions) -> tuple[Plan, Engine]:
-    """The plan first, since a scene that is refused should not wait for torch."""
+def _plan(opened: Imagery, engine: Engine | ModelOptions | PathLike, planning: PlanOptions) -> Plan:
+    """The plan, for which no model is loaded: a scene that is refused should not wait for torch."""
     choice = as_choice(engine)
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
-    plan = make_plan(opened, card, planning)
-    return plan, as_engine(choice)
+    return make_plan(opened, card, planning)
 
 
-def _on_white(image: Image, mask: Mask) -> Image:
-    return np.where(mask[..., None], image, np.uint8(255))
+def _on_white(image: BlockImage) -> Image:
+    return np.where(image.mask[..., None], image.pixels, np.uint8(255))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -131,8 +131,8 @@ class Rendering:
             job = self._job(opened, plan, engine)
             if (complete := self._complete(job)) is not None:
                 return complete
-            loaded = load() if load is not None else as_engine(engine)
-            return self._run(opened, on_engine(job, loaded), loaded)
+            with open_engine(engine) if load is None else nullcontext(load()) as loaded:
+                return self._run(opened, on_engine(job, loaded), loaded)
 
     def cut(self, scenes: Scenes, card: ModelCard) -> Report:
         """Cuts for a model, which is not loaded."""
@@ -251,6 +251,19 @@ def as_engine(engine: Engine | ModelOptions | PathLike) -> Engine:
     from geo2map.engine import load_engine  # torch takes a second to import
 
     return load_engine(**asdict(engine))
+
+
+@contextmanager
+def open_engine(engine: Engine | ModelOptions | PathLike) -> Iterator[Engine]:
+    """A loaded engine; one that is loaded here is closed on leaving the `with` block.
+
+    Raises:
+        ModelFileError: not a model.
+        DeviceError: the device is not there.
+    """
+    loaded = as_engine(engine)
+    with nullcontext(loaded) if loaded is engine else loaded:
+        yield loaded
 
 
 def write_failures(out: PathLike, report: Report) -> Path | None:

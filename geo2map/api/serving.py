@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from importlib import import_module
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, check_out, make_job, on_engine
+from geo2map.api.rendering import PathLike, Scenes, as_choice, check_out, make_job, on_engine, open_engine
 from geo2map.errors import OutputError, missing_extra
 from geo2map.formats import find_container
 from geo2map.formats.opened import find_layers, open_tiles
@@ -22,6 +21,7 @@ from geo2map.model import ModelOptions
 from geo2map.plan import make_plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
+from geo2map.threads import start_threads
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.layer import MAP
 
@@ -101,7 +101,7 @@ def open_live(
             raise _complete(wanted.keep)
         if begin is not None:
             begin(plan.name, plan.notes)
-        loaded = as_engine(choice)
+        loaded = stack.enter_context(open_engine(choice))
         job = on_engine(job, loaded)
         sources = [stack.enter_context(opened.at(plan.view)) for _ in range(READERS)]
         output = None
@@ -171,7 +171,7 @@ def view(
 def stored_site(path: PathLike, *, token: str | None = None, address: str | None = None) -> Iterator[ServedSite]:
     """A finished set of tiles as a site; see `view`."""
     path = Path(path)
-    with ExitStack() as stack, ThreadPoolExecutor(2, "files") as threads:
+    with ExitStack() as stack, start_threads(2, "files") as threads:
         store, tileset = stack.enter_context(open_tiles(path))
         further = {
             name: StoredLayer(*stack.enter_context(open_tiles(place)), threads)

@@ -7,7 +7,7 @@ tiles.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
@@ -24,6 +24,7 @@ from geo2map.buckets.objects import (
 )
 from geo2map.buckets.uploads import check_bucket, files_before_document, is_complete, job_key, look_again, spool_for
 from geo2map.files.closing import Closing
+from geo2map.threads import start_threads
 from geo2map.tiles.layer import MAP
 from geo2map.tiles.tilejson import FILE_NAME
 from geo2map.types import Tile
@@ -48,7 +49,7 @@ class BucketSink(Closing):
             address: for errors.
         """
         self.store, self.prefix, self.address = store, prefix, address
-        self.senders = ThreadPoolExecutor(SENDERS, "put")
+        self.senders = start_threads(SENDERS, "put")
 
     def __call__(self, output: Output, layer: str) -> BucketTiles:
         """The tiles of a layer of an open output."""

@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,7 @@ from geo2map.buckets.objects import (
 )
 from geo2map.errors import OutputError
 from geo2map.protocols import Progress
+from geo2map.threads import start_threads
 from geo2map.tiles.inventory import JOURNAL_NAME
 from geo2map.tiles.layer import LAYERS
 from geo2map.tiles.tilejson import FILE_NAME
@@ -232,7 +233,7 @@ def _send_folder(store: ObjectStore, local: Path, prefix: str, sending: _Sending
         if name not in there or not there[name].has(data, since):
             store.put(prefix + name, data, attributes=object_attributes(name))
 
-    with ThreadPoolExecutor(SENDERS, "send") as senders:
+    with start_threads(SENDERS, "send") as senders:
         for done, _ in enumerate(_windowed(senders, send, names), 1):
             if progress is not None:
                 progress("objects", done, len(names))
@@ -280,7 +281,7 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def _windowed(pool: ThreadPoolExecutor, send: Callable[[str], None], names: Iterable[str]) -> Iterator[None]:
+def _windowed(pool: Executor, send: Callable[[str], None], names: Iterable[str]) -> Iterator[None]:
     """Sends in order, a few hundred at a time, so that neither memory nor a stop waits for all."""
     rest = iter(names)
     while some := list(islice(rest, 16 * SENDERS)):

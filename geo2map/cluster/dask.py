@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from geo2map.cluster.local import local_cluster, require_cluster
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import LOCK_NAME, PartFolder, ShardRecord
 from geo2map.cluster.planning import plan_job
-from geo2map.cluster.window import Window, Work
+from geo2map.cluster.window import Window, Work, WorkerState
 from geo2map.cluster.work import render_shard
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.address import is_file_path
@@ -54,13 +53,16 @@ class ShardWork:
     threads: int | None = None
 
     def __call__(self, shard: Shard) -> ShardRecord:
-        order = _order_of(self.parts, self.fingerprint)
+        state = WorkerState.here()
+        key = self.parts, self.fingerprint
+        if key not in state.orders:
+            state.orders = {key: _read_order(*key)}
+        order = state.orders[key]
         order = order.with_model(threads=self.threads) if self.threads else order
-        return render_shard(order, shard, self.parts, make=False)
+        return render_shard(order, shard, self.parts, engines=state.engines, make=False)
 
 
-@lru_cache(maxsize=4)
-def _order_of(parts: Path, fingerprint: str) -> JobFile:
+def _read_order(parts: Path, fingerprint: str) -> JobFile:
     """
     Raises:
         OutputError: there is none, or another: the run has ended.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job
+from geo2map.api.rendering import PathLike, Scenes, as_choice, make_job, open_engine
 from geo2map.cluster.jobfile import JobFile
 from geo2map.errors import PlanError
 from geo2map.files.address import is_file_path
@@ -150,8 +151,8 @@ def summarise(order: JobFile, *, measure: bool = True) -> JobSummary:
         for shard in shards[:: -(-len(shards) // SAMPLED)]
         for block in islice(shard.blocks(plan), 1 if len(shards) >= SAMPLED else SAMPLED // len(shards))
     ]
-    engine = None if order.model is None else as_engine(order.model)
-    with order.open_scenes() as scene, scene.at(plan.view) as source:
+    loading = nullcontext() if order.model is None else open_engine(order.model)
+    with loading as engine, order.open_scenes() as scene, scene.at(plan.view) as source:
         for _ in render_blocks(plan, source, engine, storage, sample[:1]):
             pass  # the first call allocates, which is not the run's pace
         started = time.perf_counter()

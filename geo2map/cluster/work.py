@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geo2map.api import as_engine
+from geo2map.cluster.engines import JobEngine
 from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.parts import PartFolder, PartTarget, ShardRecord
 from geo2map.errors import ModelFileError, PlanError
 from geo2map.ledger import Pending, open_output
-from geo2map.model import ModelOptions
 from geo2map.pipeline.run import run
 from geo2map.plan import Shard
 from geo2map.plan.job import library_versions
@@ -29,13 +28,20 @@ log = logging.getLogger(__name__)
 
 
 def render_shard(
-    order: JobFile, shard: Shard, out: str | Path, *, engine: Engine | None = None, make: bool = True
+    order: JobFile,
+    shard: Shard,
+    out: str | Path,
+    *,
+    engine: Engine | None = None,
+    engines: JobEngine | None = None,
+    make: bool = True,
 ) -> ShardRecord:
     """Renders a shard into a folder of parts. Harmless when repeated, here or elsewhere: a shard that is recorded is
     not rendered again, and of two at the same time the record of the first counts.
 
     Args:
         engine: a loaded engine instead of the one the job names.
+        engines: loads the job's engine and keeps it for other shards; None loads it for this shard alone.
         make: make the folder where there is none.
 
     Raises:
@@ -47,8 +53,8 @@ def render_shard(
     if (record := parts.record(shard)) is not None:
         return _checked(order, record)
     started = time.perf_counter()
-    with order.open_scenes() as scene:
-        engine = engine or (None if order.model is None else _load(order))
+    with order.open_scenes() as scene, JobEngine() if engines is None else nullcontext(engines) as loading:
+        engine = engine or loading.of(order)
         _require_same(order, scene.identities, engine)
         target = PartTarget(parts, shard, _name_of(engine), started)
         pending = Pending(shard=shard)
@@ -75,28 +81,17 @@ def render_slice(
     if not 1 <= number <= count:
         raise PlanError(f"shard {number}/{count} is none: count from 1 to {count}", option="shard")
     mine = [shard for place, shard in enumerate(order.shards()) if place % count == number - 1]
-    for done, shard in enumerate(mine, 1):
-        yield render_shard(order, shard, out)
-        if progress is not None:
-            progress("shards", done, len(mine))
+    with JobEngine() as engines:
+        for done, shard in enumerate(mine, 1):
+            yield render_shard(order, shard, out, engines=engines)
+            if progress is not None:
+                progress("shards", done, len(mine))
 
 
 def _checked(order: JobFile, record: ShardRecord) -> ShardRecord:
     if record.fingerprint != order.fingerprint:
         raise PlanError(f"shard {record.shard} was rendered for another job: choose another folder")
     return record
-
-
-def _load(order: JobFile) -> Engine:
-    """The engine of a job, of the kind of device and the number format that the job has."""
-    assert order.model is not None, "tiles that are cut need no engine"
-    return _load_once(order.job.plan.model, order.model, order.job.device, order.job.precision)
-
-
-@lru_cache(maxsize=1)
-def _load_once(fingerprint: str, model: ModelOptions, device: str, precision: str) -> Engine:  # noqa: ARG001 (a key)
-    kept = model.device if model.device.split(":")[0] == device else device
-    return as_engine(replace(model, device=kept, precision=precision))  # type: ignore[arg-type]  # a job's is one
 
 
 def _require_same(order: JobFile, scenes: tuple[SceneIdentity, ...], engine: Engine | None) -> None:

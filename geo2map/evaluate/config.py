@@ -32,7 +32,6 @@ class EvaluateConfig:
         seams: how many pictures, evenly spread, are also translated in tiles; 0: no seam scores.
         tile: side of these tiles, pixels; at most where the translator makes tiles of its own `size_multiple`, at
             least twice that elsewhere.
-        noise: bands of noise that the translator takes after the picture's.
     """
 
     size_multiple: int
@@ -46,7 +45,6 @@ class EvaluateConfig:
     tile: int = TILE
     colours: ColourStatistics | None = None
     matching: float = 1.0
-    noise: int = 0
 
     def __post_init__(self) -> None:
         least = {"size multiple": 1, "margin": 0, "limit": 1, "seams": 0, "tile": 2}

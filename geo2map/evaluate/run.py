@@ -15,7 +15,7 @@ from geo2map.evaluate.seams import Seams, measure_seams
 from geo2map.evaluate.translate import as_scene, resize_to_256, translate_picture
 from geo2map.metrics import finite
 from geo2map.model.card import MID_GREY
-from geo2map.protocols import Progress, Translator
+from geo2map.protocols import PixelTranslator, Progress
 from geo2map.train.pictures import PairFile
 from geo2map.types import Image
 
@@ -59,7 +59,7 @@ class Row:
 
 def evaluate(
     files: Sequence[PairFile],
-    translator: Translator,
+    translator: PixelTranslator,
     config: EvaluateConfig,
     progress: Progress | None = None,
     distances: PictureDistances | None = None,
@@ -94,7 +94,7 @@ def evaluate(
 
 def _score(
     file: PairFile,
-    translator: Translator,
+    translator: PixelTranslator,
     config: EvaluateConfig,
     with_seams: bool,
     distances: PictureDistances | None,
@@ -108,7 +108,7 @@ def _score(
     if config.protocol == "scene":
         neutral = config.colours.neutral(config.direction) if config.colours else MID_GREY
         image = as_scene(image, config.colours, config.matching) if config.direction == "a2b" else image
-    prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral, config.noise)
+    prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral)
     seams = measure_seams(image, truth, prediction, translator, config) if with_seams else Seams()
     if config.protocol == "maps256":
         prediction, truth = resize_to_256(prediction), resize_to_256(truth)

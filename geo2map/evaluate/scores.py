@@ -25,7 +25,7 @@ from geo2map.metrics import (
     overlap_iou,
     ssim,
 )
-from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS, Known
+from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS, LabelMask
 from geo2map.types import Image, Mask
 
 ROAD_CLASSES = ("road", "highway")
@@ -77,7 +77,7 @@ class Scores:
         palette: Palette | None = None,
         mask: Mask | None = None,
         *,
-        known: Known | None = None,
+        known: LabelMask | None = None,
         road_classes: tuple[str, ...] = ROAD_CLASSES,
     ) -> Self:
         """Scores one prediction, uint8 (H, W, 3) twice.
@@ -155,7 +155,7 @@ def _is_class(classes: Classes, palette: Palette, names: Sequence[str]) -> Mask:
     return np.isin(classes, [index for index, name in enumerate(palette.classes) if name in names])
 
 
-def certain_of(palette: Palette, known: Known | None, valid: Mask) -> npt.NDArray[np.bool_]:
+def certain_of(palette: Palette, known: LabelMask | None, valid: Mask) -> npt.NDArray[np.bool_]:
     """Where each class is known, bool (classes, H, W); what has no bit of its own is known where all others are."""
     if known is None:
         return np.broadcast_to(valid, (len(palette.classes), *valid.shape))

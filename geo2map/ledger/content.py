@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import blake2b, file_digest
 from itertools import islice
@@ -14,6 +13,7 @@ from geo2map.files.atomic import output_errors
 from geo2map.ledger.layer_records import LayerRecords
 from geo2map.pipeline.records import tile_digest
 from geo2map.protocols import StoredTiles
+from geo2map.threads import Budget
 from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Tile
 
@@ -63,7 +63,7 @@ def _folder_digest(folder: XyzFolder) -> str:
 def _read(store: StoredTiles, listed: Iterable[tuple[Tile, bytes]]) -> Iterator[tuple[Tile, bytes, bytes | None]]:
     """Tiles with the digests that they are to have and that they have (None: no tile), in order, some at a time."""
     rest = iter(listed)
-    with ThreadPoolExecutor(_READERS) as pool:
+    with Budget.make().pool(_READERS, "check") as pool:
         while some := list(islice(rest, _AT_ONCE)):
             digests = pool.map(partial(_digest, store), [tile for tile, _ in some])
             yield from ((*entry, found) for entry, found in zip(some, digests, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -17,6 +16,7 @@ from geo2map.live.maker import BlockMaker
 from geo2map.live.tally import Tally
 from geo2map.plan.job import Job
 from geo2map.protocols import Source, StoredTiles, Translator
+from geo2map.threads import start_threads
 from geo2map.tiles.layer import MAP, imagery_layer
 from geo2map.tiles.tilejson import TileSet
 
@@ -78,7 +78,7 @@ class LiveMap:
         self.job, self.tally = job, Tally()
         self.cache = BlockCache(chosen.cache << 20)
         self.flights = Flights(chosen.queue, self.tally, self.cache.get)
-        self._files = ThreadPoolExecutor(FILE_THREADS, "files")
+        self._files = start_threads(FILE_THREADS, "files")
         self._maker = BlockMaker(job.plan, job.storage, sources, translator, self.flights, self.cache, self.tally)
         shown = [*job.layers.values(), imagery_layer(None)]
         self.layers = {layer.name: LiveLayer(layer, job, self.flights, self.cache, self._files) for layer in shown}

@@ -5,32 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
-from threading import BoundedSemaphore, Thread
+from threading import BoundedSemaphore
 
 from geo2map.grid.block import BlockImage
 from geo2map.live.cache import BlockCache
 from geo2map.live.flights import Flight, Flights, Tiles
 from geo2map.live.keeping import PersistedBlocks
 from geo2map.live.tally import Tally
-from geo2map.pipeline.blocks import BlockDone, digest, encode_layers, encoder_threads, prepare, translate
+from geo2map.pipeline.blocks import MOST_ENCODERS, BlockDone, encode_layers, read_block
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
-from geo2map.protocols import Prediction, Source, Translator
+from geo2map.protocols import Prediction, Source, Translator, Untranslated
+from geo2map.threads import start_threads
 from geo2map.tiles.layer import MAP, Layer, imagery_layer
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A block that was read, trimmed to the tiles that will be written."""
-
-    done: BlockDone
-    image: BlockImage
 
 
 class BlockMaker:
@@ -57,33 +49,28 @@ class BlockMaker:
             cache: gets what is made.
         """
         self.kept: PersistedBlocks | None = None
-        self._plan, self._storage, self._translator = plan, storage, translator
+        self._plan, self._storage, self._translator = plan, storage, translator or Untranslated()
         self._cut, self._layers = plan.untranslated(), storage.tile_layers
         self._flights, self._cache, self._tally = flights, cache, tally
         self._sources: SimpleQueue[Source] = SimpleQueue()
         for source in sources:
             self._sources.put(source)
-        encoders = encoder_threads()
-        self._encoders = ThreadPoolExecutor(encoders, "encode")
+        budget, self._readers = self._translator.budget, len(sources)
+        self._turns, encoders = budget.turns(), budget.share(MOST_ENCODERS)
+        self._encoders = start_threads(encoders, "encode")
         self._encoding = BoundedSemaphore(2 * encoders)
-        works = [*((self._read_all, f"read-{number}") for number in range(len(sources))), (self._draw_all, "draw")]
-        self._threads = [Thread(target=work, name=name, daemon=True) for work, name in works]
+        self._threads = start_threads(self._readers + 1, "make")
 
     def __enter__(self) -> BlockMaker:
-        for thread in self._threads:
-            thread.start()
+        for work in (*[self._read_all] * self._readers, self._draw_all):
+            self._threads.submit(work)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Ends the threads; what is at work is waited for, and kept where blocks are kept."""
         self._flights.close()
-        for thread in self._threads:
-            thread.join()
+        self._threads.shutdown(wait=True)
         self._encoders.shutdown(wait=True)
-
-    @property
-    def _batch(self) -> int:
-        return self._translator.batch if self._translator else 1
 
     def _read_all(self) -> None:
         source = self._sources.get()
@@ -98,29 +85,27 @@ class BlockMaker:
         if flight.wanted.work == "source":
             return True
         ahead = self._flights.count("reading", "map") + self._flights.count("ready")
-        return ahead < self._batch + 1
+        return ahead < self._translator.batch + 1
 
     def _read(self, flight: Flight, source: Source) -> None:
         started = time.perf_counter()
         work, block = flight.wanted
         plan = self._plan if work == "map" else self._cut
-        image = prepare(plan, source, block.with_margin(plan.margin))
-        done = BlockDone(block, plan.block_key(block))
-        if image.core().mask.any():
-            image = image.trimmed()
-            if work == "source":
-                imagery = image.core()
-                self._land(flight, done, self._encode([imagery_layer(None)], imagery, Prediction(imagery)))
-            else:
-                self._flights.move(flight, "ready", _Read(replace(done, inputs=digest(image)), image))
+        with self._turns:
+            prepared = read_block(plan, source, block)
+        if prepared.image is None:
+            self._land(flight, prepared.done, {})
+        elif work == "source":
+            imagery = prepared.image.core()
+            self._land(flight, prepared.done, self._encode([imagery_layer(None)], imagery, Prediction(imagery)))
         else:
-            self._land(flight, done, {})
+            self._flights.move(flight, "ready", prepared)
         self._tally.add("seconds", "read", by=time.perf_counter() - started)
 
     def _draw_all(self) -> None:
         while (flight := self._flights.take("ready", "making")) is not None:
-            shape = flight.cargo.image.pixels.shape
-            more = self._flights.take_more("ready", "making", partial(_has_shape, shape), self._batch - 1)
+            shape = flight.cargo.input.shape
+            more = self._flights.take_more("ready", "making", partial(_has_shape, shape), self._translator.batch - 1)
             flights = [flight, *more]
             try:
                 self._draw(flights)
@@ -129,18 +114,19 @@ class BlockMaker:
 
     def _draw(self, flights: list[Flight]) -> None:
         started = time.perf_counter()
-        images = translate([flight.cargo.image for flight in flights], self._translator, self._plan.noise)
+        with self._turns:
+            predictions = self._translator.translate([flight.cargo.input for flight in flights])
         self._tally.add("seconds", "translate", by=time.perf_counter() - started)
-        for flight, image in zip(flights, images, strict=True):
+        for flight, prediction in zip(flights, predictions, strict=True):
             self._encoding.acquire()
-            self._encoders.submit(self._finish, flight, image)
+            self._encoders.submit(self._finish, flight, prediction)
 
-    def _finish(self, flight: Flight, image: BlockImage) -> None:
+    def _finish(self, flight: Flight, prediction: Prediction) -> None:
         started = time.perf_counter()
         try:
-            self._land(
-                flight, flight.cargo.done, self._encode(self._layers, flight.cargo.image.core(), Prediction(image))
-            )
+            with self._turns:
+                tiles = self._encode(self._layers, flight.cargo.image.core(), prediction)
+            self._land(flight, flight.cargo.done, tiles)
         except Exception as error:
             self._fail([flight], error)
         finally:
@@ -167,4 +153,4 @@ class BlockMaker:
 
 
 def _has_shape(shape: tuple[int, ...], flight: Flight) -> bool:
-    return bool(flight.cargo.image.pixels.shape == shape)
+    return bool(flight.cargo.input.shape == shape)

@@ -29,7 +29,7 @@ class ModelCard:
 
     Attributes:
         name: short name, e.g. "sat2map".
-        architecture, config: what `geo2map.nn.build` takes.
+        architecture, config: what `geo2map.families.build` takes.
         ground_resolution: metres per pixel on the ground of the training imagery.
         zoom: web-mercator zoom of the training imagery.
         margin: pixels of real context that make tiled output equal to whole output.

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from geo2map.errors import ModelFileError
+from geo2map.families import find_family
 from geo2map.model.card import ModelCard
-from geo2map.model.cost import gflop_per_tile
 from geo2map.model.file import load_header
 
 WIDTH, INDENT = 100, 15
@@ -66,14 +66,14 @@ class ModelDescription:
 
     @property
     def gflop_per_tile(self) -> float:
-        """See `geo2map.model.cost`.
+        """See `geo2map.families.Family.gflop_per_tile`.
 
         Raises:
             ModelFileError: nothing to be counted in the card.
         """
         try:
-            return gflop_per_tile(**self.card.config)
-        except (TypeError, ValueError, ArithmeticError) as error:
+            return find_family(self.card.architecture).gflop_per_tile(self.card.config)
+        except ValueError as error:
             raise ModelFileError(f"{self.path} has a card of no network ({error}): get the model again") from error
 
     @property

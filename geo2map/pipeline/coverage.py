@@ -42,7 +42,7 @@ def tile_cover(plan: Plan, scene: Imagery) -> Cover:
     with scene.at(plan.view) as source:
         for row, column in np.argwhere((cover == 0) & near & _touched(plan)).tolist():
             block = Block(plan.maxzoom, plan.tiles.left + column, plan.tiles.top + row, 1, 1)
-            cover[row, column] = prepare(source_plan, source, block).mask.mean()
+            cover[row, column] = prepare(source_plan, source, block).image.mask.mean()
     return np.minimum(cover, 1.0)
 
 

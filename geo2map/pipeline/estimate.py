@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from geo2map.grid import TILE_SIZE, Block
+from geo2map.grid import Block, BlockImage
 from geo2map.pipeline.blocks import render_blocks
 from geo2map.pipeline.coverage import Cover, tile_cover
 from geo2map.pipeline.rates import peak_memory
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
-from geo2map.protocols import Source, Translator
+from geo2map.protocols import Source, Translator, TranslatorInput
 from geo2map.scene import Imagery
 from geo2map.types import Mask
 
@@ -116,8 +116,11 @@ class _Sample:
 
     def warm_up(self) -> None:
         """The first call allocates, which is not the run's pace."""
-        side = self.plan.margin * 2 + TILE_SIZE * min(self.plan.block_span, self.plan.tiles.width)
-        self.translator.translate(np.zeros((1, side, side, 3 + self.plan.noise), dtype=np.uint8), self.plan.margin)
+        span = min(self.plan.block_span, self.plan.tiles.width)
+        window = (block := Block(self.plan.maxzoom, 0, 0, span, span, self.plan.margin)).window
+        shape = (window.height, window.width)
+        grey = BlockImage(block, np.zeros((*shape, 3), np.uint8), np.ones(shape, np.bool_))
+        self.translator.translate([TranslatorInput(grey)])
 
     def run(self, source: Source, blocks: list[Block]) -> None:
         """Renders blocks as a run does, and forgets their tiles."""

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,6 +17,7 @@ from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.report import Report
 from geo2map.plan.job import Job
 from geo2map.protocols import Begin, Progress, Source, Translator
+from geo2map.threads import start_threads
 
 WAITING = 4
 """Blocks that may wait to be written."""
@@ -126,7 +127,7 @@ def _kept(blocks: Iterator[Rendered], output: BlockSink) -> Iterator[BlockDone]:
     Whatever stops the blocks, those that came before it are kept; where keeping one fails, no other is begun.
     """
     writing: deque[Future[BlockDone]] = deque()
-    with ThreadPoolExecutor(1, "write") as writer:
+    with start_threads(1, "write") as writer:
         try:
             for done, tiles in blocks:
                 writing.append(writer.submit(_keep, output, done, tiles))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +46,7 @@ from geo2map.scene.places import (
     stays,
 )
 from geo2map.scene.vrt_sources import vrt_document
+from geo2map.threads import start_threads
 
 DEEPEST = 8
 MOST = 100_000
@@ -258,7 +258,7 @@ class _Walk:
         """The first bytes of many remote files at once: each takes the time of a request."""
         wanted = [place for place in dict.fromkeys(places) if place not in self.kinds and is_remote(place)]
         if len(wanted) > 1:
-            with ThreadPoolExecutor(AT_ONCE) as pool:
+            with start_threads(AT_ONCE, "fetch") as pool:
                 self.heads.update(zip(wanted, pool.map(_head, wanted), strict=True))
 
 

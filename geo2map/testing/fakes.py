@@ -16,7 +16,7 @@ from geo2map.pipeline.blocks import BlockDone, BlockKey, LayerTiles
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import pending_blocks
 from geo2map.plan import Job, Plan, Storage
-from geo2map.protocols import Progress, Translator
+from geo2map.protocols import PixelTranslator, Progress, Translator
 from geo2map.scene import ReadingOptions, SceneIdentity
 from geo2map.tiles.layer import MAP
 from geo2map.tiles.pyramid import build_parents
@@ -55,23 +55,23 @@ def cropped(batch: Batch, margin: int) -> Batch:
 
 
 @dataclass(frozen=True)
-class IdentityTranslator:
+class IdentityTranslator(PixelTranslator):
     """Returns what it gets."""
 
     batch: int = 1
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         return cropped(batch, margin)
 
 
 @dataclass(frozen=True)
-class BlurTranslator:
+class BlurTranslator(PixelTranslator):
     """A box blur in exact integer arithmetic: output depends on pixels within `radius` and on nothing else."""
 
     radius: int
     batch: int = 1
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         size = 2 * self.radius + 1
         sums = batch.astype(np.int64)
         for axis in (1, 2):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,13 +13,15 @@ from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.colour.statistics import HALFWAY
 from geo2map.errors import DataError
+from geo2map.threads import Budget
 from geo2map.train.augment import Crops, Look, Pair, augment, stack
 from geo2map.train.config import TrainConfig
 from geo2map.train.pictures import PairFile, Picture
 from geo2map.train.places import Places
-from geo2map.train.teacher import load_taught
+from geo2map.train.teacher import load_teacher_output
 from geo2map.types import Direction
 
+LOADERS = 16
 MEMORY = 8 * 2**30
 """Bytes of decoded pictures that are kept; the others are decoded again whenever they are needed."""
 STATISTICS_STRIDE = 4
@@ -34,13 +35,13 @@ class Sources:
 
     Attributes:
         files: the run's own, see `geo2map.train.pictures.list_pairs`.
-        elsewhere: pairs of other places by place; their colours are not the card's.
-        taught: folder of a teacher's outputs for `files`, see `geo2map.train.teacher`.
+        other_places: pairs of other places by place; their colours are not the card's.
+        teacher_output: folder of a teacher's outputs for `files`, see `geo2map.train.teacher`.
     """
 
     files: Sequence[PairFile]
-    elsewhere: Mapping[str, Sequence[PairFile]] = field(default_factory=dict)
-    taught: Path | None = None
+    other_places: Mapping[str, Sequence[PairFile]] = field(default_factory=dict)
+    teacher_output: Path | None = None
 
 
 class Pairs:
@@ -72,7 +73,7 @@ class Pairs:
         self.files, self.config, self.palette = list(self.sources.files), config, palette
         self._kept: dict[int, Pair] = {}
         samples: list[tuple[Picture, Picture]] = []
-        with ThreadPoolExecutor() as pool:
+        with Budget.make().pool(LOADERS, "load") as pool:
             for index, (a, b) in enumerate(pool.map(self._load, self.files)):
                 if memory >= 2 * a.nbytes:
                     memory -= 2 * a.nbytes
@@ -80,7 +81,7 @@ class Pairs:
                 samples.append((_thinned(a), _thinned(b)))
         self.input_pixels, self.output_pixels = (np.concatenate([s[side] for s in samples]) for side in (0, 1))
         self.colours = ColourStatistics.of(self.input_pixels)
-        loaded = {place: [self._load_abroad(f) for f in files] for place, files in self.sources.elsewhere.items()}
+        loaded = {place: [self._load_abroad(f) for f in files] for place, files in self.sources.other_places.items()}
         self.places = Places(loaded, self.colours) if loaded else None
 
     @property
@@ -99,9 +100,9 @@ class Pairs:
     def __getitem__(self, index: int) -> Pair:
         """One of the own pairs, resized and flattened as configured."""
         pair = self._kept[index] if index in self._kept else Pair(*self._load(self.files[index]))
-        if self.sources.taught is None:
+        if self.sources.teacher_output is None:
             return pair
-        return replace(pair, taught=load_taught(self.sources.taught, self.files[index]))
+        return replace(pair, teacher_output=load_teacher_output(self.sources.teacher_output, self.files[index]))
 
     def _load(self, file: PairFile) -> tuple[Picture, Picture]:
         a, b = self._sides(file)

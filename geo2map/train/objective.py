@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.errors import DataError
-from geo2map.nn.class_loss import ClassLoss
-from geo2map.nn.losses import BalancedL1, commitment, masked_mean, nearest_entry
-from geo2map.train.augment import SEEN, TAUGHT
+from geo2map.train.augment import HAS_TEACHER, SEEN
+from geo2map.train.class_loss import ClassLoss
 from geo2map.train.dataset import Pairs
+from geo2map.train.losses import BalancedL1, masked_mean, nearest_entry, palette_commitment
 from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
 
 NEED_CLASSES = ("lambda_cross_entropy", "lambda_jaccard", "lambda_commit", "teacher_commit", "border")
@@ -42,12 +42,12 @@ class Objective(nn.Module):
             raise DataError(f"{unmet[0]} asked, but what is to be drawn has no classes: leave it out", option=unmet[0])
 
     def forward(
-        self, fake_b: Tensor, real_b: Tensor, known: Tensor, taught: Tensor, scores: Tensor | None = None
+        self, fake_b: Tensor, real_b: Tensor, known: Tensor, teacher_output: Tensor, scores: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum and its parts by name.
 
         Args:
-            fake_b, real_b, taught: float (N, 3, H, W) in [-1, 1].
+            fake_b, real_b, teacher_output: float (N, 3, H, W) in [-1, 1].
             known: uint8 (N, H, W), see `geo2map.train.augment.Crops`.
             scores: see `ClassLoss`.
         """
@@ -55,11 +55,11 @@ class Objective(nn.Module):
         found = {"l1": self._l1(fake_b, real_b, known)}
         loss = config.lambda_l1 * found["l1"]
         if config.teacher and config.lambda_teacher:
-            mask, taught = (known & TAUGHT) != 0, self._committed(taught)
-            found["teacher"] = masked_mean((fake_b - taught).abs().mean(1), mask)
+            mask, teacher_output = (known & HAS_TEACHER) != 0, self._committed(teacher_output)
+            found["teacher"] = masked_mean((fake_b - teacher_output).abs().mean(1), mask)
             loss = loss + config.lambda_teacher * found["teacher"]
         if config.lambda_commit and self.balanced is not None:
-            found["commit"] = commitment(fake_b, self.balanced.colours, seen)
+            found["commit"] = palette_commitment(fake_b, self.balanced.colours, seen)
             loss = loss + config.lambda_commit * found["commit"]
         if self.classes is not None:
             found |= self.classes(fake_b, real_b, known, scores)._asdict()
@@ -67,13 +67,13 @@ class Objective(nn.Module):
             loss = loss + config.lambda_jaccard * found["jaccard"]
         return loss, found
 
-    def _committed(self, taught: Tensor) -> Tensor:
+    def _committed(self, teacher_output: Tensor) -> Tensor:
         """The teacher's output, moved towards the nearest palette colours."""
         if self.balanced is None or not self.config.teacher_commit:
-            return taught
+            return teacher_output
         colours = self.balanced.colours
-        goal = colours[nearest_entry(taught, colours)].permute(0, 3, 1, 2)
-        return taught + self.config.teacher_commit * (goal - taught)
+        goal = colours[nearest_entry(teacher_output, colours)].permute(0, 3, 1, 2)
+        return teacher_output + self.config.teacher_commit * (goal - teacher_output)
 
     def _l1(self, fake_b: Tensor, real_b: Tensor, known: Tensor) -> Tensor:
         if self.balanced is not None:

@@ -18,7 +18,7 @@ from geo2map.files.encoding import read_text_file
 from geo2map.types import SPLITS
 
 Picture = npt.NDArray[np.uint8]
-Known = npt.NDArray[np.uint8]
+LabelMask = npt.NDArray[np.uint8]
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 KNOWN_SUFFIX = "_valid.png"
 """Ends the name of the picture that says what is known of a pair: for each pixel the sum of `KNOWN_BITS`, 0 nothing."""
@@ -65,7 +65,7 @@ class PairFile:
             )
         return a, b
 
-    def load_known(self) -> Known | None:
+    def load_known(self) -> LabelMask | None:
         """What is known where, see `KNOWN_BITS`; uint8 (H, W). None: everything everywhere.
 
         Raises:
@@ -88,12 +88,12 @@ def has_places(folder: Path) -> bool:
     return bool(inside) and not names and not any(_is_picture(path) for path in folder.iterdir())
 
 
-def list_places(folder: Path, aside: Path | None = None) -> dict[str, list[PairFile]]:
+def list_places(folder: Path, held_out: Path | None = None) -> dict[str, list[PairFile]]:
     """The pairs of several places: one folder of pairs a place, by its name.
 
     Args:
         folder: holds a folder of pairs for each place.
-        aside: a text file that names pairs to leave out, one PLACE/NAME a line.
+        held_out: a text file that names pairs to leave out, one PLACE/NAME a line.
 
     Raises:
         DataError: no such folder, nothing in it, or a name in the list is none of its pairs.
@@ -102,13 +102,13 @@ def list_places(folder: Path, aside: Path | None = None) -> dict[str, list[PairF
     if not inside:
         raise DataError(f"{folder} holds no folder of pairs; give a folder with one for each place")
     places = {path.name: list_pairs(path) for path in inside}
-    if aside is None:
+    if held_out is None:
         return places
     known = {f"{place}/{file.name}" for place, files in places.items() for file in files}
-    names = _read_names(aside, known)
+    names = _read_names(held_out, known)
     unknown = names - known
     if unknown:
-        raise DataError(f"{sorted(unknown)[0]} of {aside} is none of the pairs in {folder}: mend the list")
+        raise DataError(f"{sorted(unknown)[0]} of {held_out} is none of the pairs in {folder}: mend the list")
     kept = {place: [f for f in files if f"{place}/{f.name}" not in names] for place, files in places.items()}
     return {place: files for place, files in kept.items() if files}
 
@@ -129,11 +129,11 @@ def list_pairs(folder: Path) -> list[PairFile]:
 
 
 def list_splits(data: Path, validation: Path | None = None) -> tuple[list[PairFile], list[PairFile]]:
-    """The pairs to train on and those kept aside.
+    """The pairs to train on and those held out.
 
     Args:
         data: a folder of pairs, or one with a folder `train` (and perhaps `val`) of pairs, as `geo2map pairs` makes.
-        validation: another folder of pairs; or a text file that names pictures of `data` to keep aside, one a line.
+        validation: another folder of pairs; or a text file that names pictures of `data` to hold out, one a line.
 
     Raises:
         DataError: a folder or file is missing, or a name in the list is no picture of `data`.
@@ -149,7 +149,7 @@ def list_splits(data: Path, validation: Path | None = None) -> tuple[list[PairFi
     unknown = names - known
     if unknown or len(names) == len(files):
         found = f"{sorted(unknown)[0]} is none of its pictures" if unknown else "nothing is left to train on"
-        raise DataError(f"pictures of {data} kept aside as {validation} says, but {found}: mend the list")
+        raise DataError(f"pictures of {data} held out as {validation} says, but {found}: mend the list")
     return [f for f in files if f.name not in names], [f for f in files if f.name in names]
 
 
@@ -253,7 +253,7 @@ def _read(path: Path) -> Picture:
     return np.asarray(image.convert("RGB"))
 
 
-def _read_known(path: Path) -> Known:
+def _read_known(path: Path) -> LabelMask:
     """The bits of a `_valid.png`, uint8 (H, W): the stored numbers, of a palette's entries, too."""
     image, _ = _open(path)
     values = np.asarray(image.convert("L") if image.mode == "1" else image)

@@ -28,7 +28,7 @@ class World:
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the files and tells the user."""
         return self.rank == 0
 

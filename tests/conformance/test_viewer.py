@@ -19,6 +19,7 @@ from geo2map.grid import PixelWindow
 from geo2map.ledger import open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
+from geo2map.protocols import PixelTranslator
 from geo2map.scene import View
 from geo2map.testing import ArraySource, make_job
 from geo2map.testing.fakes import cropped
@@ -221,12 +222,12 @@ def test_the_picture_in_the_readme(visit: Visit, town: Path, engine: Engine, tmp
     picture.save(os.environ.get("GEO2MAP_PICTURE", tmp_path / "viewer.jpg"), quality=88, subsampling=0, optimize=True)
 
 
-class _Red:
+class _Red(PixelTranslator):
     """Draws the same everywhere."""
 
     batch = 1
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         return np.full_like(cropped(batch, margin), MAP)
 
 

@@ -13,6 +13,7 @@ import httpx
 from geo2map import Engine
 from geo2map.live import LiveMap, ServedSite
 from geo2map.live.app import make_app
+from geo2map.protocols import PixelTranslator
 from geo2map.types import Batch
 
 PATIENCE = 60.0
@@ -50,7 +51,7 @@ def app_of(live: LiveMap, **options: Any) -> Any:
     )
 
 
-class CountingEngine:
+class CountingEngine(PixelTranslator):
     """An engine that counts the blocks it translates, and waits while it is held."""
 
     def __init__(self, engine: Engine, batch: int = 1) -> None:
@@ -64,11 +65,11 @@ class CountingEngine:
     def translated(self) -> int:
         return sum(self.batches)
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         self.batches.append(len(batch))
         self.busy.set()
         assert self.going.wait(PATIENCE)
-        return self._engine.translate(batch, margin)
+        return self._engine.translate_pixels(batch, margin)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -21,12 +21,12 @@ from tile_bytes import contents, tiles_of
 from geo2map import Engine, render
 from geo2map.api.serving import open_live
 from geo2map.errors import BusyError, Geo2MapError, OutputError, SceneError, TileSetError
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.grid import PixelWindow
 from geo2map.live import LiveMap
 from geo2map.live.layers import Answer
 from geo2map.live.wmts import tiles_at
 from geo2map.model import save_model
-from geo2map.nn import UNetGenerator
 from geo2map.scene.source import SceneSource
 from geo2map.tiles.tilejson import ATTRIBUTION
 from geo2map.types import Tile

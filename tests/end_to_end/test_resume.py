@@ -18,12 +18,13 @@ from tile_bytes import contents
 from geo2map import Engine, render
 from geo2map.errors import OutputError, SceneError
 from geo2map.ledger import clean_output
+from geo2map.protocols import PixelTranslator
 from geo2map.types import Batch
 
 OUTPUTS = ["tiles", "map.tif"]
 
 
-class Interrupting:
+class Interrupting(PixelTranslator):
     """An engine that is interrupted after some blocks, and counts those it translates."""
 
     def __init__(self, engine: Engine, after: int | None = None, error: BaseException | None = None) -> None:
@@ -31,11 +32,11 @@ class Interrupting:
         self.card, self.device, self.precision, self.batch = engine.card, engine.device, engine.precision, 1
         self.translated = 0
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         if self.translated == self._after:
             raise self._error
         self.translated += len(batch)
-        return self._engine.translate(batch, margin)
+        return self._engine.translate_pixels(batch, margin)
 
 
 def interrupt(scene: Path, out: Path, engine: Engine, after: int, **options: Any) -> BaseException:
@@ -155,10 +156,10 @@ def test_two_runs_at_once(quick_engine: Engine, write_sheet: Any, tmp_path: Path
     scene, waiting, going = write_sheet("a.tif"), threading.Event(), threading.Event()
 
     class Slow(Interrupting):
-        def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
             waiting.set()
             going.wait(30)
-            return super().translate(batch, margin)
+            return super().translate_pixels(batch, margin)
 
     first = threading.Thread(target=render, args=(scene, tmp_path / "tiles"), kwargs={"engine": Slow(quick_engine)})
     first.start()

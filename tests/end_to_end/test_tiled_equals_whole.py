@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from geo2map.engine import Engine
+from geo2map.families import build
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
-from geo2map.nn import build
-from geo2map.pipeline.blocks import prepare, translate
+from geo2map.pipeline.blocks import prepare
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan
 from geo2map.protocols import Translator
@@ -68,7 +68,7 @@ def render_whole(plan: Plan, source: ArraySource, translator: Translator, offset
     block = Block(
         ZOOM, tiles.left - offset, tiles.top - offset, tiles.width + 2 * offset, tiles.height + 2 * offset, plan.margin
     )
-    image = translate([prepare(plan, source, block)], translator, plan.noise)[0]
+    image = translator.translate([prepare(plan, source, block)])[0].image
     return image.block, image.pixels, image.mask
 
 

@@ -12,21 +12,22 @@ from tile_bytes import tiles_of
 from geo2map import Engine, check, render, update
 from geo2map.errors import OutputError, PlanError
 from geo2map.ledger.finished_record import load_journal
+from geo2map.protocols import PixelTranslator
 from geo2map.types import Batch
 
 
-class Counting:
+class Counting(PixelTranslator):
     """An engine that counts what it translates."""
 
     def __init__(self, engine: Engine, stop: int | None = None) -> None:
         self._engine, self._stop, self.translated = engine, stop, 0
         self.card, self.device, self.precision, self.batch = engine.card, engine.device, engine.precision, 1
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         if self.translated == self._stop:
             raise KeyboardInterrupt
         self.translated += len(batch)
-        return self._engine.translate(batch, margin)
+        return self._engine.translate_pixels(batch, margin)
 
 
 def frozen(out: Path) -> Any:

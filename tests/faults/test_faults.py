@@ -197,11 +197,11 @@ class Exhausted(BlurTranslator):
         super().__init__(radius=7)
         object.__setattr__(self, "calls", [0])
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         self.calls[0] += 1  # type: ignore[attr-defined]
         if self.calls[0] == 3:  # type: ignore[attr-defined]
             raise MemoryError("cannot allocate")
-        return super().translate(batch, margin)
+        return super().translate_pixels(batch, margin)
 
 
 def test_no_memory_left(expected: dict[str, Any], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from geo2map.colour.palette import MAPS_PALETTE, Palette
-from geo2map.nn.class_loss import ClassLoss
+from geo2map.train.class_loss import ClassLoss
 from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
 
 CLASSES = MAPS_PALETTE.classes

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from geo2map.model import gflop_per_tile
-from geo2map.nn import build
+from geo2map.families import build
+from geo2map.families.unet.cost import gflop_per_tile
 
 
 def counted(network: nn.Module) -> float:

@@ -35,11 +35,9 @@ from geo2map.cluster import (  # noqa: E402
 from geo2map.cluster import dask as driver  # noqa: E402
 from geo2map.cluster.local import local_cluster, visible_gpus  # noqa: E402
 from geo2map.errors import DeviceError, OutputError, PlanError, SceneError  # noqa: E402
-from geo2map.pipeline.blocks import encoder_threads  # noqa: E402
-from geo2map.pipeline.reading import reader_threads  # noqa: E402
 from geo2map.plan import Shard  # noqa: E402
 from geo2map.testing import make_card  # noqa: E402
-from geo2map.threads import available_threads  # noqa: E402
+from geo2map.threads import Budget, available_threads  # noqa: E402
 
 CARD = make_card(name="cut", margin=0, size_multiple=1)
 CUT = {"zoom": 17, "block_span": 1, "match": "none"}
@@ -72,14 +70,14 @@ def four() -> Iterator[Any]:
 
 @pytest.mark.slow
 def test_workers_of_this_machine_keep_their_memory_and_their_share_and_are_not_watched(four: Any) -> None:
-    def tell() -> tuple[str | None, bool, int, int]:
+    def tell() -> tuple[str | None, bool, int]:
         import dask
 
         watched = dask.config.get("distributed.worker.profile.enabled")
-        return os.environ.get("MALLOC_MMAP_THRESHOLD_"), watched, reader_threads(), encoder_threads()
+        return os.environ.get("MALLOC_MMAP_THRESHOLD_"), watched, Budget.make().threads
 
     kept, share = os.environ.get("MALLOC_MMAP_THRESHOLD_", str(2**25)), max(1, available_threads() // 4)
-    assert set(four.run(tell).values()) == {(kept, False, min(8, share), min(16, share))}
+    assert set(four.run(tell).values()) == {(kept, False, share)}
 
 
 @pytest.mark.slow

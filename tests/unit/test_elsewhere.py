@@ -16,18 +16,18 @@ from geo2map.colour.rendition import make_rendition
 from geo2map.colour.statistics import HALFWAY
 from geo2map.errors import DataError
 from geo2map.grid.fill import fill_pixels
-from geo2map.nn.losses import BalancedL1, commitment, near_border, nearest_entry
-from geo2map.train.augment import SEEN, TAUGHT, Look, Pair, augment
+from geo2map.train.augment import HAS_TEACHER, SEEN, Look, Pair, augment
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs, Sources
 from geo2map.train.export import export
 from geo2map.train.footprint import random_footprint
+from geo2map.train.losses import BalancedL1, near_border, nearest_entry, palette_commitment
 from geo2map.train.objective import judged
 from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS, has_places, list_pairs, list_places
 from geo2map.train.places import Places
 from geo2map.train.run import Run
 from geo2map.train.sensors import other_sensor
-from geo2map.train.teacher import load_taught, teach
+from geo2map.train.teacher import distill, load_teacher_output
 from geo2map.train.trainer import Trainer
 
 LAND, BUILDING, ROAD, WATER, PARK, HIGHWAY, _ = (torch.from_numpy(MAPS_PALETTE.colours).float() / 127.5 - 1.0).unbind()
@@ -113,11 +113,11 @@ def test_borders_count_more() -> None:
 def test_commitment_pulls_to_the_class_a_pixel_has() -> None:
     colours = torch.stack((LAND, WATER))
     mask = torch.ones(1, 4, 4, dtype=torch.bool)
-    assert commitment(picture(WATER), colours, mask) == 0
+    assert palette_commitment(picture(WATER), colours, mask) == 0
     blend = (0.3 * picture(WATER) + 0.7 * picture(LAND)).requires_grad_()
-    commitment(blend, colours, mask).backward()
+    palette_commitment(blend, colours, mask).backward()
     assert (nearest_entry(blend - 0.01 * blend.grad.sign(), colours) == 0).all()
-    assert commitment(blend, colours, ~mask) == 0
+    assert palette_commitment(blend, colours, ~mask) == 0
 
 
 def test_small_pictures_lie_in_the_crop_filled_as_scenes_are() -> None:
@@ -130,7 +130,7 @@ def test_small_pictures_lie_in_the_crop_filled_as_scenes_are() -> None:
         np.testing.assert_array_equal(crops.a[seen], crops.b[seen])
         np.testing.assert_array_equal(crops.a, fill_pixels(crops.a * seen[..., None], seen, (1, 2, 3)))
         assert not (crops.known[~seen]).any()
-        assert not (crops.known & TAUGHT).any()
+        assert not (crops.known & HAS_TEACHER).any()
 
 
 def test_what_is_known_moves_with_the_picture() -> None:
@@ -139,14 +139,14 @@ def test_what_is_known_moves_with_the_picture() -> None:
     b = np.repeat(codes[..., None] * 16, 3, axis=2)
     for seed in range(10):
         crops = augment(
-            Pair(b, b, known=codes, taught=b),
+            Pair(b, b, known=codes, teacher_output=b),
             replace(TINY, scale_jitter=1.0),
             Look(0.0, 1.0),
             np.random.default_rng(seed),
         )
         seen = (crops.known & SEEN) != 0
         np.testing.assert_array_equal((crops.known & ALL_KNOWN)[seen], crops.b[..., 0][seen] // 16)
-        assert (crops.known[seen] & TAUGHT).all()
+        assert (crops.known[seen] & HAS_TEACHER).all()
 
 
 def test_footprints_have_data_and_none() -> None:
@@ -239,15 +239,15 @@ def test_training_with_places_and_a_teacher(tmp_path: Path) -> None:
     export(first, tmp_path / "teacher.safetensors", name="t", zoom=17, ground_resolution=0.9)
     told: list[int] = []
     for _ in range(2):
-        teach(
+        distill(
             files,
             tmp_path / "teacher.safetensors",
-            tmp_path / "taught",
+            tmp_path / "teacher_output",
             torch.device("cpu"),
             lambda done, _: told.append(done),
         )
     assert told == [1, 2, 3]
-    assert load_taught(tmp_path / "taught", files[0]).shape == (80, 80, 3)
+    assert load_teacher_output(tmp_path / "teacher_output", files[0]).shape == (80, 80, 3)
     config = replace(
         TINY,
         elsewhere=0.5,
@@ -261,7 +261,7 @@ def test_training_with_places_and_a_teacher(tmp_path: Path) -> None:
         gan_mode="hinge",
         discriminator_layers=2,
     )
-    sources = Sources(files, list_places(tmp_path / "else"), tmp_path / "taught")
+    sources = Sources(files, list_places(tmp_path / "else"), tmp_path / "teacher_output")
     trainer = Trainer(Pairs(sources, config, MAPS_PALETTE))
     Run(folder=tmp_path / "run").train(trainer)
     assert {"l1", "teacher", "commit"} <= trainer.losses.keys()
@@ -269,4 +269,4 @@ def test_training_with_places_and_a_teacher(tmp_path: Path) -> None:
     whole = judged(torch.from_numpy(crops.known))
     assert whole.tolist() == [bool((part[part != 0] & ALL_KNOWN == ALL_KNOWN).all()) for part in crops.known]
     with pytest.raises(DataError, match="of the teacher cannot be read"):
-        load_taught(tmp_path / "nowhere", files[0])
+        load_teacher_output(tmp_path / "nowhere", files[0])

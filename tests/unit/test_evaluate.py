@@ -30,6 +30,7 @@ from geo2map.evaluate import (
 from geo2map.evaluate.table import COLUMNS, OPTIONAL
 from geo2map.evaluate.translate import translate_tiled
 from geo2map.metrics import ssim
+from geo2map.protocols import PixelTranslator
 from geo2map.testing import BlurTranslator, IdentityTranslator
 from geo2map.train.pictures import PairFile, list_pairs
 from geo2map.types import Batch, Image
@@ -39,35 +40,35 @@ NATIVE = EvaluateConfig(size_multiple=8, margin=8, palette=MAPS_PALETTE, name="f
 WHOLE = replace(NATIVE, seams=0)
 
 
-class Negative:
+class Negative(PixelTranslator):
     """Gives 255 - x, which is the truth here, and notes the shapes it saw."""
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate_pixels(self, batch: Batch, _: int = 0) -> Batch:
         self.shapes.append(batch.shape)
         return 255 - batch
 
 
-class Brightening:
+class Brightening(PixelTranslator):
     """Adds its own mean to a picture, as a norm over whole pictures does."""
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate_pixels(self, batch: Batch, _: int = 0) -> Batch:
         return batch // 2 + (batch.mean(axis=(1, 2, 3), keepdims=True) // 2).astype(np.uint8)
 
 
-class Shift:
+class Shift(PixelTranslator):
     """Each pixel becomes its right neighbour; the last column is black, as a network's zero padding would be."""
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate_pixels(self, batch: Batch, _: int = 0) -> Batch:
         return np.concatenate([batch[:, :, 1:], np.zeros_like(batch[:, :, :1])], axis=2)
 
 
-class Shrinking:
+class Shrinking(PixelTranslator):
     """Breaks the contract."""
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate_pixels(self, batch: Batch, _: int = 0) -> Batch:
         return batch[:, 1:]
 
 
@@ -162,13 +163,13 @@ def test_a_translator_that_changes_the_size_is_refused() -> None:
         translate_picture(map_picture(), Shrinking(), 8, 8)
 
 
-class Spy:
+class Spy(PixelTranslator):
     """Notes what it is given, and returns it."""
 
     def __init__(self) -> None:
         self.seen: list[Batch] = []
 
-    def translate(self, batch: Batch) -> Batch:
+    def translate_pixels(self, batch: Batch, _: int = 0) -> Batch:
         self.seen.append(batch)
         return batch
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from geo2map.nn import UNetGenerator, build
-from geo2map.nn.inference import FoldedUNet
-from geo2map.nn.reach import strips, walk_down, walk_up
+from geo2map.families import build
+from geo2map.families.unet.generator import UNetGenerator
+from geo2map.families.unet.inference import FoldedUNet
+from geo2map.families.unet.reach import strips, walk_down, walk_up
 
 
 def trained(widths: tuple[int, ...], blocks: tuple[int, ...] = (), **options: Any) -> UNetGenerator:

@@ -14,14 +14,16 @@ from torch import Tensor, nn
 from geo2map import grid
 from geo2map.engine import load_engine
 from geo2map.errors import ModelFileError, OutputError
+from geo2map.families import build
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.grid import PixelWindow
 from geo2map.grid.fill import FILL_RADIUS
 from geo2map.model import import_model, load_card, load_weights
-from geo2map.nn import PatchGAN, UNetGenerator, build
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, PlanOptions, choose_margin, choose_rendition
 from geo2map.scene import View
 from geo2map.testing import ArraySource, MemoryOutput
+from geo2map.train.patchgan import PatchGAN
 
 Make = Callable[..., nn.Module]
 State = dict[str, Tensor]
@@ -229,7 +231,7 @@ def without(state: State, part: str) -> State:
         (lambda new: without(new().state_dict(), "model.model.3.bias"), r"nothing at model\.model\.3\.bias"),
         (lambda new: new().state_dict() | {"model.model.0.weight": torch.ones(4, 1, 4, 4)}, r"RGB .* \(4, 1, 4, 4\)"),
         (lambda new: new("instance").state_dict() | {"model.model.1.model.2.weight": torch.ones(8)}, "where nothing"),
-        (lambda new: new(depth=9, width=1).state_dict(), "at most 8 levels"),
+        (lambda new: new(depth=9, width=1).state_dict(), "more than 8 levels"),
         (lambda new: new().state_dict() | {"model.model.0.weight": torch.full((4, 3, 4, 4), torch.nan)}, "not finite"),
         (lambda _: {}, "but 0 tensors"),
         (lambda _: [torch.ones(2)], "but list"),

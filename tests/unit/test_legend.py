@@ -12,10 +12,11 @@ from torch import Tensor
 from geo2map.api import preview
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.engine import Engine
-from geo2map.model import gflop_per_tile
-from geo2map.nn import UNetGenerator, build
-from geo2map.nn.legend import Legend
-from geo2map.train.transplant import transplanted
+from geo2map.families import build
+from geo2map.families.legend import Legend
+from geo2map.families.unet.cost import gflop_per_tile
+from geo2map.families.unet.generator import UNetGenerator
+from geo2map.families.unet.transplant import transplanted
 
 COLOURS = MAPS_PALETTE.colours.tolist()
 
@@ -50,9 +51,9 @@ def test_what_cannot_be_is_refused(wrong: list[object]) -> None:
 def test_a_network_with_a_legend_has_a_score_a_colour() -> None:
     network = build("unet", widths=(4, 6), legend=COLOURS)
     x = torch.rand(1, 3, 16, 16) * 2 - 1
-    raw = network(x, ended=False)
+    raw = network(x, return_logits=True)
     assert raw.shape == (1, len(COLOURS), 16, 16)
-    assert torch.equal(network.end(raw), network(x))
+    assert torch.equal(network.head(raw), network(x))
     more = gflop_per_tile((4, 6), legend=COLOURS) - gflop_per_tile((4, 6))
     assert more == pytest.approx(2 * 16 * 8 * (len(COLOURS) - 3) * 128**2 / 1e9)
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import ModelFileError, OutputError
+from geo2map.families import build
 from geo2map.model import (
     ModelCard,
     ModelDescription,
@@ -26,7 +27,6 @@ from geo2map.model import (
     replace_card,
     save_model,
 )
-from geo2map.nn import build
 from geo2map.types import Storage
 
 CONFIG = {"widths": [4, 8, 8], "norm": "batch"}

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geo2map.errors import ModelFileError
+from geo2map.families import build
 from geo2map.model import ModelCard, ModelDescription, load_card, load_weights, replace_card, save_model
 from geo2map.model.file import KEY
 from geo2map.model.header import LARGEST, HeaderError, read_header
-from geo2map.nn import build
 from geo2map.testing import make_card
 
 CONFIG = {"widths": [4, 8]}

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from geo2map.colour.palette import MAPS_PALETTE
-from geo2map.nn import PatchGAN, UNetGenerator, build
-from geo2map.nn.losses import BalancedL1, adversarial
+from geo2map.families import build
+from geo2map.families.unet.generator import UNetGenerator
+from geo2map.train.losses import BalancedL1, adversarial
+from geo2map.train.patchgan import PatchGAN
 
 
 def random_unet(widths: tuple[int, ...], blocks: tuple[int, ...] = (), **kwargs: bool) -> UNetGenerator:
@@ -47,7 +49,7 @@ def test_folded_resize_convolution_is_the_same_function() -> None:
 
 
 def test_resize_convolution_is_nearest_upsampling_and_a_convolution() -> None:
-    from geo2map.nn.unet import ResizeKernel
+    from geo2map.families.unet.generator import ResizeKernel
 
     kernel, picture = torch.randn(2, 5, 3, 3), torch.randn(1, 2, 6, 7)
     ours = torch.nn.functional.conv_transpose2d(picture, ResizeKernel()(kernel), stride=2, padding=1)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from geo2map.engine import Engine
 from geo2map.errors import ModelFileError
 from geo2map.evaluate.translate import translate_picture, translate_tiled
+from geo2map.families import build
 from geo2map.grid import PixelWindow, add_noise, world_window
-from geo2map.nn import build
 from geo2map.testing import make_card
 
 windows = st.builds(
@@ -82,11 +82,11 @@ def noisy_engine(mode: str = "exact") -> Engine:
 
 def test_the_engine_wants_all_bands() -> None:
     with pytest.raises(ValueError, match="3 bands given"):
-        noisy_engine().translate(np.zeros((1, 64, 64, 3), np.uint8))
+        noisy_engine().translate_pixels(np.zeros((1, 64, 64, 3), np.uint8))
 
 
 def test_faithful_mode_gives_pictures_back() -> None:
-    assert noisy_engine("faithful").translate(np.zeros((1, 512, 256, 4), np.uint8)).shape == (1, 512, 256, 3)
+    assert noisy_engine("faithful").translate_pixels(np.zeros((1, 512, 256, 4), np.uint8)).shape == (1, 512, 256, 3)
 
 
 @pytest.mark.parametrize("offset", [0, 16])
@@ -94,7 +94,7 @@ def test_an_evaluations_tiles_equal_its_whole(offset: int) -> None:
     engine = noisy_engine()
     plain = np.full((80, 100, 3), 200, np.uint8)
     margin = engine.card.margin
-    whole = translate_picture(plain, engine, 4, margin, noise=1).astype(int)
-    tiled = translate_tiled(plain, engine, margin, 32, offset, noise=1).astype(int)
+    whole = translate_picture(plain, engine, 4, margin).astype(int)
+    tiled = translate_tiled(plain, engine, margin, 32, offset).astype(int)
     assert np.abs(whole - tiled).max() <= 1
     assert whole[20:60, 20:60].std(axis=(0, 1)).max() > 0  # a network without noise would repeat every 4 px at most

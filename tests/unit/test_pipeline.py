@@ -16,12 +16,21 @@ from geo2map.aoi import Aoi
 from geo2map.errors import DeviceError, OutputError, SceneError
 from geo2map.grid import PixelWindow, tile_range
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline.blocks import READ_AHEAD, BlockDone, LayerTiles, encoder_threads, prepare, render_blocks
+from geo2map.pipeline.blocks import (
+    MOST_ENCODERS,
+    READ_AHEAD,
+    BlockDone,
+    LayerTiles,
+    prepare,
+    render_blocks,
+)
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import WAITING, run
 from geo2map.plan import Plan, Storage
+from geo2map.protocols import PixelTranslator
 from geo2map.scene import View
 from geo2map.testing import ArraySource, BlurTranslator, IdentityTranslator, MemoryOutput, cropped
+from geo2map.threads import Budget
 from geo2map.tiles.layer import MAP
 from geo2map.types import Batch
 
@@ -37,14 +46,14 @@ def noise(window: PixelWindow = WINDOW, empty_columns: int = 0) -> ArraySource:
     return ArraySource(window, rng.integers(0, 256, (window.height, window.width, 3), dtype=np.uint8), mask)
 
 
-class Counting:
+class Counting(PixelTranslator):
     """A translator that notes the shapes of its batches."""
 
     def __init__(self, batch: int = 1) -> None:
         self.batch = batch
         self.batches: list[tuple[int, ...]] = []
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         self.batches.append(batch.shape)
         return 255 - cropped(batch, margin)
 
@@ -57,13 +66,13 @@ class Ahead(Counting):
         self.ahead, self.begun = ahead, 0
         self.log: list[str] = []
 
-    def begin(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
+    def begin_pixels(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
         number, self.begun = self.begun, self.begun + 1
         self.log.append(f"begin {number}")
 
         def wait() -> Batch:
             self.log.append(f"wait {number}")
-            return self.translate(batch, margin)
+            return self.translate_pixels(batch, margin)
 
         return wait
 
@@ -192,18 +201,18 @@ def test_the_network_sees_no_hole() -> None:
     source = noise(empty_columns=1)
     source.pixels[...] = 200
     plan = replace(PLAN, neutral=(1, 2, 3))
-    image = prepare(plan, source, Block(6, 9, 4, 1, 1, 32))  # east of the empty column
+    image = prepare(plan, source, Block(6, 9, 4, 1, 1, 32)).image  # east of the empty column
     assert image.block.margin == 32
     assert (image.pixels[40, :32] == 200).all()
     assert not image.mask[40, :32].any()
-    far = prepare(replace(plan, margin=96), source, Block(6, 9, 4, 1, 1, 96))
+    far = prepare(replace(plan, margin=96), source, Block(6, 9, 4, 1, 1, 96)).image
     assert (far.pixels[120, :64] == (1, 2, 3)).all()
 
 
 # What fails
 
 
-class Failing(ArraySource, MemoryOutput):
+class Failing(ArraySource, MemoryOutput, PixelTranslator):
     """Source, translator and output in one; fails at its n-th call of one method, from whatever thread."""
 
     def __init__(self, method: str, error: BaseException, at: int = 1, batch: int = 1) -> None:
@@ -222,16 +231,16 @@ class Failing(ArraySource, MemoryOutput):
 
         setattr(self, method, fail)
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         return cropped(batch, margin)
 
 
 ERRORS = [
     ("read", SceneError("the disk went away")),
-    ("translate", DeviceError("out of memory")),
+    ("translate_pixels", DeviceError("out of memory")),
     ("keep", OutputError("disk full")),
     ("finish", OutputError("disk full")),
-    ("translate", KeyboardInterrupt()),
+    ("translate_pixels", KeyboardInterrupt()),
     ("finish", KeyboardInterrupt()),
     ("read", ZeroDivisionError("a bug")),
     ("keep", ZeroDivisionError("a bug")),
@@ -243,7 +252,7 @@ ERRORS = [
 @pytest.mark.parametrize(("method", "error"), ERRORS)
 def test_a_failure_ends_the_run_and_surfaces(method: str, error: BaseException, at: int, batch: int) -> None:
     """What came before it is kept, in order; nothing that comes after it is."""
-    at = 1 if method == "finish" else -(-at // batch) if method == "translate" else at
+    at = 1 if method == "finish" else -(-at // batch) if method == "translate_pixels" else at
     failing = Failing(method, error, at, batch)
     threads = threading.active_count()
     with pytest.raises(type(error)) as caught:
@@ -306,11 +315,11 @@ def test_reading_runs_only_a_little_ahead() -> None:
             reads.append(block)
             return super().read(block)
 
-    class Looking:
+    class Looking(PixelTranslator):
         batch = 1
         done = 0
 
-        def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
             assert len(reads) <= self.done + len(batch) + 1 + READ_AHEAD  # one more shows that the batch is full
             self.done += len(batch)
             return cropped(batch, margin)
@@ -334,7 +343,7 @@ def test_a_slow_disk_holds_up_the_translator() -> None:
     plan = replace(PLAN, margin=0, fill_radius=0)
     run(noise(), translator, Slow(plan))
     assert len(most) == 18
-    assert max(most) <= WAITING + 2 * encoder_threads() + 4
+    assert max(most) <= WAITING + 2 * Budget.make().share(MOST_ENCODERS) + 4
 
 
 # An area of interest limits what is written, not what is read

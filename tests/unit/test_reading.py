@@ -13,10 +13,11 @@ import pytest
 import rasterio
 from affine import Affine
 
+from geo2map import threads
 from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline import reading
+from geo2map.pipeline import reading, strips
 from geo2map.pipeline.blocks import render_blocks
 from geo2map.pipeline.reading import BlockReader
 from geo2map.plan import Plan, PlanOptions, Storage, make_plan
@@ -30,7 +31,7 @@ PLAN = Plan(name="noise", view=View(6), window=WINDOW, block_span=1, margin=32, 
 
 @pytest.fixture(autouse=True)
 def two_readers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "reader_threads", partial(int, 2))
+    monkeypatch.setattr(threads, "available_threads", partial(int, 2))
 
 
 class Divided(ArraySource):
@@ -88,8 +89,8 @@ def test_output_depends_neither_on_readers_nor_on_strips(
     hole = PixelWindow(256 * 9, 256 * 4, 256 * 11 + 100, 256 * 6)
     source = Divided.noise(hole)
     expected = by_key(rendered(ArraySource(source.window, source.pixels, source.mask), plan))
-    monkeypatch.setattr(reading, "reader_threads", partial(int, readers))
-    monkeypatch.setattr(reading, "STRIP_BLOCKS", strip)
+    monkeypatch.setattr(threads, "available_threads", partial(int, readers))
+    monkeypatch.setattr(strips, "STRIP_BLOCKS", strip)
     assert by_key(rendered(source, plan)) == expected
     wide = max(block.columns for block in source.reads)
     assert wide <= span * strip
@@ -169,19 +170,19 @@ def test_one_bad_block_does_not_spoil_its_strip() -> None:
 
 
 def test_reading_ahead_is_bounded_and_ends() -> None:
-    source, threads = Divided.noise(), threading.active_count()
+    source, running = Divided.noise(), threading.active_count()
     coming: Iterator[object] = (found := BlockReader(PLAN, source).read(PLAN.blocks()))
     next(coming)
     found.close()
     blocks = sum(block.columns for block in source.reads)
-    assert blocks <= (2 + 2 + 1) * reading.STRIP_BLOCKS
-    assert threading.active_count() == threads
+    assert blocks <= (2 + 2 + 1) * strips.STRIP_BLOCKS
+    assert threading.active_count() == running
     assert len(source.closed) == 1
 
 
 def test_a_strip_has_no_more_pixels_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Divided.noise()
-    monkeypatch.setattr(reading, "STRIP_PIXELS", (2 * 256 + 128) * (256 + 128))
+    monkeypatch.setattr(strips, "STRIP_PIXELS", (2 * 256 + 128) * (256 + 128))
     list(BlockReader(PLAN, source).read(PLAN.blocks()))
     assert max(block.columns for block in source.reads) == 2
 
@@ -197,7 +198,7 @@ def test_a_source_gets_the_same_columns_in_every_row_unless_it_is_busy() -> None
         go.wait(10)
         return []
 
-    with reading._Readers(source, 2, read) as readers:  # type: ignore[arg-type]
+    with reading._Readers(source, 2, read, threads.start_threads(2, "read")) as readers:  # type: ignore[arg-type]
         rows = [Block(6, 8, y, 1, 1) for y in range(4)]
         found = [readers.submit(0, rows[0:1]), readers.submit(2, rows[1:2])]
         assert begun.acquire(timeout=10)
@@ -214,14 +215,14 @@ def test_a_source_gets_the_same_columns_in_every_row_unless_it_is_busy() -> None
 @pytest.mark.parametrize("readers", [1, 2, 3, 8])
 def test_strips_are_even_and_the_same_in_every_row(readers: int) -> None:
     plan = replace(PLAN, window=PixelWindow(256 * 3, 0, 256 * 34, 256 * 3))
-    layout = reading._Layout.of(plan, readers)
-    strips: dict[int, set[tuple[int, int]]] = {}
-    for number, strip in reading._strips(plan.blocks(), layout):
-        strips.setdefault(strip[0].y, set()).add((number, len(strip)))
-    assert strips[0] == strips[1] == strips[2]
-    assert len(strips[0]) % readers == 0
-    lengths = {length for _, length in strips[0]}
-    assert max(lengths) <= reading.STRIP_BLOCKS
+    layout = strips.Layout.of(plan, readers)
+    rows: dict[int, set[tuple[int, int]]] = {}
+    for number, strip in strips.cut_strips(plan.blocks(), layout):
+        rows.setdefault(strip[0].y, set()).add((number, len(strip)))
+    assert rows[0] == rows[1] == rows[2]
+    assert len(rows[0]) % readers == 0
+    lengths = {length for _, length in rows[0]}
+    assert max(lengths) <= strips.STRIP_BLOCKS
     assert max(lengths) - min(lengths) <= 1
 
 
@@ -248,8 +249,8 @@ def test_a_scene_gives_the_same_by_any_readers(sheets: int, tmp_path: Path, monk
         assert isinstance(scene, SceneCollection) == (sheets == 2)
         plan = make_plan(scene, make_card(), PlanOptions(block_span=2))
         for readers, strip in ((1, 1), (3, 4)):
-            monkeypatch.setattr(reading, "reader_threads", partial(int, readers))
-            monkeypatch.setattr(reading, "STRIP_BLOCKS", strip)
+            monkeypatch.setattr(threads, "available_threads", partial(int, readers))
+            monkeypatch.setattr(strips, "STRIP_BLOCKS", strip)
             with scene.at(plan.view) as source:
                 assert isinstance(source, SplitSource)
                 found = BlockReader(plan, source).read(plan.blocks())

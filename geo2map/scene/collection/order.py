@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,18 @@ from geo2map.files.address import is_file_path
 from geo2map.grid import PixelWindow
 from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.reader import Scene
+from geo2map.threads import Budget, start_threads
 from geo2map.types import Order
 
 DATES = (("IMAGERY", "ACQUISITIONDATETIME"), (None, "ACQUISITIONDATETIME"), (None, "TIFFTAG_DATETIME"))
+
+OPENERS = 8
+
+
+def openers(paths: Sequence[str]) -> Executor:
+    """Threads that open sheets: a server answers many as fast as one, files of this machine take processors."""
+    remote = not all(map(is_file_path, paths))
+    return start_threads(OPENERS, "open") if remote else Budget.make().pool(OPENERS, "open")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from threading import Lock
 from types import TracebackType
@@ -19,7 +18,7 @@ from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.scene.collection.feather import Part, overlay
-from geo2map.scene.collection.order import Sheet, files_of, in_order
+from geo2map.scene.collection.order import Sheet, files_of, in_order, openers
 from geo2map.scene.collection.samples import require_alike, thin
 from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.reader import Scene
@@ -32,7 +31,6 @@ OPEN_SHEETS = 32
 """Sheets that a source keeps open; a system may allow a process no more than 256 files."""
 OPEN_ELSEWHERE = 8
 """The same for each further thread that reads."""
-OPENERS = 8
 SHOWN_NOTES = 3
 TOP = {"first": "the first given", "last": "the last given", "newest": "the newest", "finest": "the finest"}
 
@@ -187,11 +185,11 @@ class SceneCollection:
         )
 
     def _look_at_all(self, paths: Sequence[str]) -> list[Sheet]:
-        with ThreadPoolExecutor(OPENERS) as openers:  # a server answers many as fast as one
+        with openers(paths) as pool:
             try:
-                return list(openers.map(self._look_at, paths))
+                return list(pool.map(self._look_at, paths))
             except BaseException:
-                openers.shutdown(cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
                 raise
 
     def _look_at(self, path: str) -> Sheet:

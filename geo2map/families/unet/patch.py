@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geo2map.nn.reach import Interval, clip, widen
+from geo2map.families.unet.reach import Interval, clip, widen
 
 
 class Area(NamedTuple):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from geo2map.nn.crispen import Crispen
-from geo2map.nn.reach import walk_down, walk_up
-from geo2map.nn.renorm import BatchRenorm2d
+from geo2map.families.generator import Generator, initialise
+from geo2map.families.legend import Legend
+from geo2map.families.unet.reach import walk_down, walk_up
+from geo2map.families.unet.renorm import BatchRenorm2d
+from geo2map.families.unet.sharpen import Sharpen
 
 Norm = Literal["batch", "renorm", "instance", "none"]
 
@@ -64,7 +66,7 @@ class ResizeKernel(nn.Module):
         return weight4.contiguous()
 
 
-class UNetGenerator(nn.Module):
+class UNetGenerator(Generator):
     """Encoder of 4x4 stride-2 convolutions, mirrored decoder of transposed ones, a skip at every level.
 
     Level k (1 is the outermost) works at 1/2^k of the input's resolution. The order inside a level is the
@@ -81,9 +83,8 @@ class UNetGenerator(nn.Module):
         resize_convolution: train the way up as resize-convolution (see `ResizeKernel`); `fold` ends it.
 
     Attributes:
-        in_channels: bands of the input.
-        end: what makes a picture of the last convolution's output: the paper's tanh, or a `geo2map.nn.legend.Legend`.
-        crispen: what comes after that; the paper has nothing there.
+        head: the paper's tanh, or a `geo2map.families.legend.Legend`.
+        sharpen: what follows the head; None in the paper.
     """
 
     def __init__(
@@ -98,8 +99,8 @@ class UNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.depth, self.in_channels = len(widths), in_channels
-        self.end: nn.Module = nn.Tanh()
-        self.crispen: Crispen | None = None
+        self.head: nn.Module = nn.Tanh()
+        self.sharpen: Sharpen | None = None
         self.residual_blocks = tuple(residual_blocks) or (0,) * self.depth
         if len(self.residual_blocks) != self.depth:
             raise ValueError(f"{self.depth} widths but {len(self.residual_blocks)} residual_blocks: give one a level")
@@ -126,12 +127,7 @@ class UNetGenerator(nn.Module):
             for upward in self.transposed():
                 parametrize.register_parametrization(upward, "weight", ResizeKernel())
 
-    def forward(self, x: Tensor, ended: bool = True) -> Tensor:
-        """Translates float (N, in_channels, H, W) in [-1, 1]; H and W are multiples of 2^depth.
-
-        Args:
-            ended: False gives what `end` takes, as losses of classes want it.
-        """
+    def forward(self, x: Tensor, return_logits: bool = False) -> Tensor:
         skips: list[Tensor] = []
         for down in self.down:
             x = down(x)
@@ -141,10 +137,10 @@ class UNetGenerator(nn.Module):
             x = up(x)
             if skips:
                 x = torch.cat((skips.pop(), x), 1)
-        if not ended:
+        if return_logits:
             return x
-        picture: Tensor = self.end(x)
-        return picture if self.crispen is None else self.crispen(picture)
+        picture: Tensor = self.head(x)
+        return picture if self.sharpen is None else self.sharpen(picture)
 
     def fold(self) -> UNetGenerator:
         """Turns resize-convolutions into the plain transposed convolutions they equal, in place."""
@@ -159,34 +155,35 @@ class UNetGenerator(nn.Module):
 
     @property
     def size_multiple(self) -> int:
-        """Blocks must start and end on multiples of this many pixels of one global grid."""
         return int(2**self.depth)
 
     @property
     def margin(self) -> int:
-        """Pixels of real context that an aligned block needs for its output to be exact, a multiple of
-        `size_multiple`. Computed by walking the needed interval back through the layers, far from any border."""
+        """Computed by walking the needed interval back through the layers, far from any border."""
         unit = self.size_multiple
         low, high = unit << 10, (unit << 10) + unit
-        size, beyond = low + high, 0 if self.crispen is None else self.crispen.reach
+        size, beyond = low + high, 0 if self.sharpen is None else self.sharpen.reach
         drawn = (low - beyond, high + beyond)
         first, past = walk_down(walk_up(drawn, size, self.depth)[-1], size, self.residual_blocks)[0]
         reach = max(low - first, past - high)
         return -(-reach // unit) * unit
 
 
-def initialise(module: nn.Module) -> None:
-    """The paper's initialisation: convolutions N(0, 0.02), batch-norm scale N(1, 0.02), biases 0.
+def make_generator(
+    legend: Sequence[Sequence[int]] = (), crispen: Mapping[str, Any] | None = None, **config: Any
+) -> UNetGenerator:
+    """Makes a generator from a card's configuration.
 
-    Not where there are only shapes ("meta"): torch would load its compiler to draw numbers that nobody sees, which
-    takes 1.5 s and 70 MiB.
+    Args:
+        legend: colours that the last convolution scores, see `Legend`; none gives tanh.
+        crispen: the arguments of `Sharpen`; None leaves it out.
+        config: the arguments of `UNetGenerator`.
+
+    Raises:
+        TypeError, ValueError: arguments that these do not take.
     """
-    if any(parameter.is_meta for parameter in module.parameters(recurse=False)):
-        return
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)
-        nn.init.zeros_(module.bias)
+    generator = UNetGenerator(**(config | {"out_channels": len(legend)} if legend else config))
+    if legend:
+        generator.head = Legend(legend)
+    generator.sharpen = None if crispen is None else Sharpen(**crispen)
+    return generator

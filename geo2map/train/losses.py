@@ -89,7 +89,7 @@ def first_highest(planes: Tensor) -> Tensor:
     return index
 
 
-def commitment(fake_b: Tensor, colours: Tensor, mask: Tensor) -> Tensor:
+def palette_commitment(fake_b: Tensor, colours: Tensor, mask: Tensor) -> Tensor:
     """Mean absolute distance to the nearest of the colours: what makes an undecided blend choose.
 
     The choice is the one that classifying the pixel would make, so that no pixel changes its class by it; a border

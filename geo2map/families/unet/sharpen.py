@@ -1,4 +1,4 @@
-"""The end of a generator: borders drawn steeper, colours drawn towards those of the map style."""
+"""After a generator's head: sharper borders, and colours closer to those of the map style."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geo2map.nn.legend import Legend
-from geo2map.nn.patch import Area, Patch
-from geo2map.nn.reach import strips
+from geo2map.families.legend import Legend
+from geo2map.families.unet.patch import Area, Patch
+from geo2map.families.unet.reach import strips
 
 LARGEST_SIGMA = 8.0
 
 
-class Crispen(nn.Module):
+class Sharpen(nn.Module):
     """Unsharp masking, then a soft choice of the nearest of some colours. Has no weights to train.
 
     A generator that is trained with L1 gives something between the colours that are likely, so its borders are soft
@@ -26,9 +26,9 @@ class Crispen(nn.Module):
 
     Args:
         colours: of the style, levels 0 to 255, (red, green, blue) each.
-        sharpen: how much of the difference to the blurred picture is added; 0 leaves borders alone.
+        sharpen: how much of the difference from the blurred picture is added; 0 leaves borders alone.
         sigma: of the blur, in px.
-        commit: how far colours go towards the chosen one, 0 to 1.
+        commit: palette commitment, how far colours move towards the chosen one, 0 to 1.
         softness: of the choice, in squared grey levels.
 
     Raises:
@@ -50,7 +50,7 @@ class Crispen(nn.Module):
                 f"crispen with sharpen {sharpen}, sigma {sigma}, commit {commit}, softness {softness}: sharpen is 0 to "
                 f"10, sigma more than 0 and at most {LARGEST_SIGMA:g}, commit 0 to 1, softness at least 1"
             )
-        self.sharpen, self.commit = float(sharpen), float(commit)
+        self.amount, self.palette_commitment = float(sharpen), float(commit)
         self.reach = math.ceil(2.5 * sigma) if sharpen else 0
         taps = [math.exp(-((step / sigma) ** 2) / 2) for step in range(self.reach + 1)]
         self.taps = [tap / (2 * sum(taps) - taps[0]) for tap in taps]
@@ -89,20 +89,20 @@ class Crispen(nn.Module):
         """What is `reach` px or more from the border of (N, 3, H, W)."""
         values = x if x.dtype == torch.float64 else x.float()
         values = values.contiguous()  # one plane a band: everything below goes along planes
-        if self.sharpen:
+        if self.amount:
             values = self._sharpened(values)
-        return self._committed(values) if self.commit else values
+        return self._committed(values) if self.palette_commitment else values
 
     def _committed(self, x: Tensor) -> Tensor:
         """Drawn towards the chosen colour."""
         values = x.flatten(2)
         scores = torch.baddbmm(self._offset.to(x), self._choose.to(x).expand(len(x), -1, -1), values)
-        return torch.lerp(values, self.legend.mixed(scores), self.commit).view_as(x)
+        return torch.lerp(values, self.legend.mixed(scores), self.palette_commitment).view_as(x)
 
     def _sharpened(self, x: Tensor) -> Tensor:
         blurred = self._blurred(self._blurred(x, 2), 3)
         inside = x[:, :, self.reach : x.shape[2] - self.reach, self.reach : x.shape[3] - self.reach]
-        return torch.lerp(inside, blurred, -self.sharpen).clamp(-1, 1)
+        return torch.lerp(inside, blurred, -self.amount).clamp(-1, 1)
 
     def _blurred(self, x: Tensor, axis: int) -> Tensor:
         """Along one axis, which becomes 2 `reach` shorter; sums, since small kernels of few channels are slow."""

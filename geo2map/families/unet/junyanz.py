@@ -99,10 +99,10 @@ def _checked(weights: dict[str, Tensor], config: dict[str, Any]) -> dict[str, Te
     """
     import torch
 
-    from geo2map.nn import build
+    from geo2map.families.unet.generator import make_generator
 
     with torch.device("meta"):
-        wanted = build("unet", **config).state_dict()
+        wanted = make_generator(**config).state_dict()
     if config["norm"] == "instance":
         weights = {key: tensor for key, tensor in weights.items() if not key.endswith(RUNNING)}
     weights = {key: torch.zeros((), dtype=torch.int64) for key in wanted if key.endswith(COUNTER)} | weights

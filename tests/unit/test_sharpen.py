@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from geo2map.model import gflop_per_tile
-from geo2map.nn import build
-from geo2map.nn.crispen import Crispen
-from geo2map.nn.inference import FoldedUNet
+from geo2map.families import build
+from geo2map.families.unet.cost import gflop_per_tile
+from geo2map.families.unet.inference import FoldedUNet
+from geo2map.families.unet.sharpen import Sharpen
 
 COLOURS = ((232, 228, 222), (177, 208, 254), (250, 158, 37))
 CHOICES = {"colours": COLOURS, "sharpen": 1.0, "sigma": 1.3, "commit": 0.8}
@@ -25,7 +25,7 @@ def picture(height: int = 48, width: int = 40) -> Tensor:
 
 def test_sharpening_is_unsharp_masking() -> None:
     x = picture()
-    found, levels = Crispen(COLOURS, sharpen=0.7, sigma=2.0)(x).numpy(), x.numpy()
+    found, levels = Sharpen(COLOURS, sharpen=0.7, sigma=2.0)(x).numpy(), x.numpy()
     blurred = gaussian_filter(levels, (0, 0, 2.0, 2.0), mode="nearest", radius=5)
     np.testing.assert_allclose(found, np.clip(levels + 0.7 * (levels - blurred), -1, 1), atol=1e-12)
 
@@ -37,13 +37,13 @@ def test_the_choice_is_a_softmax_over_squared_distances() -> None:
     distances = ((levels[:, None] - colours[None, :, :, None, None]) ** 2).sum(2)
     shares = np.exp(-(distances - distances.min(1, keepdims=True)) / 500)
     chosen = np.einsum("nkhw,kc->nchw", shares / shares.sum(1, keepdims=True), colours)
-    found = Crispen(COLOURS, commit=0.6, softness=500)(x).numpy()
+    found = Sharpen(COLOURS, commit=0.6, softness=500)(x).numpy()
     np.testing.assert_allclose((found + 1) * 127.5, 0.4 * levels + 0.6 * chosen, atol=1e-9)
 
 
 def test_a_colour_of_the_style_stays() -> None:
     x = (torch.tensor(COLOURS).double() / 127.5 - 1).T[None, :, :, None].expand(1, 3, 3, 32)
-    found = Crispen(COLOURS, commit=1.0)(x)
+    found = Sharpen(COLOURS, commit=1.0)(x)
     torch.testing.assert_close(found, x, rtol=0, atol=1e-5)
 
 
@@ -87,7 +87,7 @@ def test_weights_are_those_of_the_plain_network() -> None:
 
 def test_half_precision_rounds_no_colour() -> None:
     x = (torch.tensor(COLOURS).double() / 127.5 - 1).T[None, :, :, None].to(torch.bfloat16)
-    levels = (Crispen(COLOURS, commit=1.0).to(torch.bfloat16)(x) + 1) * 127.5
+    levels = (Sharpen(COLOURS, commit=1.0).to(torch.bfloat16)(x) + 1) * 127.5
     assert torch.equal(levels.round()[0, :, :, 0].T.int(), torch.tensor(COLOURS).int())
 
 
@@ -110,4 +110,4 @@ def test_it_costs_little() -> None:
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="crispen"):
-        Crispen(**CHOICES | wrong)
+        Sharpen(**CHOICES | wrong)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.colour.palette import Palette
-from geo2map.nn.legend import LEAST
-from geo2map.nn.losses import balanced_weights, bits_of_all, closeness, nearest_entry, split_known
+from geo2map.families.legend import LEAST
+from geo2map.train.losses import balanced_weights, bits_of_all, closeness, nearest_entry, split_known
 
 SOFTNESS = 100.0
 """Squared grey levels over which a colour passes from one class to the next: between a palette's nearest two, 19 levels
@@ -44,7 +44,7 @@ class ClassLoss(nn.Module):
     Args:
         palette: the map style.
         shares: share of each palette class in the training maps, (classes,).
-        balance: see `geo2map.nn.losses.BalancedL1`.
+        balance: see `geo2map.train.losses.BalancedL1`.
         bits: the bit of `known` of each class by name; classes without one are never excluded.
         softness: of the softmax, in squared grey levels.
     """
@@ -77,7 +77,7 @@ class ClassLoss(nn.Module):
 
         Args:
             known: uint8 (N, H, W), for each pixel the bits of the classes that are known; None: all.
-            scores: (N, entries, H, W), from which a `geo2map.nn.legend.Legend` made `fake_b`; None takes distances.
+            scores: (N, entries, H, W), from which a `Legend` made `fake_b`; None takes distances.
         """
         found = self._log_shares(closeness(fake_b, self.colours) * self.scale if scores is None else scores)
         with torch.no_grad():

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
-from geo2map.nn import UNetGenerator
-from geo2map.nn.legend import Legend
+from geo2map.families.legend import Legend
+from geo2map.families.unet.generator import UNetGenerator
 
 Weights = dict[str, Tensor]
 Colours = Sequence[Sequence[float]]
@@ -29,12 +30,36 @@ def transplanted(weights: Weights, network: UNetGenerator, legend: Colours = ())
         legend: of the other network.
     """
     fitted = _fewer_innermost(_more_bands(weights, network), network)
-    wanted = network.end.colours.tolist() if isinstance(network.end, Legend) else []
+    wanted = network.head.colours.tolist() if isinstance(network.head, Legend) else []
     if wanted == [list(colour) for colour in legend]:
         return fitted
     if legend:
         fitted = _drawing(fitted, legend)
     return _scoring(fitted, wanted) if wanted else fitted
+
+
+def start_from(generator: UNetGenerator, plain: UNetGenerator, weights: Weights, legend: Colours) -> None:
+    """Loads weights of a similar network into a generator that is to be trained.
+
+    Args:
+        generator: its transposed convolutions may be parametrised.
+        plain: the same network as it will be exported; is changed.
+        weights: of the other network.
+        legend: of the other network.
+
+    Raises:
+        ValueError: the weights are of another architecture.
+    """
+    try:
+        plain.load_state_dict(transplanted(weights, plain, legend))
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    with torch.no_grad():
+        for ours, theirs in zip(generator.transposed(), plain.transposed(), strict=True):
+            if parametrize.is_parametrized(ours):  # unfolds the kernel
+                ours.weight = theirs.weight.detach().to(ours.weight.device)
+    own = generator.state_dict()
+    generator.load_state_dict(own | {name: tensor for name, tensor in plain.state_dict().items() if name in own})
 
 
 def _more_bands(weights: Weights, network: UNetGenerator) -> Weights:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geo2map.nn.patch import Area, Patch, convolve
-from geo2map.nn.reach import strips, walk_down, walk_up
-from geo2map.nn.unet import ResidualBlock, UNetGenerator
+from geo2map.families.runner import Runner, Step
+from geo2map.families.unet.generator import ResidualBlock, UNetGenerator
+from geo2map.families.unet.patch import Area, Patch, convolve
+from geo2map.families.unet.reach import strips, walk_down, walk_up
 
 OUTER = 2
 """Levels that work strip by strip; the maps farther in are small."""
 
-Step = Callable[[Tensor], Tensor]
 Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d)
 
 
-class FoldedUNet(nn.Module):
+class FoldedUNet(Runner):
     """A `UNetGenerator` in evaluation mode, with its norms folded into its convolutions; a copy of its weights.
 
     Given a margin, every layer computes only what the kept part of the output needs. The output equals the same
@@ -39,12 +38,14 @@ class FoldedUNet(nn.Module):
         ValueError: norm "instance", which depends on the whole picture.
     """
 
+    fixed_calls = True
+
     def __init__(self, generator: UNetGenerator, strip: int | None = None) -> None:
         super().__init__()
         if any(isinstance(layer, nn.InstanceNorm2d) for layer in generator.modules()):
             raise ValueError("instance normalisation cannot be folded: it depends on the whole picture")
         self.depth, self.residual_blocks, self.strip = generator.depth, generator.residual_blocks, strip
-        self.end, self.crispen = copy.deepcopy(generator.end), copy.deepcopy(generator.crispen)
+        self.head, self.sharpen = copy.deepcopy(generator.head), copy.deepcopy(generator.sharpen)
         with torch.no_grad():
             self.down = nn.ModuleList(_Down(level, innermost=level is generator.down[-1]) for level in generator.down)
             self.up = nn.ModuleList(_phases(_transposed(*list(level.children())[1:3])) for level in generator.up[1:])
@@ -71,11 +72,11 @@ class FoldedUNet(nn.Module):
             )
         sizes = [Area((0, height >> level), (0, width >> level)) for level in range(self.depth + 1)]
         kept = Area((margin, height - margin), (margin, width - margin))
-        if self.crispen is None:
+        if self.sharpen is None:
             return self._draw(x, kept, sizes, before, after)
-        drawn = kept.widen(self.crispen.reach, sizes[0])
+        drawn = kept.widen(self.sharpen.reach, sizes[0])
         picture = Patch(self._draw(x, drawn, sizes, before, None), drawn)
-        return self.crispen.over(picture, kept, self._rows(1, kept), after)
+        return self.sharpen.over(picture, kept, self._rows(1, kept), after)
 
     def _draw(self, x: Tensor, kept: Area, sizes: list[Area], before: Step | None, after: Step | None) -> Tensor:
         """An area of what the convolutions make of a picture."""
@@ -136,7 +137,7 @@ class FoldedUNet(nn.Module):
 
     def _finish(self, inner: Patch, area: Area) -> Tensor:
         """The picture over an area: the outermost transposed convolution, and the end."""
-        picture: Tensor = self.end(_risen(self.last, inner).cut(area))
+        picture: Tensor = self.head(_risen(self.last, inner).cut(area))
         return picture
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 TILE = 256
 PAPER_WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
-"""Of a card that names none, as `geo2map.nn.UNetGenerator` has it."""
+"""Of a card that names none, as `geo2map.families.unet.generator.UNetGenerator` has it."""
 
 
 def gflop_per_tile(
@@ -25,7 +25,7 @@ def gflop_per_tile(
     Only convolutions count; norms fold into them and activations are cheap. A multiplication and its addition are two.
 
     Args:
-        widths, residual_blocks, in_channels, out_channels, legend, crispen: as `geo2map.nn.UNetGenerator` takes them.
+        widths, residual_blocks, in_channels, out_channels, legend, crispen: as `make_generator` takes them.
     """
     blocks = tuple(residual_blocks) or (0,) * len(widths)
     total = 0
@@ -36,10 +36,10 @@ def gflop_per_tile(
         below = width if level == len(widths) else 2 * width
         down, up = 16 * inner * width * pixels, 16 * below * outer * pixels  # 4 x 4 kernels, strides of 2
         total += down + up + blocks[level - 1] * 2 * 9 * width * width * pixels
-    return 2 * (total + _crispen(out_channels, **crispen or {"colours": ()})) / 1e9
+    return 2 * (total + _sharpen(out_channels, **crispen or {"colours": ()})) / 1e9
 
 
-def _crispen(channels: int, colours: Sequence[object], sharpen: float = 0, sigma: float = 2.5, **_: object) -> float:
-    """Multiplications with an addition that `geo2map.nn.crispen` makes for a tile."""
+def _sharpen(channels: int, colours: Sequence[object], sharpen: float = 0, sigma: float = 2.5, **_: object) -> float:
+    """Multiplications with an addition that `geo2map.families.unet.sharpen` makes for a tile."""
     taps = 2 * math.ceil(2.5 * sigma) + 1 if sharpen else 0
     return channels * (2 * taps + 2 * len(colours)) * TILE**2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from geo2map.nn.unet import initialise
+from geo2map.families.generator import initialise
 
 
 class PatchGAN(nn.Module):

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
-
-import numpy as np
-import numpy.typing as npt
 
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.window import PixelWindow
-from geo2map.types import Batch, Image, Mask, Tile, TileFormat
+from geo2map.protocols.translation import PixelTranslator, Prediction, TranslatorInput, Untranslated
+from geo2map.threads import Budget
+from geo2map.types import Image, Mask, Tile, TileFormat
+
+__all__ = [
+    "Begin",
+    "Codec",
+    "PixelTranslator",
+    "Prediction",
+    "Progress",
+    "Source",
+    "SplitSource",
+    "StoredTiles",
+    "TileStore",
+    "Translator",
+    "TranslatorInput",
+    "Untranslated",
+]
 
 
 class Source(Protocol):
@@ -47,62 +60,39 @@ class SplitSource(Source, Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a translator makes of a block. Without margin.
-
-    Attributes:
-        image: pixels uint8 (H, W, 3) and the mask of the imagery.
-        confidence: probability of what is drawn in per cent, uint8 (H, W); None where the model states none.
-        probabilities: of classes, 0 to 255, uint8 (classes, H, W); None where nobody needs them.
-    """
-
-    image: BlockImage
-    confidence: npt.NDArray[np.uint8] | None = None
-    probabilities: npt.NDArray[np.uint8] | None = None
-
-
 class Translator(Protocol):
-    """Something that turns pictures of kind A into pictures of kind B, pixel for pixel.
+    """Turns prepared blocks into predictions. Noise, the size rule and the margin are its own concern.
 
     Attributes:
-        batch: most pictures that are worth translating at once; the translator's own business, and may change.
+        batch: most inputs that are worth translating at once; may change.
+        ahead: batches that are worth beginning before the first of them is waited for.
+        budget: processors for a run with this translator, its readers and encoders included.
     """
 
     @property
     def batch(self) -> int: ...
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
-        """Translates uint8 (N, H, W, 3) to uint8 (N, H - 2 margin, W - 2 margin, 3); H and W are multiples of the
-        model's size rule. What a model with noise takes has its bands after the three (`geo2map.grid.add_noise`).
-
-        A picture's result does not depend on its batch mates. Called from one thread.
-
-        Args:
-            margin: pixels around each picture that are context only; what is left is what no margin would give there.
-
-        Raises:
-            DeviceError: the device ran out of memory even for one picture.
-        """
-        ...
-
-
-@runtime_checkable
-class AheadTranslator(Translator, Protocol):
-    """One that can take a batch before the one before it is done.
-
-    Attributes:
-        ahead: batches that are worth beginning before the first of them is waited for.
-    """
+    @property
+    def budget(self) -> Budget: ...
 
     @property
     def ahead(self) -> int: ...
 
-    def begin(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
-        """Begins with a batch; calling what comes back, once and in the same thread, waits for what `translate` says.
+    def translate(self, inputs: Sequence[TranslatorInput]) -> list[Prediction]:
+        """Translates inputs of one shape and one margin; called from one thread.
+
+        A prediction does not depend on what else is in the batch.
 
         Raises:
-            DeviceError: the device ran out of memory even for one picture.
+            DeviceError: the device ran out of memory even for one input.
+        """
+        ...
+
+    def begin(self, inputs: Sequence[TranslatorInput]) -> Callable[[], list[Prediction]]:
+        """Starts a batch; the function returned, called once in the same thread, waits for what `translate` returns.
+
+        Raises:
+            DeviceError: the device ran out of memory even for one input.
         """
         ...
 
