@@ -6,8 +6,6 @@ import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -35,8 +33,6 @@ ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 TENSORS = {"families", "engine", "train", "evaluate"}
 BOTH = {"api"}
 MAY_LOAD_TORCH_LAZILY = {"model"}
-SETTINGS = (":open_bucket", ":check_bucket", ":upload_output", ":stream_to_bucket")
-"""Functions whose `**settings` are those of an object store."""
 
 
 def modules() -> list[Path]:
@@ -119,34 +115,6 @@ def test_a_name_means_one_thing() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
     assert not {name: found for name, found in homes.items() if len(found) > 1}
-
-
-def public_functions() -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Where it is, and each public function of the library."""
-    for path in modules():
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                yield f"{path.relative_to(ROOT).as_posix()}:{node.name}", node
-
-
-def test_no_option_is_named_like_a_positional_parameter() -> None:
-    """Where options travel as `**options`, one with the name of a positional parameter would be given twice."""
-    from geo2map.api.converting import ConvertOptions
-    from geo2map.ledger import OutputOptions
-    from geo2map.model import ModelOptions
-    from geo2map.plan import PlanOptions, Storage
-    from geo2map.scene import ReadingOptions
-
-    kinds = (ConvertOptions, ModelOptions, OutputOptions, PlanOptions, Storage, ReadingOptions)
-    options = {field.name for kind in kinds for field in fields(kind)} | {"on_error"}
-    positional = {
-        where: {argument.arg for argument in node.args.args}
-        for where, node in public_functions()
-        if node.args.kwarg and where.startswith(("geo2map/api/", "geo2map/cluster/"))
-    }
-    assert len(positional) > 10
-    clashes = {where: names & options for where, names in positional.items() if names & options}
-    assert not {where: names for where, names in clashes.items() if not where.endswith(SETTINGS)}
 
 
 def test_few_rooms() -> None:

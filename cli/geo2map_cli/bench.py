@@ -1,19 +1,21 @@
-"""`geo2map bench`: how fast this machine is, and at what."""
+"""`geo2map bench`: this machine's speed, and its bottleneck."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand, render_kind, requested
 from geo2map_cli.options import model_options, plan_options, scene_options, storage_options
 from geo2map_cli.reporting import report_options, show
 
 if TYPE_CHECKING:
-    from geo2map.model import ModelOptions
+    from geo2map.api.requests import RenderRequest
 
 
-@click.command("bench")
+@click.command("bench", cls=GroupedCommand)
+@report_options
 @click.argument("scenes", nargs=-1, type=click.Path())
 @click.option(
     "--blocks", type=click.IntRange(1), default=12, show_default=True, help="About how many blocks to render."
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
 @scene_options
 @plan_options
 @storage_options
-@report_options
-def command(scenes: tuple[str, ...], blocks: int, model: ModelOptions, as_json: bool, **options: Any) -> None:
-    """Measure each stage of rendering SCENES by itself, and all together; say what holds it back.
+@requested(render_kind)
+def command(request: RenderRequest, blocks: int, as_json: bool) -> None:
+    """Measure each stage of rendering SCENES alone, and all together; name the bottleneck.
 
-    Renders blocks in the middle into a folder that is thrown away. Without SCENES a town is drawn.
+    Renders blocks in the middle into a temporary folder. Without SCENES, renders a synthetic town.
     """
-    from geo2map.api.benching import bench
+    from geo2map.api.benching import bench_request
 
-    show(bench(scenes or None, engine=model, blocks=blocks, **options), as_json)
+    show(bench_request(request, blocks), as_json)

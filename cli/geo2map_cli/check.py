@@ -1,4 +1,4 @@
-"""`geo2map check`: whether an output is whole, true and seamless, and to mend it."""
+"""`geo2map check`: an output verified, and repaired."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
+@report_options
 @click.argument("path", type=click.Path())
-@click.option("--repair", is_flag=True, help="Render broken blocks again and mend what else is wrong.")
+@click.option("--repair", is_flag=True, help="Render damaged blocks again and fix other problems.")
 @click.option(
-    "--geojson", type=click.Path(dir_okay=False, path_type=Path), help="Write problems and the worst seams as outlines."
+    "--geojson",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="GeoJSON of problems and the worst seams to write.",
 )
 @model_options
-@report_options
 def command(path: str, repair: bool, geojson: Path | None, model: ModelOptions, as_json: bool) -> None:
-    """Check PATH, an output of any kind: all there, readable, as written, overviews true; and measure seams.
+    """Verify PATH, an output of any kind: complete, readable, unchanged, overviews consistent; and measure seams.
 
-    Exits with 0 where nothing is wrong, else with 1. --repair needs the scenes and the model where they were; --model
-    and the options after it matter to it alone.
+    Exits with 1 if there are problems. --repair needs the scenes and the model at their original paths; --model and
+    the options after it apply to --repair only.
     """
-    from geo2map.api import repair as mend
+    from geo2map.api import repair as repair_output
     from geo2map.checking import check
     from geo2map.files.atomic import write_whole
     from geo2map.files.place import check_place, require_writable
@@ -38,7 +40,7 @@ def command(path: str, repair: bool, geojson: Path | None, model: ModelOptions, 
         check_place(geojson, keep=[path], kept="the output that is checked")
         require_writable(geojson)
     with Bar() as bar:
-        report = mend(path, engine=_asked(model), progress=bar) if repair else check(path)
+        report = repair_output(path, engine=_named(model), progress=bar) if repair else check(path)
     if geojson is not None:
         write_whole(geojson, report.geojson().encode())
     show(report, as_json)
@@ -46,7 +48,7 @@ def command(path: str, repair: bool, geojson: Path | None, model: ModelOptions, 
         sys.exit(1)
 
 
-def _asked(model: ModelOptions) -> ModelOptions | None:
-    """The model, if one was named: else the tiles say which it was."""
+def _named(model: ModelOptions) -> ModelOptions | None:
+    """The model that was named; None leaves it to the output's record."""
     source = click.get_current_context().get_parameter_source("model")
     return None if source is click.core.ParameterSource.DEFAULT else model

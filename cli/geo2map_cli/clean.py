@@ -1,4 +1,4 @@
-"""`geo2map clean`: no, do not go on with it."""
+"""`geo2map clean`: partial results deleted."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import click
 @click.command("clean")
 @click.argument("outputs", nargs=-1, required=True, type=click.Path())
 def command(outputs: tuple[str, ...]) -> None:
-    """Throw away what interrupted runs have kept beside OUTPUTS. Finished outputs are left alone."""
+    """Delete the partial results of interrupted runs beside OUTPUTS. Finished outputs are kept."""
     from geo2map.ledger import clean_output
 
     for out in outputs:
         kept = clean_output(out)
-        click.echo(f"{out}: thrown away what an interrupted run had kept" if kept else f"{out}: nothing to throw away")
+        click.echo(f"{out}: deleted the partial results of an interrupted run" if kept else f"{out}: nothing to delete")

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
+from geo2map_cli.gathering import convert_kind, requested
 from geo2map_cli.options import (
+    bare_option,
     bounds_option,
     compress_option,
     format_option,
     lossless_option,
     overwrite_option,
-    parse_zooms,
+    put,
     quality_option,
     scheme_option,
+    store,
     tmp_option,
 )
+from geo2map_cli.parsing import parse_zooms
 from geo2map_cli.reporting import Bar, report_options, show
+
+if TYPE_CHECKING:
+    from geo2map.api.requests import ConvertRequest
 
 
 @click.command("convert")
+@report_options
 @click.argument("source", type=click.Path())
 @click.argument("out", type=click.Path())
 @bounds_option
 @click.option("--zoom", "zooms", callback=parse_zooms, metavar="Z|A-B", help="Zooms to take. [default: all]")
-@format_option("[default: what they have]")
-@quality_option
-@lossless_option
-@scheme_option
-@compress_option
-@tmp_option
-@click.option("--bare", is_flag=True, help="Tiles and tilejson.json alone: no page, no QGIS layer.")
-@overwrite_option
-@report_options
-def command(source: str, out: str, as_json: bool, **options: Any) -> None:
-    """Write SOURCE, a set of tiles, as OUT, another kind of it; tiles keep their bytes unless --format says otherwise.
+@store(format_option("that of SOURCE"), quality_option, lossless_option, scheme_option, compress_option, bare_option)
+@put(tmp_option, overwrite_option)
+@requested(convert_kind)
+def command(request: ConvertRequest, as_json: bool) -> None:
+    """Convert SOURCE, a set of tiles, to OUT, another kind of set; tiles keep their bytes unless --format is given.
 
     SOURCE is a folder of tiles, an .mbtiles or .pmtiles file, or a .tif that geo2map made.
 
@@ -46,8 +48,8 @@ def command(source: str, out: str, as_json: bool, **options: Any) -> None:
     geo2map convert tiles/ tms/ --scheme tms
     geo2map convert map.tif town.pmtiles --bounds 10.1,53.5,10.2,53.6 --zoom 12-16 --format webp
     """
-    from geo2map.api.converting import convert
+    from geo2map.api.converting import convert_request
 
     with Bar() as bar:
-        made = convert(source, out, progress=bar, **options)
-    show(made, as_json)
+        converted = convert_request(request, progress=bar)
+    show(converted, as_json)

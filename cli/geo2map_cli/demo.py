@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 @click.command("demo")
+@report_options
 @click.option(
     "--out",
     default="geo2map-demo",
     show_default=True,
     type=click.Path(file_okay=False),
-    help="A folder for everything.",
+    help="Folder for all files.",
 )
 @click.option("--size", type=click.IntRange(512, 16384), default=4096, show_default=True, help="Side of the scene, px.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws another town.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random town.")
 @model_options
 @overwrite_option
-@report_options
 def command(out: str, size: int, seed: int, model: ModelOptions, overwrite: bool, as_json: bool) -> None:
-    """Draw a town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and print what to open.
+    """Draw a synthetic town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and print what to open.
 
     A model that translates maps into imagery, such as map2sat, renders the town's true map.
     """
@@ -58,4 +58,4 @@ def command(out: str, size: int, seed: int, model: ModelOptions, overwrite: bool
         click.echo(json_text(report.to_dict() | {"files": {name: path.as_posix() for name, path in files.items()}}))
         return
     click.echo(report)
-    click.echo(f"look at {picture}, or drag {taken} and {raster} into QGIS; XYZ tiles are in {tiles}")
+    click.echo(f"open {picture}, or drag {taken} and {raster} into QGIS; XYZ tiles are in {tiles}")

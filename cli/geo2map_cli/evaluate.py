@@ -1,19 +1,21 @@
-"""`geo2map evaluate`: how good a model is, in numbers."""
+"""`geo2map evaluate`: a model's scores on held-out pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import engine_options
+from geo2map_cli.options import model_options
 from geo2map_cli.reporting import Bar, report_options, show_notes
 
 if TYPE_CHECKING:
     from geo2map.evaluate import ProtocolName, Row
+    from geo2map.model import ModelOptions
+    from geo2map.types import Direction
 
 PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
     "native": ("native",),
@@ -23,6 +25,7 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
 
 
 @click.command("evaluate")
+@report_options
 @click.option(
     "--data",
     required=True,
@@ -41,9 +44,11 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
     help="native: full size. scene: the same, matched and filled as a renderer does. maps256: at 256 px as in the "
     "literature, one row reduced after translation, one before. [default: native; scene for places]",
 )
-@click.option("--baseline", multiple=True, metavar="MODEL", help="Another model in the same table; repeatable.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N pictures.")
-@click.option("--margin", type=click.IntRange(0), help="Context px around pictures and tiles. [default: the model's]")
+@click.option("--baseline", multiple=True, metavar="MODEL", help="Other model for the same table; repeatable.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Use only the first N pictures.")
+@click.option(
+    "--margin", type=click.IntRange(0), help="Pixels of context around pictures and tiles. [default: the model's]"
+)
 @click.option(
     "--seams",
     type=click.IntRange(0),
@@ -57,53 +62,57 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
     "weights",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="torch-fidelity's Inception weights, for FID and KID. [default: torch.hub's cache, where it has them]",
+    help="torch-fidelity's Inception weights, for FID and KID. [default: those in torch.hub's cache]",
 )
-@engine_options
-@report_options
+@model_options
 @click.option("--markdown", is_flag=True, help="Print a Markdown table; the default.")
-@click.option("--write-card", is_flag=True, help="Also write the figures into the model file's card.")
+@click.option("--write-card", is_flag=True, help="Also write the scores to the model file's card.")
 def command(
     data: Path,
     protocol: str | None,
     baseline: tuple[str, ...],
     weights: Path | None,
+    direction: Direction | None,
+    limit: int | None,
+    margin: int | None,
+    seams: int,
+    model: ModelOptions,
     as_json: bool,
     markdown: bool,
     write_card: bool,
-    **options: Any,
 ) -> None:
     """Measure a model on held-out pairs, beside a picture of constant colour and other models.
 
-    The classes are those of the model's palette; for a2b models without one, those of the maps pictures. A picture
-    NAME_valid.png beside NAME.jpg says what is known of it, a byte a pixel: the sum of 1 road, 2 building, 4 water,
-    8 park; only that is scored. Where DIR holds one folder of pairs a place, each place has its row.
+    The classes are those of the model's palette; for a2b models without one, those of the maps pictures. NAME_valid.png
+    beside NAME.jpg masks its labels, a byte a pixel: the sum of 1 road, 2 building, 4 water, 8 park; only labelled
+    pixels are scored. A DIR with one folder of pairs a place gives one row a place.
     """
     if as_json and markdown:
-        raise click.UsageError("--json and --markdown both asked: choose one")
+        raise click.UsageError("--json and --markdown given: pass one of them.")
     from geo2map.api.evaluating import evaluate_model
     from geo2map.evaluate import table, to_json
-    from geo2map.model import ModelOptions
 
-    chosen = {name: options.pop(name) for name in ("direction", "limit", "margin", "seams")}
     with Bar() as bar:
         found = evaluate_model(
             data,
-            engine=ModelOptions(**options),
+            engine=model,
             protocols=PROTOCOLS[protocol] if protocol else None,
             baselines=baseline,
             inception=weights,
             progress=bar,
-            **chosen,
+            direction=direction,
+            limit=limit,
+            margin=margin,
+            seams=seams,
         )
     show_notes(found.notes)
     if write_card:
-        _write_card(options["model"], found.own)
+        _write_card(model.model, found.own)
     click.echo(to_json(found.rows) if as_json else table(found.rows))
 
 
-def _write_card(model: str, rows: Sequence[Row]) -> None:
-    """By protocol; where there are places, by place and with the mean over them."""
+def _write_card(model: str | Path, rows: Sequence[Row]) -> None:
+    """Metrics by protocol; of several places by place, with their mean."""
     from geo2map.evaluate import reports
     from geo2map.model import find_model, load_card, replace_card
 

@@ -1,27 +1,30 @@
-"""`geo2map info`: what a scene is and what rendering it would do."""
+"""`geo2map info`: a scene's facts, and what rendering it would do."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from geo2map_cli.options import reading_options
 from geo2map_cli.reporting import json_text, report_options, show_notes
 
+if TYPE_CHECKING:
+    from geo2map.scene import SceneOptions
+
 
 @click.command("info")
-@click.argument("scenes", nargs=-1, required=True, type=click.Path())
-@click.option("--model", default="sat2map", show_default=True, help="Whose resolution and colours to compare with.")
-@reading_options
 @report_options
-def command(scenes: tuple[str, ...], model: str, as_json: bool, **options: Any) -> None:
-    """Say what SCENES are: CRS, resolution, bands, stretch, nodata, footprint, and what render would do by default."""
+@click.argument("scenes", nargs=-1, required=True, type=click.Path())
+@click.option("--model", default="sat2map", show_default=True, help="Model to compare resolution and colours with.")
+@reading_options
+def command(scenes: tuple[str, ...], model: str, reading: SceneOptions, as_json: bool) -> None:
+    """Describe SCENES: CRS, resolution, bands, stretch, nodata, footprint, and what render would do by default."""
     from geo2map.errors import Geo2MapError
     from geo2map.model import find_model, load_card
     from geo2map.plan.describe import describe
-    from geo2map.scene import open_scene
     from geo2map.scene.discover import find_imagery
+    from geo2map.scene.reader import read_scene
 
     card = load_card(find_model(model))
     paths, remarks = find_imagery(scenes)
@@ -30,7 +33,7 @@ def command(scenes: tuple[str, ...], model: str, as_json: bool, **options: Any) 
     failed = 0
     for path in paths:
         try:
-            with open_scene(path, **options) as scene:
+            with read_scene(path, reading) as scene:
                 found = describe(scene, card)
         except Geo2MapError as error:
             if len(paths) == 1:

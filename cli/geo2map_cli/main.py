@@ -1,4 +1,4 @@
-"""The `geo2map` command: finds the subcommand, turns errors into exit codes."""
+"""The `geo2map` command: dispatches to subcommands and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ log = logging.getLogger(__name__)
 COMMANDS = {
     "render": "Render a scene as map tiles or a GeoTIFF.",
     "plan": "Plan a job for many machines: shards, tiles, hours.",
-    "merge": "Make one output of the parts that many machines rendered.",
+    "merge": "Merge the parts that many machines rendered into one output.",
     "preview": "Put a few blocks of a scene and their map side by side.",
-    "info": "Say what a scene is and what render would do with it.",
-    "check": "Say whether an output is whole, true and seamless, and mend it.",
-    "serve": "Show the map of a scene as it is made, where somebody looks.",
-    "view": "Show finished tiles in a browser.",
-    "clean": "Throw away what an interrupted run has kept.",
-    "bench": "Measure how fast this machine renders, and what holds it back.",
-    "demo": "Draw a town, render it and say what to open.",
-    "tile": "Cut a scene into XYZ tiles, translating nothing.",
+    "info": "Describe a scene and what render would do with it.",
+    "check": "Verify an output and its seams, and repair it.",
+    "serve": "Serve the map of a scene, rendered on demand.",
+    "view": "View finished tiles in a browser.",
+    "clean": "Delete the partial results of an interrupted run.",
+    "bench": "Measure this machine's speed and find its bottleneck.",
+    "demo": "Render a synthetic town from start to finish.",
+    "tile": "Cut a scene into XYZ tiles without translating.",
     "translate": "Translate a folder of XYZ tiles.",
-    "convert": "Turn tiles into MBTiles, PMTiles, a folder or a GeoTIFF.",
+    "convert": "Convert tiles to MBTiles, PMTiles, a folder or a GeoTIFF.",
     "mosaic": "Join a folder of XYZ tiles into one GeoTIFF.",
-    "pairs": "Cut a scene and its map into pairs to train on.",
+    "pairs": "Cut a scene and its map into training pairs.",
     "train": "Train a model on pairs of pictures.",
     "evaluate": "Measure a model on held-out pairs.",
-    "models": "List, show, import, average, calibrate and crispen models.",
+    "models": "List, show, import, average, calibrate and sharpen models.",
 }
 
 
@@ -48,13 +48,13 @@ URI = re.compile(r"(--[a-z-]+=)?(file:/.*)", re.IGNORECASE | re.DOTALL)
 
 
 def _local(argument: str) -> str:
-    """An argument with the path in place of a file's URI, which browsers, QGIS and catalogues copy."""
+    """An argument with a path in place of a file URI, as browsers, QGIS and catalogues copy them."""
     found = URI.fullmatch(argument)
     return (found[1] or "") + plain_path(found[2]) if found else argument
 
 
 class LazyGroup(click.Group):
-    """Imports a subcommand's module when it is called; the help needs none of them."""
+    """Imports a subcommand's module when it is called, so that the help needs none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -85,14 +85,14 @@ def cli() -> None:
     """Turn satellite scenes into seamless, georeferenced maps.
 
     \b
-    geo2map demo                               see it work
-    geo2map preview scene.tif --out look.png   see what a model makes of your scene
+    geo2map demo                               try it on a synthetic town
+    geo2map preview scene.tif --out look.png   preview a model on your scene
     geo2map render scene.tif --out tiles/      render it
     """
 
 
 class Terminated(KeyboardInterrupt):
-    """Somebody asked this process to end (SIGTERM): what is done is kept, as with Ctrl-C."""
+    """SIGTERM: finished blocks are kept, as with Ctrl-C."""
 
 
 def _terminate(*_: object) -> None:
@@ -102,7 +102,7 @@ def _terminate(*_: object) -> None:
 def main() -> None:
     """Runs the command line.
 
-    Exit codes: 0; 1, an error of ours; 2, usage; 3, blocks left out; 130, Ctrl-C; 143, SIGTERM.
+    Exit codes: 0; 1, error; 2, usage; 3, blocks left out; 130, Ctrl-C; 143, SIGTERM.
     """
     few_arenas()
     raise_file_limit()
@@ -117,7 +117,7 @@ def main() -> None:
         sys.exit(1)
     except (click.Abort, KeyboardInterrupt) as error:
         interrupt = error.__cause__ or error.__context__ or error if isinstance(error, click.Abort) else error
-        _say("stopped", interrupt)
+        _print("stopped", interrupt)
         sys.exit(143 if isinstance(interrupt, Terminated) else 130)
     except Geo2MapError as error:
         _fail(error)
@@ -130,13 +130,13 @@ def main() -> None:
 
 
 def _fail(error: Geo2MapError) -> NoReturn:
-    _say(f"geo2map: {error}{spell_option(error.option)}", error)
+    _print(f"geo2map: {error}{spell_option(error.option)}", error)
     log.info("failed: %s", error, exc_info=log.isEnabledFor(logging.DEBUG))
     sys.exit(2 if error.usage else 1)
 
 
-def _say(sentence: str, error: BaseException) -> None:
-    """Prints what happened, and what the library noted on the way: what is kept, how to go on."""
+def _print(sentence: str, error: BaseException) -> None:
+    """Prints what happened, and the library's notes: what is kept, how to resume."""
     notes = getattr(error, "__notes__", [])
     click.echo("; ".join([sentence, *notes]) if notes else sentence, err=True)
 

@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from geo2map_cli.options import overwrite_option, tmp_option
+from geo2map_cli.options import overwrite_option, put, tmp_option
+from geo2map_cli.remote import is_bucket, show_sent
 from geo2map_cli.reporting import Bar, conclude, report_options
-from geo2map_cli.spread import is_away, show_sent
+
+if TYPE_CHECKING:
+    from geo2map.ledger import OutputOptions
 
 
 @click.command("merge")
+@report_options
 @click.argument("parts", type=click.Path())
 @click.option(
     "--out",
     required=True,
     type=click.Path(),
-    help="As render has it, or s3://, gs://, az://.",
+    help="Folder for tiles, .tif, .mbtiles, .pmtiles; or s3://, gs://, az://.",
 )
-@overwrite_option
-@tmp_option
-@report_options
-def command(parts: str, out: str, overwrite: bool, tmp: str | None, as_json: bool) -> None:
-    """Make one output of PARTS, the folder that geo2map render --job filled.
+@put(overwrite_option, tmp_option)
+def command(parts: str, out: str, output: OutputOptions, as_json: bool) -> None:
+    """Merge PARTS, the folder that geo2map render --job filled, into one output.
 
-    All shards must be there, and of one job. The output is, byte for byte, what one process would have written. PARTS
-    stay: remove them when you have what you want.
+    All shards must be present, and of one job. The output is identical to that of a single-machine run. PARTS are kept:
+    delete them when you no longer need them.
     """
-    if is_away(out):
+    if is_bucket(out):
         from geo2map.cluster.sending import merge_to_bucket
 
         with Bar() as bar:
-            sent = merge_to_bucket(parts, out, tmp=tmp, overwrite=overwrite, progress=bar, begin=bar.begin)
+            sent = merge_to_bucket(parts, out, options=output, progress=bar, begin=bar.begin)
         show_sent(sent, as_json)
         return
     from geo2map.cluster import merge_parts
-    from geo2map.ledger import OutputOptions
 
     with Bar() as bar:
-        options = OutputOptions(overwrite=overwrite, tmp=tmp)
-        report = merge_parts(parts, out, options=options, progress=bar, begin=bar.begin)
+        report = merge_parts(parts, out, options=output, progress=bar, begin=bar.begin)
     conclude(report, out, as_json)

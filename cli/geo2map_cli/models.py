@@ -1,4 +1,4 @@
-"""`geo2map models`: what models there are, what is in them, and bringing in others."""
+"""`geo2map models`: models listed, shown, imported and modified."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group("models")
 def command() -> None:
-    """List, show, import, average, calibrate and crispen models."""
+    """List, show, import, average, calibrate and sharpen models."""
 
 
 @command.command("list")
@@ -43,7 +43,7 @@ def list_(folder: Path | None, as_json: bool) -> None:
 @click.argument("model")
 @report_options
 def show_(model: str, as_json: bool) -> None:
-    """Show the card of MODEL, a packaged model's name or a file: what it needs, how it was made, how good it is."""
+    """Show the card of MODEL, a packaged model's name or a file: requirements, training, scores."""
     from geo2map.model import ModelDescription, find_model
 
     show(ModelDescription.of(find_model(model)), as_json)
@@ -51,24 +51,26 @@ def show_(model: str, as_json: bool) -> None:
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .safetensors.")
-@click.option("--name", help="Of the model. [default: OUT's name]")
-@click.option("--zoom", type=click.IntRange(0, 24), help="Of the training pictures. [default: 16]")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
+)
+@click.option("--name", help="Name of the model. [default: OUT's name]")
+@click.option("--zoom", type=click.IntRange(0, 24), help="Zoom of the training pictures. [default: 16]")
 @click.option(
     "--ground-resolution",
     type=click.FloatRange(0, min_open=True),
     help="Metres per pixel of the training pictures. [default: 1.9 at zoom 16]",
 )
 @click.option(
-    "--colours-from", metavar="MODEL", help="A model of the same training imagery, whose colours scenes are matched to."
+    "--colours-from", metavar="MODEL", help="Model with the same training imagery, to take its colour statistics."
 )
-@click.option("--licence", help="Of the weights. [default: unknown]")
+@click.option("--licence", help="Licence of the weights. [default: unknown]")
 @click.option(
     "--dtype",
     type=click.Choice(["fp32", "fp16"]),
     default="fp32",
     show_default=True,
-    help="Of the weights in OUT. fp16 is half as large.",
+    help="Number format of the weights in OUT. fp16 is half as large.",
 )
 @overwrite_option
 @report_options
@@ -88,7 +90,7 @@ def import_(file: Path, out: Path, colours_from: str | None, dtype: Storage, as_
     if colours_from is not None:
         facts["colours"] = load_card(find_model(colours_from)).colours
         if facts["colours"] is None:
-            raise click.UsageError(f"--colours-from {colours_from} asked, but that model's card has no colours either")
+            raise click.UsageError(f"--colours-from {colours_from}: its card has no colours; name another model.")
     import_model(file, out, dtype=dtype, **facts)
     show(ModelDescription.of(out), as_json)
 
@@ -102,15 +104,17 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str | None) -> t
 
 @command.command("average")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .safetensors.")
-@click.option("--shares", callback=_parse_shares, metavar="A,B,...", help="Of each model. [default: equal]")
-@click.option("--name", help="Of the model. [default: the first's]")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
+)
+@click.option("--shares", callback=_parse_shares, metavar="A,B,...", help="Weight of each model. [default: equal]")
+@click.option("--name", help="Name of the model. [default: the first's]")
 @overwrite_option
 @report_options
 def average(models: tuple[str, ...], out: Path, as_json: bool, **choices: Any) -> None:
-    """Average the weights of MODELs, ends of one training, such as some with and some without discriminator.
+    """Average the weights of MODELs that end the same training, e.g. with and without discriminator.
 
-    Measure the mean with geo2map evaluate: of models that were trained apart it draws nonsense.
+    Measure the result with geo2map evaluate: averages of independently trained models do not work.
     """
     from geo2map.model import ModelDescription, average_models, find_model
 
@@ -122,24 +126,28 @@ def _parse_class_bias(_: click.Context, __: click.Parameter, value: str | None) 
     try:
         return {name: float(more) for name, more in (part.split("=") for part in value.split(","))} if value else {}
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not a list of classes and numbers: give park=1.2,road=0.5.") from None
+        raise click.BadParameter(
+            f"{value!r} is not a list of classes and numbers: give e.g. park=1.2,road=0.5."
+        ) from None
 
 
 @command.command("calibrate")
 @click.argument("model")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .safetensors.")
 @click.option(
-    "--inverse-temperature", "--certainty", type=float, default=1.0, show_default=True, help="Factor of all scores."
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
 )
 @click.option(
-    "--class-bias", "--favour", callback=_parse_class_bias, metavar="CLASS=X,...", help="Added to the score of a class."
+    "--inverse-temperature", "--certainty", type=float, default=1.0, show_default=True, help="Factor of class scores."
+)
+@click.option(
+    "--class-bias", "--favour", callback=_parse_class_bias, metavar="CLASS=X,...", help="Summand of a class's score."
 )
 @overwrite_option
 @report_options
 def calibrate(model: str, out: Path, as_json: bool, **choices: Any) -> None:
-    """Write MODEL, trained with --legend, with its class scores calibrated. Translating costs the same.
+    """Write MODEL, trained with --legend, with another inverse temperature and class biases. Costs no speed.
 
-    Choose the numbers on held-out pictures, and measure the effect with geo2map evaluate.
+    Choose them on held-out pairs, and measure the effect with geo2map evaluate.
     """
     from geo2map.model import ModelDescription, calibrate_model, find_model
 
@@ -149,17 +157,25 @@ def calibrate(model: str, out: Path, as_json: bool, **choices: Any) -> None:
 
 @command.command("crispen")
 @click.argument("model")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .safetensors.")
-@click.option("--sharpen", type=float, default=1.0, show_default=True, help="Unsharp masking: how much. 0 is none.")
-@click.option("--sigma", type=float, default=2.5, show_default=True, help="Unsharp masking: the blur's, in px.")
-@click.option("--commit", type=float, default=0.8, show_default=True, help="How far colours go to the palette's.")
-@click.option("--softness", type=float, default=30.0, show_default=True, help="Of that choice, in squared grey levels.")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
+)
+@click.option("--sharpen", type=float, default=1.0, show_default=True, help="Amount of unsharp masking; 0 is none.")
+@click.option("--sigma", type=float, default=2.5, show_default=True, help="Sigma of unsharp masking, px.")
+@click.option("--commit", type=float, default=0.8, show_default=True, help="Strength of palette commitment, 0 to 1.")
+@click.option(
+    "--softness",
+    type=float,
+    default=30.0,
+    show_default=True,
+    help="Softness of palette commitment, squared grey levels.",
+)
 @overwrite_option
 @report_options
 def crispen(model: str, out: Path, as_json: bool, **choices: Any) -> None:
-    """Write MODEL with steeper borders and colours nearer to its palette's, as the last step of its network.
+    """Write MODEL with a last layer that sharpens borders and moves colours towards its palette.
 
-    Its weights stay. Sharpening needs some pixels more around a tile. Measure what it is worth with geo2map evaluate.
+    Its weights are unchanged. Sharpening widens the margin by a few pixels. Measure the effect with geo2map evaluate.
     """
     from geo2map.model import ModelDescription, find_model, sharpen_model
 

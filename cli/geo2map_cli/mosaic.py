@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 @click.command("mosaic")
+@report_options
 @click.argument("tiles", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .tif.")
-@click.option("--zoom", type=click.IntRange(0, 24), help="Which zoom. [default: the largest]")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="GeoTIFF to write.")
+@click.option("--zoom", type=click.IntRange(0, 24), help="Zoom to join. [default: the largest]")
 @compress_option
 @tmp_option
 @overwrite_option
-@report_options
 def command(
     tiles: Path,
     out: Path,

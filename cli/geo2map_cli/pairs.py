@@ -1,4 +1,4 @@
-"""`geo2map pairs`: a scene and its map in, pictures to train on out."""
+"""`geo2map pairs`: a scene and its map in, training pictures out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import KERNELS, overwrite_option, scene_options
+from geo2map_cli.gathering import stack
+from geo2map_cli.options import KERNELS, READING, overwrite_option
 from geo2map_cli.reporting import Bar, report_options, show, show_notes
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
 
 
 @click.command("pairs")
+@report_options
 @click.argument("scene", type=click.Path())
-@click.option("--map", "drawn", required=True, type=click.Path(), help="The map of the place: raster or tile folder.")
-@click.option("--zoom", required=True, type=click.IntRange(0, 24), help="Of the pictures.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A folder.")
-@click.option("--size", type=click.IntRange(64, 4096), default=512, show_default=True, help="Of A and of B, px.")
+@click.option("--map", "drawn", required=True, type=click.Path(), help="Map of the same place: raster or tile folder.")
+@click.option("--zoom", required=True, type=click.IntRange(0, 24), help="Zoom of the pictures.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--size", type=click.IntRange(64, 4096), default=512, show_default=True, help="Side of A and of B, px.")
 @click.option(
     "--split",
     "--shares",
@@ -36,7 +38,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     default="80,10,10",
     show_default=True,
     metavar="TRAIN,VAL,TEST",
-    help="Shares.",
+    help="Shares of the splits.",
 )
 @click.option(
     "--split-block",
@@ -45,7 +47,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     metavar="N",
     help="Divide blocks of N x N pictures, so that neighbours stay together. [default: 4, fewer in small scenes]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed divides the blocks otherwise.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random division.")
 @click.option(
     "--min-valid",
     type=click.FloatRange(0, 1, min_open=True),
@@ -58,14 +60,14 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     type=click.FloatRange(0, 1),
     default=1.0,
     show_default=True,
-    help="Share to keep of the pictures whose map is of one colour.",
+    help="Share of single-colour maps to keep.",
 )
 @click.option(
     "--registration",
     type=click.Choice(["warn", "drop", "off"]),
     default="warn",
     show_default=True,
-    help="What to do about pictures whose map lies off.",
+    help="How to handle misregistered pairs.",
 )
 @click.option(
     "--max-shift",
@@ -73,27 +75,31 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     default=4.0,
     show_default=True,
     metavar="PX",
-    help="A map that lies farther off counts as misplaced.",
+    help="Largest offset of a map that counts as registered.",
 )
-@click.option("--stretch", default="auto", show_default=True, help="Of the scene, as in geo2map render.")
+@click.option("--stretch", default="auto", show_default=True, help="Stretch of the scene, as in geo2map render.")
 @click.option(
     "--resampling", type=click.Choice(KERNELS), default="cubic", show_default=True, help="Kernel for the scene."
 )
 @click.option(
     "--map-resampling", type=click.Choice(KERNELS), default="bilinear", show_default=True, help="Kernel for the map."
 )
-@click.option("--palette", help="Of the map, to count its classes: maps, or a .tsv of class, red, green, blue.")
+@click.option("--palette", help="Palette of the map, to count its classes: maps, or a .tsv of class, red, green, blue.")
 @click.option(
-    "--format", "format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True, help="Of the pictures."
+    "--format",
+    "format",
+    type=click.Choice(["png", "jpeg"]),
+    default="png",
+    show_default=True,
+    help="Format of the pictures.",
 )
-@scene_options
+@stack(*READING)
 @overwrite_option
-@report_options
 def command(scene: str, drawn: str, out: Path, palette: str | None, as_json: bool, **options: Any) -> None:
-    """Cut SCENE and a map of the same place into pairs of pictures to train on, A|B side by side.
+    """Cut SCENE and a map of the same place into training pairs, A|B side by side.
 
-    Both are cut on the global grid of the zoom. Pictures without full data are left out; the others are checked for a
-    shift between scene and map, and divided into train, val and test by blocks of neighbours.
+    Both are cut on the global grid of the zoom. Pictures with gaps are left out; the others are checked for a shift
+    between scene and map, and divided into train, val and test by blocks of neighbours.
 
     \b
     geo2map pairs scene.tif --map map.tif --zoom 17 --out pairs/

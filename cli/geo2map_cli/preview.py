@@ -1,42 +1,36 @@
-"""`geo2map preview`: look before anyone waits."""
+"""`geo2map preview`: a few blocks before a long run."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand, render_kind, requested
 from geo2map_cli.options import model_options, overwrite_option, plan_options, scene_options
 from geo2map_cli.reporting import json_text, report_options, show_notes
 
 if TYPE_CHECKING:
-    from geo2map.model import ModelOptions
+    from geo2map.api.requests import RenderRequest
 
 
-@click.command("preview")
+@click.command("preview", cls=GroupedCommand)
+@report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .png.")
-@click.option("--span", type=click.IntRange(1, 16), default=3, show_default=True, help="Tiles a side.")
+@click.option("--out", "picture", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG to write.")
+@click.option("--span", type=click.IntRange(1, 16), default=3, show_default=True, help="Tiles along each side.")
 @model_options
 @scene_options
 @plan_options
 @overwrite_option
-@report_options
-def command(
-    scenes: tuple[str, ...],
-    out: Path,
-    span: int,
-    model: ModelOptions,
-    overwrite: bool,
-    as_json: bool,
-    **options: Any,
-) -> None:
+@requested(render_kind)
+def command(request: RenderRequest, picture: Path, span: int, overwrite: bool, as_json: bool) -> None:
     """Translate the middle of SCENES, as one, and put source (left) and map (right) into one PNG."""
-    from geo2map.api import preview
+    from geo2map.api.looking import preview_request
     from geo2map.files.picture import require_new, side_by_side, write_picture
 
-    require_new(out, overwrite)
-    source, drawn, _ = preview(scenes, engine=model, span=span, begin=lambda _, notes: show_notes(notes), **options)
-    write_picture(side_by_side(source, drawn), out)
-    click.echo(json_text({"out": out.as_posix()}) if as_json else f"{out}: source left, map right")
+    require_new(picture, overwrite)
+    source, drawn, _ = preview_request(request, span, begin=lambda _, notes: show_notes(notes))
+    write_picture(side_by_side(source, drawn), picture)
+    click.echo(json_text({"out": picture.as_posix()}) if as_json else f"{picture}: source left, map right")

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from geo2map_cli.options import model_options, output_options, plan_options, scene_options, storage_options
+from geo2map_cli.gathering import GroupedCommand, render_kind, requested
+from geo2map_cli.options import (
+    STORAGE,
+    model_options,
+    on_error_option,
+    overwrite_option,
+    plan_options,
+    put,
+    resume_option,
+    scene_options,
+    store,
+    tmp_option,
+)
+from geo2map_cli.remote import RemoteOptions, dispatch, remote_options
 from geo2map_cli.reporting import (
     Bar,
     conclude,
@@ -20,14 +33,15 @@ from geo2map_cli.reporting import (
     show_notes,
     show_way,
 )
-from geo2map_cli.spread import Spread, render_elsewhere, spread_options
 
 if TYPE_CHECKING:
-    from geo2map.model import ModelOptions
-    from geo2map.pipeline.blocks import OnError
+    from geo2map.api.requests import RenderRequest
+
+UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision", "threads", "batch", "mode"})
 
 
-@click.command("render")
+@click.command("render", cls=GroupedCommand)
+@report_options
 @click.argument("scenes", nargs=-1, type=click.Path())
 @click.option(
     "--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles, .pmtiles; or s3:// ..."
@@ -37,33 +51,39 @@ if TYPE_CHECKING:
 @click.option(
     "--update", is_flag=True, help="Add SCENES to the finished tiles in OUT, or replace them; colours and zooms stay."
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan and what it will cost; write nothing.")
-@spread_options
+@click.option("--dry-run", is_flag=True, help="Print the plan and its cost; write nothing.")
+@remote_options
 @model_options
 @scene_options
 @plan_options
-@storage_options
-@click.option(
-    "--with-source", is_flag=True, help="The imagery's own tiles, too, in OUT/source: the page has a swipe slider."
+@store(
+    *STORAGE,
+    click.option(
+        "--layer",
+        "layers",
+        multiple=True,
+        metavar="NAME",
+        help="Also write a layer: source (the imagery) or classes (class codes). Repeatable.",
+    ),
+    click.option("--with-source", is_flag=True, help="Same as --layer source: the imagery; the page gets a slider."),
+    click.option("--address", metavar="URL", help="Public URL of OUT: writes tiles.xml, for GDAL."),
 )
-@click.option("--address", metavar="URL", help="Where OUT will be found by others: writes tiles.xml, for GDAL.")
-@output_options
-@report_options
+@put(overwrite_option, resume_option, tmp_option)
+@on_error_option
+@requested(render_kind)
 def command(
-    scenes: tuple[str, ...],
-    out: str,
+    request: RenderRequest,
     each: bool,
     geotiff: bool,
     update: bool,
     dry_run: bool,
-    spread: Spread,
+    remote: RemoteOptions,
     as_json: bool,
-    **options: Any,
 ) -> None:
     """Render SCENES as seamless map tiles: GeoTIFFs, any rasters with a CRS, folders of them, "patterns*", URLs.
 
-    Several scenes are rendered as one: where they overlap, the first is on top (--order). A run that was interrupted
-    goes on where it was when the same command is given again.
+    Several scenes are rendered as one: where they overlap, the first is on top (--order). The same command again
+    resumes an interrupted run.
 
     \b
     geo2map render scene.tif --out tiles/      {z}/{x}/{y}.png and a TileJSON
@@ -74,47 +94,57 @@ def command(
     """
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
-    if render_elsewhere(spread, scenes, out, options, as_json, alone=not (each or update or dry_run)):
+    if dispatch(remote, request, as_json, alone=not (each or update or dry_run)):
         return
-    engine = options.pop("model")
-    options["tmp"] = spread.tmp
     if update:
-        _update(scenes, out, engine, options["on_error"], as_json)
-    elif dry_run:
-        _dry_run(scenes, out, each, ".tif" if geotiff else "", engine, options, as_json)
+        _update(request, as_json)
     elif each:
-        _render_each(scenes, out, ".tif" if geotiff else "", engine, options, as_json)
+        _each(request, ".tif" if geotiff else "", dry_run, as_json)
+    elif dry_run:
+        _estimate([request], as_json)
     else:
-        from geo2map.api import render
+        from geo2map.api.rendering import render_request
 
         with Bar() as bar:
-            report = render(scenes, out, engine=engine, progress=bar, begin=bar.begin, **options)
-        conclude(report, out, as_json)
+            report = render_request(request, progress=bar, begin=bar.begin)
+        conclude(report, str(request.out), as_json)
 
 
-def _update(scenes: tuple[str, ...], out: str, engine: ModelOptions, on_error: OnError, as_json: bool) -> None:
+def _update(request: RenderRequest, as_json: bool) -> None:
     context = click.get_current_context()
-    allowed = {"scenes", "out", "update", "on_error", "model", "device", "precision", "threads", "batch", "mode"}
     given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if others := sorted(set(given) - allowed - {"as_json", "verbose", "log_file"}):
+    if others := sorted(set(given) - UPDATE_MAY_HAVE - {"scenes", "out", "as_json", "verbose", "log_file"}):
         option = others[0].replace("_", "-")
-        raise click.UsageError(f"--update keeps what the tiles were made with: leave out --{option}.")
+        raise click.UsageError(f"--update keeps the options that the tiles were made with: leave out --{option}.")
     from geo2map.api import update
+    from geo2map.model import ModelOptions
 
+    model, on_error, out = request.model, request.on_error, str(request.out)
+    assert isinstance(model, ModelOptions), "the command line names models"
     with Bar() as bar:
-        report = update(scenes, out, engine=engine, on_error=on_error, progress=bar, begin=bar.begin)
+        report = update(request.scenes, out, engine=model, on_error=on_error, progress=bar, begin=bar.begin)
     conclude(report, out, as_json)
 
 
-def _render_each(
-    scenes: tuple[str, ...], out: str, suffix: str, engine: ModelOptions, options: dict[str, Any], as_json: bool
-) -> None:
-    from geo2map.api import name_targets, render_each
+def _each(request: RenderRequest, suffix: str, dry_run: bool, as_json: bool) -> None:
+    from geo2map.api.batch import split_request
+    from geo2map.scene import select_scenes
 
-    reports, targets = [], name_targets(scenes, out, suffix)
+    selection = select_scenes(request.scenes)
+    show_notes(selection.remarks)
+    requests = split_request(replace(request, scenes=selection), suffix)
+    if dry_run:
+        _estimate(requests, as_json)
+    else:
+        _render_each(requests, as_json)
+
+
+def _render_each(requests: list[RenderRequest], as_json: bool) -> None:
+    from geo2map.api.batch import render_requests
+
+    reports = []
     with Bar() as bar:
-        each = render_each(scenes, out, engine=engine, suffix=suffix, progress=bar, begin=bar.begin_each, **options)
-        for report in each:
+        for report in render_requests(requests, progress=bar, begin=bar.begin_each):
             bar.close()
             reports.append(report)
             if report.error:
@@ -124,33 +154,18 @@ def _render_each(
     if as_json:
         click.echo(json_text([report.to_dict() for report in reports]))
     else:
-        show_way(*(target for target, report in zip(targets.values(), reports, strict=True) if not report.error))
+        show_way(*(str(each.out) for each, report in zip(requests, reports, strict=True) if not report.error))
     finish(reports)
 
 
-def _dry_run(
-    scenes: tuple[str, ...],
-    out: str,
-    each: bool,
-    suffix: str,
-    engine: ModelOptions,
-    options: dict[str, Any],
-    as_json: bool,
-) -> None:
-    from geo2map.api import dry_run, name_targets, open_engine
-    from geo2map.scene.discover import find_imagery
+def _estimate(requests: list[RenderRequest], as_json: bool) -> None:
+    from geo2map.api.looking import estimate_request
 
-    jobs: list[tuple[tuple[str, ...], str]] = [(scenes, out)]
-    if each:
-        paths, remarks = find_imagery(scenes)
-        show_notes(remarks)
-        jobs = [((scene,), target) for scene, target in name_targets(paths, out, suffix).items()]
-    found = []
-    with open_engine(engine) if each else nullcontext(engine) as loaded:
-        for asked, target in jobs:
-            found.append(dry_run(asked, target, engine=loaded, **options))
-            if not as_json:
-                click.echo(found[-1])
+    runs = []
+    for request in requests:
+        runs.append(estimate_request(request))
+        if not as_json:
+            click.echo(runs[-1])
     if as_json:
-        values = [run.to_dict() for run in found]
-        click.echo(json_text(values if each and len(values) > 1 else values[0]))
+        values = [run.to_dict() for run in runs]
+        click.echo(json_text(values if len(values) > 1 else values[0]))

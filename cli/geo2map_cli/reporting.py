@@ -1,4 +1,4 @@
-"""What commands say: logging, a progress bar, reports and exit codes."""
+"""Output of commands: logging, a progress bar, reports and exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import F, stack
+from geo2map_cli.gathering import OTHER, F, options_of
 
 if TYPE_CHECKING:
     from geo2map.pipeline.report import Report
@@ -28,18 +28,21 @@ LOG_FAULTS: tuple[tuple[type[OSError], str], ...] = (
 
 
 def report_options(function: F) -> F:
-    """--json, -v and --log-file; sets up logging before the command runs."""
+    """--json, -v and --log-file, last in the help; as the outermost decorator it sets up logging before all else."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, verbose: int, log_file: Path | None, **kwargs: Any) -> Any:
         _set_up_logging(verbose, log_file)
         return function(*args, **kwargs)
 
-    return stack(
+    options = options_of(
+        OTHER,
         click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout."),
-        click.option("-v", "--verbose", count=True, help="Say more; twice for everything."),
-        click.option("--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Append the log here."),
-    )(wrapped)  # type: ignore[return-value]
+        click.option("-v", "--verbose", count=True, help="Log more; twice for everything."),
+        click.option("--log-file", type=click.Path(dir_okay=False, path_type=Path), help="File to append the log to."),
+    )
+    wrapped.__click_params__ = [*options, *getattr(function, "__click_params__", ())]  # type: ignore[attr-defined]
+    return wrapped  # type: ignore[return-value]
 
 
 def _set_up_logging(verbose: int, log_file: Path | None) -> None:
@@ -49,9 +52,7 @@ def _set_up_logging(verbose: int, log_file: Path | None) -> None:
             handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
         except OSError as error:
             fault = next((text for kind, text in LOG_FAULTS if isinstance(error, kind)), error.strerror)
-            raise click.ClickException(
-                f"cannot write the log file {log_file}: {fault}; choose another place"
-            ) from error
+            raise click.ClickException(f"{log_file}: cannot write the log, {fault}; choose another path") from error
         handlers[0].setLevel(logging.WARNING if not verbose else logging.NOTSET)
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     if log_file is not None:
@@ -63,7 +64,7 @@ def _set_up_logging(verbose: int, log_file: Path | None) -> None:
 
 
 class Discreet(logging.Formatter):
-    """Leaves signatures, tokens and logins out of URLs, whoever logs them."""
+    """Removes signatures, tokens and logins from logged URLs."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -83,7 +84,7 @@ class Bar:
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         if stage == "resumed":
-            click.echo(f"going on: {done} of {total} blocks are done already", err=True)
+            click.echo(f"resuming: {done}/{total} blocks done", err=True)
             return
         if not sys.stderr.isatty():
             return
@@ -97,16 +98,16 @@ class Bar:
         self._bar.update(done - self._bar.n)
 
     def begin(self, _: str, notes: Sequence[str], /) -> None:
-        """Says what a user should know before the work begins (a `geo2map.protocols.Begin`)."""
+        """Prints the plan's notes before the work begins (a `geo2map.protocols.Begin`)."""
         self.close()
         show_notes(notes)
 
     def begin_each(self, name: str, notes: Sequence[str], /) -> None:
-        """The same where there are several, by name; without one the notes are on all of them."""
+        """The same for one of several runs, by name; notes without a name are about all of them."""
         self.begin(name, [f"{name}: {note}" if name else note for note in notes])
 
     def close(self) -> None:
-        """Takes the bar off the terminal; the next stage brings another."""
+        """Removes the bar from the terminal; the next stage starts another."""
         if self._bar is not None:
             self._bar.close()
         self._bar, self._stage = None, ""
@@ -131,7 +132,7 @@ def show(result: Any, as_json: bool) -> None:
 
 
 def spell_option(option: str | None) -> str:
-    """The option of the command line that an error speaks of, to follow its sentence; "" where there is none."""
+    """An error's option as the command line spells it, to follow its sentence; "" without one."""
     return f" (--{option.replace('_', '-')})" if option else ""
 
 
@@ -147,7 +148,7 @@ def show_notes(notes: Sequence[str]) -> None:
 
 
 def conclude(report: Report, out: str, as_json: bool) -> None:
-    """Ends a command of one run: what became of it, where the output is and how to open it, the exit code."""
+    """Ends a command of one run: prints its report and how to open the output, and sets the exit code."""
     show(report, as_json)
     if not as_json:
         show_way(out)
@@ -155,7 +156,7 @@ def conclude(report: Report, out: str, as_json: bool) -> None:
 
 
 def show_way(*outputs: str) -> None:
-    """Says on stderr how to open an output, or the first of several that are there."""
+    """Prints on stderr how to open an output, or the first of several that exists."""
     from geo2map.formats.documents.hint import way_to_open
 
     if there := next((out for out in outputs if Path(out).exists()), None):
@@ -163,17 +164,17 @@ def show_way(*outputs: str) -> None:
 
 
 def finish(reports: Sequence[Report]) -> None:
-    """Ends a command by what became of its runs: code 1 where a scene failed, 3 where blocks could not be read."""
+    """Sets the exit code for the runs of a command: 1 where a scene failed, 3 where blocks could not be read."""
     if failed := [report for report in reports if report.error]:
-        for report in failed:  # again: hundreds of others may have come after them
+        for report in failed:  # again: hundreds of others may have followed
             show_failure(report)
         names = ", ".join(report.name for report in failed)
         raise click.ClickException(f"{len(failed)} of {len(reports)} scenes failed: {names}")
     if skipped := sum(len(report.failed) for report in reports):
         blocks = "block" if skipped == 1 else "blocks"
         click.echo(
-            f"geo2map: {skipped} {blocks} could not be read and were left out: failed.geojson, in the output or "
-            "beside it, lists them; run the same command again to take them up",
+            f"geo2map: {skipped} {blocks} could not be read and left out; failed.geojson, in the output or beside it, "
+            "lists them; run the same command again to retry",
             err=True,
         )
         sys.exit(INCOMPLETE)

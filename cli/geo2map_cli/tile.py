@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import minzoom_option, output_options, plan_options, scene_options
+from geo2map_cli.gathering import GroupedCommand, gather, render_kind, requested
+from geo2map_cli.options import minzoom_option, output_options, plan_options, scene_options, store
 from geo2map_cli.reporting import Bar, conclude, report_options
 
+if TYPE_CHECKING:
+    from geo2map.api.requests import RenderRequest
+    from geo2map.model import ModelCard
 
-@click.command("tile")
+
+def _card(model: str) -> ModelCard:
+    from geo2map.model import find_model, load_card
+
+    return load_card(find_model(model))
+
+
+@click.command("tile", cls=GroupedCommand)
+@report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="A folder for XYZ tiles.")
-@click.option("--model", default="sat2map", show_default=True, help="Whose zoom and colours the tiles get.")
+@click.option("--out", required=True, type=click.Path(), help="Folder for XYZ tiles.")
+@gather(
+    "model",
+    _card,
+    "Model",
+    click.option("--model", default="sat2map", show_default=True, help="Model that sets zoom and colours."),
+)
 @scene_options
 @plan_options
-@minzoom_option
+@store(minzoom_option)
 @output_options
-@report_options
-def command(scenes: tuple[str, ...], out: str, model: str, as_json: bool, **options: Any) -> None:
+@requested(render_kind)
+def command(request: RenderRequest, as_json: bool) -> None:
     """Cut SCENES, as one, into lossless XYZ tiles at a model's zoom, colours applied, nothing translated.
 
     `geo2map translate` then gives the same pixels as `geo2map render`.
     """
-    from geo2map.api import tile
-    from geo2map.model import find_model, load_card
+    from geo2map.api.rendering import render_request
 
     with Bar() as bar:
-        report = tile(scenes, out, card=load_card(find_model(model)), progress=bar, begin=bar.begin, **options)
-    conclude(report, out, as_json)
+        report = render_request(request, progress=bar, begin=bar.begin)
+    conclude(report, str(request.out), as_json)

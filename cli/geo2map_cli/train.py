@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.processors import threads_option
 from geo2map_cli.recipe import recipe_options
 from geo2map_cli.reporting import Bar, json_text, report_options
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 TELL_EVERY = 60.0  # seconds, where there is no terminal
 
 
-@click.command("train")
+@click.command("train", cls=GroupedCommand)
+@report_options
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A .safetensors.")
-@click.option("--name", help="Of the model. [default: the file's name]")
-@click.option("--zoom", type=click.IntRange(0, 24), help="Of the pictures. [default: pairs.json's, else 17]")
-@click.option("--ground-resolution", type=float, help="Metres per pixel. [default: pairs.json's, else 0.905]")
-@click.option("--validation", type=click.Path(path_type=Path), help="Pairs to hold out: a folder, or a list of names.")
-@click.option("--place", help="Where the pictures in DATA are from, for the card.")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
+)
+@click.option("--name", help="Name of the model. [default: the file's name]")
+@click.option("--zoom", type=click.IntRange(0, 24), help="Zoom of the pictures. [default: pairs.json's, else 17]")
+@click.option(
+    "--ground-resolution", type=float, help="Metres per pixel of the pictures. [default: pairs.json's, else 0.905]"
+)
+@click.option("--validation", type=click.Path(path_type=Path), help="Held-out pairs: a folder, or a list of names.")
+@click.option("--place", help="Place of the pictures in DATA, for the card.")
 @click.option(
     "--elsewhere",
     "other_places",
@@ -36,28 +42,29 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
     help="Other places: a folder of pairs for each.",
 )
 @click.option(
-    "--elsewhere-aside", "held_out", type=click.Path(path_type=Path), help="A list of PLACE/NAME to leave out of them."
+    "--elsewhere-aside", "held_out", type=click.Path(path_type=Path), help="List of PLACE/NAME to leave out of them."
 )
-@click.option("--teacher", metavar="MODEL", help="Also learn from what this model makes of DATA.")
-@click.option("--teacher-cache", type=click.Path(path_type=Path), help="Of its output. [default: in --run]")
-@click.option("--palette", default="auto", show_default=True, help="Of the map: auto, maps, none or a .tsv.")
-@click.option("--preset", type=click.Choice(["geo2map", "pix2pix"]), help="The recipe; others override it. [geo2map]")
+@click.option("--teacher", metavar="MODEL", help="Also learn from this model's output for DATA (distillation).")
+@click.option("--teacher-cache", type=click.Path(path_type=Path), help="Folder for its output. [default: in --run]")
+@click.option("--palette", default="auto", show_default=True, help="Palette of the map: auto, maps, none or a .tsv.")
+@click.option(
+    "--preset", type=click.Choice(["geo2map", "pix2pix"]), help="Recipe; other options override it. [geo2map]"
+)
 @recipe_options
 @click.option("--from", "start", help="Start from the weights of this model (fine-tuning).")
 @click.option(
     "--run",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="For checkpoints, losses, samples. [OUT with .run]",
+    help="Folder for checkpoints, losses, samples. [OUT with .run]",
 )
-@click.option("--minutes", type=float, default=5.0, show_default=True, help="Between checkpoints.")
-@click.option("--resume", is_flag=True, help="Go on from the run's checkpoint, with its choices.")
-@click.option("--until", type=click.IntRange(1), help="Stop after this step; --resume goes on.")
-@click.option("--early", is_flag=True, help="Write OUT at --until, too, as the model is by then.")
+@click.option("--minutes", type=float, default=5.0, show_default=True, help="Minutes between checkpoints.")
+@click.option("--resume", is_flag=True, help="Resume from the run's checkpoint, with its options.")
+@click.option("--until", type=click.IntRange(1), help="Stop after this step; --resume continues.")
+@click.option("--early", is_flag=True, help="Also write the unfinished model to OUT at --until.")
 @click.option("--deterministic", is_flag=True, help="Same seed, same weights on CUDA too; slower there.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @threads_option
-@report_options
 def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Train a pix2pix generator on the pairs in DATA.
 
@@ -73,7 +80,7 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     if options["steps"] is not None and options["epochs"] is not None:
         raise click.UsageError("--steps and --epochs given: pass one of them.")
     if options["early"] and options["until"] is None:
-        raise click.UsageError("--early belongs to --until: say after which step to stop.")
+        raise click.UsageError("--early needs --until: give the step to stop after.")
     from geo2map.api.training import train_model
 
     with Bar() as bar:
@@ -90,7 +97,7 @@ def _tell_cost(cost: dict[str, Any]) -> None:
 
 
 def _teller(bar: Bar) -> Callable[[TrainingProgress], None]:
-    """Tells a terminal by the bar (which adds rate and time left), a log by a line a minute."""
+    """Reports to a terminal by the bar (which adds rate and time left), to a log by a line a minute."""
     told = time.monotonic()
 
     def tell(progress: TrainingProgress) -> None:

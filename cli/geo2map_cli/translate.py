@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand, render_kind, requested
 from geo2map_cli.options import model_options, output_options, plan_options, storage_options
 from geo2map_cli.reporting import Bar, conclude, report_options
 
 if TYPE_CHECKING:
-    from geo2map.model import ModelOptions
+    from geo2map.api.requests import RenderRequest
 
 
-@click.command("translate")
-@click.argument("tiles", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="A folder for tiles, .tif, .mbtiles or .pmtiles.")
+@click.command("translate", cls=GroupedCommand)
+@report_options
+@click.argument("scenes", metavar="TILES", type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles or .pmtiles.")
 @model_options
 @plan_options
 @storage_options
 @output_options
-@report_options
-def command(tiles: str, out: str, model: ModelOptions, as_json: bool, **options: Any) -> None:
+@requested(render_kind)
+def command(request: RenderRequest, as_json: bool) -> None:
     """Translate a folder of XYZ TILES at its largest zoom; every block reads its neighbours for context."""
-    from geo2map.api import translate_tiles
+    from geo2map.api.rendering import render_request, tiles_request
 
     with Bar() as bar:
-        report = translate_tiles(tiles, out, engine=model, progress=bar, begin=bar.begin, **options)
-    conclude(report, out, as_json)
+        report = render_request(tiles_request(request), progress=bar, begin=bar.begin)
+    conclude(report, str(request.out), as_json)

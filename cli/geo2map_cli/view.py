@@ -1,4 +1,4 @@
-"""`geo2map view`: look at finished tiles."""
+"""`geo2map view`: finished tiles in a browser."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from geo2map_cli.serve import announce, listening_options
 
 
 @click.command("view")
+@report_options
 @click.argument("path", type=click.Path())
 @listening_options(0)
-@click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
-@report_options
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page in a browser.")
 def command(
     path: str, host: str, port: int, token: str | None, address: str | None, browser: bool, as_json: bool
 ) -> None:

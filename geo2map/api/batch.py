@@ -3,76 +3,97 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from functools import cache
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Unpack
 
-from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Rendering, Scenes, as_choice, check_out, open_engine
+from geo2map.api.keywords import RenderKeywords
+from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
+from geo2map.api.rendering import render_request
+from geo2map.api.requests import PathLike, RenderRequest
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.address import redact, scene_name
 from geo2map.files.place import require_name
 from geo2map.formats import find_container
-from geo2map.model import ModelOptions
 from geo2map.pipeline.report import Report
 from geo2map.protocols import Begin, Progress
-from geo2map.scene import find_scenes
-from geo2map.scene.discover import find_imagery
-
-if TYPE_CHECKING:
-    from geo2map.engine import Engine
+from geo2map.scene import Scenes, SceneSelection, select_scenes
 
 
 def render_each(
     scenes: Scenes,
     out: PathLike,
     *,
-    engine: Engine | ModelOptions | PathLike = "sat2map",
+    engine: ModelLike = "sat2map",
     suffix: str = "",
     progress: Progress | None = None,
     begin: Begin | None = None,
-    **options: Any,
+    **options: Unpack[RenderKeywords],
 ) -> Iterator[Report]:
     """Renders scenes one by one into `out/<scene name><suffix>`; a failed one does not stop the rest.
 
     Args:
-        suffix: of the files, e.g. ".tif"; "" makes folders.
-        scenes, out, engine, progress, begin, options: as `render` has them.
+        suffix: file suffix, e.g. ".tif"; "" makes folders.
+        scenes, out, engine, progress, begin, options: see `render`.
 
     Returns:
-        A report a scene as soon as it is done; `error` says why it failed.
+        A report a scene as soon as it is done; `error` holds the reason of a failure.
 
     Raises:
         SceneError: no scene, see `geo2map.scene.find_scenes`.
         OutputError: two scenes would have one output.
     """
-    found, remarks = find_imagery(scenes)
-    chosen, targets = RenderOptions.of(options), _name_targets(found, out, suffix)
-    for target in islice(targets.values(), 1):  # all are of one kind
-        find_container(target).check_storage(chosen.storage)
-    if remarks and begin is not None:
-        begin("", remarks)
-    return _render_each(targets, as_choice(engine), chosen, progress, begin)
+    selection = select_scenes(scenes)
+    requests = split_request(RenderRequest.of(selection, out, engine, options), suffix)
+    if selection.remarks and begin is not None:
+        begin("", selection.remarks)
+    return render_requests(requests, progress=progress, begin=begin)
 
 
-def name_targets(scenes: Scenes, out: PathLike, suffix: str = "") -> dict[str, str]:
-    """The output of each scene by itself, as `render_each` names it; folders end in a slash, whatever dots they have.
+def split_request(request: RenderRequest, suffix: str = "") -> list[RenderRequest]:
+    """A request for each scene by itself, into `out/<scene name><suffix>`; they share one model, loaded once.
+
+    Raises:
+        SceneError: no scene, see `geo2map.scene.find_scenes`.
+        OutputError: two scenes would have one output, or the kind of output cannot store the tiles.
+    """
+    assert request.out is not None, "the request has an output"
+    selection = select_scenes(request.scenes)
+    targets = name_targets(selection, request.out, suffix)
+    find_container(next(iter(targets.values()))).check_storage(request.storage)  # all are of one kind
+    model, is_tiles = resolve_model(request.model), selection.is_tiles
+    singles = {out: SceneSelection((scene,), scene_name(scene), is_tiles=is_tiles) for scene, out in targets.items()}
+    return [replace(request, scenes=single, out=out, model=model) for out, single in singles.items()]
+
+
+def render_requests(
+    requests: Sequence[RenderRequest], *, progress: Progress | None = None, begin: Begin | None = None
+) -> Iterator[Report]:
+    """Carries out split requests one by one; a failed one is reported and does not stop the rest."""
+    with ExitStack() as stack:
+        for request in requests:
+            if isinstance(request.model, ResolvedModel):
+                stack.push(request.model)
+            try:
+                yield render_request(request, progress=progress, begin=begin)
+            except Geo2MapError as error:
+                assert isinstance(request.scenes, SceneSelection), "split requests have a selection"
+                yield Report(request.scenes.name, error=str(error), option=error.option)
+
+
+def name_targets(scenes: Scenes | SceneSelection, out: PathLike, suffix: str = "") -> dict[str, str]:
+    """The output of each scene by itself; folders end in a slash, whatever dots they have.
 
     Raises:
         SceneError: no scene, see `geo2map.scene.find_scenes`.
         OutputError: two scenes would have one output, or `out` is empty.
     """
-    return _name_targets(find_scenes(scenes), out, suffix)
-
-
-def _name_targets(scenes: list[str], out: PathLike, suffix: str) -> dict[str, str]:
     require_name(out)
     targets: dict[str, str] = {}
     scene_of: dict[str, str] = {}
-    for scene in scenes:
+    for scene in select_scenes(scenes).paths:
         name = f"{scene_name(scene)}{suffix}"
         if name in ("", ".", ".."):
             raise OutputError(f"{redact(scene)} leaves no name for its output: rename it")
@@ -84,20 +105,3 @@ def _name_targets(scenes: list[str], out: PathLike, suffix: str) -> dict[str, st
             raise OutputError(f"{redact(first)} and {redact(scene)} would both become {target}: rename one of them")
         targets[scene] = target if suffix else f"{target}/"
     return targets
-
-
-def _render_each(
-    targets: Mapping[str, str],
-    engine: Engine | ModelOptions,
-    options: RenderOptions,
-    progress: Progress | None,
-    begin: Begin | None,
-) -> Iterator[Report]:
-    with ExitStack() as stack:
-        loaded = cache(lambda: stack.enter_context(open_engine(engine)))  # when the first scene has proved worth it
-        for scene, target in targets.items():
-            try:
-                check_out(scene, target, options)
-                yield Rendering(target, options, progress, begin).translate(scene, engine, loaded)
-            except Geo2MapError as error:
-                yield Report(scene_name(scene), error=str(error), option=error.option)

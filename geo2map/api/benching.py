@@ -1,26 +1,27 @@
-"""How fast this machine makes maps, and what of it is slow."""
+"""The speed of this machine, stage by stage."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
+from geo2map.api.jobs import on_engine
+from geo2map.api.keywords import RenderKeywords
 from geo2map.api.looking import middle_block
-from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, make_job, open_engine
+from geo2map.api.models import ModelLike
+from geo2map.api.requests import RenderRequest, resolve
 from geo2map.errors import PlanError
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.ledger import OutputOptions, open_output
 from geo2map.ledger.output import Output
-from geo2map.model import ModelOptions
 from geo2map.pipeline.rates import Bench, Rates
-from geo2map.plan import Plan, make_plan
-from geo2map.scene import Imagery, open_scenes
+from geo2map.plan import Job, Plan
+from geo2map.scene import Imagery, Scenes
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -32,45 +33,48 @@ TOWN_SIDE = 3000
 def bench(
     scenes: Scenes | None = None,
     *,
-    engine: Engine | ModelOptions | PathLike = "sat2map",
+    engine: ModelLike = "sat2map",
     blocks: int = 12,
-    **options: Any,
+    **options: Unpack[RenderKeywords],
 ) -> Rates:
-    """Measures each stage of a run by itself and all together, on blocks in the middle of a scene. Leaves nothing.
+    """Measures each stage of a run alone and all together, on blocks in the middle of a scene. Leaves no files.
 
     Args:
-        scenes: as `geo2map.render` has them; None draws a town.
-        blocks: about how many to render; more take longer and tell more.
-        engine, options: as `geo2map.render` has them.
+        scenes: see `geo2map.render`; None draws a town.
+        blocks: about how many to render; more take longer and measure better.
+        engine, options: see `geo2map.render`.
 
     Raises:
         Geo2MapError: whatever rendering raises.
     """
+    return bench_request(RenderRequest.of(scenes or (), None, engine, options), blocks)
+
+
+def bench_request(request: RenderRequest, blocks: int = 12) -> Rates:
+    """Measures a request; one without scenes draws a town. See `bench`."""
     if blocks < 1:
         raise PlanError(f"{blocks} blocks cannot be measured: give 1 or more", option="blocks", usage=True)
-    chosen, choice = RenderOptions.of(options), as_choice(engine)
-    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
     with TemporaryDirectory(prefix="geo2map-bench-") as folder:
-        if scenes is None:
+        if not request.scenes:
             from geo2map.testing.town import make_town
 
-            scenes = Path(folder) / "town.tif"
-            make_town(scenes, size=TOWN_SIDE)
-        with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-            plan = _middle(make_plan(opened, card, chosen.planning), opened, blocks)
-            with open_engine(choice) as loaded:
-                return _bench(opened, plan, loaded, chosen, Path(folder)).measure()
+            request = replace(request, scenes=Path(folder) / "town.tif")
+            make_town(Path(folder) / "town.tif", size=TOWN_SIDE)
+        resolved = resolve(replace(request, out=None))
+        with resolved.open() as imagery:
+            plan = _middle(resolved.plan(imagery), imagery, blocks)
+            with resolved.engine() as engine:
+                assert engine is not None, "a benchmark translates"
+                return _bench(imagery, on_engine(resolved.job(imagery, plan), engine), engine, Path(folder)).measure()
 
 
-def _bench(scene: Imagery, plan: Plan, engine: Engine, options: RenderOptions, folder: Path) -> Bench:
-    job = make_job(scene, plan, engine, storage=options.storage, reading=options.reading)
-
+def _bench(scene: Imagery, job: Job, engine: Engine, folder: Path) -> Bench:
     @contextmanager
     def output() -> Iterator[Output]:
         with TemporaryDirectory(dir=folder) as inner, open_output(Path(inner) / "tiles", job, OutputOptions()) as made:
             yield made
 
-    return Bench(plan, lambda: scene.at(plan.view), engine, output, engine.device.type)
+    return Bench(job.plan, lambda: scene.at(job.plan.view), engine, output, engine.device.type)
 
 
 def _middle(plan: Plan, scene: Imagery, blocks: int) -> Plan:

@@ -1,4 +1,4 @@
-"""Which classes a class map has: those of its model."""
+"""The classes of a class map: those of its model."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:
     """The storage with the legend of the model's palette, where a layer needs it.
 
     Raises:
-        PlanError: nothing is translated, or the model knows no classes.
+        PlanError: nothing is translated, or the model has no palette.
     """
     if not storage.needs_legend or storage.legend is not None:
         return storage
     if card is None:
-        raise PlanError("classes are those of a map, and nothing is translated here: leave them out", option="classes")
+        raise PlanError("classes need a translated map: leave them out", option="classes")
     if card.palette is None:
-        raise PlanError(f"the model {card.name} has no legend of classes: choose another one", option="classes")
+        raise PlanError(f"the model {card.name} has no classes: choose another one", option="classes")
     return replace(storage, legend=card.palette.entries)

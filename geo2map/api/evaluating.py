@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
-from geo2map.api.rendering import as_choice, open_engine
+from geo2map.api.keywords import pick, require_known
+from geo2map.api.model_keywords import EvaluateKeywords
+from geo2map.api.models import ModelLike, as_choice, open_engine
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.engine import Engine
 from geo2map.errors import Geo2MapError
@@ -67,10 +69,10 @@ class Evaluation:
 def evaluate_model(
     data: str | Path,
     *,
-    engine: Engine | ModelOptions | str | Path = "sat2map",
+    engine: ModelLike = "sat2map",
     baselines: Sequence[str] = (),
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[EvaluateKeywords],
 ) -> Evaluation:
     """Measures a model on held-out pairs, beside other models and a picture of constant colour.
 
@@ -85,7 +87,8 @@ def evaluate_model(
         DataError: the pairs are missing or broken.
         ModelFileError: not a model.
     """
-    asked, choice = Measuring(**options), as_choice(engine)
+    require_known(options, EvaluateKeywords)
+    asked, choice = pick(Measuring, options), as_choice(engine)
     places = _places(Path(data))
     protocols = asked.protocols or (("scene",) if len(places) > 1 else ("native",))
     with open_engine(choice) as loaded:

@@ -1,8 +1,8 @@
-"""Which pixel grid a raster gets that is not to lie on the tiles'."""
+"""The pixel grid of a raster on another grid than the tiles'."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from geo2map.errors import PlanError
 from geo2map.grid import HALF_WORLD, ground_resolution, mercator_resolution, window_bounds
 from geo2map.grid.raster import RasterGrid
 from geo2map.plan import Plan, Storage
-from geo2map.scene import Imagery, ReadingOptions, open_scenes
+from geo2map.scene import Imagery, ReadingOptions, open_imagery
 from geo2map.scene.reader import Scene
 
 _MAPS = ("GeographicCRS", "ProjectedCRS", "DerivedGeographicCRS", "DerivedProjectedCRS")
@@ -37,7 +37,7 @@ _MOST_SIDE = 2**31 - 1
 
 
 def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingOptions) -> Storage:
-    """The storage with the raster's grid worked out, where one other than the tiles' is asked for.
+    """The storage with the raster's grid resolved, where it is not the tiles'.
 
     The scene's grid is that of the first scene, every pixel of it or, where it is finer than the map, blocks of n x n
     pixels as wide as the map's. In another CRS pixels are as wide as the map's on the ground, or the scene's if those
@@ -48,9 +48,9 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
     """
     if not storage.wants_grid or isinstance(storage.grid, RasterGrid):
         return storage
-    with open_scenes(scene.identities[0].path, **asdict(reading)) as first:
+    with open_imagery(scene.identities[0].path, reading) as first:
         if not isinstance(first, Scene):
-            raise PlanError("a folder of tiles has no other grid than the tiles': leave it out", option="grid")
+            raise PlanError("a folder of tiles has only the tiles' grid: leave grid out", option="grid")
         if storage.crs_out is None:
             own = _own_transform(first)
             crs, matrix = first.crs, _own_matrix(first, own, plan, storage.resolution)
@@ -67,7 +67,8 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
     placed = matrix @ Affine.translation(left, top)
     if not (0 < right - left <= _MOST_SIDE and 0 < bottom - top <= _MOST_SIDE):
         raise PlanError(
-            f"a raster of {right - left} x {bottom - top} px cannot be: choose another resolution", option="resolution"
+            f"a raster of {right - left} x {bottom - top} px is impossible: choose another resolution",
+            option="resolution",
         )
     name = f"EPSG:{code}" if (code := crs.to_epsg()) else crs.to_wkt()
     grid = RasterGrid.of([name, placed[:6], right - left, bottom - top])

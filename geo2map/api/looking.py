@@ -1,28 +1,30 @@
-"""A look before anyone waits: a few blocks, or what a run would cost."""
+"""Before a long run: a few blocks, or its cost."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from geo2map.api.classes import resolve_legend
-from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, open_engine
+from geo2map.api.keywords import RenderKeywords
+from geo2map.api.models import ModelLike
+from geo2map.api.requests import PathLike, RenderRequest, ResolvedRequest, resolve
 from geo2map.errors import TileSetError
 from geo2map.formats import find_container
 from geo2map.grid import TILE_SIZE, Block, BlockImage, PixelWindow
 from geo2map.ledger.checks import check_tmp
-from geo2map.model import ModelOptions
-from geo2map.pipeline.blocks import prepare
 from geo2map.pipeline.coverage import look
 from geo2map.pipeline.estimate import Estimate, estimate
-from geo2map.plan import Plan, PlanOptions, make_plan
+from geo2map.pipeline.reading import prepare
+from geo2map.plan import Plan
 from geo2map.protocols import Begin
-from geo2map.scene import Imagery, open_scenes
+from geo2map.scene import Imagery, Scenes
 from geo2map.types import Image
 
 if TYPE_CHECKING:
@@ -31,11 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would do and cost.
+    """Plan and cost of a run.
 
     Attributes:
-        plan: what it would do.
-        estimate: what it would cost.
+        plan: the run's.
+        estimate: its cost.
     """
 
     plan: Plan
@@ -50,38 +52,41 @@ class DryRun:
 
 
 def dry_run(
-    scenes: Scenes, out: PathLike = "", *, engine: Engine | ModelOptions | PathLike = "sat2map", **options: Any
+    scenes: Scenes, out: PathLike = "", *, engine: ModelLike = "sat2map", **options: Unpack[RenderKeywords]
 ) -> DryRun:
-    """Says what `geo2map.render` would do and cost; renders a few blocks for that and writes nothing.
+    """What `geo2map.render` would do and cost; renders a few blocks to measure and writes nothing.
 
     Args:
-        out: of the run; only its kind counts.
-        scenes, engine, options: as `geo2map.render` has them.
+        out: output of the run; only its kind counts.
+        scenes, engine, options: see `geo2map.render`.
     """
-    chosen, container = RenderOptions.of(options), find_container(out or "tiles/")
-    container.check_storage(chosen.storage)
-    check_tmp(out, container, chosen.output.tmp)
-    with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-        plan = _plan(opened, engine, chosen.planning)
-        with open_engine(engine) as loaded:
-            storage = resolve_legend(chosen.storage, loaded.card).resolve(plan)
-            found = estimate(plan, storage, opened, loaded, container)
+    return estimate_request(RenderRequest.of(scenes, out, engine, options))
+
+
+def estimate_request(request: RenderRequest) -> DryRun:
+    """What a request would do and cost; see `dry_run`."""
+    out, tmp = request.out or "tiles/", request.output.tmp
+    container = find_container(out)
+    container.check_storage(request.storage)
+    check_tmp(out, container, tmp)
+    resolved = resolve(replace(request, out=None))
+    with resolved.open() as opened, _loaded(resolved, opened) as (plan, loaded):
+        storage = resolve_legend(request.storage, loaded.card).resolve(plan)
+        found = estimate(plan, storage, opened, loaded, container)
         if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
             found = replace(found, spool=found.spool + found.bytes)
-        if chosen.output.tmp is not None:
-            found = _elsewhere(found, Path(out), Path(chosen.output.tmp))
-        return DryRun(plan, found)
+        return DryRun(plan, found if tmp is None else _elsewhere(found, Path(out), Path(tmp)))
 
 
 def _elsewhere(found: Estimate, out: Path, tmp: Path) -> Estimate:
-    """What is taken where; on another disk than the output's the finished file lies, too, until it is copied."""
+    """The spool in `tmp`; on another disk than the output's it holds the finished file, too, until that is copied."""
     devices = [_existing(path).stat().st_dev for path in (out, tmp)]
     spool = found.spool + (found.bytes if devices[0] != devices[1] else 0)
     return replace(found, spool=spool, place=str(tmp))
 
 
 def _existing(path: Path) -> Path:
-    """A path, or the nearest above it that there is."""
+    """A path, or the nearest existing folder above it."""
     path = path.resolve()
     return next(place for place in (path, *path.parents) if place.exists())
 
@@ -89,27 +94,30 @@ def _existing(path: Path) -> Path:
 def preview(
     scenes: Scenes,
     *,
-    engine: Engine | ModelOptions | PathLike = "sat2map",
+    engine: ModelLike = "sat2map",
     span: int = 3,
     begin: Begin | None = None,
-    **options: Any,
+    **options: Unpack[RenderKeywords],
 ) -> tuple[Image, Image, Plan]:
     """Source and map of the middle of some scenes, as one, and the plan that was followed.
 
     Args:
         span: tiles a side.
-        scenes, engine, begin, options: as `geo2map.render` has them.
+        scenes, engine, begin, options: see `geo2map.render`.
 
     Returns:
         Two uint8 (H, W, 3), white where there are no data, and the plan.
     """
-    chosen = RenderOptions.of(options)
-    with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-        plan = _plan(opened, engine, chosen.planning)
+    return preview_request(RenderRequest.of(scenes, None, engine, options), span, begin=begin)
+
+
+def preview_request(request: RenderRequest, span: int = 3, *, begin: Begin | None = None) -> tuple[Image, Image, Plan]:
+    """Source and map of the middle of a request's scenes; see `preview`."""
+    resolved = resolve(replace(request, out=None))
+    with resolved.open() as opened, _loaded(resolved, opened) as (plan, loaded):
         if begin is not None:
             begin(plan.name, plan.notes)
-        with open_engine(engine) as loaded:
-            return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
+        return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
 
 
 def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> tuple[Image, Image]:
@@ -120,7 +128,7 @@ def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> t
 
 
 def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
-    """A block of at most span x span tiles around the middle of the valid pixels that the plan wants.
+    """A block of at most span x span tiles around the middle of the plan's valid pixels.
 
     Raises:
         TileSetError: there are none.
@@ -128,18 +136,20 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
     cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
     rows, columns = look(plan, scene, cell)
     if not rows.size:
-        raise TileSetError(f"{plan.name} has no valid pixel where a preview is asked for: check the scene and the area")
+        raise TileSetError(f"{plan.name} has no valid pixel in the area of the preview: check the scene and the area")
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
     x, y = (int(pixels[middle]) // TILE_SIZE - span // 2 for pixels in (columns, rows))
     part = PixelWindow(x, y, x + span, y + span).intersection(plan.tiles)
     return Block(plan.maxzoom, part.left, part.top, part.width, part.height, plan.margin)
 
 
-def _plan(opened: Imagery, engine: Engine | ModelOptions | PathLike, planning: PlanOptions) -> Plan:
-    """The plan, for which no model is loaded: a scene that is refused should not wait for torch."""
-    choice = as_choice(engine)
-    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
-    return make_plan(opened, card, planning)
+@contextmanager
+def _loaded(resolved: ResolvedRequest, opened: Imagery) -> Iterator[tuple[Plan, Engine]]:
+    """The plan first, since a scene that is refused should not wait for torch."""
+    plan = resolved.plan(opened)
+    with resolved.engine() as engine:
+        assert engine is not None, "a preview translates"
+        yield plan, engine
 
 
 def _on_white(image: BlockImage) -> Image:

@@ -2,69 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Unpack
 
-from geo2map.api.classes import resolve_legend
-from geo2map.api.gridding import resolve_grid
-from geo2map.api.options import RenderOptions
+from geo2map.api.jobs import on_engine
+from geo2map.api.keywords import RenderKeywords
+from geo2map.api.models import ModelLike
+from geo2map.api.requests import PathLike, RenderRequest, resolve
 from geo2map.errors import PlanError, TileSetError
-from geo2map.files.address import is_file_path, scene_name
 from geo2map.files.atomic import write_whole
-from geo2map.files.place import check_place, require_apart
-from geo2map.formats import find_container
-from geo2map.ledger import check_output, end_publishing, find_complete, open_output
-from geo2map.model import ModelCard, ModelOptions
+from geo2map.ledger import find_complete, open_output
+from geo2map.model import ModelCard
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
-from geo2map.plan import Job, Plan, Storage, make_plan
-from geo2map.plan.job import library_versions
 from geo2map.protocols import Begin, Progress
-from geo2map.scene import Imagery, ReadingOptions, open_scenes
-from geo2map.scene.discover import Found, find_imagery
-from geo2map.scene.tile_folder import is_tile_folder
+from geo2map.scene import Scenes
+from geo2map.scene.selection import select_tiles
 from geo2map.tiles.inventory import FAILED_NAME
-
-if TYPE_CHECKING:
-    from geo2map.engine import Engine
-
-PathLike = str | Path
-Scenes = PathLike | Sequence[PathLike]
-"""One scene or several: files, folders, patterns, URLs, or a folder of tiles; see `geo2map.open_scenes`."""
 
 
 def render(
     scenes: Scenes,
     out: PathLike,
     *,
-    engine: Engine | ModelOptions | PathLike = "sat2map",
+    engine: ModelLike = "sat2map",
     progress: Progress | None = None,
     begin: Begin | None = None,
-    **options: Any,
+    **options: Unpack[RenderKeywords],
 ) -> Report:
     """Renders a scene, several as one, or a folder of tiles, as a map.
 
-    An interrupted run of the same job is taken up again, a finished output of it is left as it is. What is cheap to
-    refuse is refused first.
+    Resumes an interrupted run of the same job and leaves a finished output of it as it is. What is cheap to refuse is
+    refused first.
 
     Args:
         scenes: rasters with a CRS; anything rasterio opens.
         out: a folder for XYZ tiles, or a file; see `geo2map.formats.CONTAINERS`.
-        engine: a loaded engine, or which model to load.
+        engine: a loaded engine, or the model to load.
         progress: see `geo2map.run`.
-        begin: told what a user should know before the work begins.
-        options: the fields of `geo2map.PlanOptions`, e.g. zoom=17, of `geo2map.Storage`, e.g. format="webp", of
-            `geo2map.OutputOptions`, e.g. overwrite=True, the keywords of `geo2map.open_scenes`, and on_error.
+        begin: called with the plan's notes before the work begins.
+        options: see `geo2map.api.keywords.RenderKeywords`, e.g. zoom=17, format="webp", overwrite=True.
 
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
-    chosen = RenderOptions.of(options)
-    found = check_out(scenes, out, chosen)
-    return Rendering(out, chosen, progress, begin, found).translate(scenes, as_choice(engine))
+    return render_request(RenderRequest.of(scenes, out, engine, options), progress=progress, begin=begin)
 
 
 def tile(
@@ -74,203 +57,82 @@ def tile(
     card: ModelCard,
     progress: Progress | None = None,
     begin: Begin | None = None,
-    **options: Any,
+    **options: Unpack[RenderKeywords],
 ) -> Report:
     """Cuts a scene, or several as one, into XYZ tiles for a model, colours applied, nothing translated. Lossless (PNG).
 
     Rendering the tiles gives the same pixels at maxzoom as rendering the scene.
     """
-    chosen = RenderOptions.of({**options, "format": "png"})
-    if chosen.storage.layers:
-        raise PlanError(
-            "tiles that are cut are the imagery itself and have no further layers", option="layers", usage=True
-        )
-    found = check_out(scenes, out, replace(chosen, storage=replace(chosen.storage, format=None)))
-    return Rendering(out, chosen, progress, begin, found).cut(scenes, card)
+    return render_request(RenderRequest.of(scenes, out, card, options), progress=progress, begin=begin)
 
 
-def translate_tiles(tiles: PathLike, out: PathLike, **arguments: Any) -> Report:
+def translate_tiles(
+    tiles: PathLike,
+    out: PathLike,
+    *,
+    engine: ModelLike = "sat2map",
+    progress: Progress | None = None,
+    begin: Begin | None = None,
+    **options: Unpack[RenderKeywords],
+) -> Report:
     """Renders a folder of XYZ tiles at its maxzoom, each block reading its neighbours for the margin.
 
     Args:
         tiles: made by `geo2map.tile` or by anyone else (256 px).
-        out, arguments: as `render` has them; zoom picks one of the folder's zooms.
+        out, engine, progress, begin, options: see `render`; zoom selects one of the folder's zooms.
 
     Raises:
         TileSetError: no such folder, or no tiles in it.
     """
-    if is_tile_folder(tiles) is None:
-        raise TileSetError(f"{tiles} is no folder of tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg: check the path")
-    return render(tiles, out, **arguments)
+    request = tiles_request(RenderRequest.of(tiles, out, engine, options))
+    return render_request(request, progress=progress, begin=begin)
 
 
-class Rendering:
-    """One call on its way: from options to a report."""
-
-    def __init__(
-        self,
-        out: PathLike,
-        options: RenderOptions,
-        progress: Progress | None,
-        begin: Begin | None = None,
-        found: Found | None = None,
-    ) -> None:
-        self.out, self.options, self.progress, self.begin, self.found = out, options, progress, begin, found
-
-    def translate(
-        self, scenes: Scenes, engine: Engine | ModelOptions, load: Callable[[], Engine] | None = None
-    ) -> Report:
-        """Renders with a model, which is loaded when the scene has proved to be worth it.
-
-        Args:
-            load: what loads it, where several scenes share one.
-        """
-        card = engine.load_card() if isinstance(engine, ModelOptions) else engine.card
-        with self._open(scenes) as opened:
-            plan = make_plan(opened, card, self.options.planning)
-            job = self._job(opened, plan, engine)
-            if (complete := self._complete(job)) is not None:
-                return complete
-            with open_engine(engine) if load is None else nullcontext(load()) as loaded:
-                return self._run(opened, on_engine(job, loaded), loaded)
-
-    def cut(self, scenes: Scenes, card: ModelCard) -> Report:
-        """Cuts for a model, which is not loaded."""
-        with self._open(scenes) as opened:
-            plan = make_plan(opened, card, self.options.planning).untranslated()
-            facts = {"colours_for": card.name}
-            job = self._job(opened, plan, None, facts)
-            if (complete := self._complete(job)) is not None:
-                return complete
-            return self._run(opened, job, None)
-
-    @contextmanager
-    def _open(self, scenes: Scenes) -> Iterator[Imagery]:
-        """Opens what is rendered; the output must not be a file that it is read from, such as a source of a VRT."""
-        reading = asdict(self.options.reading)
-        with open_scenes(scenes, on_error=self.options.on_error, found=self.found, **reading) as opened:
-            require_apart(self.out, opened.files)
-            yield opened
-
-    def _job(
-        self,
-        opened: Imagery,
-        plan: Plan,
-        engine: Engine | ModelOptions | None,
-        facts: Mapping[str, Any] | None = None,
-    ) -> Job:
-        storage = find_container(self.out).adapt(self.options.storage)
-        return make_job(opened, plan, engine, storage=storage, reading=self.options.reading, facts=facts)
-
-    def _complete(self, job: Job) -> Report | None:
-        return find_complete(self.out, job, self.options.output)
-
-    def _run(self, opened: Imagery, job: Job, engine: Engine | None) -> Report:
-        with opened.at(job.plan.view) as source, open_output(self.out, job, self.options.output) as output:
-            report = run(
-                source, engine, output, on_error=self.options.on_error, progress=self.progress, begin=self.begin
-            )
-        write_failures(self.out, report)
-        return report
-
-
-def make_job(
-    scene: Imagery,
-    plan: Plan,
-    engine: Engine | ModelOptions | None,
-    *,
-    storage: Storage | None = None,
-    reading: ReadingOptions | None = None,
-    facts: Mapping[str, Any] | None = None,
-) -> Job:
-    """The job of rendering a scene by a plan.
-
-    Args:
-        engine: what will translate, or which model; None where tiles are only cut.
-        storage: how tiles are stored; None takes the defaults.
-        reading: how the scene was opened.
-        facts: what the output's document says besides.
-    """
-    runner = None if engine is None else _Runner.of(engine)
-    stored = resolve_legend(storage or Storage(), runner.card if runner else None)
-    return Job(
-        scenes=scene.identities,
-        reading=reading or ReadingOptions(),
-        plan=plan,
-        storage=resolve_grid(stored, scene, plan, reading or ReadingOptions()).resolve(plan),
-        precision=runner.precision if runner else "",
-        device=runner.device if runner else "",
-        versions=library_versions(translating=runner is not None),
-        facts={**_facts(scene, runner.card if runner else None), **(facts or {})},
-    )
-
-
-def on_engine(job: Job, engine: Engine | None) -> Job:
-    """A job of a model that was only named, on the engine that has it loaded now."""
-    return job if engine is None else replace(job, precision=engine.precision, device=engine.device.type)
-
-
-class _Runner(NamedTuple):
-    """What a job says of its engine, which need not be loaded for that."""
-
-    card: ModelCard
-    precision: str
-    device: str
-
-    @classmethod
-    def of(cls, engine: Engine | ModelOptions) -> _Runner:
-        if not isinstance(engine, ModelOptions):
-            return cls(engine.card, engine.precision, engine.device.type)
-        precision = "fp32" if engine.precision == "auto" else engine.precision
-        return cls(engine.load_card(), precision, engine.device.split(":")[0])
-
-
-def _facts(scene: Imagery, card: ModelCard | None) -> dict[str, Any]:
-    """What whoever opens the output may want to know: names of scenes, no paths, and what the colours stand for."""
-    facts: dict[str, Any] = {"scenes": sorted({scene_name(identity.path) for identity in scene.identities})}
-    if card is not None and card.palette is not None:
-        facts["legend"] = [[name, list(colour)] for name, colour in card.palette.entries]
-    return facts
-
-
-def as_choice(engine: Engine | ModelOptions | PathLike) -> Engine | ModelOptions:
-    """A model's name or file as options; anything else as it is."""
-    return ModelOptions(model=engine) if isinstance(engine, str | Path) else engine
-
-
-def as_engine(engine: Engine | ModelOptions | PathLike) -> Engine:
-    """A loaded engine.
+def tiles_request(request: RenderRequest) -> RenderRequest:
+    """The request, if its imagery is a folder of tiles.
 
     Raises:
-        ModelFileError: not a model.
-        DeviceError: the device is not there.
+        TileSetError: it is not.
     """
-    engine = as_choice(engine)
-    if not isinstance(engine, ModelOptions):
-        return engine
-    from geo2map.engine import load_engine  # torch takes a second to import
+    if (selection := select_tiles(request.scenes)) is None:
+        raise TileSetError(
+            f"{request.scenes}: not a folder of tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg; check the path"
+        )
+    return replace(request, scenes=selection)
 
-    return load_engine(**asdict(engine))
+
+def render_request(request: RenderRequest, *, progress: Progress | None = None, begin: Begin | None = None) -> Report:
+    """Carries out a request; see `render` and, for the card of a model, `tile`."""
+    if isinstance(request.model, ModelCard):
+        _require_cut(request)
+    resolved = resolve(request)
+    with resolved.open() as imagery:
+        job = resolved.job(imagery, resolved.plan(imagery))
+        if (complete := find_complete(resolved.out, job, request.output)) is not None:
+            return complete
+        with resolved.engine() as engine, imagery.at(job.plan.view) as source:
+            with open_output(resolved.out, on_engine(job, engine), request.output) as output:
+                report = run(source, engine, output, on_error=request.on_error, progress=progress, begin=begin)
+    write_failures(resolved.out, report)
+    return report
 
 
-@contextmanager
-def open_engine(engine: Engine | ModelOptions | PathLike) -> Iterator[Engine]:
-    """A loaded engine; one that is loaded here is closed on leaving the `with` block.
-
+def _require_cut(request: RenderRequest) -> None:
+    """
     Raises:
-        ModelFileError: not a model.
-        DeviceError: the device is not there.
+        PlanError: storage that suits a map, not tiles that are cut.
     """
-    loaded = as_engine(engine)
-    with nullcontext(loaded) if loaded is engine else loaded:
-        yield loaded
+    if request.storage.layers:
+        raise PlanError("cut tiles are the imagery itself: leave the layers out", option="layers", usage=True)
+    if request.storage.format not in (None, "png"):
+        raise PlanError("tiles are cut without loss, as PNG: leave the format out", option="format", usage=True)
 
 
 def write_failures(out: PathLike, report: Report) -> Path | None:
     """Lists the blocks that could not be read in a failed.geojson, in a folder of tiles or beside a file.
 
     Returns:
-        Where; None where there are none, and then such a list of an earlier run is removed.
+        Its path; None where every block was read, and then the list of an earlier run is removed.
     """
     final = Path(out)
     path = final / FAILED_NAME if final.is_dir() else final.with_name(f"{final.stem}.{FAILED_NAME}")
@@ -279,18 +141,3 @@ def write_failures(out: PathLike, report: Report) -> Path | None:
         return None
     write_whole(path, report.failed_geojson().encode())
     return path
-
-
-def check_out(scenes: Scenes, out: PathLike, options: RenderOptions) -> Found | None:
-    """Refuses at once an output that cannot be: the scene itself, or what `check_output` refuses.
-
-    Returns:
-        The scenes that were found, for `open_scenes`; None for a folder of tiles.
-    """
-    tiles = is_tile_folder(scenes)
-    found = find_imagery(scenes) if tiles is None else None
-    files = [scene for scene in map(str, found[0] if found else [tiles]) if is_file_path(scene)]
-    check_place(out, keep=files)
-    end_publishing(out)
-    check_output(out, options.output, options.storage)
-    return found

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import asdict
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from geo2map.api.rendering import PathLike, as_choice, as_engine, make_job
+from geo2map.api.jobs import make_job
+from geo2map.api.models import ModelLike, open_engine
+from geo2map.api.requests import PathLike
 from geo2map.checking import CheckReport, check
 from geo2map.errors import ModelFileError, OutputError
 from geo2map.ledger import Pending, end_publishing, open_output
 from geo2map.ledger.finished_record import load_journal
 from geo2map.ledger.journal import Journal
-from geo2map.model import ModelOptions, find_model, load_card
-from geo2map.pipeline.blocks import BlockKey
+from geo2map.model import ModelOptions, find_model, load_card, split_identity
+from geo2map.pipeline.reading import BlockKey
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
 from geo2map.protocols import Progress
-from geo2map.scene import open_scenes
+from geo2map.scene import open_imagery
 from geo2map.types import Tile
-
-if TYPE_CHECKING:
-    from geo2map.engine import Engine
 
 
 def repair(
     path: PathLike,
     *,
-    engine: Engine | ModelOptions | PathLike | None = None,
+    engine: ModelLike | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
     """Mends an output that geo2map made: renders broken blocks again, makes overviews anew, removes strays.
@@ -70,26 +67,27 @@ def _render_again(
     path: PathLike,
     job: Job,
     pending: Pending,
-    engine: Engine | ModelOptions | PathLike | None,
+    engine: ModelLike | None,
     progress: Progress | None,
 ) -> None:
     paths = [scene.path for scene in job.scenes]
-    with open_scenes(paths, **asdict(job.reading)) as opened:
-        loaded = as_engine(as_choice(engine) if engine is not None else _find_model(job)) if job.plan.model else None
-        now = make_job(opened, job.plan, loaded, storage=job.storage, reading=job.reading, facts=job.facts)
-        if loaded is not None and f"{loaded.card.name} {loaded.card.fingerprint}" != job.plan.model:
-            raise OutputError(f"{path} was made with another model, {job.plan.model}: use that one", option="model")
-        if differences := job.differences(now):
-            raise OutputError(f"{path} cannot be mended, since {'; '.join(differences[:3])}: render it anew")
-        with opened.at(job.plan.view) as source, open_output(path, job, pending=pending) as output:
-            run(source, loaded, output, progress=progress)
+    with open_imagery(paths, job.reading) as opened:
+        choice = _find_model(job) if engine is None and job.plan.model else engine
+        with open_engine(choice) if choice is not None and job.plan.model else nullcontext() as loaded:
+            now = make_job(opened, job.plan, loaded, storage=job.storage, reading=job.reading, facts=job.facts)
+            if loaded is not None and loaded.card.identity != job.plan.model:
+                raise OutputError(f"{path} was made with another model, {job.plan.model}: use that one", option="model")
+            if differences := job.differences(now):
+                raise OutputError(f"{path} cannot be repaired, since {'; '.join(differences[:3])}: render it anew")
+            with opened.at(job.plan.view) as source, open_output(path, job, pending=pending) as output:
+                run(source, loaded, output, progress=progress)
 
 
 def _find_model(job: Job) -> ModelOptions:
     """The packaged model that a job names, with the job's precision and device."""
-    name = job.plan.model.split()[0]
+    name, fingerprint = split_identity(job.plan.model)
     with suppress(ModelFileError):
-        if load_card(find_model(name)).fingerprint == job.plan.model.split()[-1]:
+        if load_card(find_model(name)).fingerprint == fingerprint:
             return ModelOptions(model=name, device=job.device, precision=job.precision)  # type: ignore[arg-type]
     raise OutputError(f"the model {job.plan.model} is not packaged here: name its file", option="model")
 

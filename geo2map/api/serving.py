@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, check_out, make_job, on_engine, open_engine
+from geo2map.api.jobs import on_engine
+from geo2map.api.keywords import ServeKeywords, pick, require_known
+from geo2map.api.models import ModelLike
+from geo2map.api.requests import PathLike, RenderRequest, option_values, resolve
 from geo2map.errors import OutputError, missing_extra
-from geo2map.formats import find_container
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.ledger import find_complete, open_output
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
-from geo2map.model import ModelOptions
-from geo2map.plan import make_plan
 from geo2map.protocols import Begin
-from geo2map.scene import Imagery, open_scenes
+from geo2map.scene import Scenes, SceneSelection
 from geo2map.threads import start_threads
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.layer import MAP
@@ -30,122 +29,144 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
-    from geo2map.engine import Engine
-    from geo2map.live.run import Listening
+    from geo2map.live.run import Addresses, Listening
 
 READERS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServeOptions:
-    """What is served, beside the map itself.
+class ServeRequest(RenderRequest):
+    """Scenes to be rendered on demand.
 
     Attributes:
-        keep: an output that what was looked at is put into, for a later `geo2map.render` to complete; None keeps it in
-            memory.
-        under: a finished set of tiles, for zooms that are too low to be made on demand.
-        token: a word that every request must bring.
-        address: the URL under which others see the server, e.g. behind a proxy.
-        live: what it may take of this machine.
+        out: an output that collects the blocks, for a later `geo2map.render` to complete; None keeps them in memory.
+        under: a finished set of tiles, for zooms that are too low to be rendered on demand.
+        token: a word that every request must carry.
+        address: the server's public URL, e.g. behind a proxy.
+        live: limits on queue and memory.
     """
 
-    keep: PathLike | None = None
     under: PathLike | None = None
     token: str | None = None
     address: str | None = None
     live: LiveOptions = field(default_factory=LiveOptions)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_entrance(self.token, self.address)
 
     @classmethod
-    def pick(cls, options: dict[str, Any]) -> ServeOptions:
-        """Takes its own keywords, and those of `LiveOptions`, out of others."""
-        live = {known.name: options.pop(known.name) for known in fields(LiveOptions) if known.name in options}
-        own: dict[str, Any] = {known.name: options.pop(known.name) for known in fields(cls) if known.name in options}
-        return cls(**{"live": LiveOptions(**live), **own})
+    def of_live(cls, scenes: Scenes | SceneSelection, engine: ModelLike, options: ServeKeywords) -> Self:
+        """The request of a call with keywords.
+
+        Raises:
+            TypeError: an unknown keyword.
+            Geo2MapError: a value that makes no sense.
+        """
+        require_known(options, ServeKeywords)
+        address, rest = options.get("address"), {name: value for name, value in options.items() if name != "address"}
+        return cls(
+            scenes=scenes,
+            model=engine,
+            out=options.get("keep"),
+            under=options.get("under"),
+            token=options.get("token"),
+            address=address,
+            live=pick(LiveOptions, rest),
+            **option_values(rest),
+        )
 
 
-@contextmanager
 def open_live(
     scenes: Scenes,
     *,
-    engine: Engine | ModelOptions | PathLike = "sat2map",
+    engine: ModelLike = "sat2map",
     begin: Begin | None = None,
-    **options: Any,
-) -> Iterator[LiveMap]:
-    """A map whose tiles are made when they are asked for; what was begun is put away at the end.
+    **options: Unpack[ServeKeywords],
+) -> AbstractContextManager[LiveMap]:
+    """A map whose tiles are rendered on demand; blocks in work are finished and stored at the end.
 
     Args:
-        scenes, engine: as `geo2map.render` has them.
-        options: those of `geo2map.render` but on_error, with begin; and the fields of `ServeOptions` and of
-            `geo2map.live.LiveOptions`.
+        scenes, engine, begin: see `geo2map.render`.
+        options: see `geo2map.api.keywords.ServeKeywords`.
 
     Raises:
-        Geo2MapError: whatever `geo2map.render` raises of scene, model and output.
+        Geo2MapError: whatever `geo2map.render` raises for scene, model and output.
     """
-    wanted = ServeOptions.pick(options)
-    chosen = RenderOptions.of(options)
-    if wanted.keep is not None:
-        check_out(scenes, wanted.keep, chosen)
-    choice = as_choice(engine)
-    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
+    return open_live_request(ServeRequest.of_live(scenes, engine, options), begin=begin)
+
+
+@contextmanager
+def open_live_request(request: ServeRequest, *, begin: Begin | None = None) -> Iterator[LiveMap]:
+    """The live map of a request; see `open_live`."""
+    resolved, keep = resolve(request), request.out
     with ExitStack() as stack:
-        under = None if wanted.under is None else stack.enter_context(open_tiles(wanted.under))
-        opened: Imagery = open_scenes(scenes, **asdict(chosen.reading))
-        stack.enter_context(opened)
-        plan = make_plan(opened, card, chosen.planning)
-        storage = chosen.storage if wanted.keep is None else find_container(wanted.keep).adapt(chosen.storage)
-        job = make_job(opened, plan, choice, storage=storage, reading=chosen.reading)
-        if wanted.keep is not None and find_complete(wanted.keep, job, chosen.output) is not None:
-            raise _complete(wanted.keep)
+        under = None if request.under is None else stack.enter_context(open_tiles(request.under))
+        opened = stack.enter_context(resolved.open())
+        plan = resolved.plan(opened)
+        job = resolved.job(opened, plan)
+        if keep is not None and find_complete(keep, job, request.output) is not None:
+            raise _complete(keep)
         if begin is not None:
             begin(plan.name, plan.notes)
-        loaded = stack.enter_context(open_engine(choice))
+        loaded = stack.enter_context(resolved.engine())
         job = on_engine(job, loaded)
         sources = [stack.enter_context(opened.at(plan.view)) for _ in range(READERS)]
         output = None
-        if wanted.keep is not None:
-            output = stack.enter_context(open_output(wanted.keep, job, chosen.output))
+        if keep is not None:
+            output = stack.enter_context(open_output(keep, job, request.output))
             if output.complete:
-                raise _complete(wanted.keep)
-        yield stack.enter_context(LiveMap(job, sources, loaded, wanted.live, output=output, under=under))
+                raise _complete(keep)
+        yield stack.enter_context(LiveMap(job, sources, loaded, request.live, output=output, under=under))
 
 
 def _complete(keep: PathLike) -> OutputError:
-    return OutputError(f"{keep} is complete: look at it with geo2map view", option="keep")
+    return OutputError(f"{keep} is complete: view it with geo2map view", option="keep")
 
 
-def live_app(scenes: Scenes, **options: Any) -> Starlette:
-    """The live map of some scenes as an ASGI app, for a server of one's own; one process, please.
+def live_app(
+    scenes: Scenes, *, engine: ModelLike = "sat2map", begin: Begin | None = None, **options: Unpack[ServeKeywords]
+) -> Starlette:
+    """The live map of some scenes as an ASGI app, for any ASGI server; run one process only.
 
     Args:
-        scenes, options: as `open_live` has them.
+        scenes, engine, begin, options: see `open_live`.
 
     Raises:
         Geo2MapError: as `open_live`; or the extra `serve` is missing.
     """
-    make_app = _need("app").make_app
-    stack = ExitStack()
-    live = stack.enter_context(open_live(scenes, **options))
-    app: Starlette = make_app(_site(live, ServeOptions.pick(dict(options))), stack.close)
+    make_app, request, stack = _need("app").make_app, ServeRequest.of_live(scenes, engine, options), ExitStack()
+    live = stack.enter_context(open_live_request(request, begin=begin))
+    app: Starlette = make_app(_site(live, request), stack.close)
     return app
 
 
-def serve(scenes: Scenes, *, listening: Listening | None = None, **options: Any) -> None:
+def serve(
+    scenes: Scenes,
+    *,
+    engine: ModelLike = "sat2map",
+    begin: Begin | None = None,
+    listening: Listening | None = None,
+    **options: Unpack[ServeKeywords],
+) -> None:
     """Serves the live map of some scenes until this process is told to stop.
 
     Args:
-        listening: where, and whom to tell; default 127.0.0.1 and any free port, which is printed.
-        scenes, options: as `open_live` has them.
+        listening: where, and a callback for the addresses; default 127.0.0.1 and any free port, which is printed.
+        scenes, engine, begin, options: see `open_live`.
 
     Raises:
         Geo2MapError: as `open_live`; the extra `serve` is missing; or the port is taken.
-        KeyboardInterrupt: Ctrl-C; says what was kept.
+        KeyboardInterrupt: Ctrl-C; notes what was kept.
     """
-    wanted, where = ServeOptions.pick(dict(options)), listening or listen(ready=print)
-    with _need("run").bind(where) as own, open_live(scenes, **options) as live:
-        _run(_site(live, wanted), own, where)
+    serve_request(ServeRequest.of_live(scenes, engine, options), begin=begin, listening=listening)
+
+
+def serve_request(request: ServeRequest, *, begin: Begin | None = None, listening: Listening | None = None) -> None:
+    """Serves the live map of a request; see `serve`."""
+    where = listening or listen(ready=print)
+    with _need("run").bind(where) as own, open_live_request(request, begin=begin) as live:
+        _run(_site(live, request), own, where)
 
 
 def view(
@@ -183,18 +204,24 @@ def stored_site(path: PathLike, *, token: str | None = None, address: str | None
         yield ServedSite(map=layer, further=further, archive=archive, token=token, address=address)
 
 
-def listen(**options: Any) -> Listening:
-    """Where a server shall listen: the fields of `geo2map.live.run.Listening`.
+def listen(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    browser: bool = False,
+    ready: Callable[[Addresses], None] | None = None,
+) -> Listening:
+    """Where a server listens; see `geo2map.live.run.Listening`.
 
     Raises:
         OutputError: the extra `serve` is missing.
     """
-    found: Listening = _need("run").Listening(**options)
-    return found
+    listening: Listening = _need("run").Listening(host=host, port=port, browser=browser, ready=ready)
+    return listening
 
 
-def _site(live: LiveMap, wanted: ServeOptions) -> ServedSite:
-    return ServedSite.of(live, token=wanted.token, address=wanted.address)
+def _site(live: LiveMap, request: ServeRequest) -> ServedSite:
+    return ServedSite.of(live, token=request.token, address=request.address)
 
 
 def _run(site: ServedSite, own: socket, listening: Listening) -> None:

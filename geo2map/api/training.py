@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
+from geo2map.api.keywords import pick, require_known
+from geo2map.api.model_keywords import RecipeKeywords, TrainKeywords
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.engine.device import choose_device
 from geo2map.engine.transfer import torch_threads
@@ -84,7 +86,7 @@ def train_model(
     on_step: Callable[[TrainingProgress], None] | None = None,
     on_start: Callable[[dict[str, Any]], None] | None = None,
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[TrainKeywords],
 ) -> dict[str, Any] | None:
     """Trains a model on pairs of pictures and writes it.
 
@@ -93,8 +95,7 @@ def train_model(
         on_step: called after every step.
         on_start: called with what the network costs, before the first step.
         progress: told ("teacher", done, total) while a teacher's output is made.
-        options: the other fields of `Training`; those of `geo2map.train.config.TrainConfig` (None takes the preset's);
-            preset, device, threads and deterministic.
+        options: see `geo2map.api.model_keywords.TrainKeywords`.
 
     Returns:
         What was done: out, name, finished, gflop_per_tile, margin, parameters, steps, seconds and the last losses; None
@@ -104,17 +105,17 @@ def train_model(
         DataError: the pairs are missing or broken, or the training diverged.
         Geo2MapError: whatever else is wrong with model, device or output.
     """
-    budget = Budget.make(options.pop("threads", None))
-    deterministic = options.pop("deterministic", False)
-    own = {each.name for each in fields(Training)} & options.keys()
-    asked = Training(data=Path(data), out=Path(out), **{name: options.pop(name) for name in own})
+    require_known(options, TrainKeywords)
+    asked = pick(Training, {**options, "data": Path(data), "out": Path(out)})
+    recipe = {name: value for name, value in options.items() if name in RecipeKeywords.__optional_keys__}
     check_place(asked.out, keep=[asked.data], kept="the folder of pairs")
     for place in (asked.out, asked.run_folder / "checkpoint.pt"):
         require_writable(place)
-    device = choose_device(options.pop("device", "auto"))
+    device, budget = choose_device(options.get("device", "auto")), Budget.make(options.get("threads"))
+    deterministic = options.get("deterministic", False)
     with torch_threads(budget.threads), _algorithms(deterministic), open_world(device) as world:
         callbacks = _Callbacks(on_step or (lambda _: None), on_start or (lambda _: None), progress)
-        summary = _train(asked, options, world, callbacks)
+        summary = _train(asked, {"preset": options.get("preset"), **recipe}, world, callbacks)
         return summary if world.is_main else None
 
 
@@ -145,7 +146,7 @@ def _train(asked: Training, choices: dict[str, Any], world: World, callbacks: _C
     wanted = choices.get("legend")
     if asked.start and not asked.resume:
         choices = _network(asked.start) | {name: value for name, value in choices.items() if value is not None}
-    config = _config(asked.checkpoint if asked.resume else None, **choices)
+    config = _config(asked.checkpoint if asked.resume else None, choices)
     style = _palette(asked.palette, files, config)
     if style is None and not wanted:  # of the model to start from, which knew a palette
         config = config.with_choices(legend=False)
@@ -204,9 +205,9 @@ def _network(start: str) -> dict[str, Any]:
     return own | ({"noise": card.noise} if card.noise else {}) | ({"legend": True} if "legend" in card.config else {})
 
 
-def _config(checkpoint: Path | None, preset: Any = None, **choices: Any) -> TrainConfig:
-    """The preset's configuration or the checkpoint's, with what was given on the command line."""
-
+def _config(checkpoint: Path | None, choices: dict[str, Any]) -> TrainConfig:
+    """The preset's configuration or the checkpoint's, with the caller's choices."""
+    preset, choices = choices.get("preset"), {name: value for name, value in choices.items() if name != "preset"}
     if checkpoint is None:
         return make_config(preset or "geo2map", **choices)
     saved = TrainConfig.from_json(load_checkpoint(checkpoint)["config"])

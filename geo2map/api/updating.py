@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job, on_engine, write_failures
+from geo2map.api.jobs import make_job, on_engine
+from geo2map.api.models import ModelLike, as_choice, open_engine
+from geo2map.api.rendering import write_failures
+from geo2map.api.requests import PathLike
 from geo2map.errors import OutputError, PlanError
-from geo2map.files.address import is_file_path
 from geo2map.files.place import require_apart, resolve_place
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
 from geo2map.ledger import Pending, end_publishing, find_complete, open_output
 from geo2map.ledger.finished_record import journal_path, load_journal, load_origin
 from geo2map.model import ModelOptions
-from geo2map.pipeline.blocks import BlockKey, OnError
+from geo2map.pipeline.reading import BlockKey
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
 from geo2map.plan.make import content_digest
 from geo2map.protocols import Begin, Progress
-from geo2map.scene import Imagery, open_scenes
-from geo2map.scene.discover import find_imagery
+from geo2map.scene import Imagery, Scenes, SceneSelection, open_imagery, select_scenes
+from geo2map.types import OnError
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
 
 
 def update(
-    scenes: Scenes,
+    scenes: Scenes | SceneSelection,
     out: PathLike,
     *,
-    engine: Engine | ModelOptions | PathLike = "sat2map",
+    engine: ModelLike = "sat2map",
     on_error: OnError = "fail",
     progress: Progress | None = None,
     begin: Begin | None = None,
@@ -54,8 +56,7 @@ def update(
         scenes: as `geo2map.render` has them.
         out: made by `geo2map.render`; not a raster on another grid than the tiles'.
         engine: the model that the set was made with.
-        on_error, progress: see `geo2map.run`.
-        begin: told what a user should know before the work begins.
+        on_error, progress, begin: see `geo2map.render`.
 
     Raises:
         OutputError: no such set, or it cannot be written.
@@ -63,21 +64,23 @@ def update(
     """
     end_publishing(out)
     before, records = _load(out)
-    fresh, remarks = find_imagery(scenes)
-    require_apart(out, filter(is_file_path, fresh))
-    paths = _merge([scene.path for scene in before.scenes], fresh)
+    fresh = select_scenes(scenes)
+    require_apart(out, fresh.files)
+    paths = dict.fromkeys([*(scene.path for scene in before.scenes), *fresh.full_paths])
     choice = as_choice(engine)
     if before.plan.model:
         _require_model(before, choice, out)
-    with open_scenes(paths, on_error=on_error, found=(paths, remarks), **asdict(before.reading)) as opened:
+    together = SceneSelection(tuple(paths), before.plan.name, fresh.remarks, fresh.is_tiles and len(paths) == 1)
+    with open_imagery(together, before.reading, on_error=on_error) as opened:
         job = _extended(before, opened, choice if before.plan.model else None)
         if not before.refusals(job) and (complete := find_complete(out, job)) is not None:
             return complete
-        loaded = as_engine(choice) if before.plan.model else None
-        job = on_engine(job, loaded)
-        _require_alike(before, job)
-        with opened.at(job.plan.view) as source, open_output(out, job, pending=touched(before, job, records)) as output:
-            report = run(source, loaded, output, on_error=on_error, progress=progress, begin=begin)
+        with open_engine(choice) if before.plan.model else nullcontext() as loaded:
+            job = on_engine(job, loaded)
+            _require_alike(before, job)
+            pending = touched(before, job, records)
+            with opened.at(job.plan.view) as source, open_output(out, job, pending=pending) as output:
+                report = run(source, loaded, output, on_error=on_error, progress=progress, begin=begin)
     write_failures(out, report)
     return report
 
@@ -103,15 +106,9 @@ def _no_journal(out: Path) -> str:
     return f"{out} is not a finished output of geo2map, so there is nothing to update: check the path"
 
 
-def _merge(before: Sequence[str], fresh: Sequence[str]) -> list[str]:
-    """The scenes of the set in their order, then those that are new to it."""
-    spelled = [str(Path(path).resolve()) if is_file_path(path) else path for path in fresh]
-    return list(dict.fromkeys([*before, *spelled]))
-
-
 def _require_model(before: Job, choice: Engine | ModelOptions, out: PathLike) -> None:
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
-    if f"{card.name} {card.fingerprint}" != before.plan.model:
+    if card.identity != before.plan.model:
         raise PlanError(f"{out} was made with another model, {before.plan.model}: use that one", option="model")
 
 
@@ -155,7 +152,7 @@ def _may_change(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> 
     windows = []
     for scene in now.scenes:
         if scene.path not in known:
-            with open_scenes(scene.path, **asdict(now.reading)) as fresh:
+            with open_imagery(scene.path, now.reading) as fresh:
                 windows.append(fresh.window(plan.maxzoom).grow(reach))
     keys = np.array(list(records), dtype=np.int64).reshape(-1, 2)
     changing = np.zeros(len(keys), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Buckets (S3, Google Cloud Storage, Azure): their addresses, their objects, what they say."""
+"""Buckets (S3, Google Cloud Storage, Azure): addresses, objects, errors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.address import redact
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import ClientConfig, ObjectStore
 
 LOCK = ".geo2map.lock"
 JOB = "geo2map-job"
-"""Metadata of the object that completes an output: what the output was made of, as sixteen hex digits."""
+"""Metadata of the object that completes an output: a digest of the job, sixteen hex digits."""
 CONTENT_TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
@@ -34,29 +34,29 @@ CONTENT_TYPES = {
 CACHE = "public, max-age=3600"
 SENDERS = 16
 ADVICE = (
-    'for browsers, let the bucket answer other sites: CORS with methods GET and HEAD, headers "range" and "if-match", '
-    'exposed "etag"; and let a lifecycle rule remove uploads that were given up, which cost until then'
+    'for browsers, allow other origins on the bucket: CORS with methods GET and HEAD, headers "range" and "if-match", '
+    'exposed "etag"; and add a lifecycle rule that aborts incomplete uploads, which are billed until then'
 )
 NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
-"""Codes of answers, S3's and Google's, and Azure's."""
+"""Error codes of S3 and Google, and of Azure."""
 _BUCKET = re.compile(r"(s3a?|gs|az|adl|azure|abfss?)://[^/]+/(.*)", re.IGNORECASE)
 _ANSWER = re.compile(r"<Code>(\w+)</Code>\s*<Message>([^<\n]+)")
 
 
 def is_bucket(address: str | Path) -> bool:
-    """Whether an output is to lie in a bucket."""
+    """Whether an output's address is in a bucket."""
     return _BUCKET.fullmatch(str(address)) is not None
 
 
-def open_bucket(address: str, **settings: Any) -> tuple[ObjectStore, str]:
+def open_bucket(address: str, client: ClientConfig | None = None) -> tuple[ObjectStore, str]:
     """The bucket of an address, and the name in it. Credentials and endpoint come from the usual variables.
 
     Args:
-        settings: of `obstore.store.from_url`, e.g. retry_config.
+        client: timeouts, proxies and the like of the HTTP client.
 
     Raises:
         PlanError: the extra is not installed.
-        OutputError: no such address, or settings that make no sense.
+        OutputError: not an address in a bucket, or the variables make no sense.
     """
     try:
         from obstore.exceptions import BaseError
@@ -64,15 +64,15 @@ def open_bucket(address: str, **settings: Any) -> tuple[ObjectStore, str]:
     except ImportError as error:
         raise PlanError(missing_extra("writing to buckets", "cloud")) from error
     if not (found := _BUCKET.fullmatch(address)) or not found[2].strip("/"):
-        raise OutputError(f"{redact(address)} names no place in a bucket: give e.g. s3://bucket/map/", option="out")
+        raise OutputError(f"{redact(address)}: not an address in a bucket; give e.g. s3://bucket/map/", option="out")
     try:
-        return from_url(address[: len(address) - len(found[2])].rstrip("/"), **settings), found[2]
+        return from_url(address[: len(address) - len(found[2])].rstrip("/"), client_options=client), found[2]
     except (BaseError, ValueError) as error:
         raise OutputError(f"{redact(address)} cannot be opened: {_first_line(error)}", option="out") from error
 
 
 def take_lock(store: ObjectStore, lock: str, identity: str, address: str) -> bool:
-    """Takes the lock for an output; whether it was free, and not left by an earlier run of the same.
+    """Takes the lock for an output; True where it was free, False where an earlier run of the same left it.
 
     Raises:
         OutputError: another output is being written there.
@@ -86,8 +86,8 @@ def take_lock(store: ObjectStore, lock: str, identity: str, address: str) -> boo
         except AlreadyExistsError as error:
             if bytes(store.get(lock).bytes()).decode() != identity:
                 raise OutputError(
-                    f"{address} is being written by another geo2map, or one was stopped there: wait for it, or remove "
-                    f"{lock} if nobody is at work"
+                    f"{address} is locked by another run, running or stopped: wait for it, or remove {lock} "
+                    "if none is running"
                 ) from error
             return False
         except GenericError:  # it may have arrived or not, so obstore does not repeat it
@@ -100,21 +100,21 @@ def object_attributes(name: str, job: str = "") -> dict[str, str]:
     """Headers and metadata of an object.
 
     Args:
-        job: what the output was made of, on the object that completes it; see `JOB`.
+        job: digest of the job, on the object that completes an output; see `JOB`.
     """
     kind = CONTENT_TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
     return {"Content-Type": kind, "Cache-Control": CACHE} | ({JOB: job} if job else {})
 
 
 def job_of(store: ObjectStore, name: str) -> str:
-    """What the output that an object completes was made of; "" where that is not recorded, or there is no object."""
+    """The digest of the job of the output that an object completes; "" where the object or its record is missing."""
     with suppress(FileNotFoundError):
         return str(store.get(name, options={"head": True}).attributes.get(JOB, ""))
     return ""
 
 
 def find_object(store: ObjectStore, name: str) -> Any:
-    """What is known of an object, None where there is none."""
+    """Metadata of an object, None where it does not exist."""
     with suppress(FileNotFoundError):
         return store.head(name)
     return None
@@ -130,7 +130,7 @@ def list_objects(store: ObjectStore, prefix: str) -> Iterator[Any]:
 def bucket_errors(address: str) -> Iterator[None]:
     """
     Raises:
-        OutputError: in place of what the bucket or the network says.
+        OutputError: in place of the bucket's or the network's error.
     """
     from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
@@ -139,13 +139,13 @@ def bucket_errors(address: str) -> Iterator[None]:
     except OutputError:
         raise
     except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise OutputError(f"{redact(address)} is not open to you: check credentials and rights") from error
+        raise OutputError(f"{redact(address)}: access denied; check credentials and permissions") from error
     except (BaseError, FileNotFoundError) as error:
         answer = _ANSWER.search(str(error))
         if answer and answer[1] in NO_BUCKET:
-            raise OutputError(f"there is no bucket for {redact(address)}: make it first, or mend its name") from error
+            raise OutputError(f"{redact(address)}: the bucket does not exist; create it, or fix the name") from error
         said = redact(f"{answer[1]}: {answer[2]}") if answer else _first_line(error)
-        raise OutputError(f"{redact(address)} does not take it ({said}): run again to go on") from error
+        raise OutputError(f"{redact(address)}: the bucket rejected the upload ({said}); run again to resume") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geo2map.buckets.objects import (
     LOCK,
@@ -127,14 +127,12 @@ def stream_to_bucket(
     key: str,
     *,
     tmp: str | Path | None = None,
-    **settings: Any,
 ) -> Report | None:
     """Makes a folder of tiles of which only documents and journal are made on this machine's disk.
 
     Args:
         make: makes the output at a path, with its tiles elsewhere.
         key, tmp: as `geo2map.buckets.uploads.stage_and_upload` has them.
-        settings: of `open_bucket`.
 
     Returns:
         What `make` says; None where only the documents were left.
@@ -142,8 +140,8 @@ def stream_to_bucket(
     Raises:
         OutputError: something is there that is not ours, another writer is at work, or the bucket does not take it.
     """
-    check_bucket(address, **settings)
-    store, prefix = open_bucket(address, **settings)
+    check_bucket(address)
+    store, prefix = open_bucket(address)
     home = spool_for(address, key, tmp)
     with bucket_errors(address):
         if take_lock(store, prefix + LOCK, job_key(address, key), address):

@@ -16,7 +16,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from shutil import rmtree
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from geo2map.buckets.objects import (
     LOCK,
@@ -38,7 +38,7 @@ from geo2map.tiles.tilejson import FILE_NAME
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
-    from obstore.store import ObjectStore
+    from obstore.store import ClientConfig, ObjectStore
 
     from geo2map.pipeline.report import Report
 
@@ -99,13 +99,13 @@ def holds(address: str, key: str) -> bool:
         return job_of(store, f"{name}{FILE_NAME}" if name.endswith("/") else name) == key
 
 
-def check_bucket(address: str, *, overwrite: bool = False, **settings: Any) -> None:
+def check_bucket(address: str, *, overwrite: bool = False) -> None:
     """Refuses at once what would be refused later anyway. Writes nothing.
 
     Raises:
         OutputError: something is there that must not go, or the bucket does not answer.
     """
-    store, name = open_bucket(address, **settings)
+    store, name = open_bucket(address)
     with bucket_errors(address):
         _check_name(store, name, address, overwrite)
 
@@ -117,7 +117,7 @@ def upload_output(
     job: str = "",
     overwrite: bool = False,
     progress: Progress | None = None,
-    **settings: Any,
+    client: ClientConfig | None = None,
 ) -> None:
     """Sends a finished output to a bucket; one that was stopped goes on with the objects that are not there yet.
 
@@ -126,11 +126,12 @@ def upload_output(
         job: what it was made of, which the bucket keeps with it.
         overwrite: replace an output that is there; of a folder only what geo2map made.
         progress: told "objects" and how many are sent.
+        client: see `geo2map.buckets.objects.open_bucket`.
 
     Raises:
         OutputError: something is there that must not go, another writer is at work, or the bucket does not take it.
     """
-    store, name = open_bucket(address, **settings)
+    store, name = open_bucket(address, client)
     if local.is_dir() != name.endswith("/"):
         raise OutputError(f"{address} must {'' if local.is_dir() else 'not '}end in a slash for {local.name}")
     lock, identity = f"{name}{LOCK}", _identity(local)

@@ -1,27 +1,26 @@
-"""Shards on a Dask cluster: a window of tasks, records instead of results, workers that fail sent home.
+"""Shards on a Dask cluster: a bounded number of tasks in flight, records instead of results, failing workers excluded.
 
-The scheduler is believed nothing: what counts are the records in the folder of parts. A driver that is started again
-goes on from them.
+The records in the folder of parts are the truth, not the scheduler. A driver that is started again resumes from them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from filelock import FileLock, Timeout
 
-from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, check_out
+from geo2map.api.keywords import RenderKeywords, ShardKeywords, pick
+from geo2map.api.requests import PathLike, RenderRequest, resolve
 from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.local import local_cluster, require_cluster
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import LOCK_NAME, PartFolder, ShardRecord
-from geo2map.cluster.planning import plan_job
-from geo2map.cluster.window import Window, Work, WorkerState
+from geo2map.cluster.planning import plan_request, without_shards
+from geo2map.cluster.window import InFlightTasks, Work, WorkerState
 from geo2map.cluster.work import render_shard
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.address import is_file_path
@@ -32,6 +31,7 @@ from geo2map.model import ModelOptions
 from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
 from geo2map.protocols import Begin, Progress
+from geo2map.scene import Scenes
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ShardWork:
-    """The task: renders a shard where it runs. Picklable, and small however many scenes there are: a worker finds the
-    job in the folder of parts, once.
+    """A task that renders a shard where it runs. Picklable, and small for any number of scenes: a worker reads the job
+    from the folder of parts, once.
 
     Attributes:
-        parts: the folder, which is not made anew where it is gone.
+        parts: the folder; not created where it is missing.
         fingerprint: of the job.
-        threads: CPU threads for the model; None leaves it to the job.
+        threads: CPU threads for the model; None takes the job's.
     """
 
     parts: Path
@@ -55,23 +55,23 @@ class ShardWork:
     def __call__(self, shard: Shard) -> ShardRecord:
         state = WorkerState.here()
         key = self.parts, self.fingerprint
-        if key not in state.orders:
-            state.orders = {key: _read_order(*key)}
-        order = state.orders[key]
-        order = order.with_model(threads=self.threads) if self.threads else order
-        return render_shard(order, shard, self.parts, engines=state.engines, make=False)
+        if key not in state.job_files:
+            state.job_files = {key: _read_job(*key)}
+        job_file = state.job_files[key]
+        job_file = job_file.with_threads(self.threads) if self.threads else job_file
+        return render_shard(job_file, shard, self.parts, engines=state.engines, make=False)
 
 
-def _read_order(parts: Path, fingerprint: str) -> JobFile:
+def _read_job(parts: Path, fingerprint: str) -> JobFile:
     """
     Raises:
-        OutputError: there is none, or another: the run has ended.
+        OutputError: it is missing, or of another job: the run has ended.
     """
     with suppress(PlanError):
-        order = PartFolder(parts).order()
-        if order.fingerprint == fingerprint:
-            return order
-    raise OutputError(f"{parts} is not there any more: the run that these shards are for has ended")
+        job_file = PartFolder(parts).order()
+        if job_file.fingerprint == fingerprint:
+            return job_file
+    raise OutputError(f"{parts} was removed: the run that these shards belong to has ended")
 
 
 def render_on(
@@ -79,42 +79,62 @@ def render_on(
     out: PathLike,
     *,
     cluster: Client | str = "local:2",
-    model: ModelOptions | PathLike | None = "sat2map",
+    model: ModelOptions | PathLike = "sat2map",
     progress: Progress | None = None,
     begin: Begin | None = None,
-    **options: Any,
+    **options: Unpack[ShardKeywords],
 ) -> Report:
-    """Renders scenes as one on a Dask cluster; what `geo2map.render` would write.
+    """Renders scenes as one on a Dask cluster; writes what `geo2map.render` would.
 
-    Parts are kept beside the output until it is complete: a run that was stopped, or whose driver died, goes on when it
-    is started again.
+    Parts are stored beside the output until it is complete: a run that was stopped, or whose driver died, resumes when
+    it is started again.
 
     Args:
         scenes: paths that all workers have, or URLs; see `plan_job`. Or a planned job, or the name of its file: see
             `render_job`.
-        out: on a disk that all workers see.
+        out: on a disk that all workers share.
         cluster: a client, the address of a scheduler, or "local:N" for N processes of this machine.
         model: see `plan_job`.
-        progress: told "shards" and how many are done, then what merging says.
-        begin: told what a user should know before the work begins.
-        options: as `geo2map.render` has them; card and shard_zoom as `plan_job` has them.
+        progress: told "shards" and how many are done, then the stages of merging.
+        begin: called with the plan's notes before the work begins.
+        options: see `geo2map.api.keywords.ShardKeywords`.
 
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
-    if (known := _as_job(scenes)) is not None:
-        return render_job(known, out, client=cluster, progress=progress, begin=begin, options=OutputOptions(**options))
-    planning = {name: options.pop(name) for name in ("card", "shard_zoom") if name in options}
-    chosen = RenderOptions.of(options)
-    if chosen.on_error != "fail":
-        raise PlanError(
-            "a cluster leaves no block out: a shard that cannot be read fails the run", option="on_error", usage=True
-        )
+    plain = without_shards(options)
+    if (planned := _as_job(scenes)) is not None:
+        output = _output_alone(plain)
+        return render_job(planned, out, client=cluster, progress=progress, begin=begin, options=output)
+    assert not isinstance(scenes, JobFile), "a job was recognised as one"
+    request, zoom = RenderRequest.of(scenes, out, model, plain), options.get("shard_zoom")
+    return dispatch_request(request, cluster, shard_zoom=zoom, progress=progress, begin=begin)
+
+
+def dispatch_request(
+    request: RenderRequest,
+    cluster: Client | str,
+    *,
+    shard_zoom: int | None = None,
+    progress: Progress | None = None,
+    begin: Begin | None = None,
+) -> Report:
+    """Carries out a request on a Dask cluster; see `render_on`."""
+    request.require_whole("a cluster")
     require_cluster(cluster)
-    assert not isinstance(scenes, JobFile), "a job is known as one"
-    check_out(scenes, out, chosen)
-    order = plan_job(scenes, model=model, **planning, **options)
-    return render_job(order, out, client=cluster, progress=progress, begin=begin, options=chosen.output)
+    resolved = resolve(request)
+    job_file = plan_request(resolved, shard_zoom)
+    return render_job(job_file, resolved.out, client=cluster, progress=progress, begin=begin, options=request.output)
+
+
+def _output_alone(options: RenderKeywords) -> OutputOptions:
+    """
+    Raises:
+        PlanError: an option that a planned job has fixed.
+    """
+    if fixed := sorted(options.keys() - {field.name for field in fields(OutputOptions)}):
+        raise PlanError(f"a planned job has its {fixed[0]}: leave it out", option=fixed[0], usage=True)
+    return pick(OutputOptions, options)
 
 
 def render_job(
@@ -135,30 +155,30 @@ def render_job(
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
-    order, options = job if isinstance(job, JobFile) else JobFile.read(job), options or OutputOptions()
+    job_file, options = job if isinstance(job, JobFile) else JobFile.read(job), options or OutputOptions()
     require_cluster(client)
     check_output(out, options, Storage())
-    require_apart(out, [scene.path for scene in order.job.scenes if is_file_path(scene.path)])
-    if (complete := find_complete(out, order.wanted, options)) is not None:
+    require_apart(out, [scene.path for scene in job_file.job.scenes if is_file_path(scene.path)])
+    if (complete := find_complete(out, job_file.wanted, options)) is not None:
         return complete
     if begin is not None:
-        begin(order.job.plan.name, order.job.plan.notes)
+        begin(job_file.job.plan.name, job_file.job.plan.notes)
     folder = PartFolder(hidden_sibling(Path(out).resolve(), "parts"))
     with _locked(folder, out):
         if not options.resume:
             folder.remove()
             folder.path.mkdir(exist_ok=True)
-        folder.adopt(order)
-        with _connected(client, order) as (connected, threads):
-            work = ShardWork(folder.path, order.fingerprint, threads)
-            spread(connected, work, folder, order, progress)
+        folder.adopt(job_file)
+        with _connected(client, job_file) as (connected, threads):
+            work = ShardWork(folder.path, job_file.fingerprint, threads)
+            dispatch(connected, work, folder, job_file, progress)
         report = merge_parts(folder.path, out, options=options, progress=progress, begin=begin)
         folder.remove()
-    return replace(report, notes=tuple(dict.fromkeys((*order.job.plan.notes, *report.notes))))
+    return replace(report, notes=tuple(dict.fromkeys((*job_file.job.plan.notes, *report.notes))))
 
 
 def _as_job(asked: object) -> JobFile | None:
-    """A planned job, if that is what is asked; None for scenes, a catalogue too."""
+    """A planned job or its file; None for scenes, also for a catalogue of them."""
     if isinstance(asked, JobFile):
         return asked
     if isinstance(asked, str | Path) and str(asked).endswith(".job.json"):
@@ -166,37 +186,39 @@ def _as_job(asked: object) -> JobFile | None:
     return None
 
 
-def spread(client: Client, work: Work, folder: PartFolder, order: JobFile, progress: Progress | None = None) -> None:
-    """Has the shards that are still to be done rendered by a cluster's workers.
+def dispatch(
+    client: Client, work: Work, folder: PartFolder, job_file: JobFile, progress: Progress | None = None
+) -> None:
+    """Renders the remaining shards on a cluster's workers.
 
     Raises:
-        Geo2MapError: whatever a shard raises; no worker is left; a shard kills every worker. What is done is kept.
+        Geo2MapError: whatever a shard raises; no worker is left; a shard kills every worker. Finished shards are kept.
     """
-    total = sum(1 for _ in order.shards())
-    done = total - sum(1 for _ in folder.missing(order))
+    total = sum(1 for _ in job_file.shards())
+    done = total - sum(1 for _ in folder.missing(job_file))
     if progress is not None and done:
         progress("resumed", done, total)
-    window = Window(client, work)
+    tasks = InFlightTasks(client, work)
     try:
-        for count, _ in enumerate(window.run(folder.missing(order)), done + 1):
+        for count, _ in enumerate(tasks.run(folder.missing(job_file)), done + 1):
             if progress is not None:
                 progress("shards", count, total)
     except BaseException as error:
-        kept = total - sum(1 for _ in folder.missing(order))
-        error.add_note(f"{kept} of {total} shards are kept in {folder.path}; run the same command again to go on")
+        kept = total - sum(1 for _ in folder.missing(job_file))
+        error.add_note(f"{kept}/{total} shards are stored in {folder.path}; run the same command again to resume")
         raise
 
 
 @contextmanager
 def _locked(folder: PartFolder, out: PathLike) -> Iterator[None]:
-    """The folder of parts for this driver alone."""
+    """Locks the folder of parts for this driver."""
     with output_errors(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.path / LOCK_NAME, timeout=0)
         try:
             lock.acquire()
         except Timeout as error:
-            raise OutputError(f"{out} is being rendered by another geo2map: wait for it, or choose another") from error
+            raise OutputError(f"{out} is being rendered by another process: wait for it, or change out") from error
     try:
         yield
     finally:
@@ -204,15 +226,15 @@ def _locked(folder: PartFolder, out: PathLike) -> Iterator[None]:
 
 
 @contextmanager
-def _connected(cluster: Client | str, order: JobFile) -> Iterator[tuple[Client, int | None]]:
-    """A client of the cluster, and the threads that torch gets on its workers; None where the workers say."""
+def _connected(cluster: Client | str, job_file: JobFile) -> Iterator[tuple[Client, int | None]]:
+    """A client of the cluster, and the threads of torch on its workers; None leaves them to the workers."""
     require_dask()
     from distributed import Client
 
     if not isinstance(cluster, str):
         yield cluster, None
         return
-    device = order.job.device
+    device = job_file.job.device
     local = local_cluster(cluster, device) if cluster.startswith("local") else None
     try:
         with local[0] if local else nullcontext(cluster) as address, Client(address, set_as_default=False) as client:
@@ -220,7 +242,7 @@ def _connected(cluster: Client | str, order: JobFile) -> Iterator[tuple[Client, 
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        raise OutputError(f"no Dask scheduler answers at {cluster} ({error}): check address and network") from error
+        raise OutputError(f"{cluster}: no Dask scheduler answers ({error}); check address and network") from error
 
 
 def require_dask() -> None:

@@ -1,4 +1,4 @@
-"""A job with all that another machine needs to do its share: how to open the scenes, which model, which shards."""
+"""A job with all that another machine needs to render a share of it: scenes, model, shards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from geo2map.errors import Geo2MapError, PlanError
 from geo2map.files.atomic import output_errors, write_whole
@@ -19,8 +19,9 @@ from geo2map.plan import Job
 from geo2map.plan.job import ANY_DEVICE
 from geo2map.plan.shards import Shard, find_shards
 from geo2map.protocols import Source
-from geo2map.scene import SceneIdentity, open_scene, open_scenes
+from geo2map.scene import SceneIdentity, open_imagery
 from geo2map.scene.collection import IndexedCollection, SheetIndex
+from geo2map.scene.reader import read_scene
 from geo2map.scene.view import View
 
 VERSION = 1
@@ -30,14 +31,14 @@ class Readable(Protocol):
     """Scenes that can be read; a context manager.
 
     Attributes:
-        identities: which files these are.
+        identities: of their files.
     """
 
     @property
     def identities(self) -> tuple[SceneIdentity, ...]: ...
 
     def at(self, view: View) -> AbstractContextManager[Source]:
-        """They as a source of pixels at one zoom."""
+        """Opens a pixel source at one zoom."""
         ...
 
     def __enter__(self) -> Readable: ...
@@ -49,15 +50,14 @@ class Readable(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class JobFile:
-    """A job as it travels. A value: picklable, with a JSON form.
+    """A job to be sent to other machines. A value: picklable, with a JSON form.
 
     Attributes:
-        job: what is made.
-        scenes: how the scenes are opened, in order: paths that all machines have, or URLs.
-        model: which model translates and how it runs; None where tiles are only cut. Which one it must be, the job's
-            plan says.
+        job: what is rendered.
+        scenes: paths that all machines have, or URLs, in order.
+        model: which model translates and how it runs; None where tiles are only cut. Its identity is in the job's plan.
         shard_zoom: zoom of the tiles that the shards lie below.
-        sheets: where several scenes lie, so that a worker opens those that it needs only.
+        sheets: the place of each of several scenes, so that a worker opens only those that it needs.
     """
 
     job: Job
@@ -68,12 +68,12 @@ class JobFile:
 
     @property
     def fingerprint(self) -> str:
-        """That of the job: parts of one fingerprint fit together."""
+        """The job's fingerprint: parts of one fingerprint fit together."""
         return self.job.fingerprint
 
     @property
     def wanted(self) -> Job:
-        """The job as a finished output has to be: on whatever device, where that was left open."""
+        """The job that a finished output must match: on any device, where that was left open."""
         is_open = self.model is not None and self.model.device == ANY_DEVICE
         return replace(self.job, device=ANY_DEVICE) if is_open else self.job
 
@@ -82,22 +82,20 @@ class JobFile:
         return find_shards(self.job.plan, self.shard_zoom)
 
     def open_scenes(self) -> Readable:
-        """The scenes as they were planned, to be entered; of several none is opened before it is read.
+        """The scenes as they were planned, as a context manager; several are opened when they are read.
 
         Raises:
             Geo2MapError: whatever opening raises.
         """
-        reading = asdict(self.job.reading)
+        reading = self.job.reading
         if self.sheets is None:
-            return open_scenes(self.scenes, **reading)
-        del reading["order"]
-        feather = reading.pop("feather")
-        opens = partial(open_scene, **reading)
-        return IndexedCollection(self.scenes, self.job.scenes, self.sheets, feather=feather, open_one=opens)
+            return open_imagery(self.scenes, reading)
+        opens = partial(read_scene, options=reading)
+        return IndexedCollection(self.scenes, self.job.scenes, self.sheets, feather=reading.feather, open_one=opens)
 
-    def with_model(self, **changes: Any) -> JobFile:
-        """The same with other choices of how the model runs, e.g. its threads."""
-        return self if self.model is None else replace(self, model=replace(self.model, **changes))
+    def with_threads(self, threads: int) -> JobFile:
+        """The same job, its model on so many CPU threads."""
+        return self if self.model is None else replace(self, model=replace(self.model, threads=threads))
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -112,7 +110,7 @@ class JobFile:
         """Reads what `to_json` wrote.
 
         Raises:
-            PlanError: it is no job of this version, or was changed.
+            PlanError: not a job of this version, or it was changed.
         """
         try:
             values = json.loads(text)
@@ -128,13 +126,13 @@ class JobFile:
         except Geo2MapError:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PlanError(f"it is no job file of geo2map ({error}): make one with geo2map plan") from error
+            raise PlanError(f"not a job file of geo2map ({error}): make one with geo2map plan") from error
         if changed:
             raise PlanError("the job was changed after it had been planned: plan it again")
         return found
 
     def write(self, path: str | Path) -> None:
-        """Writes it to a file, whole or not at all.
+        """Writes a file, whole or not at all.
 
         Raises:
             OutputError: it cannot be written.
@@ -148,7 +146,7 @@ class JobFile:
         """Reads a job file.
 
         Raises:
-            PlanError: there is none, or it is none.
+            PlanError: missing, or not a job file.
         """
         try:
             text = Path(path).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Planning a job for many machines: seconds on a laptop, no network loaded but to take its time."""
+"""Planning a job for many machines: seconds on a laptop; a network is loaded only to measure its speed."""
 
 from __future__ import annotations
 
@@ -6,36 +6,33 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, cast
 
-from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, make_job, open_engine
+from geo2map.api.keywords import RenderKeywords, ShardKeywords, require_known
+from geo2map.api.models import open_engine
+from geo2map.api.requests import PathLike, RenderRequest, ResolvedRequest, resolve
 from geo2map.cluster.jobfile import JobFile
 from geo2map.errors import PlanError
-from geo2map.files.address import is_file_path
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.pipeline.blocks import render_blocks
-from geo2map.plan import Job, Plan, make_plan
 from geo2map.plan.job import ANY_DEVICE
 from geo2map.plan.shards import choose_shard_zoom
-from geo2map.scene import Imagery, find_scenes, open_scenes
+from geo2map.scene import Scenes
 from geo2map.scene.collection import SceneCollection, SheetIndex
-from geo2map.scene.tile_folder import is_tile_folder
 
 SAMPLED = 6
-"""Blocks that are rendered to see how long they take."""
+"""Blocks that are rendered to measure speed."""
 
 
 @dataclass(frozen=True)
 class JobSummary:
-    """What a job amounts to.
+    """Size and cost of a job.
 
     Attributes:
-        shards, blocks: how many.
-        tiles: at most, at the map's zoom; places without data are found out when they are read.
-        bytes: of the tiles of all zooms, about; None where nothing was measured.
-        seconds: on one machine like this, about; None where nothing was measured.
+        shards, blocks: their numbers.
+        tiles: upper bound at the map's zoom; gaps in the data are detected when they are read.
+        bytes: estimate for the tiles of all zooms; None where nothing was measured.
+        seconds: estimate for one machine like this; None where nothing was measured.
     """
 
     shards: int
@@ -54,7 +51,7 @@ class JobSummary:
         )
         said = f"{counts}, at most {self.tiles} tile{'s' * (self.tiles != 1)}"
         if self.bytes is None or self.seconds is None:
-            return f"{said}; how long it takes was not measured"
+            return f"{said}; duration not measured"
         return f"{said}, about {_size(self.bytes)}, {_duration(self.seconds)} on one machine like this"
 
 
@@ -78,71 +75,76 @@ def plan_job(
     *,
     model: ModelOptions | PathLike | None = "sat2map",
     card: ModelCard | None = None,
-    shard_zoom: int | None = None,
-    **options: Any,
+    **options: Unpack[ShardKeywords],
 ) -> JobFile:
-    """Decides everything about a job for many machines, without loading a network.
+    """Plans a job for many machines, without loading a network.
 
     Args:
-        scenes: as `geo2map.render` has them; paths that all machines have.
-        model: which one translates; None cuts the scenes' own pixels for the `card`.
-        shard_zoom: zoom of the tiles that the shards lie below; None is six above the map's, fewer where that
-            made less than 16.
-        options: as `geo2map.render` has them, but for what concerns an output.
+        scenes: see `geo2map.render`; paths that all machines have.
+        model: the model that translates; None cuts tiles for the `card`.
+        options: see `geo2map.api.keywords.ShardKeywords`; those about an existing output have no effect.
 
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
-    chosen = RenderOptions.of(options)
-    found = list_scenes(scenes)
-    choice = None if model is None else as_choice(model)
-    assert choice is None or isinstance(choice, ModelOptions), "an engine cannot be sent to another machine"
-    if choice is not None:
-        card = choice.load_card()
-    elif card is None:
-        raise PlanError("neither a model nor the card of one is given: nothing says at which zoom to cut")
-    with open_scenes(scenes, **asdict(chosen.reading)) as opened:
-        plan = make_plan(opened, card, chosen.planning)
-        if choice is None:
-            plan = plan.untranslated()
-        job = _make_job(opened, plan, choice, card, chosen)
-        sheets = SheetIndex.of(opened, plan.maxzoom) if isinstance(opened, SceneCollection) else None
-    zoom = choose_shard_zoom(plan, shard_zoom)
-    return JobFile(job=job, scenes=tuple(found), model=choice, shard_zoom=zoom, sheets=sheets)
+    request = RenderRequest.of(scenes, None, _model(model, card), without_shards(options))
+    return plan_request(resolve(request), options.get("shard_zoom"))
 
 
-def list_scenes(asked: Scenes) -> list[str]:
-    """The scenes that are asked for, whole paths; see `geo2map.scene.find_scenes`.
+def _model(model: ModelOptions | PathLike | None, card: ModelCard | None) -> ModelOptions | PathLike | ModelCard:
+    """
+    Raises:
+        PlanError: neither.
+    """
+    if (choice := card if model is None else model) is None:
+        raise PlanError("a plan needs a model, or the card of one to cut tiles for: give one of them", option="model")
+    return choice
+
+
+def without_shards(options: ShardKeywords) -> RenderKeywords:
+    """The options of an ordinary run.
 
     Raises:
-        SceneError: none, or a list that cannot be read.
+        TypeError: an unknown option.
     """
-    paths = [asked] if is_tile_folder(asked) is not None and isinstance(asked, str | Path) else find_scenes(asked)
-    return [str(Path(path).resolve()) if is_file_path(path) else str(path) for path in paths]
+    require_known(options, ShardKeywords)
+    return cast(RenderKeywords, {name: value for name, value in options.items() if name != "shard_zoom"})
 
 
-def _make_job(opened: Imagery, plan: Plan, choice: ModelOptions | None, card: ModelCard, chosen: RenderOptions) -> Job:
-    """The job that `geo2map.render` would make with this model: its device is only named, not asked for."""
-    facts = {"colours_for": card.name} if choice is None else {}
-    job = make_job(opened, plan, choice, storage=chosen.storage, reading=chosen.reading, facts=facts)
-    return replace(job, device=_this_device()) if job.device == ANY_DEVICE else job
+def plan_request(resolved: ResolvedRequest, shard_zoom: int | None = None) -> JobFile:
+    """Plans a resolved request for many machines; see `plan_job`.
+
+    Raises:
+        PlanError: what shards cannot do, or a model that is loaded here already.
+    """
+    request, model = resolved.request, resolved.model
+    request.require_whole("a cluster")
+    if model.translates and model.options is None:
+        raise PlanError("a loaded engine cannot be sent to other machines: name the model", option="model")
+    with resolved.open() as opened:
+        plan = resolved.plan(opened)
+        job = resolved.job(opened, plan)
+        sheets = SheetIndex.of(opened, plan.maxzoom) if isinstance(opened, SceneCollection) else None
+    job = replace(job, device=_this_device()) if job.device == ANY_DEVICE else job
+    zoom, scenes = choose_shard_zoom(plan, shard_zoom), tuple(resolved.scenes.full_paths)
+    return JobFile(job=job, scenes=scenes, model=model.options, shard_zoom=zoom, sheets=sheets)
 
 
 def _this_device() -> str:
-    """What kind this machine would take."""
+    """The kind of device that this machine would use."""
     from geo2map.engine.device import choose_device
 
     return choose_device(ANY_DEVICE).type
 
 
-def summarise(order: JobFile, *, measure: bool = True) -> JobSummary:
-    """Counts shards, blocks and tiles, and takes the time of a few blocks.
+def summarise(job_file: JobFile, *, measure: bool = True) -> JobSummary:
+    """Counts shards, blocks and tiles, and times a few blocks.
 
     Args:
-        measure: render some blocks for that; loads the network.
+        measure: render and time blocks; loads the network.
     """
-    plan, storage = order.job.plan, order.job.storage
-    shards = list(order.shards())
+    plan, storage = job_file.job.plan, job_file.job.storage
+    shards = list(job_file.shards())
     blocks, tiles = plan.block_count, plan.tile_count
     if not measure or not shards:
         return JobSummary(len(shards), blocks, tiles)
@@ -151,8 +153,8 @@ def summarise(order: JobFile, *, measure: bool = True) -> JobSummary:
         for shard in shards[:: -(-len(shards) // SAMPLED)]
         for block in islice(shard.blocks(plan), 1 if len(shards) >= SAMPLED else SAMPLED // len(shards))
     ]
-    loading = nullcontext() if order.model is None else open_engine(order.model)
-    with loading as engine, order.open_scenes() as scene, scene.at(plan.view) as source:
+    loading = nullcontext() if job_file.model is None else open_engine(job_file.model)
+    with loading as engine, job_file.open_scenes() as scene, scene.at(plan.view) as source:
         for _ in render_blocks(plan, source, engine, storage, sample[:1]):
             pass  # the first call allocates, which is not the run's pace
         started = time.perf_counter()

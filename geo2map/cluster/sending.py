@@ -1,33 +1,33 @@
-"""Maps into buckets, by one process or by many: tiles straight there, files made on this machine's disk and sent."""
+"""Maps into buckets, by one process or by many: tiles are streamed, files are made on this machine's disk and sent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Unpack
 
 from geo2map.aoi import make_aoi
-from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, make_job, render
+from geo2map.api.keywords import RenderKeywords
+from geo2map.api.models import ModelLike, ResolvedModel
+from geo2map.api.rendering import render_request
+from geo2map.api.requests import PathLike, RenderRequest, resolve
 from geo2map.buckets.objects import open_bucket
 from geo2map.buckets.stream import is_fresh, stream_to_bucket
 from geo2map.buckets.uploads import holds, job_key, spool_for, stage_and_upload
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import PartFolder
-from geo2map.cluster.planning import list_scenes
-from geo2map.errors import OutputError, PlanError
+from geo2map.errors import OutputError
 from geo2map.files.address import is_file_path, redact
 from geo2map.formats.containers import container_of_name
 from geo2map.ledger import OutputOptions
 from geo2map.ledger.output import Sink
-from geo2map.model import ModelOptions
 from geo2map.pipeline.report import Report
-from geo2map.plan import Job, make_plan
+from geo2map.plan import Job
 from geo2map.protocols import Begin, Progress
-from geo2map.scene import open_scenes
+from geo2map.scene import Scenes, SceneSelection
 
 Make = Callable[..., Report]
 """Makes an output at a path, with its tiles in a sink where a second argument gives one."""
@@ -38,19 +38,18 @@ def render_to_bucket(
     out: str,
     *,
     cluster: str | None = None,
-    model: ModelOptions | PathLike = "sat2map",
-    tmp: PathLike | None = None,
+    model: ModelLike = "sat2map",
     progress: Progress | None = None,
     begin: Begin | None = None,
-    **options: Any,
+    **options: Unpack[RenderKeywords],
 ) -> Report:
-    """Renders scenes as one into a bucket. The same call goes on where it was stopped, rendering or sending.
+    """Renders scenes as one into a bucket. The same call resumes where it was stopped, rendering or sending.
 
     Args:
         out: e.g. "s3://bucket/map/", a folder of tiles, or "gs://bucket/map.pmtiles".
-        cluster: as `geo2map.cluster.dask.render_on` has it; None renders in this process.
-        tmp: folder to make it in; None is the system's.
-        begin, options: as `geo2map.render` has them.
+        cluster: see `geo2map.cluster.dask.render_on`; None renders in this process.
+        model: see `geo2map.render`'s engine.
+        begin, options: see `geo2map.render`; `tmp` is the folder to make it in, None the system's.
 
     Returns:
         The report; of a run that has nothing to do where nothing was left to render.
@@ -58,35 +57,45 @@ def render_to_bucket(
     Raises:
         Geo2MapError: one of its children, with one plain sentence.
     """
-    if options.get("on_error", "fail") != "fail":
-        raise PlanError(
-            "an output for a bucket leaves no block out: make it here, then send it", option="on_error", usage=True
-        )
-    overwrite, resume, choice = bool(options.pop("overwrite", False)), options.pop("resume", True), as_choice(model)
+    request = RenderRequest.of(scenes, out, model, options)
+    return send_request(request, cluster=cluster, progress=progress, begin=begin)
+
+
+def send_request(
+    request: RenderRequest,
+    *,
+    cluster: str | None = None,
+    progress: Progress | None = None,
+    begin: Begin | None = None,
+) -> Report:
+    """Carries out a request whose output is in a bucket; see `render_to_bucket`."""
+    request.require_whole("an output in a bucket")
+    resolved = resolve(replace(request, out=None))  # a bucket is no place on a disk
+    here = replace(request, scenes=resolved.scenes, model=resolved.model)
 
     def make(path: Path, sink: Sink | None = None) -> Report:
+        local = replace(here, out=path, output=OutputOptions(sink=sink))
         if cluster is None:
-            return render(scenes, path, engine=choice, progress=progress, begin=begin, sink=sink, **options)
-        from geo2map.cluster.dask import render_on
+            return render_request(local, progress=progress, begin=begin)
+        from geo2map.cluster.dask import dispatch_request
 
-        assert isinstance(choice, ModelOptions), "an engine cannot be sent to another machine"
-        spread: dict[str, Any] = {"cluster": cluster, "model": choice, "progress": progress, "begin": begin}
-        return render_on(scenes, path, sink=sink, **spread, **options)
+        return dispatch_request(local, cluster, progress=progress, begin=begin)
 
-    chosen = RenderOptions.of(options)
-    key = job_key(_scenes_key(scenes), _model_key(choice), _options_key(chosen))
-    delivery = _Delivery(out, make, key, tmp, overwrite, progress)
-    if not resume:
+    key = job_key(_scenes_key(resolved.scenes), _model_key(resolved.model), _options_key(request))
+    delivery = _Delivery(str(request.out), make, key, request.output, progress)
+    if not request.output.resume:
         delivery.forget()
-    return delivery.send() or _of_complete(_job(scenes, choice, chosen))
+    if (report := delivery.send()) is not None:
+        return report
+    with resolved.open() as imagery:
+        return _of_complete(resolved.job(imagery, resolved.plan(imagery)))
 
 
 def merge_to_bucket(
     parts: PathLike,
     out: str,
     *,
-    tmp: PathLike | None = None,
-    overwrite: bool = False,
+    options: OutputOptions | None = None,
     progress: Progress | None = None,
     begin: Begin | None = None,
 ) -> Report:
@@ -95,17 +104,9 @@ def merge_to_bucket(
     def make(path: Path, sink: Sink | None = None) -> Report:
         return merge_parts(parts, path, options=OutputOptions(sink=sink), progress=progress, begin=begin)
 
-    order = PartFolder(parts).order()
-    delivery = _Delivery(out, make, job_key(order.fingerprint), tmp, overwrite, progress)
-    return delivery.send() or _of_complete(order.wanted)
-
-
-def _job(scenes: Scenes, choice: Any, options: RenderOptions) -> Job:
-    """The job that made an output which the bucket holds."""
-    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
-    with open_scenes(scenes, on_error=options.on_error, **asdict(options.reading)) as opened:
-        plan = make_plan(opened, card, options.planning)
-        return make_job(opened, plan, choice, storage=options.storage, reading=options.reading)
+    job_file = PartFolder(parts).order()
+    delivery = _Delivery(out, make, job_key(job_file.fingerprint), options or OutputOptions(), progress)
+    return delivery.send() or _of_complete(job_file.wanted)
 
 
 def _of_complete(job: Job) -> Report:
@@ -115,12 +116,10 @@ def _of_complete(job: Job) -> Report:
 class _Delivery:
     """One output on its way to a bucket."""
 
-    def __init__(
-        self, out: str, make: Make, key: str, tmp: PathLike | None, overwrite: bool, progress: Progress | None
-    ) -> None:
+    def __init__(self, out: str, make: Make, key: str, output: OutputOptions, progress: Progress | None) -> None:
         _require_folder_or_file(out)
         self.out, self.make, self.key = out, make, key
-        self.tmp, self.overwrite, self.progress = tmp, overwrite, progress
+        self.tmp, self.overwrite, self.progress = output.tmp, output.overwrite, progress
 
     def forget(self) -> None:
         """Deletes what an interrupted run of the same job left on this machine's disk."""
@@ -148,23 +147,25 @@ def _require_folder_or_file(out: str) -> None:
         raise OutputError(f"{redact(out)}: a folder of tiles ends in a slash; give {redact(out)}/", option="out")
 
 
-def _model_key(choice: Any) -> tuple[str, ...]:
+def _model_key(model: ResolvedModel) -> tuple[str, ...]:
     """The weights, and what of a model's options may change a pixel."""
-    card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
-    return card.name, card.fingerprint, str(choice.device), str(choice.precision)
+    if (how := model.options or model.engine) is None:
+        return model.card.name, model.card.fingerprint
+    return model.card.name, model.card.fingerprint, str(how.device), str(how.precision)
 
 
-def _options_key(options: RenderOptions) -> tuple[object, ...]:
-    """What of the options decides bytes: the content of the files that they name, not their names."""
-    area = options.planning.aoi
+def _options_key(request: RenderRequest) -> tuple[object, ...]:
+    """The options that decide bytes: by the content of the files that they name, not by their names."""
+    area = request.planning.aoi
     shape = None if area is None else make_aoi(area).geometry.wkb_hex
-    return options.reading, replace(options.planning, aoi=None), shape, options.storage
+    clipped = ("clip",) if request.planning.clip else ()
+    return request.reading, replace(request.planning, aoi=None, clip=False), shape, request.storage, *clipped
 
 
-def _scenes_key(scenes: Scenes) -> list[tuple[str, int, int]]:
-    """Paths, sizes and times of scenes: what was made of others is not sent for these."""
+def _scenes_key(scenes: SceneSelection) -> list[tuple[str, int, int]]:
+    """Paths, sizes and times of scenes: an output of others is not sent for these."""
     found = []
-    for scene in list_scenes(scenes):
+    for scene in scenes.full_paths:
         known = Path(scene).stat() if is_file_path(scene) and Path(scene).exists() else None
         found.append((scene, known.st_size if known else 0, known.st_mtime_ns if known else 0))
     return found

@@ -1,4 +1,4 @@
-"""Tasks on a Dask cluster, a few at a time: what is lost is given out again, workers that cannot work are sent home."""
+"""Tasks on a Dask cluster, a few at a time: lost tasks are submitted again, workers that fail are excluded."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_DEATHS = 3
-"""Times that a shard is given out again after its worker died."""
-WINDOW = 2
-"""Tasks a worker: one at work, one waiting."""
-LOOK_EVERY = 2.0
-"""Seconds between two looks at how many workers there are."""
+"""Times that a shard is submitted again after its worker died."""
+PER_WORKER = 2
+"""Tasks a worker: one running, one waiting."""
+COUNT_EVERY = 2.0
+"""Seconds between two counts of the workers."""
 PATIENCE = 120.0
-"""Seconds that a cluster may be without a worker, or may not answer."""
+"""Seconds for which a cluster may lack workers, or not answer."""
 LOST = "scheduler-connection-lost"
-"""What Dask says of tasks whose scheduler went away."""
+"""Dask's reason for tasks whose scheduler went away."""
 
 
 @dataclass
@@ -41,12 +41,12 @@ class WorkerState:
     Attributes:
         turn: held by the task at work, since an engine is for one thread.
         engines: the engine in use.
-        orders: the latest job file, by its folder of parts and its fingerprint.
+        job_files: the latest job file, by its folder of parts and its fingerprint.
     """
 
     turn: Lock = field(default_factory=Lock)
     engines: JobEngine = field(default_factory=JobEngine)
-    orders: dict[tuple[Path, str], JobFile] = field(default_factory=dict)
+    job_files: dict[tuple[Path, str], JobFile] = field(default_factory=dict)
 
     @classmethod
     def here(cls) -> WorkerState:
@@ -59,7 +59,7 @@ class WorkerState:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a task says: a record, or why its worker cannot do any."""
+    """Result of a task: a record, or the reason why its worker can run none."""
 
     record: ShardRecord | None
     worker: str
@@ -67,11 +67,11 @@ class Outcome:
 
 
 Work = Callable[[Shard], ShardRecord]
-"""What a task does with a shard; picklable."""
+"""Renders a shard on a worker; picklable."""
 
 
 def run_task(work: Work, shard: Shard) -> Outcome:
-    """Does the work on a worker, one shard at a time however many threads it has.
+    """Runs on a worker, one shard at a time whatever its number of threads.
 
     A model or a device that fails is the worker's fault, not the shard's."""
     from distributed import get_worker
@@ -85,62 +85,62 @@ def run_task(work: Work, shard: Shard) -> Outcome:
 
 
 @dataclass
-class Window:
-    """Tasks under way: never more than `WINDOW` a worker, however many shards there are.
+class InFlightTasks:
+    """Tasks in flight: at most `PER_WORKER` a worker, for any number of shards.
 
     Attributes:
         client: of the cluster.
-        work: what is done with a shard.
-        deaths: how often a shard was given out again.
-        refused: workers that were sent home, and what they said.
+        work: renders a shard.
+        deaths: how often a shard was submitted again.
+        excluded: workers that failed, and their errors.
     """
 
     client: Client
     work: Work
     deaths: dict[Shard, int] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
-    _under_way: dict[Any, Shard] = field(default_factory=dict)
-    _looked: float = 0.0
+    excluded: dict[str, str] = field(default_factory=dict)
+    _in_flight: dict[Any, Shard] = field(default_factory=dict)
+    _counted: float = 0.0
     _workers: int = 0
 
     def run(self, shards: Iterator[Shard]) -> Iterator[ShardRecord]:
-        """Hands shards out and yields their records as they come; memory does not grow with their number."""
+        """Submits shards and yields their records as they arrive; memory does not grow with their number."""
         from distributed import as_completed
 
         completed = as_completed(loop=self.client.loop)
         try:
             self._fill(shards, completed)
-            while self._under_way:
+            while self._in_flight:
                 future = next(completed)
-                shard = self._under_way.pop(future)
+                shard = self._in_flight.pop(future)
                 if (record := self._take(future, shard, completed)) is not None:
                     yield record
                 self._fill(shards, completed)
         except BaseException:
             if getattr(self.client, "status", "running") == "running":
-                self.client.cancel(list(self._under_way), force=True)
+                self.client.cancel(list(self._in_flight), force=True)
             raise
 
     def _fill(self, shards: Iterator[Shard], completed: Any) -> None:
-        """Gives out as many shards as the workers there are want."""
-        free = WINDOW * self._count_workers() - len(self._under_way)
+        """Submits as many shards as the workers have room for."""
+        free = PER_WORKER * self._count_workers() - len(self._in_flight)
         for shard in islice(shards, max(0, free)):
             self._submit(shard, completed)
 
     def _submit(self, shard: Shard, completed: Any) -> None:
         # not pure: the name of a task that failed would be remembered, and with it the failure
         future = self.client.submit(run_task, self.work, shard, pure=False, retries=0)
-        self._under_way[future] = shard
+        self._in_flight[future] = shard
         completed.add(future)
 
     def _take(self, future: Any, shard: Shard, completed: Any) -> ShardRecord | None:
-        """The record of a task that ended; None where its shard was given out again."""
+        """The record of a finished task; None where its shard was submitted again."""
         from distributed import CancelledError, KilledWorker
         from distributed.comm.core import CommClosedError
 
         try:
             outcome: Outcome = future.result()
-        except CommClosedError:  # the task was done, and its scheduler gone before it was asked
+        except CommClosedError:  # the task was done, but its scheduler gone before the result was fetched
             self._await_scheduler()
             self._submit(shard, completed)
             return None
@@ -152,65 +152,65 @@ class Window:
             self.deaths[shard] = self.deaths.get(shard, 0) + 1
             if self.deaths[shard] > MOST_DEATHS:
                 raise OutputError(
-                    f"shard {shard.name} has lost {self.deaths[shard]} workers: look into their logs, most likely they "
-                    "ran out of memory; then run again"
+                    f"shard {shard.name} has lost {self.deaths[shard]} workers, most likely out of memory: check their "
+                    "logs, then run again"
                 ) from error
-            log.warning("shard %s lost its worker: given out again", shard.name)
+            log.warning("shard %s lost its worker: submitted again", shard.name)
             self._submit(shard, completed)
             return None
         finally:
             future.release()
         if outcome.record is not None:
             return outcome.record
-        self._send_home(outcome)
+        self._exclude(outcome)
         self._submit(shard, completed)
         return None
 
     def _await_scheduler(self) -> None:
-        """Waits until the client has found its scheduler again, which knows nothing of what was under way.
+        """Waits until the client is connected to its scheduler again, which has lost the tasks in flight.
 
         Raises:
-            OutputError: it has not, in the time that Dask gives it (`distributed.comm.timeouts.connect`).
+            OutputError: it is not, within Dask's timeout (`distributed.comm.timeouts.connect`).
         """
         while self.client.status == "connecting":
             time.sleep(0.1)
         if self.client.status != "running":
-            raise OutputError("the Dask scheduler is gone: start it and its workers, then run the same command again")
+            raise OutputError("lost the Dask scheduler: start it and its workers, then run the same command again")
         self._workers = 0
 
-    def _send_home(self, outcome: Outcome) -> None:
-        """Retires a worker that cannot work, whose tasks go to the others.
+    def _exclude(self, outcome: Outcome) -> None:
+        """Retires a worker that fails; its tasks go to the others.
 
         Raises:
             DeviceError: none is left.
         """
-        if outcome.worker not in self.refused:
-            log.warning("worker %s is sent home: %s", outcome.worker, outcome.refusal)
-            self.refused[outcome.worker] = outcome.refusal
+        if outcome.worker not in self.excluded:
+            log.warning("excluding worker %s: %s", outcome.worker, outcome.refusal)
+            self.excluded[outcome.worker] = outcome.refusal
             self.client.retire_workers([outcome.worker], close_workers=True)
-        self._looked = 0.0
+        self._counted = 0.0
         if self._count_workers() == 0:
-            raise DeviceError(f"no worker is left; the last one said: {outcome.refusal}")
+            raise DeviceError(f"no worker is left; the last one failed with: {outcome.refusal}")
 
     def _count_workers(self) -> int:
-        """Workers that may be given something; asked every few seconds only.
+        """Workers that accept tasks; counted every few seconds only.
 
         Raises:
             OutputError: the scheduler does not answer.
         """
         end = time.monotonic() + PATIENCE
-        while not self._workers or time.monotonic() - self._looked > LOOK_EVERY:
+        while not self._workers or time.monotonic() - self._counted > COUNT_EVERY:
             try:
                 if not self._workers:
                     self.client.wait_for_workers(1, timeout=PATIENCE)
-                there = set(self.client.nthreads()) - set(self.refused)
-                self._workers, self._looked = len(there), time.monotonic()
+                present = set(self.client.nthreads()) - set(self.excluded)
+                self._workers, self._counted = len(present), time.monotonic()
                 break
             except OSError as error:  # a TimeoutError is one
                 self._await_scheduler()
                 if time.monotonic() > end:
                     raise OutputError(
-                        "the Dask cluster does not answer, or has no worker: start them, run again"
+                        "the Dask cluster does not answer or has no workers: start them, then run again"
                     ) from error
                 time.sleep(0.1)
         return self._workers

@@ -101,7 +101,7 @@ def _require_same(order: JobFile, scenes: tuple[SceneIdentity, ...], engine: Eng
         PlanError: anything else that may change a byte is another one; names it.
     """
     job = order.job
-    if engine is not None and f"{engine.card.name} {engine.card.fingerprint}" != job.plan.model:
+    if engine is not None and engine.card.identity != job.plan.model:
         raise ModelFileError(
             f"the model here is not the one of the job ({job.plan.model}): bring that one", option="model"
         )

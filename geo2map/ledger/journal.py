@@ -19,7 +19,8 @@ from geo2map.ledger.origin import Origin
 from geo2map.ledger.pending import Pending
 from geo2map.ledger.schema import TABLES, WORKING, connect, copy_records, create_tables, journal_errors
 from geo2map.ledger.state import Seal, Stage
-from geo2map.pipeline.blocks import BlockDone, BlockKey, LayerTiles
+from geo2map.pipeline.blocks import LayerTiles
+from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord
 from geo2map.plan.job import Job
 from geo2map.tiles.layer import MAP

@@ -24,7 +24,8 @@ from geo2map.ledger.publication import Publication
 from geo2map.ledger.spool import SpoolStore
 from geo2map.ledger.state import Stage
 from geo2map.ledger.workspace import Workspace
-from geo2map.pipeline.blocks import BlockDone, BlockKey, LayerTiles
+from geo2map.pipeline.blocks import LayerTiles
+from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import pending_blocks
 from geo2map.protocols import Progress, StoredTiles, TileStore

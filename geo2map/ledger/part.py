@@ -14,7 +14,8 @@ from geo2map.ledger.journal import Journal
 from geo2map.ledger.overviews import build_overviews
 from geo2map.ledger.schema import connect, journal_errors
 from geo2map.ledger.spool import SpoolStore
-from geo2map.pipeline.blocks import BlockDone, BlockKey, LayerTiles
+from geo2map.pipeline.blocks import LayerTiles
+from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord, tile_digest
 from geo2map.plan.job import Job
 from geo2map.plan.shards import Shard, shard_levels

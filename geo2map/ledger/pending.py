@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from geo2map.pipeline.blocks import BlockKey
+from geo2map.pipeline.reading import BlockKey
 from geo2map.plan.shards import Shard
 from geo2map.types import Tile
 

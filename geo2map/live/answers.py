@@ -1,4 +1,4 @@
-"""Answers to requests for tiles, as HTTP has them."""
+"""HTTP answers to requests for tiles."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from geo2map.tiles.sniff import format_of
 from geo2map.types import Tile
 
 KEEP = "max-age=86400, immutable"
-"""For tiles whose address has the map's version in it."""
+"""For tiles whose URL contains the map's version."""
 ASK_AGAIN = "no-cache"
-"""For all others: the client keeps them, and asks whether they are still right, which costs next to nothing."""
-CHANGED = "this is not what it was: ask again without conditions"
-_BREATH = 0.02  # seconds
+"""For all others: the client caches them and revalidates, which costs next to nothing."""
+CHANGED = "the content has changed: repeat the request without conditions"
+_PAUSE = 0.02  # seconds
 _LONGEST_NUMBER = 9  # digits: no tile at zoom 24 needs more
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def unsent(request: Request, tag: str, headers: Mapping[str, str]) -> Response |
 
     Args:
         tag: the entity tag of the content, without quotation marks.
-        headers: of an answer that the client's copy is current.
+        headers: of a 304 answer.
     """
     status = judge(request.headers, tag)
     if status == 412:
@@ -53,17 +53,17 @@ def unsent(request: Request, tag: str, headers: Mapping[str, str]) -> Response |
     return Response(status_code=304, headers={**headers, "ETag": f'"{tag}"'}) if status == 304 else None
 
 
-class ClientLeft(Exception):  # noqa: N818 (no error: people pan)
-    """Nobody is there to answer."""
+class ClientLeft(Exception):  # noqa: N818 (not an error: users pan)
+    """The client has disconnected."""
 
 
 class TileEndpoint:
-    """Answers requests for the tiles of a layer, as an ASGI app: so it sees when a client leaves."""
+    """Answers requests for the tiles of a layer. An ASGI app, so that it notices a client leaving."""
 
     def __init__(self, layer: TileLayer, name: str, tally: Tally, *, shared: bool) -> None:
         """
         Args:
-            name: of the layer, for the tally.
+            name: the layer's, for the tally.
             shared: whether caches between here and the client may keep tiles.
         """
         self._layer, self._name, self._tally = layer, name, tally
@@ -84,7 +84,7 @@ class TileEndpoint:
         await response(scope, receive, send)
 
     def _tile(self, request: Request) -> Tile | None:
-        """The tile that a path speaks of, None where it is none that there can be."""
+        """The tile of a path, None where no such tile can exist."""
         name = request.path_params["name"]
         suffix = SUFFIXES[self._format]
         words = [request.path_params["z"], request.path_params["x"], name.removesuffix(suffix)]
@@ -103,9 +103,9 @@ class TileEndpoint:
 
     async def _answer(self, request: Request, tile: Tile | None) -> Response:
         if request.method not in ("GET", "HEAD"):
-            return refusal(405, "tiles can only be read: use GET", {"Allow": "GET, HEAD"})
+            return refusal(405, "tiles are read-only: use GET", {"Allow": "GET, HEAD"})
         if tile is None:
-            return refusal(404, "there is no such tile: see tilejson.json for zooms, bounds and format")
+            return refusal(404, "no such tile: see tilejson.json for zooms, bounds and format")
         tag = self._layer.tag(tile)
         headers = {"Cache-Control": self._keeping(request)}
         if tag is not None and _names(request) and (early := unsent(request, tag, headers)) is not None:
@@ -118,7 +118,7 @@ class TileEndpoint:
             raise
         except Exception as error:
             log.info("tile %s failed", tile, exc_info=error)
-            return refusal(500, "this part of the map cannot be made: the server's log says why")
+            return refusal(500, "this part of the map cannot be rendered: see the server's log")
         if data is None:
             return Response(status_code=204, headers=headers)
         if tag is None:
@@ -135,22 +135,22 @@ class TileEndpoint:
 
 
 def version_of(layer: TileLayer) -> str | None:
-    """A word for all tiles of a layer, None where each has to be looked at."""
+    """The version of a layer's tiles, None where each tile has its own."""
     tag = layer.tag(Tile(0, 0, layer.tileset.maxzoom))
     return None if tag is None else tag.partition("-")[0]
 
 
 def _names(request: Request) -> bool:
-    """Whether a request's conditions name tags; "*" asks whether there is a tile, which only its bytes tell."""
+    """Whether a request's conditions name tags; "*" means any tile, which only its bytes can prove."""
     conditions = [listed(request.headers, name) for name in ("if-match", "if-none-match")]
     return any(conditions) and "*" not in conditions
 
 
 async def _wait(answer: Future[bytes | None], request: Request) -> bytes | None:
-    """The answer, unless the client leaves before it is there: then it is not wanted any more.
+    """The answer, unless the client leaves first, which cancels it.
 
     Raises:
-        ClientLeft: it did.
+        ClientLeft: the client left.
     """
     if answer.done():
         return answer.result()
@@ -168,6 +168,6 @@ async def _wait(answer: Future[bytes | None], request: Request) -> bytes | None:
 
 
 async def _left(request: Request) -> None:
-    """Returns when the client is gone."""
+    """Returns when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
-        await asyncio.sleep(_BREATH)  # a server that repeats itself must not stop all others
+        await asyncio.sleep(_PAUSE)  # a server may repeat messages, which must not block the event loop

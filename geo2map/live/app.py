@@ -34,7 +34,7 @@ _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 def make_app(site: ServedSite, close: Callable[[], None] | None = None) -> Starlette:
     """The ASGI app of a site.
 
-    Run it in one process: a second would make the same blocks once more.
+    Run it in one process: a second would render the same blocks again.
 
     Args:
         close: called when the server ends.
@@ -75,7 +75,7 @@ def make_app(site: ServedSite, close: Callable[[], None] | None = None) -> Starl
 
 
 class _Documents:
-    """All that is no tile."""
+    """Everything but tiles."""
 
     def __init__(self, site: ServedSite) -> None:
         self._site = site
@@ -118,14 +118,14 @@ class _Documents:
         return f"{self._base(request)}/{folder}{{z}}/{{x}}/{{y}}{suffix}{self._query(request, version_of(layer))}"
 
     def _query(self, request: Request, version: str | None) -> str:
-        """What addresses carry on: the version of the tiles, and the token where it came the same way."""
+        """Query of addresses: the version of the tiles, and the token if the request carried it in its query."""
         token = request.query_params.get("token") if self._site.token else None
         words = {"v": version, "token": token}
         found = "&".join(f"{name}={word}" for name, word in words.items() if word)
         return f"?{found}" if found else ""
 
     def _base(self, request: Request) -> str:
-        """This server's URL without a slash at its end; as the client names it, if that is a name."""
+        """This server's URL without a trailing slash; its host as in the request, if that is valid."""
         if self._site.address is not None:
             return self._site.address.rstrip("/")
         host, port = request.scope.get("server") or ("127.0.0.1", None)
@@ -136,18 +136,18 @@ class _Documents:
 
 
 def _document(request: Request, content: bytes, kind: str) -> Response:
-    """A document, unless the client has it."""
+    """A document, or that the client's copy is current."""
     tag = blake2b(content, digest_size=16).hexdigest()
     headers = {"Cache-Control": ASK_AGAIN, "ETag": f'"{tag}"'}
     return unsent(request, tag, headers) or Response(content, headers={**headers, "Content-Type": kind})
 
 
 async def _health(_: Request) -> Response:
-    """Says that the server lives, and touches nothing."""
+    """Liveness probe."""
     return JSONResponse({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 
-_SENTENCES = {404: "there is nothing here: see / for the map", 405: "this server can only be read: use GET"}
+_SENTENCES = {404: "not found: the map is at /", 405: "this server is read-only: use GET"}
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -156,4 +156,4 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _failed(_: Request, error: Exception) -> Response:  # noqa: ARG001
-    return refusal(500, "this cannot be shown: the server's log says why")
+    return refusal(500, "internal error: see the server's log")

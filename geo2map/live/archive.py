@@ -1,4 +1,4 @@
-"""A PMTiles archive by byte ranges, as pages elsewhere read it."""
+"""A PMTiles archive by byte ranges, as pages of other origins read it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from geo2map.live.answers import refusal
 
 MEDIA_TYPE = "application/vnd.pmtiles"
 _SENTENCES = {
-    400: "this byte range cannot be read: ask as in Range: bytes=0-16383",
-    416: "the archive ends before this byte range: Content-Range says how long it is",
+    400: "malformed byte range: send e.g. Range: bytes=0-16383",
+    416: "the archive ends before this byte range: see Content-Range for its length",
 }
 
 
 class ArchiveResponse(FileResponse):
-    """A file and its byte ranges; a range that cannot be sent is refused in a sentence, like all that is refused."""
+    """A file and its byte ranges; an invalid range is refused in one sentence."""
 
     def __init__(self, path: Path) -> None:
         """

@@ -1,4 +1,4 @@
-"""Finished tiles in memory, those asked for last; bounded by their bytes."""
+"""The most recently used tiles in memory, bounded by their bytes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from threading import Lock
 
-from geo2map.live.flights import Tiles
+from geo2map.live.block_queue import Tiles
 
 _ENTRY = 1000  # bytes of memory that an entry takes beside its tiles: plain sea is not free
 
 
 class BlockCache:
-    """Tiles by layer, under whatever they were made as; the ones used longest ago go first. Thread-safe.
+    """Tiles by layer, under any key, least recently used evicted first. Thread-safe.
 
     Attributes:
         most: bytes that it may hold.
@@ -25,11 +25,11 @@ class BlockCache:
 
     @property
     def held(self) -> int:
-        """Bytes that it holds."""
+        """Bytes in the cache."""
         return self._held
 
     def get(self, key: Hashable) -> Tiles | None:
-        """What is kept under a key, None where nothing is."""
+        """The tiles of a key, None where they are not cached."""
         with self._lock:
             if (entry := self._entries.get(key)) is None:
                 return None
@@ -37,7 +37,7 @@ class BlockCache:
             return entry[0]
 
     def put(self, key: Hashable, tiles: Tiles) -> None:
-        """Keeps tiles under a key."""
+        """Stores the tiles of a key."""
         size = _ENTRY + sum(len(data) for some in tiles.values() for data in some.values())
         with self._lock:
             self._held += size - self._entries.pop(key, ({}, 0))[1]

@@ -1,4 +1,4 @@
-"""Pages of other origins: what their scripts may ask of this server, and read of its answers (CORS)."""
+"""CORS: which requests scripts of other origins may make, and what they may read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from geo2map.live.answers import refusal
 
 METHODS = ("GET", "HEAD")
 ASKED = ("Authorization", "Cache-Control", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "Range")
-"""Headers of a request that a browser asks leave for: byte ranges of an archive, conditions, the token."""
+"""Request headers that need a preflight: byte ranges of an archive, conditions, the token."""
 TOLD = ("ETag", "Content-Range", "Content-Length", "Accept-Ranges", "Last-Modified")
-"""Headers of an answer that a script may read."""
+"""Response headers that scripts may read."""
 
 
 class OtherOrigins(CORSMiddleware):
-    """Lets any page read what is served, and refuses the rest in a sentence, like all that is refused."""
+    """Lets any page read what is served, and refuses other requests in one sentence."""
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(
@@ -30,4 +30,4 @@ class OtherOrigins(CORSMiddleware):
             return response
         kept = {name: text for name, text in response.headers.items() if name not in ("content-length", "content-type")}
         allowed = f"{' and '.join(METHODS)} with the headers {', '.join(ASKED)}"
-        return refusal(response.status_code, f"pages elsewhere may ask this server for less: {allowed}", kept)
+        return refusal(response.status_code, f"not allowed for pages of other origins: use {allowed}", kept)

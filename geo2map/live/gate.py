@@ -1,4 +1,4 @@
-"""Who is let in, as pure ASGI: nothing stands between an answer and the client's leaving."""
+"""Access by token, as pure ASGI, so that a client's leaving is noticed behind it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ OPEN_TO_ALL = "/healthz"
 
 
 class TokenGate:
-    """Asks every request for the token: as `Authorization: Bearer TOKEN`, as `?token=TOKEN`, or as the cookie that the
-    page gets when it is opened with the latter."""
+    """Requires the token of every request: as `Authorization: Bearer TOKEN`, as `?token=TOKEN`, or as the cookie that
+    the page gets when it is opened with the latter."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app, self._token = app, token
@@ -29,7 +29,7 @@ class TokenGate:
         request = Request(scope)
         asked = request.query_params.get("token")
         if self._token is not None and scope["path"] != OPEN_TO_ALL and not self._may_enter(request, asked):
-            response = refusal(401, "this server asks for its token: add ?token=...", {"WWW-Authenticate": "Bearer"})
+            response = refusal(401, "this server requires a token: add ?token=...", {"WWW-Authenticate": "Bearer"})
             await response(scope, receive, self._sending(send, None))
             return
         cookie = asked if self._token is not None and scope["path"] == "/" else None

@@ -9,7 +9,8 @@ from typing import Protocol
 
 from geo2map.errors import Geo2MapError
 from geo2map.live.tally import Tally
-from geo2map.pipeline.blocks import BlockDone, BlockKey, LayerTiles
+from geo2map.pipeline.blocks import LayerTiles
+from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.run import BlockSink
 from geo2map.protocols import TileStore
 from geo2map.types import Tile

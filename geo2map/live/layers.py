@@ -11,8 +11,8 @@ from typing import Protocol
 
 from geo2map.errors import TileSetError
 from geo2map.grid import Block
+from geo2map.live.block_queue import BlockQueue, QueuedBlock, Tiles, Work
 from geo2map.live.cache import BlockCache
-from geo2map.live.flights import Flights, Tiles, Wanted, Work
 from geo2map.live.keeping import PersistedBlocks
 from geo2map.live.places import blocks_of, touches
 from geo2map.plan.job import Job
@@ -80,7 +80,7 @@ class LiveLayer:
     Zooms that blocks do not hold whole are made of several blocks; below them come those of a finished set.
     """
 
-    def __init__(self, layer: Layer, job: Job, flights: Flights, cache: BlockCache, threads: Executor) -> None:
+    def __init__(self, layer: Layer, job: Job, queue: BlockQueue, cache: BlockCache, threads: Executor) -> None:
         """
         Args:
             threads: read files and make parents.
@@ -90,7 +90,7 @@ class LiveLayer:
         self._version = job.fingerprint  # takes a millisecond
         self.kept: PersistedBlocks | None = None
         self._under: StoredLayer | None = None
-        self._flights, self._cache, self._threads = flights, cache, threads
+        self._queue, self._cache, self._threads = queue, cache, threads
         plan = job.plan
         self.minzoom = max(job.storage.minzoom or 0, plan.maxzoom - LIVE_LEVELS)
         self._block_zoom = plan.maxzoom - job.storage.levels(plan)
@@ -142,7 +142,7 @@ class LiveLayer:
         if self.kept:
             getters = {block: partial(self.kept.get, self.name) for block in blocks if self._is_kept(block)}
         missing = [block for block in blocks if block not in getters]
-        parts = self._flights.ask([Wanted(self._work, block) for block in missing])
+        parts = self._queue.ask([QueuedBlock(self._work, block) for block in missing])
 
         def find() -> bytes | None:
             found = zip(missing, parts, strict=True)

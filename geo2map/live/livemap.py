@@ -1,4 +1,4 @@
-"""A map that is made where somebody looks at it."""
+"""A map that is rendered on demand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from geo2map.errors import PlanError
+from geo2map.live.block_queue import BlockQueue
 from geo2map.live.cache import BlockCache
-from geo2map.live.flights import Flights
 from geo2map.live.keeping import PersistedBlocks, StoredSink
 from geo2map.live.layers import LiveLayer, StoredLayer
 from geo2map.live.maker import BlockMaker
@@ -25,10 +25,10 @@ FILE_THREADS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class LiveOptions:
-    """What a live map may take.
+    """Limits of a live map.
 
     Attributes:
-        queue: blocks that may wait to be made; whoever asks for one more is told to come again.
+        queue: blocks that may wait to be rendered; a request for one more is refused for now.
         cache: MiB of finished tiles in memory.
     """
 
@@ -48,7 +48,7 @@ class LiveMap:
         job: what is made.
         layers: those of the job, the map first, and the prepared imagery, by name.
         tally: what was done.
-        flights: what is waited for.
+        queue: blocks that clients wait for.
         cache: what is in memory.
         kept: blocks that stay, None where none do.
     """
@@ -77,11 +77,11 @@ class LiveMap:
         chosen = options or LiveOptions()
         self.job, self.tally = job, Tally()
         self.cache = BlockCache(chosen.cache << 20)
-        self.flights = Flights(chosen.queue, self.tally, self.cache.get)
+        self.queue = BlockQueue(chosen.queue, self.tally, self.cache.get)
         self._files = start_threads(FILE_THREADS, "files")
-        self._maker = BlockMaker(job.plan, job.storage, sources, translator, self.flights, self.cache, self.tally)
+        self._maker = BlockMaker(job.plan, job.storage, sources, translator, self.queue, self.cache, self.tally)
         shown = [*job.layers.values(), imagery_layer(None)]
-        self.layers = {layer.name: LiveLayer(layer, job, self.flights, self.cache, self._files) for layer in shown}
+        self.layers = {layer.name: LiveLayer(layer, job, self.queue, self.cache, self._files) for layer in shown}
         self.kept = None if output is None else PersistedBlocks(output, self.tally)
         self._maker.kept = self.kept
         for name in job.layers:

@@ -11,11 +11,12 @@ from queue import SimpleQueue
 from threading import BoundedSemaphore
 
 from geo2map.grid.block import BlockImage
+from geo2map.live.block_queue import BlockQueue, PendingBlock, Tiles
 from geo2map.live.cache import BlockCache
-from geo2map.live.flights import Flight, Flights, Tiles
 from geo2map.live.keeping import PersistedBlocks
 from geo2map.live.tally import Tally
-from geo2map.pipeline.blocks import MOST_ENCODERS, BlockDone, encode_layers, read_block
+from geo2map.pipeline.blocks import MOST_ENCODERS, encode_layers
+from geo2map.pipeline.reading import BlockDone, read_block
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Prediction, Source, Translator, Untranslated
@@ -37,7 +38,7 @@ class BlockMaker:
         storage: Storage,
         sources: Sequence[Source],
         translator: Translator | None,
-        flights: Flights,
+        queue: BlockQueue,
         cache: BlockCache,
         tally: Tally,
     ) -> None:
@@ -51,7 +52,7 @@ class BlockMaker:
         self.kept: PersistedBlocks | None = None
         self._plan, self._storage, self._translator = plan, storage, translator or Untranslated()
         self._cut, self._layers = plan.untranslated(), storage.tile_layers
-        self._flights, self._cache, self._tally = flights, cache, tally
+        self._queue, self._cache, self._tally = queue, cache, tally
         self._sources: SimpleQueue[Source] = SimpleQueue()
         for source in sources:
             self._sources.put(source)
@@ -68,67 +69,67 @@ class BlockMaker:
 
     def __exit__(self, *_: object) -> None:
         """Ends the threads; what is at work is waited for, and kept where blocks are kept."""
-        self._flights.close()
+        self._queue.close()
         self._threads.shutdown(wait=True)
         self._encoders.shutdown(wait=True)
 
     def _read_all(self) -> None:
         source = self._sources.get()
-        while (flight := self._flights.take("queued", "reading", self._may_be_read)) is not None:
+        while (pending := self._queue.take("queued", "reading", self._may_be_read)) is not None:
             try:
-                self._read(flight, source)
+                self._read(pending, source)
             except Exception as error:
-                self._fail([flight], error)
+                self._fail([pending], error)
 
-    def _may_be_read(self, flight: Flight) -> bool:
+    def _may_be_read(self, pending: PendingBlock) -> bool:
         """Not too far ahead of the model: what is read takes memory, and a newer request may come."""
-        if flight.wanted.work == "source":
+        if pending.key.work == "source":
             return True
-        ahead = self._flights.count("reading", "map") + self._flights.count("ready")
+        ahead = self._queue.count("reading", "map") + self._queue.count("ready")
         return ahead < self._translator.batch + 1
 
-    def _read(self, flight: Flight, source: Source) -> None:
+    def _read(self, pending: PendingBlock, source: Source) -> None:
         started = time.perf_counter()
-        work, block = flight.wanted
+        work, block = pending.key
         plan = self._plan if work == "map" else self._cut
         with self._turns:
             prepared = read_block(plan, source, block)
         if prepared.image is None:
-            self._land(flight, prepared.done, {})
+            self._resolve(pending, prepared.done, {})
         elif work == "source":
             imagery = prepared.image.core()
-            self._land(flight, prepared.done, self._encode([imagery_layer(None)], imagery, Prediction(imagery)))
+            self._resolve(pending, prepared.done, self._encode([imagery_layer(None)], imagery, Prediction(imagery)))
         else:
-            self._flights.move(flight, "ready", prepared)
+            self._queue.move(pending, "ready", prepared)
         self._tally.add("seconds", "read", by=time.perf_counter() - started)
 
     def _draw_all(self) -> None:
-        while (flight := self._flights.take("ready", "making")) is not None:
-            shape = flight.cargo.input.shape
-            more = self._flights.take_more("ready", "making", partial(_has_shape, shape), self._translator.batch - 1)
-            flights = [flight, *more]
+        while (pending := self._queue.take("ready", "making")) is not None:
+            shape = pending.payload.input.shape
+            more = self._queue.take_more("ready", "making", partial(_has_shape, shape), self._translator.batch - 1)
+            blocks = [pending, *more]
             try:
-                self._draw(flights)
+                self._draw(blocks)
             except Exception as error:
-                self._fail(flights, error)
+                self._fail(blocks, error)
 
-    def _draw(self, flights: list[Flight]) -> None:
+    def _draw(self, blocks: list[PendingBlock]) -> None:
         started = time.perf_counter()
         with self._turns:
-            predictions = self._translator.translate([flight.cargo.input for flight in flights])
+            predictions = self._translator.translate([pending.payload.input for pending in blocks])
         self._tally.add("seconds", "translate", by=time.perf_counter() - started)
-        for flight, prediction in zip(flights, predictions, strict=True):
+        for pending, prediction in zip(blocks, predictions, strict=True):
             self._encoding.acquire()
-            self._encoders.submit(self._finish, flight, prediction)
+            self._encoders.submit(self._finish, pending, prediction)
 
-    def _finish(self, flight: Flight, prediction: Prediction) -> None:
+    def _finish(self, pending: PendingBlock, prediction: Prediction) -> None:
         started = time.perf_counter()
         try:
             with self._turns:
-                tiles = self._encode(self._layers, flight.cargo.image.core(), prediction)
-            self._land(flight, flight.cargo.done, tiles)
+                tiles = self._encode(self._layers, pending.payload.image.core(), prediction)
+            self._resolve(pending, pending.payload.done, tiles)
         except Exception as error:
-            self._fail([flight], error)
+            self._fail([pending], error)
         finally:
             self._encoding.release()
             self._tally.add("seconds", "encode", by=time.perf_counter() - started)
@@ -136,21 +137,21 @@ class BlockMaker:
     def _encode(self, layers: Iterable[Layer], imagery: BlockImage, prediction: Prediction) -> Tiles:
         return encode_layers(layers, imagery, prediction, self._storage.levels(self._plan))
 
-    def _land(self, flight: Flight, done: BlockDone, tiles: Tiles) -> None:
-        work = flight.wanted.work
-        self._cache.put(flight.wanted, tiles)  # before it lands: whoever asks next finds it
+    def _resolve(self, pending: PendingBlock, done: BlockDone, tiles: Tiles) -> None:
+        work = pending.key.work
+        self._cache.put(pending.key, tiles)  # first, so that the next request finds it
         self._tally.add("blocks", work, "made" if tiles else "empty")
-        self._flights.land(flight, tiles)
+        self._queue.resolve(pending, tiles)
         if work == "map" and self.kept is not None:
             count = sum(tile.z == self._plan.maxzoom for tile in tiles.get(MAP, ()))
             self.kept.keep(replace(done, tiles=count), tiles)
 
-    def _fail(self, flights: Sequence[Flight], error: Exception) -> None:
-        for flight in flights:
-            log.error("block %s of %s cannot be made: %s", flight.wanted.block, self._plan.name, error)
-            self._tally.add("blocks", flight.wanted.work, "failed")
-            self._flights.land(flight, None, error)
+    def _fail(self, blocks: Sequence[PendingBlock], error: Exception) -> None:
+        for pending in blocks:
+            log.error("block %s of %s cannot be made: %s", pending.key.block, self._plan.name, error)
+            self._tally.add("blocks", pending.key.work, "failed")
+            self._queue.resolve(pending, None, error)
 
 
-def _has_shape(shape: tuple[int, ...], flight: Flight) -> bool:
-    return bool(flight.cargo.input.shape == shape)
+def _has_shape(shape: tuple[int, ...], pending: PendingBlock) -> bool:
+    return bool(pending.payload.input.shape == shape)

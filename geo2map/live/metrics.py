@@ -1,4 +1,4 @@
-"""What a server does, as Prometheus reads it."""
+"""A server's metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from geo2map.live.tally import Tally
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _COUNTERS = {
     "tiles": ("geo2map_tiles", "Answers to requests for tiles.", ("layer", "zoom", "status")),
-    "blocks": ("geo2map_blocks", "What became of blocks.", ("layer", "result")),
+    "blocks": ("geo2map_blocks", "Results of requested blocks.", ("layer", "result")),
     "seconds": ("geo2map_stage_seconds", "Time spent, by stage.", ("stage",)),
-    "clients": ("geo2map_clients", "Clients that were refused, or left before they were served.", ("result",)),
+    "clients": ("geo2map_clients", "Clients that were refused, or left early.", ("result",)),
 }
 
 
 class TallyCollector(Collector):
-    """Reads a tally, and the gauges of a live map, when it is asked."""
+    """Collects a tally, and the gauges of a live map."""
 
     def __init__(self, tally: Tally, live: LiveMap | None) -> None:
         self._tally, self._live = tally, live
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics as they are now."""
+        """The current metrics."""
         for key, (name, text, labels) in _COUNTERS.items():
             family = CounterMetricFamily(name, text, labels=labels)
             for values, total in sorted(self._tally.sums(key).items()):
                 family.add_metric(values, total)
             yield family
         if self._live is not None:
-            flights = self._live.flights
-            yield GaugeMetricFamily("geo2map_queue_blocks", "Blocks that wait to be read.", flights.count("queued"))
-            yield GaugeMetricFamily("geo2map_waiting_clients", "Requests that wait for a block.", flights.waiting)
+            queue = self._live.queue
+            yield GaugeMetricFamily("geo2map_queue_blocks", "Blocks that wait to be read.", queue.count("queued"))
+            yield GaugeMetricFamily("geo2map_waiting_clients", "Requests that wait for a block.", queue.waiting)
             yield GaugeMetricFamily("geo2map_cache_bytes", "Bytes of finished tiles in memory.", self._live.cache.held)
 
 

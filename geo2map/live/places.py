@@ -1,4 +1,4 @@
-"""Which tiles there can be, and which blocks they come from."""
+"""Which tiles can exist, and which blocks they come from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def touches(window: PixelWindow, maxzoom: int, tile: Tile) -> bool:
 
 
 def blocks_of(plan: Plan, tile: Tile) -> list[Block]:
-    """The blocks that hold a tile's pixels, as `plan.blocks` makes them; none where nothing is to be written."""
+    """The blocks that hold a tile's pixels, as `plan.blocks` makes them; none outside the area of interest."""
     tiles, span = plan.tiles, plan.block_span
     keys = {
         (column, row)
@@ -33,7 +33,7 @@ def blocks_of(plan: Plan, tile: Tile) -> list[Block]:
 
 
 def _parts(tiles: PixelWindow, maxzoom: int, tile: Tile) -> Iterator[PixelWindow]:
-    """What a tile covers of a range of tiles at `maxzoom`; twice, where the range goes on over the antimeridian."""
+    """The tiles at `maxzoom` that a tile covers in a range; two parts where the range crosses the antimeridian."""
     depth = maxzoom - tile.z
     if depth < 0:
         return

@@ -1,4 +1,4 @@
-"""Running the server: uvicorn on a socket of our own, so that a taken port is one sentence. Needs the extra `serve`."""
+"""Running the server: uvicorn on our socket, so that a port in use is one sentence. Needs the extra `serve`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LONGEST_HEAD = 16 * 1024
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a server can be found.
+    """URLs of a server.
 
     Attributes:
         page: the viewer.
         wmts: for QGIS.
         tilejson: for MapLibre.
         tiles: a tile's URL, with {z}, {x} and {y} in it, for Leaflet.
-        warning: a sentence on who can see it, None where only this machine can.
+        warning: on who can reach it, None where only this machine can.
     """
 
     page: str
@@ -44,18 +44,18 @@ class Addresses:
 
     def __str__(self) -> str:
         lines = [f"map       {self.page}", f"QGIS      {self.wmts}", f"MapLibre  {self.tilejson}"]
-        return "\n".join([*lines, f"Leaflet   {self.tiles}", "Ctrl-C ends it."])
+        return "\n".join([*lines, f"Leaflet   {self.tiles}", "Press Ctrl-C to stop."])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listening:
-    """Where to listen, and whom to tell.
+    """Where a server listens.
 
     Attributes:
-        host: of this machine; another one than 127.0.0.1 lets others in.
-        port: 0 takes a free one.
+        host: address of this machine; other addresses than 127.0.0.1 expose the server.
+        port: 0 takes a free port.
         browser: whether to open the page in a browser.
-        ready: told the addresses when they can be asked.
+        ready: called with the addresses when the server is ready.
     """
 
     host: str = "127.0.0.1"
@@ -65,10 +65,10 @@ class Listening:
 
 
 def bind(listening: Listening) -> socket.socket:
-    """The socket to serve at; whoever comes early waits. A context manager that closes it.
+    """The socket to serve on; early connections wait. A context manager that closes it.
 
     Raises:
-        OutputError: the port is taken, or the host is none of this machine's.
+        OutputError: the port is in use, or the host is not an address of this machine.
     """
     return _listen(listening.host, listening.port)
 
@@ -84,13 +84,13 @@ def run_app(
     """Serves an app until this process is told to stop.
 
     Args:
-        own: what `bind` made.
+        own: the socket from `bind`.
         suffix: of a tile's name.
-        token: that requests must bring.
-        base: the URL under which others see this server, without a slash at its end; None is that of the socket.
+        token: that requests must carry.
+        base: this server's public URL without a trailing slash; None is that of the socket.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, when all is put away.
+        KeyboardInterrupt: Ctrl-C, after shutdown.
     """
     found = _addresses(base or _url(own), suffix, token, open_to_all=listening.host not in LOOPBACK)
     if listening.ready is not None:
@@ -101,7 +101,7 @@ def run_app(
 
 
 def make_server(app: Starlette) -> uvicorn.Server:
-    """A server with limits on all that a stranger may make big. One process: the blocks in work are in its memory."""
+    """A server with limits on everything that a client controls. One process: pending blocks are in its memory."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -125,7 +125,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(
-            f"{host}:{port} cannot be listened at ({reason}): choose another port, 0 takes a free one", option="port"
+            f"{host}:{port}: cannot listen ({reason}); choose another port, 0 takes a free one", option="port"
         ) from error
     # asyncio sends small answers at once only over sockets that say they are TCP's, which `create_server` leaves out;
     # else a kept connection's body waits behind its head for the client's acknowledgement, 40 ms
@@ -143,7 +143,7 @@ def _addresses(base: str, suffix: str, token: str | None, *, open_to_all: bool) 
     warning = None
     if open_to_all and not token:
         warning = (
-            "warning: everybody who reaches this machine sees this map and can keep it busy; --token asks for a word"
+            "warning: anyone who reaches this machine can see this map and load the machine; a token restricts access"
         )
     places = ("/", "/WMTSCapabilities.xml", "/tilejson.json", f"/{{z}}/{{x}}/{{y}}{suffix}")
     page, wmts, tilejson, tiles = (f"{base}{place}{query}" for place in places)

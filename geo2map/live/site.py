@@ -1,4 +1,4 @@
-"""What a server shows: layers, and what it says of them."""
+"""A site: its layers and their documents."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _ADDRESS = re.compile(r"https?://[^\s?#\"'<>{}]+")
 
 @dataclass(frozen=True, kw_only=True)
 class ServedSite:
-    """What a server shows and to whom.
+    """What a server serves, and to whom.
 
     Attributes:
-        map: the layer of the map.
+        map: the map's layer.
         further: other layers by name, the imagery among them.
         live: the live map behind them, None where the tiles are stored.
-        archive: a .pmtiles file that may be read by byte ranges, None where there is none.
-        token: a word that every request must bring, None lets everybody in.
-        address: the URL under which others see this server, None takes it from each request.
+        archive: a .pmtiles file that is served by byte ranges, if any.
+        token: a word that every request must carry, None grants access to everyone.
+        address: the server's public URL, None takes it from each request.
         tally: counts answers.
 
     Raises:
-        PlanError: a token or address that cannot be one.
+        PlanError: a malformed token or address.
     """
 
     map: TileLayer
@@ -66,7 +66,7 @@ class ServedSite:
         return legend_of(self.map.tileset)
 
     def title(self, folder: str) -> str:
-        """What a layer is called."""
+        """A layer's title."""
         tileset: TileSet = self.layers[folder].tileset
         if not folder:
             return tileset.name
@@ -76,15 +76,15 @@ class ServedSite:
 def check_entrance(token: str | None, address: str | None) -> None:
     """
     Raises:
-        PlanError: a token or address that cannot be one.
+        PlanError: a malformed token or address.
     """
     if token is not None and not _TOKEN.fullmatch(token):
         raise PlanError(
-            "this token cannot be one: give 16 to 200 letters, digits, dots, dashes and underscores",
+            "the token is malformed: give 16 to 200 letters, digits, dots, dashes and underscores",
             option="token",
             usage=True,
         )
     if address is not None and not _ADDRESS.fullmatch(address):
         raise PlanError(
-            f"{address} is not an address: give one such as https://maps.example/town", option="address", usage=True
+            f"{address}: not a URL; give one such as https://maps.example/town", option="address", usage=True
         )

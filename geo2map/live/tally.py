@@ -1,4 +1,4 @@
-"""Counts of what a server does, for its metrics and its tests."""
+"""Counts for a server's metrics."""
 
 from __future__ import annotations
 

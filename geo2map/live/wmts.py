@@ -1,4 +1,4 @@
-"""The capabilities of a WMTS: the door for QGIS, which learns from it where the map is and which zooms it has."""
+"""The capabilities of a WMTS, from which QGIS reads the map's extent and zooms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEDIA_TYPES: dict[TileFormat, str] = {
     "jpeg": "image/jpeg",
     "avif": "image/avif",
 }
-_PIXEL = 0.00028  # metres that the standard takes a pixel of a screen for
+_PIXEL = 0.00028  # metres, the standard's screen pixel
 _SPACES = {
     "xmlns": "http://www.opengis.net/wmts/1.0",
     "xmlns:ows": "http://www.opengis.net/ows/1.1",

@@ -2,7 +2,7 @@
 
 from geo2map.model.average import average_models
 from geo2map.model.calibrate import calibrate_model
-from geo2map.model.card import ModelCard
+from geo2map.model.card import ModelCard, split_identity
 from geo2map.model.description import ModelDescription
 from geo2map.model.file import load_card, load_weights, replace_card, save_model
 from geo2map.model.importer import import_model
@@ -25,4 +25,5 @@ __all__ = [
     "replace_card",
     "save_model",
     "sharpen_model",
+    "split_identity",
 ]

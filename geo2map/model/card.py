@@ -156,6 +156,17 @@ class ModelCard:
         """Twelve hex digits that change when anything about the model changes."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
+    @property
+    def identity(self) -> str:
+        """Name and fingerprint: what plans and finished outputs record of the model."""
+        return f"{self.name} {self.fingerprint}"
+
+
+def split_identity(identity: str) -> tuple[str, str]:
+    """Name and fingerprint of a `ModelCard.identity`."""
+    name, _, fingerprint = identity.rpartition(" ")
+    return name, fingerprint
+
 
 def _whole(value: object, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

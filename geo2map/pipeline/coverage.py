@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation
 from geo2map import grid
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.grid.block import Block
-from geo2map.pipeline.blocks import prepare
+from geo2map.pipeline.reading import prepare
 from geo2map.plan import Plan
 from geo2map.scene import Imagery
 from geo2map.types import Mask

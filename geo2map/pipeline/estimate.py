@@ -1,4 +1,4 @@
-"""What a run will cost, from a decimated look at the scene and a few blocks really rendered."""
+"""The cost of a run, from a decimated read of the scene and a few rendered blocks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from geo2map.types import Mask
 
 SAMPLE_BLOCKS = 8
 SAMPLE_SECONDS = 4.0
-"""A sample that is quicker than this takes more blocks, up to `MOST_BLOCKS`: short ones are noise."""
+"""A sample that is quicker than this takes more blocks, up to `MOST_BLOCKS`: short times are noise."""
 MOST_BLOCKS = 32
 
 
 class Kind(Protocol):
-    """What an estimate needs to know of a container."""
+    """The properties of a container that an estimate depends on."""
 
     @property
     def is_folder(self) -> bool: ...
@@ -36,16 +36,16 @@ class Kind(Protocol):
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will take and leave behind.
+    """Cost and result of a run.
 
     Attributes:
         tiles: to be written, by zoom.
         layers: names of further layers, each of as many tiles.
         blocks: to be translated.
         bytes: of the finished output.
-        spool: bytes that it takes besides while it is made.
-        place: where these are taken, "" on the disk of the output.
-        memory: most bytes of main memory in use (None where the system does not tell).
+        spool: additional bytes on disk during the run.
+        place: folder of the spool; "" is the output's disk.
+        memory: peak of main memory in bytes, None where the system does not report it.
         seconds: wall-clock without loading the model.
     """
 
@@ -66,7 +66,7 @@ class Estimate:
         zooms = ", ".join(f"z{zoom}: {count}" for zoom, count in sorted(self.tiles.items(), reverse=True))
         memory = "" if self.memory is None else f", {self.memory / 2**20:.0f} MiB of memory"
         where = f"in {self.place}" if self.place else "more"
-        spool = f", {self.spool / 2**20:.1f} MiB {where} while it is made" if self.spool else ""
+        spool = f", {self.spool / 2**20:.1f} MiB {where} during the run" if self.spool else ""
         layers = f", as many of {' and '.join(self.layers)}" if self.layers else ""
         return (
             f"{sum(self.tiles.values())} tiles ({zooms}){layers}, {self.blocks} blocks to translate\n"
@@ -108,7 +108,7 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
 
 
 class _Sample:
-    """Blocks rendered to see how long they take and how large they are."""
+    """Blocks rendered to measure time and size."""
 
     def __init__(self, plan: Plan, storage: Storage, translator: Translator) -> None:
         self.plan, self.storage, self.translator = plan, storage, translator
@@ -123,7 +123,7 @@ class _Sample:
         self.translator.translate([TranslatorInput(grey)])
 
     def run(self, source: Source, blocks: list[Block]) -> None:
-        """Renders blocks as a run does, and forgets their tiles."""
+        """Renders blocks as a run does, without storing tiles."""
         started = time.perf_counter()
         rendered = render_blocks(self.plan, source, self.translator, self.storage, blocks)
         self.bytes = sum(len(data) for _, layers in rendered for tiles in layers.values() for data in tiles.values())
@@ -131,7 +131,7 @@ class _Sample:
 
 
 def _spread(blocks: list[Block], count: int) -> list[Block]:
-    """Some of the blocks, evenly spread."""
+    """A number of blocks, evenly spread."""
     return blocks[:: max(1, -(-len(blocks) // count))]
 
 
@@ -146,7 +146,7 @@ def _tiles_by_zoom(plan: Plan, storage: Storage, valid: Mask) -> dict[int, int]:
 
 
 def _covered(plan: Plan, cover: Cover, block: Block) -> float:
-    """How many tiles' worth of data a block has."""
+    """The data in a block, in tiles."""
     top, left = block.y - plan.tiles.top, block.x - plan.tiles.left
     return float(cover[top : top + block.rows, left : left + block.columns].sum())
 

@@ -11,8 +11,8 @@ from itertools import groupby
 from typing import Any
 
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline.blocks import MOST_ENCODERS, BlockDone, LayerTiles, encode_layers, prepare
-from geo2map.pipeline.reading import MOST_READERS, BlockReader
+from geo2map.pipeline.blocks import MOST_ENCODERS, LayerTiles, encode_layers
+from geo2map.pipeline.reading import MOST_READERS, BlockDone, BlockReader, prepare
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import BlockSink, run
 from geo2map.plan.value import Plan

@@ -1,4 +1,4 @@
-"""What a run did: a fold over its blocks."""
+"""The report of a run: a fold over its blocks."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any
 
 from geo2map.files.plain_json import plain_json
 from geo2map.grid.window import lnglat_bounds
-from geo2map.pipeline.blocks import BlockDone
+from geo2map.pipeline.reading import BlockDone
 from geo2map.plan.job import Job
 
 
 @dataclass
 class Report:
-    """What a run did.
+    """The report of a run.
 
     Attributes:
-        name: of the scene.
+        name: the scene's.
         maxzoom, minzoom: of the output.
-        translated, empty: blocks with and without a pixel to write (`geo2map.tile` cuts, translating nothing).
-        unchanged: blocks that were looked at again and had not changed.
-        resumed: blocks that an earlier run had done.
-        tiles: tiles at maxzoom that this run made.
+        translated, empty: blocks with and without a pixel to write (`geo2map.tile` only cuts them).
+        unchanged: blocks that were read again and had not changed.
+        resumed: blocks done by an earlier run.
+        tiles: tiles at maxzoom that this run wrote.
         failed: blocks that could not be read: zoom, columns and rows of tiles, degrees, and why.
         seconds: wall-clock of the run ("total"), and the time spent in each stage; stages overlap.
-        notes: the plan's sentences.
-        complete: the output was finished by an earlier run of the same job and left as it is.
-        since: libraries that have other versions than that run had, in words.
-        error: why the run failed, None if it did not.
-        option: the Python name of the option that would help then, as `geo2map.Geo2MapError` has it.
+        notes: the plan's notes.
+        complete: an earlier run of the same job had finished the output, which is untouched.
+        since: libraries whose versions have changed since that run, in words.
+        error: reason of a failure, else None.
+        option: the Python name of the option that would help then, see `geo2map.Geo2MapError`.
     """
 
     name: str
@@ -49,12 +49,12 @@ class Report:
 
     @classmethod
     def of(cls, job: Job) -> Report:
-        """The report of a run that has not begun."""
+        """The report of a run before its first block."""
         return cls(job.plan.name, job.plan.maxzoom, job.storage.minzoom or 0, notes=job.plan.notes)
 
     @classmethod
     def of_complete(cls, job: Job, blocks: int, since: tuple[str, ...] = ()) -> Report:
-        """The report of a run that finds its output finished."""
+        """The report of a run whose output is finished already."""
         return replace(cls.of(job), resumed=blocks, complete=True, since=since, seconds={"total": 0.0})
 
     def add(self, done: BlockDone) -> None:
@@ -72,7 +72,7 @@ class Report:
             self.add_seconds(stage, seconds)
 
     def add_seconds(self, stage: str, seconds: float) -> None:
-        """Books time to a stage."""
+        """Adds time to a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Report:
             return f"{self.name}: {say_complete(self.since)}"
         parts = [f"{self.translated} block{'s' * (self.translated != 1)} translated", f"{self.empty} empty"]
         parts += [f"{self.unchanged} unchanged"] if self.unchanged else []
-        parts += [f"{self.resumed} done before"] if self.resumed else []
+        parts += [f"{self.resumed} resumed"] if self.resumed else []
         parts += [f"{len(self.failed)} could not be read"] if self.failed else []
         return (
             f"{self.name}: {self.tiles} tiles at zoom {self.maxzoom}, overviews down to zoom {self.minzoom}; "
@@ -103,12 +103,12 @@ class Report:
 
 
 def say_complete(since: tuple[str, ...]) -> str:
-    """That an output is complete, and what has changed since it was made.
+    """That an output is complete, and which libraries have changed since.
 
     Args:
-        since: as `Report` has it.
+        since: see `Report`.
     """
-    return f"complete (made with {'; '.join(since)}: overwrite it to make it anew)" if since else "complete"
+    return f"complete (rendered with {'; '.join(since)}: overwrite it to render again)" if since else "complete"
 
 
 def _failure(done: BlockDone) -> dict[str, Any]:

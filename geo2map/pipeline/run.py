@@ -12,12 +12,14 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from geo2map.grid.block import Block
-from geo2map.pipeline.blocks import BlockDone, BlockKey, LayerTiles, OnError, Rendered, render_blocks
+from geo2map.pipeline.blocks import LayerTiles, Rendered, render_blocks
+from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.report import Report
 from geo2map.plan.job import Job
 from geo2map.protocols import Begin, Progress, Source, Translator
 from geo2map.threads import start_threads
+from geo2map.types import OnError
 
 WAITING = 4
 """Blocks that may wait to be written."""

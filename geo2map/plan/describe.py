@@ -1,4 +1,4 @@
-"""What a scene is, and what rendering it would do: enough to decide, in the time of one look."""
+"""A scene's facts, and what rendering it would do, from one decimated read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SceneDescription:
     """A scene's facts and the plan that `geo2map.render` would follow by default.
 
     Attributes:
-        name, path: of the scene.
+        name, path: the scene's.
         driver: GDAL's, e.g. "GTiff".
         width, height: pixels.
         dtypes, roles: numpy's name and the file's colour interpretation of each band.
@@ -43,14 +43,14 @@ class SceneDescription:
         ground_resolution: metres per pixel on the ground.
         native_zoom: the zoom nearest to it.
         nodata: values of pixels without data, for each of the bands read; None where none is declared.
-        alpha: the band or mask that says where data are, as GDAL calls it; None where there is none.
+        alpha: the validity band or mask, by GDAL's name; None where there is none.
         nodata_share: share of pixels without data, 0 to 1.
-        rendition: stretch and match, as rendering would have them.
-        colour_distance: grey levels from the model's imagery, after the stretch; None where that is not known.
-        model: name of the model.
-        plan: what rendering would do; None where it would refuse.
-        refused: the reason, None where there is none.
-        notes: what a user should know of how the scene is read.
+        rendition: stretch and match of a render.
+        colour_distance: grey levels from the model's imagery, after the stretch; None without colour statistics.
+        model: the model's name.
+        plan: the plan of a render; None where it would be refused.
+        refused: the reason, else None.
+        notes: on how the scene is read.
     """
 
     name: str
@@ -102,7 +102,7 @@ class SceneDescription:
         yield "no data", f"{self.nodata_share:.1%} of the pixels ({self._validity})"
         yield "stretch", _stretch(self.rendition)
         if self.colour_distance is not None:
-            done = "matched" if self.rendition.curves else "left alone"
+            done = "matched" if self.rendition.curves else "unchanged"
             yield "colours", f"{self.colour_distance:.0f} grey levels from the imagery of {self.model}: {done}"
         for note in self.notes:
             yield "note", note
@@ -128,7 +128,7 @@ class SceneDescription:
     def _validity(self) -> str:
         said = [] if self.nodata is None else [f"nodata {_distinct(f'{value:g}' for value in self.nodata)}"]
         said += [] if self.alpha is None else [self.alpha if self.alpha.startswith("mask") else f"alpha {self.alpha}"]
-        return " and ".join(said) or "nothing in the file says which"
+        return " and ".join(said) or "the file declares none"
 
 
 def describe(scene: Scene, card: ModelCard) -> SceneDescription:
@@ -175,7 +175,7 @@ def _plan(scene: Scene, card: ModelCard) -> tuple[Plan | None, str | None]:
 
 
 def _footprint(scene: Scene) -> shapely.Geometry:
-    """The outline to half a pixel, as far as web-mercator shows it; the bounds where it is no ring."""
+    """The outline to half a pixel, within web-mercator's range; the bounds where it is not a ring."""
     longitudes, latitudes = scene.outline
     ring = np.isfinite([longitudes, latitudes]).all() and abs(longitudes[-1] - longitudes[0]) < 1.0
     try:
@@ -195,10 +195,10 @@ def _crs_name(crs: str) -> str:
 
 def _stretch(rendition: Rendition) -> str:
     if rendition.stretch is None:
-        return "none: 8-bit as it is"
-    return f"{_distinct(f'{low:g} to {high:g}' for low, high in rendition.stretch)} become black to white"
+        return "none: 8-bit unchanged"
+    return f"{_distinct(f'{low:g} to {high:g}' for low, high in rendition.stretch)} to black and white"
 
 
 def _distinct(words: Iterable[str]) -> str:
-    """Each once, for what is often the same in all bands."""
+    """Distinct words, which are often the same for all bands."""
     return ", ".join(dict.fromkeys(words))

@@ -21,15 +21,15 @@ from geo2map.scene.imagery import Imagery
 from geo2map.scene.view import View
 
 COARSEST = 3.0
-"""Scene metres per model metre above which a model has nothing to recognise."""
+"""Scene metres per model metre above which a model cannot recognise anything."""
 BEYOND = 1
-"""Zooms beyond the one nearest to the scene's own resolution from which on a zoom only enlarges its pixels."""
+"""Zooms beyond the one nearest to the scene's resolution that are still useful."""
 ENLARGED = 1.5
-"""Scene metres per output metre, or per model metre, from which a note tells of it."""
+"""Scene metres per output metre, or per model metre, from which a note warns."""
 FAR = 40.0
-"""Grey levels between a scene and the model's imagery from which a user is told to look twice."""
+"""Grey levels between a scene and the model's imagery from which a note warns."""
 WIDEST_MARGIN = 256
-"""Default margins stop here; a model that needs more is exact only when asked to be (`margin`)."""
+"""Largest default margin; a model that needs more is exact only with an explicit `margin`."""
 
 
 def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = None) -> Plan:
@@ -37,14 +37,12 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
 
     Raises:
         ResolutionError: the scene is far coarser than the model was trained for.
-        ZoomError: a zoom that is out of range, not there, or only enlarges pixels.
+        ZoomError: a zoom that is out of range, missing, or only enlarges pixels.
         SceneError: the scene's pixels cannot be sampled.
     """
     options = options or PlanOptions()
     if options.match == "model" and card.colours is None:
-        raise PlanError(
-            f"{card.name} does not say which colours it was trained on: nothing to match to", option="match"
-        )
+        raise PlanError(f"{card.name}: the card has no colour statistics to match to; leave match out", option="match")
     zoom = choose_zoom(scene, card, options)
     sample = scene.sample()
     rendition, colour_note = _choose_colours(scene, sample, card, options)
@@ -62,7 +60,7 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
         fill_radius=FILL_RADIUS,
         neutral=card.neutral,
         noise=card.noise,
-        model=f"{card.name} {card.fingerprint}",
+        model=card.identity,
         content=content_digest(sample, scene),
         aoi=aoi,
         clip=options.clip,
@@ -80,7 +78,7 @@ def _choose_colours(
     scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
 ) -> tuple[Rendition, str]:
     if options.rendition is not None:
-        return options.rendition, "colours are those of another map"
+        return options.rendition, "colours: those of another map"
     if scene.colours_for == card.name:
         options = replace(options, match="none")
     rendition, distance = choose_rendition(sample, card, options, scene.bits)
@@ -88,9 +86,9 @@ def _choose_colours(
 
 
 def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
-    """The zoom asked for, or the one nearest to the model's ground resolution; refuses the hopeless.
+    """The requested zoom, or the one nearest to the model's ground resolution.
 
-    Imagery that has pixels at some zooms only, as tiles have, gives its largest unless asked for another.
+    Imagery with pixels at some zooms only, such as tiles, gives its largest by default.
     """
     if scene.zooms is not None:
         if options.zoom is not None and options.zoom not in scene.zooms:
@@ -101,8 +99,7 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
     if coarser > COARSEST and not options.force:
         raise ResolutionError(
             f"{scene.name} resolves {scene.ground_resolution:.3g} m on the ground, too coarse for {card.name}, which "
-            f"was trained at {card.ground_resolution:.3g} m and would recognise nothing: use finer imagery or another "
-            "model, or force it",
+            f"was trained at {card.ground_resolution:.3g} m: use finer imagery or another model, or force it",
             option="force",
         )
     usual = grid.nearest_zoom(card.ground_resolution, scene.latitude)
@@ -125,20 +122,20 @@ def choose_rendition(
     """Stretch and match, and the distance to the model's colours; see `make_rendition`.
 
     Args:
-        bits: of the scene's numbers, where its files say so; see `geo2map.scene.Imagery`.
+        bits: of the scene's values, where its files state them; see `geo2map.scene.Imagery`.
     """
-    # the colours of a map are classes: nothing to match unless asked
+    # the colours of a map are classes: not matched by default
     match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
     stretch = stretch_of_bits(options.stretch, bits)
     return make_rendition(sample, card.colours, match, stretch, card.matching)
 
 
 def choose_margin(card: ModelCard, asked: int | None) -> tuple[int, tuple[str, ...]]:
-    """The margin, and a warning where it does not make the output exact."""
+    """The margin, and a warning where it is too small for an exact output."""
     if not card.exact:
         if asked:
             raise PlanError(
-                f"margin {asked} means nothing to {card.name}, which translates each tile by itself (mode faithful): "
+                f"margin {asked} has no effect on {card.name}, which translates each tile by itself (mode faithful): "
                 "leave it out",
                 option="margin",
             )
@@ -148,7 +145,7 @@ def choose_margin(card: ModelCard, asked: int | None) -> tuple[int, tuple[str, .
     margin = min(card.margin, WIDEST_MARGIN) if asked is None else asked
     if margin < 0 or margin % card.size_multiple:
         raise PlanError(
-            f"margin {margin} does not suit {card.name}: give a multiple of {card.size_multiple} px", option="margin"
+            f"margin {margin} does not fit {card.name}: give a multiple of {card.size_multiple} px", option="margin"
         )
     if margin < card.margin:
         return margin, (
@@ -167,23 +164,23 @@ def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
     note += f" (scale mismatch {max(ratio, 1 / ratio):.2f})"
     if card.resolutions and not 0.99 * card.resolutions[0] <= resolution <= 1.01 * card.resolutions[1]:
         finest, coarsest = card.resolutions
-        note += f"; warning: outside the {finest:.3g} to {coarsest:.3g} m that it saw in training, check the map by eye"
+        note += f"; warning: outside the {finest:.3g} to {coarsest:.3g} m of its training, check the map visually"
     if scene.ground_resolution > ENLARGED * card.ground_resolution:
-        note += f"; warning: the scene itself resolves only {scene.ground_resolution:.3g} m, expect a coarse map"
+        note += f"; warning: the scene resolves only {scene.ground_resolution:.3g} m, expect a coarse map"
     elif scene.ground_resolution > ENLARGED * resolution:
-        note += f"; warning: the scene itself resolves only {scene.ground_resolution:.3g} m, its pixels are enlarged"
+        note += f"; warning: the scene resolves only {scene.ground_resolution:.3g} m, its pixels are enlarged"
     return note
 
 
 def _match_note(rendition: Rendition, distance: float, card: ModelCard, matching: float) -> str:
     if card.colours is None:
-        return f"colours of the imagery {card.name} was trained on are unknown: left alone"
-    done = "left alone"
+        return f"{card.name} has no colour statistics: colours unchanged"
+    done = "unchanged"
     if rendition.curves:
-        done = "matched to them" if matching == 1 else f"brought {matching:.0%} of the way to them"
+        done = "matched" if matching == 1 else f"matched by {matching:.0%}"
     imagery = "maps" if card.direction == "b2a" else "imagery"
     note = f"colours are {distance:.0f} grey levels from the {imagery} {card.name} was trained on: {done}"
     if distance > FAR:
-        note += "; warning: another sensor, season or land than it knows best, check the map by eye"
-        note += " and against match model" if rendition.curves and matching < 1 else ""
+        note += "; warning: sensor, season or landscape differ from its training data, check the map visually"
+        note += " and compare with match=model" if rendition.curves and matching < 1 else ""
     return note

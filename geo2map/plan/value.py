@@ -1,4 +1,4 @@
-"""A plan: everything that decides the pixels of an output, before any of them exists. A value with a JSON form."""
+"""A plan: everything that decides the pixels of an output. A value with a JSON form."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from geo2map.scene.view import View
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What will be rendered. Blocks are derived, never stored.
+    """What is rendered. Blocks are derived, never stored.
 
     Attributes:
-        name: of the scene.
+        name: the scene's.
         view: zoom, colours and kernel; the engine runs at its zoom, all others are overviews.
-        window: global pixels at that zoom that hold the scene, as far as the aoi reaches.
+        window: global pixels at that zoom that hold the scene, cut to the aoi.
         block_span: tiles along a side of a block, a power of two; blocks start on multiples of it.
-        margin: pixels of context the model gets; 0 where nothing is translated.
+        margin: pixels of context for the model; 0 where nothing is translated.
         fill_radius, neutral: how pixels without data are filled, see `geo2map.grid.fill`.
-        noise: bands of noise that the model takes after the picture's, see `geo2map.grid.add_noise`.
-        model: name and fingerprint of the card, "" where nothing is translated.
+        noise: bands of noise after the image's, see `geo2map.grid.add_noise`.
+        model: the card's identity, "" where nothing is translated.
         content: hash of the scene's decimated sample, so that another scene of the same name is another plan.
         aoi, clip: what is written of the window: tiles of the area, or its pixels; None writes all. What is read
             does not depend on it.
-        notes: sentences a user should read: scale mismatch, match, warnings. Not part of the fingerprint.
+        notes: scale mismatch, match, warnings, in sentences. Not part of the fingerprint.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Plan:
 
     @property
     def tile_count(self) -> int:
-        """How many tiles the window and the area of interest touch: most that may be written at maxzoom."""
+        """Tiles that window and area of interest touch: upper bound of those written at maxzoom."""
         return WantedTiles(self.tiles, self.aoi, self.maxzoom).count(0)
 
     def shards(self, zoom: int | None = None) -> Iterator[Shard]:
@@ -112,7 +112,7 @@ class Plan:
         return levels if self._block_range[0] * self.block_span <= 2**self.maxzoom else 0
 
     def block_key(self, block: Block) -> tuple[int, int]:
-        """Which block this is, whatever the window trims off it: column and row in units of `block_span`."""
+        """Column and row of a block in units of `block_span`, independent of the window's trim."""
         return block.x // self.block_span, block.y // self.block_span
 
     def untranslated(self) -> Plan:

@@ -4,9 +4,10 @@ from geo2map.colour.rendition import Rendition
 from geo2map.scene.collection.sheets import SceneCollection
 from geo2map.scene.discover import find_scenes
 from geo2map.scene.identity import SceneIdentity
-from geo2map.scene.imagery import Imagery, open_scenes
+from geo2map.scene.imagery import Imagery, open_imagery, open_scenes
 from geo2map.scene.options import ReadingOptions, SceneOptions
 from geo2map.scene.reader import Scene, open_scene
+from geo2map.scene.selection import Scenes, SceneSelection, select_scenes
 from geo2map.scene.source import SceneSource
 from geo2map.scene.tile_folder import TileFolder, TileSource
 from geo2map.scene.view import View
@@ -19,11 +20,15 @@ __all__ = [
     "SceneCollection",
     "SceneIdentity",
     "SceneOptions",
+    "SceneSelection",
     "SceneSource",
+    "Scenes",
     "TileFolder",
     "TileSource",
     "View",
     "find_scenes",
+    "open_imagery",
     "open_scene",
     "open_scenes",
+    "select_scenes",
 ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +14,13 @@ import numpy.typing as npt
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Source
 from geo2map.scene.collection.sheets import SceneCollection
-from geo2map.scene.discover import Found, find_imagery, mosaic_name
 from geo2map.scene.identity import SceneIdentity
-from geo2map.scene.options import ReadingOptions
-from geo2map.scene.reader import Scene, open_scene
-from geo2map.scene.tile_folder import TileFolder, is_tile_folder
+from geo2map.scene.options import ReadingKeywords, ReadingOptions
+from geo2map.scene.reader import Scene, read_scene
+from geo2map.scene.selection import Scenes, SceneSelection, select_scenes
+from geo2map.scene.tile_folder import TileFolder
 from geo2map.scene.view import View
-from geo2map.types import Mask, OnError, Order
+from geo2map.types import Mask, OnError
 
 
 class Imagery(Protocol):
@@ -89,39 +88,37 @@ class Imagery(Protocol):
 
 
 def open_scenes(
-    asked: str | Path | Sequence[str | Path],
-    *,
-    order: Order = "first",
-    feather: int = 0,
-    on_error: OnError = "fail",
-    found: Found | None = None,
-    **options: Any,
+    asked: Scenes | SceneSelection, *, on_error: OnError = "fail", **reading: Unpack[ReadingKeywords]
 ) -> Scene | SceneCollection | TileFolder:
     """Opens one scene, several as one, or a folder of tiles; a context manager.
 
     Args:
         asked: files, folders, patterns, URLs; see `geo2map.scene.find_scenes`. One folder that holds XYZ tiles is
             imagery itself; the other arguments mean nothing to it.
-        order: which of several is on top: the "first" or "last" given, the "newest" (by the acquisition's date, the
-            TIFF's or the file's) or the "finest".
-        feather: output pixels over which the upper of two fades into the lower along its border.
         on_error: "skip" samples what can be read of damaged scenes and tiles.
-        found: what `geo2map.scene.discover.find_imagery` gave for `asked`, where that is known already.
-        options: the others of `open_scene`, for each of them.
+        reading: the fields of `geo2map.scene.ReadingOptions`.
 
     Raises:
         SceneError: no scene, or one that is missing, no raster, or damaged.
         Geo2MapError: whatever else `open_scene` raises.
     """
-    ReadingOptions(order=order, feather=feather)
-    if (folder := is_tile_folder(asked)) is not None:
-        return TileFolder(folder, on_error)
-    scenes, remarks = found or find_imagery(asked)
+    return open_imagery(asked, ReadingOptions(**reading), on_error=on_error)
+
+
+def open_imagery(
+    asked: Scenes | SceneSelection, reading: ReadingOptions, *, on_error: OnError = "fail"
+) -> Scene | SceneCollection | TileFolder:
+    """The same as `open_scenes`, its options as a value; a selection is not searched for again."""
+    chosen = select_scenes(asked)
+    if chosen.is_tiles:
+        return TileFolder(Path(chosen.paths[0]), on_error)
     opened: Scene | SceneCollection
-    if len(scenes) == 1:
-        opened = open_scene(scenes[0], on_error=on_error, **options)
+    if len(chosen.paths) == 1:
+        opened = read_scene(chosen.paths[0], reading, on_error)
     else:
-        open_one = partial(open_scene, on_error=on_error, **options)
-        opened = SceneCollection(scenes, mosaic_name(asked, scenes), order=order, feather=feather, open_one=open_one)
-    opened.remarks = remarks
+        open_one = partial(read_scene, options=reading, on_error=on_error)
+        opened = SceneCollection(
+            chosen.paths, chosen.name, order=reading.order, feather=reading.feather, open_one=open_one
+        )
+    opened.remarks = chosen.remarks
     return opened

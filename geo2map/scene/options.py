@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from geo2map.errors import BandError, SceneError
 from geo2map.types import Order
@@ -60,3 +61,25 @@ class ReadingOptions(SceneOptions):
         super().__post_init__()
         if not 0 <= self.feather <= WIDEST_FEATHER:
             raise SceneError(f"feather {self.feather} is out of range: give 0 to {WIDEST_FEATHER} px", option="feather")
+
+
+class SceneKeywords(TypedDict, total=False):
+    """The keywords of `geo2map.scene.open_scene`: the fields of `SceneOptions`."""
+
+    indexes: Sequence[int] | None
+    """One band (gray) or three (red, green, blue), counted from 1."""
+    crs: str | None
+    """CRS to use instead of the file's, e.g. "EPSG:32618"."""
+    nodata: float | None
+    """Value of pixels without data, instead of the file's."""
+    allow_outside: bool
+    """Open a VRT whose sources lie outside its folder or at URLs."""
+
+
+class ReadingKeywords(SceneKeywords, total=False):
+    """The keywords of `geo2map.open_scenes`: the fields of `ReadingOptions`."""
+
+    order: Order
+    """Which of several scenes is on top: "first", "last", "newest" (by acquisition date) or "finest"."""
+    feather: int
+    """Output pixels over which the upper of two scenes fades into the lower."""

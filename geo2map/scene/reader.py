@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ from geo2map.scene.georeference import find_georeference
 from geo2map.scene.identity import SceneIdentity, identify
 from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.numbers import notes_on_numbers
-from geo2map.scene.options import SceneOptions
+from geo2map.scene.options import SceneKeywords, SceneOptions
 from geo2map.scene.overview import Overview, choose_overview
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, read_undamaged, validate_alpha
 from geo2map.scene.source import SceneSource
@@ -269,28 +269,24 @@ class Scene:
         return colours_vrt(self._address, self.bands, overview.size, level=overview.level, whole=unmasked)
 
 
-def open_scene(
-    path: str | Path,
-    *,
-    indexes: Sequence[int] | None = None,
-    crs: str | None = None,
-    nodata: float | None = None,
-    allow_outside: bool = False,
-    on_error: OnError = "fail",
-) -> Scene:
+def open_scene(path: str | Path, *, on_error: OnError = "fail", **options: Unpack[SceneKeywords]) -> Scene:
     """Opens a raster as a scene; a context manager.
 
     Args:
         path: a file, a URL (https://, s3://, gs://, az://) or one of GDAL's virtual paths; anything rasterio opens.
-        indexes, crs, nodata, allow_outside: see `geo2map.scene.SceneOptions`.
-        on_error: "skip" samples what can be read of a damaged file; which blocks of it to render is not its business.
+        on_error: "skip" samples what can be read of a damaged file; it does not decide which blocks are rendered.
+        options: the fields of `geo2map.scene.SceneOptions`.
 
     Raises:
         SceneError: the file is missing, not a raster, damaged, or a VRT that points outside its folder.
         GeoreferenceError: no CRS, no geotransform, or a place that web-mercator cannot show.
         BandError: bands that the file does not have, or that are no colours; a nodata that they cannot hold.
     """
-    options = SceneOptions(indexes=indexes, crs=crs, nodata=nodata, allow_outside=allow_outside)
+    return read_scene(path, SceneOptions(**options), on_error)
+
+
+def read_scene(path: str | Path, options: SceneOptions, on_error: OnError = "fail") -> Scene:
+    """The same as `open_scene`, its options as a value."""
     path = plain_path(path)
     if is_file_path(path) and not is_there(path):
         raise SceneError(f"scene not found: {path}; check the path")

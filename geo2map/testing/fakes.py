@@ -12,7 +12,8 @@ from geo2map.colour import ColourStatistics
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.model.card import ModelCard
-from geo2map.pipeline.blocks import BlockDone, BlockKey, LayerTiles
+from geo2map.pipeline.blocks import LayerTiles
+from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import pending_blocks
 from geo2map.plan import Job, Plan, Storage

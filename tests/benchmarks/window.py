@@ -18,7 +18,7 @@ from distributed import Client
 
 from geo2map.cluster.local import local_cluster
 from geo2map.cluster.parts import ShardRecord
-from geo2map.cluster.window import Window
+from geo2map.cluster.window import InFlightTasks
 from geo2map.plan import Shard
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         client.wait_for_workers(2)
         shards = (Shard(20, number >> 10, number & 1023) for number in range(count))
         started, sizes = time.perf_counter(), []
-        for done, _record in enumerate(Window(client, nothing).run(shards), 1):
+        for done, _record in enumerate(InFlightTasks(client, nothing).run(shards), 1):
             if done % (count // 10) == 0:
                 sizes.append(me.memory_info().rss / 2**20)
                 usage = resource.getrusage(resource.RUSAGE_SELF)

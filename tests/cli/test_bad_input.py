@@ -141,7 +141,7 @@ def test_a_coarse_scene_may_be_forced(
     scene = write_scene("coarse.tif", transform=metres(590_000, 4_510_000, 10))
     result = geo2map("render", scene, "--out", tmp_path / "tiles", "--model", tiny_model, "--force", "--zoom", 13)
     assert result.code == 0
-    assert "warning: the scene itself resolves only 10 m" in result.err
+    assert "warning: the scene resolves only 10 m" in result.err
     assert (tmp_path / "tiles" / "tilejson.json").exists()
 
 
@@ -340,7 +340,7 @@ def test_the_scene_is_not_overwritten_by_its_map(command: str, refused: Callable
 @pytest.mark.parametrize("command", ["translate", "mosaic"])
 def test_tiles_that_are_none(command: str, geo2map: Command, taken: Path, tmp_path: Path) -> None:
     before = contents(tmp_path)
-    said = ("is no folder of tiles",) * 2 if command == "translate" else ("holds no tiles", "there is no such folder")
+    said = ("not a folder of tiles",) * 2 if command == "translate" else ("holds no tiles", "there is no such folder")
     for folder, phrase in zip((taken, taken / "no"), said, strict=True):
         assert_one_sentence(geo2map(command, folder, "--out", tmp_path / "map.tif"), str(folder), phrase)
     assert contents(tmp_path) == before

@@ -15,7 +15,7 @@ import pytest
 import rasterio.shutil
 from PIL import Image
 
-from geo2map.api import rendering
+from geo2map.api import jobs
 from geo2map.ledger.finished_record import journal_path
 
 Command = Callable[..., Any]
@@ -292,12 +292,12 @@ def test_newer_libraries_leave_what_is_finished(
 ) -> None:
     command = ("render", scenes[2], "--out", tmp_path / "map", "--model", tiny_model)
     assert geo2map(*command).code == 0
-    before, found = stamps(tmp_path / "map"), rendering.library_versions(True)
-    monkeypatch.setattr(rendering, "library_versions", lambda translating: {**found, "numpy": "99.0"})  # noqa: ARG005
+    before, found = stamps(tmp_path / "map"), jobs.library_versions(True)
+    monkeypatch.setattr(jobs, "library_versions", lambda translating: {**found, "numpy": "99.0"})  # noqa: ARG005
     again = geo2map(*command)
     assert again.code == 0
     assert again.out == (
-        f"plain: complete (made with numpy {found['numpy']}, now 99.0: overwrite it to make it anew)\n"
+        f"plain: complete (rendered with numpy {found['numpy']}, now 99.0: overwrite it to render again)\n"
     )
     assert stamps(tmp_path / "map") == before
 

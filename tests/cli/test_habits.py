@@ -290,10 +290,10 @@ def test_a_signal_stops_cleanly(
     assert kept is not None, stderr
     assert int(kept[1]) > 0
     assert [path.name for path in out.parent.iterdir()] == [".tiles.partial"]
-    assert geo2map("clean", out).out == f"{out}: thrown away what an interrupted run had kept\n"
+    assert geo2map("clean", out).out == f"{out}: deleted the partial results of an interrupted run\n"
     assert list(out.parent.iterdir()) == []
     again = geo2map("clean", out, tmp_path / "nowhere" / "tiles")
-    assert (again.code, again.out.count("nothing to throw away")) == (0, 2)
+    assert (again.code, again.out.count("nothing to delete")) == (0, 2)
 
 
 def test_help_answers_at_once() -> None:

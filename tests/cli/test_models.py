@@ -104,7 +104,7 @@ def test_an_imported_model_renders(
     rendered = geo2map("render", small_scene, "--out", folder, "--model", model, *options, "--json")
     report = json.loads(rendered.out)
     assert (rendered.code, report["maxzoom"], report["tiles"]) == (0, 17, 4)
-    assert any("unknown: left alone" in line for line in report["notes"])
+    assert any("no colour statistics: colours unchanged" in line for line in report["notes"])
     assert any("warning" in line for line in report["notes"]) == (note is not None)
     assert note is None or note in report["notes"][-1]
 
@@ -156,7 +156,7 @@ def test_errors_are_one_sentence_and_leave_nothing(
         (("models", "list", tmp_path / "missing"), "not found"),
         (("render", small_scene, *tiles, "--model", model, "--mode", "exact"), "leave mode out"),
         (("render", small_scene, *tiles, "--model", model, "--margin", 256), "leave it out (--margin)"),
-        (("render", small_scene, *tiles, "--model", model, "--match", "model"), "nothing to match to (--match)"),
+        (("render", small_scene, *tiles, "--model", model, "--match", "model"), "leave match out (--match)"),
     ):
         result = geo2map(*arguments)
         assert (result.code, result.out) == (1, ""), result

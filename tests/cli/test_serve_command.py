@@ -57,7 +57,7 @@ def test_looking_keeps_and_rendering_completes(
         assert "Traceback" not in said
     done = geo2map("render", scene, *options, "--out", tmp_path / "tiles")
     assert done.code == 0
-    assert "1 done before" in done.out
+    assert "1 resumed" in done.out
     assert (tmp_path / "tiles" / f"{tile.z}/{tile.x}/{tile.y}.png").read_bytes() == shown
     with started("view", tmp_path / "tiles", "--no-browser") as (_, addresses):
         assert urlopen(addresses["tiles"].format(z=tile.z, x=tile.x, y=tile.y), timeout=PATIENCE).read() == shown
@@ -67,10 +67,10 @@ def test_looking_keeps_and_rendering_completes(
     ("arguments", "words"),
     [
         (["serve", "nowhere.tif"], "scene not found"),
-        (["serve", "SCENE", "--token", "short"], "token cannot be one"),
+        (["serve", "SCENE", "--token", "short"], "token is malformed"),
         (["serve", "SCENE", "--keep", "out.xyz"], "not a kind of output"),
         (["serve", "SCENE", "--under", "nowhere"], "nowhere is not there"),
-        (["serve", "SCENE", "--host", "no.such.host.invalid"], "cannot be listened at"),
+        (["serve", "SCENE", "--host", "no.such.host.invalid"], "cannot listen"),
         (["view", "nowhere"], "nowhere is not there"),
         (["view", "SCENE"], "holds no tiles"),
     ],

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from geo2map_cli.main import COMMANDS, cli
 
 RENDER = ("render", "SCENE", "--out")
 
@@ -93,5 +96,34 @@ def test_a_log_file_that_cannot_be_is_one_sentence(
 ) -> None:
     result = geo2map("info", small_scene, "--log-file", tmp_path / "missing" / "log.txt")
     assert result.code == 1
-    assert "its folder does not exist; choose another place" in result.err
+    assert "its folder does not exist; choose another path" in result.err
     assert "Errno" not in result.err
+
+
+def test_the_help_lists_options_by_group(geo2map: Callable[..., Any]) -> None:
+    """Every option once, under one title, those of all commands last."""
+    shown = geo2map("render", "--help").out
+    titles = [line for line in shown.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert titles == [
+        *("Options:", "Many machines:", "Model and machine:", "Input:", "Area, zoom and colours:"),
+        *("Output format:", "Output:", "Other options:"),
+    ]
+    for option in ("--zoom", "--feather", "--device", "--quality", "--resume", "--on-error", "--log-file", "--help"):
+        assert len(re.findall(rf"^  (-\w, )?{option}\b", shown, re.MULTILINE)) == 1, option
+    assert shown.index("--on-error") < shown.index("Other options:") < shown.index("--help")
+
+
+def test_no_help_begins_with_a_genitive() -> None:
+    """ "Tile format.", not "Of the tiles."."""
+    for command in _all_commands():
+        for option in command.params:
+            assert not re.match(r"(Of|Under|Between|What|Whose) ", getattr(option, "help", "") or ""), option
+
+
+def _all_commands() -> Iterator[click.Command]:
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        yield command
+        if isinstance(command, click.Group):
+            yield from command.commands.values()

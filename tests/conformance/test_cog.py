@@ -13,8 +13,8 @@ from rasterio.windows import Window
 
 from geo2map.checking import check
 from geo2map.errors import DataError, OutputError, TileSetError
+from geo2map.formats.geotiff import write as geotiffs
 from geo2map.formats.geotiff.write import write_geotiff
-from geo2map.ledger import geotiff as geotiffs
 from geo2map.plan import Storage
 from geo2map.tiles.codec import TileCodec, decode_tile
 from geo2map.tiles.store import MemoryStore

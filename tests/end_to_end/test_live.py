@@ -113,8 +113,8 @@ def test_equal_shapes_are_translated_together(quick_engine: Engine, write_sheet:
             first = live.map.ask(tiles[0])
             assert engine.busy.wait(PATIENCE)
             others = [live.map.ask(tile) for tile in tiles[1:9]]
-            while live.flights.count("ready") < 4:
-                assert live.flights.count("queued") + live.flights.count("reading")
+            while live.queue.count("ready") < 4:
+                assert live.queue.count("queued") + live.queue.count("reading")
         assert first.result(PATIENCE)
         assert all(answer.result(PATIENCE) for answer in others)
     assert engine.batches[0] == 1
@@ -229,10 +229,10 @@ def test_a_client_that_leaves_frees_its_place(quick_engine: Engine, write_sheet:
             stayed = live.map.ask(blocks[1])  # somebody else wants this one, too
             for answer in waiting:
                 assert answer.cancel()
-            assert live.flights.waiting == 2
+            assert live.queue.waiting == 2
             fresh = [live.map.ask(tile) for tile in blocks[-2:]]
         assert all(answer.result(PATIENCE) for answer in (first, stayed, *fresh))
-        while live.flights.count("reading"):
+        while live.queue.count("reading"):
             pass
         assert engine.translated == 4
         assert live.tally.get("clients", "left") == len(waiting)
@@ -269,7 +269,7 @@ def test_a_disconnect_is_a_leaving(quick_engine: Engine, write_sheet: Any) -> No
             scope = {"type": "http", "method": "GET", "path": f"/{path_of(tiles[-1], '.png')}", "headers": []}
             scope |= {"query_string": b"", "scheme": "http", "server": ("127.0.0.1", 1), "root_path": ""}
             asking = asyncio.ensure_future(app({**scope, "app": app}, receive, send))
-            while not live.flights.waiting:
+            while not live.queue.waiting:
                 await asyncio.sleep(0.01)
             left.set()
             await asyncio.wait_for(asking, PATIENCE)
@@ -280,7 +280,7 @@ def test_a_disconnect_is_a_leaving(quick_engine: Engine, write_sheet: Any) -> No
             for answer in hold[1:]:
                 answer.cancel()
             asyncio.run(visit())
-            assert live.flights.waiting == (0 if hold[0].done() else 1)
+            assert live.queue.waiting == (0 if hold[0].done() else 1)
         assert sent == []
         assert live.tally.get("tiles", "map", "17", "left") == 1
 

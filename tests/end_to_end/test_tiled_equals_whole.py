@@ -16,7 +16,7 @@ from geo2map.families import build
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
-from geo2map.pipeline.blocks import prepare
+from geo2map.pipeline.reading import prepare
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan
 from geo2map.protocols import Translator

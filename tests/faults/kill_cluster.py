@@ -29,7 +29,7 @@ import rasterio
 from affine import Affine
 
 from geo2map.cluster import JobFile, PartFolder, ShardRecord, merge_parts, plan_job
-from geo2map.cluster.dask import ShardWork, spread
+from geo2map.cluster.dask import ShardWork
 from geo2map.plan import Shard
 from geo2map.testing import make_card
 
@@ -64,7 +64,7 @@ def drive(address: str, parts: Path, killed: Path) -> None:
     order = folder.order()
     with Client(address, set_as_default=False) as client:
         work = KillingWork(parts, order.fingerprint, None, killed)
-        spread(client, work, folder, order, lambda *said: print(*said, flush=True))
+        dispatch(client, work, folder, order, lambda *said: print(*said, flush=True))
 
 
 @dataclass

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_faults_of_the_server_are_survived(faults: Faults, tiles: Path) -> None:
 
 def test_resets_and_slow_answers_are_survived(faults: Faults, tiles: Path) -> None:
     faults.plan = ["reset", "slow", "503 Slow Down", "reset"]
-    upload_output(tiles, "s3://maps-bucket/map/", client_options={"timeout": "1s", "allow_http": True})
+    upload_output(tiles, "s3://maps-bucket/map/", client={"timeout": "1s", "allow_http": True})
     assert faults.given == 4
     store, _ = open_bucket("s3://maps-bucket/map/")
     assert bytes(store.get("map/3/1/2.png").bytes()) == b"3/1/2.png"
@@ -137,7 +138,10 @@ def test_each_kind_of_bucket_is_opened(
 def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Path) -> None:
     """No tile lies here; a run that is stopped goes on behind the blocks whose tiles are there, with the same bytes."""
     from geo2map.api import tile
+    from geo2map.api.rendering import render_request
+    from geo2map.api.requests import RenderRequest
     from geo2map.buckets.stream import is_fresh, stream_to_bucket
+    from geo2map.ledger import OutputOptions
     from geo2map.testing import make_card
 
     address, card = "s3://maps-bucket/map/", make_card(name="cut", margin=0, size_multiple=1)
@@ -148,7 +152,8 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
             raise KeyboardInterrupt
 
     def make(path: Path, sink: Any, progress: Any = None) -> Any:
-        return tile(small_scene, path, card=card, sink=sink, progress=progress, **options)
+        request = RenderRequest.of(small_scene, path, card, options)
+        return render_request(replace(request, output=OutputOptions(sink=sink)), progress=progress)
 
     assert is_fresh(address)
     with pytest.raises(KeyboardInterrupt):
@@ -158,7 +163,7 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
     assert len(sent) >= 3
     assert not list((tmp_path / "tmp").rglob("*.png"))
     assert "map/tilejson.json" not in names(store)
-    with pytest.raises(OutputError, match="another geo2map"):
+    with pytest.raises(OutputError, match="locked by another run"):
         stream_to_bucket(address, make, "another key", tmp=tmp_path / "other")
     faults.log = []
     report = stream_to_bucket(address, make, "key", tmp=tmp_path / "tmp")
@@ -215,7 +220,7 @@ def test_a_stopped_upload_goes_on(faults: Faults, tiles: Path) -> None:
 def test_two_writers_do_not_mix(faults: Faults, tiles: Path) -> None:  # noqa: ARG001
     store, _ = open_bucket("s3://maps-bucket/map/")
     store.put("map/.geo2map.lock", b"another")
-    with pytest.raises(OutputError, match="another geo2map"):
+    with pytest.raises(OutputError, match="locked by another run"):
         upload_output(tiles, "s3://maps-bucket/map/")
     assert names(store) == {"map/.geo2map.lock"}
 
@@ -275,7 +280,7 @@ def test_addresses() -> None:
     assert is_bucket("s3://bucket/a/")
     assert is_bucket("gs://bucket/a.tif")
     assert not is_bucket("a/b")
-    with pytest.raises(OutputError, match="no place in a bucket"):
+    with pytest.raises(OutputError, match="not an address in a bucket"):
         open_bucket("s3://bucket/")
 
 

@@ -19,10 +19,10 @@ from geo2map_cli.main import cli
 import geo2map.api
 from geo2map.checking import check
 from geo2map.cluster import JobFile, PartFolder, merge_parts, plan_job, render_shard, render_slice, summarise
-from geo2map.cluster.planning import list_scenes
 from geo2map.errors import Geo2MapError, OutputError, PlanError
 from geo2map.ledger import OutputOptions
 from geo2map.ledger.finished_record import load_journal
+from geo2map.scene import select_scenes
 from geo2map.testing import make_card
 
 CARD = make_card(name="cut", margin=0, size_multiple=1)
@@ -103,7 +103,7 @@ def test_a_job_file_says_it_all(order: JobFile, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="changed after"):
         JobFile.read(tmp_path / "b.job.json")
     (tmp_path / "c.job.json").write_text("{}")
-    with pytest.raises(PlanError, match="no job file"):
+    with pytest.raises(PlanError, match="not a job file"):
         JobFile.read(tmp_path / "c.job.json")
     with pytest.raises(PlanError, match="not found"):
         JobFile.read(tmp_path / "d.job.json")
@@ -214,7 +214,7 @@ def test_summary_and_lists(scene: Path, order: JobFile, tmp_path: Path) -> None:
     assert str(replace(found, shards=1, tiles=1, bytes=3 * 2**30, seconds=9000.0)).startswith("1 shard, ")
     assert "at most 1 tile, about 3.0 GiB, 2.5 hours" in str(replace(found, tiles=1, bytes=3 * 2**30, seconds=9000.0))
     (tmp_path / "list.txt").write_text("# all of them\ns.tif\n\n")
-    assert list_scenes(tmp_path / "list.txt") == [str(scene.resolve())]
+    assert select_scenes(tmp_path / "list.txt").full_paths == [str(scene.resolve())]
 
 
 def test_commands(scene: Path, tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def test_a_shard_is_given_out_again_three_times(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(distributed, "as_completed", Completed)
     client = FakeClient()
     client.dying = deaths
-    records = window.Window(client, None).run(iter([Shard(20, 1, 1)]))  # type: ignore[arg-type]
+    records = window.InFlightTasks(client, None).run(iter([Shard(20, 1, 1)]))  # type: ignore[arg-type]
     if ends:
         with pytest.raises(OutputError, match=r"20-1-1 has lost 4 workers"):
             list(records)
@@ -268,9 +268,9 @@ def test_a_scheduler_that_comes_back_is_told_again(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(distributed, "as_completed", Completed)
     client = FakeClient()
     client.losing, client.status = 9, status
-    records = window.Window(client, None).run(iter([Shard(20, 1, 1)]))  # type: ignore[arg-type]
+    records = window.InFlightTasks(client, None).run(iter([Shard(20, 1, 1)]))  # type: ignore[arg-type]
     if ends:
-        with pytest.raises(OutputError, match="scheduler is gone"):
+        with pytest.raises(OutputError, match="lost the Dask scheduler"):
             list(records)
         return
     assert [record.shard for record in records] == ["20-1-1"]
@@ -281,7 +281,7 @@ def test_the_window_stays_small_however_many_shards(monkeypatch: pytest.MonkeyPa
     """20,000 shards: eight under way at most, each let go of, memory flat."""
     monkeypatch.setattr(distributed, "as_completed", Completed)
     client = FakeClient()
-    tasks = window.Window(client, None)  # type: ignore[arg-type]
+    tasks = window.InFlightTasks(client, None)  # type: ignore[arg-type]
     shards = (Shard(20, number >> 8, number & 255) for number in range(20_000))
     tracemalloc.start()
     sizes = []
@@ -290,7 +290,7 @@ def test_the_window_stays_small_however_many_shards(monkeypatch: pytest.MonkeyPa
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert client.submitted == client.released == 20_000
-    assert client.most == window.WINDOW * 4
+    assert client.most == window.PER_WORKER * 4
     assert sizes[-1] - sizes[0] < 150_000  # 15,000 records would be some megabytes
 
 

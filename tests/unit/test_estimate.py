@@ -148,4 +148,4 @@ def test_what_a_person_and_a_program_read() -> None:
     )
     assert json.loads(json.dumps(found.to_dict()))["blocks"] == 9
     spooled = Estimate({17: 12}, 9, 3 * 2**20, 2 * 2**20, None, 61.4)
-    assert str(spooled).splitlines()[1] == "about 3.0 MiB, 2.0 MiB more while it is made, 61 s"
+    assert str(spooled).splitlines()[1] == "about 3.0 MiB, 2.0 MiB more during the run, 61 s"

@@ -16,14 +16,8 @@ from geo2map.aoi import Aoi
 from geo2map.errors import DeviceError, OutputError, SceneError
 from geo2map.grid import PixelWindow, tile_range
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline.blocks import (
-    MOST_ENCODERS,
-    READ_AHEAD,
-    BlockDone,
-    LayerTiles,
-    prepare,
-    render_blocks,
-)
+from geo2map.pipeline.blocks import MOST_ENCODERS, LayerTiles, render_blocks
+from geo2map.pipeline.reading import READ_AHEAD, BlockDone, prepare
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import WAITING, run
 from geo2map.plan import Plan, Storage

@@ -227,7 +227,7 @@ def test_the_zoom_follows_the_ground_not_the_map(latitude: float, zoom: int) -> 
 
 def test_a_scene_too_coarse_for_the_model() -> None:
     assert choose_zoom(a_scene(0.905 * 3), CARD, PlanOptions()) == 17
-    with pytest.raises(ResolutionError, match=r"resolves 10 m .* trained at 0.905 m .* force it") as caught:
+    with pytest.raises(ResolutionError, match=r"resolves 10 m .* trained at 0.905 m: .* force it") as caught:
         choose_zoom(a_scene(10), CARD, PlanOptions())
     assert caught.value.option == "force"
     with pytest.raises(ResolutionError):
@@ -320,8 +320,8 @@ def test_a_model_of_unknown_colours_leaves_the_scenes_alone() -> None:
     assert known.view.rendition.curves is not None
     assert unknown.view.rendition == Rendition()
     assert unknown.neutral == (128, 128, 128)
-    assert "unknown: left alone" in unknown.notes[1]
-    with pytest.raises(PlanError, match=r"does not say which colours .* nothing to match to") as caught:
+    assert "no colour statistics: colours unchanged" in unknown.notes[1]
+    with pytest.raises(PlanError, match="no colour statistics to match to") as caught:
         plan_of(replace(CARD, colours=None), PlanOptions(match="model"))
     assert caught.value.option == "match"
 
@@ -360,24 +360,24 @@ def test_what_a_model_did_not_see_is_said() -> None:
     dark = ColourStatistics.of(np.full((100, 3), 30, dtype=np.uint8))
 
     assert "outside the 0.01 to 0.02 m" in notes((0.01, 0.02), None)
-    assert "another sensor" in notes((0.01, 2.0), CARD.colours)
-    assert "check the map by eye" not in notes((0.01, 2.0), dark)
+    assert "sensor, season or landscape differ" in notes((0.01, 2.0), CARD.colours)
+    assert "check the map visually" not in notes((0.01, 2.0), dark)
 
 
 @pytest.mark.parametrize(
     ("matching", "match", "said"),
     [
-        (0.5, "auto", "50% of the way to them; .*against match model"),
-        (0.5, "model", "matched to them"),
-        (1.0, "auto", "matched to them"),
-        (0.5, "none", "left alone"),
+        (0.5, "auto", "matched by 50%; .*compare with match=model"),
+        (0.5, "model", "trained on: matched;"),
+        (1.0, "auto", "trained on: matched;"),
+        (0.5, "none", "trained on: unchanged"),
     ],
 )
 def test_how_far_colours_are_matched_is_said(matching: float, match: str, said: str) -> None:
     card = replace(CARD, matching=matching)
     notes = " ".join(plan_of(card, PlanOptions(match=match), level=240).notes)  # type: ignore[arg-type]
     assert re.search(said, notes)
-    assert ("match model" in notes) == (said.endswith("model"))
+    assert ("match=model" in notes) == (said.endswith("model"))
 
 
 @pytest.mark.parametrize(("direction", "matched"), [("a2b", True), ("b2a", False)])

@@ -23,7 +23,8 @@ from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
 
 from geo2map import grid
-from geo2map.colour.rendition import make_rendition, make_stretch
+from geo2map.colour.rendition import make_rendition
+from geo2map.colour.stretch import make_stretch
 from geo2map.errors import BandError, SceneError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage

@@ -1,4 +1,4 @@
-"""Single flight: who waits for what, in which order, and what is dropped."""
+"""The queue of blocks: one entry a block, in which order, and what is dropped."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 from geo2map.aoi import make_aoi
 from geo2map.errors import BusyError
 from geo2map.grid import Block, PixelWindow, lnglat_bounds
+from geo2map.live.block_queue import BlockQueue, QueuedBlock, Tiles
 from geo2map.live.cache import BlockCache
-from geo2map.live.flights import Flights, Tiles, Wanted
 from geo2map.live.places import blocks_of, touches
 from geo2map.live.tally import Tally
 from geo2map.plan import Plan
 from geo2map.scene import View
 from geo2map.types import Tile
 
-A, B, C, D = (Wanted("map", Block(10, x, 5, 1, 1)) for x in range(4))
+A, B, C, D = (QueuedBlock("map", Block(10, x, 5, 1, 1)) for x in range(4))
 TILES: Tiles = {"map": {Tile(0, 0, 0): b"a tile"}}
 
 
@@ -28,43 +28,43 @@ def tally() -> Tally:
 
 
 @pytest.fixture
-def flights(tally: Tally) -> Flights:
-    return Flights(3, tally, lambda _: None)
+def queue(tally: Tally) -> BlockQueue:
+    return BlockQueue(3, tally, lambda _: None)
 
 
-def ask(flights: Flights, *wanted: Wanted) -> list[Future[Tiles]]:
-    return [flights.ask([one])[0] for one in wanted]
+def ask(queue: BlockQueue, *wanted: QueuedBlock) -> list[Future[Tiles]]:
+    return [queue.ask([one])[0] for one in wanted]
 
 
-def taken(flights: Flights) -> Wanted | None:
-    flight = flights.take("queued", "reading")
-    return flight and flight.wanted
+def taken(queue: BlockQueue) -> QueuedBlock | None:
+    pending = queue.take("queued", "reading")
+    return pending and pending.key
 
 
-def test_the_newest_goes_first_and_who_asks_again_is_new(flights: Flights) -> None:
-    ask(flights, A, B, C, A)
-    assert [taken(flights) for _ in range(3)] == [A, C, B]
+def test_the_newest_goes_first_and_who_asks_again_is_new(queue: BlockQueue) -> None:
+    ask(queue, A, B, C, A)
+    assert [taken(queue) for _ in range(3)] == [A, C, B]
 
 
-def test_all_that_wait_get_the_same_and_each_only_once(flights: Flights) -> None:
-    waiting = ask(flights, A, A, A)
-    flight = flights.take("queued", "reading")
-    assert flight is not None
-    waiting += ask(flights, A)  # while it is read, too
-    flights.land(flight, TILES)
+def test_all_that_wait_get_the_same_and_each_only_once(queue: BlockQueue) -> None:
+    waiting = ask(queue, A, A, A)
+    pending = queue.take("queued", "reading")
+    assert pending is not None
+    waiting += ask(queue, A)  # while it is read, too
+    queue.resolve(pending, TILES)
     assert [one.result(0) for one in waiting] == [TILES] * 4
-    assert flights.waiting == 0
-    flights.land(flight, TILES)  # harmless
+    assert queue.waiting == 0
+    queue.resolve(pending, TILES)  # harmless
 
 
-def test_the_first_to_leave_takes_nobody_along(flights: Flights, tally: Tally) -> None:
-    first, second = ask(flights, A, A)
-    flight = flights.take("queued", "reading")
-    assert flight is not None
+def test_the_first_to_leave_takes_nobody_along(queue: BlockQueue, tally: Tally) -> None:
+    first, second = ask(queue, A, A)
+    pending = queue.take("queued", "reading")
+    assert pending is not None
     assert first.cancel()
-    flights.move(flight, "ready", None)
-    assert flights.count("ready") == 1
-    flights.land(flight, TILES)
+    queue.move(pending, "ready", None)
+    assert queue.count("ready") == 1
+    queue.resolve(pending, TILES)
     assert second.result(0) is TILES
     assert first.cancelled()
     assert tally.get("clients", "left") == 1
@@ -72,72 +72,72 @@ def test_the_first_to_leave_takes_nobody_along(flights: Flights, tally: Tally) -
 
 
 @pytest.mark.parametrize("stage", ["queued", "reading", "ready", "making"])
-def test_what_nobody_waits_for_is_dropped_before_it_is_made(stage: str, flights: Flights, tally: Tally) -> None:
-    (waiting,) = ask(flights, A)
-    flight = None if stage == "queued" else flights.take("queued", "reading")
-    if flight and stage in ("ready", "making"):
-        flights.move(flight, "ready", None)
-        assert stage == "ready" or flights.take("ready", "making") is flight
+def test_what_nobody_waits_for_is_dropped_before_it_is_made(stage: str, queue: BlockQueue, tally: Tally) -> None:
+    (waiting,) = ask(queue, A)
+    pending = None if stage == "queued" else queue.take("queued", "reading")
+    if pending and stage in ("ready", "making"):
+        queue.move(pending, "ready", None)
+        assert stage == "ready" or queue.take("ready", "making") is pending
     waiting.cancel()
-    if flight and stage == "reading":
-        flights.move(flight, "ready", None)
+    if pending and stage == "reading":
+        queue.move(pending, "ready", None)
     dropped = stage != "making"
     assert tally.get("blocks", "map", "dropped") == dropped
-    assert sum(flights.count(each) for each in ("queued", "reading", "ready", "making")) == (not dropped)  # type: ignore[arg-type]
-    (again,) = ask(flights, A)  # another flight, or the one that is made anyway
-    found = flights.take("queued", "reading") if dropped else flight
+    assert sum(queue.count(each) for each in ("queued", "reading", "ready", "making")) == (not dropped)  # type: ignore[arg-type]
+    (again,) = ask(queue, A)  # another one, or the one that is made anyway
+    found = queue.take("queued", "reading") if dropped else pending
     assert found is not None
-    flights.land(found, TILES)
+    queue.resolve(found, TILES)
     assert again.result(0) is TILES
 
 
-def test_beyond_the_queue_all_is_refused_or_nothing(flights: Flights, tally: Tally) -> None:
-    ask(flights, A, B)
-    with pytest.raises(BusyError, match="2 blocks wait") as caught:
-        flights.ask([C, D])
+def test_beyond_the_queue_all_is_refused_or_nothing(queue: BlockQueue, tally: Tally) -> None:
+    ask(queue, A, B)
+    with pytest.raises(BusyError, match="2 blocks are queued") as caught:
+        queue.ask([C, D])
     assert 1 <= caught.value.seconds <= 30
-    assert flights.count("queued") == 2
+    assert queue.count("queued") == 2
     assert tally.get("clients", "refused") == 1
-    assert len(flights.ask([A, B, C])) == 3  # the first two take no place
-    assert taken(flights) == C
-    assert len(ask(flights, D)) == 1
+    assert len(queue.ask([A, B, C])) == 3  # the first two take no place
+    assert taken(queue) == C
+    assert len(ask(queue, D)) == 1
 
 
 def test_what_is_stored_is_not_queued(tally: Tally) -> None:
-    flights = Flights(1, tally, {A: TILES}.get)
-    stored, fresh = flights.ask([A, B])
+    queue = BlockQueue(1, tally, {A: TILES}.get)
+    stored, fresh = queue.ask([A, B])
     assert stored.result(0) is TILES
     assert not fresh.done()
-    assert flights.count("queued") == 1
+    assert queue.count("queued") == 1
 
 
-def test_an_error_reaches_all(flights: Flights) -> None:
-    waiting = ask(flights, A, A)
-    flight = flights.take("queued", "reading")
-    assert flight is not None
-    flights.land(flight, None, ValueError("broken"))
+def test_an_error_reaches_all(queue: BlockQueue) -> None:
+    waiting = ask(queue, A, A)
+    pending = queue.take("queued", "reading")
+    assert pending is not None
+    queue.resolve(pending, None, ValueError("broken"))
     assert [str(one.exception(0)) for one in waiting] == ["broken"] * 2
 
 
-def test_only_those_that_suit_are_taken(flights: Flights) -> None:
-    for flight in [ask(flights, one) and flights.take("queued", "reading") for one in (A, B, C)]:
-        assert flight
-        flights.move(flight, "ready", flight.wanted.block.x % 2)
-    even = flights.take_more("ready", "making", lambda flight: flight.cargo == 0, most=5)
-    assert [flight.wanted for flight in even] == [C, A]
-    assert flights.take_more("ready", "making", lambda _: True, most=0) == []
+def test_only_those_that_suit_are_taken(queue: BlockQueue) -> None:
+    for pending in [ask(queue, one) and queue.take("queued", "reading") for one in (A, B, C)]:
+        assert pending
+        queue.move(pending, "ready", pending.key.block.x % 2)
+    even = queue.take_more("ready", "making", lambda pending: pending.payload == 0, most=5)
+    assert [pending.key for pending in even] == [C, A]
+    assert queue.take_more("ready", "making", lambda _: True, most=0) == []
 
 
-def test_the_end_wakes_everybody(flights: Flights) -> None:
-    taker = threading.Thread(target=flights.take, args=("ready", "making"))
+def test_the_end_wakes_everybody(queue: BlockQueue) -> None:
+    taker = threading.Thread(target=queue.take, args=("ready", "making"))
     taker.start()
-    (waiting,) = ask(flights, A)
-    flights.close()
+    (waiting,) = ask(queue, A)
+    queue.close()
     taker.join(30)
     assert not taker.is_alive()
     assert isinstance(waiting.exception(0), BusyError)
     with pytest.raises(BusyError, match="stopping"):
-        ask(flights, B)
+        ask(queue, B)
 
 
 def test_the_cache_is_bounded_by_bytes() -> None:
@@ -190,10 +190,10 @@ def test_an_area_of_interest_leaves_blocks_out() -> None:
 
 def test_what_is_there_wakes_nobody(tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers and the model's thread wait for work; waking them for each tile in memory costs more than the tile."""
-    flights = Flights(3, tally, lambda one: TILES if one == A else None)
+    queue = BlockQueue(3, tally, lambda one: TILES if one == A else None)
     woken: list[int] = []
-    monkeypatch.setattr(flights._changed, "notify_all", lambda: woken.append(1))
-    assert flights.ask([A])[0].result() == TILES
+    monkeypatch.setattr(queue._changed, "notify_all", lambda: woken.append(1))
+    assert queue.ask([A])[0].result() == TILES
     assert woken == []
-    flights.ask([A, B])
+    queue.ask([A, B])
     assert woken == [1]

@@ -1,0 +1,112 @@
+"""Which model a call uses: its card is read once, its weights are loaded when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+from geo2map.files.closing import Closing
+from geo2map.model import ModelCard, ModelOptions
+
+if TYPE_CHECKING:
+    from geo2map.engine import Engine
+
+ModelLike: TypeAlias = Union["Engine", ModelOptions, str, Path]
+"""A loaded engine, options to load one, or a model's packaged name or file."""
+
+
+class ResolvedModel(Closing):
+    """A model whose card has been read. A context manager that closes the engine that it loaded.
+
+    Attributes:
+        card: what the plan follows.
+        options: how to load the model, here or in another process; None for a loaded engine or where nothing is
+            translated.
+        translates: False where tiles are cut for the model without running it.
+        precision, device: as a job records them before the model is loaded; "" where nothing is translated.
+    """
+
+    def __init__(self, choice: Engine | ModelOptions | ModelCard) -> None:
+        """
+        Raises:
+            ModelFileError: not a model, or it lacks the mode.
+        """
+        self.options = choice if isinstance(choice, ModelOptions) else None
+        self.translates = not isinstance(choice, ModelCard)
+        self.precision = self.device = ""
+        if isinstance(choice, ModelOptions):
+            self.card = choice.load_card()
+            self.precision = "fp32" if choice.precision == "auto" else choice.precision
+            self.device = choice.device.split(":")[0]
+        elif isinstance(choice, ModelCard):
+            self.card = choice
+            self.engine = None
+        else:
+            self.card, self.engine = choice.card, choice
+            self.precision, self.device = choice.precision, choice.device.type
+
+    @cached_property
+    def engine(self) -> Engine | None:
+        """The loaded model, None where nothing is translated.
+
+        Raises:
+            ModelFileError: not a model.
+            DeviceError: the device is missing.
+        """
+        assert self.options is not None, "engines and cards are stored when the model is resolved"
+        return as_engine(self.options)
+
+    def close(self) -> None:
+        """Closes the engine that was loaded here; harmless when repeated."""
+        if self.options is not None and (loaded := vars(self).pop("engine", None)) is not None:
+            loaded.close()
+
+
+def resolve_model(choice: ModelLike | ModelCard | ResolvedModel) -> ResolvedModel:
+    """Reads a model's card; returns a resolved model unchanged."""
+    if isinstance(choice, ResolvedModel):
+        return choice
+    return ResolvedModel(choice if isinstance(choice, ModelCard) else as_choice(choice))
+
+
+def as_choice(engine: ModelLike) -> Engine | ModelOptions:
+    """A model's name or file as options; anything else unchanged."""
+    return ModelOptions(model=engine) if isinstance(engine, str | Path) else engine
+
+
+def as_engine(engine: ModelLike) -> Engine:
+    """A loaded engine.
+
+    Raises:
+        ModelFileError: not a model.
+        DeviceError: the device is missing.
+    """
+    choice = as_choice(engine)
+    if not isinstance(choice, ModelOptions):
+        return choice
+    from geo2map.engine import load_engine  # torch takes a second to import
+
+    return load_engine(
+        choice.model,
+        device=choice.device,
+        precision=choice.precision,
+        threads=choice.threads,
+        batch=choice.batch,
+        mode=choice.mode,
+    )
+
+
+@contextmanager
+def open_engine(engine: ModelLike) -> Iterator[Engine]:
+    """A loaded engine; one that is loaded here is closed on leaving the `with` block.
+
+    Raises:
+        ModelFileError: not a model.
+        DeviceError: the device is missing.
+    """
+    loaded = as_engine(engine)
+    with nullcontext(loaded) if loaded is engine else loaded:
+        yield loaded

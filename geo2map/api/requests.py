@@ -1,0 +1,223 @@
+"""Requests: what a command or a call asks for, as one value that is resolved once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, get_args
+
+from geo2map.api.jobs import make_job
+from geo2map.api.keywords import ConvertKeywords, RenderKeywords, pick, require_known
+from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
+from geo2map.errors import PlanError
+from geo2map.files.place import check_place, require_apart
+from geo2map.formats.containers import Container
+from geo2map.ledger import OutputOptions, check_output, end_publishing
+from geo2map.model import ModelCard, ModelOptions
+from geo2map.plan import Job, Plan, PlanOptions, Storage, make_plan
+from geo2map.scene import Imagery, ReadingOptions, Scenes, SceneSelection, open_imagery, select_scenes
+from geo2map.types import OnError
+
+if TYPE_CHECKING:
+    from geo2map.engine import Engine
+
+PathLike = str | Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderRequest:
+    """Scenes to be rendered; refused at construction where a value makes no sense.
+
+    Attributes:
+        scenes: rasters with a CRS, a folder of tiles, or a selection of either.
+        out: the output; None where nothing is written.
+        model: the model that translates; its card alone cuts tiles for it and translates nothing.
+        reading: how scenes are read.
+        planning: zoom, colours, area.
+        storage: how tiles are stored.
+        output: what happens to an existing output.
+        on_error: "fail" or "skip", see `geo2map.run`.
+    """
+
+    scenes: Scenes | SceneSelection
+    out: PathLike | None = None
+    model: ModelLike | ModelCard | ResolvedModel = field(default_factory=ModelOptions)
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    planning: PlanOptions = field(default_factory=PlanOptions)
+    storage: Storage = field(default_factory=Storage)
+    output: OutputOptions = field(default_factory=OutputOptions)
+    on_error: OnError = "fail"
+
+    def __post_init__(self) -> None:
+        if self.on_error not in get_args(OnError):
+            raise PlanError(
+                f"on_error {self.on_error!r} is not supported: give {' or '.join(get_args(OnError))}",
+                option="on_error",
+                usage=True,
+            )
+
+    @classmethod
+    def of(
+        cls,
+        scenes: Scenes | SceneSelection,
+        out: PathLike | None,
+        model: ModelLike | ModelCard | ResolvedModel,
+        options: RenderKeywords,
+    ) -> Self:
+        """The request of a call with keywords.
+
+        Raises:
+            TypeError: an unknown keyword.
+            Geo2MapError: a value that makes no sense.
+        """
+        require_known(options, RenderKeywords)
+        return cls(scenes=scenes, out=out, model=model, **option_values(options))
+
+    def require_whole(self, place: str) -> None:
+        """Refuses to leave out blocks.
+
+        Args:
+            place: what cannot do that, e.g. "a cluster".
+
+        Raises:
+            PlanError: the request allows it.
+        """
+        if self.on_error != "fail":
+            raise PlanError(
+                f"{place} cannot leave out blocks: skipping needs an ordinary run", option="on_error", usage=True
+            )
+
+
+def option_values(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a `RenderRequest`, by its fields."""
+    return {
+        "reading": pick(ReadingOptions, options),
+        "planning": pick(PlanOptions, options),
+        "storage": pick(Storage, options),
+        "output": pick(OutputOptions, options),
+        "on_error": options.get("on_error", "fail"),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertRequest:
+    """A finished set of tiles to be written as another kind of output.
+
+    Attributes:
+        source: a folder of tiles, an .mbtiles, a .pmtiles or a .tif on the tile grid.
+        out: any kind of output, see `geo2map.formats.CONTAINERS`.
+        bounds: west, south, east, north in degrees: tiles that touch them are taken whole; None takes all.
+        zooms: lowest and largest; None takes all.
+        storage: format (None keeps the tiles' bytes), quality, lossless, scheme, compress and bare.
+        output: overwrite and tmp.
+    """
+
+    source: PathLike
+    out: PathLike
+    bounds: tuple[float, float, float, float] | None = None
+    zooms: tuple[int, int] | None = None
+    storage: Storage = field(default_factory=Storage)
+    output: OutputOptions = field(default_factory=OutputOptions)
+
+    @classmethod
+    def of(cls, source: PathLike, out: PathLike, options: ConvertKeywords) -> Self:
+        """The request of a call with keywords.
+
+        Raises:
+            TypeError: an unknown keyword.
+            Geo2MapError: a value that makes no sense.
+        """
+        require_known(options, ConvertKeywords)
+        return cls(
+            source=source,
+            out=out,
+            bounds=options.get("bounds"),
+            zooms=options.get("zooms"),
+            storage=pick(Storage, options),
+            output=pick(OutputOptions, options),
+        )
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The options that decide the output's bytes, as its record holds them."""
+        stored = ("format", "quality", "lossless", "scheme", "compress", "bare")
+        return {"bounds": self.bounds, "zooms": self.zooms} | {name: getattr(self.storage, name) for name in stored}
+
+
+@dataclass(frozen=True)
+class ResolvedRequest:
+    """A request after one look at path, container, scenes and card.
+
+    Attributes:
+        request: what was asked.
+        scenes: the search's result.
+        model: with its card; the weights are not loaded.
+        container: of the output; None where nothing is written.
+    """
+
+    request: RenderRequest
+    scenes: SceneSelection
+    model: ResolvedModel
+    container: Container | None
+
+    @property
+    def out(self) -> PathLike:
+        """Where the output goes."""
+        assert self.request.out is not None, "the request has an output"
+        return self.request.out
+
+    @contextmanager
+    def open(self) -> Iterator[Imagery]:
+        """Opens the scenes.
+
+        Raises:
+            SceneError: a scene is missing, not a raster, or damaged.
+            OutputError: the output is a file that they are read from, such as a source of a VRT.
+        """
+        with open_imagery(self.scenes, self.request.reading, on_error=self.request.on_error) as imagery:
+            if self.request.out is not None:
+                require_apart(self.request.out, imagery.files)
+            yield imagery
+
+    def plan(self, imagery: Imagery) -> Plan:
+        """The plan of the opened scenes."""
+        plan = make_plan(imagery, self.model.card, self.request.planning)
+        return plan if self.model.translates else plan.untranslated()
+
+    @contextmanager
+    def engine(self) -> Iterator[Engine | None]:
+        """The loaded model, None where nothing is translated; closed afterwards, unless several requests share it.
+
+        Raises:
+            ModelFileError: not a model.
+            DeviceError: the device is missing.
+        """
+        try:
+            yield self.model.engine
+        finally:
+            if self.model is not self.request.model:
+                self.model.close()
+
+    def job(self, imagery: Imagery, plan: Plan) -> Job:
+        """The job of a plan; its device is only named until the model is loaded."""
+        facts = {} if self.model.translates else {"colours_for": self.model.card.name}
+        storage = self.request.storage if self.container is None else self.container.adapt(self.request.storage)
+        return make_job(imagery, plan, self.model, storage=storage, reading=self.request.reading, facts=facts)
+
+
+def resolve(request: RenderRequest) -> ResolvedRequest:
+    """Looks at scenes, output and card, each once; what is cheap to refuse is refused here.
+
+    Raises:
+        SceneError: no scenes.
+        OutputError: an output that cannot be written, or exists.
+        ModelFileError: not a model.
+    """
+    scenes, container = select_scenes(request.scenes), None
+    if request.out is not None:
+        check_place(request.out, keep=scenes.files)
+        end_publishing(request.out)
+        container = check_output(request.out, request.output, request.storage)
+    return ResolvedRequest(request, scenes, resolve_model(request.model), container)
