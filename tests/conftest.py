@@ -18,8 +18,8 @@ from affine import Affine
 from hypothesis import settings
 from torch import Tensor, nn
 
+from geo2map.demo import make_town
 from geo2map.engine import Engine, load_engine
-from geo2map.testing.town import make_town
 
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
 settings.register_profile("default", max_examples=50, deadline=None)

@@ -33,10 +33,10 @@ def command(out: str, size: int, seed: int, model: ModelOptions, overwrite: bool
     A model that translates maps into imagery, such as map2sat, renders the town's true map.
     """
     from geo2map.api import as_engine, mosaic_tiles, preview, render
+    from geo2map.demo import make_town
     from geo2map.files.atomic import output_errors
     from geo2map.files.picture import require_new, side_by_side, write_picture
     from geo2map.files.place import require_name
-    from geo2map.testing.town import make_town
 
     require_name(out)
     home = Path(out)

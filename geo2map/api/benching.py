@@ -52,7 +52,7 @@ def bench(
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
     with TemporaryDirectory(prefix="geo2map-bench-") as folder:
         if scenes is None:
-            from geo2map.testing.town import make_town
+            from geo2map.demo import make_town
 
             scenes = Path(folder) / "town.tif"
             make_town(scenes, size=TOWN_SIDE)

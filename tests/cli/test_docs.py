@@ -21,7 +21,7 @@ import torch
 from affine import Affine
 from test_serve_command import started
 
-from geo2map.testing.town import make_town
+from geo2map.demo import make_town
 
 if TYPE_CHECKING:
     from conftest import Command

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 from rasterio.shutil import copy as copy_raster
 
-from geo2map.testing.town import make_town
+from geo2map.demo import make_town
 
 Command = Callable[..., Any]
 SceneWriter = Callable[..., Path]

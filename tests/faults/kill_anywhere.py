@@ -259,7 +259,7 @@ def kill_anywhere(names: list[str], every: int, at_random: int, seed: int = 0) -
 
 def kill_the_command(count: int, seed: int = 0) -> Tally:
     """`geo2map render` with the packaged model, killed at random moments."""
-    from geo2map.testing.town import make_town
+    from geo2map.demo import make_town
 
     rng, tally = random.Random(seed), Tally()
     with tempfile.TemporaryDirectory() as folder:

@@ -23,6 +23,7 @@ from scipy import ndimage
 
 from geo2map import grid
 from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.demo import make_town
 from geo2map.errors import DataError, OutputError, SceneError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.pairs import PairSet, make_pairs
@@ -31,7 +32,6 @@ from geo2map.pairs.layer import Layer, common_window
 from geo2map.pairs.registration import Shift, correlation, find_shift
 from geo2map.pairs.split import Cell, assign_blocks, block_side, draw
 from geo2map.testing import ArraySource
-from geo2map.testing.town import make_town
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.store import FolderStore
 from geo2map.train.pictures import list_splits, load_pair, read_facts

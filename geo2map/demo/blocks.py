@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import shapely
 
-from geo2map.testing.town import site as ink
-from geo2map.testing.town.plan import ASPHALT, Array, District
-from geo2map.testing.town.site import Mix, Plot, Site, clutter, make_rects, pick
+from geo2map.demo import site as ink
+from geo2map.demo.plan import ASPHALT, Array, District
+from geo2map.demo.site import Mix, Plot, Site, clutter, make_rects, pick
 
 SIDEWALK = 3.4
 """Width of a sidewalk, metres."""

@@ -8,9 +8,9 @@ import numpy as np
 import shapely
 from shapely.geometry import LineString
 
-from geo2map.testing.town.blocks import CARS, SIDEWALK, fill_district
-from geo2map.testing.town.draw import Canvas, smooth_noise
-from geo2map.testing.town.plan import (
+from geo2map.demo.blocks import CARS, SIDEWALK, fill_district
+from geo2map.demo.draw import Canvas, smooth_noise
+from geo2map.demo.plan import (
     ASPHALT,
     RIVERSIDE,
     Array,
@@ -21,8 +21,8 @@ from geo2map.testing.town.plan import (
     ball_field,
     make_plan,
 )
-from geo2map.testing.town.roofs import roof_parts
-from geo2map.testing.town.site import Rects, join, pick
+from geo2map.demo.roofs import roof_parts
+from geo2map.demo.site import Rects, join, pick
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import numpy as np
 import shapely
 from PIL import Image, ImageFilter
 
-from geo2map.testing.town import site as ink
-from geo2map.testing.town.blocks import SIDEWALK
-from geo2map.testing.town.draw import Canvas, Field, smooth_noise
-from geo2map.testing.town.plan import ASPHALT, Array, RoadKind, TownPlan, ball_field
-from geo2map.testing.town.roofs import SUN
-from geo2map.testing.town.scatter import Shapes, Town
+from geo2map.demo import site as ink
+from geo2map.demo.blocks import SIDEWALK
+from geo2map.demo.draw import Canvas, Field, smooth_noise
+from geo2map.demo.plan import ASPHALT, Array, RoadKind, TownPlan, ball_field
+from geo2map.demo.roofs import SUN
+from geo2map.demo.scatter import Shapes, Town
 from geo2map.types import Image as Picture
 
 LEAVES = (36, 41, 31)

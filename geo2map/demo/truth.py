@@ -6,9 +6,9 @@ import numpy as np
 import shapely
 
 from geo2map.colour.palette import MAPS_PALETTE
-from geo2map.testing.town.draw import Canvas
-from geo2map.testing.town.plan import RoadKind
-from geo2map.testing.town.scatter import Town
+from geo2map.demo.draw import Canvas
+from geo2map.demo.plan import RoadKind
+from geo2map.demo.scatter import Town
 from geo2map.types import Image
 
 LAND, BUILDING, ROAD, WATER, PARK, ORANGE, YELLOW = (colour for _, colour in MAPS_PALETTE.entries)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.testing.town.plan import Array, Frame
+from geo2map.demo.plan import Array, Frame
 
 # Mean colours in the imagery the model knows: dark, and with hardly a tint.
 WHITE, LIGHT, GREY, DARK = (172, 174, 174), (124, 125, 123), (80, 79, 76), (44, 43, 41)

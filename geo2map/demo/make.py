@@ -10,11 +10,11 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.transform import from_origin
 
+from geo2map.demo.aerial import paint_aerial
+from geo2map.demo.scatter import build_town
+from geo2map.demo.truth import paint_truth
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.atomic import output_errors
-from geo2map.testing.town.aerial import paint_aerial
-from geo2map.testing.town.scatter import build_town
-from geo2map.testing.town.truth import paint_truth
 from geo2map.types import Image, Mask
 
 CRS = "EPSG:32618"

@@ -11,8 +11,8 @@ import rasterio
 import rasterio.warp
 
 from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.demo import make_town
 from geo2map.errors import OutputError, PlanError
-from geo2map.testing.town import make_town
 
 pytestmark = pytest.mark.slow
 

@@ -4,6 +4,6 @@ Layered: `plan` lays out roads, river and parks; `blocks` fills the blocks with 
 adds trees and cars; `aerial` and `truth` paint the same town twice; `make` writes both.
 """
 
-from geo2map.testing.town.make import make_town
+from geo2map.demo.make import make_town
 
 __all__ = ["make_town"]

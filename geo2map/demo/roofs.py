@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from geo2map.testing.town import site as ink
-from geo2map.testing.town.plan import Frame
-from geo2map.testing.town.site import Mix, Rects, clutter, join
+from geo2map.demo import site as ink
+from geo2map.demo.plan import Frame
+from geo2map.demo.site import Mix, Rects, clutter, join
 
 SUN = np.array([0.6, 0.8])
 """Towards the sun, which stands in the south-east: x to the east, y to the south."""

@@ -11,7 +11,7 @@ import shapely
 from PIL import Image, ImageDraw
 from shapely.geometry.base import BaseGeometry
 
-from geo2map.testing.town.plan import Array
+from geo2map.demo.plan import Array
 
 Field = npt.NDArray[np.float32]
 Fill = int | tuple[int, int, int]
