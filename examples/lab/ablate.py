@@ -1,6 +1,6 @@
 """What each choice of the recipe is worth: the same minutes of training a row, several seeds, one table.
 
-python examples/ablate.py maps/train --validation examples/maps-validation.txt --out ablation/ --minutes 20
+python examples/lab/ablate.py maps/train --validation examples/maps-validation.txt --out ablation/ --minutes 20
 
 Trains every row of ROWS with each seed for the same time (its pace is tried out first) and measures on the pairs of
 --validation, which no row trains on. --start branches all rows off one model, as the discriminator joins a training

@@ -1,6 +1,6 @@
 """Which classes a model with a legend draws too seldom: favours for `geo2map models calibrate`, of pictures aside.
 
-    python docs/measure_favour.py MODEL HOME PLACES [--list NAMES] [--weight 0.5]
+    python examples/lab/measure_favour.py MODEL HOME PLACES [--list NAMES] [--weight 0.5]
 
 HOME holds pairs of the place where the model is at home, PLACES a folder of pairs for each other place, NAMES which
 of them to take. Favours are raised and lowered one at a time, while the mean class IoU of every second picture of HOME,

@@ -1,6 +1,6 @@
 """Where a network's FLOPs are worth most: one with less of each of its parts, to be trained a little and measured.
 
-    python docs/measure_flops.py MODEL --out FOLDER [--widths 20,56,96,112,64]
+    python examples/lab/measure_flops.py MODEL --out FOLDER [--widths 20,56,96,112,64]
 
 writes a model for each part: the network with a sixth fewer channels at one level (those that its weights use least),
 or with a residual block less. Train each of them alike for some hundred steps (`geo2map train --from FOLDER/...`), the

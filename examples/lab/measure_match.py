@@ -1,6 +1,6 @@
 """How far to match a scene's colours, and what stands for no data: pairs of other places, each drawn as a scene.
 
-    python docs/measure_match.py PLACES MODEL [--list NAMES] [--home PAIRS]
+    python examples/lab/measure_match.py PLACES MODEL [--list NAMES] [--home PAIRS]
 
 PLACES holds a folder of pairs for each place, NAMES which of them to take. First table: means over places, colours
 matched so far of the way to the model's (where they differ at all). Second table: false water, and pixels of the true

@@ -1,7 +1,7 @@
 """Learns the colours of the `maps` style, and measures what snapping to them costs and saves.
 
-    python docs/measure_palette.py learn MAPS/train geo2map/colour/data/maps.json
-    python docs/measure_palette.py measure MAPS/val TRANSLATIONS/
+    python examples/lab/measure_palette.py learn MAPS/train geo2map/colour/data/maps.json
+    python examples/lab/measure_palette.py measure MAPS/val TRANSLATIONS/
 
 MAPS/ are the pix2pix `maps` pairs; TRANSLATIONS/ keeps what the packaged model made of every eighth, to measure again.
 """

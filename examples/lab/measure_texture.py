@@ -1,6 +1,6 @@
 """KID of translated imagery without Inception: the look of crops to the encoder of a packaged model.
 
-    python docs/measure_texture.py PAIRS MODEL... [--list NAMES]
+    python examples/lab/measure_texture.py PAIRS MODEL... [--list NAMES]
 
 PAIRS are side-by-side pictures, imagery on the left; each MODEL makes imagery of the map on the right. Features of a
 128 px crop are mean and spread of every channel of every level on the way down of sat2map-large, which has learned to

@@ -2,7 +2,7 @@
 
     geo2map demo --size 2048 --out town
     geo2map serve town/town.tif
-    xvfb-run -s "-screen 0 1280x800x24" python docs/picture_qgis.py ADDRESS docs/qgis-live.png
+    xvfb-run -s "-screen 0 1280x800x24" python examples/lab/picture_qgis.py ADDRESS docs/qgis-live.png
 
 where ADDRESS is what `serve` tells for QGIS. QGIS has a fresh profile, adds the layer as it does after "Add", waits
 until the map is drawn, and saves the picture of its window.

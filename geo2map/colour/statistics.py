@@ -15,7 +15,7 @@ DIFFERENT = 14.0
 """Mean distance in grey levels from which two scenes' colours count as different."""
 HALFWAY = 0.5
 """How far the colours of scenes are matched for models that know several places. All the way, what a scene shows counts
-as how its sensor sees: desert without trees or lakes gets the colours of both. Measured: docs/lean.md."""
+as how its sensor sees: desert without trees or lakes gets the colours of both. Measured: examples/lab/lean.md."""
 BRIGHT = 0.85
 """The quantile of imagery that stands for no data: flat and dark is water, flat and bright ground or a roof."""
 
