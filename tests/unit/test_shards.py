@@ -14,7 +14,8 @@ from geo2map.colour.rendition import Rendition
 from geo2map.errors import PlanError
 from geo2map.grid import PixelWindow, window_bounds
 from geo2map.plan import Plan, Shard
-from geo2map.plan.shards import MANY, WantedTiles, shard_levels
+from geo2map.plan.area_tiles import AreaTiles
+from geo2map.plan.shards import MANY, find_shards, shard_levels
 from geo2map.scene.view import View
 
 LEFT, TOP, ZOOM = 67_013, 44_005, 17
@@ -38,9 +39,9 @@ def make_plan(side: int, span: int = 4, aoi: bool = False, left: int = LEFT) -> 
 @pytest.mark.parametrize(("span", "zoom"), [(1, None), (4, 13), (4, 15), (8, 14)])
 def test_shards_hold_every_block_once(aoi: bool, span: int, zoom: int | None) -> None:
     plan = make_plan(41, span, aoi)
-    found = [block for shard in plan.shards(zoom) for block in shard.blocks(plan)]
+    found = [block for shard in find_shards(plan, zoom) for block in shard.blocks(plan)]
     assert sorted(map(str, found)) == sorted(map(str, plan.blocks()))
-    assert all(any(True for _ in shard.blocks(plan)) for shard in plan.shards(zoom))
+    assert all(any(True for _ in shard.blocks(plan)) for shard in find_shards(plan, zoom))
     assert plan.block_count == len(found)
 
 
@@ -52,7 +53,7 @@ def test_tiles_of_an_area_are_counted_as_the_area_counts_them() -> None:
 
 def test_beyond_the_antimeridian() -> None:
     plan = make_plan(30, left=2**ZOOM - 17)
-    shards = list(plan.shards(14))
+    shards = list(find_shards(plan, 14))
     assert {shard.x for shard in shards} == {2**14 - 3, 2**14 - 2, 2**14 - 1, 2**14, 2**14 + 1}
     assert sum(1 for shard in shards for _ in shard.blocks(plan)) == plan.block_count
     assert shard_levels(plan, 14) == 3
@@ -62,7 +63,7 @@ def test_beyond_the_antimeridian() -> None:
 @pytest.mark.parametrize(("side", "span", "levels"), [(2_000, 4, 6), (100, 4, 5), (24, 4, 3), (12, 1, 2), (2, 4, 2)])
 def test_a_small_plan_has_small_shards(side: int, span: int, levels: int) -> None:
     plan = make_plan(side, span)
-    shards = list(plan.shards())
+    shards = list(find_shards(plan))
     assert {shard.z for shard in shards} == {ZOOM - levels}
     assert len(shards) >= MANY or levels == span.bit_length() - 1
 
@@ -76,13 +77,13 @@ def test_names() -> None:
 
 def test_a_shard_of_half_a_block_is_refused() -> None:
     with pytest.raises(PlanError, match="whole blocks"):
-        make_plan(8, span=8).shards(15)
+        find_shards(make_plan(8, span=8), 15)
 
 
 def test_ten_million_tiles_are_planned_in_a_moment() -> None:
     plan = make_plan(4_000, aoi=True)
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    shards = sum(1 for _ in plan.shards())
+    shards = sum(1 for _ in find_shards(plan))
     assert plan.tile_count > 8_000_000
     assert 2_000 < shards < 4_000
     assert plan.block_count > 500_000
@@ -90,6 +91,6 @@ def test_ten_million_tiles_are_planned_in_a_moment() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
 
 
-def test_without_an_area_nothing_is_looked_at() -> None:
-    wanted = WantedTiles(PixelWindow(3, 5, 2**20, 2**20), None, 20)
-    assert wanted.count(0) == (2**20 - 3) * (2**20 - 5)
+def test_without_an_area_tiles_are_counted_by_arithmetic() -> None:
+    everywhere = AreaTiles(PixelWindow(3, 5, 2**20, 2**20), None, 20)
+    assert everywhere.count(0) == (2**20 - 3) * (2**20 - 5)
