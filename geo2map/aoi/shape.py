@@ -8,14 +8,13 @@ import mercantile
 import numpy as np
 import numpy.typing as npt
 import shapely
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.warp import transform
 from shapely.affinity import translate
 
 from geo2map.aoi.area import Aoi, Geometries
 from geo2map.errors import AoiError
+from geo2map.files.gdal_errors import GDAL_ERRORS
 from geo2map.grid import EARTH_RADIUS, HALF_WORLD
 from geo2map.grid.mercator import web_mercator
 
@@ -84,7 +83,7 @@ def _project(xy: npt.NDArray[np.float64], crs: CRS, name: str) -> npt.NDArray[np
     """Coordinates (points, 2) in web-mercator metres."""
     try:
         projected = np.column_stack(transform(crs, web_mercator(), *xy.T))
-    except (RasterioError, CPLE_BaseError, ValueError) as error:
+    except (*GDAL_ERRORS, ValueError) as error:
         raise AoiError(
             f"no way from the CRS {crs.to_string()[:60]} of {name} to web-mercator; give the area a CRS of the Earth"
         ) from error

@@ -10,10 +10,10 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
+
+from geo2map.files.gdal_errors import GDAL_ERRORS
 
 LINE = 16384
 """GDAL takes longer lines only of files that have them whole; its cache of remote files has chunks of this size."""
@@ -59,7 +59,7 @@ def _read_lines(address: str, limit: int) -> bytes | None:
                 found += text
                 if ended:
                     break
-    except (RasterioError, CPLE_BaseError, OSError, ValueError):
+    except (*GDAL_ERRORS, OSError, ValueError):
         return None
     return bytes(found)
 

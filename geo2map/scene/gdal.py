@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config, getenv, hasenv
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.errors import Geo2MapError, SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
+from geo2map.files.gdal_errors import GDAL_ERRORS
 from geo2map.grid.mercator import web_mercator
 from geo2map.scene.causes import DAMAGED, MISSING, NOT_A_RASTER, PREFIXED, advise
 from geo2map.scene.quiet import quiet
@@ -118,7 +117,7 @@ def _scene_errors(act: str, path: str | Path, otherwise: str) -> Iterator[None]:
         yield
     except Geo2MapError:
         raise
-    except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
+    except (*GDAL_ERRORS, OSError, ValueError) as error:
         advice, shown = advise(path, error, otherwise), redact(path)
         said = f": {_said(error)}" if advice in GENERAL else ""
         raise SceneError(f"cannot {act} {shown}{said}{';' if said else ':'} {advice}") from error
@@ -131,7 +130,7 @@ def wrap_gdal(fault: str, kind: type[Exception], advice: str) -> Iterator[None]:
         yield
     except Geo2MapError:
         raise
-    except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
+    except (*GDAL_ERRORS, OSError, ValueError) as error:
         raise kind(f"{fault}: {_said(error)}; {advice}") from error
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
-from rasterio._err import CPLE_AppDefinedError
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import WktVersion
@@ -20,6 +19,7 @@ from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
 from geo2map.errors import GeoreferenceError
+from geo2map.files.gdal_errors import GDAL_APPLICATION_ERROR
 from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.scene.gdal import wrap_gdal
 from geo2map.scene.statements import PlaceStatement, choose_statement, fault_of_points, find_statements
@@ -242,7 +242,7 @@ def _to_wgs84(crs: CRS, xs: Points, ys: Points) -> Points:
     """Longitudes and latitudes, (2, points). PROJ refuses all points if one is off the Earth; so they are halved."""
     try:
         return np.array(transform(crs, WGS84, xs, ys))
-    except CPLE_AppDefinedError:
+    except GDAL_APPLICATION_ERROR:
         if len(xs) == 1:
             return np.full((2, 1), np.nan)
         half = len(xs) // 2

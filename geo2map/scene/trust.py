@@ -13,13 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.errors import SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
+from geo2map.files.gdal_errors import GDAL_ERRORS
 from geo2map.files.tiff import read_gdal_metadata
 from geo2map.files.vsi import LARGEST, head_bytes, read_text
 from geo2map.scene.documents import (
@@ -248,7 +247,7 @@ class _Walk:
         """
         in_here = not place.startswith("/vsi") and Path(place).parent == Path.cwd()
         for spelled in (place, Path(place).name) if in_here else (place,):
-            with suppress(RasterioError, CPLE_BaseError), open_raster(spelled) as dataset:
+            with suppress(*GDAL_ERRORS), open_raster(spelled) as dataset:
                 for file in dataset.files:
                     if not lies_within(file, self.folder, spelled, dataset.driver):
                         raise outside(self.asked, file)

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.files.address import is_remote
+from geo2map.files.gdal_errors import GDAL_ERRORS
 from geo2map.scene.gdal import open_raster
 from geo2map.scene.places import READ_BESIDE
 
@@ -57,7 +56,7 @@ def open_sources(dataset: DatasetReader) -> Iterator[DatasetReader]:
     for file in islice(named, LOOKED_AT):
         try:
             source = open_raster(file)
-        except (RasterioError, CPLE_BaseError):
+        except GDAL_ERRORS:
             continue
         with source:
             yield source
