@@ -35,14 +35,14 @@ def command(out: str, size: int, seed: int, model: ModelOptions, overwrite: bool
     from geo2map.api import as_engine, mosaic_tiles, preview, render
     from geo2map.demo import make_town
     from geo2map.files.atomic import output_errors
-    from geo2map.files.picture import require_new, side_by_side, write_picture
+    from geo2map.files.picture import require_new_picture, side_by_side, write_picture
     from geo2map.files.place import require_name
 
     require_name(out)
     home = Path(out)
     scene, truth, tiles, raster = home / "town.tif", home / "town-truth.tif", home / "tiles", home / "map.tif"
     picture = home / "before-after.png"
-    require_new(picture, overwrite)
+    require_new_picture(picture, overwrite)
     engine = as_engine(model)
     with output_errors(home):
         home.mkdir(parents=True, exist_ok=True)

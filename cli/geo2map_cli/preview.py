@@ -34,9 +34,9 @@ def command(
 ) -> None:
     """Translate the middle of SCENES, as one, and put source (left) and map (right) into one PNG."""
     from geo2map.api import preview
-    from geo2map.files.picture import require_new, side_by_side, write_picture
+    from geo2map.files.picture import require_new_picture, side_by_side, write_picture
 
-    require_new(out, overwrite)
+    require_new_picture(out, overwrite)
     source, drawn, _ = preview(scenes, engine=model, span=span, begin=lambda _, notes: show_notes(notes), **options)
     write_picture(side_by_side(source, drawn), out)
     click.echo(json_text({"out": out.as_posix()}) if as_json else f"{out}: source left, map right")

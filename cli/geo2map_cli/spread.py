@@ -153,7 +153,7 @@ def _render_away(spread: Spread, scenes: tuple[str, ...], out: str, options: dic
 
 def show_sent(report: Report, as_json: bool) -> None:
     """Says what was sent to a bucket, and what the bucket needs for its readers."""
-    from geo2map.cluster.buckets import ADVICE
+    from geo2map.cluster.buckets import CORS_ADVICE
 
     show(report, as_json)
-    click.echo(ADVICE, err=True)
+    click.echo(CORS_ADVICE, err=True)

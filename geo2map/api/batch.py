@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Rendering, Scenes, as_choice, as_engine, check_out
+from geo2map.api.rendering import Rendering, Scenes, as_choice, as_engine, check_out
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.address import redact, scene_name
 from geo2map.files.place import require_name
@@ -20,6 +20,7 @@ from geo2map.pipeline.report import Report
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import find_scenes
 from geo2map.scene.discover import find_imagery
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine

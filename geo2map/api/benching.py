@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from geo2map.api.looking import middle_block
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job
+from geo2map.api.rendering import Scenes, as_choice, as_engine, make_job
 from geo2map.errors import PlanError
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.model import ModelOptions
@@ -21,6 +21,7 @@ from geo2map.outputs.output import Output
 from geo2map.pipeline.rates import Bench, Rates
 from geo2map.plan import Plan, make_plan
 from geo2map.scene import Imagery, open_scenes
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine

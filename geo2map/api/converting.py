@@ -16,7 +16,7 @@ from geo2map.files.place import check_place, require_outside, require_writable, 
 from geo2map.files.plain_text import plain_text
 from geo2map.grid import one_tile_zoom
 from geo2map.outputs.companions import class_legend, companion_files
-from geo2map.outputs.complete import find_converted, size_of
+from geo2map.outputs.complete import bytes_on_disk, find_converted
 from geo2map.outputs.containers import CONTAINERS, Container, find_container
 from geo2map.outputs.content import content_digest
 from geo2map.outputs.excerpt import Excerpt, take
@@ -44,7 +44,7 @@ from geo2map.tiles.store import FolderStore, LayeredStore
 from geo2map.tiles.tilejson import TileSet, foreign_words
 from geo2map.types import Compression, LngLatBounds, Scheme, TileFormat
 
-AT_ONCE = 1024
+_AT_ONCE = 1024
 """Tiles of a folder that are flushed to the disk together."""
 _SOURCE = "the set that is converted"
 
@@ -239,7 +239,7 @@ class _Conversion:
     def _record(self, origin: Origin) -> None:
         """Says in the output, or beside it, what it was made of."""
         result, kept = self.workspace.result, journal_path(self.workspace.final).name
-        made = replace(origin, size=size_of(result), content=content_digest(result))
+        made = replace(origin, size=bytes_on_disk(result), content=content_digest(result))
         if self.container.is_folder:
             made.write(result / JOURNAL_NAME)
         elif not self.options.bare:
@@ -260,7 +260,7 @@ class _Conversion:
             for tile in chosen.tiles(zoom):
                 made.put(tile, require_tile(chosen, tile))
                 done += 1
-                if done % AT_ONCE == 0:
+                if done % _AT_ONCE == 0:
                     made.sync()
                 if self.progress:
                     self.progress("tiles", done, total)

@@ -11,7 +11,7 @@ import numpy as np
 
 from geo2map.api.classes import resolve_classes
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine
+from geo2map.api.rendering import Scenes, as_choice, as_engine
 from geo2map.errors import TileSetError
 from geo2map.grid import TILE_SIZE, Block, PixelWindow
 from geo2map.model import ModelOptions
@@ -23,7 +23,7 @@ from geo2map.pipeline.estimate import Estimate, estimate
 from geo2map.plan import Plan, PlanOptions, make_plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
-from geo2map.types import Image, Mask
+from geo2map.types import Image, Mask, PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine

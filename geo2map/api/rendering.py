@@ -26,11 +26,11 @@ from geo2map.scene import Imagery, ReadingOptions, open_scenes
 from geo2map.scene.discover import Found, find_imagery
 from geo2map.scene.tile_folder import is_tile_folder
 from geo2map.tiles.inventory import FAILED_NAME
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
 
-PathLike = str | Path
 Scenes = PathLike | Sequence[PathLike]
 """One scene or several: files, folders, patterns, URLs, or a folder of tiles; see `geo2map.open_scenes`."""
 

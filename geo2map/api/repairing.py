@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geo2map.api.rendering import PathLike, as_choice, as_engine, make_job
+from geo2map.api.rendering import as_choice, as_engine, make_job
 from geo2map.errors import ModelFileError, OutputError
 from geo2map.model import ModelOptions, find_model, load_card
 from geo2map.outputs import end_publishing, open_update
@@ -20,7 +20,7 @@ from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
 from geo2map.protocols import Progress
 from geo2map.scene import open_scenes
-from geo2map.types import Tile
+from geo2map.types import PathLike, Tile
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from geo2map.api.converting import open_tiles
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, check_out, make_job, on_engine
+from geo2map.api.rendering import Scenes, as_choice, as_engine, check_out, make_job, on_engine
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
@@ -23,6 +23,7 @@ from geo2map.protocols import Begin
 from geo2map.scene import Imagery, open_scenes
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.folder import XyzFolder
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from socket import socket

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job, on_engine, write_failures
+from geo2map.api.rendering import Scenes, as_choice, as_engine, make_job, on_engine, write_failures
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.address import is_file_path
 from geo2map.files.place import require_apart, resolve_place
@@ -24,10 +24,11 @@ from geo2map.pipeline.records import BlockRecord, Changes
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
-from geo2map.plan.make import content_digest
+from geo2map.plan.make import sample_digest
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Imagery, open_scenes
 from geo2map.scene.discover import find_imagery
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -139,7 +140,7 @@ def _extend(plan: Plan, opened: Imagery) -> Plan:
     window = opened.window(plan.maxzoom)
     if plan.aoi is not None:
         window = plan.aoi.cut(window, plan.maxzoom, plan.clip, plan.name)
-    return replace(plan, window=window, content=content_digest(opened.sample(), opened), notes=opened.notes)
+    return replace(plan, window=window, content=sample_digest(opened.sample(), opened), notes=opened.notes)
 
 
 def _touched(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> list[BlockKey]:

@@ -33,7 +33,7 @@ CONTENT_TYPES = {
 }
 CACHE = "public, max-age=3600"
 SENDERS = 16
-ADVICE = (
+CORS_ADVICE = (
     'for browsers, let the bucket answer other sites: CORS with methods GET and HEAD, headers "range" and "if-match", '
     'exposed "etag"; and let a lifecycle rule remove uploads that were given up, which cost until then'
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, check_out
+from geo2map.api.rendering import Scenes, check_out
 from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.local import local_cluster, require_cluster
 from geo2map.cluster.merge import merge_parts
@@ -33,6 +33,7 @@ from geo2map.outputs import OutputOptions, check_output, find_complete
 from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
 from geo2map.protocols import Begin, Progress
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from distributed import Client

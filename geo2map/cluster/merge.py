@@ -30,7 +30,7 @@ from geo2map.plan.shards import shard_levels
 from geo2map.protocols import Begin, Progress
 from geo2map.types import Tile
 
-AT_ONCE = 256
+_AT_ONCE = 256
 """Tiles that are read from a part at once."""
 
 
@@ -196,7 +196,7 @@ def _put_tiles(output: Output, part: Journal) -> None:
     """Writes a part's tiles into the folder in the making."""
     with part.errors():
         rows = part.db.execute("SELECT x, y, z, data FROM data ORDER BY z, x, y")
-        while some := rows.fetchmany(AT_ONCE):
+        while some := rows.fetchmany(_AT_ONCE):
             for x, y, z, data in some:
                 output.store.put(Tile(x, y, z), bytes(data))
             output.store.sync()

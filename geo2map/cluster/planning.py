@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job
+from geo2map.api.rendering import Scenes, as_choice, as_engine, make_job
 from geo2map.cluster.jobfile import JobFile
 from geo2map.errors import PlanError
 from geo2map.files.address import is_file_path
@@ -21,6 +21,7 @@ from geo2map.plan.shards import choose_shard_zoom
 from geo2map.scene import Imagery, find_scenes, open_scenes
 from geo2map.scene.collection import SceneCollection, SheetIndex
 from geo2map.scene.tile_folder import is_tile_folder
+from geo2map.types import PathLike
 
 SAMPLED = 6
 """Blocks that are rendered to see how long they take."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from geo2map.aoi import make_aoi
 from geo2map.api.options import RenderOptions
-from geo2map.api.rendering import PathLike, Scenes, as_choice, make_job, render
+from geo2map.api.rendering import Scenes, as_choice, make_job, render
 from geo2map.cluster.buckets import open_bucket
 from geo2map.cluster.direct import Away, is_fresh, straight_into_bucket
 from geo2map.cluster.merge import merge_parts
@@ -27,6 +27,7 @@ from geo2map.pipeline.report import Report
 from geo2map.plan import Job, make_plan
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import open_scenes
+from geo2map.types import PathLike
 
 Make = Callable[..., Report]
 """Makes an output at a path, with its tiles away where a second argument gives the place."""

@@ -21,7 +21,7 @@ CRS = "EPSG:32618"
 EASTING, NORTHING = 586_000.0, 4_509_000.0
 """The north-west corner, in UTM metres: near New York, at 40.7 degrees north."""
 
-SMALLEST = 300.0
+_SMALLEST = 300.0
 """Metres, so that a few blocks fit."""
 
 
@@ -48,8 +48,8 @@ def make_town(
         PlanError: the town would be too small to hold a block.
         OutputError: a file cannot be written.
     """
-    if size * metres_per_pixel < SMALLEST:
-        raise PlanError(f"a town needs {SMALLEST:.0f} m, and {size} px of {metres_per_pixel} m are less: ask for more")
+    if size * metres_per_pixel < _SMALLEST:
+        raise PlanError(f"a town needs {_SMALLEST:.0f} m, and {size} px of {metres_per_pixel} m are less: ask for more")
     layout, look = np.random.default_rng(seed).spawn(2)
     town = build_town(size, metres_per_pixel, layout)
     valid = _valid(size)

@@ -107,7 +107,7 @@ class TownPlan:
         return self.water.buffer(RIVERSIDE - 9)
 
 
-def make_plan(side: float, rng: np.random.Generator) -> TownPlan:
+def lay_out_town(side: float, rng: np.random.Generator) -> TownPlan:
     """Lays out a town of `side` by `side` metres."""
     river = _curve([(0.74, -0.1), (0.85, 0.25), (0.86, 0.55), (0.79, 0.8), (0.70, 1.1)], side, rng)
     avenue = _curve([(0.08, -0.1), (0.22, 0.3), (0.34, 0.7), (0.42, 1.1)], side, rng)

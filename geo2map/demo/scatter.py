@@ -19,7 +19,7 @@ from geo2map.demo.plan import (
     RoadKind,
     TownPlan,
     ball_field,
-    make_plan,
+    lay_out_town,
 )
 from geo2map.demo.roofs import roof_parts
 from geo2map.demo.site import Rects, join, pick
@@ -75,7 +75,7 @@ class Town:
 
 def build_town(size: int, resolution: float, rng: np.random.Generator) -> Town:
     """A town of `size` by `size` pixels of `resolution` metres."""
-    plan = make_plan(size * resolution, rng)
+    plan = lay_out_town(size * resolution, rng)
     owner = _owners(plan, size, resolution)
     quarters = [_quarter(k, district, owner, plan.side, rng) for k, district in enumerate(plan.districts, start=1)]
     trees = [*(quarter.trees for quarter in quarters), _park_trees(plan, size, resolution, rng)]

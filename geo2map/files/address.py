@@ -13,7 +13,7 @@ GDAL_HOMES = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "ftp": "
     "gs": "/vsigs/",
     "az": "/vsiaz/",
 }
-ARCHIVES = {"zip": "/vsizip/", "tar": "/vsitar/", "gzip": "/vsigzip/"}
+_ARCHIVES = {"zip": "/vsizip/", "tar": "/vsitar/", "gzip": "/vsigzip/"}
 """rasterio's schemes, as in `zip://a.zip!/b.tif`, alone or before another one: `zip+https://host/a.zip!/b.tif`."""
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two characters at least: C:\ is a drive
 FILE_URI = re.compile(r"file:(?://(?:localhost)?)?(?=/)", re.IGNORECASE)
@@ -36,11 +36,11 @@ def plain_path(path: str | Path) -> str:
         return _file_of(text[uri.end() :])
     schemes, found, rest = text.partition("://")
     outer, *inner = schemes.lower().split("+")
-    if not found or outer not in ARCHIVES:
+    if not found or outer not in _ARCHIVES:
         return text
     archive, _, member = rest.partition("!")
     where = gdal_path(plain_path(f"{'+'.join(inner)}://{archive}")) if inner and inner != ["file"] else archive
-    return ARCHIVES[outer] + where + (f"/{member.lstrip('/')}" if member else "")
+    return _ARCHIVES[outer] + where + (f"/{member.lstrip('/')}" if member else "")
 
 
 def _file_of(text: str) -> str:

@@ -85,6 +85,17 @@ def require_outside(path: str | Path, source: str | Path, kept: str) -> None:
         raise OutputError(f"{_shown(path)} lies within {kept}, {_shown(source)}: choose another place", option="out")
 
 
+def require_new(path: Path, overwrite: bool) -> None:
+    """Refuses a file that exists, unless it may be overwritten, and a place that cannot be written.
+
+    Raises:
+        OutputError: in these cases.
+    """
+    if check_place(path).exists() and not overwrite:
+        raise OutputError.exists(path)
+    require_writable(path)
+
+
 def require_writable(path: str | Path) -> None:
     """Refuses a place in a folder that is not open for writing. Tries it by a file without a name, or one that goes.
 

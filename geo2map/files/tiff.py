@@ -11,7 +11,7 @@ GDAL_METADATA = 42112
 PHOTOMETRIC = 262
 """The tag that tells what the bands of a pixel mean: PhotometricInterpretation."""
 MOST_TAGS = 4096
-LARGEST = 64 * 2**20
+_LARGEST = 64 * 2**20
 """Bytes of a value that is read; a longer one is taken for damage."""
 _LAYOUTS = {42: ("HHII", 4, "I", "H"), 43: ("HHQQ", 8, "Q", "Q")}
 """By version: an entry, where the first directory's offset is, its type, and that of the number of entries."""
@@ -60,7 +60,7 @@ def _value(file: BinaryIO, order: str, kind: int, length: int, held: bytes, plac
     """One number or `length` bytes; what fits into its entry is `held` there."""
     if kind in _NUMBERS and length == 1:
         return int.from_bytes(held[: _NUMBERS[kind]], "little" if order == "<" else "big")
-    if kind not in _BYTES or length > LARGEST:
+    if kind not in _BYTES or length > _LARGEST:
         return None
     if length <= len(held):
         return held[:length]

@@ -18,11 +18,11 @@ from geo2map.files.gdal_errors import GDAL_ERRORS
 LINE = 16384
 """GDAL takes longer lines only of files that have them whole; its cache of remote files has chunks of this size."""
 HEAD = 4 * LINE
-LARGEST = 64 * 2**20
+LARGEST_DOCUMENT = 64 * 2**20
 RAW_BANDS = {"GDAL_VRT_ENABLE_RAWRASTERBAND": "YES", "GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE": "ALL"}
 
 
-def read_text(address: str, limit: int = LARGEST) -> bytes | None:
+def read_text(address: str, limit: int = LARGEST_DOCUMENT) -> bytes | None:
     """A file's bytes before its first zero byte: all that GDAL's drivers see of it as text.
 
     Args:
@@ -65,7 +65,7 @@ def _read_lines(address: str, limit: int) -> bytes | None:
 
 
 def _raw_document(address: str) -> str:
-    root = ET.Element("VRTDataset", rasterXSize=str(LINE), rasterYSize=str(LARGEST // LINE))
+    root = ET.Element("VRTDataset", rasterXSize=str(LINE), rasterYSize=str(LARGEST_DOCUMENT // LINE))
     ET.SubElement(root, "GeoTransform").text = "0,1,0,0,0,-1"  # else rasterio warns that there is none
     band = ET.SubElement(root, "VRTRasterBand", dataType="Byte", band="1", subClass="VRTRawRasterBand")
     for tag, text in (("ImageOffset", 0), ("PixelOffset", 1), ("LineOffset", LINE)):

@@ -10,7 +10,7 @@ from geo2map.errors import PlanError
 from geo2map.live.layers import TileLayer
 from geo2map.live.livemap import LiveMap
 from geo2map.live.tally import Tally
-from geo2map.outputs.qgis import Legend
+from geo2map.outputs.qgis import LegendEntries
 from geo2map.outputs.sidecars import legend_of
 from geo2map.tiles.tilejson import TileSet
 
@@ -52,7 +52,7 @@ class ServedSite:
         return {"": self.map} if self.source is None else {"": self.map, "source/": self.source}
 
     @property
-    def legend(self) -> Legend:
+    def legend(self) -> LegendEntries:
         """Classes and colours of the map."""
         return legend_of(self.map.tileset)
 

@@ -12,14 +12,14 @@ import numpy.typing as npt
 from geo2map.errors import DataError
 from geo2map.types import Image, Mask
 
-STRIP_PIXELS = 1 << 16  # in a strip of rows, about
+_STRIP_PIXELS = 1 << 16  # in a strip of rows, about
 Counts = npt.NDArray[np.int64]
 
 
 def strips(image: npt.NDArray[Any], halo: int = 0) -> Iterator[tuple[slice, slice, slice]]:
     """For each strip: its rows; the same with up to `halo` rows more above and below; the strip within these."""
     height, width = image.shape[:2]
-    step = max(1, STRIP_PIXELS // max(1, width))
+    step = max(1, _STRIP_PIXELS // max(1, width))
     for top in range(0, height, step):
         bottom = min(top + step, height)
         first = max(0, top - halo)

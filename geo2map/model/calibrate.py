@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from geo2map.errors import ModelFileError
+from geo2map.files.place import require_new
 from geo2map.model.card import ModelCard
-from geo2map.model.file import load_card, load_weights, require_new, save_model
+from geo2map.model.file import load_card, load_weights, save_model
 
 LAST = "up.0.1"
 """The convolution that scores the colours of a legend."""

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from geo2map.errors import ModelFileError
-from geo2map.model.file import load_card, load_weights, require_new, save_model
+from geo2map.files.place import require_new
+from geo2map.model.file import load_card, load_weights, save_model
 
 
 def crispen_model(

@@ -13,10 +13,10 @@ from geo2map.nn.crispen import Crispen
 from geo2map.nn.reach import walk_down, walk_up
 from geo2map.nn.renorm import BatchRenorm2d
 
-Norm = Literal["batch", "renorm", "instance", "none"]
+NormKind = Literal["batch", "renorm", "instance", "none"]
 
 
-def _norm(kind: Norm, channels: int) -> nn.Module:
+def _norm(kind: NormKind, channels: int) -> nn.Module:
     if kind in ("batch", "renorm"):
         return nn.BatchNorm2d(channels) if kind == "batch" else BatchRenorm2d(channels)
     return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
@@ -25,7 +25,7 @@ def _norm(kind: Norm, channels: int) -> nn.Module:
 class ResidualBlock(nn.Module):
     """Pre-activation residual block: x + (Norm-ReLU-Conv3x3) twice. Keeps the shape."""
 
-    def __init__(self, channels: int, norm: Norm) -> None:
+    def __init__(self, channels: int, norm: NormKind) -> None:
         super().__init__()
         bias = norm not in ("batch", "renorm")
         self.body = nn.Sequential(
@@ -90,7 +90,7 @@ class UNetGenerator(nn.Module):
         self,
         widths: Sequence[int] = (64, 128, 256, 512, 512, 512, 512, 512),
         residual_blocks: Sequence[int] = (),
-        norm: Norm = "batch",
+        norm: NormKind = "batch",
         dropout: Sequence[int] = (),
         in_channels: int = 3,
         out_channels: int = 3,

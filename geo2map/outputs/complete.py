@@ -68,7 +68,7 @@ def find_converted(path: str | Path, asked: Origin) -> tuple[str, ...] | None:
         raise OutputError.exists(path, "rendered, not converted")
     if differences := before.differences(asked):
         raise OutputError.exists(path, "; ".join(differences[:3]))
-    if before.size != (size := size_of(final)):
+    if before.size != (size := bytes_on_disk(final)):
         what = "tiles" if container.is_folder else "bytes"
         raise OutputError.exists(path, f"it had {before.size} {what} when it was made and has {size}")
     if before.content and before.content != content_digest(final):
@@ -76,7 +76,7 @@ def find_converted(path: str | Path, asked: Origin) -> tuple[str, ...] | None:
     return version_changes(before.versions, asked.versions)
 
 
-def size_of(final: Path) -> int:
+def bytes_on_disk(final: Path) -> int:
     """Bytes of a file, tiles of a folder."""
     if final.is_file():
         return final.stat().st_size

@@ -22,7 +22,7 @@ from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
 from geo2map.outputs.companions import class_legend
 from geo2map.outputs.excerpt import rescale
 from geo2map.outputs.geotiff_file import open_geotiff
-from geo2map.outputs.ink import Bands, ink_of, read_bands
+from geo2map.outputs.ink import BandArray, ink_of, read_bands
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.indexed import encode_indexed
@@ -124,7 +124,7 @@ class GeotiffStore(Closing):
         """Closes the file; harmless when repeated."""
         self._stack.close()
 
-    def _read(self, tile: Tile) -> Bands:
+    def _read(self, tile: Tile) -> BandArray:
         """A tile's pixels, uint8 (bands, 256, 256); a column beyond the antimeridian may be asked for either way."""
         level = self._levels[self._maxzoom - tile.z]
         left, top = (edge >> self._maxzoom - tile.z for edge in self._extent[:2])

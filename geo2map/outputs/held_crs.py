@@ -17,7 +17,7 @@ from geo2map.files.gdal_errors import GDAL_ERRORS
 from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.grid.raster import RasterGrid
 
-NEAR = 1e-3
+_NEAR = 1e-3
 """Pixels by which the CRS that was read back may place a pixel elsewhere."""
 
 
@@ -55,4 +55,4 @@ def _places_alike(crs: CRS | None, grid: RasterGrid) -> bool:
         here, there = (np.array(transform(one, "EPSG:4326", x, y)[:2]) for one in (grid.crs, crs))
     except GDAL_ERRORS:
         return False
-    return largest_distance(here, there, grid.width, grid.height)[1] <= NEAR
+    return largest_distance(here, there, grid.width, grid.height)[1] <= _NEAR

@@ -27,7 +27,7 @@ from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.folder import parse_number
 from geo2map.types import SPLITS, Image, SplitName
 
-FILE_NAME = "pairs.json"
+_FILE_NAME = "pairs.json"
 CUT = "cut"
 """Where pictures wait until their split is known."""
 
@@ -58,7 +58,7 @@ class PairsFolder:
             self._check_final()
             self._parents = make_parents(self._final.parent)
             try:
-                remove_stale(self._folder, first_unexpected)
+                remove_stale(self._folder, _first_unexpected)
                 (self._folder / CUT).mkdir(parents=True)
             except OSError:
                 remove_parents(self._parents)
@@ -97,9 +97,9 @@ class PairsFolder:
                 file_name = self.file_name(cell)
                 (self._folder / CUT / file_name).rename(self._folder / name / file_name)
             shutil.rmtree(self._folder / CUT)
-            (self._folder / FILE_NAME).write_text(document, encoding="utf-8", newline="\n")
+            (self._folder / _FILE_NAME).write_text(document, encoding="utf-8", newline="\n")
             self._check_final()
-            replace_folder(self._folder, self._final, first_unexpected)
+            replace_folder(self._folder, self._final, _first_unexpected)
         self._open = False
 
     def _check_final(self) -> None:
@@ -112,9 +112,9 @@ class PairsFolder:
             return
         if not self._overwrite:
             raise OutputError(f"{self.path} is not empty; choose another folder or set overwrite", option="overwrite")
-        unexpected = first_unexpected(self._final)
-        if unexpected is not None or not (self._final / FILE_NAME).is_file():
-            found = f"{unexpected} in it is no part of a set of pairs" if unexpected else f"it has no {FILE_NAME}"
+        unexpected = _first_unexpected(self._final)
+        if unexpected is not None or not (self._final / _FILE_NAME).is_file():
+            found = f"{unexpected} in it is no part of a set of pairs" if unexpected else f"it has no {_FILE_NAME}"
             raise OutputError(f"{self.path} is not overwritten: {found}; choose another folder or delete it yourself")
 
     def __enter__(self) -> PairsFolder:
@@ -128,7 +128,7 @@ class PairsFolder:
             remove_parents(self._parents)
 
 
-def first_unexpected(folder: Path) -> Path | None:
+def _first_unexpected(folder: Path) -> Path | None:
     """The first thing in a folder that `PairsFolder` would not have put there, None where there is none.
 
     Raises:
@@ -141,7 +141,7 @@ def first_unexpected(folder: Path) -> Path | None:
             others = (picture for picture in sorted(path.iterdir()) if not _is_picture(picture))
             if (unexpected := next(others, None)) is not None:
                 return unexpected
-        elif path.name != FILE_NAME or not path.is_file():
+        elif path.name != _FILE_NAME or not path.is_file():
             return path
     return None
 

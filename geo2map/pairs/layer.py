@@ -22,9 +22,7 @@ from geo2map.pairs.registration import Shift
 from geo2map.protocols import Source
 from geo2map.scene import TileSource, View, open_scenes
 from geo2map.tiles.folder import XyzFolder
-from geo2map.types import Image, Mask, Resampling
-
-PathLike = str | Path
+from geo2map.types import Image, Mask, PathLike, Resampling
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from geo2map.files.place import check_place, require_writable
 from geo2map.grid import PixelWindow
 from geo2map.pairs.cut import Cut, Cutter, cell_span, cells
 from geo2map.pairs.folder import PairsFolder
-from geo2map.pairs.layer import Layer, PathLike, common_window, open_layer
+from geo2map.pairs.layer import Layer, common_window, open_layer
 from geo2map.pairs.options import PairsOptions
 from geo2map.pairs.report import PairSet, Registration, Split, describe_registration
 from geo2map.pairs.split import Cell, assign_blocks, block_side
-from geo2map.pairs.verdict import judge, keep, registration_notes
+from geo2map.pairs.verdict import judge_registration, keep, registration_notes
 from geo2map.protocols import Progress
-from geo2map.types import SPLITS, SplitName
+from geo2map.types import SPLITS, PathLike, SplitName
 
 BLOWN_UP = 1.5
 """Metres of a layer's pixels per metre of the pictures' from which a user is warned."""
@@ -100,7 +100,7 @@ def _conclude(
     """What came of it, and the split of every picture that stays."""
     scene, drawn = layers
     resolution = grid.ground_resolution(options.zoom, grid.window_latitude(window, options.zoom))
-    registration = None if options.registration == "off" else judge(cutter, resolution, options.max_shift)
+    registration = None if options.registration == "off" else judge_registration(cutter, resolution, options.max_shift)
     kept = keep(cutter.cuts, registration) if registration and options.registration == "drop" else cutter.cuts
     cutter.dropped["registration"] = len(cutter.cuts) - len(kept)
     if not kept:

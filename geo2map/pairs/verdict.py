@@ -12,7 +12,7 @@ from geo2map.pairs.split import Cell
 SHOWN_NAMES = 3
 
 
-def judge(cutter: Cutter, resolution: float, max_shift: float) -> Registration:
+def judge_registration(cutter: Cutter, resolution: float, max_shift: float) -> Registration:
     """How well all pictures lie on each other.
 
     Args:

@@ -21,7 +21,7 @@ from geo2map.plan.job import Job
 from geo2map.plan.value import Plan
 from geo2map.types import Tile
 
-VERSION = "1"
+_VERSION = "1"
 _AT_ONCE = 512
 
 
@@ -47,7 +47,7 @@ class Journal:
             try:
                 self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # no shared memory: works on network drives, too
                 self.db.execute("PRAGMA synchronous = NORMAL")
-                if self.get("version") != VERSION:
+                if self.get("version") != _VERSION:
                     raise OutputError(f"{path} was written by another version of geo2map: use that one, or start anew")
                 self.job = Job.from_json(self.get("job") or "")
             except BaseException:
@@ -65,7 +65,7 @@ class Journal:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("BEGIN")
             create_tables(db, {**TABLES, **WORKING})
-            facts = {"version": VERSION, "job": job.to_json(), "mode": "fresh"}
+            facts = {"version": _VERSION, "job": job.to_json(), "mode": "fresh"}
             db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
             db.execute("COMMIT")
         sync_folder(path.parent)

@@ -28,7 +28,7 @@ READ_AHEAD = 4
 """Blocks that are read before they are asked for, by one thread and one by one."""
 MOST_READERS = 8
 STRIP_BLOCKS = 4
-STRIP_PIXELS = 7_000_000
+_STRIP_PIXELS = 7_000_000
 """Blocks that are read at once, so that they share what lies around them, and pixels of all: 28 MB with their mask."""
 
 BlockKey = tuple[int, int]
@@ -260,7 +260,7 @@ class _Layout:
         columns = -(-tiles.right // span) - tiles.left // span
         around = 2 * (plan.margin + plan.fill_radius)
         side = span * TILE_SIZE
-        most = max(1, min(STRIP_BLOCKS, (STRIP_PIXELS // (side + around) - around) // side))
+        most = max(1, min(STRIP_BLOCKS, (_STRIP_PIXELS // (side + around) - around) // side))
         return cls(plan, columns, min(columns, readers * -(-columns // (readers * most))))
 
     def strip(self, block: Block) -> int:

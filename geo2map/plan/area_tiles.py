@@ -13,7 +13,7 @@ from geo2map.aoi import Aoi
 from geo2map.aoi.area import TOLERANCE
 from geo2map.grid import HALF_WORLD, TILE_SIZE, PixelWindow, mercator_resolution
 
-Squares = npt.NDArray[np.int64]
+_Squares = npt.NDArray[np.int64]
 """Columns and rows, int64 (N, 2)."""
 
 
@@ -59,21 +59,21 @@ class AreaTiles:
             step -= 1
             squares, _ = self._children(squares, step)
 
-    def _squares(self, squares: Squares, step: int, level: int) -> int:
+    def _squares(self, squares: _Squares, step: int, level: int) -> int:
         """How many squares of one level lie in those of a coarser one, as far as the plan reaches."""
         frame = np.array(parent_range(self.tiles, level))
         low = np.maximum(squares << (step - level), frame[:2])
         high = np.minimum((squares + 1) << (step - level), frame[2:])
         return int(np.prod(high - low, axis=1).sum())
 
-    def _children(self, squares: Squares, level: int) -> tuple[Squares, npt.NDArray[np.intp]]:
+    def _children(self, squares: _Squares, level: int) -> tuple[_Squares, npt.NDArray[np.intp]]:
         """The four squares in each, as far as they are in the plan, and in which they are."""
         four = (2 * squares[:, None] + np.array([(0, 0), (1, 0), (0, 1), (1, 1)])).reshape(-1, 2)
         frame = np.array(parent_range(self.tiles, level))
         kept = ((four >= frame[:2]) & (four < frame[2:])).all(axis=1)
         return four[kept], np.arange(len(squares)).repeat(4)[kept]
 
-    def _classify(self, squares: Squares, level: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    def _classify(self, squares: _Squares, level: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Which squares lie in the area, and which are crossed by its border, bool (N,) each."""
         if self.aoi is None or not len(squares):
             return np.ones(len(squares), dtype=np.bool_), np.zeros(len(squares), dtype=np.bool_)
@@ -84,7 +84,7 @@ class AreaTiles:
         inside = shapely.contains_properly(self.aoi.geometry, boxes)  # `covers` takes twice as long
         return inside, shapely.intersects(self.aoi.geometry, boxes) & ~inside
 
-    def _touching(self, squares: Squares, level: int) -> npt.NDArray[np.bool_]:
+    def _touching(self, squares: _Squares, level: int) -> npt.NDArray[np.bool_]:
         """Which squares hold a tile of the area, exactly as `Aoi.tiles` has it, bool (N,)."""
         inside, crossed = self._classify(squares, level)
         if level == 0 and crossed.any():
@@ -95,7 +95,7 @@ class AreaTiles:
             inside[owners[of[self._touching(children, level - 1)]]] = True
         return inside
 
-    def _touched(self, squares: Squares) -> npt.NDArray[np.bool_]:
+    def _touched(self, squares: _Squares) -> npt.NDArray[np.bool_]:
         """Which tiles belong to the area, bool (N,)."""
         assert self.aoi is not None, "without an area nothing is crossed"
         size = mercator_resolution(self.zoom)

@@ -20,7 +20,7 @@ from geo2map.plan.value import Plan
 from geo2map.scene.imagery import Imagery
 from geo2map.scene.view import View
 
-COARSEST = 3.0
+_COARSEST = 3.0
 """Scene metres per model metre above which a model has nothing to recognise."""
 BEYOND = 1
 """Zooms beyond the one nearest to the scene's own resolution from which on a zoom only enlarges its pixels."""
@@ -63,14 +63,14 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
         neutral=card.neutral,
         noise=card.noise,
         model=f"{card.name} {card.fingerprint}",
-        content=content_digest(sample, scene),
+        content=sample_digest(sample, scene),
         aoi=aoi,
         clip=options.clip,
         notes=(*scene.notes, _scale_note(scene, card, zoom), colour_note, *margin_notes),
     )
 
 
-def content_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
+def sample_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
     """Sixteen hex digits that change with the pixels of a scene's sample, or with where it lies and how it is read."""
     pixels = hashlib.sha256(sample.tobytes()).hexdigest()[:16]
     return hashlib.sha256(f"{pixels} {scene.arrangement}".encode()).hexdigest()[:16]
@@ -98,7 +98,7 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
             raise ZoomError(f"{scene.name} has no tiles at zoom {options.zoom}: choose among {found}", option="zoom")
         return scene.zooms[-1] if options.zoom is None else options.zoom
     coarser = scene.ground_resolution / card.ground_resolution
-    if coarser > COARSEST and not options.force:
+    if coarser > _COARSEST and not options.force:
         raise ResolutionError(
             f"{scene.name} resolves {scene.ground_resolution:.3g} m on the ground, too coarse for {card.name}, which "
             f"was trained at {card.ground_resolution:.3g} m and would recognise nothing: use finer imagery or another "

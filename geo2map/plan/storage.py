@@ -24,7 +24,7 @@ from geo2map.types import Compression, Scheme, TileFormat
 
 _ADDRESS = re.compile(r"(https?|file)://[^\s?#\"'<>{}]+")
 Entries = tuple[tuple[str, tuple[int, int, int]], ...]
-Colours = tuple[tuple[int, int, int], ...]
+_Colours = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,7 @@ class Storage:
         return min(plan.block_levels, plan.maxzoom - (self.minzoom or 0))
 
 
-def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> Colours | None:
+def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> _Colours | None:
     if palette is None or palette == "none":
         return None
     colours: Any = palette
@@ -168,7 +168,7 @@ def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> Colours | 
 
 
 @lru_cache(maxsize=4)
-def _make_codec(palette: Colours) -> Codec:
+def _make_codec(palette: _Colours) -> Codec:
     """The codec of a palette has a table of all colours, so it is made once."""
     return IndexedCodec(Snap(palette))
 

@@ -22,7 +22,7 @@ RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".mrf", ".ntf", ".
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
 """Count as scenes where a world file or GDAL's .aux.xml lies beside them."""
 RAW = frozenset({"", ".dat", ".bin", ".raw", ".bil", ".bip", ".bsq", ".flt", ".ers"})
-SIDECARS = frozenset({".hdr", ".tfw", ".tifw", ".tiffw", ".jgw", ".jpgw", ".pgw", ".pngw", ".bpw", ".j2w", ".wld"}) | {
+_SIDECARS = frozenset({".hdr", ".tfw", ".tifw", ".tiffw", ".jgw", ".jpgw", ".pgw", ".pngw", ".bpw", ".j2w", ".wld"}) | {
     *(".prj", ".xml", ".aux", ".rrd", ".ovr", ".msk", ".rpb", ".imd", ".stx", ".clr", ".qml", ".sld", ".ige", ".idx"),
 }
 VECTORS = frozenset({".shp", ".shx", ".dbf", ".kml", ".gpx", ".fgb", ".gml"})
@@ -154,7 +154,7 @@ def _advise_on_name(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix in VECTORS:
         return "it is a vector file; give a raster"
-    if suffix not in SIDECARS:
+    if suffix not in _SIDECARS:
         return None
     stem = path.stem.removesuffix(".aux") if suffix == ".xml" else path.stem
     wanted = RASTERS | PICTURES | RAW

@@ -46,7 +46,7 @@ MRF_PATHS = frozenset({"datafile", "indexfile", "source"})
 METADATA = frozenset({"x_dataset", "y_dataset", "overview_file"})
 """Keys of metadata; GDAL opens what they name."""
 LANGUAGE = "pixelfunctionlanguage"
-ADVICE = "if you trust it, set allow_outside"
+TRUST_ADVICE = "if you trust it, set allow_outside"
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ def is_inline(name: str) -> bool:
     return any(start.decode() in name.lower() for start in FOLLOWED.values())
 
 
-def refusal(asked: str, fault: str) -> SceneError:
+def untrusted(asked: str, fault: str) -> SceneError:
     """The error for a scene that is not opened unless allowed."""
-    return SceneError(f"{redact(asked)} {fault}; {ADVICE}", option="allow_outside")
+    return SceneError(f"{redact(asked)} {fault}; {TRUST_ADVICE}", option="allow_outside")
 
 
 def outside(asked: str, name: str) -> SceneError:
     """The error for a document that names what lies elsewhere."""
-    return refusal(asked, f"points outside its folder, at {redact(' '.join(name.split())[:120])}")
+    return untrusted(asked, f"points outside its folder, at {redact(' '.join(name.split())[:120])}")
 
 
 def sources_of(document: bytes, asked: str, kind: Kind = "followed") -> Iterator[NamedFile]:
@@ -103,7 +103,7 @@ def sources_of(document: bytes, asked: str, kind: Kind = "followed") -> Iterator
     for element in root.iter():
         for source in _named(element, asked, mrf):
             if "\ufffd" in source.name:
-                raise refusal(asked, "names a file in another encoding than UTF-8")
+                raise untrusted(asked, "names a file in another encoding than UTF-8")
             yield source
 
 
@@ -114,7 +114,7 @@ def overview_source(name: str) -> NamedFile:
 
 def _parsed(text: str, asked: str) -> ET.Element:
     if "<!" in re.sub(r"<!--|<!\[CDATA\[", "", text):
-        raise refusal(asked, "is a VRT with declarations of its own")
+        raise untrusted(asked, "is a VRT with declarations of its own")
     try:
         return ET.fromstring(text[text.find("<") :])
     except ET.ParseError as error:
@@ -130,7 +130,7 @@ def _named(element: ET.Element, asked: str, mrf: bool) -> Iterator[NamedFile]:
         raise SceneError(f"{redact(asked)} has Python code in it, which is never run; convert it first")
     relative = attributes.get("relativetovrt", "0").strip()
     if relative not in ("", "0", "1") or any(_plain(child.tag) == "relativetovrt" for child in element):
-        raise refusal(asked, "spells its sources in an unusual way")
+        raise untrusted(asked, "spells its sources in an unusual way")
     if text and (_is_path(tag, attributes, text) or (mrf and tag in MRF_PATHS)):
         yield overview_source(text) if _key(element) == "overview_file" else NamedFile(text, mrf or relative == "1")
         if mrf and Path(text).exists():  # GDAL tries a cached MRF's source from the working directory, too

@@ -17,7 +17,7 @@ LIMIT = math.degrees(math.atan(math.sinh(math.pi)))
 EDGE_STEPS = 256
 GRID_STEPS = 33
 FINE_STEPS = 129
-TOLERANCE = 1e-9
+_TOLERANCE = 1e-9
 """Degrees by which rounding may carry a longitude over the antimeridian, a latitude over the limit (0.1 mm)."""
 
 
@@ -77,7 +77,7 @@ def find_footprint(place: Georeference) -> Footprint:
         raise GeoreferenceError(
             f"{place.name} lies wholly outside web-mercator (85.05° N..S), at {north:.2f}° north; give another scene"
         )
-    clipped = south < -LIMIT - TOLERANCE or north > LIMIT + TOLERANCE
+    clipped = south < -LIMIT - _TOLERANCE or north > LIMIT + _TOLERANCE
     return Footprint(bounds, clipped, _jacobian(place, bounds, inside))
 
 
@@ -137,11 +137,11 @@ def _widened(degrees: Points) -> Points:
 def _normalised(longitudes: Points) -> tuple[float, float]:
     """West and east with west from -180 on; all of the world where they are that far apart."""
     west, east = float(longitudes.min()), float(longitudes.max())
-    if east - west >= 360 - TOLERANCE:
+    if east - west >= 360 - _TOLERANCE:
         return -180.0, 180.0
-    turn = 360 * math.floor((west + 180 + TOLERANCE) / 360)
+    turn = 360 * math.floor((west + 180 + _TOLERANCE) / 360)
     west, east = max(west - turn, -180.0), east - turn
-    return west, 180.0 if 180 < east < 180 + TOLERANCE else east
+    return west, 180.0 if 180 < east < 180 + _TOLERANCE else east
 
 
 def _mercator_y(latitude: float) -> float:

@@ -47,7 +47,7 @@ FORGET = {"CPL_VSIL_CURL_NON_CACHED": ":".join(f"/vsi{home}/" for home in ("curl
 
 WAY_DOWN = re.compile(r"(?:\S+, band \d+: )?IReadBlock failed at X offset \d+, Y offset \d+: ")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def gdal_env(path: str | Path) -> rasterio.Env:
@@ -94,7 +94,7 @@ def overview_factors(dataset: DatasetReader, band: int = 1) -> list[int]:
         return []
 
 
-def retry(path: str | Path, call: Callable[[], T]) -> T:
+def retry(path: str | Path, call: Callable[[], _T]) -> _T:
     """Calls, and calls once more where a remote scene failed.
 
     GDAL repeats requests that are refused, but not those whose answer breaks off, and it remembers what it got

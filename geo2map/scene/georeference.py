@@ -26,7 +26,7 @@ from geo2map.scene.statements import PlaceStatement, choose_statement, fault_of_
 
 WGS84 = "EPSG:4326"
 USE_EARTH = "set crs to a CRS of the Earth"
-TOLERANCE = 1e-6
+_TOLERANCE = 1e-6
 """Degrees by which a pole may be missed: a decimetre of rounding."""
 AGREED = 2.0
 """Pixels by which two statements of a place may differ without a note."""
@@ -77,7 +77,7 @@ class Georeference:
             else:
                 xs, ys = _apply(self.transform, columns, rows)
             longitudes, latitudes = _to_wgs84(self.crs, xs, ys)
-        beyond = (np.abs(latitudes) > 90 + TOLERANCE) | (np.abs(longitudes) > 720)
+        beyond = (np.abs(latitudes) > 90 + _TOLERANCE) | (np.abs(longitudes) > 720)
         return np.where(beyond, np.nan, (longitudes, np.clip(latitudes, -90, 90)))
 
     def decimated(self, width: int, height: int) -> Georeference:

@@ -20,8 +20,8 @@ from geo2map.scene.gdal import overview_factors
 from geo2map.scene.quiet import quiet
 from geo2map.types import Mask
 
-Size = tuple[int, int]
-T = TypeVar("T")
+_Size = tuple[int, int]
+_T = TypeVar("_T")
 
 LOOK_PIXELS = 2**27
 """Pixels that are decoded at most for one look: about four seconds."""
@@ -30,7 +30,7 @@ MASK_BANDS = Bands((1, 1, 1), None, None, (0.0,), "uint8")
 """Of a raster that is 1 where there is data and 0 elsewhere."""
 
 
-def affordable(dataset: DatasetReader, wanted: Size) -> Size:
+def affordable(dataset: DatasetReader, wanted: _Size) -> _Size:
     """Width and height of the decimated raster to look at: those wanted, or fewer where that needs too many blocks."""
     ratio = min(dataset.width / wanted[0], dataset.height / wanted[1])
     level = max((factor for factor in overview_factors(dataset) if factor <= ratio), default=1)
@@ -60,7 +60,7 @@ def read_valid(colours: DatasetReader, bands: Bands) -> Mask:
     return np.concatenate([opaque.valid(colours.read(window=window)) for window in windows])
 
 
-def with_raster(valid: Mask, use: Callable[[str], T]) -> T:
+def with_raster(valid: Mask, use: Callable[[str], _T]) -> _T:
     """Calls with the path of a raster in memory that holds a mask as `MASK_BANDS` says."""
     height, width = valid.shape
     with MemoryFile() as file:

@@ -13,10 +13,10 @@ from geo2map.scene.gdal import open_raster, overview_factors
 from geo2map.scene.vrt import Size, band_vrt
 from geo2map.scene.vrt_sources import is_warped, open_sources
 
-TOLERANCE = 0.1
+_TOLERANCE = 0.1
 """Of a factor, by which an overview may be coarser than wanted: that of `gdalwarp -ovr AUTO`."""
 
-SMALLEST = 128
+_SMALLEST = 128
 """Pixels along a side of the smallest overviews that a VRT lists of its source; smaller ones are looked at."""
 LOOK_SIDE = 512
 
@@ -49,7 +49,7 @@ def choose_overview(dataset: DatasetReader, address: str, bands: Bands, ratio: f
     """
     every = zip(*(overview_factors(dataset, index) for index in dataset.indexes), strict=False)
     factors = [shared[0] for shared in takewhile(lambda found: len(set(found)) == 1, every)]
-    fine = [level for level, factor in enumerate(factors) if factor < ratio + TOLERANCE]
+    fine = [level for level, factor in enumerate(factors) if factor < ratio + _TOLERANCE]
     if not fine:
         return None
     level = fine[-1]
@@ -58,9 +58,9 @@ def choose_overview(dataset: DatasetReader, address: str, bands: Bands, ratio: f
         return None
     with open_raster(address, OVERVIEW_LEVEL=level) as overview:
         size = overview.width, overview.height
-        if not masked or (min(size) < SMALLEST and not _is_all_valid(overview)):
+        if not masked or (min(size) < _SMALLEST and not _is_all_valid(overview)):
             return Overview(level, size, has_mask=True)
-    if min(size) < SMALLEST:
+    if min(size) < _SMALLEST:
         return Overview(level, size, has_mask=_is_all_valid(dataset))
     with open_raster(band_vrt(address, f"mask,{bands.colours[0]}", (dataset.width, dataset.height))) as mask:
         return Overview(level, size, has_mask=overview_factors(mask)[level : level + 1] == [factors[level]])

@@ -48,7 +48,7 @@ from geo2map.scene.view import View
 from geo2map.scene.vrt import colours_vrt, warped_vrt
 from geo2map.types import Mask, OnError
 
-T = TypeVar("T", bound=np.generic)
+_T = TypeVar("_T", bound=np.generic)
 
 
 class Scene:
@@ -244,8 +244,8 @@ class Scene:
         longitude = ((west + east) / 2 + 180) % 360 - 180
         return datum_notes(self.crs, longitude, (south + north) / 2, self.ground_resolution)
 
-    def _read(self, document: str, read: Callable[[DatasetReader], npt.NDArray[T]]) -> npt.NDArray[T]:
-        def attempt() -> npt.NDArray[T]:
+    def _read(self, document: str, read: Callable[[DatasetReader], npt.NDArray[_T]]) -> npt.NDArray[_T]:
+        def attempt() -> npt.NDArray[_T]:
             with reading(self.path), open_raster(document) as dataset:
                 return read(dataset)
 

@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geo2map.errors import SceneError
 from geo2map.scene.bands import Bands
 from geo2map.scene.gdal import overview_factors, reading
+from geo2map.types import RawPixels
 
 SAMPLE_SIDE = 1024
 WHOLE_PIXELS = 2**26
@@ -25,10 +25,8 @@ ALPHA_CODES = 16
 BLACK_SHARE = 0.01
 """Share of pixels that are 0 in all bands from which a note asks about them, where nothing says what is valid."""
 
-Pixels = npt.NDArray[np.generic]
 
-
-def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> Pixels:
+def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> RawPixels:
     """Pixels of all bands from all over the scene, at most about side x side, (bands, pixels).
 
     A decimated read; of a raster too large for that and without overviews, some rows and columns of its blocks.
@@ -49,7 +47,7 @@ def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> Pi
     return np.concatenate(parts, axis=1)
 
 
-def read_undamaged(colours: DatasetReader, dataset: DatasetReader, side: int, path: str) -> tuple[Pixels, str]:
+def read_undamaged(colours: DatasetReader, dataset: DatasetReader, side: int, path: str) -> tuple[RawPixels, str]:
     """What can be read of a damaged raster: some of its blocks, each by itself, those that cannot be read left out.
 
     At full resolution, since overviews may be what is damaged; the same blocks each time.
@@ -79,13 +77,13 @@ def read_undamaged(colours: DatasetReader, dataset: DatasetReader, side: int, pa
     return np.concatenate(found, axis=1), f"warning: {missing} cannot be read: the others decide the colours"
 
 
-def _read(colours: DatasetReader, window: Window, side: int) -> Pixels:
+def _read(colours: DatasetReader, window: Window, side: int) -> RawPixels:
     factor = max(1.0, max(window.width, window.height) / side)
     shape = (max(1, round(window.height / factor)), max(1, round(window.width / factor)))
     return colours.read(window=window, out_shape=(colours.count, *shape)).reshape(colours.count, -1)
 
 
-def _read_share(colours: DatasetReader, window: Window, count: int) -> Pixels:
+def _read_share(colours: DatasetReader, window: Window, count: int) -> RawPixels:
     """About `count` pixels of a window of any shape, such as a few rows as wide as the raster."""
     rows = max(1, round(window.height / max(1.0, math.sqrt(window.width * window.height / count))))
     shape = (rows, max(1, min(window.width, count // rows)))
@@ -104,7 +102,7 @@ def _spread_blocks(dataset: DatasetReader) -> list[Window]:
     return [Window(*corner, width, height).intersection(whole) for corner in corners]
 
 
-def validate_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]]:
+def validate_alpha(bands: Bands, pixels: RawPixels) -> tuple[Bands, tuple[str, ...]]:
     """Looks whether a band marked as alpha can be one, and what its opaque value is.
 
     Transparency is yes or no nearly everywhere. A band that is rarely either, and takes many values in between, is
@@ -127,7 +125,7 @@ def validate_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]
     return replace(bands, alpha_max=opaque), ()
 
 
-def ask_about_black(bands: Bands, pixels: Pixels) -> tuple[str, ...]:
+def ask_about_black(bands: Bands, pixels: RawPixels) -> tuple[str, ...]:
     """A note where a scene may have a black collar that nothing declares as empty; nobody but the user can know."""
     silent = bands.nodata is None or np.isnan(bands.nodata).all()
     if bands.has_alpha or not silent or bands.meant is not None or not pixels.size:

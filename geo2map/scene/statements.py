@@ -26,9 +26,9 @@ SOURCES = {
     "WORLDFILE": "its world file",
 }
 """Where GDAL finds the place of a GeoTIFF, in the order in which it believes them, and how a user knows them."""
-SIDECARS = {"PAM": (".aux.xml",), "TABFILE": (".tab",), "WORLDFILE": (".wld", ".tfw", ".tifw", ".tiffw")}
+_SIDECARS = {"PAM": (".aux.xml",), "TABFILE": (".tab",), "WORLDFILE": (".wld", ".tfw", ".tifw", ".tiffw")}
 """What the file of a source ends in, in place of the raster's suffix; an .aux.xml follows it."""
-FLAT = 1e-6
+_FLAT = 1e-6
 """Ratio of the extents of control points, across and along their longest line, from which on they are one line."""
 
 
@@ -109,7 +109,7 @@ def fault_of_points(gcps: Sequence[GroundControlPoint]) -> str | None:
         across, along = np.sort(np.linalg.svd(spread, compute_uv=False))
         if along == 0:
             return f"control points that are all the same {where}"
-        if across < FLAT * along:
+        if across < _FLAT * along:
             return f"control points on one line {where}"
     return None
 
@@ -141,17 +141,17 @@ def is_usable(matrix: Affine) -> bool:
 
 
 def _sources_beside(dataset: DatasetReader) -> frozenset[str]:
-    """Those of `SIDECARS` whose file is there; GDAL does not name a world file that it does not use."""
+    """Those of `_SIDECARS` whose file is there; GDAL does not name a world file that it does not use."""
     if not is_file_path(dataset.name):
         return frozenset()
     path = Path(dataset.name)
     try:
         names = names_in(path.parent)
     except OSError:  # a folder whose files may be read, but not listed
-        return frozenset(SIDECARS)
-    stems = {option: path.name if option == "PAM" else path.stem for option in SIDECARS}
+        return frozenset(_SIDECARS)
+    stems = {option: path.name if option == "PAM" else path.stem for option in _SIDECARS}
     return frozenset(
         option
-        for option, suffixes in SIDECARS.items()
+        for option, suffixes in _SIDECARS.items()
         if any(f"{stems[option]}{suffix}".lower() in names for suffix in suffixes)
     )

@@ -20,7 +20,7 @@ from geo2map.errors import SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
 from geo2map.files.gdal_errors import GDAL_ERRORS
 from geo2map.files.tiff import read_gdal_metadata
-from geo2map.files.vsi import LARGEST, head_bytes, read_text
+from geo2map.files.vsi import LARGEST_DOCUMENT, head_bytes, read_text
 from geo2map.scene.documents import (
     FETCHERS,
     FOLLOWED,
@@ -31,8 +31,8 @@ from geo2map.scene.documents import (
     kind_of,
     outside,
     overview_source,
-    refusal,
     sources_of,
+    untrusted,
 )
 from geo2map.scene.gdal import gdal_env, open_raster, opening
 from geo2map.scene.places import (
@@ -50,7 +50,7 @@ from geo2map.scene.vrt_sources import vrt_document
 DEEPEST = 8
 MOST = 100_000
 """Files that one scene may consist of."""
-AT_ONCE = 16
+_AT_ONCE = 16
 
 
 class Trust:
@@ -140,9 +140,9 @@ class _Walk:
         driver = dataset.driver
         if depth or not self.within:
             if driver in FETCHERS:
-                raise refusal(self.asked, "fetches its pixels from elsewhere")
+                raise untrusted(self.asked, "fetches its pixels from elsewhere")
             if driver in FOLLOWED and self.kinds.get(place) != "followed":
-                raise refusal(self.asked, "leads to other files and could not be looked through")
+                raise untrusted(self.asked, "leads to other files and could not be looked through")
         home = self._home(place)
         if driver == "VRT" and place.startswith("/vsi"):  # a server may have answered otherwise than before
             self._follow(sources_of(vrt_document(dataset).encode(), self.asked), home, depth)
@@ -156,19 +156,19 @@ class _Walk:
     def _look(self, place: str, depth: int) -> Kind | None:
         """What a file is; follows a document."""
         if TILE_INDEXES.search(place):
-            raise refusal(self.asked, "is a list of rasters that lie elsewhere")
+            raise untrusted(self.asked, "is a list of rasters that lie elsewhere")
         if len(self.kinds) >= MOST:
-            raise refusal(self.asked, f"leads to more than {MOST:,} files")
+            raise untrusted(self.asked, f"leads to more than {MOST:,} files")
         head = self.heads.pop(place) if place in self.heads else read_text(place, head_bytes())
         kind = self.kinds[place] = kind_of(head) if head else None
         if head is None and depth and place.startswith("/vsi") and not place.endswith(READ_BESIDE):
             raise SceneError(f"{redact(self.asked)} leads to {redact(place)}, which cannot be read; check that file")
         if kind == "fetching":
-            raise refusal(self.asked, "fetches its pixels from elsewhere")
+            raise untrusted(self.asked, "fetches its pixels from elsewhere")
         if kind is not None:
             text = read_text(place) or b""
-            if len(text) >= LARGEST:
-                raise refusal(self.asked, "is larger than 64 MiB, too large to look through")
+            if len(text) >= LARGEST_DOCUMENT:
+                raise untrusted(self.asked, "is larger than 64 MiB, too large to look through")
             self._follow(sources_of(text, self.asked, kind), self._home(place), depth)
         return kind
 
@@ -179,7 +179,7 @@ class _Walk:
             home: the folder that relative paths count from.
         """
         if depth > DEEPEST:
-            raise refusal(self.asked, f"leads from VRT to VRT more than {DEEPEST} times")
+            raise untrusted(self.asked, f"leads from VRT to VRT more than {DEEPEST} times")
         targets: list[str] = []
         for source in sources:
             if is_inline(source.name):
@@ -212,7 +212,7 @@ class _Walk:
     def _refusal_of(self, name: str) -> SceneError:
         if is_spelled_otherwise(name):
             shown = redact(" ".join(name.split())[:120])
-            return refusal(
+            return untrusted(
                 self.asked, f"names its source by a driver or an archive, which is not looked through: {shown}"
             )
         return outside(self.asked, name)
@@ -257,7 +257,7 @@ class _Walk:
         """The first bytes of many remote files at once: each takes the time of a request."""
         wanted = [place for place in dict.fromkeys(places) if place not in self.kinds and is_remote(place)]
         if len(wanted) > 1:
-            with ThreadPoolExecutor(AT_ONCE) as pool:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
                 self.heads.update(zip(wanted, pool.map(_head, wanted), strict=True))
 
 

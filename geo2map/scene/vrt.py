@@ -23,7 +23,7 @@ from geo2map.scene.georeference import Georeference
 from geo2map.types import Resampling
 
 Size = tuple[int, int]
-TOLERANCE = 1e-5
+_TOLERANCE = 1e-5
 """Scene pixels by which GDAL may misplace a pixel to spare PROJ: of no consequence, and a third faster than 1e-6."""
 BLOCK_SIDE = 256
 SOURCE_SIDE = 1024
@@ -174,7 +174,7 @@ def _warp_options(scale: tuple[float, float]) -> dict[str, str]:
 
 def _add_transformer(parent: ET.Element, place: Georeference, matrix: Affine, target: CRS) -> None:
     approximate = _add(parent, "ApproxTransformer")
-    _add(approximate, "MaxError", repr(TOLERANCE))
+    _add(approximate, "MaxError", repr(_TOLERANCE))
     general = _add(_add(approximate, "BaseTransformer"), "GenImgProjTransformer")
     if place.transform is not None:
         _add(general, "SrcGeoTransform", _numbers(place.transform.to_gdal()))

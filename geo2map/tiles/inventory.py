@@ -19,7 +19,7 @@ SOURCE_FOLDER = "source"
 FAILED_NAME = "failed.geojson"
 """Where blocks that could not be read are listed."""
 
-SIDECARS = frozenset(
+_SIDECARS = frozenset(
     {
         FILE_NAME,
         JOURNAL_NAME,
@@ -72,7 +72,7 @@ def first_unexpected(folder: Path) -> Path | None:
 def all_unexpected(folder: Path) -> Iterator[Path]:
     """Everything in a folder that is no part of a tile set.
 
-    Parts are zoom folders, column folders in them and tiles in those, each named by a number, `SIDECARS`, and another
+    Parts are zoom folders, column folders in them and tiles in those, each named by a number, `_SIDECARS`, and another
     tile set in `SOURCE_FOLDER`. Links are none. What systems put into any folder for themselves is passed over.
 
     Raises:
@@ -110,7 +110,7 @@ def _belongs(name: str, depth: int) -> bool:
     if depth == 0:
         if name.startswith(".") and name.endswith(".partial"):  # one that was being written when its run was killed
             name = name[1:].removesuffix(".partial")
-        return name in SIDECARS or name.endswith((".qlr", ".qml"))
+        return name in _SIDECARS or name.endswith((".qlr", ".qml"))
     stem, *endings = name.split(".")
     known = depth == 2 and parse_number(stem, 2**MAX_ZOOM) is not None
     return known and bool(endings) and _TILE_ENDINGS.issuperset({ending.lower() for ending in endings} - {"aux"})

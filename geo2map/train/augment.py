@@ -19,7 +19,7 @@ from geo2map.train.sensors import apply_curves, other_sensor
 NOISE_ZOOM = 20
 TAUGHT, SEEN = 16, 32
 """Bits of `Crops.known`: a teacher's output is at hand; there is imagery."""
-Pixels = TypeVar("Pixels", bound=npt.NDArray[np.uint8])
+_Pixels = TypeVar("_Pixels", bound=npt.NDArray[np.uint8])
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Crops(NamedTuple):
     taught: Picture
 
 
-def stack(crops: list[Crops]) -> Crops:
+def stack_crops(crops: list[Crops]) -> Crops:
     """One batch of single crops, which have no leading dimension yet."""
     return Crops(*(np.stack(parts) for parts in zip(*crops, strict=True)))
 

@@ -11,7 +11,7 @@ from geo2map.errors import DataError
 from geo2map.grid import MOST_NOISE
 from geo2map.types import Direction, GanMode
 
-Norm = Literal["batch", "renorm"]
+TrainableNorm = Literal["batch", "renorm"]
 Autocast = Literal["bf16", "fp16", "none"]
 PresetName = Literal["geo2map", "pix2pix"]
 
@@ -81,7 +81,7 @@ class TrainConfig:
     dropout: tuple[int, ...] = ()
     noise: int = 0
     legend: bool = False
-    norm: Norm = "batch"
+    norm: TrainableNorm = "batch"
     resize_convolution: bool = True
     discriminator_width: int = 32
     discriminator_layers: int = 3

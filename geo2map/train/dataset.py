@@ -14,14 +14,14 @@ from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.colour.statistics import HALFWAY
 from geo2map.errors import DataError
-from geo2map.train.augment import Crops, Look, Pair, augment, stack
+from geo2map.train.augment import Crops, Look, Pair, augment, stack_crops
 from geo2map.train.config import TrainConfig
 from geo2map.train.pictures import PairFile, Picture
 from geo2map.train.places import Places
 from geo2map.train.teacher import load_taught
 from geo2map.types import Direction
 
-MEMORY = 8 * 2**30
+_MEMORY = 8 * 2**30
 """Bytes of decoded pictures that are kept; the others are decoded again whenever they are needed."""
 STATISTICS_STRIDE = 4
 RECOGNISED = 0.7
@@ -66,7 +66,7 @@ class Pairs:
         sources: Sequence[PairFile] | Sources,
         config: TrainConfig,
         palette: Palette | None = None,
-        memory: int = MEMORY,
+        memory: int = _MEMORY,
     ) -> None:
         self.sources = sources if isinstance(sources, Sources) else Sources(sources)
         self.files, self.config, self.palette = list(self.sources.files), config, palette
@@ -131,7 +131,7 @@ class Pairs:
         look = Look(
             self.config.photometric * rise, self.config.holes * rise, self.colours.neutral(self.config.direction)
         )
-        return stack([self._sample(index, look) for index in range(first, first + self.config.batch)])
+        return stack_crops([self._sample(index, look) for index in range(first, first + self.config.batch)])
 
     def _sample(self, index: int, look: Look) -> Crops:
         rng = np.random.default_rng((self.config.seed, 1, index))

@@ -19,7 +19,7 @@ from geo2map.types import SPLITS
 
 Picture = npt.NDArray[np.uint8]
 Known = npt.NDArray[np.uint8]
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 KNOWN_SUFFIX = "_valid.png"
 """Ends the name of the picture that says what is known of a pair: for each pixel the sum of `KNOWN_BITS`, 0 nothing."""
 KNOWN_BITS = {"road": 1, "highway": 1, "building": 2, "water": 4, "park": 8}
@@ -192,7 +192,7 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not is_passed_over(path.name) and not path.is_dir()
+    return path.suffix.lower() in _SUFFIXES and not is_passed_over(path.name) and not path.is_dir()
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from geo2map.errors import DataError
 from geo2map.files.picture import GAP, side_by_side, write_picture
 from geo2map.train.pictures import Picture
 
-COLUMNS = (
+_COLUMNS = (
     *("step", "epoch", "learning_rate", "seconds"),
     *("l1", "teacher", "commit", "cross_entropy", "jaccard", "gan", "features", "discriminator"),
 )
@@ -37,7 +37,7 @@ class LossLog:
             raise DataError(
                 f"losses in {path} asked, but it cannot be written ({error}): give another --run"
             ) from error
-        self._writer = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        self._writer = csv.DictWriter(self._file, _COLUMNS, extrasaction="ignore", lineterminator="\n")
         self._writer.writeheader()
         self._writer.writerows(rows)
 

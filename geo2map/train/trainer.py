@@ -22,7 +22,7 @@ from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
 from geo2map.train.objective import Objective, judged
 from geo2map.train.pictures import Picture
-from geo2map.train.transplant import Colours, transplanted
+from geo2map.train.transplant import ColourLevels, transplanted
 from geo2map.train.world import World
 
 log = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ class Trainer:
             update_bn((self._tensor(self.batch(step).a) for step in fresh), exported.to(self.device))
         return exported.cpu().fold().eval()
 
-    def start_from(self, weights: dict[str, Tensor], legend: Colours = ()) -> None:
+    def start_from(self, weights: dict[str, Tensor], legend: ColourLevels = ()) -> None:
         """Takes over the weights of a model file of the same architecture, as a new run's beginning.
 
         A network that differs as `geo2map.train.transplant` can mend begins as nearly the same function.

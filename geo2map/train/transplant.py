@@ -11,14 +11,14 @@ from geo2map.nn import UNetGenerator
 from geo2map.nn.legend import Legend
 
 Weights = dict[str, Tensor]
-Colours = Sequence[Sequence[float]]
-SOFTNESS = 300.0
+ColourLevels = Sequence[Sequence[float]]
+_SOFTNESS = 300.0
 """Squared grey levels by which a pixel's distances to a legend's colours become scores: land has 1.2 over building."""
 BRIGHTEST = 0.97
 """Where tanh is inverted no farther: white would need infinity."""
 
 
-def transplanted(weights: Weights, network: UNetGenerator, legend: Colours = ()) -> Weights:
+def transplanted(weights: Weights, network: UNetGenerator, legend: ColourLevels = ()) -> Weights:
     """Weights for a network with more bands of input, another legend, one or none, or fewer channels at the innermost.
 
     Anything else is left as it is, and will not fit.
@@ -47,19 +47,19 @@ def _more_bands(weights: Weights, network: UNetGenerator) -> Weights:
     return weights | {first: torch.cat((given, zeros), 1)}
 
 
-def _scoring(weights: Weights, legend: Colours) -> Weights:
+def _scoring(weights: Weights, legend: ColourLevels) -> Weights:
     """Scores, in place of what tanh takes: the colour nearest to the one drawn has the highest."""
     return _mixed(weights, *_scores_of(legend), 3)
 
 
-def _drawing(weights: Weights, legend: Colours) -> Weights:
+def _drawing(weights: Weights, legend: ColourLevels) -> Weights:
     """What tanh takes, in place of scores: the nearest that `_scoring` would make the same scores of."""
     mix, fixed = _scores_of(legend)
     back = torch.linalg.pinv(mix)
     return _mixed(weights, back, -back @ fixed, len(legend))
 
 
-def _scores_of(legend: Colours) -> tuple[Tensor, Tensor]:
+def _scores_of(legend: ColourLevels) -> tuple[Tensor, Tensor]:
     """-|y - c|^2 for colours c and y = tanh(z), which is taken for a line: (colours, 3) times z and (colours,) more."""
     seen = torch.as_tensor(legend, dtype=torch.float64) / 127.5 - 1
     z = seen.clamp(-BRIGHTEST, BRIGHTEST).atanh()
@@ -67,7 +67,7 @@ def _scores_of(legend: Colours) -> tuple[Tensor, Tensor]:
     trust = (near**-2 / (near**-2).sum())[:, None]  # the line must be right where colours are near each other
     middle, level = (trust * z).sum(0), (trust * seen).sum(0)
     slope = (trust * (z - middle) * (seen - level)).sum(0) / (trust * (z - middle) ** 2).sum(0)
-    scale = 127.5**2 / SOFTNESS
+    scale = 127.5**2 / _SOFTNESS
     return 2 * scale * seen * slope, scale * (2 * seen @ (level - slope * middle) - (seen**2).sum(1))
 
 

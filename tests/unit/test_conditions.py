@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from geo2map.live.conditions import judge
+from geo2map.live.conditions import precondition_status
 
 TAG = "a,b-1"
 
@@ -29,13 +29,13 @@ TAG = "a,b-1"
     ],
 )
 def test_what_a_condition_asks_for(header: str, text: str, status: int) -> None:
-    assert judge(Headers({header: text}), TAG) == status
+    assert precondition_status(Headers({header: text}), TAG) == status
 
 
 def test_if_match_comes_first() -> None:
-    assert judge(Headers({"if-match": '"x"', "if-none-match": "*"}), TAG) == 412
+    assert precondition_status(Headers({"if-match": '"x"', "if-none-match": "*"}), TAG) == 412
 
 
 def test_a_list_in_several_lines() -> None:
     raw = [(b"if-none-match", b'"x"'), (b"if-none-match", f'"{TAG}"'.encode())]
-    assert judge(Headers(raw=raw), TAG) == 304
+    assert precondition_status(Headers(raw=raw), TAG) == 304

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from geo2map.nn import UNetGenerator, build
 from geo2map.nn.inference import FoldedUNet
-from geo2map.nn.reach import strips, walk_down, walk_up
+from geo2map.nn.reach import split_interval, walk_down, walk_up
 
 
 def trained(widths: tuple[int, ...], blocks: tuple[int, ...] = (), **options: Any) -> UNetGenerator:
@@ -87,7 +87,7 @@ def test_work_shrinks_with_the_margin() -> None:
 
 
 def test_strips_cover_everything_once() -> None:
-    assert list(strips((3, 12), 4)) == [(3, 7), (7, 11), (11, 12)]
+    assert list(split_interval((3, 12), 4)) == [(3, 7), (7, 11), (11, 12)]
 
 
 def test_steps_are_applied_to_every_strip() -> None:

@@ -140,7 +140,7 @@ def test_strips_do_not_show(case: tuple[Image, Image, Mask], strip: int) -> None
 
     with pytest.MonkeyPatch.context() as patch:
         expected, similarity = scores(), ssim(truth, prediction, mask)
-        patch.setattr(pooled, "STRIP_PIXELS", strip)
+        patch.setattr(pooled, "_STRIP_PIXELS", strip)
         assert scores() == expected
         assert ssim(truth, prediction, mask) == pytest.approx(similarity, nan_ok=True)
 
@@ -230,7 +230,7 @@ def test_road_distance_is_scipys(roads: Mask, tolerance: float) -> None:
 
 @pytest.mark.parametrize("strip", [1, 9, 27])
 def test_roads_match_across_strips(strip: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pooled, "STRIP_PIXELS", strip)
+    monkeypatch.setattr(pooled, "_STRIP_PIXELS", strip)
     assert road_f1(stripe(12).T, stripe(15).T) == 1.0
     assert road_f1(stripe(12).T, stripe(16).T) == 0.0
 

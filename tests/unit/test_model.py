@@ -27,7 +27,7 @@ from geo2map.model import (
     save_model,
 )
 from geo2map.nn import build
-from geo2map.types import Storage
+from geo2map.types import WeightsDtype
 
 CONFIG = {"widths": [4, 8, 8], "norm": "batch"}
 CARD = ModelCard(
@@ -192,7 +192,9 @@ def test_weights_that_do_not_fit_are_refused(path: Path, weights: dict[str, torc
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "fp32"])
-def test_another_card_leaves_the_weights_alone(path: Path, weights: dict[str, torch.Tensor], dtype: Storage) -> None:
+def test_another_card_leaves_the_weights_alone(
+    path: Path, weights: dict[str, torch.Tensor], dtype: WeightsDtype
+) -> None:
     save_model(path, weights, CARD, dtype)
     card, before, size = load_card(path), load_weights(path), path.stat().st_size
     replace_card(path, card)

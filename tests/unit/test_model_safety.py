@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from geo2map.errors import ModelFileError
 from geo2map.model import ModelCard, ModelDescription, load_card, load_weights, replace_card, save_model
 from geo2map.model.file import KEY
-from geo2map.model.header import LARGEST, HeaderError, read_header
+from geo2map.model.header import LARGEST_HEADER, HeaderError, read_header
 from geo2map.nn import build
 from geo2map.testing import make_card
 
@@ -100,8 +100,8 @@ def test_headers_that_lie(forge: Callable[[dict[str, Any]], None], phrase: str, 
     [
         (b"{}", 2**60, "claims 1,152,921,504,606,846,976 bytes, but the file has 10"),
         (b"{}", 3, "claims 3 bytes"),
-        (b" " * (LARGEST + 1), None, "more than the 1,048,576 that are read"),
-        (b"[" * LARGEST, None, "not JSON"),
+        (b" " * (LARGEST_HEADER + 1), None, "more than the 1,048,576 that are read"),
+        (b"[" * LARGEST_HEADER, None, "not JSON"),
         (b"\xff\xfe", None, "not JSON"),
         (b"[]", None, "not a JSON object"),
         (b'{"a": 1, "a": 2}', None, "comes twice"),

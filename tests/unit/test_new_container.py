@@ -16,7 +16,7 @@ from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.protocols import Progress, TileStore
 from geo2map.scene import View
-from geo2map.testing import ArraySource, IdentityTranslator, make_job
+from geo2map.testing import ArraySource, IdentityTranslator, fake_job
 from geo2map.tiles.tilejson import FILE_NAME, TileSet
 
 WINDOW = PixelWindow(256 * 8 + 10, 256 * 4, 256 * 11, 256 * 7 - 30)
@@ -43,7 +43,7 @@ def source() -> ArraySource:
 
 
 def render(out: Path) -> None:
-    job = make_job(PLAN, Storage(minzoom=3, bare=True), IdentityTranslator())
+    job = fake_job(PLAN, Storage(minzoom=3, bare=True), IdentityTranslator())
     with open_output(out, job) as output:
         run(source(), IdentityTranslator(), output)
 

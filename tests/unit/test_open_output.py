@@ -30,7 +30,7 @@ from geo2map.pipeline.spool import SpoolStore
 from geo2map.plan import Job, Plan, Storage
 from geo2map.protocols import TileStore
 from geo2map.scene import View
-from geo2map.testing import ArraySource, make_job
+from geo2map.testing import ArraySource, fake_job
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.inventory import JOURNAL_NAME, first_unexpected
 from geo2map.tiles.store import FolderStore, MemoryStore
@@ -53,7 +53,7 @@ def _source(seed: int = 1) -> ArraySource:
 def _job(seed: int = 1, format: TileFormat | None = None, span: int = 4) -> Job:
     """What makes a map of the noise: one block with `span` 4, six with `span` 1."""
     plan = Plan(name="town", view=View(10), window=WINDOW, block_span=span, model="m", content=str(seed))
-    return make_job(plan, Storage(format=format, minzoom=8))
+    return fake_job(plan, Storage(format=format, minzoom=8))
 
 
 def _blocks(job: Job) -> list[Rendered]:

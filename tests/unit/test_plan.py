@@ -20,7 +20,7 @@ from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
 from geo2map.plan import Job, Plan, PlanOptions, Storage, choose_margin, choose_zoom, make_plan
 from geo2map.scene import Rendition, SceneIdentity, View
-from geo2map.testing import make_card, make_job
+from geo2map.testing import fake_job, make_card
 
 CARD = make_card(name="sat2map", margin=160)
 UNET_256 = replace(CARD, name="unet_256", margin=512, size_multiple=256)
@@ -145,15 +145,15 @@ def test_the_untranslated_plan_has_the_same_tiles_and_colours() -> None:
 
 @pytest.mark.parametrize("change", [{"minzoom": 11}, {"format": "webp"}])
 def test_what_storage_changes_is_in_the_jobs_fingerprint(change: dict[str, Any]) -> None:
-    jobs = [make_job(PLAN, Storage(**{"minzoom": 12, "format": "png"} | values)) for values in ({}, change)]
+    jobs = [fake_job(PLAN, Storage(**{"minzoom": 12, "format": "png"} | values)) for values in ({}, change)]
     assert jobs[0].fingerprint != jobs[1].fingerprint
     assert len(jobs[0].differences(jobs[1])) == 1
-    assert (jobs[0].fingerprint, jobs[0].differences(jobs[0])) == (make_job(PLAN, Storage(minzoom=12)).fingerprint, [])
+    assert (jobs[0].fingerprint, jobs[0].differences(jobs[0])) == (fake_job(PLAN, Storage(minzoom=12)).fingerprint, [])
 
 
 @given(plans())
 def test_a_job_goes_round_in_json(plan: Plan) -> None:
-    job = make_job(plan, Storage(format="webp"))
+    job = fake_job(plan, Storage(format="webp"))
     again = Job.from_json(job.to_json())
     assert again == job
     assert (again.fingerprint, again.differences(job)) == (job.fingerprint, [])

@@ -181,7 +181,7 @@ def test_reading_ahead_is_bounded_and_ends() -> None:
 
 def test_a_strip_has_no_more_pixels_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Divided.noise()
-    monkeypatch.setattr(reading, "STRIP_PIXELS", (2 * 256 + 128) * (256 + 128))
+    monkeypatch.setattr(reading, "_STRIP_PIXELS", (2 * 256 + 128) * (256 + 128))
     list(BlockReader(PLAN, source).read(PLAN.blocks()))
     assert max(block.columns for block in source.reads) == 2
 

@@ -10,8 +10,8 @@ from geo2map.files.plain_json import plain_json
 from geo2map.grid import lnglat_bounds, tile_window
 from geo2map.types import Tile
 
-Kind = Literal["missing", "broken", "changed", "stray", "stale", "metadata", "open", "unexpected"]
-MEANINGS: dict[Kind, str] = {
+_Kind = Literal["missing", "broken", "changed", "stray", "stale", "metadata", "open", "unexpected"]
+MEANINGS: dict[_Kind, str] = {
     "missing": "a tile that should be there is not",
     "broken": "a tile cannot be decoded",
     "changed": "a tile is not the one that was written",
@@ -21,7 +21,7 @@ MEANINGS: dict[Kind, str] = {
     "open": "a block could not be read and is still to be rendered",
     "unexpected": "something that is no part of a tile set",
 }
-SHOWN = 10
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Problem:
         of_source: whether it is one of the imagery's own tiles.
     """
 
-    kind: Kind
+    kind: _Kind
     what: str
     detail: str = ""
     tile: Tile | None = None
     of_source: bool = False
 
     @classmethod
-    def of(cls, kind: Kind, tile: Tile, detail: str = "") -> Problem:
+    def of(cls, kind: _Kind, tile: Tile, detail: str = "") -> Problem:
         """A problem of a tile."""
         return cls(kind, f"{tile.z}/{tile.x}/{tile.y}", detail, tile)
 
@@ -117,9 +117,9 @@ class CheckReport:
         lines = [f"{self.name}: {self.tiles} tiles, {found}"]
         for kind, count in Counter(problem.kind for problem in self.problems).items():
             lines.append(f"{count} x {kind}: {MEANINGS[kind]}")
-        lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
-        if len(self.problems) > SHOWN:
-            lines.append(f"  and {len(self.problems) - SHOWN} more")
+        lines += [f"  {problem}" for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"  and {len(self.problems) - _SHOWN} more")
         lines += self._steps()
         return "\n".join(lines)
 

@@ -19,7 +19,7 @@ from geo2map.outputs.check.kernels import join_children, may_follow
 from geo2map.outputs.check.seams import SeamScan
 from geo2map.outputs.geotiff_file import open_geotiff
 from geo2map.outputs.geotiff_store import frame_of
-from geo2map.outputs.ink import Bands, Ink, ink_of, read_bands
+from geo2map.outputs.ink import BandArray, Ink, ink_of, read_bands
 from geo2map.outputs.pixel_digest import PixelDigest
 from geo2map.tiles.pyramid import Pixels, make_parent
 from geo2map.types import Tile
@@ -120,7 +120,7 @@ def _block(dataset: DatasetReader, column: int, row: int) -> Window:
     return wanted.intersection(whole)
 
 
-def _padded(dataset: DatasetReader, column: int, row: int, ink: Ink) -> Bands:
+def _padded(dataset: DatasetReader, column: int, row: int, ink: Ink) -> BandArray:
     """A block of full size, transparent beyond the file's edge, uint8 (bands, 256, 256)."""
     bands = np.full((ink.count, TILE_SIZE, TILE_SIZE), ink.blank, dtype=np.uint8)
     if column * TILE_SIZE < dataset.width and row * TILE_SIZE < dataset.height:

@@ -12,7 +12,7 @@ from scipy.ndimage import distance_transform_edt
 from geo2map.grid import PixelWindow
 from geo2map.types import Image, Mask
 
-Weights = npt.NDArray[np.float32]
+_Weights = npt.NDArray[np.float32]
 
 
 class Part(NamedTuple):
@@ -28,7 +28,7 @@ class Part(NamedTuple):
     mask: Mask
 
 
-def feather_weights(mask: Mask, feather: int) -> Weights:
+def feather_weights(mask: Mask, feather: int) -> _Weights:
     """How much a sheet hides what lies below, 0 to 1: its distance to its nearest invalid pixel over `feather`.
 
     Right where the mask reaches `feather` pixels farther. Distances are Euclidean, between pixel centres.
@@ -36,7 +36,7 @@ def feather_weights(mask: Mask, feather: int) -> Weights:
     if feather == 0 or mask.all():  # without an invalid pixel the distance has no meaning
         return mask.astype(np.float32)
     distance = np.minimum(distance_transform_edt(mask), feather).astype(np.float32)
-    weights: Weights = distance / np.float32(feather)
+    weights: _Weights = distance / np.float32(feather)
     return weights
 
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from geo2map.errors import BandError
 from geo2map.files.address import redact
 from geo2map.scene.collection.order import Sheet
+from geo2map.types import RawPixels
 
-Pixels = npt.NDArray[np.generic]
 
-
-def thin(values: Pixels, count: int) -> Pixels:
+def thin(values: RawPixels, count: int) -> RawPixels:
     """`count` of the pixels (pixels, 3), spread evenly; repeated where there are fewer."""
     if not len(values):
         return values
     return values[np.linspace(0, len(values) - 1, max(1, count)).round().astype(np.intp)]
 
 
-def require_alike(sheets: Sequence[Sheet], samples: Sequence[Pixels]) -> None:
+def require_alike(sheets: Sequence[Sheet], samples: Sequence[RawPixels]) -> None:
     """Refuses 8-bit colours beside wider numbers, and numbers of fewer bits beside any other. 8-bit values in wider
     types, and wider numbers of several types, share a stretch.
 
@@ -41,7 +39,7 @@ def require_alike(sheets: Sequence[Sheet], samples: Sequence[Pixels]) -> None:
         )
 
 
-def _kind(sheet: Sheet, values: Pixels) -> str | None:
+def _kind(sheet: Sheet, values: RawPixels) -> str | None:
     """Which numbers a sheet has; None for those that go with any."""
     if values.dtype == np.uint8:
         return f"{sheet.bits or 8}-bit"

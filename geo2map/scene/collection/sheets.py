@@ -26,7 +26,7 @@ from geo2map.scene.reader import Scene
 from geo2map.scene.sample import SAMPLE_SIDE
 from geo2map.scene.source import SceneSource
 from geo2map.scene.view import View
-from geo2map.types import Mask, Order
+from geo2map.types import Mask, Order, RawPixels
 
 OPEN_SHEETS = 32
 """Sheets that a source keeps open; a system may allow a process no more than 256 files."""
@@ -35,8 +35,6 @@ OPEN_ELSEWHERE = 8
 OPENERS = 8
 SHOWN_NOTES = 3
 TOP = {"first": "the first given", "last": "the last given", "newest": "the newest", "finest": "the finest"}
-
-Pixels = npt.NDArray[np.generic]
 
 
 class SceneCollection:
@@ -129,7 +127,7 @@ class SceneCollection:
             return PixelWindow(world.left, window.top, world.right, window.bottom)
         return window
 
-    def sample(self) -> Pixels:
+    def sample(self) -> RawPixels:
         """Valid pixels from all over the scenes, at most about as many as of one scene, (pixels, 3).
 
         Each scene gives as many as its share of the area, however fine it is; what is hidden counts, too.
@@ -141,10 +139,10 @@ class SceneCollection:
         return self._looked[0]
 
     @cached_property
-    def _looked(self) -> tuple[Pixels, tuple[str, ...]]:
+    def _looked(self) -> tuple[RawPixels, tuple[str, ...]]:
         """The sample, and what the scenes have to say of themselves."""
         density = SAMPLE_SIDE**2 / sum(sheet.area for sheet in self.sheets)
-        found: dict[Sheet, Pixels] = {}
+        found: dict[Sheet, RawPixels] = {}
         notes = []
         for sheet in self.sheets:
             with self.open_one(sheet.path) as scene:
