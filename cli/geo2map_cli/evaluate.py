@@ -80,7 +80,7 @@ def command(
     8 park; only that is scored. Where DIR holds one folder of pairs a place, each place has its row.
     """
     if as_json and markdown:
-        raise click.UsageError("--json and --markdown both asked: choose one")
+        raise click.UsageError("--json and --markdown exclude each other")
     from geo2map.api.evaluating import evaluate_model
     from geo2map.evaluate import table, to_json
     from geo2map.model import ModelOptions

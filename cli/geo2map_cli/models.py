@@ -88,7 +88,7 @@ def import_(file: Path, out: Path, colours_from: str | None, dtype: WeightsDtype
     if colours_from is not None:
         facts["colours"] = load_card(find_model(colours_from)).colours
         if facts["colours"] is None:
-            raise click.UsageError(f"--colours-from {colours_from} asked, but that model's card has no colours either")
+            raise click.UsageError(f"--colours-from {colours_from}: its card has no colours either")
     import_model(file, out, dtype=dtype, **facts)
     show(ModelDescription.of(out), as_json)
 

@@ -14,7 +14,7 @@ from shapely.affinity import translate
 
 from geo2map.aoi.area import Aoi, Geometries
 from geo2map.errors import AoiError
-from geo2map.files.gdal_errors import GDAL_ERRORS
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid import EARTH_RADIUS, HALF_WORLD
 from geo2map.grid.mercator import web_mercator
 

@@ -13,7 +13,7 @@ from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as move
 
 from geo2map.errors import PlanError
-from geo2map.files.gdal_errors import GDAL_ERRORS
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid import HALF_WORLD, ground_resolution, mercator_resolution, window_bounds
 from geo2map.grid.raster import RasterGrid
 from geo2map.plan import Plan, Storage

@@ -127,7 +127,8 @@ class Engine:
     def _halve(self, shape: tuple[int, ...], error: Exception) -> None:
         if self.batch == 1:
             raise DeviceError(
-                f"{self.device} ran out of memory on one block of {shape[2]} x {shape[1]} px: lower --block-span"
+                f"{self.device}: out of memory on one block of {shape[2]} x {shape[1]} px; use smaller blocks",
+                option="block_span",
             ) from error
         self.batch //= 2
         log.warning("%s ran out of memory: going on with batches of %d", self.device, self.batch)

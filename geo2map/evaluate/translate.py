@@ -90,8 +90,7 @@ def _checked(translator: Translator, batch: Batch) -> Batch:
     translated = translator.translate(batch)
     if translated.shape != (*batch.shape[:3], 3):
         raise DataError(
-            f"a translation of {batch.shape[2]} x {batch.shape[1]} px asked, found an array of shape "
-            f"{translated.shape} for one of {batch.shape}: check the model's size multiple"
+            f"the model turned an array of shape {batch.shape} into {translated.shape}; check its size multiple"
         )
     return translated
 

@@ -13,7 +13,7 @@ import rasterio
 from rasterio.env import get_gdal_config
 from rasterio.windows import Window
 
-from geo2map.files.gdal_errors import GDAL_ERRORS
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 
 LINE = 16384
 """GDAL takes longer lines only of files that have them whole; its cache of remote files has chunks of this size."""

@@ -143,7 +143,7 @@ def _addresses(base: str, suffix: str, token: str | None, *, open_to_all: bool) 
     warning = None
     if open_to_all and not token:
         warning = (
-            "warning: everybody who reaches this machine sees this map and can keep it busy; --token asks for a word"
+            "warning: anyone who can reach this machine can view this map and keep it busy; set a token to prevent that"
         )
     places = ("/", "/WMTSCapabilities.xml", "/tilejson.json", f"/{{z}}/{{x}}/{{y}}{suffix}")
     page, wmts, tilejson, tiles = (f"{base}{place}{query}" for place in places)

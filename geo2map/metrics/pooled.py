@@ -30,8 +30,8 @@ def check_shapes(truth: Image, prediction: Image, mask: Mask | None) -> None:
     """Raises DataError unless all are of one size."""
     if truth.shape != prediction.shape or (mask is not None and mask.shape != truth.shape[:2]):
         raise DataError(
-            f"pictures of one shape asked, found truth {truth.shape}, prediction {prediction.shape}, "
-            f"mask {None if mask is None else mask.shape}: crop or resize them to each other first"
+            f"shapes differ: truth {truth.shape}, prediction {prediction.shape}, "
+            f"mask {None if mask is None else mask.shape}; crop or resize them to one size first"
         )
 
 

@@ -47,7 +47,7 @@ def calibrate_model(
     card, favours = load_card(model), dict(favour or {})
     added = _added(model, card, favours)
     if not (math.isfinite(certainty) and certainty > 0 and all(map(math.isfinite, added))):
-        raise ModelFileError(f"certainty {certainty} and favours {favours} asked: give numbers, and certainty above 0")
+        raise ModelFileError(f"certainty {certainty}, favours {favours}: give finite numbers, and a positive certainty")
     weights = load_weights(model)
     for name in (f"{LAST}.weight", f"{LAST}.bias"):
         score = weights[name].double()

@@ -13,7 +13,7 @@ import rasterio.shutil
 
 from geo2map.errors import OutputError
 from geo2map.files.atomic import output_errors
-from geo2map.files.gdal_errors import GDAL_ERRORS
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid import TILE_SIZE
 from geo2map.types import Compression
 

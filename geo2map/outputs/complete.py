@@ -126,4 +126,4 @@ def _require_whole_file(path: Path, final: Path, journal: Journal) -> None:
 
 
 def _mending(path: Path) -> str:
-    return f"geo2map check {path} names what differs, with --repair it mends it"
+    return f"geo2map check {path} lists the differences and can repair them"

@@ -56,8 +56,8 @@ def require_complete(path: Path, tiles: Excerpt) -> None:
         zooms = range(tiles.tileset.minzoom, tiles.tileset.maxzoom + 1)
         if (tile := first_missing(tiles.store, journal, zooms)) is not None:
             raise TileSetError(
-                f"tile {tile.z}/{tile.x}/{tile.y} is missing in {path}, says {journal.path.name}: mend the set "
-                "(geo2map check --repair), or remove that file to go without"
+                f"{path}: tile {tile.z}/{tile.x}/{tile.y} is recorded in {journal.path.name} but missing; "
+                "repair the set (geo2map check), or remove that file to do without its records"
             )
     finally:
         journal.close()
@@ -140,8 +140,8 @@ class UpdatedTiles:
         data = self._overlay.get(tile)
         if data is None or tile_digest(data) != digest:
             raise TileSetError(
-                f"tile {tile.z}/{tile.x}/{tile.y} in {self._path} is not the one that was written: mend the file "
-                "first (geo2map check --repair), or render it anew"
+                f"{self._path}: tile {tile.z}/{tile.x}/{tile.y} differs from what was written; repair the file first "
+                "(geo2map check), or render it again"
             )
         return data
 

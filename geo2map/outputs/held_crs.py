@@ -13,7 +13,7 @@ from rasterio.errors import CRSError
 from rasterio.warp import transform
 
 from geo2map.errors import OutputError
-from geo2map.files.gdal_errors import GDAL_ERRORS
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.grid.raster import RasterGrid
 

@@ -10,10 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rasterio._env import PROJDataFinder
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform
+
+from geo2map.files.rasterio_internals import proj_data_folder
 
 EXACT = 2.0
 """Metres, and pixels, that a transformation may be off without a note."""
@@ -184,5 +185,5 @@ def _is_installed(names: tuple[str | None, ...]) -> bool:
 
 def _data_folders() -> list[Path]:
     """Where PROJ looks for its database and grids."""
-    named = [os.environ.get("PROJ_DATA", ""), os.environ.get("PROJ_LIB", ""), PROJDataFinder().search() or ""]
+    named = [os.environ.get("PROJ_DATA", ""), os.environ.get("PROJ_LIB", ""), proj_data_folder()]
     return [Path(folder) for text in named for folder in text.split(os.pathsep) if folder]

@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 
 from geo2map.errors import Geo2MapError, SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
-from geo2map.files.gdal_errors import GDAL_ERRORS
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid.mercator import web_mercator
 from geo2map.scene.causes import DAMAGED, MISSING, NOT_A_RASTER, PREFIXED, advise
 from geo2map.scene.quiet import quiet

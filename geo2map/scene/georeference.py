@@ -19,7 +19,7 @@ from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
 from geo2map.errors import GeoreferenceError
-from geo2map.files.gdal_errors import GDAL_APPLICATION_ERROR
+from geo2map.files.rasterio_internals import GDAL_APPLICATION_ERROR
 from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.scene.gdal import wrap_gdal
 from geo2map.scene.statements import PlaceStatement, choose_statement, fault_of_points, find_statements

@@ -18,7 +18,7 @@ from rasterio.io import DatasetReader
 
 from geo2map.errors import SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
-from geo2map.files.gdal_errors import GDAL_ERRORS
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.files.tiff import read_gdal_metadata
 from geo2map.files.vsi import LARGEST_DOCUMENT, head_bytes, read_text
 from geo2map.scene.documents import (

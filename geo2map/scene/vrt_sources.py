@@ -9,7 +9,7 @@ from itertools import islice
 from rasterio.io import DatasetReader
 
 from geo2map.files.address import is_remote
-from geo2map.files.gdal_errors import GDAL_ERRORS
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.scene.gdal import open_raster
 from geo2map.scene.places import READ_BESIDE
 

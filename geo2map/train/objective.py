@@ -39,7 +39,7 @@ class Objective(nn.Module):
             if self.config.lambda_cross_entropy or self.config.lambda_jaccard:
                 self.classes = ClassLoss(palette, shares, self.config.balance, KNOWN_BITS)
         elif unmet := [name for name in NEED_CLASSES if getattr(self.config, name)]:
-            raise DataError(f"{unmet[0]} asked, but what is to be drawn has no classes: leave it out", option=unmet[0])
+            raise DataError(f"{unmet[0]}: the target pictures have no classes; leave it out", option=unmet[0])
 
     def forward(
         self, fake_b: Tensor, real_b: Tensor, known: Tensor, taught: Tensor, scores: Tensor | None = None

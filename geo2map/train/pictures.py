@@ -165,7 +165,9 @@ def read_facts(data: Path) -> tuple[int, float]:
                 facts = json.loads(path.read_text(encoding="utf-8"))
                 return int(facts["zoom"]), float(facts["ground_resolution"])
             except (OSError, KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{path} cannot be read ({error}): give --zoom and --ground-resolution") from error
+                raise DataError(
+                    f"{path}: cannot be read ({error}); give zoom and ground resolution", option="zoom"
+                ) from error
     return MAPS_ZOOM, MAPS_GROUND_RESOLUTION
 
 

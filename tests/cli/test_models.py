@@ -263,8 +263,8 @@ def test_what_cannot_be_calibrated(geo2map: Command, scoring_model: Path, tmp_pa
     for code, phrase, arguments in (
         (1, "no legend to calibrate", ("map2sat",)),
         (1, "no class lawn", (scoring_model, "--favour", "lawn=1")),
-        (1, "certainty above 0", (scoring_model, "--certainty", "0")),
-        (1, "certainty above 0", (scoring_model, "--favour", "park=nan")),
+        (1, "a positive certainty", (scoring_model, "--certainty", "0")),
+        (1, "a positive certainty", (scoring_model, "--favour", "park=nan")),
         (2, "is no list of classes and numbers", (scoring_model, "--favour", "park")),
     ):
         refused = geo2map("models", "calibrate", *arguments, "--out", out)

@@ -89,4 +89,4 @@ def test_a_model_to_start_from_says_which_network(geo2map: Command, tmp_path: Pa
     assert (card.config, card.training["started_from"]) == (load_card(first).config, "first.safetensors")
     refused = geo2map("train", pairs, "--out", tmp_path / "third.safetensors", *start, "--widths", "4,8,16")
     assert refused.code == 1
-    assert "not the network asked for" in refused.err
+    assert "a different network" in refused.err

@@ -116,7 +116,7 @@ def test_bounds_take_the_tiles_that_they_touch(made: Path, rgba: MemoryStore, tm
             assert taken == {tile: rgba.data[tile] for tile in taken}
     with open_tiles(tmp_path / "xyz") as (_, tileset):
         assert tileset.window == tile_window(FIRST).grow(-10).intersection(TILESET.window)
-    with pytest.raises(TileSetError, match="no tile lies within"):
+    with pytest.raises(TileSetError, match="no tiles within"):
         convert(made / "xyz", tmp_path / "b", bounds=(0, 0, 1, 1))
     with pytest.raises(TileSetError, match="is not an area"):
         convert(made / "xyz", tmp_path / "b", bounds=(0, 9, 1, 1))
@@ -128,7 +128,7 @@ def test_zooms(made: Path, rgba: MemoryStore, tmp_path: Path) -> None:
     convert(made / "a.pmtiles", tmp_path / "a.tif", zooms=(13, 13))
     with rasterio.open(tmp_path / "a.tif") as dataset:
         assert dataset.overviews(1) == [2]  # a raster has overviews, whatever is asked
-    with pytest.raises(ZoomError, match="zoom 15 asked, but the set has zooms 12, 13, 14"):
+    with pytest.raises(ZoomError, match="zoom 15: not in the set, which has 12, 13, 14"):
         convert(made / "xyz", tmp_path / "b", zooms=(12, 15))
     with pytest.raises(ZoomError, match="lower one first"):
         convert(made / "xyz", tmp_path / "b", zooms=(14, 12))

@@ -140,7 +140,7 @@ def test_missing_shards_are_counted(order: JobFile, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=f"{len(shards) - 1} of {len(shards)} shards are missing"):
         merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles")
     assert not (tmp_path / "m.pmtiles").exists()
-    with pytest.raises(PlanError, match="no folder of parts"):
+    with pytest.raises(PlanError, match="not a folder of parts"):
         merge_parts(tmp_path, tmp_path / "m.pmtiles")
 
 
