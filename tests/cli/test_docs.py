@@ -14,11 +14,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pytest
-import rasterio
 import torch
 from affine import Affine
+from rasters import noise, write_raster
 from test_serve_command import started
 
 from geo2map.demo import make_town
@@ -107,12 +106,8 @@ def bucket() -> Iterator[None]:
 
 def _write(path: Path, place: int) -> None:
     """A scene of 300 x 280 px at 0.9 m in Hamburg's UTM zone, `place` scenes east of the first."""
-    pixels = np.random.default_rng(place).integers(1, 255, (3, 280, 300), dtype=np.uint8)
-    profile = {"driver": "GTiff", "width": 300, "height": 280, "count": 3, "dtype": "uint8", "crs": "EPSG:32632"}
     where = Affine(0.9, 0, 570_000 + 200 * place, 0, -0.9, 5_935_000)
-    path.parent.mkdir(exist_ok=True)
-    with rasterio.open(path, "w", **profile, transform=where) as dataset:
-        dataset.write(pixels)
+    write_raster(path, noise(3, 280, 300, seed=place), crs="EPSG:32632", transform=where)
 
 
 @pytest.fixture(scope="module")

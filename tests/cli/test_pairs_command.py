@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import rasterio
 from rasterio.shutil import copy as copy_raster
+from snapshots import snapshot
 
 from geo2map.demo import make_town
 
@@ -31,10 +32,6 @@ def moved(path: Path, copy: Path, east: float, north: float) -> Path:
     with rasterio.open(copy, "r+") as dataset:
         dataset.transform = dataset.transform.translation(east, north) @ dataset.transform
     return copy
-
-
-def contents(folder: Path) -> set[str]:
-    return {str(path) for path in folder.rglob("*")}
 
 
 def test_pairs_of_a_town(geo2map: Command, pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -119,10 +116,10 @@ def test_a_map_that_cannot_be(
     tmp_path: Path,
 ) -> None:
     bad = make(write_scene, tmp_path)
-    before = contents(tmp_path)
+    before = snapshot(tmp_path)
     result = geo2map("pairs", pair[0], "--map", bad, "--zoom", 17, "--out", tmp_path / "new" / "pairs")
     assert_one_sentence(result, phrase)
-    assert contents(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -140,7 +137,7 @@ def test_options_that_cannot_be(
 ) -> None:
     result = geo2map("pairs", pair[0], "--map", pair[1], "--zoom", 17, "--out", tmp_path / "pairs", *options)
     assert_one_sentence(result, *phrases, code=2 if options[0] in ("--stretch", "--split") else 1)
-    assert not contents(tmp_path)
+    assert not snapshot(tmp_path)
 
 
 @pytest.mark.parametrize("options", [("--split", "80,20"), ("--size", "8"), ("--format", "webp"), ("--min-valid", "0")])
@@ -148,7 +145,7 @@ def test_usage_errors(options: tuple[str, ...], geo2map: Command, pair: tuple[Pa
     result = geo2map("pairs", pair[0], "--map", pair[1], "--zoom", 17, "--out", tmp_path / "pairs", *options)
     assert result.code == 2
     assert options[0] in result.err.splitlines()[-1]
-    assert not contents(tmp_path)
+    assert not snapshot(tmp_path)
 
 
 def test_a_file_in_the_way(geo2map: Command, pair: tuple[Path, Path], tmp_path: Path) -> None:

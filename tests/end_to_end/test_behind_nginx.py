@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import PATIENCE, CountingEngine
+from asking import CountingEngine
 from serving import running
+from waiting import PATIENCE
 
 from geo2map import Engine
 from geo2map.api.serving import open_live

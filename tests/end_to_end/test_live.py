@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 import torch
-from asking import PATIENCE, CountingEngine, app_of, fetch_all
-from tile_bytes import contents, tiles_of
+from asking import CountingEngine, app_of, fetch_all
+from snapshots import read_files, read_tiles
+from waiting import PATIENCE, wait_until, wait_until_async
 
 from geo2map import Engine, render
 from geo2map.api.serving import open_live
@@ -54,7 +55,7 @@ def test_every_tile_is_the_one_that_render_writes(
 ) -> None:
     scene, options = write_sheet("a.tif", side=420), {**VARIANTS[variant], "minzoom": 10}
     render(scene, tmp_path / "tiles", engine=quick_engine, **options)
-    written = tiles_of(tmp_path / "tiles")
+    written = read_tiles(tmp_path / "tiles")
     with open_live(scene, engine=quick_engine, **options) as live:
         tileset, suffix = live.map.tileset, live.job.storage.codec.suffix
         assert (tileset.minzoom, tileset.maxzoom) == (14, 17)
@@ -79,7 +80,7 @@ def test_an_area_of_interest_and_what_lies_beside_it(quick_engine: Engine, write
         tiles = [Tile(x, y, z) for z in (14, 15, 16, 17) for x, y in around(tiles_at(live.map.tileset, z))]
         answers = fetch_all(app_of(live), [f"/{path_of(tile, '.png')}" for tile in tiles])
     served = {path_of(t, ".png"): a.content for t, a in zip(tiles, answers, strict=True) if a.status_code == 200}
-    assert served == tiles_of(tmp_path / "tiles")
+    assert served == read_tiles(tmp_path / "tiles")
 
 
 def test_the_source_is_the_scene_itself(quick_engine: Engine, write_sheet: Any) -> None:
@@ -113,8 +114,7 @@ def test_equal_shapes_are_translated_together(quick_engine: Engine, write_sheet:
             first = live.map.ask(tiles[0])
             assert engine.busy.wait(PATIENCE)
             others = [live.map.ask(tile) for tile in tiles[1:9]]
-            while live.flights.count("ready") < 4:
-                assert live.flights.count("queued") + live.flights.count("reading")
+            wait_until(lambda: live.flights.count("ready") >= 4)
         assert first.result(PATIENCE)
         assert all(answer.result(PATIENCE) for answer in others)
     assert engine.batches[0] == 1
@@ -145,7 +145,7 @@ def test_what_is_kept_is_gone_on_with(quick_engine: Engine, write_sheet: Any, tm
     report = render(scene, tmp_path / "tiles", engine=rest, **options)  # type: ignore[arg-type]
     assert report.resumed == 3 + again.translated
     assert engine.translated + again.translated + rest.translated == whole.translated
-    assert contents(tmp_path / "tiles") == contents(tmp_path / "whole")
+    assert read_files(tmp_path / "tiles", hidden=False) == read_files(tmp_path / "whole", hidden=False)
     with pytest.raises(OutputError, match="exists already"), open_live(scene, engine=engine, keep=tmp_path / "tiles"):
         pass
 
@@ -189,13 +189,13 @@ def test_a_server_that_was_killed_lost_nothing(quick_engine: Engine, write_sheet
         assert len(live.kept) >= 3
     render(scene, tmp_path / "tiles", engine=model, block_span=1)
     render(scene, tmp_path / "whole", engine=model, block_span=1)
-    assert contents(tmp_path / "tiles") == contents(tmp_path / "whole")
+    assert read_files(tmp_path / "tiles", hidden=False) == read_files(tmp_path / "whole", hidden=False)
 
 
 def test_lower_zooms_come_from_a_finished_set(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     scene, options = write_sheet("a.tif"), {"minzoom": 11}
     render(scene, tmp_path / "tiles", engine=quick_engine, **options)
-    written = {path: data for path, data in tiles_of(tmp_path / "tiles").items() if int(path.split("/")[0]) < 14}
+    written = {path: data for path, data in read_tiles(tmp_path / "tiles").items() if int(path.split("/")[0]) < 14}
     with open_live(scene, engine=quick_engine, under=tmp_path / "tiles", **options) as live:
         assert live.map.tileset.minzoom == 11
         answers = fetch_all(app_of(live), [f"/{path}" for path in written])
@@ -232,8 +232,7 @@ def test_a_client_that_leaves_frees_its_place(quick_engine: Engine, write_sheet:
             assert live.flights.waiting == 2
             fresh = [live.map.ask(tile) for tile in blocks[-2:]]
         assert all(answer.result(PATIENCE) for answer in (first, stayed, *fresh))
-        while live.flights.count("reading"):
-            pass
+        wait_until(lambda: not live.flights.count("reading"))
         assert engine.translated == 4
         assert live.tally.get("clients", "left") == len(waiting)
         assert live.tally.get("blocks", "map", "dropped") == len(waiting) - 1
@@ -269,8 +268,7 @@ def test_a_disconnect_is_a_leaving(quick_engine: Engine, write_sheet: Any) -> No
             scope = {"type": "http", "method": "GET", "path": f"/{path_of(tiles[-1], '.png')}", "headers": []}
             scope |= {"query_string": b"", "scheme": "http", "server": ("127.0.0.1", 1), "root_path": ""}
             asking = asyncio.ensure_future(app({**scope, "app": app}, receive, send))
-            while not live.flights.waiting:
-                await asyncio.sleep(0.01)
+            await wait_until_async(lambda: live.flights.waiting > 1)
             left.set()
             await asyncio.wait_for(asking, PATIENCE)
 
@@ -280,7 +278,8 @@ def test_a_disconnect_is_a_leaving(quick_engine: Engine, write_sheet: Any) -> No
             for answer in hold[1:]:
                 answer.cancel()
             asyncio.run(visit())
-            assert live.flights.waiting == (0 if hold[0].done() else 1)
+            assert not hold[0].done()
+            assert live.flights.waiting == 1
         assert sent == []
         assert live.tally.get("tiles", "map", "17", "left") == 1
 

@@ -11,7 +11,7 @@ import rasterio
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.warp import transform_bounds
-from tile_bytes import tiles_of
+from snapshots import read_tiles
 
 from geo2map import Engine, check, render, tile, update
 from geo2map.errors import GeoreferenceError, OutputError, PlanError
@@ -189,4 +189,4 @@ def test_a_tms_folder_is_rendered_updated_and_checked(quick_engine: Engine, writ
     assert one.zooms == other.zooms
     for zoom in one.zooms:
         assert {t: one.get(t) for t in one.tiles(zoom)} == {t: other.get(t) for t in other.tiles(zoom)}
-    assert set(tiles_of(tmp_path / "xyz")) != set(tiles_of(tmp_path / "tms"))
+    assert set(read_tiles(tmp_path / "xyz")) != set(read_tiles(tmp_path / "tms"))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from snapshots import read_files, read_tiles
 from test_resume import Interrupting, interrupt
 from test_update import Counting, frozen
-from tile_bytes import contents, tiles_of
 
 from geo2map import Engine, check, dry_run, render, repair, tile, update
 from geo2map.api.serving import open_live
@@ -41,7 +41,7 @@ def test_they_are_those_of_the_imagery_and_the_map_stays_as_it_was(
     made: Path, quick_engine: Engine, tmp_path: Path
 ) -> None:
     render(made / "a.tif", tmp_path / "alone", engine=quick_engine, block_span=2)
-    alone, both = tiles_of(tmp_path / "alone"), tiles_of(made / "tiles")
+    alone, both = read_tiles(tmp_path / "alone"), read_tiles(made / "tiles")
     source = {name.removeprefix("source/"): data for name, data in both.items() if name.startswith("source/")}
     assert {name: data for name, data in both.items() if not name.startswith("source/")} == alone
     assert {name.replace(".webp", ".png") for name in source} == alone.keys()
@@ -95,7 +95,7 @@ def test_an_update_that_was_stopped_goes_on_and_brings_both_up_to_date(
     update(b, out, engine=quick_engine)
     options = {"rendition": frozen(out), "minzoom": first.minzoom, "block_span": 1, "with_source": True}
     render([a, b], whole, engine=quick_engine, **options)
-    assert tiles_of(out) == tiles_of(whole)
+    assert read_tiles(out) == read_tiles(whole)
     assert check(out).ok
 
 
@@ -130,11 +130,11 @@ def test_what_is_wrong_with_them_is_found_and_mended(made: Path, quick_engine: E
 def test_it_counts_rows_as_the_map_does(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
     render(made / "a.tif", tmp_path / "t", engine=quick_engine, block_span=2, with_source=True, scheme="tms", bare=True)
     assert not (tmp_path / "t" / "tiles.xml").exists()
-    found = contents(tmp_path / "t")
+    found = read_files(tmp_path / "t", hidden=False)
     assert "index.html" not in found
     assert json.loads(found["source/tilejson.json"])["scheme"] == "tms"
-    north = contents(made / "tiles")
-    for name, data in tiles_of(tmp_path / "t").items():
+    north = read_files(made / "tiles", hidden=False)
+    for name, data in read_tiles(tmp_path / "t").items():
         *folders, zoom, column, row = name.split("/")
         number, suffix = row.split(".")
         assert north["/".join([*folders, zoom, column, f"{2 ** int(zoom) - 1 - int(number)}.{suffix}"])] == data
@@ -143,11 +143,11 @@ def test_it_counts_rows_as_the_map_does(made: Path, quick_engine: Engine, tmp_pa
 def test_the_dry_run_counts_them(made: Path, quick_engine: Engine) -> None:
     alone = dry_run(made / "a.tif", "tiles/", engine=quick_engine, block_span=2).estimate
     both = dry_run(made / "a.tif", "tiles/", engine=quick_engine, block_span=2, with_source=True).estimate
-    count = sum(1 for name in tiles_of(made / "tiles") if name.startswith("source/"))
+    count = sum(1 for name in read_tiles(made / "tiles") if name.startswith("source/"))
     assert (alone.source_tiles, both.source_tiles) == (0, count)
     assert f"{count} of the imagery" in str(both)
     assert "of the imagery" not in str(alone)
-    size = sum(len(data) for name, data in tiles_of(made / "tiles").items() if name.startswith("source/"))
+    size = sum(len(data) for name, data in read_tiles(made / "tiles").items() if name.startswith("source/"))
     assert both.bytes - alone.bytes == pytest.approx(size, rel=0.3)
 
 

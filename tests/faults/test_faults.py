@@ -51,7 +51,9 @@ def attempt(out: Path, translator: Any = None, source: Any = None, **options: An
 @pytest.mark.slow
 def test_killed_anywhere_and_resumed() -> None:
     """A sample; docs/reliability.md has the command and the figures of a thousand points."""
-    tally = kill_anywhere.kill_anywhere(OUTPUTS, every=37, at_random=6, seed=random.randrange(10**6))
+    seed = random.randrange(10**6)
+    print(f"kill_anywhere with seed {seed}")
+    tally = kill_anywhere.kill_anywhere(OUTPUTS, every=37, at_random=6, seed=seed)
     assert tally.kills >= 12
     assert (tally.different, tally.redone) == (0, 0)
 

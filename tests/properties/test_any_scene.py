@@ -201,7 +201,7 @@ def test_a_broken_file_gets_a_sentence_or_a_picture(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "broken.tif", Path(folder) / "tiles"
         path.write_bytes(data)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             with open_scene(path) as scene:
                 plan = make_plan(scene, CARD, PlanOptions(force=True))
@@ -216,4 +216,4 @@ def test_a_broken_file_gets_a_sentence_or_a_picture(data: bytes) -> None:
             assert 20 < len(sentence) < 900
             assert "Error" not in sentence.split(":")[0]
             assert not [found for found in Path(folder).iterdir() if found != path]
-        assert time.perf_counter() - started < 30
+        assert time.process_time() - started < 30  # processor time, however busy the machine is

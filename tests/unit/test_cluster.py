@@ -15,6 +15,7 @@ import rasterio
 from affine import Affine
 from click.testing import CliRunner
 from geo2map_cli.main import cli
+from snapshots import read_files
 
 import geo2map.api
 from geo2map.cluster import JobFile, PartFolder, merge_parts, plan_job, render_shard, render_slice, summarise
@@ -47,12 +48,6 @@ def order(scene: Path) -> JobFile:
     return plan_job(scene, model=None, card=CARD, shard_zoom=16, **CUT)
 
 
-def contents(path: Path) -> dict[str, bytes]:
-    if path.is_file():
-        return {"": path.read_bytes()}
-    return {p.relative_to(path).as_posix(): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
-
-
 def stamps(folder: Path) -> dict[str, tuple[int, bytes]]:
     """When each file below a folder was written, and its bytes."""
     files = (path for path in folder.rglob("*") if path.is_file())
@@ -79,7 +74,7 @@ def test_merged_is_what_one_process_writes(name: str, scene: Path, order: JobFil
     geo2map.api.tile(scene, whole, card=CARD, **CUT)
     render_all(order, tmp_path / "parts")
     report = merge_parts(tmp_path / "parts", tmp_path / "merged" / name)
-    assert contents(tmp_path / "merged" / name) == contents(whole)
+    assert read_files(tmp_path / "merged" / name) == read_files(whole)
     assert report.tiles > 5
     assert [p.name for p in (tmp_path / "merged").iterdir() if not p.name.endswith(".journal")] == [name]
     assert records_of(tmp_path / "merged" / name) == records_of(whole)
@@ -112,13 +107,13 @@ def test_twice_is_once(order: JobFile, tmp_path: Path, monkeypatch: pytest.Monke
     """A second worker that did not see the first's record makes the same part and leaves the record alone."""
     shard = next(order.shards())
     first = render_shard(order, shard, tmp_path / "parts")
-    before = contents(tmp_path / "parts")
+    before = read_files(tmp_path / "parts")
     known = PartFolder.record
     answers = iter([None, None])
     monkeypatch.setattr(PartFolder, "record", lambda self, shard: next(answers, known(self, shard)))
     again = render_shard(order, shard, tmp_path / "parts")
     assert again == first
-    after = contents(tmp_path / "parts")
+    after = read_files(tmp_path / "parts")
     assert after.keys() == before.keys()
     assert after[f"{shard.name}.json"] == before[f"{shard.name}.json"]
     assert len(before[f"{shard.name}.json"]) < 300

@@ -366,16 +366,15 @@ def test_data_that_break_off_are_named(write: Writer) -> None:
 
 SHEETS = 240
 UNDER_A_LIMIT = f"""
-import json, os, resource, sys, time
+import json, os, resource, sys
 import numpy as np
 from geo2map.grid.block import Block
 from geo2map.grid import tile_range
 from geo2map.scene import Rendition, View, open_scenes
 resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-before, started = peak(), time.perf_counter()
+before = peak()
 with open_scenes([sys.argv[1]]) as scenes:
-    opened = time.perf_counter() - started
     sample = scenes.sample()
     tiles = tile_range(scenes.window({ZOOM}))
     with scenes.at(View({ZOOM}, Rendition())) as source:
@@ -385,7 +384,7 @@ with open_scenes([sys.argv[1]]) as scenes:
                 image = source.read(Block({ZOOM}, x, y, 4, 4))
                 valid += int(image.mask.sum())
         files = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
-print(json.dumps([len(scenes.sheets), scenes.name, opened, len(sample), valid, files, peak() - before]))
+print(json.dumps([len(scenes.sheets), scenes.name, len(sample), valid, files, peak() - before]))
 """
 
 
@@ -399,13 +398,16 @@ def test_many_sheets_are_not_many_open_files(write: Writer, tmp_path: Path) -> N
         row, column = divmod(number, 20)
         write(f"sheets/s{number}.tif", pixels, column * 40, row * 40)
     done = subprocess.run(
-        [sys.executable, "-c", UNDER_A_LIMIT, str(tmp_path / "sheets")], capture_output=True, text=True, check=False
+        [sys.executable, "-c", UNDER_A_LIMIT, str(tmp_path / "sheets")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    count, name, opened, sampled, valid, files, memory = json.loads(done.stdout)
+    count, name, sampled, valid, files, memory = json.loads(done.stdout)
     assert (count, name) == (SHEETS, "sheets")
     assert valid == SHEETS * 40 * 40
     assert 0.8 * 1024**2 < sampled < 1.6 * 1024**2
-    assert opened < 20
     assert files < OPEN_SHEETS + 40
     assert memory < 300

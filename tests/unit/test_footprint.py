@@ -12,6 +12,7 @@ import rasterio
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasters import write_raster
 
 from geo2map import grid
 from geo2map.errors import GeoreferenceError
@@ -132,10 +133,7 @@ def test_degrees_are_oblong_far_north() -> None:
 
 
 def write(path: Path, **profile: Any) -> Path:
-    fixed = {"driver": "GTiff", "width": 60, "height": 50, "count": 3, "dtype": "uint8"}
-    with rasterio.open(path, "w", **fixed | profile) as dataset:
-        dataset.write(np.full((3, 50, 60), 9, np.uint8))
-    return path
+    return write_raster(path, np.full((3, 50, 60), 9, np.uint8), **profile)
 
 
 POINTS = [

@@ -12,6 +12,7 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
+from rasters import noise, write_raster
 
 from geo2map.grid import PixelWindow
 from geo2map.scene import View, open_scene
@@ -24,12 +25,8 @@ Maker = Callable[[Path, np.ndarray], Path]
 
 
 def write(path: Path, bands: int = 3) -> Path:
-    pixels = np.random.default_rng(0).integers(1, 255, (bands, HEIGHT, WIDTH), dtype=np.uint8)
-    profile = {"driver": "GTiff", "width": WIDTH, "height": HEIGHT, "count": bands, "dtype": "uint8", "tiled": True}
     place = {"crs": "EPSG:32618", "transform": Affine(0.2, 0, 590_000, 0, -0.2, 4_510_000)}
-    with rasterio.open(path, "w", **profile, **place) as dataset:
-        dataset.write(pixels)
-    return path
+    return write_raster(path, noise(bands, HEIGHT, WIDTH), tiled=True, **place)
 
 
 def add_overviews(path: Path, *factors: int, **settings: bool) -> None:

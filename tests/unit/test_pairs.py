@@ -20,6 +20,7 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 from scipy import ndimage
+from snapshots import snapshot
 
 from geo2map import grid
 from geo2map.colour.palette import MAPS_PALETTE
@@ -91,10 +92,6 @@ def cell_of(path: Path) -> Cell:
     zoom, column, row = (int(part) for part in path.stem.split("_"))
     assert zoom == ZOOM
     return Cell(column, row)
-
-
-def contents(folder: Path) -> dict[str, bytes | None]:
-    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
 # The split
@@ -451,17 +448,17 @@ def test_a_failure_in_the_middle_leaves_nothing(city: tuple[Path, Path], tmp_pat
 def test_only_pairs_are_overwritten(city: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "pairs"
     cut(*city, out, size=256)
-    before = contents(tmp_path)
+    before = snapshot(tmp_path)
     with pytest.raises(OutputError, match="set overwrite"):
         cut(*city, out, size=320)
-    assert contents(tmp_path) == before
+    assert snapshot(tmp_path) == before
     cut(*city, out, size=320, overwrite=True)
     assert Pillow.open(next(iter(pictures_of(out).values()))).size == (640, 320)
     (out / "train" / "letter.txt").write_text("dear reader")
-    before = contents(tmp_path)
+    before = snapshot(tmp_path)
     with pytest.raises(OutputError, match=r"letter.txt in it is no part"):
         cut(*city, out, size=256, overwrite=True)
-    assert contents(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
 def test_the_report(city: tuple[Path, Path], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from snapshots import read_files
 
 from geo2map.errors import TileSetError
 from geo2map.tiles.codec import SUFFIXES, TileCodec, encode_tile
@@ -94,10 +95,6 @@ def _build(folder: FolderStore, minzoom: int, maxzoom: int, format: TileFormat =
     return [tile for tile, data in made if data is not None]
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 TILES = [Tile(x, y, 5) for x, y in ((3, 4), (4, 4), (5, 4), (5, 5), (9, 30), (31, 31))]
 
 
@@ -145,7 +142,7 @@ def test_taking_up_a_pyramid_again_gives_the_same_bytes(tmp_path: Path) -> None:
     _build(second, 3, 5, "webp")
     (second.path / "4" / "2" / "2.webp").write_bytes(b"torn")
     _build(second, 0, 5, "webp")
-    assert _contents(first.path) == _contents(second.path)
+    assert read_files(first.path) == read_files(second.path)
 
 
 def test_only_the_parents_of_what_changed_are_made(tmp_path: Path) -> None:
@@ -166,7 +163,7 @@ def test_only_the_parents_of_what_changed_are_made(tmp_path: Path) -> None:
     _build(second, 0, 5)
     for tile in gone:
         (first.path / str(tile.z) / str(tile.x) / f"{tile.y}.png").unlink()
-    assert _contents(first.path) == _contents(second.path)
+    assert read_files(first.path) == read_files(second.path)
 
 
 def test_parents_without_a_valid_pixel_are_not_written(tmp_path: Path) -> None:
@@ -196,6 +193,6 @@ def test_a_broken_child_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("minzoom", [5, 6])
 def test_there_is_nothing_to_make_at_or_above_the_tiles_own_zoom(tmp_path: Path, minzoom: int) -> None:
     folder = _folder(tmp_path / "tiles", TILES)
-    before = _contents(folder.path)
+    before = read_files(folder.path)
     assert _build(folder, minzoom, 5) == []
-    assert _contents(folder.path) == before
+    assert read_files(folder.path) == before

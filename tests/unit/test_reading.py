@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
+from rasters import noise, write_raster
 
 from geo2map.errors import SceneError
 from geo2map.grid import PixelWindow
@@ -229,14 +229,10 @@ def test_strips_are_even_and_the_same_in_every_row(readers: int) -> None:
 
 
 def write(path: Path, left: float = 590_000, size: int = 1000) -> Path:
-    pixels = np.random.default_rng(1).integers(1, 255, (3, size // 5, size // 5), dtype=np.uint8)
-    pixels = pixels.repeat(5, axis=1).repeat(5, axis=2)
+    pixels = noise(3, size // 5, size // 5, seed=1).repeat(5, axis=1).repeat(5, axis=2)
     pixels[:, : size // 2, : size // 3] = 0
-    profile = {"driver": "GTiff", "width": size, "height": size, "count": 3, "dtype": "uint8", "crs": "EPSG:32618"}
     stored = {"compress": "deflate", "tiled": True, "blockxsize": 128, "blockysize": 128, "nodata": 0}
-    with rasterio.open(path, "w", **profile, **stored, transform=Affine(0.9, 0, left, 0, -0.9, 4_510_000)) as dataset:
-        dataset.write(pixels)
-    return path
+    return write_raster(path, pixels, **stored, crs="EPSG:32618", transform=Affine(0.9, 0, left, 0, -0.9, 4_510_000))
 
 
 @pytest.mark.parametrize("sheets", [1, 2])

@@ -6,7 +6,6 @@ import json
 import math
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -416,20 +415,18 @@ def test_a_scene_is_closed_with_its_context(write: SceneWriter) -> None:
 
 
 READ_A_FAR_CORNER = """
-import json, resource, sys, time
+import json, resource, sys
 from geo2map.grid.block import Block
 from geo2map.grid import tile_range
 from geo2map.scene import Rendition, View, open_scene
-started = time.process_time()
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 with open_scene(sys.argv[1]) as scene:
     sample = len(scene.sample())
-    opened = time.process_time()
     tiles = tile_range(scene.window(17))
     with scene.at(View(17, Rendition())) as source:
         images = [source.read(Block(17, x, tiles.bottom - 1, 1, 1, 160)) for x in range(tiles.right - 60, tiles.right)]
-print(json.dumps([opened - started, peak() - before, sum(int(image.mask.sum()) for image in images), sample]))
+print(json.dumps([peak() - before, sum(int(image.mask.sum()) for image in images), sample]))
 """
 
 
@@ -439,14 +436,11 @@ def test_memory_does_not_grow_with_the_scene(tmp_path: Path) -> None:
     profile = {"driver": "GTiff", "width": 100_000, "height": 100_000, "count": 3, "dtype": "uint8", "nodata": 0}
     profile |= {"crs": "EPSG:32618", "transform": Affine(0.9, 0, 450_000, 0, -0.9, 4_510_000)}
     profile |= {"tiled": True, "sparse_ok": True, "compress": "deflate", "bigtiff": "yes"}
-    started = time.perf_counter()
     with rasterio.open(path, "w", **profile) as dataset:
         dataset.write(np.full((3, 256, 256), 9, np.uint8), window=Window(99_744, 99_744, 256, 256))
-    assert time.perf_counter() - started < 10
     command = [sys.executable, "-c", READ_A_FAR_CORNER, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    opened, memory, valid, sample = json.loads(done.stdout)
-    assert opened < 1  # with a look at its colours
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    memory, valid, sample = json.loads(done.stdout)
     assert memory < 400  # MB
     assert valid > 10_000
-    assert sample > 0
+    assert 0 < sample < 2**21

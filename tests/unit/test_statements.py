@@ -15,6 +15,7 @@ from affine import Affine
 from PIL import Image
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasters import noise, write_raster
 
 from geo2map import grid
 from geo2map.errors import GeoreferenceError
@@ -36,15 +37,11 @@ def points(matrix: Affine = UTM, corners: Corners = CORNERS) -> list[GroundContr
 
 
 def write(path: Path, gcps: Sequence[GroundControlPoint] = (), **place: Any) -> Path:
-    pixels = np.random.default_rng(0).integers(1, 255, (3, HEIGHT, WIDTH), dtype=np.uint8)
+    pixels = noise(3, HEIGHT, WIDTH)
     if path.suffix == ".png":
         Image.fromarray(np.moveaxis(pixels, 0, -1)).save(path)
         return path
-    profile = {"driver": "GTiff", "width": WIDTH, "height": HEIGHT, "count": 3, "dtype": "uint8"}
-    place |= {"gcps": list(gcps)} if gcps else {}
-    with rasterio.open(path, "w", **profile, **place) as dataset:
-        dataset.write(pixels)
-    return path
+    return write_raster(path, pixels, **place, **({"gcps": list(gcps)} if gcps else {}))
 
 
 def add_world_file(path: Path, matrix: Affine) -> None:
