@@ -57,7 +57,7 @@ def listen(network: UNetGenerator, card: ModelCard, file: PairFile, scene: bool)
     """Scores of a picture, at home as it is, elsewhere as a scene."""
     (image, drawn), palette = file.load(), card.palette
     assert palette is not None
-    known, neutral = (file.load_known(), card.neutral) if scene else (None, None)
+    known, neutral = (file.load_label_mask(), card.neutral) if scene else (None, None)
     listener, margin = Listener(network), card.margin
     shown = as_scene(image, card.colours, card.matching) if scene else image
     translate_picture(shown, listener, card.size_multiple, margin, neutral)

@@ -23,7 +23,7 @@ from geo2map.colour import ColourStatistics, Palette
 from geo2map.engine import Engine, load_engine
 from geo2map.evaluate import Scores, translate_picture
 from geo2map.evaluate.translate import as_scene
-from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS, list_pairs, list_places
+from geo2map.train.pictures import ALL_LABELS, LABEL_BITS, list_pairs, list_places
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 QUANTILES = (0.5, 0.72, 0.78, 0.82, 0.85, 0.88, 0.94)
@@ -45,14 +45,14 @@ def abroad(folder: Path, names: set[str] | None) -> dict[str, list[Sample]]:
     for place, files in list_places(folder).items():
         kept = [file for file in files if names is None or f"{place}/{file.a.name}" in names]
         if kept:
-            found[place] = [Sample(*file.load(), known=file.load_known()) for file in kept]
+            found[place] = [Sample(*file.load(), known=file.load_label_mask()) for file in kept]
     return found
 
 
 def squares(folder: Path) -> Iterator[Sample]:
     for file in list_pairs(folder)[::3]:
         a, b = (side[64 : 64 + SIDE, 64 : 64 + SIDE] for side in file.load())
-        yield Sample(a, b, np.full(a.shape[:2], ALL_KNOWN, np.uint8))
+        yield Sample(a, b, np.full(a.shape[:2], ALL_LABELS, np.uint8))
 
 
 def draw(engine: Engine, image: Picture, neutral: Colour) -> Picture:
@@ -91,8 +91,8 @@ def rims(engine: Engine, samples: list[Sample], neutral: Colour, palette: Palett
     for image, truth, labels in samples:
         drawn, wanted = (palette.classify(side) for side in (draw(engine, image, neutral), truth))
         inside = ndimage.distance_transform_edt(np.pad(np.ones(drawn.shape, bool), 1))[1:-1, 1:-1]
-        land = (inside <= RIM) & (labels & KNOWN_BITS["water"] != 0) & (wanted != water)
-        full = (inside <= RIM) & (labels & ALL_KNOWN == ALL_KNOWN)
+        land = (inside <= RIM) & (labels & LABEL_BITS["water"] != 0) & (wanted != water)
+        full = (inside <= RIM) & (labels & ALL_LABELS == ALL_LABELS)
         wrong, dry = wrong + int((land & (drawn == water)).sum()), dry + int(land.sum())
         right, known = right + int((full & (drawn == wanted)).sum()), known + int(full.sum())
     return f"{wrong / max(dry, 1):.2%} | {right / max(known, 1):.1%}"

@@ -18,7 +18,7 @@ from geo2map.model import ModelOptions
 from geo2map.outputs import find_container
 from geo2map.outputs.opening import check_tmp
 from geo2map.pipeline.blocks import prepare, translate
-from geo2map.pipeline.coverage import look
+from geo2map.pipeline.coverage import survey
 from geo2map.pipeline.estimate import Estimate, estimate
 from geo2map.plan import Plan, PlanOptions, make_plan
 from geo2map.protocols import Begin
@@ -125,7 +125,7 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
         TileSetError: there are none.
     """
     cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
-    rows, columns = look(plan, scene, cell)
+    rows, columns = survey(plan, scene, cell)
     if not rows.size:
         raise TileSetError(f"{plan.name}: no valid pixels in the preview area; check the scene and the area")
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)

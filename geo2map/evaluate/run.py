@@ -101,7 +101,7 @@ def _score(
 ) -> tuple[Scores, Seams]:
     """Seams are those of the translator's own output, before any reduction."""
     image, truth = file.load()[:: 1 if config.direction == "a2b" else -1]
-    known = file.load_known() if config.protocol in ("native", "scene") else None
+    known = file.load_label_mask() if config.protocol in ("native", "scene") else None
     if config.protocol == "maps256-reduced":
         image, truth = resize_to_256(image), resize_to_256(truth)
     neutral = None

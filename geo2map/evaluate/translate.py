@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image as Pillow
 
 from geo2map.colour import ColourStatistics
-from geo2map.colour.rendition import make_rendition
+from geo2map.colour.transform import make_rendition
 from geo2map.errors import DataError
 from geo2map.grid import MAX_ZOOM, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map import grid
-from geo2map.colour.rendition import Rendition, make_rendition
 from geo2map.colour.stretch import Stretch
+from geo2map.colour.transform import ColourTransform, make_rendition
 from geo2map.errors import DataError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
@@ -100,7 +100,7 @@ def _tile_layer(folder: XyzFolder, zooms: Sequence[int], zoom: int) -> Layer:
             f"{', '.join(map(str, zooms))}",
             option="zoom",
         )
-    return Layer(folder.path.resolve().name, zoom, folder.window(zoom), TileSource(folder, zoom, Rendition()))
+    return Layer(folder.path.resolve().name, zoom, folder.window(zoom), TileSource(folder, zoom, ColourTransform()))
 
 
 def _require_colours(sample: npt.NDArray[np.generic], name: str) -> None:

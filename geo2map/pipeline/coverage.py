@@ -23,7 +23,7 @@ _Points = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 """Rows and columns of global pixels."""
 
 
-def look(plan: Plan, scene: Imagery, cell: int) -> _Points:
+def survey(plan: Plan, scene: Imagery, cell: int) -> _Points:
     """Pixels with data that the plan wants, one of every `cell` x `cell` (of more, in a scene that is too large)."""
     return _wanted(plan, _data(plan, scene, cell))
 

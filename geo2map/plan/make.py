@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from geo2map import grid
 from geo2map.aoi import make_aoi
-from geo2map.colour.rendition import Rendition, make_rendition
 from geo2map.colour.stretch import stretch_of_bits
+from geo2map.colour.transform import ColourTransform, make_rendition
 from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid.fill import FILL_RADIUS
 from geo2map.model.card import ModelCard
@@ -73,12 +73,12 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
 def sample_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
     """Sixteen hex digits that change with the pixels of a scene's sample, or with where it lies and how it is read."""
     pixels = hashlib.sha256(sample.tobytes()).hexdigest()[:16]
-    return hashlib.sha256(f"{pixels} {scene.arrangement}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{pixels} {scene.layout_digest}".encode()).hexdigest()[:16]
 
 
 def _choose_colours(
     scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
-) -> tuple[Rendition, str]:
+) -> tuple[ColourTransform, str]:
     if options.rendition is not None:
         return options.rendition, "colours are those of another map"
     if scene.colours_for == card.name:
@@ -121,7 +121,7 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
 
 def choose_rendition(
     sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions, bits: int | None = None
-) -> tuple[Rendition, float]:
+) -> tuple[ColourTransform, float]:
     """Stretch and match, and the distance to the model's colours; see `make_rendition`.
 
     Args:
@@ -175,7 +175,7 @@ def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
     return note
 
 
-def _match_note(rendition: Rendition, distance: float, card: ModelCard, matching: float) -> str:
+def _match_note(rendition: ColourTransform, distance: float, card: ModelCard, matching: float) -> str:
     if card.colours is None:
         return f"colours of the imagery {card.name} was trained on are unknown: left alone"
     done = "left alone"

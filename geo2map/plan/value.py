@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from geo2map.aoi import Aoi
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.errors import PlanError
 from geo2map.grid import Block, PixelWindow, tile_range
 from geo2map.plan.area_tiles import AreaTiles
@@ -133,7 +133,7 @@ class Plan:
         values["neutral"], values["notes"] = tuple(values["neutral"]), tuple(values["notes"])
         view = values["view"]
         pairs = (view["rendition"][key] for key in ("stretch", "curves"))
-        rendition = Rendition(*(None if part is None else tuple(map(tuple, part)) for part in pairs))
+        rendition = ColourTransform(*(None if part is None else tuple(map(tuple, part)) for part in pairs))
         values["view"] = View(view["zoom"], rendition, view["resampling"])
         return cls(**values)
 

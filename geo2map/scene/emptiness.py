@@ -66,15 +66,15 @@ class Emptiness:
         return replace(self, _known=dict(self._known))
 
     @property
-    def tells(self) -> bool:
+    def can_prove(self) -> bool:
         """Whether it can ever say so: something must mark pixels as invalid, and the scene lie in a plain place."""
         plain = self.place.transform is not None and self.place.centre_longitude is None
         inside = self.frame.left >= 0 and self.frame.right <= world_window(self.zoom).width
         return self.exact and plain and inside and (self.bands.has_alpha or self.bands.nodata is not None)
 
-    def surely(self, window: PixelWindow) -> bool:
+    def is_empty(self, window: PixelWindow) -> bool:
         """Whether no pixel of a window, within the frame, can become valid, whatever the kernel."""
-        if not self.tells or (wanted := self._in_file(window)) is None:
+        if not self.can_prove or (wanted := self._in_file(window)) is None:
             return False
         options = {} if self.level is None else {"OVERVIEW_LEVEL": self.level}
         try:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Source
-from geo2map.scene.collection.sheets import SceneCollection
+from geo2map.scene.collection.stack import SceneCollection
 from geo2map.scene.discover import Found, find_imagery, mosaic_name
 from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.options import ReadingOptions
@@ -37,7 +37,7 @@ class Imagery(Protocol):
         identities: which scenes it consists of.
         files: every file of this machine that it is read from.
         notes: sentences a user should read.
-        arrangement: another word where scenes lie, or are read, otherwise; says nothing of their pixels.
+        layout_digest: another word where scenes lie, or are read, otherwise; says nothing of their pixels.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Imagery(Protocol):
     def notes(self) -> tuple[str, ...]: ...
 
     @property
-    def arrangement(self) -> str: ...
+    def layout_digest(self) -> str: ...
 
     def window(self, zoom: int) -> PixelWindow:
         """The smallest window of global pixels that holds all of it; may reach over the world's right edge."""

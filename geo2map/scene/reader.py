@@ -37,12 +37,12 @@ from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, reading, retry
 from geo2map.scene.georeference import find_georeference
 from geo2map.scene.identity import SceneIdentity, identify
-from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.numbers import notes_on_numbers
 from geo2map.scene.options import SceneOptions
 from geo2map.scene.overview import Overview, choose_overview
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, read_undamaged, validate_alpha
 from geo2map.scene.source import SceneSource
+from geo2map.scene.survey import MASK_BANDS, bounded_shape, read_valid, with_raster
 from geo2map.scene.trust import Trust
 from geo2map.scene.view import View
 from geo2map.scene.vrt import colours_vrt, warped_vrt
@@ -132,7 +132,7 @@ class Scene:
         return tuple(filter(is_file_path, self.dataset.files))
 
     @property
-    def arrangement(self) -> str:
+    def layout_digest(self) -> str:
         """Another one where the scene lies elsewhere or is read otherwise; says nothing of its pixels."""
         read = f"{self.bands}{self.bands.meant or ''} {self.bounds}"
         return hashlib.sha256(read.encode()).hexdigest()[:16]
@@ -184,7 +184,7 @@ class Scene:
         matrix = grid.window_transform(window, zoom, cell)
         x, y = self.footprint.scale(matrix.a)
         size = self.dataset.width, self.dataset.height
-        fewer = affordable(self.dataset, (math.ceil(size[0] * min(1.0, x)), math.ceil(size[1] * min(1.0, y))))
+        fewer = bounded_shape(self.dataset, (math.ceil(size[0] * min(1.0, x)), math.ceil(size[1] * min(1.0, y))))
         place = self._place.decimated(*fewer)
 
         def seen(raster: str) -> Mask:

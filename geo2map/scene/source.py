@@ -7,7 +7,7 @@ import numpy.typing as npt
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.errors import SceneError
 from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow, world_window
@@ -27,7 +27,7 @@ class SceneSource(Closing):
     """
 
     def __init__(
-        self, path: str, document: str, frame: PixelWindow, rendition: Rendition, emptiness: Emptiness
+        self, path: str, document: str, frame: PixelWindow, rendition: ColourTransform, emptiness: Emptiness
     ) -> None:
         """
         Args:
@@ -55,7 +55,7 @@ class SceneSource(Closing):
         """Whether a window of global pixels surely holds no valid one; False where only reading can tell."""
         turned = (window.shift(-turn) for turn in (-self._world, 0, self._world))
         parts = (part.intersection(self._frame) for part in turned)
-        return all(part.empty or self._emptiness.surely(part) for part in parts)
+        return all(part.empty or self._emptiness.is_empty(part) for part in parts)
 
     def read(self, block: Block) -> BlockImage:
         """Reads a block; a pixel is valid where the scene's pixel is, or half of those that an alpha band mixes.

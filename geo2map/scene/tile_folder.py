@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from geo2map import grid
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.errors import TileSetError
 from geo2map.files.address import is_file_path, is_folder, plain_path
 from geo2map.grid.block import Block, BlockImage
@@ -107,7 +107,7 @@ class TileFolder:
         return (SceneIdentity(str(self.folder.path.resolve()), size, str(newest), digest.hexdigest()[:16]),)
 
     @property
-    def arrangement(self) -> str:
+    def layout_digest(self) -> str:
         """Nothing: tiles lie where their names say."""
         return ""
 
@@ -179,7 +179,7 @@ class TileFolder:
 class TileSource:
     """The tiles of one zoom (a `geo2map.protocols.Source`); missing tiles are invalid pixels."""
 
-    def __init__(self, folder: XyzFolder, zoom: int, rendition: Rendition) -> None:
+    def __init__(self, folder: XyzFolder, zoom: int, rendition: ColourTransform) -> None:
         self.zoom, self.rendition = zoom, rendition
         self._tile = lru_cache(maxsize=CACHED_TILES)(folder.read)
         self._folder = folder

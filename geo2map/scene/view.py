@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.types import Resampling
 
 
@@ -19,5 +19,5 @@ class View:
     """
 
     zoom: int
-    rendition: Rendition = field(default_factory=Rendition)
+    rendition: ColourTransform = field(default_factory=ColourTransform)
     resampling: Resampling = "cubic"

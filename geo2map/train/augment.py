@@ -13,7 +13,7 @@ from geo2map.grid import TILE_SIZE, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels
 from geo2map.train.config import TrainConfig
 from geo2map.train.footprint import random_footprint
-from geo2map.train.pictures import ALL_KNOWN, Known, Picture
+from geo2map.train.pictures import ALL_LABELS, LabelMask, Picture
 from geo2map.train.sensors import apply_curves, other_sensor
 
 NOISE_ZOOM = 20
@@ -28,7 +28,7 @@ class Pair:
 
     Attributes:
         a, b: input and output, uint8 (H, W, 3).
-        known: what is known of b, see `geo2map.train.pictures.KNOWN_BITS`; None: everything.
+        known: what is known of b, see `geo2map.train.pictures.LABEL_BITS`; None: everything.
         taught: a teacher's output for a, uint8 (H, W, 3).
         matches: curves to the colours of the run's own imagery, uint8 (3, 256) each, one of which is taken at random;
             None in it leaves the colours alone.
@@ -36,7 +36,7 @@ class Pair:
 
     a: Picture
     b: Picture
-    known: Known | None = None
+    known: LabelMask | None = None
     taught: Picture | None = None
     matches: tuple[npt.NDArray[np.uint8] | None, ...] = (None,)
 
@@ -46,13 +46,13 @@ class Crops(NamedTuple):
 
     Attributes:
         a, b: input and output, (N, crop, crop, 3); the input has its bands of noise after that.
-        known: `KNOWN_BITS`, `TAUGHT` and `SEEN`, (N, crop, crop); 0 where there is no imagery.
+        known: `LABEL_BITS`, `TAUGHT` and `SEEN`, (N, crop, crop); 0 where there is no imagery.
         taught: the teacher's output, (N, crop, crop, 3); anything where there is none.
     """
 
     a: Picture
     b: Picture
-    known: Known
+    known: LabelMask
     taught: Picture
 
 
@@ -111,8 +111,8 @@ def noisy(a: Picture, bands: int, left: int = 0, top: int = 0) -> Picture:
     return add_noise(a, PixelWindow(left, top, left + a.shape[1], top + a.shape[0]), NOISE_ZOOM, bands)
 
 
-def _known(pair: Pair) -> Known:
-    known = np.full(pair.a.shape[:2], ALL_KNOWN, np.uint8) if pair.known is None else pair.known
+def _known(pair: Pair) -> LabelMask:
+    known = np.full(pair.a.shape[:2], ALL_LABELS, np.uint8) if pair.known is None else pair.known
     return known | np.uint8(SEEN if pair.taught is None else SEEN | TAUGHT)
 
 

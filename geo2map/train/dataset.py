@@ -113,7 +113,7 @@ class Pairs:
         return a, b
 
     def _load_abroad(self, file: PairFile) -> Pair:
-        return Pair(*self._sides(file), known=file.load_known())
+        return Pair(*self._sides(file), known=file.load_label_mask())
 
     def _sides(self, file: PairFile) -> tuple[Picture, Picture]:
         config = self.config

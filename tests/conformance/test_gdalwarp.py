@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter
 from geo2map import grid
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
-from geo2map.scene import Rendition, Scene, View, open_scene
+from geo2map.scene import ColourTransform, Scene, View, open_scene
 from geo2map.types import Resampling
 
 pytestmark = [
@@ -163,7 +163,7 @@ def ours(scene: Scene, resampling: Any = "cubic") -> tuple[PixelWindow, np.ndarr
     return window, kept.values, image.mask[window.slices(image.block.window)]
 
 
-class Kept(Rendition):
+class Kept(ColourTransform):
     """Keeps the numbers that it is asked to render."""
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
@@ -305,7 +305,7 @@ def test_a_pixel_is_the_same_whichever_block_or_span_asks(tmp_path: Path) -> Non
     for place in PLACES:
         with open_scene(write(tmp_path / "scene.tif", Kind("uint16", 3, "nodata"), place)) as scene:
             tiles = grid.tile_range(scene.window(ZOOM))
-            rendition = Rendition(((0.0, 5000.0),) * 3)
+            rendition = ColourTransform(((0.0, 5000.0),) * 3)
             with scene.at(View(ZOOM, rendition)) as source:
                 whole = source.read(Block(ZOOM, tiles.left, tiles.top, tiles.width, tiles.height, 64))
             with scene.at(View(ZOOM, rendition)) as source:

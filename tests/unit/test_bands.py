@@ -16,7 +16,7 @@ from geo2map import grid
 from geo2map.colour.stretch import SHOWN
 from geo2map.errors import BandError
 from geo2map.grid.block import Block
-from geo2map.scene import Rendition, Scene, View, open_scene
+from geo2map.scene import ColourTransform, Scene, View, open_scene
 from geo2map.scene.sample import SPREAD, WHOLE_PIXELS
 
 ZOOM = 17
@@ -51,7 +51,7 @@ def noise(count: int, dtype: str = "uint8", high: int = 255, side: int = SIDE) -
 
 def read(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (SIDE, SIDE, 3) and mask of the scene, whose values are 8-bit whatever their type."""
-    with scene.at(View(ZOOM, Rendition(SHOWN))) as source:
+    with scene.at(View(ZOOM, ColourTransform(SHOWN))) as source:
         image = source.read(Block(ZOOM, 38617, 49269, 1, 1))
     return image.pixels[:SIDE, :SIDE], image.mask[:SIDE, :SIDE]
 

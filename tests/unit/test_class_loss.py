@@ -10,7 +10,7 @@ from torch import Tensor
 
 from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.nn.class_loss import ClassLoss
-from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
+from geo2map.train.pictures import ALL_LABELS, LABEL_BITS
 
 CLASSES = MAPS_PALETTE.classes
 SHARES = torch.full((len(CLASSES),), 1 / len(CLASSES))
@@ -33,7 +33,7 @@ def known(bits: int, pixels: int = 1) -> Tensor:
 
 @pytest.fixture
 def loss() -> ClassLoss:
-    return ClassLoss(MAPS_PALETTE, SHARES, 0.0, KNOWN_BITS)
+    return ClassLoss(MAPS_PALETTE, SHARES, 0.0, LABEL_BITS)
 
 
 def test_the_true_map_costs_next_to_nothing(loss: ClassLoss) -> None:
@@ -85,24 +85,24 @@ def test_unknown_pixels_cost_nothing(loss: ClassLoss) -> None:
 
 def test_where_roads_alone_are_known_anything_else_is_free(loss: ClassLoss) -> None:
     for guess in ("land", "building", "water", "park"):
-        assert loss(picture(guess), picture("land"), known(KNOWN_BITS["road"])).cross_entropy < 0.03
+        assert loss(picture(guess), picture("land"), known(LABEL_BITS["road"])).cross_entropy < 0.03
     for guess in ("road", "highway"):
-        assert loss(picture(guess), picture("land"), known(KNOWN_BITS["road"])).cross_entropy > 3
-    assert loss(picture("land"), picture("road"), known(KNOWN_BITS["road"])).cross_entropy > 3
+        assert loss(picture(guess), picture("land"), known(LABEL_BITS["road"])).cross_entropy > 3
+    assert loss(picture("land"), picture("road"), known(LABEL_BITS["road"])).cross_entropy > 3
 
 
 def test_jaccard_counts_a_class_where_it_is_known(loss: ClassLoss) -> None:
     """Half of the water found, and none of it beside: 1/2 for water; all of the land: 1 where everything is known."""
     guess, truth = picture("water", "land", "land", "land"), picture("water", "water", "land", "land")
-    assert loss(guess, truth, known(ALL_KNOWN, 4)).jaccard == pytest.approx((1 / 2 + 1 / 3) / 2, abs=0.02)
-    assert loss(guess, truth, known(KNOWN_BITS["water"], 4)).jaccard == pytest.approx(1 / 2, abs=0.02)
-    assert loss(guess, truth, known(KNOWN_BITS["park"], 4)).jaccard == 0
+    assert loss(guess, truth, known(ALL_LABELS, 4)).jaccard == pytest.approx((1 / 2 + 1 / 3) / 2, abs=0.02)
+    assert loss(guess, truth, known(LABEL_BITS["water"], 4)).jaccard == pytest.approx(1 / 2, abs=0.02)
+    assert loss(guess, truth, known(LABEL_BITS["park"], 4)).jaccard == 0
 
 
 def test_rare_classes_count_more_when_balanced() -> None:
     shares = SHARES.clone()
     shares[CLASSES.index("water")] = 0.001
-    plain, balanced = (ClassLoss(MAPS_PALETTE, shares, balance, KNOWN_BITS) for balance in (0.0, 0.5))
+    plain, balanced = (ClassLoss(MAPS_PALETTE, shares, balance, LABEL_BITS) for balance in (0.0, 0.5))
     rare, common = (picture("land"), picture("water")), (picture("water"), picture("land"))
     assert plain(*rare).cross_entropy == pytest.approx(float(plain(*common).cross_entropy), rel=0.01)
     assert balanced(*rare).cross_entropy > 5 * balanced(*common).cross_entropy
@@ -110,12 +110,12 @@ def test_rare_classes_count_more_when_balanced() -> None:
 
 def test_where_a_map_has_few_classes_their_bits_are_all_that_is_to_be_known() -> None:
     style = Palette((("land", (232, 228, 222)), ("road", (254, 254, 252))))
-    loss = ClassLoss(style, torch.tensor([0.5, 0.5]), 0.0, KNOWN_BITS)
+    loss = ClassLoss(style, torch.tensor([0.5, 0.5]), 0.0, LABEL_BITS)
     both = picture("land", "road")
-    found = loss(both, both, known(KNOWN_BITS["road"], 2))
+    found = loss(both, both, known(LABEL_BITS["road"], 2))
     assert found.cross_entropy < 0.01
-    assert loss(picture("road", "road"), both, known(KNOWN_BITS["road"], 2)).cross_entropy > 3
-    assert loss(picture("road", "road"), both, known(KNOWN_BITS["road"], 2)).jaccard == pytest.approx(3 / 4, abs=0.01)
+    assert loss(picture("road", "road"), both, known(LABEL_BITS["road"], 2)).cross_entropy > 3
+    assert loss(picture("road", "road"), both, known(LABEL_BITS["road"], 2)).jaccard == pytest.approx(3 / 4, abs=0.01)
 
 
 def test_jaccard_pulls_where_a_colour_is_between_two_classes(loss: ClassLoss) -> None:

@@ -25,7 +25,7 @@ from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
 from geo2map.scene import View, open_scenes
 from geo2map.scene.collection.feather import Part, feather_weights, overlay
-from geo2map.scene.collection.sheets import OPEN_SHEETS, SceneCollection
+from geo2map.scene.collection.stack import OPEN_SCENES, SceneCollection
 from geo2map.types import Image, Mask
 
 ZOOM = 17
@@ -123,7 +123,7 @@ def test_orders(write: Writer) -> None:
     tops = {order: top_of(paths, order=order) for order in ("first", "last", "newest", "finest")}
     assert tops == {"first": 10, "last": 40, "newest": 20, "finest": 30}
     with together(paths, order="newest") as scenes:
-        assert [Path(sheet.path).stem for sheet in scenes.sheets] == ["2", "1", "3", "4"]
+        assert [Path(sheet.path).stem for sheet in scenes.entries] == ["2", "1", "3", "4"]
     os.utime(paths[3], (2_000_000_000,) * 2)  # 2033
     assert top_of(paths, order="newest") == 40
 
@@ -289,12 +289,12 @@ def test_what_is_said_of_all(write: Writer) -> None:
 def test_arrangements_differ(write: Writer) -> None:
     paths = [write("a.tif", plain(10)), write("b.tif", plain(10), 7, 7)]
     arrangements = {
-        together(which, **options).arrangement
+        together(which, **options).layout_digest
         for which in (paths, paths[::-1])
         for options in ({}, {"feather": 4}, {"order": "last"})
     }
     assert len(arrangements) == 6
-    assert together(paths).arrangement == together(paths).arrangement
+    assert together(paths).layout_digest == together(paths).layout_digest
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -370,21 +370,21 @@ import json, os, resource, sys
 import numpy as np
 from geo2map.grid.block import Block
 from geo2map.grid import tile_range
-from geo2map.scene import Rendition, View, open_scenes
+from geo2map.scene import ColourTransform, View, open_scenes
 resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 with open_scenes([sys.argv[1]]) as scenes:
     sample = scenes.sample()
     tiles = tile_range(scenes.window({ZOOM}))
-    with scenes.at(View({ZOOM}, Rendition())) as source:
+    with scenes.at(View({ZOOM}, ColourTransform())) as source:
         valid = levels = 0
         for y in range(tiles.top, tiles.bottom, 4):
             for x in range(tiles.left, tiles.right, 4):
                 image = source.read(Block({ZOOM}, x, y, 4, 4))
                 valid += int(image.mask.sum())
         files = len(os.listdir("/proc/self/fd")) if sys.platform == "linux" else 0
-print(json.dumps([len(scenes.sheets), scenes.name, len(sample), valid, files, peak() - before]))
+print(json.dumps([len(scenes.entries), scenes.name, len(sample), valid, files, peak() - before]))
 """
 
 
@@ -409,5 +409,5 @@ def test_many_sheets_are_not_many_open_files(write: Writer, tmp_path: Path) -> N
     assert (count, name) == (SHEETS, "sheets")
     assert valid == SHEETS * 40 * 40
     assert 0.8 * 1024**2 < sampled < 1.6 * 1024**2
-    assert files < OPEN_SHEETS + 40
+    assert files < OPEN_SCENES + 40
     assert memory < 300

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geo2map.colour.rendition import Rendition, make_rendition
 from geo2map.colour.statistics import DIFFERENT, PROBABILITIES, ColourStatistics
+from geo2map.colour.transform import ColourTransform, make_rendition
 
 levels = st.lists(st.floats(0, 255), min_size=len(PROBABILITIES), max_size=len(PROBABILITIES)).map(
     lambda values: tuple(sorted(round(value, 2) for value in values))
@@ -106,14 +106,14 @@ def test_auto_goes_as_far_as_the_model_says_and_model_all_the_way(matching: floa
 
 
 def test_without_a_target_or_pixels_nothing_is_matched() -> None:
-    assert make_rendition(imagery(), None, "model") == (Rendition(), 0.0)
-    assert make_rendition(imagery()[:0], ColourStatistics.of(imagery()), "model") == (Rendition(), 0.0)
+    assert make_rendition(imagery(), None, "model") == (ColourTransform(), 0.0)
+    assert make_rendition(imagery()[:0], ColourStatistics.of(imagery()), "model") == (ColourTransform(), 0.0)
 
 
 def test_a_rendition_replaces_each_level_by_its_own_bands_curve() -> None:
     curves = (tuple(range(256)), tuple(range(255, -1, -1)), (7,) * 256)
     pixels = imagery()[:100].reshape(10, 10, 3)
-    found = Rendition(curves=curves)(pixels)
+    found = ColourTransform(curves=curves)(pixels)
     np.testing.assert_array_equal(found[..., 0], pixels[..., 0])
     np.testing.assert_array_equal(found[..., 1], 255 - pixels[..., 1])
     assert (found[..., 2] == 7).all()

@@ -12,8 +12,8 @@ from PIL import Image
 
 from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
-from geo2map.colour.rendition import make_rendition
 from geo2map.colour.statistics import HALFWAY
+from geo2map.colour.transform import make_rendition
 from geo2map.errors import DataError
 from geo2map.grid.fill import fill_pixels
 from geo2map.nn.losses import BalancedL1, commitment, near_border, nearest_entry
@@ -23,7 +23,7 @@ from geo2map.train.dataset import Pairs, Sources
 from geo2map.train.export import export
 from geo2map.train.footprint import random_footprint
 from geo2map.train.objective import judged
-from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS, has_places, list_pairs, list_places
+from geo2map.train.pictures import ALL_LABELS, LABEL_BITS, has_places, list_pairs, list_places
 from geo2map.train.places import Places
 from geo2map.train.run import Run
 from geo2map.train.sensors import other_sensor
@@ -49,12 +49,12 @@ def picture(colour: torch.Tensor, side: int = 4) -> torch.Tensor:
 
 
 def known(*classes: str, side: int = 4) -> torch.Tensor:
-    return torch.full((1, side, side), sum(KNOWN_BITS[name] for name in classes), dtype=torch.uint8)
+    return torch.full((1, side, side), sum(LABEL_BITS[name] for name in classes), dtype=torch.uint8)
 
 
 @pytest.fixture
 def loss() -> BalancedL1:
-    return BalancedL1(MAPS_PALETTE, SHARES, 0.0, bits=KNOWN_BITS)
+    return BalancedL1(MAPS_PALETTE, SHARES, 0.0, bits=LABEL_BITS)
 
 
 def test_a_known_class_is_the_truth(loss: BalancedL1) -> None:
@@ -92,7 +92,7 @@ def test_the_mean_is_over_what_is_known(loss: BalancedL1) -> None:
 def test_the_mean_is_over_pixels_also_where_the_map_has_none_of_the_classes_with_a_bit() -> None:
     style = Palette((("sand", (200, 180, 120)), ("lake", (20, 90, 200))))
     sand, lake = (picture(torch.tensor(rgb) / 127.5 - 1) for _, rgb in style.entries)
-    loss = BalancedL1(style, torch.tensor([0.5, 0.5]), 0.0, bits=KNOWN_BITS)
+    loss = BalancedL1(style, torch.tensor([0.5, 0.5]), 0.0, bits=LABEL_BITS)
     everything = known("road", "building", "water", "park")
     assert loss(sand, lake, everything) == pytest.approx(float(loss(sand, lake)))
 
@@ -145,7 +145,7 @@ def test_what_is_known_moves_with_the_picture() -> None:
             np.random.default_rng(seed),
         )
         seen = (crops.known & SEEN) != 0
-        np.testing.assert_array_equal((crops.known & ALL_KNOWN)[seen], crops.b[..., 0][seen] // 16)
+        np.testing.assert_array_equal((crops.known & ALL_LABELS)[seen], crops.b[..., 0][seen] // 16)
         assert (crops.known[seen] & TAUGHT).all()
 
 
@@ -212,8 +212,8 @@ def test_listing_places(tmp_path: Path) -> None:
     (tmp_path / "aside.txt").write_text("oslo/0.png\nbonn/1.png\n")
     kept = list_places(folder, tmp_path / "aside.txt")
     assert [file.name for file in kept["oslo"]] == ["1.png"]
-    assert kept["bonn"][0].load_known() is None
-    found = kept["oslo"][0].load_known()
+    assert kept["bonn"][0].load_label_mask() is None
+    found = kept["oslo"][0].load_label_mask()
     assert found is not None
     assert found.tolist() == [[1] * 40] * 40
     (tmp_path / "aside.txt").write_text("oslo/9.png")
@@ -227,7 +227,7 @@ def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
     make_pairs(tmp_path / "oslo", 1, 40, known=1)
     Image.new("L", (20, 40)).save(tmp_path / "oslo" / "0_valid.png")
     with pytest.raises(DataError, match=r"0_valid.png is 20 x 40 px"):
-        list_pairs(tmp_path / "oslo")[0].load_known()
+        list_pairs(tmp_path / "oslo")[0].load_label_mask()
 
 
 def test_training_with_places_and_a_teacher(tmp_path: Path) -> None:
@@ -267,6 +267,6 @@ def test_training_with_places_and_a_teacher(tmp_path: Path) -> None:
     assert {"l1", "teacher", "commit"} <= trainer.losses.keys()
     crops = trainer.batch(2)
     whole = judged(torch.from_numpy(crops.known))
-    assert whole.tolist() == [bool((part[part != 0] & ALL_KNOWN == ALL_KNOWN).all()) for part in crops.known]
+    assert whole.tolist() == [bool((part[part != 0] & ALL_LABELS == ALL_LABELS).all()) for part in crops.known]
     with pytest.raises(DataError, match="of the teacher cannot be read"):
         load_taught(tmp_path / "nowhere", files[0])

@@ -17,17 +17,17 @@ from rasterio.io import DatasetWriter
 from rasterio.vrt import WarpedVRT
 
 from geo2map import grid
-from geo2map.colour.rendition import make_rendition
 from geo2map.colour.stretch import SHOWN, stretch_of_bits
+from geo2map.colour.transform import make_rendition
 from geo2map.errors import BandError
 from geo2map.grid.block import Block
-from geo2map.scene import Rendition, Scene, SceneCollection, View, open_scene, open_scenes
+from geo2map.scene import ColourTransform, Scene, SceneCollection, View, open_scene, open_scenes
 
 ZOOM = 17
 SIDE = 64
 SIZE = grid.mercator_resolution(ZOOM)
 GRID = Affine(SIZE, 0, 38617 * 256 * SIZE - grid.HALF_WORLD, 0, -SIZE, grid.HALF_WORLD - 49269 * 256 * SIZE)
-PLAIN = Rendition(SHOWN)
+PLAIN = ColourTransform(SHOWN)
 Writer = Callable[..., Path]
 
 
@@ -61,14 +61,14 @@ def scaled(*scales: float, offsets: tuple[float, ...] | None = None) -> Callable
     return describe
 
 
-def read(scene: Scene | SceneCollection, rendition: Rendition = PLAIN) -> tuple[np.ndarray, np.ndarray]:
+def read(scene: Scene | SceneCollection, rendition: ColourTransform = PLAIN) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (SIDE, SIDE, 3) and mask of the scene."""
     with scene.at(View(ZOOM, rendition)) as source:
         image = source.read(Block(ZOOM, 38617, 49269, 1, 1))
     return image.pixels[:SIDE, :SIDE], image.mask[:SIDE, :SIDE]
 
 
-def by_default(scene: Scene | SceneCollection) -> Rendition:
+def by_default(scene: Scene | SceneCollection) -> ColourTransform:
     """The stretch as a plan decides it."""
     return make_rendition(scene.sample(), None, "none", stretch_of_bits("auto", scene.bits))[0]
 
@@ -84,7 +84,7 @@ def test_zero_is_white(dtype: str, top: int, stored: dict[str, Any], write: Writ
     values = numbers(1, top, dtype)
     path = write(values, photometric="MINISWHITE", **stored)
     with open_scene(path) as scene:
-        pixels, mask = read(scene, Rendition(((0.0, float(top)),) * 3))
+        pixels, mask = read(scene, ColourTransform(((0.0, float(top)),) * 3))
         assert "0 is white in this file (MINISWHITE): its numbers are inverted before any stretch" in scene.notes
     assert mask.all()
     assert (pixels == np.rint((top - values[0].astype(float)) * 255 / top)[..., None]).all()
@@ -93,7 +93,7 @@ def test_zero_is_white(dtype: str, top: int, stored: dict[str, Any], write: Writ
 def test_zero_is_white_in_floats(write: Writer) -> None:
     values = numbers(1, 1000, "float32") / 1000
     with open_scene(write(values, photometric="MINISWHITE")) as scene:
-        pixels, _ = read(scene, Rendition(((-1.0, 0.0),) * 3))
+        pixels, _ = read(scene, ColourTransform(((-1.0, 0.0),) * 3))
     assert np.abs(pixels[..., 0] - (1 - values[0]) * 255).max() <= 0.51
 
 
@@ -176,7 +176,7 @@ def test_scales_that_differ_are_applied_and_nodata_is_not(write: Writer) -> None
     values[:, :20] = -9999
     path = write(values, scaled(0.0001, 0.0002, 0.0001, offsets=(0.0, -0.1, 0.0)), nodata=-9999)
     with open_scene(path) as scene:
-        pixels, mask = read(scene, Rendition(((0.0, 0.02),) * 3))
+        pixels, mask = read(scene, ColourTransform(((0.0, 0.02),) * 3))
         assert (1.0 - scene.valid_share) == pytest.approx(20 / SIDE)
     truth = np.clip(
         (values * np.array([1, 2, 1])[:, None, None] * 1e-4 - np.array([0, 0.1, 0])[:, None, None]), 0, 0.02
@@ -189,17 +189,17 @@ def test_scales_that_differ_are_applied_and_nodata_is_not(write: Writer) -> None
 def test_a_scale_of_all_bands_changes_nothing(write: Writer) -> None:
     values = numbers(3, 4000, "uint16")
     with open_scene(write(values, scaled(1e-4, 1e-4, 1e-4, offsets=(-0.1,) * 3), name="a")) as scene:
-        with_scale = scene.sample(), scene.notes, scene.bands, scene.arrangement
+        with_scale = scene.sample(), scene.notes, scene.bands, scene.layout_digest
     with open_scene(write(values, name="b")) as scene:
         assert (scene.sample() == with_scale[0]).all()
-        assert (scene.notes, scene.bands, scene.arrangement) == with_scale[1:]
+        assert (scene.notes, scene.bands, scene.layout_digest) == with_scale[1:]
 
 
 def test_what_is_inverted_has_another_digest(write: Writer) -> None:
     arrangements = set()
     for photometric in ("MINISBLACK", "MINISWHITE"):
         with open_scene(write(numbers(1, 255), photometric=photometric)) as scene:
-            arrangements.add(scene.arrangement)
+            arrangements.add(scene.layout_digest)
     assert len(arrangements) == 2
 
 

@@ -111,7 +111,7 @@ def test_what_is_known_is_read_as_numbers(suffix: str, tmp_path: Path) -> None:
     picture.putpalette([200, 100, 50] * 256)
     picture.save(tmp_path / f"a{suffix}")
     (pair,) = list_pairs(tmp_path)
-    np.testing.assert_array_equal(pair.load_known(), numbers)
+    np.testing.assert_array_equal(pair.load_label_mask(), numbers)
 
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"]

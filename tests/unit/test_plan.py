@@ -19,7 +19,7 @@ from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
 from geo2map.plan import Job, Plan, PlanOptions, Storage, choose_margin, choose_zoom, make_plan
-from geo2map.scene import Rendition, SceneIdentity, View
+from geo2map.scene import ColourTransform, SceneIdentity, View
 from geo2map.testing import fake_job, make_card
 
 CARD = make_card(name="sat2map", margin=160)
@@ -43,7 +43,7 @@ def plans(draw: st.DrawFn) -> Plan:
         name=draw(st.text(max_size=9)),
         view=View(
             zoom,
-            Rendition(draw(st.none() | st.just(((0.5, 4000.25),) * 3)), draw(curves)),
+            ColourTransform(draw(st.none() | st.just(((0.5, 4000.25),) * 3)), draw(curves)),
             draw(st.sampled_from(["cubic", "nearest"])),
         ),
         window=window,
@@ -121,8 +121,8 @@ def test_json_round_trip(plan: Plan) -> None:
         {"margin": 32},
         {"fill_radius": 16},
         {"neutral": (1, 0, 0)},
-        {"view": View(17, Rendition(stretch=((0.0, 255.0),) * 3))},
-        {"view": View(17, Rendition(curves=((0, 1),) * 3))},
+        {"view": View(17, ColourTransform(stretch=((0.0, 255.0),) * 3))},
+        {"view": View(17, ColourTransform(curves=((0, 1),) * 3))},
         {"view": View(17, resampling="nearest")},
         {"model": "sat2map 0123"},
     ],
@@ -136,7 +136,7 @@ def test_the_fingerprint_does_not_change_with_notes() -> None:
 
 
 def test_the_untranslated_plan_has_the_same_tiles_and_colours() -> None:
-    view = View(17, Rendition(((0.0, 9.0),) * 3), "nearest")
+    view = View(17, ColourTransform(((0.0, 9.0),) * 3), "nearest")
     plan = replace(PLAN, margin=160, fill_radius=32, model="m", view=view)
     cut = plan.untranslated()
     assert (cut.margin, cut.fill_radius, cut.model) == (0, 0, "")
@@ -197,7 +197,7 @@ class Imagined:
     colours_for: str = ""
     bits: int | None = None
     notes: tuple[str, ...] = ()
-    arrangement: str = ""
+    layout_digest: str = ""
     identities: tuple[SceneIdentity, ...] = ()
 
     def window(self, zoom: int) -> PixelWindow:
@@ -318,7 +318,7 @@ def plan_of(card: ModelCard, options: PlanOptions, **scene: Any) -> Plan:
 def test_a_model_of_unknown_colours_leaves_the_scenes_alone() -> None:
     known, unknown = plan_of(CARD, PlanOptions()), plan_of(replace(CARD, colours=None), PlanOptions())
     assert known.view.rendition.curves is not None
-    assert unknown.view.rendition == Rendition()
+    assert unknown.view.rendition == ColourTransform()
     assert unknown.neutral == (128, 128, 128)
     assert "unknown: left alone" in unknown.notes[1]
     with pytest.raises(PlanError, match=r"does not say which colours .* nothing to match to") as caught:
@@ -330,18 +330,18 @@ def test_a_model_of_unknown_colours_leaves_the_scenes_alone() -> None:
 def test_tiles_of_the_models_own_colours_are_not_matched_again(match: str) -> None:
     """What was cut for another model is."""
     options = PlanOptions(match=match)  # type: ignore[arg-type]
-    assert plan_of(CARD, options, colours_for="sat2map").view.rendition == Rendition()
+    assert plan_of(CARD, options, colours_for="sat2map").view.rendition == ColourTransform()
     assert plan_of(CARD, options, colours_for="map2sat").view.rendition.curves is not None
 
 
 def test_another_maps_colours_are_taken_as_they_are() -> None:
-    colours = Rendition(((0.0, 9.0),) * 3, ((1, 2, 255),) * 3)
+    colours = ColourTransform(((0.0, 9.0),) * 3, ((1, 2, 255),) * 3)
     assert plan_of(CARD, PlanOptions(rendition=colours)).view.rendition == colours
 
 
 def test_scenes_that_differ_are_other_plans() -> None:
     """Name, zoom and window may be the same."""
-    plans = [plan_of(CARD, PlanOptions(match="none"), **scene) for scene in ({}, {"level": 21}, {"arrangement": "a"})]
+    plans = [plan_of(CARD, PlanOptions(match="none"), **scene) for scene in ({}, {"level": 21}, {"layout_digest": "a"})]
     assert len({plan.fingerprint for plan in plans}) == 3
     assert plans[0] == plan_of(CARD, PlanOptions(match="none"))
 

@@ -22,11 +22,11 @@ from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
 
 from geo2map import grid
-from geo2map.colour.rendition import make_rendition, make_stretch
+from geo2map.colour.transform import make_rendition, make_stretch
 from geo2map.errors import BandError, SceneError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
-from geo2map.scene import Rendition, Scene, SceneSource, View, open_scene
+from geo2map.scene import ColourTransform, Scene, SceneSource, View, open_scene
 from geo2map.scene.gdal import reading
 
 ZOOM = 17
@@ -96,9 +96,9 @@ def cut(image: BlockImage, window: PixelWindow) -> tuple[np.ndarray, np.ndarray]
     return image.pixels[part], image.mask[part]
 
 
-def read_scene(path: Path, rendition: Rendition | None = None) -> tuple[PixelWindow, np.ndarray, np.ndarray]:
+def read_scene(path: Path, rendition: ColourTransform | None = None) -> tuple[PixelWindow, np.ndarray, np.ndarray]:
     """The scene's window, pixels and mask at zoom 17."""
-    with open_scene(path) as scene, scene.at(View(ZOOM, rendition or Rendition())) as source:
+    with open_scene(path) as scene, scene.at(View(ZOOM, rendition or ColourTransform())) as source:
         window = scene.window(ZOOM)
         return window, *cut(read_whole(source, window), window)
 
@@ -118,7 +118,7 @@ def test_painted_dots_are_found_where_proj_says(place: str, resampling: Any, wri
     for row, column in CONTROL_POINTS + CORNERS:
         dots[row - 2 : row + 2, column - 2 : column + 2] = 200
     bands = np.broadcast_to(dots.astype(np.uint8), (3, HEIGHT, WIDTH))
-    with open_scene(write(bands, place)) as scene, scene.at(View(ZOOM, Rendition(), resampling)) as source:
+    with open_scene(write(bands, place)) as scene, scene.at(View(ZOOM, ColourTransform(), resampling)) as source:
         window = scene.window(ZOOM)
         pixels, _ = cut(read_whole(source, window), window)
     crs, matrix = PLACES[place]
@@ -179,7 +179,7 @@ def referee(
 @pytest.mark.parametrize("place", PLACES)
 def test_pixels_are_those_of_one_whole_warp(place: str, resampling: Any, write: SceneWriter) -> None:
     path = write(smooth(), place)
-    with open_scene(path) as scene, scene.at(View(ZOOM, Rendition(), resampling)) as source:
+    with open_scene(path) as scene, scene.at(View(ZOOM, ColourTransform(), resampling)) as source:
         window = scene.window(ZOOM)
         pixels, mask = cut(read_whole(source, window), window)
         scale = scene.footprint.scale(SIZE)
@@ -364,7 +364,7 @@ def test_16_bit_values_are_stretched_once_for_the_whole_scene(write: SceneWriter
     assert stretch is not None
     low, high = np.percentile(bands.reshape(3, -1), (2, 98), axis=1)
     np.testing.assert_allclose(stretch, np.transpose((low, high)))
-    _, pixels, _ = read_scene(path, Rendition(stretch))
+    _, pixels, _ = read_scene(path, ColourTransform(stretch))
     expected = np.clip((bands - low[:, None, None]) / (high - low)[:, None, None], 0, 1) * 255
     assert np.abs(pixels - np.moveaxis(expected, 0, -1)).max() <= 0.51
 
@@ -374,14 +374,14 @@ def test_a_stretch_survives_strange_values(dtype: str) -> None:
     values = np.linspace(-500, 3000, 3000).reshape(-1, 3).astype(dtype)
     if dtype == "float32":
         values[5] = np.nan
-    stretched = Rendition(make_stretch(values)).stretched(values)
+    stretched = ColourTransform(make_stretch(values)).stretched(values)
     assert (stretched.min(), stretched.max()) == (0, 255)
 
 
 def test_a_constant_scene_can_be_stretched() -> None:
     values = np.full((100, 3), 5000, np.uint16)
     with np.errstate(all="raise"):
-        assert len(np.unique(Rendition(make_stretch(values)).stretched(values))) == 1
+        assert len(np.unique(ColourTransform(make_stretch(values)).stretched(values))) == 1
 
 
 # Damage and size
@@ -418,13 +418,13 @@ READ_A_FAR_CORNER = """
 import json, resource, sys
 from geo2map.grid.block import Block
 from geo2map.grid import tile_range
-from geo2map.scene import Rendition, View, open_scene
+from geo2map.scene import ColourTransform, View, open_scene
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 before = peak()
 with open_scene(sys.argv[1]) as scene:
     sample = len(scene.sample())
     tiles = tile_range(scene.window(17))
-    with scene.at(View(17, Rendition())) as source:
+    with scene.at(View(17, ColourTransform())) as source:
         images = [source.read(Block(17, x, tiles.bottom - 1, 1, 1, 160)) for x in range(tiles.right - 60, tiles.right)]
 print(json.dumps([peak() - before, sum(int(image.mask.sum()) for image in images), sample]))
 """

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from geo2map.aoi import Aoi
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.errors import PlanError
 from geo2map.grid import PixelWindow, window_bounds
 from geo2map.plan import Plan, Shard
@@ -31,7 +31,7 @@ def make_plan(side: int, span: int = 4, aoi: bool = False, left: int = LEFT) -> 
         radius = (bounds.right - bounds.left) / 2 * (0.8 + 0.15 * np.sin(9 * angle) + 0.04 * np.sin(200 * angle))
         middle = np.array([(bounds.left + bounds.right) / 2, (bounds.top + bounds.bottom) / 2])
         area = Aoi(shapely.Polygon(middle + np.c_[radius * np.cos(angle), radius * np.sin(angle)]).wkt)
-    view = View(ZOOM, Rendition(None, None), "cubic")
+    view = View(ZOOM, ColourTransform(None, None), "cubic")
     return Plan(name="star", view=view, window=window, block_span=span, aoi=area)
 
 

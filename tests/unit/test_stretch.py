@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from geo2map.colour.stretch import SHOWN, make_stretch, parse_stretch
 from geo2map.errors import PlanError
 from geo2map.plan import PlanOptions
-from geo2map.scene import Rendition
+from geo2map.scene import ColourTransform
 
 RAMP = np.linspace(-500, 3000, 3001).round().astype(np.int16)[:, None] + np.array([0, 10, 20], np.int16)
 
@@ -59,19 +59,19 @@ def test_what_each_does() -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "float32"])
 def test_auto_leaves_8_bit_numbers_alone_wherever_they_are(dtype: str) -> None:
     values = np.arange(30, 240).repeat(3).reshape(-1, 3).astype(dtype)
-    rendition = Rendition(make_stretch(values))
+    rendition = ColourTransform(make_stretch(values))
     np.testing.assert_array_equal(rendition.stretched(values), values.astype(np.uint8))
 
 
 def test_8_bit_numbers_are_stretched_when_asked() -> None:
     values = np.arange(100, 151).repeat(3).reshape(-1, 3).astype(np.uint8)
-    stretched = Rendition(make_stretch(values, "minmax")).stretched(values)
+    stretched = ColourTransform(make_stretch(values, "minmax")).stretched(values)
     assert (stretched.min(), stretched.max()) == (0, 255)
 
 
 def test_reflectances_are_stretched() -> None:
     values = np.linspace(0, 0.4, 300).reshape(-1, 3).astype(np.float32)
-    stretched = Rendition(make_stretch(values)).stretched(values)
+    stretched = ColourTransform(make_stretch(values)).stretched(values)
     assert (stretched.min(), stretched.max()) == (0, 255)
 
 
@@ -79,13 +79,13 @@ def test_reflectances_are_stretched() -> None:
 def test_without_a_valid_pixel_nothing_wraps_around(asked: str) -> None:
     """The sample may miss the few pixels that there are."""
     stretch = make_stretch(np.zeros((0, 3), np.uint16), asked)
-    assert Rendition(stretch).stretched(np.array([[256, 300, 65535]], np.uint16)).min() == 255
+    assert ColourTransform(stretch).stretched(np.array([[256, 300, 65535]], np.uint16)).min() == 255
 
 
 def test_large_whole_numbers_keep_their_steps() -> None:
     """A 32-bit float knows only every 256th of these."""
     values = (4_000_000_000 + np.arange(256)).repeat(3).reshape(-1, 3).astype(np.uint32)
-    stretched = Rendition(make_stretch(values, "minmax")).stretched(values)
+    stretched = ColourTransform(make_stretch(values, "minmax")).stretched(values)
     np.testing.assert_array_equal(stretched[:, 0], np.arange(256))
 
 
@@ -95,7 +95,7 @@ def test_large_whole_numbers_keep_their_steps() -> None:
 )
 def test_any_numbers_become_levels_and_keep_their_order(values: np.ndarray, asked: str) -> None:
     with np.errstate(over="ignore"):
-        stretched = Rendition(make_stretch(values, asked)).stretched(values)
+        stretched = ColourTransform(make_stretch(values, asked)).stretched(values)
     assert stretched.dtype == np.uint8
     for band in range(3):
         known = np.isfinite(values[:, band])

@@ -1,4 +1,4 @@
-"""Which of several sheets lies on top."""
+"""Which of several scenes lies on top."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DATES = (("IMAGERY", "ACQUISITIONDATETIME"), (None, "ACQUISITIONDATETIME"), (Non
 
 
 @dataclass(frozen=True)
-class Sheet:
+class SceneEntry:
     """What a collection remembers of a scene that is not open.
 
     Attributes:
@@ -41,27 +41,27 @@ class Sheet:
     files: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, scene: Scene) -> Sheet:
+    def of(cls, scene: Scene) -> SceneEntry:
         """What there is to remember of an open scene."""
         area = scene.dataset.width * scene.dataset.height * scene.ground_resolution**2
         (identity,), files = scene.identities, tuple(file for file in scene.files if file != scene.path)
         return cls(scene.path, scene.window, scene.ground_resolution, area, taken(scene), scene.bits, identity, files)
 
 
-def files_of(sheets: Sequence[Sheet]) -> tuple[str, ...]:
-    """Every file of this machine that sheets are read from."""
-    return tuple(file for sheet in sheets for file in (sheet.path, *sheet.files) if is_file_path(file))
+def files_of(entries: Sequence[SceneEntry]) -> tuple[str, ...]:
+    """Every file of this machine that scenes are read from."""
+    return tuple(file for entry in entries for file in (entry.path, *entry.files) if is_file_path(file))
 
 
-def in_order(sheets: Sequence[Sheet], order: Order) -> list[Sheet]:
-    """The sheets from the top down; those that are equal stay as they were given."""
+def in_order(entries: Sequence[SceneEntry], order: Order) -> list[SceneEntry]:
+    """The scenes from the top down; those that are equal stay as they were given."""
     if order == "last":
-        return list(reversed(sheets))
+        return list(reversed(entries))
     if order == "newest":
-        return sorted(sheets, key=lambda sheet: -sheet.date)
+        return sorted(entries, key=lambda entry: -entry.date)
     if order == "finest":
-        return sorted(sheets, key=lambda sheet: sheet.ground_resolution)
-    return list(sheets)
+        return sorted(entries, key=lambda entry: entry.ground_resolution)
+    return list(entries)
 
 
 def taken(scene: Scene) -> float:

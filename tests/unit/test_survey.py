@@ -11,8 +11,8 @@ import rasterio
 from affine import Affine
 from rasterio.windows import Window
 
-from geo2map.scene import look, open_scene, sample
-from geo2map.scene.look import affordable
+from geo2map.scene import open_scene, sample, survey
+from geo2map.scene.survey import bounded_shape
 
 WIDTH, HEIGHT = 1600, 800
 LAYOUTS: dict[str, dict[str, Any]] = {
@@ -46,11 +46,11 @@ def touched(dataset: rasterio.DatasetReader, size: tuple[int, int]) -> int:
 
 def test_a_look_decodes_no_more_than_its_price(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with rasterio.open(world) as dataset:
-        assert affordable(dataset, (400, 200)) == (400, 200)
+        assert bounded_shape(dataset, (400, 200)) == (400, 200)
         block = dataset.block_shapes[0][0] * dataset.block_shapes[0][1]
         for price in (2**18, 2**16, 2**10):
-            monkeypatch.setattr(look, "LOOK_PIXELS", price)
-            size = affordable(dataset, (400, 200))
+            monkeypatch.setattr(survey, "SURVEY_PIXELS", price)
+            size = bounded_shape(dataset, (400, 200))
             assert touched(dataset, size) <= max(price, block)
             assert min(size) >= 1
 
@@ -59,13 +59,13 @@ def test_overviews_are_cheap(world: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with rasterio.open(world, "r+") as dataset:
         dataset.build_overviews([2, 4, 8], rasterio.enums.Resampling.nearest)
     with rasterio.open(world) as dataset:
-        monkeypatch.setattr(look, "LOOK_PIXELS", 2**21)
-        assert affordable(dataset, (200, 100)) == (200, 100)
+        monkeypatch.setattr(survey, "SURVEY_PIXELS", 2**21)
+        assert bounded_shape(dataset, (200, 100)) == (200, 100)
 
 
 @pytest.mark.parametrize("price", [2**27, 2**17])
 def test_a_cheap_look_sees_where_the_data_are(price: int, world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(look, "LOOK_PIXELS", price)
+    monkeypatch.setattr(survey, "SURVEY_PIXELS", price)
     with open_scene(world) as scene:
         seen = scene.coverage(3, 32)
     assert seen.shape == (64, 64)

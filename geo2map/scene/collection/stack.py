@@ -1,4 +1,4 @@
-"""Many scenes as one: sheets of any CRS, resolution and number of bands, of which few are open at once."""
+"""Many scenes as one: scenes of any CRS, resolution and number of bands, of which few are open at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.scene.collection.feather import Part, overlay
-from geo2map.scene.collection.order import Sheet, files_of, in_order
+from geo2map.scene.collection.order import SceneEntry, files_of, in_order
 from geo2map.scene.collection.samples import require_alike, thin
 from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.reader import Scene
@@ -28,7 +28,7 @@ from geo2map.scene.source import SceneSource
 from geo2map.scene.view import View
 from geo2map.types import Mask, Order, RawPixels
 
-OPEN_SHEETS = 32
+OPEN_SCENES = 32
 """Sheets that a source keeps open; a system may allow a process no more than 256 files."""
 OPEN_ELSEWHERE = 8
 """The same for each further thread that reads."""
@@ -40,13 +40,13 @@ TOP = {"first": "the first given", "last": "the last given", "newest": "the newe
 class SceneCollection:
     """Several scenes as one (a `geo2map.scene.Imagery`): pixel by pixel the first of them that has data.
 
-    Each is opened to see where it is and closed again; the rest happens sheet by sheet.
+    Each is opened to see where it is and closed again; the rest happens scene by scene.
 
     Attributes:
         name: of the whole.
-        sheets: from the top down.
-        feather: pixels over which a sheet fades into those below along its border.
-        ground_resolution: metres per pixel, of the finest sheet.
+        entries: from the top down.
+        feather: pixels over which a scene fades into those below along its border.
+        ground_resolution: metres per pixel, of the finest scene.
         latitude: degrees, of the middle of all.
         zooms: None: it has pixels at any zoom.
         colours_for: "": its colours are its own.
@@ -78,11 +78,11 @@ class SceneCollection:
         """
         self.name, self.order, self.feather, self.open_one = name, order, feather, open_one
         looked = self._look_at_all(paths)
-        self._identities = tuple(sheet.identity for sheet in looked)
-        self.sheets = in_order(looked, order)
-        self.bits = looked[0].bits if len({sheet.bits for sheet in looked}) == 1 else None
-        self.files = files_of(self.sheets)
-        self.ground_resolution = min(sheet.ground_resolution for sheet in self.sheets)
+        self._identities = tuple(entry.identity for entry in looked)
+        self.entries = in_order(looked, order)
+        self.bits = looked[0].bits if len({entry.bits for entry in looked}) == 1 else None
+        self.files = files_of(self.entries)
+        self.ground_resolution = min(entry.ground_resolution for entry in self.entries)
         self.latitude = grid.window_latitude(self.window(grid.MAX_ZOOM), grid.MAX_ZOOM)
 
     def __enter__(self) -> SceneCollection:
@@ -96,20 +96,20 @@ class SceneCollection:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the arrangement, and of a few of the scenes."""
-        finest, coarsest = self.ground_resolution, max(sheet.ground_resolution for sheet in self.sheets)
+        finest, coarsest = self.ground_resolution, max(entry.ground_resolution for entry in self.entries)
         faded = f", faded over {self.feather} px" if self.feather else ""
         mixed = f"; {finest:.3g} to {coarsest:.3g} m per pixel" if coarsest > 1.5 * finest else ""
         more = len(self._looked[1]) - SHOWN_NOTES
         return (
             *self.remarks,
-            f"{len(self.sheets)} scenes as one, {TOP[self.order]} on top{faded}{mixed}",
+            f"{len(self.entries)} scenes as one, {TOP[self.order]} on top{faded}{mixed}",
             *self._looked[1][:SHOWN_NOTES],
             *([f"and {more} notes more on other scenes"] if more > 0 else []),
         )
 
     @property
-    def arrangement(self) -> str:
-        """Another one where the sheets lie otherwise; says nothing of their pixels."""
+    def layout_digest(self) -> str:
+        """Another one where the scenes lie otherwise; says nothing of their pixels."""
         lying = [self.order, self.feather, self._frames(grid.MAX_ZOOM).tolist()]
         return hashlib.sha256(repr(lying).encode()).hexdigest()[:16]
 
@@ -119,7 +119,7 @@ class SceneCollection:
         frames = frames[frames[:, 0].argsort(kind="stable")]
         reached = np.maximum.accumulate(frames[:, 2])
         gaps = np.append(frames[1:, 0], frames[0, 0] + world.width) - reached
-        before = len(gaps) - 1 - int(gaps[::-1].argmax())  # the last sheet before the widest gap around the Earth
+        before = len(gaps) - 1 - int(gaps[::-1].argmax())  # the last entry before the widest gap around the Earth
         first = (before + 1) % len(gaps)
         right = max(reached[-1], reached[before] + world.width) if first else reached[-1]
         window = PixelWindow(int(frames[first, 0]), int(frames[:, 1].min()), int(right), int(frames[:, 3].max()))
@@ -141,16 +141,16 @@ class SceneCollection:
     @cached_property
     def _looked(self) -> tuple[RawPixels, tuple[str, ...]]:
         """The sample, and what the scenes have to say of themselves."""
-        density = SAMPLE_SIDE**2 / sum(sheet.area for sheet in self.sheets)
-        found: dict[Sheet, RawPixels] = {}
+        density = SAMPLE_SIDE**2 / sum(entry.area for entry in self.entries)
+        found: dict[SceneEntry, RawPixels] = {}
         notes = []
-        for sheet in self.sheets:
-            with self.open_one(sheet.path) as scene:
+        for entry in self.entries:
+            with self.open_one(entry.path) as scene:
                 try:
-                    found[sheet] = thin(scene.sample(), round(scene.valid_share * sheet.area * density))
+                    found[entry] = thin(scene.sample(), round(scene.valid_share * entry.area * density))
                     notes += [f"{scene.name}: {note}" for note in scene.notes]
                 except SceneError as error:
-                    if scene.on_error == "fail" or (sheet is self.sheets[-1] and not found):
+                    if scene.on_error == "fail" or (entry is self.entries[-1] and not found):
                         raise
                     notes.append(f"warning: {error}; the other scenes decide the colours")
         require_alike(list(found), list(found.values()))
@@ -163,10 +163,10 @@ class SceneCollection:
         """
         whole, world = self.window(zoom), grid.world_window(zoom)
         covered = np.zeros((-(-whole.height // cell), -(-whole.width // cell)), dtype=np.bool_)
-        for sheet in self.sheets:
-            with self.open_one(sheet.path) as scene:
+        for entry in self.entries:
+            with self.open_one(entry.path) as scene:
                 seen = scene.coverage(zoom, cell)
-            frame = sheet.window(zoom)
+            frame = entry.window(zoom)
             rows, columns = np.nonzero(seen)
             rows = np.minimum(frame.top + rows * cell + cell // 2, frame.bottom - 1) - whole.top
             columns = np.minimum(frame.left + columns * cell + cell // 2, frame.right - 1) - whole.left
@@ -180,11 +180,11 @@ class SceneCollection:
 
     def at(self, view: View) -> CollectionSource:
         """The scenes as a source of pixels at one zoom."""
-        return lay_sheets(
-            lambda index: self.open_one(self.sheets[index].path), self._frames(view.zoom), view, self.feather
+        return stack_scenes(
+            lambda index: self.open_one(self.entries[index].path), self._frames(view.zoom), view, self.feather
         )
 
-    def _look_at_all(self, paths: Sequence[str]) -> list[Sheet]:
+    def _look_at_all(self, paths: Sequence[str]) -> list[SceneEntry]:
         with ThreadPoolExecutor(OPENERS) as openers:  # a server answers many as fast as one
             try:
                 return list(openers.map(self._look_at, paths))
@@ -192,58 +192,58 @@ class SceneCollection:
                 openers.shutdown(cancel_futures=True)
                 raise
 
-    def _look_at(self, path: str) -> Sheet:
+    def _look_at(self, path: str) -> SceneEntry:
         with self.open_one(path) as scene:
-            return Sheet.of(scene)
+            return SceneEntry.of(scene)
 
     def _frames(self, zoom: int) -> npt.NDArray[np.int64]:
-        """The windows of the sheets, (sheets, 4)."""
-        return np.array([sheet.window(zoom) for sheet in self.sheets], dtype=np.int64)
+        """The windows of the scenes, (entries, 4)."""
+        return np.array([entry.window(zoom) for entry in self.entries], dtype=np.int64)
 
 
-def lay_sheets(
+def stack_scenes(
     open_one: Callable[[int], Scene], frames: npt.NDArray[np.int64], view: View, feather: int
 ) -> CollectionSource:
     """Sheets as a source of pixels at one zoom; each is looked at once, when it is first read.
 
     Args:
-        open_one: opens a sheet by its number, from the top down.
+        open_one: opens a scene by its number, from the top down.
         frames: see `CollectionSource`.
     """
     known: dict[int, SceneSource] = {}
     lock = Lock()
 
-    def open_sheet(index: int) -> SceneSource:
+    def open_source(index: int) -> SceneSource:
         with lock:
             if index not in known:
                 with open_one(index) as scene:
                     known[index] = scene.at(view)
         return known[index].another()
 
-    return CollectionSource(open_sheet, frames, view.zoom, feather)
+    return CollectionSource(open_source, frames, view.zoom, feather)
 
 
 class CollectionSource(Closing):
     """Scenes at one zoom, one over the other (a `geo2map.protocols.Source`).
 
-    A block touches its own sheets only, and at most `OPEN_SHEETS` are open, those used last.
+    A block touches its own scenes only, and at most `OPEN_SCENES` are open, those used last.
     """
 
     def __init__(
         self,
-        open_sheet: Callable[[int], SceneSource],
+        open_source: Callable[[int], SceneSource],
         frames: npt.NDArray[np.int64],
         zoom: int,
         feather: int,
-        most_open: int = OPEN_SHEETS,
+        most_open: int = OPEN_SCENES,
     ) -> None:
         """
         Args:
-            open_sheet: makes the source of a sheet, by its number; called from any thread.
-            frames: global pixels of the sheets from the top down, int (sheets, 4); may reach over the world's edge.
-            most_open: sheets that may be open at once.
+            open_source: makes the source of a scene, by its number; called from any thread.
+            frames: global pixels of the scenes from the top down, int (entries, 4); may reach over the world's edge.
+            most_open: scenes that may be open at once.
         """
-        self._open_sheet, self._frames, self._feather = open_sheet, frames, feather
+        self._open_source, self._frames, self._feather = open_source, frames, feather
         self._zoom, self._world, self._most_open = zoom, grid.world_window(zoom).width, most_open
         self._known: dict[int, SceneSource] = {}
         self._open: OrderedDict[int, SceneSource] = OrderedDict()
@@ -255,14 +255,14 @@ class CollectionSource(Closing):
 
     def another(self) -> CollectionSource:
         """The same pixels through handles of their own, fewer of them, for another thread."""
-        return CollectionSource(self._open_sheet, self._frames, self._zoom, self._feather, OPEN_ELSEWHERE)
+        return CollectionSource(self._open_source, self._frames, self._zoom, self._feather, OPEN_ELSEWHERE)
 
     def is_empty(self, window: PixelWindow) -> bool:
         """Whether a window of global pixels surely holds no valid one; False where only reading can tell."""
         return all(self._sheet(index).is_empty(window) for index in self._touching(window))
 
     def read(self, block: Block) -> BlockImage:
-        """Reads a block; see `geo2map.scene.collection.feather.overlay` for how the sheets make one image.
+        """Reads a block; see `geo2map.scene.collection.feather.overlay` for how the scenes make one image.
 
         Raises:
             SceneError: damaged data.
@@ -270,7 +270,7 @@ class CollectionSource(Closing):
         return BlockImage(block, *overlay(block.window, self._parts(block.window), self._feather))
 
     def _parts(self, window: PixelWindow) -> Iterator[Part]:
-        """What each sheet has in a window, from the top down; columns are counted modulo the world."""
+        """What each scene has in a window, from the top down; columns are counted modulo the world."""
         for index in self._touching(window):
             for turn in (-self._world, 0, self._world):
                 frame = PixelWindow(*self._frames[index].tolist())
@@ -279,7 +279,7 @@ class CollectionSource(Closing):
                     yield Part(part, *self._sheet(index).read_window(part.grow(self._feather)))
 
     def _touching(self, window: PixelWindow) -> list[int]:
-        """The sheets that reach into a window, by number."""
+        """The scenes that reach into a window, by number."""
         left, top, right, bottom = self._frames.T
         level = (top < window.bottom) & (bottom > window.top)
         turns = (-self._world, 0, self._world)
@@ -288,9 +288,9 @@ class CollectionSource(Closing):
         return found
 
     def _sheet(self, index: int) -> SceneSource:
-        """A sheet to be read, which opens it; the one whose turn was longest ago is closed for it."""
+        """A scene to be read, which opens it; the one whose turn was longest ago is closed for it."""
         if index not in self._known:
-            self._known[index] = self._open_sheet(index)
+            self._known[index] = self._open_source(index)
         self._open[index] = self._known[index]
         self._open.move_to_end(index)
         while len(self._open) > self._most_open:

@@ -13,7 +13,7 @@ from geo2map.types import Image, Match
 
 
 @dataclass(frozen=True)
-class Rendition:
+class ColourTransform:
     """Stretch first, then match; both global and monotone in each band.
 
     Attributes:
@@ -49,7 +49,7 @@ def make_rendition(
     match: Match,
     stretch: str = "auto",
     matching: float = 1.0,
-) -> tuple[Rendition, float]:
+) -> tuple[ColourTransform, float]:
     """Decides stretch and match from a decimated sample of the whole scene.
 
     Args:
@@ -63,7 +63,7 @@ def make_rendition(
     Returns:
         The rendition, and the distance in grey levels between scene and target (0 without target).
     """
-    plain = Rendition(make_stretch(values, stretch))
+    plain = ColourTransform(make_stretch(values, stretch))
     if target is None or not len(values):
         return plain, 0.0
     statistics = ColourStatistics.of(plain.stretched(values))
@@ -71,4 +71,4 @@ def make_rendition(
     if match == "none" or (match == "auto" and distance <= DIFFERENT):
         return plain, distance
     curves = statistics.curve_to(target, matching if match == "auto" else 1.0)
-    return Rendition(plain.stretch, tuple(tuple(int(level) for level in band) for band in curves)), distance
+    return ColourTransform(plain.stretch, tuple(tuple(int(level) for level in band) for band in curves)), distance

@@ -23,21 +23,21 @@ from geo2map.types import Mask
 _Size = tuple[int, int]
 _T = TypeVar("_T")
 
-LOOK_PIXELS = 2**27
+SURVEY_PIXELS = 2**27
 """Pixels that are decoded at most for one look: about four seconds."""
 ROWS_AT_ONCE = 16
 MASK_BANDS = Bands((1, 1, 1), None, None, (0.0,), "uint8")
 """Of a raster that is 1 where there is data and 0 elsewhere."""
 
 
-def affordable(dataset: DatasetReader, wanted: _Size) -> _Size:
+def bounded_shape(dataset: DatasetReader, wanted: _Size) -> _Size:
     """Width and height of the decimated raster to look at: those wanted, or fewer where that needs too many blocks."""
     ratio = min(dataset.width / wanted[0], dataset.height / wanted[1])
     level = max((factor for factor in overview_factors(dataset) if factor <= ratio), default=1)
     height, width = dataset.block_shapes[0]
     across = min(wanted[0], math.ceil(dataset.width / level / width))
     down = min(wanted[1], math.ceil(dataset.height / level / height))
-    most = max(1, LOOK_PIXELS // (width * height))
+    most = max(1, SURVEY_PIXELS // (width * height))
     if across * down <= most:
         return wanted
     shrink = math.sqrt(most / (across * down))
