@@ -1,12 +1,12 @@
-"""What each choice of the recipe is worth: the same minutes of training a row, several seeds, one table.
+"""What each choice of a recipe is worth: equal training time per row, several seeds, one table.
 
 python examples/lab/ablate.py maps/train --validation examples/maps-validation.txt --out ablation/ --minutes 20
 
-Trains every row of ROWS with each seed for the same time (its pace is tried out first) and measures on the pairs of
+Trains every row of ROWS with each seed for the same time (a trial measures its pace first) and evaluates on the pairs of
 --validation, which no row trains on. --start branches all rows off one model, as the discriminator joins a training
-that has run for a while; without it each row begins with nothing. What is measured stays in --out, so that a run
-that was stopped goes on. Other options are those of `geo2map train`, for all rows alike. Choose a recipe by this, never
-by the pairs you report.
+that has run for a while; without it each row starts from scratch. Results are stored in --out, so an interrupted run can
+be resumed. Other options are those of `geo2map train`, for all rows alike. Choose a recipe by this, never by the pairs
+you report.
 """
 
 import argparse

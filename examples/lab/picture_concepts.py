@@ -1,6 +1,6 @@
 """Draws docs/concepts.svg, the picture of how a scene becomes a map:
 
-    python examples/lab/picture_concepts.py docs/concepts.svg
+python examples/lab/picture_concepts.py docs/concepts.svg
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ def load_palette(path: Path) -> Palette:
         raise DataError(f"palette not found: {path}; check the path", option="palette") from error
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"palette {path} is not a tab-separated table of class, red, green, blue ({error}); mend it",
+            f"palette {path} is not a tab-separated table of class, red, green, blue ({error})",
             option="palette",
         ) from error
     return Palette(entries)

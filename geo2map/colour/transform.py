@@ -1,4 +1,4 @@
-"""How a scene's numbers become the network's uint8 colours: one stretch, one match, the whole scene long."""
+"""How a scene's values become the network's uint8 colours: one stretch and one match for the whole scene."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class ColourTransform:
     """Stretch first, then match; both global and monotone in each band.
 
     Attributes:
-        stretch: for each band the values that become 0 and 255; None leaves 8-bit values alone.
-        curves: for each band the 256 levels that replace the stretched ones; None matches nothing.
+        stretch: for each band the values that become 0 and 255; None leaves 8-bit values unchanged.
+        curves: for each band the 256 levels that replace the stretched ones; None means no match.
     """
 
     stretch: Stretch | None = None
@@ -54,14 +54,14 @@ def make_rendition(
 
     Args:
         values: (pixels, 3) of any type, valid pixels only.
-        target: statistics of the model's training imagery; None matches nothing.
+        target: statistics of the model's training imagery; None means no match.
         match: "auto" (`matching` of the way, where the colours differ by more than `DIFFERENT`), "model" (all the way)
             or "none".
         stretch: see `geo2map.colour.stretch.parse_stretch`.
-        matching: from 0 to 1, as the model learned it.
+        matching: from 0 to 1, as in the model's card.
 
     Returns:
-        The rendition, and the distance in grey levels between scene and target (0 without target).
+        The transform, and the distance in grey levels between scene and target (0 without target).
     """
     plain = ColourTransform(make_stretch(values, stretch))
     if target is None or not len(values):

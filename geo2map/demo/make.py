@@ -49,7 +49,9 @@ def make_town(
         OutputError: a file cannot be written.
     """
     if size * metres_per_pixel < _SMALLEST:
-        raise PlanError(f"a town needs {_SMALLEST:.0f} m, and {size} px of {metres_per_pixel} m are less: ask for more")
+        raise PlanError(
+            f"size {size} px of {metres_per_pixel} m: too small; a town needs {_SMALLEST:.0f} m", option="size"
+        )
     layout, look = np.random.default_rng(seed).spawn(2)
     town = build_town(size, metres_per_pixel, layout)
     valid = _valid(size)

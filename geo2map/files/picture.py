@@ -1,4 +1,4 @@
-"""Plain pictures for people: side by side, written whole or not at all."""
+"""PNG images for people: side by side, written atomically."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def require_new_picture(path: Path, overwrite: bool) -> None:
         OutputError: in these cases.
     """
     if path.suffix.lower() != ".png":
-        raise OutputError(f"{path} does not end in .png, the only kind of picture that is written: choose such a name")
+        raise OutputError(f"{path} does not end in .png, the only image format written; choose such a name")
     require_new(path, overwrite)
 
 

@@ -1,4 +1,4 @@
-"""Names that rasterio keeps private: the root of GDAL's own errors, and where PROJ's data lie."""
+"""Names that rasterio keeps private: the root of GDAL's own errors, and the finder of PROJ's data."""
 
 from rasterio._env import PROJDataFinder
 from rasterio._err import CPLE_AppDefinedError, CPLE_BaseError

@@ -1,4 +1,4 @@
-"""How far apart two placings of a raster are, by its middle and its corners."""
+"""The distance between two georeferences of a raster, at its centre and corners."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def probe_points(width: int, height: int) -> tuple[_Points, _Points]:
 
 
 def largest_distance(here: _Points, there: _Points, width: int, height: int) -> tuple[float, float]:
-    """The largest distance between two placings of `probe_points`: in metres on the ground, and in pixels.
+    """The largest distance between two georeferences of `probe_points`: in metres on the ground, and in pixels.
 
     Args:
         here, there: degrees (longitudes, latitudes), (2, 5); pixels are those of `here`.

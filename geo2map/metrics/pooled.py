@@ -1,4 +1,4 @@
-"""What all metrics share: strips of rows, one shape, sums that can be pooled."""
+"""Shared by all metrics: strips of rows, shape checks, sums that can be pooled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def strips(image: npt.NDArray[Any], halo: int = 0) -> Iterator[tuple[slice, slic
 
 
 def check_shapes(truth: Image, prediction: Image, mask: Mask | None) -> None:
-    """Raises DataError unless all are of one size."""
+    """Raises DataError unless all have the same size."""
     if truth.shape != prediction.shape or (mask is not None and mask.shape != truth.shape[:2]):
         raise DataError(
             f"shapes differ: truth {truth.shape}, prediction {prediction.shape}, "
@@ -36,7 +36,7 @@ def check_shapes(truth: Image, prediction: Image, mask: Mask | None) -> None:
 
 
 def ratio(part: float, whole: float) -> float:
-    """part / whole; NaN of nothing."""
+    """part / whole; NaN if whole is 0."""
     return float(part / whole) if whole else float("nan")
 
 

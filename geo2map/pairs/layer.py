@@ -1,4 +1,4 @@
-"""What pairs are cut from: scenes or a folder of tiles, as pixels of one zoom."""
+"""The sources of pairs: scenes or a folder of tiles, as pixels of one zoom."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Layer:
         zoom: of the pixels.
         window: global pixels that hold all of it; may reach over the world's right edge.
         source: reads it.
-        ground_resolution: metres per pixel of what it was read from, None where that is the zoom's own.
+        ground_resolution: metres per pixel of the source, None if that of the zoom.
         stretch: what became 0 and 255; None for 8-bit colours.
         notes: sentences a user should read.
     """
@@ -69,10 +69,10 @@ def open_layer(
     """Opens scenes or a folder of XYZ tiles.
 
     Args:
-        asked: a folder with tiles is read as tiles, anything else by `geo2map.open_scenes`.
-        resampling: kernel of the warp; tiles are taken as they are.
+        asked: a folder of tiles, or scenes as for `geo2map.open_scenes`.
+        resampling: kernel of the warp; tiles are used as they are.
         stretch: see `geo2map.colour.stretch.parse_stretch`, decided once for all pixels; None for colours that
-            stand for something, as a map's do, and must be 8-bit ones.
+            are classes, as a map's, and must be 8-bit.
         options: of `geo2map.open_scenes`.
 
     Raises:
@@ -107,8 +107,8 @@ def _require_colours(sample: npt.NDArray[np.generic], name: str) -> None:
     values = sample.astype(np.float64)
     if values.size and not (values.min() >= 0 and values.max() <= 255):
         raise DataError(
-            f"map {name} is not a picture: its values reach from {values.min():.6g} to {values.max():.6g}, not from "
-            "0 to 255; save it as 8-bit RGB, as it looks on a screen"
+            f"map {name} is not an 8-bit image, its values range from {values.min():.6g} to {values.max():.6g}; "
+            "convert it to 8-bit RGB"
         )
 
 
@@ -134,7 +134,7 @@ def common_window(a: Layer, b: Layer) -> PixelWindow:
 
 
 def _gap(a: PixelWindow, b: PixelWindow) -> Shift:
-    """The way in px from the nearest edge of `a` to `b`, 0 in the direction in which they overlap."""
+    """The distance in px from the nearest edge of `a` to `b`, 0 in the direction in which they overlap."""
     east = max(0, b.left - a.right) - max(0, a.left - b.right)
     south = max(0, b.top - a.bottom) - max(0, a.top - b.bottom)
     return Shift(east, south)

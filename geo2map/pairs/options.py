@@ -1,4 +1,4 @@
-"""What a user may choose about pairs."""
+"""Options of pairs."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class PairsOptions:
         size: width and height of A and of B, px; multiples of 256 read least.
         format: of the files; "png" keeps the map's colours exactly.
         shares: of train, val and test.
-        block: pictures along a side of the blocks that are divided; None takes up to 4, as the scene is large.
-        seed: another seed gives the blocks to other splits.
-        min_valid: share of A's and of B's pixels that must have data; what is missing is filled from nearby.
+        block: images along a side of the blocks that are divided; None chooses up to 4, by the scene's size.
+        seed: of the assignment of blocks to splits.
+        min_valid: share of A's and of B's pixels that must have data; missing ones are filled from nearby.
         keep_blank: share of the pictures to keep whose map is of one colour (sea, fields).
-        registration: what to do with pictures whose map lies off: "warn", "drop", or do not look ("off").
-        max_shift: px that are not called off.
+        registration: how to handle misregistered images: "warn", "drop", or do not measure ("off").
+        max_shift: tolerated shift, px.
         stretch: of the scene, see `geo2map.colour.stretch.parse_stretch`.
         resampling: kernel for the scene.
         map_resampling: kernel for the map; "bilinear" smooths borders as map renderers do and, unlike "cubic", makes no
-            colour beyond those it mixes; "nearest" keeps the colours exactly and the borders jagged.
+            colour outside the range of its neighbours; "nearest" keeps colours exact and borders jagged.
         palette: of the map, to count its classes.
     """
 

@@ -23,7 +23,7 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Footprint:
-    """Where a scene lies.
+    """The extent of a scene in web-mercator.
 
     Attributes:
         bounds: web-mercator metres; `left` is in the world, `right` lies beyond its right edge where the scene
@@ -58,7 +58,7 @@ class Footprint:
 
 
 def find_footprint(place: Georeference) -> Footprint:
-    """Follows the outline of a scene in steps, and looks at a grid of its pixels.
+    """Follows the outline of a scene in steps, and samples a grid of its pixels.
 
     Raises:
         GeoreferenceError: wholly outside web-mercator, or nowhere on Earth.
@@ -75,7 +75,7 @@ def find_footprint(place: Georeference) -> Footprint:
     bounds = Bounds(math.radians(west) * EARTH_RADIUS, float(bottom), math.radians(east) * EARTH_RADIUS, float(top))
     if bounds.left >= bounds.right or bounds.bottom >= bounds.top:
         raise GeoreferenceError(
-            f"{place.name} lies wholly outside web-mercator (85.05° N..S), at {north:.2f}° north; give another scene"
+            f"{place.name} is entirely outside web-mercator (85.05° N..S), at {north:.2f}° north; give another scene"
         )
     clipped = south < -LIMIT - _TOLERANCE or north > LIMIT + _TOLERANCE
     return Footprint(bounds, clipped, _jacobian(place, bounds, inside))
@@ -159,7 +159,7 @@ def _jacobian(place: Georeference, bounds: Bounds, inside: Points) -> Points:
         x = (x + HALF_WORLD) % (2 * HALF_WORLD) - HALF_WORLD
         distance = np.hypot(x, y - (bounds.bottom + bounds.top) / 2)
     if not np.isfinite(distance).any():
-        raise GeoreferenceError(f"no pixel of {place.name} lies where web-mercator reaches; check its CRS")
+        raise GeoreferenceError(f"no pixel of {place.name} is within web-mercator; check its CRS")
     column, row = (points[np.nanargmin(distance)] for points in _middles(place, GRID_STEPS))
     longitudes, latitudes = place.lnglat(column + np.array([0.5, -0.5, 0, 0]), row + np.array([0, 0, 0.5, -0.5]))
     longitudes = np.unwrap(longitudes, period=360.0)

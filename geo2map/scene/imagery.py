@@ -1,4 +1,4 @@
-"""What a plan is made from and a source is had from: one scene, or many as one."""
+"""The interface of scenes, single or stacked, from which plans are made and pixels are read."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from geo2map.types import Mask, OnError, Order
 
 
 class Imagery(Protocol):
-    """Pixels with a place on Earth, enough to plan everything: `Scene`, `SceneCollection`, `TileFolder`.
+    """Georeferenced pixels, with all that a plan needs: `Scene`, `SceneCollection`, `TileFolder`.
 
     Attributes:
         name: output names come from it.
         ground_resolution: metres on the ground per pixel.
         latitude: degrees, of the middle.
-        zooms: the only ones at which it has pixels; None where any will do.
-        colours_for: name of the model whose colours it has been given already, else "".
-        bits: of its numbers, where they are not as many as its type has and the files say so; else None.
+        zooms: the only ones at which it has pixels; None means any.
+        colours_for: name of the model whose colours it has already been matched to, else "".
+        bits: of its values, if its files declare other than its type has; else None.
         identities: which scenes it consists of.
         files: every file of this machine that it is read from.
         notes: sentences a user should read.
-        layout_digest: another word where scenes lie, or are read, otherwise; says nothing of their pixels.
+        layout_digest: changes when scene positions or reading options change; independent of their pixels.
     """
 
     name: str
@@ -74,11 +74,11 @@ class Imagery(Protocol):
         ...
 
     def coverage(self, zoom: int, cell: int) -> Mask:
-        """Where it has data: a bool per `cell` x `cell` global pixels of `window(zoom)`; a decimated look."""
+        """Where it has data: a bool per `cell` x `cell` global pixels of `window(zoom)`, from a decimated read."""
         ...
 
     def at(self, view: View) -> AbstractContextManager[Source]:
-        """It as a source of pixels at one zoom."""
+        """Open a pixel source at one zoom."""
         ...
 
     def __enter__(self) -> Imagery: ...
@@ -101,16 +101,16 @@ def open_scenes(
 
     Args:
         asked: files, folders, patterns, URLs; see `geo2map.scene.find_scenes`. One folder that holds XYZ tiles is
-            imagery itself; the other arguments mean nothing to it.
+            imagery itself; the other arguments do not apply to it.
         order: which of several is on top: the "first" or "last" given, the "newest" (by the acquisition's date, the
             TIFF's or the file's) or the "finest".
         feather: output pixels over which the upper of two fades into the lower along its border.
         on_error: "skip" samples what can be read of damaged scenes and tiles.
-        found: what `geo2map.scene.discover.find_imagery` gave for `asked`, where that is known already.
+        found: the result of `geo2map.scene.discover.find_imagery` for `asked`, if known.
         options: the others of `open_scene`, for each of them.
 
     Raises:
-        SceneError: no scene, or one that is missing, no raster, or damaged.
+        SceneError: no scene, or one that is missing, not a raster, or damaged.
         Geo2MapError: whatever else `open_scene` raises.
     """
     ReadingOptions(order=order, feather=feather)

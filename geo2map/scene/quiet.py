@@ -1,4 +1,4 @@
-"""Rasters without a place, opened without a word about it: whoever opens them says it better."""
+"""Suppressing rasterio's warning about rasters without a geotransform."""
 
 from __future__ import annotations
 

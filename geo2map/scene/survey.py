@@ -1,4 +1,4 @@
-"""Where a scene has data, at a price that does not grow with the scene: some of its pixels, in the order of the file.
+"""Where a scene has data, at a bounded cost: some of its pixels, in the order of the file.
 
 Leaving pixels out does not spare decoding: a strip of 64 rows is decoded whole for one row of it, and a file without
 overviews has nothing coarser. So the number of blocks is bounded, and each is decoded once.
@@ -24,14 +24,14 @@ _Size = tuple[int, int]
 _T = TypeVar("_T")
 
 SURVEY_PIXELS = 2**27
-"""Pixels that are decoded at most for one look: about four seconds."""
+"""Most pixels decoded for one survey: about four seconds."""
 ROWS_AT_ONCE = 16
 MASK_BANDS = Bands((1, 1, 1), None, None, (0.0,), "uint8")
-"""Of a raster that is 1 where there is data and 0 elsewhere."""
+"""The band of a raster that is 1 where there is data and 0 elsewhere."""
 
 
 def bounded_shape(dataset: DatasetReader, wanted: _Size) -> _Size:
-    """Width and height of the decimated raster to look at: those wanted, or fewer where that needs too many blocks."""
+    """Width and height of the decimated raster to survey: `wanted`, or fewer if that needs too many blocks."""
     ratio = min(dataset.width / wanted[0], dataset.height / wanted[1])
     level = max((factor for factor in overview_factors(dataset) if factor <= ratio), default=1)
     height, width = dataset.block_shapes[0]

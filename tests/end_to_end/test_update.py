@@ -56,7 +56,7 @@ def test_a_folder_with_a_map_in_it(quick_engine: Engine, write_sheet: Any, tmp_p
     write_sheet("sheets/b.tif", east=200, seed=4, side=300)
     told: list[str] = []
     update(tmp_path / "sheets", tmp_path / "tiles", engine=quick_engine, begin=lambda _, notes: told.extend(notes))
-    note = f"{tmp_path / 'sheets' / 'map.tif'}: made by geo2map, passed over; name it to use it as a scene"
+    note = f"{tmp_path / 'sheets' / 'map.tif'}: made by geo2map, skipped; name it to use it as a scene"
     assert told.count(note) == 1
 
 

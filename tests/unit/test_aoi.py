@@ -464,5 +464,5 @@ def test_a_document_that_names_other_files_is_refused(tmp_path: Path) -> None:
     for name in ("a.vrt", "a.gpkg"):
         (tmp_path / name).write_text(document)
     for name in ("a.vrt", "a.gpkg", "a.zip"):
-        with pytest.raises(AoiError, match="names other files or servers; give a file with polygons"):
+        with pytest.raises(AoiError, match="refers to other files or servers; give a file with polygons"):
             load_aoi(tmp_path / name)

@@ -101,7 +101,7 @@ def test_the_asset_that_shows_colours(assets: dict[str, Any], chosen: str, tmp_p
         ("[]", "must be a STAC ItemCollection"),
         (json.dumps({"type": "Catalog", "links": []}), "STAC Catalog, whose items lie elsewhere"),
         (json.dumps({"type": "FeatureCollection", "features": [{"type": "Feature"}]}), "features have no assets"),
-        (json.dumps({"type": "FeatureCollection", "features": []}), "lists no scene"),
+        (json.dumps({"type": "FeatureCollection", "features": []}), "lists no scenes"),
         (
             json.dumps(item("a", B1={"href": "1.tif", "roles": ["data"]}, B2={"href": "2.tif", "roles": ["data"]})),
             "2 of",

@@ -120,7 +120,7 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.tif").write_bytes(b"x")
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
-    assert "you may not read it; check its permissions" in complaint(tmp_path / "a.tif")
+    assert "permission denied; check its permissions" in complaint(tmp_path / "a.tif")
 
 
 def test_too_many_open_files(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_own_outputs_are_passed_over_with_a_note(with_maps: Path) -> None:
     for asked in (with_maps, f"{with_maps}/*.tif"):
         scenes, (note,) = find_imagery(asked)
         assert names(scenes) == ["a.tif", "b.tif", "other.tif"]
-        assert note.endswith(": made by geo2map, passed over; name one to use it as a scene")
+        assert note.endswith(": made by geo2map, skipped; name one to use it as a scene")
         assert all(name in note for name in ("map.tif", "kept.tif", "big.tif"))
     assert find_scenes(with_maps) == find_imagery(with_maps)[0]
 

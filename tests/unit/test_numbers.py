@@ -85,7 +85,7 @@ def test_zero_is_white(dtype: str, top: int, stored: dict[str, Any], write: Writ
     path = write(values, photometric="MINISWHITE", **stored)
     with open_scene(path) as scene:
         pixels, mask = read(scene, ColourTransform(((0.0, float(top)),) * 3))
-        assert "0 is white in this file (MINISWHITE): its numbers are inverted before any stretch" in scene.notes
+        assert "0 is white in this file (MINISWHITE): its values are inverted before any stretch" in scene.notes
     assert mask.all()
     assert (pixels == np.rint((top - values[0].astype(float)) * 255 / top)[..., None]).all()
 
@@ -290,11 +290,11 @@ def test_sources_that_differ_are_told(write: Writer) -> None:
     white = write(numbers(1, 255), name="white", photometric="miniswhite")
     with open_scene(vrt_of(white, write(numbers(1, 255), name="black"))) as scene:
         assert scene.bands.meant is None
-        assert any("differ in the meaning of their numbers (MINISWHITE)" in note for note in scene.notes)
+        assert any("differ in the meaning of their values (MINISWHITE)" in note for note in scene.notes)
     few = write(numbers(1, 4095, "uint16"), name="few", nbits=12)
     with open_scene(vrt_of(few, write(numbers(1, 4095, "uint16"), name="all"))) as scene:
         assert scene.bits is None
-        assert any("differ in the meaning of their numbers (NBITS)" in note for note in scene.notes)
+        assert any("differ in the meaning of their values (NBITS)" in note for note in scene.notes)
 
 
 def test_a_vrt_that_inverts_its_source_is_not_inverted_again(write: Writer) -> None:

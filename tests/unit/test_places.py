@@ -134,7 +134,7 @@ def test_links_to_a_scene_and_to_its_sidecars_pass_but_not_to_its_overviews(fold
         dataset.build_overviews([2])
     (store / "KEY.tif.ovr").rename(elsewhere / "ovr")
     (folder / "a.tif.ovr").symlink_to(elsewhere / "ovr")
-    with pytest.raises(SceneError, match=r"points outside its folder, at .*a\.tif\.ovr"):
+    with pytest.raises(SceneError, match=r"refers to a file outside its folder, .*a\.tif\.ovr"):
         read(folder / "a.tif")
 
 
@@ -156,7 +156,7 @@ def test_a_proxy_folder_for_sidecars_is_no_harm(folder: Path, tmp_path: Path) ->
 def test_a_source_spelled_by_a_driver_or_an_archive_is_refused_as_that(folder: Path) -> None:
     for named in ("NETCDF:in.nc:Band1", f"/vsizip/{folder}/a.zip/a.tif"):
         (folder / "a.vrt").write_text(VRT.format(named))
-        with pytest.raises(SceneError, match="names its source by a driver or an archive, which is not looked through"):
+        with pytest.raises(SceneError, match="names its source by a driver or an archive, which is not inspected"):
             read(folder / "a.vrt")
 
 

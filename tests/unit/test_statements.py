@@ -231,7 +231,7 @@ LINE = ((0, 0), (100, 100), (200, 200), (300, 300))
 )
 def test_points_that_place_nothing(gcps: list[GroundControlPoint], fault: str, tmp_path: Path) -> None:
     path = write(tmp_path / "scene.tif", gcps, crs="EPSG:32618")
-    with pytest.raises(GeoreferenceError, match=f"scene.tif has {fault}, which place nothing; georeference it anew"):
+    with pytest.raises(GeoreferenceError, match=f"scene.tif has {fault}, which are unusable; georeference it again"):
         open_scene(path)
 
 
@@ -240,7 +240,7 @@ def test_points_that_place_nothing_leave_it_to_the_others(tmp_path: Path) -> Non
     add_aux(path, "EPSG:32618", UTM)
     with open_scene(path) as scene:
         assert lies(scene, NEW_YORK)
-        assert any("control points on one line in the picture, which place nothing: not used" in n for n in scene.notes)
+        assert any("control points on one line in the picture, which are unusable: not used" in n for n in scene.notes)
 
 
 def folded(bend: float) -> list[GroundControlPoint]:

@@ -34,7 +34,7 @@ class SheetIndex:
 
     @classmethod
     def of(cls, collection: SceneCollection, zoom: int) -> Self:
-        """Of a collection that is open."""
+        """The index of an open collection."""
         numbers = {id(identity): number for number, identity in enumerate(collection.identities)}
         z_order = tuple(numbers[id(entry.identity)] for entry in collection.entries)
         windows = {number: entry.window(zoom) for number, entry in zip(z_order, collection.entries, strict=True)}
@@ -49,7 +49,7 @@ class SheetIndex:
         """Reads what `to_dict` made.
 
         Raises:
-            ValueError: it makes no sense.
+            ValueError: inconsistent.
         """
         frames = tuple(PixelWindow(*map(int, frame)) for frame in values["frames"])
         z_order = tuple(map(int, values["top_down"]))
@@ -62,7 +62,7 @@ class IndexedCollection:
     """Several scenes as one, of which only those that are read are opened; the pixels of `SceneCollection`.
 
     Attributes:
-        identities: which files these are, in the order given, as they were when they were looked at. A scene that is
+        identities: the files, in the order given, as they were when the index was made. A scene that is
             another one now is refused when it is opened.
     """
 
@@ -84,7 +84,7 @@ class IndexedCollection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""
 
     def at(self, view: View) -> CollectionSource:
         """The scenes as a source of pixels at the index's zoom."""
@@ -95,7 +95,7 @@ class IndexedCollection:
     def _open(self, number: int) -> Scene:
         """
         Raises:
-            SceneError: the scene is not the one that was looked at.
+            SceneError: the scene has changed since the index was made.
         """
         known = self.identities[number]
         with ExitStack() as stack:

@@ -18,7 +18,7 @@ DATES = (("IMAGERY", "ACQUISITIONDATETIME"), (None, "ACQUISITIONDATETIME"), (Non
 
 @dataclass(frozen=True)
 class SceneEntry:
-    """What a collection remembers of a scene that is not open.
+    """What a collection stores of a scene that is not open.
 
     Attributes:
         path: as `open_scene` takes it.
@@ -26,7 +26,7 @@ class SceneEntry:
         ground_resolution: metres on the ground per pixel.
         area: square metres on the ground.
         date: when it was taken, seconds since 1970; see `taken`.
-        bits: of its numbers, where the file says so.
+        bits: of its values, if the file declares them.
         identity: which file it is.
         files: the others that it is read from: sidecars, the sources of a VRT.
     """
@@ -42,7 +42,7 @@ class SceneEntry:
 
     @classmethod
     def of(cls, scene: Scene) -> SceneEntry:
-        """What there is to remember of an open scene."""
+        """The entry of an open scene."""
         area = scene.dataset.width * scene.dataset.height * scene.ground_resolution**2
         (identity,), files = scene.identities, tuple(file for file in scene.files if file != scene.path)
         return cls(scene.path, scene.window, scene.ground_resolution, area, taken(scene), scene.bits, identity, files)
@@ -66,7 +66,7 @@ def in_order(entries: Sequence[SceneEntry], order: Order) -> list[SceneEntry]:
 
 def taken(scene: Scene) -> float:
     """When a scene was taken, seconds since 1970: the acquisition's date if the file has one, else its TIFF date,
-    else that of the file itself; 0 where nobody knows. Dates without a time zone count as UTC."""
+    else that of the file itself; 0 if unknown. Dates without a time zone are UTC."""
     for namespace, name in DATES:
         text = str(scene.dataset.tags(ns=namespace).get(name, "")).strip()
         if text[4:5] == ":":  # TIFF's 2021:05:06 07:08:09

@@ -20,8 +20,8 @@ def thin(values: RawPixels, count: int) -> RawPixels:
 
 
 def require_alike(entries: Sequence[SceneEntry], samples: Sequence[RawPixels]) -> None:
-    """Refuses 8-bit colours beside wider numbers, and numbers of fewer bits beside any other. 8-bit values in wider
-    types, and wider numbers of several types, share a stretch.
+    """Refuses 8-bit colours beside wider values, and values of fewer bits beside any other. 8-bit values in wider
+    types, and wider values of several types, share a stretch.
 
     Raises:
         BandError: names one scene of each kind.
@@ -34,13 +34,13 @@ def require_alike(entries: Sequence[SceneEntry], samples: Sequence[RawPixels]) -
     if narrow and len(kinds) > 1:
         one, other = kinds.pop(narrow[0]), next(iter(kinds.values()))
         raise BandError(
-            f"{one} and {other} cannot be one map: no stretch suits the numbers of both; "
-            "convert one to the type of the other first, or render each by itself"
+            f"{one} and {other} mix 8-bit and wider data, which no stretch suits; "
+            "convert one to the type of the other first, or render them separately"
         )
 
 
 def _kind(entry: SceneEntry, values: RawPixels) -> str | None:
-    """Which numbers a scene has; None for those that go with any."""
+    """The kind of a scene's values; None if compatible with any."""
     if values.dtype == np.uint8:
         return f"{entry.bits or 8}-bit"
     return str(values.dtype) if values.size and float(values.max()) > 255 else None

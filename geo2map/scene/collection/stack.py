@@ -29,7 +29,7 @@ from geo2map.scene.view import View
 from geo2map.types import Mask, Order, RawPixels
 
 OPEN_SCENES = 32
-"""Sheets that a source keeps open; a system may allow a process no more than 256 files."""
+"""Scenes that a source keeps open; a system may limit a process to 256 files."""
 OPEN_ELSEWHERE = 8
 """The same for each further thread that reads."""
 OPENERS = 8
@@ -38,9 +38,9 @@ TOP = {"first": "the first given", "last": "the last given", "newest": "the newe
 
 
 class SceneCollection:
-    """Several scenes as one (a `geo2map.scene.Imagery`): pixel by pixel the first of them that has data.
+    """Several scenes as one (a `geo2map.scene.Imagery`): per pixel the first of them that has data.
 
-    Each is opened to see where it is and closed again; the rest happens scene by scene.
+    Each is opened once to read its georeference and closed again; the rest happens scene by scene.
 
     Attributes:
         name: of the whole.
@@ -49,10 +49,10 @@ class SceneCollection:
         ground_resolution: metres per pixel, of the finest scene.
         latitude: degrees, of the middle of all.
         zooms: None: it has pixels at any zoom.
-        colours_for: "": its colours are its own.
+        colours_for: "": not prepared for any model.
         remarks: notes on how they were found.
-        bits: of their numbers, where all files say the same.
-        files: of this machine, all that they are read from.
+        bits: of their values, if all files declare the same.
+        files: all local files that they are read from.
     """
 
     zooms: tuple[int, ...] | None = None
@@ -68,10 +68,10 @@ class SceneCollection:
         feather: int = 0,
         open_one: Callable[[str], Scene],
     ) -> None:
-        """Looks at every scene.
+        """Surveys every scene.
 
         Args:
-            open_one: opens one of the paths; indexes and the like are its business.
+            open_one: opens one of the paths, with its reading options.
 
         Raises:
             Geo2MapError: the first of the scenes that cannot be used, by name.
@@ -91,11 +91,11 @@ class SceneCollection:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of the arrangement, and of a few of the scenes."""
+        """Notes for the user on the stack, and on a few of the scenes."""
         finest, coarsest = self.ground_resolution, max(entry.ground_resolution for entry in self.entries)
         faded = f", faded over {self.feather} px" if self.feather else ""
         mixed = f"; {finest:.3g} to {coarsest:.3g} m per pixel" if coarsest > 1.5 * finest else ""
@@ -104,12 +104,12 @@ class SceneCollection:
             *self.remarks,
             f"{len(self.entries)} scenes as one, {TOP[self.order]} on top{faded}{mixed}",
             *self._looked[1][:SHOWN_NOTES],
-            *([f"and {more} notes more on other scenes"] if more > 0 else []),
+            *([f"and {more} more notes on other scenes"] if more > 0 else []),
         )
 
     @property
     def layout_digest(self) -> str:
-        """Another one where the scenes lie otherwise; says nothing of their pixels."""
+        """Changes when scene positions or their order change; independent of their pixels."""
         lying = [self.order, self.feather, self._frames(grid.MAX_ZOOM).tolist()]
         return hashlib.sha256(repr(lying).encode()).hexdigest()[:16]
 
@@ -140,7 +140,7 @@ class SceneCollection:
 
     @cached_property
     def _looked(self) -> tuple[RawPixels, tuple[str, ...]]:
-        """The sample, and what the scenes have to say of themselves."""
+        """The sample, and the scenes' notes."""
         density = SAMPLE_SIDE**2 / sum(entry.area for entry in self.entries)
         found: dict[SceneEntry, RawPixels] = {}
         notes = []
@@ -159,7 +159,7 @@ class SceneCollection:
     def coverage(self, zoom: int, cell: int) -> Mask:
         """Where any scene has data: one bool per `cell` x `cell` global pixels of `window(zoom)`, (rows, columns).
 
-        A decimated look: right for estimates, not for deciding what to skip.
+        From a decimated read: suitable for estimates, not for deciding what to skip.
         """
         whole, world = self.window(zoom), grid.world_window(zoom)
         covered = np.zeros((-(-whole.height // cell), -(-whole.width // cell)), dtype=np.bool_)
@@ -175,7 +175,7 @@ class SceneCollection:
 
     @property
     def identities(self) -> tuple[SceneIdentity, ...]:
-        """Which files these are, in the order given."""
+        """The identities of the scenes, in the order given."""
         return self._identities
 
     def at(self, view: View) -> CollectionSource:
@@ -185,7 +185,7 @@ class SceneCollection:
         )
 
     def _look_at_all(self, paths: Sequence[str]) -> list[SceneEntry]:
-        with ThreadPoolExecutor(OPENERS) as openers:  # a server answers many as fast as one
+        with ThreadPoolExecutor(OPENERS) as openers:  # a server answers many requests as fast as one
             try:
                 return list(openers.map(self._look_at, paths))
             except BaseException:
@@ -204,7 +204,7 @@ class SceneCollection:
 def stack_scenes(
     open_one: Callable[[int], Scene], frames: npt.NDArray[np.int64], view: View, feather: int
 ) -> CollectionSource:
-    """Sheets as a source of pixels at one zoom; each is looked at once, when it is first read.
+    """Scenes as a source of pixels at one zoom; each is surveyed once, when it is first read.
 
     Args:
         open_one: opens a scene by its number, from the top down.
@@ -249,7 +249,7 @@ class CollectionSource(Closing):
         self._open: OrderedDict[int, SceneSource] = OrderedDict()
 
     def close(self) -> None:
-        """Lets go of the files."""
+        """Closes the files."""
         for source in self._open.values():
             source.close()
 
@@ -258,7 +258,7 @@ class CollectionSource(Closing):
         return CollectionSource(self._open_source, self._frames, self._zoom, self._feather, OPEN_ELSEWHERE)
 
     def is_empty(self, window: PixelWindow) -> bool:
-        """Whether a window of global pixels surely holds no valid one; False where only reading can tell."""
+        """Whether a window of global pixels provably contains no valid one; False if only reading can decide."""
         return all(self._sheet(index).is_empty(window) for index in self._touching(window))
 
     def read(self, block: Block) -> BlockImage:
@@ -288,7 +288,7 @@ class CollectionSource(Closing):
         return found
 
     def _sheet(self, index: int) -> SceneSource:
-        """A scene to be read, which opens it; the one whose turn was longest ago is closed for it."""
+        """Opens a scene for reading; the least recently used one is closed for it."""
         if index not in self._known:
             self._known[index] = self._open_source(index)
         self._open[index] = self._known[index]
