@@ -2,11 +2,11 @@
 
 python examples/lab/ablate.py maps/train --validation examples/maps-validation.txt --out ablation/ --minutes 20
 
-Trains every row of ROWS with each seed for the same time (a trial measures its pace first) and evaluates on the pairs of
---validation, which no row trains on. --start branches all rows off one model, as the discriminator joins a training
-that has run for a while; without it each row starts from scratch. Results are stored in --out, so an interrupted run can
-be resumed. Other options are those of `geo2map train`, for all rows alike. Choose a recipe by this, never by the pairs
-you report.
+Trains every row of ROWS with each seed for the same time (a trial measures its pace first) and evaluates on the pairs
+of --validation, which no row trains on. --start branches all rows off one model, as the discriminator joins a training
+that has run for a while; without it each row starts from scratch. Results are stored in --out, so an interrupted run
+can be resumed. Other options are those of `geo2map train`, for all rows alike. Choose a recipe by this, never by the
+pairs you report.
 """
 
 import argparse

@@ -70,10 +70,10 @@ NOTHING = np.zeros((3, 200, 200), np.uint8)
 BAD_SCENES: dict[str, tuple[Callable[[SceneWriter, Path], object], tuple[str, ...]]] = {
     "no CRS": (lambda write, _: write("bad.tif", crs=None), ("no coordinate reference system", "set crs")),
     "no geotransform": (lambda write, _: write("bad.tif", transform=Affine.identity()), ("no usable geotransform",)),
-    "cut in half": (lambda write, _: cut_in_half(write("bad.tif")), ("bad.tif", "cut short")),
+    "cut in half": (lambda write, _: cut_in_half(write("bad.tif")), ("bad.tif", "truncated")),
     "cut in half, compressed": (
         lambda write, _: cut_in_half(write("bad.tif", compress="deflate", blockysize=16)),
-        ("bad.tif", "cut short"),
+        ("bad.tif", "truncated"),
     ),
     "not a raster": (lambda _, path: not_a_raster(path), ("not recognized", "check the file")),
     "missing file": (lambda *_: None, ("scene not found",)),
@@ -85,7 +85,7 @@ BAD_SCENES: dict[str, tuple[Callable[[SceneWriter, Path], object], tuple[str, ..
     "nodata only": (lambda write, _: write("bad.tif", NOTHING, nodata=0), ("would be empty: no pixel is valid",)),
     "on Mars": (
         lambda write, _: write("bad.tif", crs=MARS, transform=Affine(1e-5, 0, 10, 0, -1e-5, 10)),
-        ("Mars", "a CRS of the Earth"),
+        ("Mars", "a terrestrial CRS"),
     ),
     "at the south pole": (
         lambda write, _: write("bad.tif", crs="EPSG:3031", transform=metres(-100, 100)),
@@ -117,7 +117,7 @@ def test_other_commands_refuse_a_bad_scene_as_well(
     phrase = {"tile": "no pixel is valid", "preview": "no valid pixel"}[command]
     refused(command, scene, "--out", out_path, phrases=(phrase,))
     cut_in_half(scene)
-    refused(command, scene, "--out", out_path, phrases=("cut short",))
+    refused(command, scene, "--out", out_path, phrases=("truncated",))
 
 
 def test_damage_that_shows_only_in_the_middle_of_a_run(
@@ -129,7 +129,7 @@ def test_damage_that_shows_only_in_the_middle_of_a_run(
         dataset.build_overviews([2, 4])
     cut_in_half(scene)
     for out in ("tiles", "map.tif"):
-        refused("render", scene, "--out", tmp_path / "new" / out, "--block-span", 1, phrases=("cut short",))
+        refused("render", scene, "--out", tmp_path / "new" / out, "--block-span", 1, phrases=("truncated",))
 
 
 def test_a_coarse_scene_may_be_forced(
@@ -211,7 +211,7 @@ def test_a_bad_model_file(
         (("--block-span", 3), ("block span 3", "2 or 4 (--block-span)")),
         (("--zoom", 14, "--minzoom", 16), ("minzoom 16", "zoom 14: lower it (--minzoom)")),
         (("--margin", 17), ("margin 17", "multiple of 16", "(--margin)")),
-        (("--device", "cuda:9"), ("cuda:9", "--device cpu or auto")),
+        (("--device", "cuda:9"), ("cuda:9", "cpu or auto (--device)")),
         (("--device", "abacus"), ("abacus", "cuda:N or mps")),
         (("--device", "cpu", "--precision", "fp16"), ("fp16", "fp32 or bf16")),
         (("--indexes", "1,2,4"), ("no bands 1,2,4", "1 to 3", "(--indexes)")),

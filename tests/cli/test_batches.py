@@ -245,7 +245,7 @@ def test_an_output_of_the_same_size_with_other_content_is_not_complete(
     again = geo2map(*command, made)
     assert (again.code, again.out) == (1, "")
     assert f"damaged: {said}" in again.err
-    assert f"geo2map check {made} names what differs" in again.err
+    assert f"geo2map check {made} lists the differences" in again.err
     assert geo2map("check", made).code == 1
     if out == "map":
         return

@@ -104,7 +104,7 @@ def cut_in_half(write: SceneWriter, _: Path) -> Path:
         (elsewhere, "do not overlap"),
         (missing, "scene not found"),
         (empty_folder, "no raster in folder"),
-        (cut_in_half, "cut short"),
+        (cut_in_half, "truncated"),
     ],
 )
 def test_a_map_that_cannot_be(
@@ -155,4 +155,4 @@ def test_a_file_in_the_way(geo2map: Command, pair: tuple[Path, Path], tmp_path: 
     assert_one_sentence(geo2map(*command, "--out", pair[0].parent), "holds the scene")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear reader")
-    assert_one_sentence(geo2map(*command, "--out", tmp_path / "mine"), "no part of a set of pairs")
+    assert_one_sentence(geo2map(*command, "--out", tmp_path / "mine"), "not belong to a set of pairs")

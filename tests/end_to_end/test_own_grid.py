@@ -175,7 +175,7 @@ def test_a_scene_by_control_points_has_no_grid_though_a_world_file_lies_beside_i
     with rasterio.open(tmp_path / "b.tif", "w", **profile, gcps=points, crs="EPSG:32618") as dataset:
         dataset.write(pixels)
     (tmp_path / "b.tfw").write_text("0.9\n0\n0\n-0.9\n0\n0\n")
-    with pytest.raises(PlanError, match="b is placed by control points and has no pixel grid on the Earth"):
+    with pytest.raises(PlanError, match="b is georeferenced by control points and has no pixel grid on the Earth"):
         cut(tmp_path / "b.tif", tmp_path / "map.tif", quick_engine, grid="scene")
 
 

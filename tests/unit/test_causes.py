@@ -54,8 +54,8 @@ def complaint(path: object) -> str:
         ("a.prj", b"GEOGCS[]", "it describes a raster and is not one itself"),
         ("a.shp", b"\0\0\x27\x0a" + bytes(96), "it is a vector file"),
         ("a.xyz123", b"nothing in particular", "of a kind that GDAL cannot read here"),
-        ("a.tif", b"nothing in particular", "it may be damaged or cut short"),
-        ("a.tif", b"II*\0\x08\0\0\0", "it may be damaged or cut short"),
+        ("a.tif", b"nothing in particular", "it may be damaged or truncated"),
+        ("a.tif", b"II*\0\x08\0\0\0", "it may be damaged or truncated"),
     ],
 )
 def test_what_a_file_is_instead(name: str, content: bytes, says: str, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_what_a_file_is_instead(name: str, content: bytes, says: str, tmp_path: 
     text = complaint(tmp_path / name)
     assert text.startswith("cannot open ")
     assert says in text
-    assert ("damaged or cut short" in text) == ("damaged or cut short" in says)
+    assert ("damaged or truncated" in text) == ("damaged or truncated" in says)
 
 
 def test_archives_name_the_rasters_in_them(tmp_path: Path) -> None:

@@ -99,8 +99,8 @@ def test_clipping_is_told() -> None:
         ("EPSG:3031", north_up(-100, 100, 1), "outside web-mercator"),
         ("EPSG:4326", north_up(590_000, 4_510_000, 1), "no pixel of scene.tif lies on Earth"),
         ("EPSG:32618", north_up(5.9e9, 4.5e9, 1), "no pixel of scene.tif lies on Earth"),
-        ("+proj=longlat +R=3396190 +no_defs", north_up(5, 5, 0.01), "Earth"),
-        ("IAU_2015:30100", north_up(5, 5, 0.01), "a CRS of the Earth"),
+        ("+proj=longlat +R=3396190 +no_defs", north_up(5, 5, 0.01), "a terrestrial CRS"),
+        ("IAU_2015:30100", north_up(5, 5, 0.01), "a terrestrial CRS"),
         ("EPSG:32618", Affine(1e-12, 0, 590_000, 0, -1e-12, 4_510_000), "no extent on Earth|outside"),
     ],
 )

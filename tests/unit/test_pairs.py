@@ -403,7 +403,7 @@ def test_a_map_of_another_place(city: tuple[Path, Path], tmp_path: Path) -> None
 
 def test_a_map_with_more_than_8_bits(city: tuple[Path, Path], tmp_path: Path) -> None:
     heights = np.random.default_rng(0).integers(0, 4000, (300, 300, 3)).astype(np.uint16)
-    with pytest.raises(DataError, match=r"values reach from .* 8-bit RGB"):
+    with pytest.raises(DataError, match=r"values range from .* 8-bit RGB"):
         make_pairs(city[0], write_aligned(tmp_path / "dem.tif", heights), tmp_path / "pairs", zoom=ZOOM)
 
 
@@ -456,7 +456,7 @@ def test_only_pairs_are_overwritten(city: tuple[Path, Path], tmp_path: Path) -> 
     assert Pillow.open(next(iter(pictures_of(out).values()))).size == (640, 320)
     (out / "train" / "letter.txt").write_text("dear reader")
     before = snapshot(tmp_path)
-    with pytest.raises(OutputError, match=r"letter.txt in it is no part"):
+    with pytest.raises(OutputError, match=r"letter.txt in it does not belong"):
         cut(*city, out, size=256, overwrite=True)
     assert snapshot(tmp_path) == before
 
@@ -489,7 +489,7 @@ def test_a_map_outside_its_folder_is_refused_unless_allowed(tmp_path: Path) -> N
         f"<GeoTransform>590000,0.9,0,4510000,0,-0.9</GeoTransform>{bands}</VRTDataset>"
     )
     cut = {"zoom": 17, "size": 64, "registration": "off"}
-    with pytest.raises(SceneError, match="points outside its folder") as found:
+    with pytest.raises(SceneError, match="refers to a file outside its folder") as found:
         make_pairs(tmp_path / "scene.tif", tmp_path / "maps" / "map.tif", tmp_path / "pairs", **cut)
     assert found.value.option == "allow_outside"
     cut["allow_outside"] = True

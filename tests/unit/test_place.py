@@ -47,7 +47,7 @@ def test_links_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     for path in ("loop", "loop/x", "a", "b/x/y.tif"):
-        refuse(tmp_path / path, "goes through a link that leads to itself")
+        refuse(tmp_path / path, "goes through a link that points to itself")
     (tmp_path / "ahead").symlink_to("not-there-yet")
     assert check_place(tmp_path / "ahead") == tmp_path.resolve() / "not-there-yet"
 
@@ -136,13 +136,13 @@ def test_a_file_is_not_made_in_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("con", "names a device of Windows"),
-        ("NUL.tif", "names a device of Windows"),
-        ("maps/com1/x", "names a device of Windows"),
+        ("con", "is a device name on Windows"),
+        ("NUL.tif", "is a device name on Windows"),
+        ("maps/com1/x", "is a device name on Windows"),
         ("town.", "ends in a dot or a space"),
         ("town /x", "ends in a dot or a space"),
-        ("a?b", "which Windows allows in no name"),
-        ("a:b.tif", "which Windows allows in no name"),
+        ("a?b", "not allowed in names on Windows"),
+        ("a:b.tif", "not allowed in names on Windows"),
     ],
 )
 def test_names_that_windows_has_not(name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,13 +158,13 @@ def test_names_that_windows_has_not(name: str, said: str, tmp_path: Path, monkey
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission(tmp_path: Path) -> None:
     (tmp_path / "shut").mkdir(mode=0o500)
-    with pytest.raises(OutputError, match="shut is not open to you for writing"):
+    with pytest.raises(OutputError, match="shut is not writable"):
         require_writable(tmp_path / "shut" / "deep" / "map")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a file system of Linux that takes no files, not even root's")
 def test_a_file_system_that_takes_no_files() -> None:
-    with pytest.raises(OutputError, match="/proc is not open to you for writing"):
+    with pytest.raises(OutputError, match="/proc is not writable"):
         require_writable("/proc/map")
     require_writable("map")
 

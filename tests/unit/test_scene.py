@@ -391,9 +391,9 @@ def test_damage_is_never_read_as_nodata(write: SceneWriter) -> None:
     path = write(smooth(), nodata=0)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with open_scene(path) as scene:
-        with pytest.raises(SceneError, match="cut short"):
+        with pytest.raises(SceneError, match="truncated"):
             scene.coverage(ZOOM, 1)
-        with pytest.raises(SceneError, match="cut short"), scene.at(View(ZOOM)) as source:
+        with pytest.raises(SceneError, match="truncated"), scene.at(View(ZOOM)) as source:
             read_whole(source, scene.window(ZOOM))
 
 

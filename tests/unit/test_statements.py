@@ -64,7 +64,7 @@ def lies(scene: Scene, where: tuple[float, ...]) -> bool:
 
 
 def told(scene: Scene) -> list[str]:
-    return [note for note in scene.notes if "is placed by" in note]
+    return [note for note in scene.notes if "is georeferenced by" in note]
 
 
 def points_beside_a_world_file(path: Path) -> Path:
@@ -191,7 +191,7 @@ def test_a_sidecar_that_mends_the_crs_is_told(tmp_path: Path) -> None:
         assert lies(scene, NEW_YORK)
         (note,) = told(scene)
     used = r"the CRS of its \.aux\.xml \(EPSG:32618\), not by that of its GeoTIFF tags \(EPSG:32633\)"
-    assert re.search(rf"is placed by {used}, which would put it \d,\d+ km away", note), note
+    assert re.search(rf"is georeferenced by {used}, which would put it \d,\d+ km away", note), note
     with open_scene(path, crs="EPSG:32618") as scene:
         assert told(scene) == []
 
@@ -254,13 +254,13 @@ def folded(bend: float) -> list[GroundControlPoint]:
 
 def test_points_that_fold_the_picture_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "scene.tif", folded(1 / WIDTH), crs="EPSG:32618")
-    with pytest.raises(GeoreferenceError, match=r"control points of .*scene.tif place nothing: 50% .* folded over"):
+    with pytest.raises(GeoreferenceError, match=r"control points of .*scene.tif are unusable: 50% .* folded over"):
         open_scene(path)
 
 
 def test_points_that_fold_a_little_are_told(tmp_path: Path) -> None:
     with open_scene(write(tmp_path / "scene.tif", folded(0.52 / WIDTH), crs="EPSG:32618")) as scene:
-        assert any("control points fold 6.2% of the picture over" in note for note in scene.notes)
+        assert any("control points fold 6.2% of the image over" in note for note in scene.notes)
     with open_scene(write(tmp_path / "scene.tif", folded(0.3 / WIDTH), crs="EPSG:32618")) as scene:
         assert scene.notes == ()
 
@@ -317,7 +317,7 @@ def test_a_rotated_pole_is_refused(crs: str, tmp_path: Path) -> None:
     with pytest.raises(GeoreferenceError) as caught:
         open_scene(plain, crs=crs)
     assert str(caught.value) == (
-        f"{plain}: its CRS is a rotated pole, which PROJ transforms unsafely in several threads; "
+        f"{plain}: its CRS is a rotated pole, which PROJ cannot transform thread-safely; "
         "warp it first, e.g. gdalwarp -t_srs EPSG:3857"
     )
     if crs == POLE_IN_WKT1:

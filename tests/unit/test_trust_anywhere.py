@@ -21,7 +21,7 @@ from geo2map.scene import find_scenes, open_scene, open_scenes
 
 SECRET = "the password is swordfish. " * 100
 REFUSED = (
-    "(points outside its folder|names its source by a driver|reads its pixels from elsewhere|list of rasters)"
+    "(refers to a file outside its folder|names its source by a driver|reads its pixels from elsewhere|list of rasters)"
     ".*; if you trust it, set allow_"
 )
 

@@ -34,7 +34,7 @@ def require_alike(entries: Sequence[SceneEntry], samples: Sequence[RawPixels]) -
     if narrow and len(kinds) > 1:
         one, other = kinds.pop(narrow[0]), next(iter(kinds.values()))
         raise BandError(
-            f"{one} and {other} mix 8-bit and wider data, which no stretch suits; "
+            f"{one} and {other} have different value ranges, so no stretch suits both; "
             "convert one to the type of the other first, or render them separately"
         )
 
