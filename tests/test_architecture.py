@@ -69,6 +69,11 @@ def test_every_room_has_a_row() -> None:
     assert {room(path) for path in modules()} == set(ROW_OF)
 
 
+def test_unit_tests_mirror_the_rooms() -> None:
+    folders = {path.parent.name for path in (ROOT / "tests" / "unit").glob("*/test_*.py")}
+    assert folders <= {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_imports_only_from_rows_above(path: Path) -> None:
     own = room(path)

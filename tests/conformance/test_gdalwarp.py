@@ -199,8 +199,8 @@ def test_pixels_are_gdalwarps(place: str, kind: Kind, tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["sheared", "NZTM, finer", "a quarter turn, oblong"])
 @pytest.mark.parametrize("resampling", sorted(set(get_args(Resampling)) - {"cubic", "lanczos"}))
 def test_every_kernel_is_gdals(resampling: str, place: str, tmp_path: Path) -> None:
-    """Not lanczos: GDAL 3.6's is another than 3.10's, with which tests/unit/test_scene.py compares it. Kernels that
-    count what an output pixel covers treat the rim otherwise since then."""
+    """Not lanczos: GDAL 3.6's differs from 3.10's, with which tests/unit/scene/test_scene.py compares it. Kernels that
+    count what an output pixel covers treat the rim differently since then."""
     with open_scene(write(tmp_path / "scene.tif", Kind("uint16", 3, "nodata"), place)) as scene:
         window, found, mask = ours(scene, resampling)
         picked = 0.0 if resampling in ("bilinear", "cubic_spline", "average", "rms") else 0.001

@@ -16,7 +16,7 @@ from geo2map.plan import Shard
 from geo2map.tiles.store import MemoryStore
 from geo2map.types import Tile
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import merge as cheap_merge
 
 
