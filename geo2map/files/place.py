@@ -70,9 +70,9 @@ def require_apart(path: str | Path, keep: Iterable[str | Path], kept: str = "the
             is_same = own == final or (final.exists() and own.exists() and own.samefile(final))
             holds = final in own.parents
         if is_same:
-            raise OutputError(f"{shown} is {kept} itself: choose another output", option="out")
+            raise OutputError(f"{shown} is {kept} itself; choose another output", option="out")
         if holds:
-            raise OutputError(f"{shown} holds {kept}, {_shown(place)}: choose another output", option="out")
+            raise OutputError(f"{shown} contains {kept}, {_shown(place)}; choose another output", option="out")
 
 
 def require_outside(path: str | Path, source: str | Path, kept: str) -> None:
@@ -82,7 +82,7 @@ def require_outside(path: str | Path, source: str | Path, kept: str) -> None:
         OutputError: it is in there.
     """
     if Path(source).resolve() in resolve_place(path).parents:
-        raise OutputError(f"{_shown(path)} lies within {kept}, {_shown(source)}: choose another place", option="out")
+        raise OutputError(f"{_shown(path)} lies within {kept}, {_shown(source)}; choose another place", option="out")
 
 
 def require_new(path: Path, overwrite: bool) -> None:
@@ -236,7 +236,7 @@ def _check_windows_names(path: str | Path, shown: str) -> None:
         if part in (".", ".."):
             continue
         if part.split(".")[0].rstrip().lower() in _WINDOWS_DEVICES:
-            raise OutputError(f"{shown} is a device name on Windows ({part}): choose another name")
+            raise OutputError(f"{shown} is a device name on Windows ({part}); choose another name")
         if part.endswith((".", " ")):
             raise OutputError(f"{shown} ends in a dot or a space, which Windows drops; choose another")
         if wrong := sorted(_NOT_ON_WINDOWS & set(part)):

@@ -127,7 +127,7 @@ def common_window(a: Layer, b: Layer) -> PixelWindow:
     gap = min(gaps, key=lambda gap: gap.length)
     metres = grid.ground_resolution(a.zoom, grid.window_latitude(a.window, a.zoom))
     raise DataError(
-        f"{a.name} and {b.name} do not overlap: the map lies "
+        f"{a.name} and {b.name} do not overlap: the map is "
         f"{gap.length * metres / 1000:.3g} km away ({gap.words(metres / 1000, 'km')}); give a map of the same place, "
         "and check the CRS of both"
     )

@@ -124,9 +124,9 @@ def describe_registration(found: Registration) -> str:
         return "registration: unknown, scene and map share too few edges"
     metres = found.shift.length * found.metres_per_pixel
     return (
-        f"registration: the map lies {found.shift.length:.1f} px ({metres:.1f} m) off, "
-        f"{found.shift.words()}; more than {found.max_shift:g} px off in {found.misplaced} of {found.judged} pictures "
-        "that could be judged"
+        f"registration: the map is off by {found.shift.length:.1f} px ({metres:.1f} m), "
+        f"{found.shift.words()}; off by more than {found.max_shift:g} px in {found.misplaced} of {found.judged} images "
+        "with a measurable shift"
     )
 
 

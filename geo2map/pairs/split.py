@@ -58,7 +58,7 @@ def assign_blocks(pictures: Mapping[Cell, int], shares: tuple[float, float, floa
     wanted = {name: share for name, share in zip(SPLITS, shares, strict=True) if share > 0}
     if len(pictures) < len(wanted):
         raise DataError(
-            f"too few pictures for {', '.join(wanted)}: they lie in {len(pictures)} block"
+            f"too few images for {', '.join(wanted)}: they are in {len(pictures)} block"
             f"{'' if len(pictures) == 1 else 's'}, which cannot be divided; lower block or size, or leave out splits "
             "(shares 100,0,0)",
             option="shares",

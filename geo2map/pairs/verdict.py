@@ -52,6 +52,6 @@ def registration_notes(found: Registration, kept: Sequence[Cut], name: Callable[
     if not off:
         return ()
     return (
-        f"warning: the map lies more than {found.max_shift:g} px off in {len(off)} of the pictures (leaning roofs "
-        f"count, too), e.g. {', '.join(off[:SHOWN_NAMES])}: inspect them, or set registration to drop",
+        f"warning: the map is off by more than {found.max_shift:g} px in {len(off)} of the images (leaning roofs "
+        f"count, too), e.g. {', '.join(off[:SHOWN_NAMES])}; inspect them, or set registration to drop",
     )

@@ -59,4 +59,4 @@ class ReadingOptions(SceneOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.feather <= WIDEST_FEATHER:
-            raise SceneError(f"feather {self.feather} is out of range: give 0 to {WIDEST_FEATHER} px", option="feather")
+            raise SceneError(f"feather {self.feather} is out of range; give 0 to {WIDEST_FEATHER} px", option="feather")

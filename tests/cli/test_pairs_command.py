@@ -57,7 +57,7 @@ def test_a_map_that_lies_off(geo2map: Command, pair: tuple[Path, Path], tmp_path
     command = ("pairs", pair[0], "--map", off, "--zoom", 17, "--size", 256)
     result = geo2map(*command, "--out", tmp_path / "pairs")
     assert result.code == 0
-    assert result.err.startswith("warning: registration: the map lies 7.")
+    assert result.err.startswith("warning: registration: the map is off by 7.")
     assert "west and 3." in result.err
     shift = json.loads((tmp_path / "pairs" / "pairs.json").read_text(encoding="utf-8"))["registration"]["shift"]
     assert (shift["x"], shift["y"]) == pytest.approx((6, 4), abs=0.3)
@@ -126,7 +126,7 @@ def test_a_map_that_cannot_be(
     ("options", "phrases"),
     [
         (("--size", 1024), ("pictures that scene and map touch", "nodata", "lower size")),
-        (("--size", 256, "--split-block", 8), ("train, val, test: they lie in", "lower block or size")),
+        (("--size", 256, "--split-block", 8), ("train, val, test: they are in", "lower block or size")),
         (("--palette", "none.tsv"), ("palette not found: none.tsv",)),
         (("--stretch", "loud"), ("stretch 'loud'",)),
         (("--split", "0,1,1"), ("shares",)),
@@ -152,7 +152,7 @@ def test_a_file_in_the_way(geo2map: Command, pair: tuple[Path, Path], tmp_path: 
     (tmp_path / "pairs").write_text("dear reader")
     command = ("pairs", pair[0], "--map", pair[1], "--zoom", 17, "--size", 256, "--overwrite")
     assert_one_sentence(geo2map(*command, "--out", tmp_path / "pairs"), "is a file, not a folder")
-    assert_one_sentence(geo2map(*command, "--out", pair[0].parent), "holds the scene")
+    assert_one_sentence(geo2map(*command, "--out", pair[0].parent), "contains the scene")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear reader")
     assert_one_sentence(geo2map(*command, "--out", tmp_path / "mine"), "not belong to a set of pairs")

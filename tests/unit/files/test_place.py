@@ -118,7 +118,7 @@ def test_what_it_is_made_of_is_not_replaced(tmp_path: Path) -> None:
     scene.parent.mkdir()
     scene.write_text("pixels")
     refuse(scene, "is the scene itself", keep=[scene])
-    refuse(tmp_path / "scenes", "holds the scene", keep=[scene])
+    refuse(tmp_path / "scenes", "contains the scene", keep=[scene])
     refuse(tmp_path / "scenes" / ".." / "scenes" / "town.tif", "is the scene itself", keep=[scene])
     assert check_place(tmp_path / "scenes" / "map.tif", keep=[scene])
     if os.name != "nt":

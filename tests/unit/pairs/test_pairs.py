@@ -133,7 +133,7 @@ def test_another_seed_is_another_split() -> None:
 
 
 def test_fewer_blocks_than_splits_are_refused() -> None:
-    with pytest.raises(DataError, match=r"train, val, test: they lie in 2 blocks.*lower block or size"):
+    with pytest.raises(DataError, match=r"train, val, test: they are in 2 blocks.*lower block or size"):
         assign_blocks({Cell(0, 0): 3, Cell(1, 0): 3}, (80, 10, 10), 0)
     assert assign_blocks({Cell(0, 0): 3}, (100, 0, 0), 0) == {Cell(0, 0): "train"}
 
@@ -396,7 +396,7 @@ def test_scene_and_map_meet_across_the_antimeridian() -> None:
 def test_a_map_of_another_place(city: tuple[Path, Path], tmp_path: Path) -> None:
     _, drawn = draw_city(300, 300)
     far = write_aligned(tmp_path / "far.tif", drawn, offset=(1300 + 11_050, 0))
-    with pytest.raises(DataError, match=r"do not overlap: the map lies 10 km away \(10.0 km east"):
+    with pytest.raises(DataError, match=r"do not overlap: the map is 10 km away \(10.0 km east"):
         make_pairs(city[0], far, tmp_path / "pairs", zoom=ZOOM)
     assert not (tmp_path / "pairs").exists()
 
