@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geo2map.api.serving import live_app, serve, view
     from geo2map.api.training import train_model
     from geo2map.checking import check
+    from geo2map.demo import make_town
     from geo2map.engine import Engine, load_engine
     from geo2map.errors import Geo2MapError
     from geo2map.ledger import open_output
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from geo2map.pipeline.run import run
     from geo2map.plan import Job, Plan, PlanOptions, make_plan
     from geo2map.scene import open_scenes
-    from geo2map.testing.town import make_town
 
 __version__ = "0.1.0"
 
@@ -56,7 +56,7 @@ _HOMES = {
     "geo2map.pipeline.report": ("Report",),
     "geo2map.pipeline.run": ("run",),
     "geo2map.scene": ("open_scenes",),
-    "geo2map.testing.town": ("make_town",),
+    "geo2map.demo": ("make_town",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 VARIABLE = "GEO2MAP_THREADS"
 """Environment variable that bounds a process which has a share of the machine; ignored unless it is 1 or more."""
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,15 @@ def start_threads(count: int, name: str) -> Executor:
 class Inline(Executor):
     """Does all work in the thread that submits it; `map` does it when its result is wanted."""
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        done: Future[T] = Future()
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        done: Future[_T] = Future()
         try:
             done.set_result(fn(*args, **kwargs))
         except Exception as error:
             done.set_exception(error)
         return done
 
-    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], **_: Any) -> Iterator[T]:
+    def map(self, fn: Callable[..., _T], *iterables: Iterable[Any], **_: Any) -> Iterator[_T]:
         return map(fn, *iterables)
 
 

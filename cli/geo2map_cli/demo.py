@@ -33,16 +33,16 @@ def command(out: str, size: int, seed: int, model: ModelOptions, overwrite: bool
     A model that translates maps into imagery, such as map2sat, renders the town's true map.
     """
     from geo2map.api import mosaic_tiles, open_engine, preview, render
+    from geo2map.demo import make_town
     from geo2map.files.atomic import output_errors
-    from geo2map.files.picture import require_new, side_by_side, write_picture
+    from geo2map.files.picture import require_new_picture, side_by_side, write_picture
     from geo2map.files.place import require_name
-    from geo2map.testing.town import make_town
 
     require_name(out)
     home = Path(out)
     scene, truth, tiles, raster = home / "town.tif", home / "town-truth.tif", home / "tiles", home / "map.tif"
     picture = home / "before-after.png"
-    require_new(picture, overwrite)
+    require_new_picture(picture, overwrite)
     with output_errors(home):
         home.mkdir(parents=True, exist_ok=True)
     click.echo(f"drawing a town of {size} x {size} px ...", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.options import overwrite_option, put, tmp_option
-from geo2map_cli.remote import is_bucket, show_sent
+from geo2map_cli.remote import names_bucket, show_sent
 from geo2map_cli.reporting import Bar, conclude, report_options
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def command(parts: str, out: str, output: OutputOptions, as_json: bool) -> None:
     All shards must be present, and of one job. The output is identical to that of a single-machine run. PARTS are kept:
     delete them when you no longer need them.
     """
-    if is_bucket(out):
+    if names_bucket(out):
         from geo2map.cluster.sending import merge_to_bucket
 
         with Bar() as bar:

@@ -11,7 +11,7 @@ from geo2map_cli.options import overwrite_option
 from geo2map_cli.reporting import json_text, report_options, show
 
 if TYPE_CHECKING:
-    from geo2map.types import Storage
+    from geo2map.types import WeightsDtype
 
 
 @click.group("models")
@@ -74,7 +74,7 @@ def show_(model: str, as_json: bool) -> None:
 )
 @overwrite_option
 @report_options
-def import_(file: Path, out: Path, colours_from: str | None, dtype: Storage, as_json: bool, **facts: Any) -> None:
+def import_(file: Path, out: Path, colours_from: str | None, dtype: WeightsDtype, as_json: bool, **facts: Any) -> None:
     """Import FILE, a U-Net generator of pytorch-CycleGAN-and-pix2pix such as latest_net_G.pth.
 
     The defaults suit weights trained on the maps pictures by pix2pix's own recipe, which makes 286 px of 600. Networks

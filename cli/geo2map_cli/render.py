@@ -21,7 +21,7 @@ from geo2map_cli.options import (
     store,
     tmp_option,
 )
-from geo2map_cli.remote import RemoteOptions, dispatch, remote_options
+from geo2map_cli.remote import RemoteOptions, remote_options, run_remotely
 from geo2map_cli.reporting import (
     Bar,
     conclude,
@@ -94,7 +94,7 @@ def command(
     """
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
-    if dispatch(remote, request, as_json, alone=not (each or update or dry_run)):
+    if run_remotely(remote, request, as_json, alone=not (each or update or dry_run)):
         return
     if update:
         _update(request, as_json)

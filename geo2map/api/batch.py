@@ -12,7 +12,7 @@ from typing import Unpack
 from geo2map.api.keywords import RenderKeywords
 from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
 from geo2map.api.rendering import render_request
-from geo2map.api.requests import PathLike, RenderRequest
+from geo2map.api.requests import RenderRequest
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.address import redact, scene_name
 from geo2map.files.place import require_name
@@ -20,6 +20,7 @@ from geo2map.formats import find_container
 from geo2map.pipeline.report import Report
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Scenes, SceneSelection, select_scenes
+from geo2map.types import PathLike
 
 
 def render_each(

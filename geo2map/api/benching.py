@@ -56,7 +56,7 @@ def bench_request(request: RenderRequest, blocks: int = 12) -> Rates:
         raise PlanError(f"{blocks} blocks cannot be measured: give 1 or more", option="blocks", usage=True)
     with TemporaryDirectory(prefix="geo2map-bench-") as folder:
         if not request.scenes:
-            from geo2map.testing.town import make_town
+            from geo2map.demo import make_town
 
             request = replace(request, scenes=Path(folder) / "town.tif")
             make_town(Path(folder) / "town.tif", size=TOWN_SIDE)

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Unpack
 
-from geo2map.api.keywords import pick, require_known
+from geo2map.api.keywords import pick_options, require_known
 from geo2map.api.model_keywords import EvaluateKeywords
 from geo2map.api.models import ModelLike, as_choice, open_engine
 from geo2map.colour.palette import MAPS_PALETTE
@@ -88,7 +88,7 @@ def evaluate_model(
         ModelFileError: not a model.
     """
     require_known(options, EvaluateKeywords)
-    asked, choice = pick(Measuring, options), as_choice(engine)
+    asked, choice = pick_options(Measuring, options), as_choice(engine)
     places = _places(Path(data))
     protocols = asked.protocols or (("scene",) if len(places) > 1 else ("native",))
     with open_engine(choice) as loaded:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
 
 from geo2map.aoi import AoiLike
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.grid.raster import RasterGrid
 from geo2map.scene.options import ReadingKeywords
 from geo2map.tiles.layer import ClassLegend
 from geo2map.types import Compression, Match, OnError, Resampling, Scheme, TileFormat
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class RenderKeywords(ReadingKeywords, total=False):
@@ -28,7 +28,7 @@ class RenderKeywords(ReadingKeywords, total=False):
     """Tiles along a side of a block, a power of two."""
     margin: int | None
     """Pixels of context around a block; None takes the model's."""
-    rendition: Rendition | None
+    rendition: ColourTransform | None
     """Colours decided elsewhere, e.g. those of a map to match; None decides them."""
     stretch: str
     """Conversion of wider data to 8 bits: "auto", "none", "minmax", "percentile:2,98" or "LOW,HIGH"."""
@@ -151,7 +151,7 @@ def require_known(options: Mapping[str, object], known: type) -> None:
             raise TypeError(f"unknown option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
-def pick(kind: type[T], options: Mapping[str, Any]) -> T:
+def pick_options(kind: type[_T], options: Mapping[str, Any]) -> _T:
     """The value of a dataclass whose parameters are given among others.
 
     Raises:

@@ -14,18 +14,18 @@ import numpy as np
 from geo2map.api.classes import resolve_legend
 from geo2map.api.keywords import RenderKeywords
 from geo2map.api.models import ModelLike
-from geo2map.api.requests import PathLike, RenderRequest, ResolvedRequest, resolve
+from geo2map.api.requests import RenderRequest, ResolvedRequest, resolve
 from geo2map.errors import TileSetError
 from geo2map.formats import find_container
 from geo2map.grid import TILE_SIZE, Block, BlockImage, PixelWindow
 from geo2map.ledger.checks import check_tmp
-from geo2map.pipeline.coverage import look
+from geo2map.pipeline.coverage import survey
 from geo2map.pipeline.estimate import Estimate, estimate
 from geo2map.pipeline.reading import prepare
 from geo2map.plan import Plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, Scenes
-from geo2map.types import Image
+from geo2map.types import Image, PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -134,7 +134,7 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
         TileSetError: there are none.
     """
     cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
-    rows, columns = look(plan, scene, cell)
+    rows, columns = survey(plan, scene, cell)
     if not rows.size:
         raise TileSetError(f"{plan.name} has no valid pixel in the area of the preview: check the scene and the area")
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)

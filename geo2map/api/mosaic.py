@@ -6,7 +6,7 @@ from pathlib import Path
 
 from geo2map.api.converting import Converted, convert
 from geo2map.errors import OutputError
-from geo2map.formats.geotiff.write import SUFFIXES
+from geo2map.formats.geotiff.write import GEOTIFF_SUFFIXES
 from geo2map.protocols import Progress
 from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Compression
@@ -43,7 +43,7 @@ def mosaic_tiles(
         OutputError: `out` exists, is no GeoTIFF's name, or cannot be written.
     """
     out = Path(out)
-    if out.suffix.lower() not in SUFFIXES:
+    if out.suffix.lower() not in GEOTIFF_SUFFIXES:
         raise OutputError(f"{out} does not end in .tif, as a GeoTIFF does: choose another name")
     chosen = XyzFolder(tiles).pick_zoom(zoom)
     zooms = (chosen, chosen)

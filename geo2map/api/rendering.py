@@ -9,7 +9,7 @@ from typing import Unpack
 from geo2map.api.jobs import on_engine
 from geo2map.api.keywords import RenderKeywords
 from geo2map.api.models import ModelLike
-from geo2map.api.requests import PathLike, RenderRequest, resolve
+from geo2map.api.requests import RenderRequest, resolve
 from geo2map.errors import PlanError, TileSetError
 from geo2map.files.atomic import write_whole
 from geo2map.ledger import find_complete, open_output
@@ -20,6 +20,7 @@ from geo2map.protocols import Begin, Progress
 from geo2map.scene import Scenes
 from geo2map.scene.selection import select_tiles
 from geo2map.tiles.inventory import FAILED_NAME
+from geo2map.types import PathLike
 
 
 def render(
@@ -110,9 +111,12 @@ def render_request(request: RenderRequest, *, progress: Progress | None = None, 
         job = resolved.job(imagery, resolved.plan(imagery))
         if (complete := find_complete(resolved.out, job, request.output)) is not None:
             return complete
-        with resolved.engine() as engine, imagery.at(job.plan.view) as source:
-            with open_output(resolved.out, on_engine(job, engine), request.output) as output:
-                report = run(source, engine, output, on_error=request.on_error, progress=progress, begin=begin)
+        with (
+            resolved.engine() as engine,
+            imagery.at(job.plan.view) as source,
+            open_output(resolved.out, on_engine(job, engine), request.output) as output,
+        ):
+            report = run(source, engine, output, on_error=request.on_error, progress=progress, begin=begin)
     write_failures(resolved.out, report)
     return report
 

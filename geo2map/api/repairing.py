@@ -7,7 +7,6 @@ from pathlib import Path
 
 from geo2map.api.jobs import make_job
 from geo2map.api.models import ModelLike, open_engine
-from geo2map.api.requests import PathLike
 from geo2map.checking import CheckReport, check
 from geo2map.errors import ModelFileError, OutputError
 from geo2map.ledger import Pending, end_publishing, open_output
@@ -19,7 +18,7 @@ from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
 from geo2map.protocols import Progress
 from geo2map.scene import open_imagery
-from geo2map.types import Tile
+from geo2map.types import PathLike, Tile
 
 
 def repair(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from geo2map.api.jobs import make_job
-from geo2map.api.keywords import ConvertKeywords, RenderKeywords, pick, require_known
+from geo2map.api.keywords import ConvertKeywords, RenderKeywords, pick_options, require_known
 from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
 from geo2map.errors import PlanError
 from geo2map.files.place import check_place, require_apart
@@ -18,12 +17,10 @@ from geo2map.ledger import OutputOptions, check_output, end_publishing
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.plan import Job, Plan, PlanOptions, Storage, make_plan
 from geo2map.scene import Imagery, ReadingOptions, Scenes, SceneSelection, open_imagery, select_scenes
-from geo2map.types import OnError
+from geo2map.types import OnError, PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
-
-PathLike = str | Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +90,10 @@ class RenderRequest:
 def option_values(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a `RenderRequest`, by its fields."""
     return {
-        "reading": pick(ReadingOptions, options),
-        "planning": pick(PlanOptions, options),
-        "storage": pick(Storage, options),
-        "output": pick(OutputOptions, options),
+        "reading": pick_options(ReadingOptions, options),
+        "planning": pick_options(PlanOptions, options),
+        "storage": pick_options(Storage, options),
+        "output": pick_options(OutputOptions, options),
         "on_error": options.get("on_error", "fail"),
     }
 
@@ -135,8 +132,8 @@ class ConvertRequest:
             out=out,
             bounds=options.get("bounds"),
             zooms=options.get("zooms"),
-            storage=pick(Storage, options),
-            output=pick(OutputOptions, options),
+            storage=pick_options(Storage, options),
+            output=pick_options(OutputOptions, options),
         )
 
     @property

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from geo2map.api.jobs import on_engine
-from geo2map.api.keywords import ServeKeywords, pick, require_known
+from geo2map.api.keywords import ServeKeywords, pick_options, require_known
 from geo2map.api.models import ModelLike
-from geo2map.api.requests import PathLike, RenderRequest, option_values, resolve
+from geo2map.api.requests import RenderRequest, option_values, resolve
 from geo2map.errors import OutputError, missing_extra
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.ledger import find_complete, open_output
@@ -23,6 +23,7 @@ from geo2map.scene import Scenes, SceneSelection
 from geo2map.threads import start_threads
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.layer import MAP
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from socket import socket
@@ -72,7 +73,7 @@ class ServeRequest(RenderRequest):
             under=options.get("under"),
             token=options.get("token"),
             address=address,
-            live=pick(LiveOptions, rest),
+            live=pick_options(LiveOptions, rest),
             **option_values(rest),
         )
 

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 import torch
 
-from geo2map.api.keywords import pick, require_known
+from geo2map.api.keywords import pick_options, require_known
 from geo2map.api.model_keywords import RecipeKeywords, TrainKeywords
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.engine.device import choose_device
@@ -106,7 +106,7 @@ def train_model(
         Geo2MapError: whatever else is wrong with model, device or output.
     """
     require_known(options, TrainKeywords)
-    asked = pick(Training, {**options, "data": Path(data), "out": Path(out)})
+    asked = pick_options(Training, {**options, "data": Path(data), "out": Path(out)})
     recipe = {name: value for name, value in options.items() if name in RecipeKeywords.__optional_keys__}
     check_place(asked.out, keep=[asked.data], kept="the folder of pairs")
     for place in (asked.out, asked.run_folder / "checkpoint.pt"):

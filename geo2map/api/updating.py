@@ -13,7 +13,6 @@ import numpy.typing as npt
 from geo2map.api.jobs import make_job, on_engine
 from geo2map.api.models import ModelLike, as_choice, open_engine
 from geo2map.api.rendering import write_failures
-from geo2map.api.requests import PathLike
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.place import require_apart, resolve_place
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
@@ -25,10 +24,10 @@ from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
-from geo2map.plan.make import content_digest
+from geo2map.plan.make import sample_digest
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Imagery, Scenes, SceneSelection, open_imagery, select_scenes
-from geo2map.types import OnError
+from geo2map.types import OnError, PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -133,7 +132,7 @@ def _extend(plan: Plan, opened: Imagery) -> Plan:
     window = opened.window(plan.maxzoom)
     if plan.aoi is not None:
         window = plan.aoi.cut(window, plan.maxzoom, plan.clip, plan.name)
-    return replace(plan, window=window, content=content_digest(opened.sample(), opened), notes=opened.notes)
+    return replace(plan, window=window, content=sample_digest(opened.sample(), opened), notes=opened.notes)
 
 
 def touched(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> Pending:

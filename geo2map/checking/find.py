@@ -10,7 +10,7 @@ from geo2map.checking.folder import check_folder
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import hidden_sibling
 from geo2map.files.place import resolve_place
-from geo2map.formats.geotiff.write import SUFFIXES
+from geo2map.formats.geotiff.write import GEOTIFF_SUFFIXES
 
 
 def check(path: str | Path) -> CheckReport:
@@ -28,12 +28,12 @@ def check(path: str | Path) -> CheckReport:
     path = Path(path)
     if path.is_dir():
         return check_folder(path)
-    if path.is_file() and path.suffix.lower() in SUFFIXES:
+    if path.is_file() and path.suffix.lower() in GEOTIFF_SUFFIXES:
         return check_raster(path)
     if path.is_file() and path.suffix.lower() in ARCHIVES:
         return check_archive(path)
     if path.is_file():
-        known = ", ".join((*SUFFIXES, *ARCHIVES))
+        known = ", ".join((*GEOTIFF_SUFFIXES, *ARCHIVES))
         raise TileSetError(f"{path} cannot be checked: give a folder of tiles or a file that ends in one of {known}")
     if hidden_sibling(resolve_place(path), "partial").exists():
         raise TileSetError(f"{path} is not finished: run the command that makes it again")

@@ -11,8 +11,8 @@ from geo2map.grid import lnglat_bounds, tile_window
 from geo2map.tiles.layer import MAP
 from geo2map.types import Tile
 
-Kind = Literal["missing", "broken", "changed", "stray", "stale", "metadata", "open", "unexpected"]
-MEANINGS: dict[Kind, str] = {
+_Kind = Literal["missing", "broken", "changed", "stray", "stale", "metadata", "open", "unexpected"]
+MEANINGS: dict[_Kind, str] = {
     "missing": "a tile that should be there is not",
     "broken": "a tile cannot be decoded",
     "changed": "a tile is not the one that was written",
@@ -22,7 +22,7 @@ MEANINGS: dict[Kind, str] = {
     "open": "a block could not be read and is still to be rendered",
     "unexpected": "something that is no part of a tile set",
 }
-SHOWN = 10
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Problem:
         layer: which layer it is in.
     """
 
-    kind: Kind
+    kind: _Kind
     what: str
     detail: str = ""
     tile: Tile | None = None
     layer: str = MAP
 
     @classmethod
-    def of(cls, kind: Kind, tile: Tile, detail: str = "") -> Problem:
+    def of(cls, kind: _Kind, tile: Tile, detail: str = "") -> Problem:
         """A problem of a tile."""
         return cls(kind, f"{tile.z}/{tile.x}/{tile.y}", detail, tile)
 
@@ -128,9 +128,9 @@ class CheckReport:
         lines = [f"{self.name}: {self.tiles} tiles, {found}"]
         for kind, count in Counter(problem.kind for problem in self.problems).items():
             lines.append(f"{count} x {kind}: {MEANINGS[kind]}")
-        lines += [f"  {problem}" for problem in self.problems[:SHOWN]]
-        if len(self.problems) > SHOWN:
-            lines.append(f"  and {len(self.problems) - SHOWN} more")
+        lines += [f"  {problem}" for problem in self.problems[:_SHOWN]]
+        if len(self.problems) > _SHOWN:
+            lines.append(f"  and {len(self.problems) - _SHOWN} more")
         lines += self._steps()
         return "\n".join(lines)
 

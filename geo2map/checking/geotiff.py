@@ -16,7 +16,7 @@ from geo2map.checking.seams import SeamScan
 from geo2map.colour.snap import Snap
 from geo2map.errors import TileSetError
 from geo2map.files.plain_text import plain_text
-from geo2map.formats.geotiff.bands import Bands, Ink, ink_of, read_bands
+from geo2map.formats.geotiff.bands import BandArray, Ink, ink_of, read_bands
 from geo2map.formats.geotiff.files import open_geotiff
 from geo2map.formats.geotiff.pixel_digest import PixelDigest
 from geo2map.formats.geotiff.read import frame_of
@@ -120,7 +120,7 @@ def _block(dataset: DatasetReader, column: int, row: int) -> Window:
     return wanted.intersection(whole)
 
 
-def _padded(dataset: DatasetReader, column: int, row: int, ink: Ink) -> Bands:
+def _padded(dataset: DatasetReader, column: int, row: int, ink: Ink) -> BandArray:
     """A block of full size, transparent beyond the file's edge, uint8 (bands, 256, 256)."""
     bands = np.full((ink.count, TILE_SIZE, TILE_SIZE), ink.blank, dtype=np.uint8)
     if column * TILE_SIZE < dataset.width and row * TILE_SIZE < dataset.height:

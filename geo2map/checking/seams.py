@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map.checking.findings import CheckReport, Seam
-from geo2map.types import Image, Mask, Tile
+from geo2map.tiles.pyramid import Pixels
+from geo2map.types import Tile
 
 WORST = 20
-PHASE = 32
+_PHASE = 32
 """Pixels after which JPEG's grid and that of a U-Net of depth 5 repeat: only places at equal phase can be compared."""
-Pixels = tuple[Image, Mask]
 
 
 LEAST_PIXELS = 1024
@@ -33,7 +33,7 @@ class BorderSteps:
 
     Attributes:
         across: sum of the absolute differences of pixels on both sides of borders, levels.
-        beside: the same `PHASE` pixels farther on either side, their mean.
+        beside: the same `_PHASE` pixels farther on either side, their mean.
         count: pixels along the borders.
     """
 
@@ -118,10 +118,10 @@ class SeamScan:
 
 
 def _edge(pixels: Pixels, side: Literal["west", "north", "east", "south"]) -> npt.NDArray[np.int16]:
-    """The row of pixels along a side, and the two between which the place `PHASE` px inside lies; int16 (3, 256, 4)
+    """The row of pixels along a side, and the two between which the place `_PHASE` px inside lies; int16 (3, 256, 4)
     with the mask last."""
     image, mask = pixels
-    rows = (0, PHASE - 1, PHASE) if side in ("west", "north") else (-1, -PHASE, -PHASE - 1)
+    rows = (0, _PHASE - 1, _PHASE) if side in ("west", "north") else (-1, -_PHASE, -_PHASE - 1)
     if side in ("west", "east"):
         image, mask = image.swapaxes(0, 1), mask.T
     return np.dstack([image[list(rows)], mask[list(rows), :, None]]).astype(np.int16)

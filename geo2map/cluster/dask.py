@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Unpack
 
 from filelock import FileLock, Timeout
 
-from geo2map.api.keywords import RenderKeywords, ShardKeywords, pick
-from geo2map.api.requests import PathLike, RenderRequest, resolve
+from geo2map.api.keywords import RenderKeywords, ShardKeywords, pick_options
+from geo2map.api.requests import RenderRequest, resolve
 from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.local import local_cluster, require_cluster
 from geo2map.cluster.merge import merge_parts
@@ -32,6 +32,7 @@ from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Scenes
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -134,7 +135,7 @@ def _output_alone(options: RenderKeywords) -> OutputOptions:
     """
     if fixed := sorted(options.keys() - {field.name for field in fields(OutputOptions)}):
         raise PlanError(f"a planned job has its {fixed[0]}: leave it out", option=fixed[0], usage=True)
-    return pick(OutputOptions, options)
+    return pick_options(OutputOptions, options)
 
 
 def render_job(

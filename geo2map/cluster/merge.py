@@ -21,7 +21,7 @@ from geo2map.plan import Shard, Storage
 from geo2map.plan.shards import shard_levels
 from geo2map.protocols import Begin, Progress, TileStore
 
-AT_ONCE = 256
+_AT_ONCE = 256
 """Tiles of a part that are flushed together."""
 
 
@@ -184,6 +184,6 @@ def _put_tiles(output: Output, part: Journal) -> None:
     for name, store in output.stores.items():
         for number, (tile, data) in enumerate(SpoolStore(part, name).items(), 1):
             store.put(tile, data)
-            if number % AT_ONCE == 0:
+            if number % _AT_ONCE == 0:
                 store.sync()
         store.sync()

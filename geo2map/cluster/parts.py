@@ -129,7 +129,7 @@ class PartFolder:
             PlanError: there is no job in the folder.
         """
         if not (self.path / JOB_NAME).is_file():
-            raise PlanError(f"{self.path} is no folder of parts: give the --out of geo2map render --shard")
+            raise PlanError(f"{self.path}: not a folder of parts; give the one that the shards were rendered into")
         return JobFile.read(self.path / JOB_NAME)
 
     def part(self, shard: Shard) -> Path:

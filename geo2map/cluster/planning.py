@@ -10,7 +10,7 @@ from typing import Any, Unpack, cast
 
 from geo2map.api.keywords import RenderKeywords, ShardKeywords, require_known
 from geo2map.api.models import open_engine
-from geo2map.api.requests import PathLike, RenderRequest, ResolvedRequest, resolve
+from geo2map.api.requests import RenderRequest, ResolvedRequest, resolve
 from geo2map.cluster.jobfile import JobFile
 from geo2map.errors import PlanError
 from geo2map.model import ModelCard, ModelOptions
@@ -19,6 +19,7 @@ from geo2map.plan.job import ANY_DEVICE
 from geo2map.plan.shards import choose_shard_zoom
 from geo2map.scene import Scenes
 from geo2map.scene.collection import SceneCollection, SheetIndex
+from geo2map.types import PathLike
 
 SAMPLED = 6
 """Blocks that are rendered to measure speed."""

@@ -13,7 +13,7 @@ from geo2map.aoi import make_aoi
 from geo2map.api.keywords import RenderKeywords
 from geo2map.api.models import ModelLike, ResolvedModel
 from geo2map.api.rendering import render_request
-from geo2map.api.requests import PathLike, RenderRequest, resolve
+from geo2map.api.requests import RenderRequest, resolve
 from geo2map.buckets.objects import open_bucket
 from geo2map.buckets.stream import is_fresh, stream_to_bucket
 from geo2map.buckets.uploads import holds, job_key, spool_for, stage_and_upload
@@ -28,6 +28,7 @@ from geo2map.pipeline.report import Report
 from geo2map.plan import Job
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Scenes, SceneSelection
+from geo2map.types import PathLike
 
 Make = Callable[..., Report]
 """Makes an output at a path, with its tiles in a sink where a second argument gives one."""

@@ -23,11 +23,11 @@ from geo2map.types import Batch, Mode, Precision
 
 log = logging.getLogger(__name__)
 
-Indices = npt.NDArray[np.int64]
+_Indices = npt.NDArray[np.int64]
 
 STRIP = 128
 """Rows of the output that the CPU computes at once in the outermost levels."""
-AT_ONCE = 2
+_AT_ONCE = 2
 """Calls that the CPU has under way at once, each with its share of the threads, which so wait less for each other."""
 TILES = 8
 """Tiles in each call on the CPU where the card is not exact: the innermost levels have more weights than pixels."""
@@ -61,7 +61,7 @@ class Engine(PixelTranslator, Closing):
         """Takes a copy of a U-Net's weights; any other module is moved to the device itself."""
         hold_instructions(device, dtype)
         self.card, self.device, self.dtype, self.threads = card, device, dtype, threads
-        self.batch = batch or (min(AT_ONCE, threads or 1) if device.type == "cpu" else 8)
+        self.batch = batch or (min(_AT_ONCE, threads or 1) if device.type == "cpu" else 8)
         self.noise = card.noise
         self.ahead = 1 if device.type == "cuda" else 0
         strip = STRIP if device.type == "cpu" else None
@@ -70,7 +70,7 @@ class Engine(PixelTranslator, Closing):
         self._runner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         in_calls = device.type == "cpu" and self._runner.fixed_calls
         self._call = (1 if card.exact else TILES) if in_calls else None  # pictures in each call, if always so many
-        self._crew = start_threads(AT_ONCE - 1, "translate")  # starts threads when it has work
+        self._crew = start_threads(_AT_ONCE - 1, "translate")  # starts threads when it has work
 
     def close(self) -> None:
         """Ends the engine's threads; it cannot translate any more. Harmless when repeated."""
@@ -139,7 +139,8 @@ class Engine(PixelTranslator, Closing):
     def _halve(self, shape: tuple[int, ...], error: Exception) -> None:
         if self.batch == 1:
             raise DeviceError(
-                f"{self.device} ran out of memory on one block of {shape[2]} x {shape[1]} px: lower --block-span"
+                f"{self.device}: out of memory on one block of {shape[2]} x {shape[1]} px; use smaller blocks",
+                option="block_span",
             ) from error
         self.batch //= 2
         log.warning("%s ran out of memory: going on with batches of %d", self.device, self.batch)
@@ -155,20 +156,20 @@ class Engine(PixelTranslator, Closing):
 
     def _side_by_side(self, parts: Sequence[Tensor], margin: int) -> list[Tensor]:
         """Every other picture in this thread, the rest in another; torch's threads are each thread's own business."""
-        if self.threads is None or self.threads < AT_ONCE:
+        if self.threads is None or self.threads < _AT_ONCE:
             return [self._run(part, margin) for part in parts]
-        share = self.threads // AT_ONCE
+        share = self.threads // _AT_ONCE
 
         def translate(some: Sequence[Tensor]) -> list[Tensor]:
             torch.set_num_threads(share)
             return [self._run(part, margin) for part in some]
 
         try:
-            others = [self._crew.submit(translate, parts[lane::AT_ONCE]) for lane in range(1, AT_ONCE)]
-            done = [translate(parts[::AT_ONCE]), *(other.result() for other in others)]
+            others = [self._crew.submit(translate, parts[lane::_AT_ONCE]) for lane in range(1, _AT_ONCE)]
+            done = [translate(parts[::_AT_ONCE]), *(other.result() for other in others)]
         finally:
             torch.set_num_threads(self.threads)  # the matrix library has one number for all threads
-        return [done[number % AT_ONCE][number // AT_ONCE] for number in range(len(parts))]
+        return [done[number % _AT_ONCE][number // _AT_ONCE] for number in range(len(parts))]
 
     @torch.inference_mode()
     def _run(self, pixels: Tensor, margin: int) -> Tensor:
@@ -203,7 +204,7 @@ def _squares(batch: Batch, side: int) -> Batch:
     return squares.reshape(-1, side, side, bands)
 
 
-def _distinct(squares: Batch) -> tuple[Indices, Indices]:
+def _distinct(squares: Batch) -> tuple[_Indices, _Indices]:
     """Which squares to translate, and whose output is each one's: where a scene has no data, squares are alike."""
     alike, first = np.arange(len(squares)), dict[bytes, int]()
     for index in np.flatnonzero((squares == squares[:, :1, :1]).all((1, 2, 3))).tolist():

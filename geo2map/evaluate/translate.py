@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image as Pillow
 
 from geo2map.colour import ColourStatistics
-from geo2map.colour.rendition import make_rendition
+from geo2map.colour.transform import make_rendition
 from geo2map.errors import DataError
 from geo2map.grid import MAX_ZOOM, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels
@@ -85,8 +85,7 @@ def _checked(translator: PixelTranslator, batch: Batch) -> Batch:
     translated = translator.translate_pixels(batch)
     if translated.shape != (*batch.shape[:3], 3):
         raise DataError(
-            f"a translation of {batch.shape[2]} x {batch.shape[1]} px asked, found an array of shape "
-            f"{translated.shape} for one of {batch.shape}: check the model's size multiple"
+            f"the model turned an array of shape {batch.shape} into {translated.shape}; check its size multiple"
         )
     return translated
 

@@ -18,7 +18,7 @@ Config = Mapping[str, Any]
 """A card's literal configuration. Two entries mean the same in every family: `in_channels`, the bands of the input (3
 and those of noise), and `legend`, the colours that the network scores."""
 Weights = Mapping[str, "Tensor"]
-Colours = Sequence[Sequence[float]]
+ColourLevels = Sequence[Sequence[float]]
 
 
 class Family(ABC):
@@ -82,7 +82,7 @@ class Family(ABC):
         """The fields of a training's configuration that make this network again."""
         return {}
 
-    def start(self, generator: Generator, config: Config, weights: Weights, legend: Colours) -> None:  # noqa: ARG002
+    def start(self, generator: Generator, config: Config, weights: Weights, legend: ColourLevels) -> None:  # noqa: ARG002
         """Loads the weights of a similar network into a generator, as the start of a training.
 
         Args:

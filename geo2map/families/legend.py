@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-MOST_COLOURS = 32
+_MOST_COLOURS = 32
 LEAST = -80.0
 """Exponents end here: what is less counts for nothing beside e^0, and smaller results are slow to compute."""
 
@@ -29,8 +29,8 @@ class Legend(nn.Module):
         super().__init__()
         # numbers, also where weights are "meta"; no buffer, since half precision would round it
         self.colours = torch.as_tensor(colours, dtype=torch.float64, device="cpu")
-        if self.colours.ndim != 2 or self.colours.shape[1] != 3 or not 1 <= len(self.colours) <= MOST_COLOURS:
-            raise ValueError(f"legend and crispen take 1 to {MOST_COLOURS} colours of three levels")
+        if self.colours.ndim != 2 or self.colours.shape[1] != 3 or not 1 <= len(self.colours) <= _MOST_COLOURS:
+            raise ValueError(f"legend and crispen take 1 to {_MOST_COLOURS} colours of three levels")
         self._seen = torch.cat((self.colours.T / 127.5 - 1, self.colours.new_ones(1, len(self.colours))))
 
     def forward(self, scores: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def require_zooms(store: StoredTiles, tileset: TileSet) -> tuple[int, ...]:
     if not zooms:
         raise TileSetError(
             f"the tile set {tileset.name!r} has no tiles at zooms {tileset.minzoom} to {tileset.maxzoom}: "
-            "check the scene and the area asked"
+            "check the scene and the area of interest"
         )
     return zooms
 

@@ -111,7 +111,7 @@ def select(
         )
     known = store.zooms
     if zooms is not None and high not in known:
-        raise ZoomError(f"zoom {high} asked, but the set has zooms {', '.join(map(str, known))}: choose one")
+        raise ZoomError(f"zoom {high}: not in the set, which has {', '.join(map(str, known))}", option="zoom")
     window = rescale(tileset.window, tileset.maxzoom, high)
     if high != tileset.maxzoom and not tileset.extra:  # others' zooms may cover different places
         window = tiles_window(hull((tile.x, tile.y) for tile in store.tiles(high)))
@@ -145,5 +145,5 @@ def _cut(window: PixelWindow, bounds: LngLatBounds, zoom: int) -> PixelWindow:
 
 
 def _outside(bounds: LngLatBounds) -> TileSetError:
-    asked = ",".join(f"{degrees:g}" for degrees in bounds)
-    return TileSetError(f"no tile lies within {asked} (west,south,east,north): check the order", option="bounds")
+    given = ",".join(f"{degrees:g}" for degrees in bounds)
+    return TileSetError(f"{given}: no tiles within; the order is west,south,east,north", option="bounds")

@@ -12,7 +12,7 @@ from geo2map.errors import OutputError, TileSetError
 from geo2map.files.place import resolve_place
 from geo2map.formats.containers import find_container
 from geo2map.ledger.checks import OutputOptions
-from geo2map.ledger.content import content_digest, first_damaged, size_of
+from geo2map.ledger.content import content_digest, first_damaged, size_on_disk
 from geo2map.ledger.finished_record import has_record, load_record
 from geo2map.ledger.journal import Journal
 from geo2map.ledger.origin import Origin
@@ -90,7 +90,7 @@ def _require_whole(path: Path, final: Path, journal: Journal) -> None:
     Raises:
         OutputError: a tile or a file is not what was written.
     """
-    repair = f"geo2map check {path} lists what differs, with --repair it repairs it"
+    repair = f"geo2map check {path} lists what differs and can repair it"
     if final.is_file():
         for name in journal.job.layers:
             _require_sealed(path, final, journal, name, "" if journal.job.storage.wants_grid else f"; {repair}")
@@ -115,7 +115,7 @@ def _require_sealed(path: Path, final: Path, journal: Journal, layer: str, advic
     if (seal := journal.seal(layer)) is None:
         return
     try:
-        size = size_of(place)
+        size = size_on_disk(place)
     except (OSError, TileSetError) as error:
         raise OutputError.exists(path, f"damaged: its layer {layer} is missing{advice}") from error
     if size != seal.size:

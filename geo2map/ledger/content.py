@@ -34,7 +34,7 @@ def content_digest(path: Path) -> str:
         return file_digest(file, partial(blake2b, digest_size=16)).hexdigest()
 
 
-def size_of(path: Path) -> int:
+def size_on_disk(path: Path) -> int:
     """Bytes of a file, tiles of a folder."""
     if path.is_file():
         return path.stat().st_size

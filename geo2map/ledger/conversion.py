@@ -34,7 +34,7 @@ from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import FolderStore
 from geo2map.tiles.tilejson import TileSet
 
-AT_ONCE = 1024
+_AT_ONCE = 1024
 """Tiles of a folder that are flushed to the disk together."""
 
 
@@ -121,7 +121,7 @@ class Conversion:
             for tile in subset.tiles(zoom):
                 made.put(tile, require_tile(subset, tile))
                 done += 1
-                if done % AT_ONCE == 0:
+                if done % _AT_ONCE == 0:
                     made.sync()
                 if progress:
                     progress("tiles", done, total)

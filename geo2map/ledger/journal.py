@@ -7,17 +7,17 @@ file lie in the journal itself until the file is made of them, in one transactio
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from threading import RLock
 
 from geo2map.errors import OutputError
 from geo2map.files.atomic import sync_folder
+from geo2map.ledger.database import Database
 from geo2map.ledger.layer_records import LayerRecords
 from geo2map.ledger.origin import Origin
 from geo2map.ledger.pending import Pending
-from geo2map.ledger.schema import TABLES, WORKING, connect, copy_records, create_tables, journal_errors
+from geo2map.ledger.schema import TABLES, WORKING, copy_records, create_tables, journal_errors
 from geo2map.ledger.state import Seal, Stage
 from geo2map.pipeline.blocks import LayerTiles
 from geo2map.pipeline.reading import BlockDone, BlockKey
@@ -25,10 +25,10 @@ from geo2map.pipeline.records import BlockRecord
 from geo2map.plan.job import Job
 from geo2map.tiles.layer import MAP
 
-VERSION = "2"
+_VERSION = "2"
 
 
-class Journal:
+class Journal(Database):
     """An open journal. Safe to use from several threads; one process at a time.
 
     Attributes:
@@ -42,22 +42,21 @@ class Journal:
         Raises:
             OutputError: there is none, it is damaged, or another version of geo2map wrote it.
         """
-        self.path, self._lock = path, RLock()
-        with self.access():
-            self.db = connect(path, read_only=read_only)
-            try:
+        super().__init__(path, read_only=read_only)
+        try:
+            with self.access():
                 self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # no shared memory: works on network drives, too
                 self.db.execute("PRAGMA synchronous = NORMAL")
-                if self._get("version") != VERSION:
+                if self._get("version") != _VERSION:
                     raise OutputError(
                         f"{path}: written by another version of geo2map; use that one, or render anew (resume=False)",
                         option="resume",
                     )
                 text = self._get("job") or ""
                 self.recipe: Job | Origin = Origin.from_json(text) if Origin.is_json(text) else Job.from_json(text)
-            except BaseException:
-                self.db.close()
-                raise
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def create(cls, path: Path, recipe: Job | Origin) -> Journal:
@@ -70,7 +69,7 @@ class Journal:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("BEGIN")
             create_tables(db, {**TABLES, **WORKING})
-            facts = {"version": VERSION, "job": recipe.to_json()}
+            facts = {"version": _VERSION, "job": recipe.to_json()}
             db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
             db.execute("COMMIT")
         sync_folder(path.parent)
@@ -234,31 +233,6 @@ class Journal:
         """Ends the writing of a part: its file is whole without others beside it."""
         with self.access():
             self.db.execute("PRAGMA journal_mode = DELETE")
-
-    def close(self) -> None:
-        """Lets go of the file; harmless when repeated."""
-        with self._lock:
-            self.db.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """One transaction, which also commits what was spooled before."""
-        with self.access():
-            if not self.db.in_transaction:
-                self.db.execute("BEGIN")
-            try:
-                yield
-                self.db.execute("COMMIT")
-            except BaseException:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def access(self) -> Iterator[None]:
-        """Exclusive use of the connection, with SQLite's errors as this package's."""
-        with self._lock, journal_errors(self.path):
-            yield
 
     def _get(self, key: str) -> str | None:
         with self.access():

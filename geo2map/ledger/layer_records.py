@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from geo2map.ledger.database import Database
 from geo2map.pipeline.records import tile_digest
 from geo2map.types import Tile
-
-if TYPE_CHECKING:
-    from geo2map.ledger.journal import Journal
 
 _AT_ONCE = 512
 
@@ -17,7 +14,7 @@ _AT_ONCE = 512
 class LayerRecords:
     """Which tiles a layer has to have, with a digest each, and which of an older output are to be removed."""
 
-    def __init__(self, journal: Journal, name: str) -> None:
+    def __init__(self, journal: Database, name: str) -> None:
         self.journal, self.name = journal, name
 
     @property

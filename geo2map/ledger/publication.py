@@ -10,7 +10,7 @@ from geo2map.errors import OutputError
 from geo2map.files.atomic import hidden_sibling, output_errors, replace_folder, sync_folder, write_whole
 from geo2map.formats.containers import Container
 from geo2map.formats.documents.companions import STYLE, companion_files
-from geo2map.ledger.content import content_digest, size_of
+from geo2map.ledger.content import content_digest, size_on_disk
 from geo2map.ledger.finished_record import recorded_layers
 from geo2map.ledger.journal import Journal
 from geo2map.ledger.state import Seal, Stage
@@ -86,7 +86,9 @@ class Publication:
             sealed: whether the record states sizes and contents of the layers; else their tiles alone.
         """
         final = self.workspace.final
-        seals = {name: Seal(size_of(path), content_digest(path)) for name, path in layers.items()} if sealed else {}
+        seals = (
+            {name: Seal(size_on_disk(path), content_digest(path)) for name, path in layers.items()} if sealed else {}
+        )
         where = self.workspace.result / JOURNAL_NAME
         if not self.container.is_folder:
             where = self.workspace.beside(hidden_sibling(final, "journal").name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from geo2map.ledger.journal import Journal
+from geo2map.ledger.database import Database
 from geo2map.tiles.layer import MAP
 from geo2map.types import Tile
 
@@ -14,7 +14,7 @@ _AT_ONCE = 256
 class SpoolStore:
     """One layer's tiles in a journal (a `geo2map.protocols.TileStore`). They count from the next record on."""
 
-    def __init__(self, journal: Journal, layer: str = MAP) -> None:
+    def __init__(self, journal: Database, layer: str = MAP) -> None:
         self._journal, self._layer = journal, layer
 
     @property

@@ -21,9 +21,9 @@ from geo2map.grid.block import Block
 from geo2map.live.tally import Tally
 from geo2map.pipeline.blocks import LayerTiles
 
-Work = Literal["map", "source"]
+BlockWork = Literal["map", "source"]
 """Rendered for a block: every layer of the map, or the imagery alone, which needs no model."""
-Stage = Literal["queued", "reading", "ready", "making"]
+QueueStage = Literal["queued", "reading", "ready", "making"]
 Tiles = LayerTiles
 LONGEST_WAIT = 30
 """Most seconds that a client is told to wait."""
@@ -32,7 +32,7 @@ LONGEST_WAIT = 30
 class QueuedBlock(NamedTuple):
     """A block, and what is rendered for it."""
 
-    work: Work
+    work: BlockWork
     block: Block
 
 
@@ -50,7 +50,7 @@ class PendingBlock:
 
     key: QueuedBlock
     request: int = 0
-    stage: Stage = "queued"
+    stage: QueueStage = "queued"
     payload: Any = None
     waiters: list[Future[Tiles]] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ class BlockQueue:
             return asked
 
     def take(
-        self, stage: Stage, onward: Stage, suits: Callable[[PendingBlock], bool] = lambda _: True
+        self, stage: QueueStage, onward: QueueStage, suits: Callable[[PendingBlock], bool] = lambda _: True
     ) -> PendingBlock | None:
         """Waits for a block in a stage and moves the newest onward; None when the queue is closed.
 
@@ -112,7 +112,7 @@ class BlockQueue:
             return None
 
     def take_more(
-        self, stage: Stage, onward: Stage, suits: Callable[[PendingBlock], bool], most: int
+        self, stage: QueueStage, onward: QueueStage, suits: Callable[[PendingBlock], bool], most: int
     ) -> list[PendingBlock]:
         """Takes up to `most` blocks that are in the stage now; does not wait."""
         taken: list[PendingBlock] = []
@@ -123,7 +123,7 @@ class BlockQueue:
             self._changed.notify_all()
         return taken
 
-    def move(self, pending: PendingBlock, stage: Stage, payload: object) -> None:
+    def move(self, pending: PendingBlock, stage: QueueStage, payload: object) -> None:
         """Hands a block to the next stage; one without waiting clients is dropped."""
         with self._changed:
             pending.stage, pending.payload = stage, payload
@@ -145,7 +145,7 @@ class BlockQueue:
             else:
                 waiter.set_result(tiles or {})
 
-    def count(self, stage: Stage, work: Work | None = None) -> int:
+    def count(self, stage: QueueStage, work: BlockWork | None = None) -> int:
         """Blocks in a stage, of a layer or of all."""
         with self._changed:
             return sum(
@@ -192,7 +192,7 @@ class BlockQueue:
             del self._pending[pending.key]
             self._tally.add("blocks", pending.key.work, "dropped")
 
-    def _newest(self, stage: Stage, suits: Callable[[PendingBlock], bool]) -> PendingBlock | None:
+    def _newest(self, stage: QueueStage, suits: Callable[[PendingBlock], bool]) -> PendingBlock | None:
         found = (pending for pending in self._pending.values() if pending.stage == stage and suits(pending))
         return max(found, key=lambda pending: pending.request, default=None)
 

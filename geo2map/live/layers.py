@@ -11,7 +11,7 @@ from typing import Protocol
 
 from geo2map.errors import TileSetError
 from geo2map.grid import Block
-from geo2map.live.block_queue import BlockQueue, QueuedBlock, Tiles, Work
+from geo2map.live.block_queue import BlockQueue, BlockWork, QueuedBlock, Tiles
 from geo2map.live.cache import BlockCache
 from geo2map.live.keeping import PersistedBlocks
 from geo2map.live.places import blocks_of, touches
@@ -86,7 +86,7 @@ class LiveLayer:
             threads: read files and make parents.
         """
         self.name, self.job, self._codec = layer.name, job, layer.codec
-        self._work: Work = "source" if layer.is_imagery else "map"
+        self._work: BlockWork = "source" if layer.is_imagery else "map"
         self._version = job.fingerprint  # takes a millisecond
         self.kept: PersistedBlocks | None = None
         self._under: StoredLayer | None = None

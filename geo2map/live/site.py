@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from geo2map.errors import PlanError
-from geo2map.formats.documents.qgis import Legend
+from geo2map.formats.documents.qgis import LegendEntries
 from geo2map.formats.documents.sidecars import legend_of
 from geo2map.live.layers import TileLayer
 from geo2map.live.livemap import LiveMap
@@ -61,7 +61,7 @@ class ServedSite:
         return {"": self.map} | {f"{name}/": layer for name, layer in self.further.items()}
 
     @property
-    def legend(self) -> Legend:
+    def legend(self) -> LegendEntries:
         """Classes and colours of the map."""
         return legend_of(self.map.tileset)
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from geo2map.errors import ModelFileError
 from geo2map.families import find_family
+from geo2map.files.place import require_new
 from geo2map.model.card import ModelCard
-from geo2map.model.file import load_card, load_weights, require_new, save_model
+from geo2map.model.file import load_card, load_weights, save_model
 
 
 def calibrate_model(

@@ -16,8 +16,8 @@ from geo2map.model.card import ModelCard
 from geo2map.model.file import load_header
 
 WIDTH, INDENT = 100, 15
-DTYPES = {"F16": "fp16", "F32": "fp32"}
-"""Names of `geo2map.types.Storage` by those of safetensors."""
+_DTYPES = {"F16": "fp16", "F32": "fp32"}
+"""Names of `geo2map.types.WeightsDtype` by those of safetensors."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -51,7 +51,7 @@ class ModelDescription:
         dtypes = {entry.dtype for entry in learned}
         parameters = sum(math.prod(entry.shape) for entry in learned)
         return cls(
-            path, card, parameters, "/".join(sorted(DTYPES.get(kind, kind) for kind in dtypes)), path.stat().st_size
+            path, card, parameters, "/".join(sorted(_DTYPES.get(kind, kind) for kind in dtypes)), path.stat().st_size
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from geo2map.colour import ColourStatistics
 from geo2map.errors import ModelFileError
 from geo2map.families import FAMILIES, Family
+from geo2map.files.place import require_new
 from geo2map.model.card import FAITHFUL_SIDE, ModelCard
-from geo2map.model.file import require_new, save_model
-from geo2map.types import Storage
+from geo2map.model.file import save_model
+from geo2map.types import WeightsDtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +45,7 @@ class ImportFacts:
     licence: str = "unknown: ask whoever made the weights"
 
 
-def import_model(path: Path, out: Path, *, dtype: Storage = "fp32", overwrite: bool = False, **facts: Any) -> None:
+def import_model(path: Path, out: Path, *, dtype: WeightsDtype = "fp32", overwrite: bool = False, **facts: Any) -> None:
     """Writes a model file that is the same function as a generator file of pytorch-CycleGAN-and-pix2pix in eval mode.
 
     A generator with batch norm is exact with its full margin, and can also run in mode "faithful"; one with instance

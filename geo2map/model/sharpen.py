@@ -7,7 +7,8 @@ from pathlib import Path
 
 from geo2map.errors import ModelFileError
 from geo2map.families import build
-from geo2map.model.file import load_card, load_weights, require_new, save_model
+from geo2map.files.place import require_new
+from geo2map.model.file import load_card, load_weights, save_model
 
 
 def sharpen_model(

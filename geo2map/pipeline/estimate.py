@@ -24,7 +24,7 @@ SAMPLE_SECONDS = 4.0
 MOST_BLOCKS = 32
 
 
-class Kind(Protocol):
+class _Kind(Protocol):
     """The properties of a container that an estimate depends on."""
 
     @property
@@ -74,7 +74,7 @@ class Estimate:
         )
 
 
-def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translator, kind: Kind) -> Estimate:
+def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translator, kind: _Kind) -> Estimate:
     """Counts tiles and blocks with data, renders some of them for real and scales up.
 
     Args:

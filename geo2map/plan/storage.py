@@ -26,7 +26,7 @@ from geo2map.types import Compression, Scheme, TileFormat
 _ADDRESS = re.compile(r"(https?|file)://[^\s?#\"'<>{}]+")
 PRESENTATION = ("address", "bare", "compress", "grid", "crs_out", "resolution")
 """Fields that decide documents and files made of the tiles, and no tile."""
-Colours = tuple[tuple[int, int, int], ...]
+_Colours = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,7 @@ class Storage:
         return min(plan.block_levels, plan.maxzoom - (self.minzoom or 0))
 
 
-def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> Colours | None:
+def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> _Colours | None:
     if palette is None or palette == "none":
         return None
     colours: Any = palette
@@ -185,7 +185,7 @@ def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> Colours | 
 
 
 @lru_cache(maxsize=4)
-def _make_codec(palette: Colours) -> Codec:
+def _make_codec(palette: _Colours) -> Codec:
     """The codec of a palette has a table of all colours, so it is made once."""
     return IndexedCodec(Snap(palette))
 

@@ -96,7 +96,7 @@ class MemoryOutput:
     """
 
     def __init__(self, plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> None:
-        self.job = make_job(plan, storage or Storage(minzoom=plan.maxzoom), translator)
+        self.job = fake_job(plan, storage or Storage(minzoom=plan.maxzoom), translator)
         self.records: dict[BlockKey, BlockRecord] = {}
         self.complete = self.resumed = False
         self.store = MemoryStore()
@@ -135,7 +135,7 @@ class MemoryOutput:
         return {tile: decode(self.store.data[tile]) for tile in self.store.tiles(self.job.plan.maxzoom)}
 
 
-def make_job(plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> Job:
+def fake_job(plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> Job:
     """A job without a scene on any disk.
 
     Args:

@@ -18,7 +18,7 @@ JOURNAL_NAME = ".geo2map.journal"
 FAILED_NAME = "failed.geojson"
 """Where blocks that could not be read are listed."""
 
-SIDECARS = frozenset(
+_SIDECARS = frozenset(
     {
         FILE_NAME,
         JOURNAL_NAME,
@@ -109,7 +109,7 @@ def _belongs(name: str, depth: int) -> bool:
     if depth == 0:
         if name.startswith(".") and name.endswith(".partial"):  # one that was being written when its run was killed
             name = name[1:].removesuffix(".partial")
-        return name in SIDECARS or name.endswith((".qlr", ".qml"))
+        return name in _SIDECARS or name.endswith((".qlr", ".qml"))
     stem, *endings = name.split(".")
     known = depth == 2 and parse_number(stem, 2**MAX_ZOOM) is not None
     return known and bool(endings) and _TILE_ENDINGS.issuperset({ending.lower() for ending in endings} - {"aux"})

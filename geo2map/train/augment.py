@@ -13,13 +13,13 @@ from geo2map.grid import TILE_SIZE, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels
 from geo2map.train.config import TrainConfig
 from geo2map.train.footprint import random_footprint
-from geo2map.train.pictures import ALL_KNOWN, LabelMask, Picture
+from geo2map.train.pictures import ALL_LABELS, LabelMask, Picture
 from geo2map.train.sensors import apply_curves, other_sensor
 
 NOISE_ZOOM = 20
 HAS_TEACHER, SEEN = 16, 32
 """Bits of `Crops.known`: a teacher's output is at hand; there is imagery."""
-Pixels = TypeVar("Pixels", bound=npt.NDArray[np.uint8])
+_Pixels = TypeVar("_Pixels", bound=npt.NDArray[np.uint8])
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Pair:
 
     Attributes:
         a, b: input and output, uint8 (H, W, 3).
-        known: what is known of b, see `geo2map.train.pictures.KNOWN_BITS`; None: everything.
+        known: what is known of b, see `geo2map.train.pictures.LABEL_BITS`; None: everything.
         teacher_output: a teacher's output for a, uint8 (H, W, 3).
         matches: curves to the colours of the run's own imagery, uint8 (3, 256) each, one of which is taken at random;
             None in it leaves the colours alone.
@@ -46,7 +46,7 @@ class Crops(NamedTuple):
 
     Attributes:
         a, b: input and output, (N, crop, crop, 3); the input has its bands of noise after that.
-        known: `KNOWN_BITS`, `HAS_TEACHER` and `SEEN`, (N, crop, crop); 0 where there is no imagery.
+        known: `LABEL_BITS`, `HAS_TEACHER` and `SEEN`, (N, crop, crop); 0 where there is no imagery.
         teacher_output: the teacher's output, (N, crop, crop, 3); anything where there is none.
     """
 
@@ -56,7 +56,7 @@ class Crops(NamedTuple):
     teacher_output: Picture
 
 
-def stack(crops: list[Crops]) -> Crops:
+def stack_crops(crops: list[Crops]) -> Crops:
     """One batch of single crops, which have no leading dimension yet."""
     return Crops(*(np.stack(parts) for parts in zip(*crops, strict=True)))
 
@@ -112,7 +112,7 @@ def noisy(a: Picture, bands: int, left: int = 0, top: int = 0) -> Picture:
 
 
 def _known(pair: Pair) -> LabelMask:
-    known = np.full(pair.a.shape[:2], ALL_KNOWN, np.uint8) if pair.known is None else pair.known
+    known = np.full(pair.a.shape[:2], ALL_LABELS, np.uint8) if pair.known is None else pair.known
     return known | np.uint8(SEEN if pair.teacher_output is None else SEEN | HAS_TEACHER)
 
 

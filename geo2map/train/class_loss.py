@@ -13,7 +13,7 @@ from geo2map.colour.palette import Palette
 from geo2map.families.legend import LEAST
 from geo2map.train.losses import balanced_weights, bits_of_all, closeness, nearest_entry, split_known
 
-SOFTNESS = 100.0
+_SOFTNESS = 100.0
 """Squared grey levels over which a colour passes from one class to the next: between a palette's nearest two, 19 levels
 apart in `maps`, 5 levels from the middle are 87 to 13 %, and a colour itself is 97 % of its class."""
 
@@ -55,7 +55,7 @@ class ClassLoss(nn.Module):
         shares: Tensor,
         balance: float,
         bits: Mapping[str, int],
-        softness: float = SOFTNESS,
+        softness: float = _SOFTNESS,
     ) -> None:
         super().__init__()
         own = [bits.get(name, 0) for name in palette.classes]

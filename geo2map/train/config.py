@@ -11,7 +11,7 @@ from geo2map.errors import DataError
 from geo2map.grid import MOST_NOISE
 from geo2map.types import Direction, GanMode
 
-Norm = Literal["batch", "renorm"]
+TrainableNorm = Literal["batch", "renorm"]
 Autocast = Literal["bf16", "fp16", "none"]
 PresetName = Literal["geo2map", "pix2pix"]
 
@@ -84,7 +84,7 @@ class TrainConfig:
     dropout: tuple[int, ...] = ()
     noise: int = 0
     legend: bool = False
-    norm: Norm = "batch"
+    norm: TrainableNorm = "batch"
     resize_convolution: bool = True
     discriminator_width: int = 32
     discriminator_layers: int = 3
@@ -111,17 +111,20 @@ class TrainConfig:
     def __post_init__(self) -> None:
         multiple = 2 ** len(self.widths)
         if self.crop % multiple:
-            raise DataError(f"crop {self.crop} asked, but {len(self.widths)} levels need a multiple of {multiple} px")
+            raise DataError(
+                f"crop {self.crop}: {len(self.widths)} levels need a multiple of {multiple} px", option="crop"
+            )
         if self.residual_blocks and len(self.residual_blocks) != len(self.widths):
             raise DataError(
-                f"{len(self.widths)} widths but {len(self.residual_blocks)} residual blocks asked: give one a level"
+                f"{len(self.widths)} widths, but residual blocks for {len(self.residual_blocks)} levels",
+                option="residual_blocks",
             )
         if self.resize is not None and self.resize < self.crop:
-            raise DataError(f"crop {self.crop} of pictures resized to {self.resize} px asked: lower --crop")
+            raise DataError(f"crop {self.crop}: larger than the pictures, resized to {self.resize} px", option="crop")
         if not 0 <= self.noise <= MOST_NOISE:
-            raise DataError(f"{self.noise} bands of noise asked: give 0 to {MOST_NOISE}")
+            raise DataError(f"{self.noise} bands of noise: out of range; give 0 to {MOST_NOISE}", option="noise")
         if self.steps < 1 or self.batch < 1 or (self.epochs is not None and self.epochs <= 0):
-            raise DataError(f"{self.steps} steps, {self.epochs} epochs, batch {self.batch} asked: give more than 0")
+            raise DataError(f"{self.steps} steps, {self.epochs} epochs, batch {self.batch}: all must be positive")
 
     def generator(self, palette: Palette | None) -> dict[str, Any]:
         """The generator's literal configuration, as `geo2map.families.build` and the card take it.
@@ -131,7 +134,7 @@ class TrainConfig:
         """
         config = {"widths": list(self.widths), "residual_blocks": list(self.residual_blocks), "norm": "batch"}
         if self.legend and (palette is None or self.direction == "b2a"):
-            raise DataError("legend asked, but what is to be drawn has no palette: leave it out", option="legend")
+            raise DataError("legend: the target pictures have no palette; leave it out", option="legend")
         legend = palette.colours.tolist() if palette is not None and self.legend else None
         return config | ({"in_channels": 3 + self.noise} if self.noise else {}) | ({"legend": legend} if legend else {})
 

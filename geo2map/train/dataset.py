@@ -14,7 +14,7 @@ from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.colour.statistics import HALFWAY
 from geo2map.errors import DataError
 from geo2map.threads import Budget
-from geo2map.train.augment import Crops, Look, Pair, augment, stack
+from geo2map.train.augment import Crops, Look, Pair, augment, stack_crops
 from geo2map.train.config import TrainConfig
 from geo2map.train.pictures import PairFile, Picture
 from geo2map.train.places import Places
@@ -22,7 +22,7 @@ from geo2map.train.teacher import load_teacher_output
 from geo2map.types import Direction
 
 LOADERS = 16
-MEMORY = 8 * 2**30
+_MEMORY = 8 * 2**30
 """Bytes of decoded pictures that are kept; the others are decoded again whenever they are needed."""
 STATISTICS_STRIDE = 4
 RECOGNISED = 0.7
@@ -67,7 +67,7 @@ class Pairs:
         sources: Sequence[PairFile] | Sources,
         config: TrainConfig,
         palette: Palette | None = None,
-        memory: int = MEMORY,
+        memory: int = _MEMORY,
     ) -> None:
         self.sources = sources if isinstance(sources, Sources) else Sources(sources)
         self.files, self.config, self.palette = list(self.sources.files), config, palette
@@ -108,12 +108,13 @@ class Pairs:
         a, b = self._sides(file)
         if min(a.shape[:2]) < self.config.crop:
             raise DataError(
-                f"{file.a} is {a.shape[1]} x {a.shape[0]} px a side, smaller than crop {self.config.crop}: lower --crop"
+                f"{file.a}: {a.shape[1]} x {a.shape[0]} px per side, smaller than crop {self.config.crop}",
+                option="crop",
             )
         return a, b
 
     def _load_abroad(self, file: PairFile) -> Pair:
-        return Pair(*self._sides(file), known=file.load_known())
+        return Pair(*self._sides(file), known=file.load_label_mask())
 
     def _sides(self, file: PairFile) -> tuple[Picture, Picture]:
         config = self.config
@@ -132,7 +133,7 @@ class Pairs:
         look = Look(
             self.config.photometric * rise, self.config.holes * rise, self.colours.neutral(self.config.direction)
         )
-        return stack([self._sample(index, look) for index in range(first, first + self.config.batch)])
+        return stack_crops([self._sample(index, look) for index in range(first, first + self.config.batch)])
 
     def _sample(self, index: int, look: Look) -> Crops:
         rng = np.random.default_rng((self.config.seed, 1, index))

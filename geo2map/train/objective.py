@@ -11,7 +11,7 @@ from geo2map.train.augment import HAS_TEACHER, SEEN
 from geo2map.train.class_loss import ClassLoss
 from geo2map.train.dataset import Pairs
 from geo2map.train.losses import BalancedL1, masked_mean, nearest_entry, palette_commitment
-from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
+from geo2map.train.pictures import ALL_LABELS, LABEL_BITS
 
 NEED_CLASSES = ("lambda_cross_entropy", "lambda_jaccard", "lambda_commit", "teacher_commit", "border")
 """Choices that mean something for maps in a palette only."""
@@ -35,11 +35,11 @@ class Objective(nn.Module):
         if palette is not None and self.config.direction == "a2b":
             drawn = palette.classify(pairs.output_pixels[:: max(1, len(pairs.output_pixels) // 1_000_000)])
             shares = torch.from_numpy(np.bincount(drawn, minlength=len(palette.classes)) / drawn.size)
-            self.balanced = BalancedL1(palette, shares, self.config.balance, self.config.border, KNOWN_BITS)
+            self.balanced = BalancedL1(palette, shares, self.config.balance, self.config.border, LABEL_BITS)
             if self.config.lambda_cross_entropy or self.config.lambda_jaccard:
-                self.classes = ClassLoss(palette, shares, self.config.balance, KNOWN_BITS)
+                self.classes = ClassLoss(palette, shares, self.config.balance, LABEL_BITS)
         elif unmet := [name for name in NEED_CLASSES if getattr(self.config, name)]:
-            raise DataError(f"{unmet[0]} asked, but what is to be drawn has no classes: leave it out", option=unmet[0])
+            raise DataError(f"{unmet[0]}: the target pictures have no classes; leave it out", option=unmet[0])
 
     def forward(
         self, fake_b: Tensor, real_b: Tensor, known: Tensor, teacher_output: Tensor, scores: Tensor | None = None
@@ -78,9 +78,9 @@ class Objective(nn.Module):
     def _l1(self, fake_b: Tensor, real_b: Tensor, known: Tensor) -> Tensor:
         if self.balanced is not None:
             return self.balanced(fake_b, real_b, known)
-        return masked_mean((fake_b - real_b).abs().mean(1), (known & ALL_KNOWN) == ALL_KNOWN)
+        return masked_mean((fake_b - real_b).abs().mean(1), (known & ALL_LABELS) == ALL_LABELS)
 
 
 def judged(known: Tensor) -> Tensor:
     """Crops that a discriminator may compare, bool (N,): where there is imagery, every class is known."""
-    return (((known & ALL_KNOWN) == ALL_KNOWN) | ((known & SEEN) == 0)).flatten(1).all(1)
+    return (((known & ALL_LABELS) == ALL_LABELS) | ((known & SEEN) == 0)).flatten(1).all(1)

@@ -19,12 +19,12 @@ from geo2map.types import SPLITS
 
 Picture = npt.NDArray[np.uint8]
 LabelMask = npt.NDArray[np.uint8]
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-KNOWN_SUFFIX = "_valid.png"
-"""Ends the name of the picture that says what is known of a pair: for each pixel the sum of `KNOWN_BITS`, 0 nothing."""
-KNOWN_BITS = {"road": 1, "highway": 1, "building": 2, "water": 4, "park": 8}
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+LABEL_MASK_SUFFIX = "_valid.png"
+"""Ends the name of the picture that says what is known of a pair: for each pixel the sum of `LABEL_BITS`, 0 nothing."""
+LABEL_BITS = {"road": 1, "highway": 1, "building": 2, "water": 4, "park": 8}
 """A class is known where the map says for sure that the pixel is, or is not, of that class."""
-ALL_KNOWN = 15
+ALL_LABELS = 15
 PARALLEL = (("A", "B"), ("a", "b"), ("trainA", "trainB"), ("testA", "testB"))
 """Names of two parallel folders: ours and CycleGAN's."""
 MAPS_ZOOM, MAPS_GROUND_RESOLUTION = 17, 0.905
@@ -65,17 +65,17 @@ class PairFile:
             )
         return a, b
 
-    def load_known(self) -> LabelMask | None:
-        """What is known where, see `KNOWN_BITS`; uint8 (H, W). None: everything everywhere.
+    def load_label_mask(self) -> LabelMask | None:
+        """What is known where, see `LABEL_BITS`; uint8 (H, W). None: everything everywhere.
 
         Raises:
             DataError: a broken file, or one of another size than the pair.
         """
-        spelled = (KNOWN_SUFFIX, KNOWN_SUFFIX.replace("png", "PNG"), KNOWN_SUFFIX.upper())
+        spelled = (LABEL_MASK_SUFFIX, LABEL_MASK_SUFFIX.replace("png", "PNG"), LABEL_MASK_SUFFIX.upper())
         path = next(filter(Path.is_file, (self.a.with_name(self.a.stem + suffix) for suffix in spelled)), None)
         if path is None:
             return None
-        known, shape = _read_known(path), self.load()[0].shape[:2]
+        known, shape = _read_label_mask(path), self.load()[0].shape[:2]
         if known.shape != shape:
             raise DataError(f"{path} is {known.shape[1]} x {known.shape[0]} px, the pair's halves are not: remake it")
         return known
@@ -165,7 +165,9 @@ def read_facts(data: Path) -> tuple[int, float]:
                 facts = json.loads(path.read_text(encoding="utf-8"))
                 return int(facts["zoom"]), float(facts["ground_resolution"])
             except (OSError, KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{path} cannot be read ({error}): give --zoom and --ground-resolution") from error
+                raise DataError(
+                    f"{path}: cannot be read ({error}); give zoom and ground resolution", option="zoom"
+                ) from error
     return MAPS_ZOOM, MAPS_GROUND_RESOLUTION
 
 
@@ -178,7 +180,7 @@ def list_pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"folder of pairs not found: {folder}; check the path")
     found = sorted(
-        (path for path in folder.iterdir() if _is_picture(path) and not path.name.lower().endswith(KNOWN_SUFFIX)),
+        (path for path in folder.iterdir() if _is_picture(path) and not path.name.lower().endswith(LABEL_MASK_SUFFIX)),
         key=lambda path: (len(path.stem), path.name),
     )
     if not found:
@@ -192,7 +194,7 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not is_passed_over(path.name) and not path.is_dir()
+    return path.suffix.lower() in _SUFFIXES and not is_passed_over(path.name) and not path.is_dir()
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -253,11 +255,11 @@ def _read(path: Path) -> Picture:
     return np.asarray(image.convert("RGB"))
 
 
-def _read_known(path: Path) -> LabelMask:
+def _read_label_mask(path: Path) -> LabelMask:
     """The bits of a `_valid.png`, uint8 (H, W): the stored numbers, of a palette's entries, too."""
     image, _ = _open(path)
     values = np.asarray(image.convert("L") if image.mode == "1" else image)
-    return (values if values.ndim == 2 else values[..., 0]).astype(np.uint8) & np.uint8(ALL_KNOWN)
+    return (values if values.ndim == 2 else values[..., 0]).astype(np.uint8) & np.uint8(ALL_LABELS)
 
 
 def _open(path: Path) -> tuple[Image.Image, bool]:

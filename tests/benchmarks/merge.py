@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from geo2map.cluster import JobFile, PartFolder, ShardRecord, merge_parts
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.formats.containers import find_container
 from geo2map.grid import PixelWindow
 from geo2map.ledger.journal import Journal
@@ -62,7 +62,7 @@ class CheapParts:
         self.zooms = tuple(range(ZOOM - self.levels, ZOOM + 1))
         edge, last = FIRST * 256, (FIRST + (self.across << self.levels)) * 256
         window = PixelWindow(edge, edge, last, edge + ((-(-parts // self.across)) << self.levels) * 256)
-        plan = Plan(name="cheap", view=View(ZOOM, Rendition(), "bilinear"), window=window, block_span=4)
+        plan = Plan(name="cheap", view=View(ZOOM, ColourTransform(), "bilinear"), window=window, block_span=4)
         job = Job(scenes=(), reading=ReadingOptions(), plan=plan, storage=Storage(minzoom=0).resolve(plan))
         self.order = JobFile(job=job, scenes=(), model=None, shard_zoom=ZOOM - self.levels)
 

@@ -25,7 +25,7 @@ from geo2map.ledger import OutputOptions, open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, IdentityTranslator, make_card, make_job
+from geo2map.testing import ArraySource, IdentityTranslator, fake_job, make_card
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.pyramid import make_parent
 from geo2map.types import Tile
@@ -50,7 +50,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 
 
 def render(out: Path, *, overwrite: bool = False) -> None:
-    with open_output(out, make_job(PLAN, CLASSES, IdentityTranslator()), OutputOptions(overwrite=overwrite)) as output:
+    with open_output(out, fake_job(PLAN, CLASSES, IdentityTranslator()), OutputOptions(overwrite=overwrite)) as output:
         run(ArraySource(WINDOW, *scene()), IdentityTranslator(), output)
 
 

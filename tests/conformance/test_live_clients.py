@@ -25,7 +25,7 @@ from geo2map.live import LiveMap, ServedSite
 from geo2map.live.app import make_app
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, make_job
+from geo2map.testing import ArraySource, fake_job
 
 if TYPE_CHECKING:
     from browsing import Visit
@@ -48,7 +48,7 @@ def address(image: BlockImage) -> Iterator[str]:
     """Of a server that draws the waves as they are."""
     sources = [ArraySource(BLOCK.core, image.pixels, image.mask) for _ in range(2)]
     plan = Plan(name="jakarta", view=View(14), window=WINDOW, block_span=2)
-    with LiveMap(make_job(plan, Storage(minzoom=12)), sources, None) as live:
+    with LiveMap(fake_job(plan, Storage(minzoom=12)), sources, None) as live:
         site = ServedSite(
             map=live.layers["map"], further={"source": live.layers["source"]}, live=live, tally=live.tally
         )

@@ -21,7 +21,7 @@ from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.protocols import PixelTranslator
 from geo2map.scene import View
-from geo2map.testing import ArraySource, make_job
+from geo2map.testing import ArraySource, fake_job
 from geo2map.testing.fakes import cropped
 from geo2map.tiles.codec import SUFFIXES, encode_tile
 from geo2map.tiles.tilejson import TileSet
@@ -183,7 +183,7 @@ def test_a_render_with_its_source_swipes_from_a_disk(visit: Visit, tmp_path: Pat
     source = ArraySource(window, pixels, np.ones(pixels.shape[:2], np.bool_))
     plan = Plan(name=NAME, view=View(14), window=window, block_span=2)
     storage = Storage(minzoom=12, with_source=True)
-    with open_output(tmp_path / "t", make_job(plan, storage)) as output:
+    with open_output(tmp_path / "t", fake_job(plan, storage)) as output:
         run(source, _Red(), output)
     visit.open((tmp_path / "t" / "index.html").as_uri())
     assert visit.count("map") >= 4

@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from waiting import PATIENCE
 
 from geo2map import Engine
 from geo2map.live import LiveMap, ServedSite
 from geo2map.live.app import make_app
 from geo2map.protocols import PixelTranslator
 from geo2map.types import Batch
-
-PATIENCE = 60.0
-"""Seconds after which a test that waits has failed."""
 
 
 def client_of(app: Any) -> httpx.AsyncClient:

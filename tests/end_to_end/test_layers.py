@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from brightness import NAME, brightness_layer
-from tile_bytes import tiles_of
+from snapshots import read_tiles
 
 from geo2map import check, repair, update
 from geo2map.api import render
@@ -108,7 +108,7 @@ def test_every_container_holds_them_and_gives_them_back(
     assert render(made / "a.tif", tmp_path / name, engine=quick_engine, **OPTIONS).complete
     convert(tmp_path / name, tmp_path / "back")
     if name != "t.tif":
-        assert tiles_of(tmp_path / "back") == tiles_of(made / "tiles")
+        assert read_tiles(tmp_path / "back") == read_tiles(made / "tiles")
     assert convert(tmp_path / name, tmp_path / "back").complete
 
 
@@ -129,7 +129,7 @@ def test_an_interrupted_run_goes_on_with_other_documents(made: Path, quick_engin
     report = render(made / "a.tif", tmp_path / "t", engine=quick_engine, address=address, **small)
     assert 2 <= report.resumed < 9
     render(made / "a.tif", tmp_path / "whole", engine=quick_engine, **small)
-    assert tiles_of(tmp_path / "t") == tiles_of(tmp_path / "whole")
+    assert read_tiles(tmp_path / "t") == read_tiles(tmp_path / "whole")
     assert address in (tmp_path / "t" / "tiles.xml").read_text()
 
 

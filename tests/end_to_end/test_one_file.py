@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from tile_bytes import tiles_of
+from snapshots import read_tiles
 
 from geo2map import Engine, check, render, repair, tile, update
 from geo2map.api.converting import convert
@@ -76,7 +76,7 @@ def test_a_tms_folder_is_updated(made: Path, quick_engine: Engine) -> None:
         update(made / "b.tif", folder)
         assert check(folder).ok
     assert tiles_in(out) == tiles_in(made / "tiles")
-    assert tiles_of(out).keys() != tiles_of(made / "tiles").keys()
+    assert read_tiles(out).keys() != read_tiles(made / "tiles").keys()
 
 
 def spoil_tile(path: Path) -> None:

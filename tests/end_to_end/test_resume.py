@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.warp
-from tile_bytes import contents
+from snapshots import read_files
 
 from geo2map import Engine, render
 from geo2map.errors import OutputError, SceneError
@@ -51,10 +51,6 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".journal"))
 
 
-def both(path: Path) -> dict[str, bytes]:
-    return {"": path.read_bytes()} if path.is_file() else contents(path)
-
-
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_what_is_done_is_not_done_again(name: str, quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     scene = write_sheet("a.tif")
@@ -70,7 +66,7 @@ def test_what_is_done_is_not_done_again(name: str, quick_engine: Engine, write_s
     assert told[0][0] == "resumed"
     assert told[0][1] == report.resumed == 5
     assert again.translated == whole.translated - report.resumed
-    assert both(tmp_path / name) == both(tmp_path / "whole" / name)
+    assert read_files(tmp_path / name, hidden=False) == read_files(tmp_path / "whole" / name, hidden=False)
     assert names(tmp_path) == sorted(["a.tif", name, "whole"])
 
 
@@ -100,7 +96,7 @@ def test_another_job_is_refused_and_says_what_is_different(
     assert caught.value.option == "overwrite"
     render(scene, tmp_path / "tiles", engine=quick_engine, overwrite=True, **chosen)
     render(scene, tmp_path / "fresh", engine=quick_engine, **chosen)
-    assert contents(tmp_path / "tiles") == contents(tmp_path / "fresh")
+    assert read_files(tmp_path / "tiles", hidden=False) == read_files(tmp_path / "fresh", hidden=False)
 
 
 @pytest.mark.parametrize("change", ["touch", "rewrite", "move"])
@@ -236,10 +232,10 @@ def test_open_blocks_are_taken_up(name: str, quick_engine: Engine, write_sheet: 
         patch.setattr(SceneSource, "read", sometimes)
         first = render(scene, tmp_path / name, engine=quick_engine, block_span=1, on_error="skip")
     assert first.failed
-    assert both(tmp_path / name) != both(tmp_path / "whole" / name)
+    assert read_files(tmp_path / name, hidden=False) != read_files(tmp_path / "whole" / name, hidden=False)
     second = render(scene, tmp_path / name, engine=quick_engine, block_span=1, on_error="skip")
     assert not second.failed
     assert second.translated + second.empty == len(first.failed)
-    assert both(tmp_path / name) == both(tmp_path / "whole" / name)
+    assert read_files(tmp_path / name, hidden=False) == read_files(tmp_path / "whole" / name, hidden=False)
     assert not list(tmp_path.rglob("*failed.geojson"))
     assert names(tmp_path) == sorted(["a.tif", name, "whole"])

@@ -186,7 +186,8 @@ def test_a_grid_shifted_by_half_a_block(engine: Engine) -> None:
         assert delta.max() <= 1
 
 
-def test_a_margin_of_the_model_less_one_step_is_noticed(engine: Engine) -> None:
+def test_too_small_a_margin_for_the_model_is_noticed(engine: Engine) -> None:
+    """A margin of 32 px; `test_inference.py` shows that one step less than the model's does not suffice."""
     source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 600, 500)
     card: ModelCard = engine.card
     whole = render_whole(make_plan(source, 1, card.margin), source, engine)

@@ -36,7 +36,7 @@ from geo2map.ledger.state import Stage
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, BlurTranslator, make_job
+from geo2map.testing import ArraySource, BlurTranslator, fake_job
 
 PARKS = (("land", (200, 190, 170)), ("park", (90, 160, 80)), ("water", (110, 150, 220)))
 DEGREES = RasterGrid("EPSG:4326", (0.03, 0.0, -134.8, 0.0, -0.005, 82.7), 720, 690)
@@ -89,7 +89,7 @@ SOURCE = source()
 
 def render(out: Path, overwrite: bool = False) -> int:
     """A whole run in this process; how many blocks were done before."""
-    job = make_job(PLAN, Storage(minzoom=3, **KINDS[out.name]), BlurTranslator(7))
+    job = fake_job(PLAN, Storage(minzoom=3, **KINDS[out.name]), BlurTranslator(7))
     with open_output(out, job, OutputOptions(overwrite=overwrite)) as output:
         return run(SOURCE, BlurTranslator(7), output).resumed
 
@@ -263,7 +263,7 @@ def kill_anywhere(names: list[str], every: int, at_random: int, seed: int = 0) -
 
 def kill_the_command(count: int, seed: int = 0) -> Tally:
     """`geo2map render` with the packaged model, killed at random moments."""
-    from geo2map.testing.town import make_town
+    from geo2map.demo import make_town
 
     rng, tally = random.Random(seed), Tally()
     with tempfile.TemporaryDirectory() as folder:

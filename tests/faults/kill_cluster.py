@@ -29,7 +29,7 @@ import rasterio
 from affine import Affine
 
 from geo2map.cluster import JobFile, PartFolder, ShardRecord, merge_parts, plan_job
-from geo2map.cluster.dask import ShardWork
+from geo2map.cluster.dask import ShardWork, dispatch
 from geo2map.plan import Shard
 from geo2map.testing import make_card
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from geo2map.families.family import Colours, Config, Family, Weights
+from geo2map.families.family import ColourLevels, Config, Family, Weights
 from geo2map.families.unet import cost, junyanz
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class UNetFamily(Family):
         return config.get("norm") != "instance"
 
     def convert(self, state: Weights) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        return junyanz.convert(state)
+        return junyanz.convert_state_dict(state)
 
     def calibrate(self, weights: Weights, factor: float, added: Sequence[float]) -> dict[str, Tensor]:
         changed = dict(weights)
@@ -67,7 +67,7 @@ class UNetFamily(Family):
     def choices(self, config: Config) -> dict[str, Any]:
         return {name: tuple(config[name]) for name in ("widths", "residual_blocks") if name in config}
 
-    def start(self, generator: Generator, config: Config, weights: Weights, legend: Colours) -> None:
+    def start(self, generator: Generator, config: Config, weights: Weights, legend: ColourLevels) -> None:
         from geo2map.families.unet.generator import UNetGenerator
         from geo2map.families.unet.transplant import start_from
 

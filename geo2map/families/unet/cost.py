@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-TILE = 256
+_TILE = 256
 PAPER_WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
 """Of a card that names none, as `geo2map.families.unet.generator.UNetGenerator` has it."""
 
@@ -30,7 +30,7 @@ def gflop_per_tile(
     blocks = tuple(residual_blocks) or (0,) * len(widths)
     total = 0
     for level, width in enumerate(widths, start=1):
-        pixels = (TILE / 2**level) ** 2
+        pixels = (_TILE / 2**level) ** 2
         inner = widths[level - 2] if level > 1 else in_channels
         outer = widths[level - 2] if level > 1 else len(legend) or out_channels
         below = width if level == len(widths) else 2 * width
@@ -42,4 +42,4 @@ def gflop_per_tile(
 def _sharpen(channels: int, colours: Sequence[object], sharpen: float = 0, sigma: float = 2.5, **_: object) -> float:
     """Multiplications with an addition that `geo2map.families.unet.sharpen` makes for a tile."""
     taps = 2 * math.ceil(2.5 * sigma) + 1 if sharpen else 0
-    return channels * (2 * taps + 2 * len(colours)) * TILE**2
+    return channels * (2 * taps + 2 * len(colours)) * _TILE**2

@@ -15,10 +15,10 @@ from geo2map.families.unet.reach import walk_down, walk_up
 from geo2map.families.unet.renorm import BatchRenorm2d
 from geo2map.families.unet.sharpen import Sharpen
 
-Norm = Literal["batch", "renorm", "instance", "none"]
+NormKind = Literal["batch", "renorm", "instance", "none"]
 
 
-def _norm(kind: Norm, channels: int) -> nn.Module:
+def _norm(kind: NormKind, channels: int) -> nn.Module:
     if kind in ("batch", "renorm"):
         return nn.BatchNorm2d(channels) if kind == "batch" else BatchRenorm2d(channels)
     return nn.InstanceNorm2d(channels) if kind == "instance" else nn.Identity()
@@ -27,7 +27,7 @@ def _norm(kind: Norm, channels: int) -> nn.Module:
 class ResidualBlock(nn.Module):
     """Pre-activation residual block: x + (Norm-ReLU-Conv3x3) twice. Keeps the shape."""
 
-    def __init__(self, channels: int, norm: Norm) -> None:
+    def __init__(self, channels: int, norm: NormKind) -> None:
         super().__init__()
         bias = norm not in ("batch", "renorm")
         self.body = nn.Sequential(
@@ -91,7 +91,7 @@ class UNetGenerator(Generator):
         self,
         widths: Sequence[int] = (64, 128, 256, 512, 512, 512, 512, 512),
         residual_blocks: Sequence[int] = (),
-        norm: Norm = "batch",
+        norm: NormKind = "batch",
         dropout: Sequence[int] = (),
         in_channels: int = 3,
         out_channels: int = 3,

@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from geo2map.families.runner import Runner, Step
 from geo2map.families.unet.generator import ResidualBlock, UNetGenerator
 from geo2map.families.unet.patch import Area, Patch, convolve
-from geo2map.families.unet.reach import strips, walk_down, walk_up
+from geo2map.families.unet.reach import split_interval, walk_down, walk_up
 
 OUTER = 2
 """Levels that work strip by strip; the maps farther in are small."""
 
-Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d)
+_Layer = TypeVar("_Layer", nn.Conv2d, nn.ConvTranspose2d)
 
 
 class FoldedUNet(Runner):
@@ -102,7 +102,7 @@ class FoldedUNet(Runner):
         outer = min(OUTER, self.depth)
         last = self._areas_down(up[-1], sizes[0], self.depth)[outer]
         skips: list[Patch] = []
-        for rows in strips(last.rows, self._rows(outer, last)):
+        for rows in split_interval(last.rows, self._rows(outer, last)):
             areas = self._areas_down(Area(rows, last.columns), sizes[0], outer)
             values = x.cut(areas[0])
             patch = Patch(before(values) if before else values, areas[0])
@@ -116,7 +116,7 @@ class FoldedUNet(Runner):
     def _outer_up(self, inner: Patch, skips: list[Patch], up: list[Area], height: int, after: Step | None) -> Tensor:
         outer = min(OUTER, self.depth)
         done: list[Tensor] = []
-        for strip in strips(up[0].rows, self._rows(0, up[0])):
+        for strip in split_interval(up[0].rows, self._rows(0, up[0])):
             rows = walk_up(strip, height, outer)
             areas = [Area(part, area.columns) for part, area in zip(rows, up, strict=False)]
             patch = Patch(inner.cut(areas[outer]), areas[outer])
@@ -204,7 +204,7 @@ def _transposed(layer: nn.Module, norm: nn.Module) -> nn.ConvTranspose2d:
     return _with(same, *_folded(layer, norm, (1, -1, 1, 1)))
 
 
-def _folded(layer: Layer, norm: nn.Module | None, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
+def _folded(layer: _Layer, norm: nn.Module | None, shape: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
     """Weight and bias in float64, those of the norm after it multiplied in; `shape` is that of a factor a channel."""
     weight, bias = layer.weight.double(), None if layer.bias is None else layer.bias.double()
     if not isinstance(norm, nn.BatchNorm2d):
@@ -216,7 +216,7 @@ def _folded(layer: Layer, norm: nn.Module | None, shape: tuple[int, ...]) -> tup
     return weight * scale.view(shape), shift * scale + norm.bias.double()
 
 
-def _with(layer: Layer, weight: Tensor, bias: Tensor | None) -> Layer:
+def _with(layer: _Layer, weight: Tensor, bias: Tensor | None) -> _Layer:
     layer.weight = nn.Parameter(weight.clone())
     layer.bias = None if bias is None else nn.Parameter(bias.clone())
     return layer

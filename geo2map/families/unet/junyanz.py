@@ -22,7 +22,7 @@ COUNTER = "num_batches_tracked"
 RUNNING = ("running_mean", "running_var", COUNTER)
 
 
-def convert(state: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def convert_state_dict(state: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """A reference generator's state as ours.
 
     Args:

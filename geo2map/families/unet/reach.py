@@ -60,7 +60,7 @@ def clip(interval: Interval, size: int) -> Interval:
     return max(interval[0], 0), min(interval[1], size)
 
 
-def strips(interval: Interval, length: int) -> Iterator[Interval]:
+def split_interval(interval: Interval, length: int) -> Iterator[Interval]:
     """Cuts an interval into strips of `length`, the last one perhaps shorter."""
     for first in range(interval[0], interval[1], length):
         yield first, min(first + length, interval[1])

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from geo2map.families.legend import Legend
 from geo2map.families.unet.patch import Area, Patch
-from geo2map.families.unet.reach import strips
+from geo2map.families.unet.reach import split_interval
 
 LARGEST_SIGMA = 8.0
 
@@ -80,7 +80,7 @@ class Sharpen(nn.Module):
         if top or bottom or left or right:
             values = F.pad(values, (left, right, top, bottom), "replicate")
         done: list[Tensor] = []
-        for first, past in strips((0, area.rows[1] - area.rows[0]), rows):
+        for first, past in split_interval((0, area.rows[1] - area.rows[0]), rows):
             strip = self._inside(values[:, :, first : past + 2 * self.reach])
             done.append(after(strip) if after else strip)
         return torch.cat(done, 2) if len(done) > 1 else done[0]

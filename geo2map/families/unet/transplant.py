@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
 
+from geo2map.families.family import ColourLevels, Weights
 from geo2map.families.legend import Legend
 from geo2map.families.unet.generator import UNetGenerator
 
-Weights = dict[str, Tensor]
-Colours = Sequence[Sequence[float]]
-SOFTNESS = 300.0
+_SOFTNESS = 300.0
 """Squared grey levels by which a pixel's distances to a legend's colours become scores: land has 1.2 over building."""
 BRIGHTEST = 0.97
 """Where tanh is inverted no farther: white would need infinity."""
 
 
-def transplanted(weights: Weights, network: UNetGenerator, legend: Colours = ()) -> Weights:
+def transplanted(weights: Weights, network: UNetGenerator, legend: ColourLevels = ()) -> Weights:
     """Weights for a network with more bands of input, another legend, one or none, or fewer channels at the innermost.
 
     Anything else is left as it is, and will not fit.
@@ -38,7 +35,7 @@ def transplanted(weights: Weights, network: UNetGenerator, legend: Colours = ())
     return _scoring(fitted, wanted) if wanted else fitted
 
 
-def start_from(generator: UNetGenerator, plain: UNetGenerator, weights: Weights, legend: Colours) -> None:
+def start_from(generator: UNetGenerator, plain: UNetGenerator, weights: Weights, legend: ColourLevels) -> None:
     """Loads weights of a similar network into a generator that is to be trained.
 
     Args:
@@ -69,22 +66,22 @@ def _more_bands(weights: Weights, network: UNetGenerator) -> Weights:
     if given is None or given.ndim != 4 or given.shape[1] >= wanted.shape[1]:
         return weights
     zeros = given.new_zeros(given.shape[0], wanted.shape[1] - given.shape[1], *given.shape[2:])
-    return weights | {first: torch.cat((given, zeros), 1)}
+    return {**weights, first: torch.cat((given, zeros), 1)}
 
 
-def _scoring(weights: Weights, legend: Colours) -> Weights:
+def _scoring(weights: Weights, legend: ColourLevels) -> Weights:
     """Scores, in place of what tanh takes: the colour nearest to the one drawn has the highest."""
     return _mixed(weights, *_scores_of(legend), 3)
 
 
-def _drawing(weights: Weights, legend: Colours) -> Weights:
+def _drawing(weights: Weights, legend: ColourLevels) -> Weights:
     """What tanh takes, in place of scores: the nearest that `_scoring` would make the same scores of."""
     mix, fixed = _scores_of(legend)
     back = torch.linalg.pinv(mix)
     return _mixed(weights, back, -back @ fixed, len(legend))
 
 
-def _scores_of(legend: Colours) -> tuple[Tensor, Tensor]:
+def _scores_of(legend: ColourLevels) -> tuple[Tensor, Tensor]:
     """-|y - c|^2 for colours c and y = tanh(z), which is taken for a line: (colours, 3) times z and (colours,) more."""
     seen = torch.as_tensor(legend, dtype=torch.float64) / 127.5 - 1
     z = seen.clamp(-BRIGHTEST, BRIGHTEST).atanh()
@@ -92,7 +89,7 @@ def _scores_of(legend: Colours) -> tuple[Tensor, Tensor]:
     trust = (near**-2 / (near**-2).sum())[:, None]  # the line must be right where colours are near each other
     middle, level = (trust * z).sum(0), (trust * seen).sum(0)
     slope = (trust * (z - middle) * (seen - level)).sum(0) / (trust * (z - middle) ** 2).sum(0)
-    scale = 127.5**2 / SOFTNESS
+    scale = 127.5**2 / _SOFTNESS
     return 2 * scale * seen * slope, scale * (2 * seen @ (level - slope * middle) - (seen**2).sum(1))
 
 
@@ -103,7 +100,7 @@ def _mixed(weights: Weights, mix: Tensor, fixed: Tensor, channels: int) -> Weigh
     if given is None or shift is None or given.ndim != 4 or given.shape[1] != channels:
         return weights
     mixed = torch.einsum("iohw,co->ichw", given.double(), mix)
-    return weights | {last: mixed.to(given), bias: (mix @ shift.double() + fixed).to(shift)}
+    return {**weights, last: mixed.to(given), bias: (mix @ shift.double() + fixed).to(shift)}
 
 
 def _fewer_innermost(weights: Weights, network: UNetGenerator) -> Weights:
@@ -115,7 +112,7 @@ def _fewer_innermost(weights: Weights, network: UNetGenerator) -> Weights:
     if into is None or out is None or into.ndim != 4 or not len(wanted) < len(into) == len(out):
         return weights
     kept = strongest(len(wanted), into, out)
-    return weights | {down: into[kept], up: out[kept]}
+    return {**weights, down: into[kept], up: out[kept]}
 
 
 def strongest(count: int, into: Tensor, out: Tensor) -> Tensor:

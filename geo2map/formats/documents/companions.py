@@ -7,7 +7,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
 from geo2map.files.plain_text import plain_text
-from geo2map.formats.documents.qgis import Legend, class_style
+from geo2map.formats.documents.qgis import LegendEntries, class_style
 from geo2map.formats.documents.text import xml_bytes
 from geo2map.tiles.tilejson import TileSet
 
@@ -28,13 +28,13 @@ def companion_files(path: Path, tileset: TileSet, crs: str | None = None) -> dic
     return files | ({f"{path.stem}{STYLE}": class_style(legend)} if legend else {})
 
 
-def class_legend(tileset: TileSet) -> Legend:
+def class_legend(tileset: TileSet) -> LegendEntries:
     """Names and colours of the classes of a set of class tiles, in the order of their codes; empty for any other."""
     found: Any = tileset.extra.get("classes", ())
     return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in found]
 
 
-def sidecar(legend: Legend, crs: str | None = None) -> bytes:
+def sidecar(legend: LegendEntries, crs: str | None = None) -> bytes:
     """GDAL's sidecar: a CRS, and a raster attribute table and the names of the values."""
     root = Element("PAMDataset")
     if crs is not None:
@@ -44,7 +44,7 @@ def sidecar(legend: Legend, crs: str | None = None) -> bytes:
     return xml_bytes(root)
 
 
-def _add_attribute_table(root: Element, legend: Legend) -> None:
+def _add_attribute_table(root: Element, legend: LegendEntries) -> None:
     band = SubElement(root, "PAMRasterBand", band="1")
     names = SubElement(band, "CategoryNames")
     table = SubElement(band, "GDALRasterAttributeTable", tableType="thematic")

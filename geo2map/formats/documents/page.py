@@ -13,7 +13,7 @@ from string import Template
 from typing import Any
 
 from geo2map.files.plain_text import plain_text
-from geo2map.formats.documents.qgis import Legend
+from geo2map.formats.documents.qgis import LegendEntries
 from geo2map.formats.documents.text import script_json, unmarked
 from geo2map.grid import lnglat_bounds, tile_range
 from geo2map.tiles.codec import SUFFIXES
@@ -24,7 +24,7 @@ SOURCE_STATEMENT = "These are pictures of the ground, cut into tiles. No model d
 _MAP_COMMENT = re.compile(r"\n//# sourceMappingURL=\S+\s*$")
 
 
-def viewer_page(tileset: TileSet, legend: Legend, layers: Mapping[str, TileSet] | None = None) -> bytes:
+def viewer_page(tileset: TileSet, legend: LegendEntries, layers: Mapping[str, TileSet] | None = None) -> bytes:
     """The page `index.html` beside the zooms of a tile set.
 
     It works from file:// and asks for nothing but the tiles: styles, script and Leaflet are within it, and its content

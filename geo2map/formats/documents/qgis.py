@@ -14,13 +14,13 @@ from geo2map.grid import lnglat_bounds
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.tilejson import TileSet
 
-Legend = Sequence[tuple[str, tuple[int, int, int]]]
+LegendEntries = Sequence[tuple[str, tuple[int, int, int]]]
 """(class name, (red, green, blue)), levels 0 to 255; a class may have several colours."""
 
 _OUTLINE = "footprint"
 
 
-def layer_definition(tileset: TileSet, legend: Legend) -> bytes:
+def layer_definition(tileset: TileSet, legend: LegendEntries) -> bytes:
     """A QGIS layer definition that lies beside the zooms of a tile set.
 
     A group of two layers: the tiles, found by an address relative to the definition, and their outline, whose legend
@@ -44,7 +44,7 @@ def layer_definition(tileset: TileSet, legend: Legend) -> bytes:
     return xml_bytes(root, "<!DOCTYPE qgis-layer-definition>\n")
 
 
-def class_style(legend: Legend) -> bytes:
+def class_style(legend: LegendEntries) -> bytes:
     """A QGIS style (.qml) for a raster of class codes: code i has the first colour of the i-th class of the legend."""
     root = Element("qgis", version="3.22.0", styleCategories="Symbology")
     pipe = SubElement(root, "pipe")
@@ -58,7 +58,7 @@ def class_style(legend: Legend) -> bytes:
     return xml_bytes(root, "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n")
 
 
-def _classes(legend: Legend) -> list[str]:
+def _classes(legend: LegendEntries) -> list[str]:
     """The classes of a legend, each once, in the order of their codes."""
     return list(dict.fromkeys(name for name, _ in legend))
 
@@ -88,7 +88,7 @@ def _tile_layer(layers: Element, key: str, title: str, tileset: TileSet) -> None
     _layer(layers, key, title, source, tileset.attribution, {"type": "raster"})
 
 
-def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, legend: Legend) -> None:
+def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, legend: LegendEntries) -> None:
     """The outline as GeoJSON within the definition, with an unused category for each class, which is the legend."""
     west, south, east, north = (round(edge, 9) for edge in lnglat_bounds(tileset.window, tileset.maxzoom))
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]

@@ -14,7 +14,7 @@ from geo2map.files.plain_text import plain_text
 from geo2map.formats.documents.companions import class_legend
 from geo2map.formats.documents.gdal_tiles import tiles_xml
 from geo2map.formats.documents.page import statement_of, viewer_page
-from geo2map.formats.documents.qgis import Legend, class_style, layer_definition
+from geo2map.formats.documents.qgis import LegendEntries, class_style, layer_definition
 from geo2map.formats.documents.text import file_stem, json_bytes
 from geo2map.formats.stored import parse_json
 from geo2map.plan.job import Job
@@ -32,7 +32,7 @@ SIDECAR_NAMES = frozenset({PAGE, PROVENANCE, TABLE, GDAL_FILE})
 
 def sidecars(
     tileset: TileSet,
-    legend: Legend,
+    legend: LegendEntries,
     provenance: Mapping[str, Any],
     *,
     layers: Mapping[str, TileSet] | None = None,
@@ -106,7 +106,7 @@ def stored_sidecars(tileset: TileSet, before: Path, layers: Mapping[str, TileSet
     return sidecars(tileset, legend_of(tileset), kept, layers=layers)
 
 
-def legend_of(tileset: TileSet) -> Legend:
+def legend_of(tileset: TileSet) -> LegendEntries:
     """Classes and colours of a set: those of its codes where it has such, else those that its model draws with."""
     if classes := class_legend(tileset):
         return classes
@@ -114,7 +114,7 @@ def legend_of(tileset: TileSet) -> Legend:
     return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in entries]
 
 
-def legend_table(legend: Legend) -> bytes:
+def legend_table(legend: LegendEntries) -> bytes:
     """The colours as a tab-separated table of class, red, green, blue, which `geo2map.colour.load_palette` reads."""
     file = io.StringIO()
     writer = csv.writer(file, dialect="excel-tab", lineterminator="\n")

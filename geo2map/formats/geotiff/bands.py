@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from geo2map.colour.snap import MOST_COLOURS, Colours
 from geo2map.errors import TileSetError
-from geo2map.formats.documents.qgis import Legend
+from geo2map.formats.documents.qgis import LegendEntries
 from geo2map.protocols import StoredTiles
 from geo2map.types import Image, Mask
 
@@ -24,7 +24,7 @@ MAJORITY_TAG = "GEO2MAP_CLASSES"
 NOTHING = 255
 """The number of what is transparent in a raster with a table of colours."""
 
-Bands = npt.NDArray[np.uint8]
+BandArray = npt.NDArray[np.uint8]
 """uint8 (bands, H, W)."""
 
 
@@ -47,7 +47,7 @@ class Ink(Protocol):
     majority: bool
     as_stored: bool
 
-    def bands(self, pixels: Image, mask: Mask) -> Bands:
+    def bands(self, pixels: Image, mask: Mask) -> BandArray:
         """Bands of pixels, uint8 (H, W, 3), and mask, bool (H, W).
 
         Raises:
@@ -55,7 +55,7 @@ class Ink(Protocol):
         """
         ...
 
-    def pixels(self, bands: Bands) -> tuple[Image, Mask]:
+    def pixels(self, bands: BandArray) -> tuple[Image, Mask]:
         """The way back."""
         ...
 
@@ -76,10 +76,10 @@ class RgbaInk:
     def __init__(self, *, as_stored: bool = True) -> None:
         self.as_stored = as_stored
 
-    def bands(self, pixels: Image, mask: Mask) -> Bands:
+    def bands(self, pixels: Image, mask: Mask) -> BandArray:
         return np.concatenate([np.moveaxis(pixels, -1, 0), (mask * np.uint8(255))[None]])
 
-    def pixels(self, bands: Bands) -> tuple[Image, Mask]:
+    def pixels(self, bands: BandArray) -> tuple[Image, Mask]:
         return np.moveaxis(bands[:3], 0, -1), bands[3] > 0
 
     def describe(self, made: DatasetWriter) -> None:
@@ -105,7 +105,7 @@ class TableInk:
         self._order = codes.argsort()
         self._codes = codes[self._order]
 
-    def bands(self, pixels: Image, mask: Mask) -> Bands:
+    def bands(self, pixels: Image, mask: Mask) -> BandArray:
         wanted = _codes(pixels)
         place = np.minimum(np.searchsorted(self._codes, wanted), len(self._codes) - 1)
         if (strange := mask & (self._codes[place] != wanted)).any():
@@ -114,7 +114,7 @@ class TableInk:
             )
         return np.where(mask, self._order[place], NOTHING).astype(np.uint8)[None]
 
-    def pixels(self, bands: Bands) -> tuple[Image, Mask]:
+    def pixels(self, bands: BandArray) -> tuple[Image, Mask]:
         assert self.table is not None
         mask = bands[0] != NOTHING
         numbers = np.where(mask, bands[0], 0)
@@ -137,11 +137,11 @@ def ink_of(dataset: DatasetReader) -> Ink:
     return TableInk(colours, majority=dataset.tags().get(MAJORITY_TAG) == "YES")
 
 
-def read_bands(dataset: DatasetReader, ink: Ink, window: Window) -> Bands:
+def read_bands(dataset: DatasetReader, ink: Ink, window: Window) -> BandArray:
     """A window of any 8-bit raster as `ink_of` has it, uint8 (count, H, W): grey is repeated, and what others keep in a
     mask beside the colours is alpha."""
     if ink.as_stored:
-        bands: Bands = dataset.read(window=window)
+        bands: BandArray = dataset.read(window=window)
         return bands
     colours = dataset.read([1, 2, 3] if dataset.count >= 3 else [1, 1, 1], window=window)
     return np.concatenate([colours, dataset.dataset_mask(window=window)[None]])
@@ -152,7 +152,7 @@ def _codes(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     return red << 16 | green << 8 | blue
 
 
-def find_ink(store: StoredTiles, zooms: range, legend: Legend = ()) -> Ink:
+def find_ink(store: StoredTiles, zooms: range, legend: LegendEntries = ()) -> Ink:
     """A table of colours where every tile is an indexed picture and all have at most 255 colours, else RGBA.
 
     Looks at the heads of all tiles, or as far as the first that is not indexed.

@@ -10,11 +10,10 @@ from typing import Any
 
 import rasterio
 import rasterio.shutil
-from rasterio._err import CPLE_BaseError  # the public error module leaves GDAL's own errors out
-from rasterio.errors import RasterioError
 
 from geo2map.errors import OutputError
 from geo2map.files.atomic import output_errors
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid import TILE_SIZE
 from geo2map.types import Compression
 
@@ -65,7 +64,7 @@ def gdal_errors(path: Path) -> Iterator[None]:
     try:
         with output_errors(path):
             yield
-    except (CPLE_BaseError, RasterioError) as error:
+    except GDAL_ERRORS as error:
         free = shutil.disk_usage(path.parent).free
         advice = "the disk is full; free some space and run again" if free < 2**20 else "check the path and the disk"
         raise OutputError(f"{path} cannot be written: GDAL says {error}; {advice}") from error

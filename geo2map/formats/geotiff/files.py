@@ -9,7 +9,7 @@ import rasterio
 from rasterio.io import DatasetReader
 
 from geo2map.errors import SceneError, TileSetError
-from geo2map.scene.documents import ADVICE
+from geo2map.scene.documents import TRUST_ADVICE
 from geo2map.scene.trust import Trust
 
 
@@ -30,5 +30,5 @@ def open_geotiff(path: Path, **options: Any) -> DatasetReader:
             dataset.close()
             raise
     except SceneError as error:
-        raise TileSetError(str(error).replace(ADVICE, "it is not opened as a map")) from error  # advice on scenes
+        raise TileSetError(str(error).replace(TRUST_ADVICE, "it is not opened as a map")) from error  # advice on scenes
     return dataset

@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio._err import CPLE_BaseError  # the public error module leaves GDAL's own errors out
 from rasterio.crs import CRS
 from rasterio.enums import WktVersion
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import CRSError
 from rasterio.warp import transform
 
 from geo2map.errors import OutputError
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.grid.raster import RasterGrid
 
-NEAR = 1e-3
+_NEAR = 1e-3
 """Pixels by which the CRS that was read back may place a pixel elsewhere."""
 
 
@@ -53,6 +53,6 @@ def _places_alike(crs: CRS | None, grid: RasterGrid) -> bool:
     x, y = grid.transform @ points
     try:
         here, there = (np.array(transform(one, "EPSG:4326", x, y)[:2]) for one in (grid.crs, crs))
-    except (RasterioError, CRSError, CPLE_BaseError):
+    except GDAL_ERRORS:
         return False
-    return largest_distance(here, there, grid.width, grid.height)[1] <= NEAR
+    return largest_distance(here, there, grid.width, grid.height)[1] <= _NEAR

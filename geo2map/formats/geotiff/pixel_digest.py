@@ -12,7 +12,7 @@ import numpy as np
 import rasterio
 
 from geo2map.errors import OutputError
-from geo2map.formats.geotiff.bands import Bands, Ink
+from geo2map.formats.geotiff.bands import BandArray, Ink
 
 
 class PixelDigest:
@@ -29,7 +29,7 @@ class PixelDigest:
         """
         self._sum, self._blank, self.visible = 0, blank, 0
 
-    def add(self, column: int, row: int, bands: Bands) -> bool:
+    def add(self, column: int, row: int, bands: BandArray) -> bool:
         """Takes a block, uint8 (bands, H, W); returns whether it has a valid pixel."""
         data = np.ascontiguousarray(bands)
         found = hashlib.blake2b(f"{column} {row}".encode(), digest_size=8)

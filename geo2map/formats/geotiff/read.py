@@ -19,7 +19,7 @@ from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.files.closing import Closing
 from geo2map.files.plain_text import plain_text
 from geo2map.formats.documents.companions import class_legend
-from geo2map.formats.geotiff.bands import Bands, ink_of, read_bands
+from geo2map.formats.geotiff.bands import BandArray, ink_of, read_bands
 from geo2map.formats.geotiff.files import open_geotiff
 from geo2map.formats.subset import rescale
 from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
@@ -124,7 +124,7 @@ class GeotiffStore(Closing):
         """Closes the file; harmless when repeated."""
         self._stack.close()
 
-    def _read(self, tile: Tile) -> Bands:
+    def _read(self, tile: Tile) -> BandArray:
         """A tile's pixels, uint8 (bands, 256, 256); a column beyond the antimeridian may be asked for either way."""
         level = self._levels[self._maxzoom - tile.z]
         left, top = (edge >> self._maxzoom - tile.z for edge in self._extent[:2])

@@ -13,16 +13,16 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform as move
 from rasterio.windows import Window
 
-from geo2map.formats.geotiff.bands import Bands, Ink
+from geo2map.formats.geotiff.bands import BandArray, Ink
 from geo2map.grid import HALF_WORLD, TILE_SIZE
 from geo2map.grid.raster import RasterGrid
 from geo2map.protocols import Progress
 
-TOLERANCE = 0.02
+_TOLERANCE = 0.02
 """Pixels by which GDAL may miss a place: it asks PROJ for some points of a row and draws lines between them."""
 PACIFIC_MERCATOR = "+proj=webmerc +lon_0=180 +datum=WGS84 +units=m +no_defs"
 """EPSG:3857 that is cut at Greenwich."""
-MEMORY = 64  # megabytes that GDAL warps at once
+_MEMORY = 64  # megabytes that GDAL warps at once
 
 
 def warp_plain(
@@ -70,7 +70,7 @@ def _web_place(web: Any, grid: RasterGrid) -> dict[str, Any]:
     return {"src_crs": PACIFIC_MERCATOR, "src_transform": Affine.translation(-HALF_WORLD, 0) @ web.transform}
 
 
-def _whole(bands: Bands, ink: Ink) -> Bands:
+def _whole(bands: BandArray, ink: Ink) -> BandArray:
     """A pixel is there or is not."""
     if ink.table is not None:
         return bands
@@ -82,8 +82,8 @@ def _warping(place: dict[str, Any], ink: Ink, grid: RasterGrid) -> dict[str, Any
     """How GDAL warps. The scale is fixed for the whole raster: by itself GDAL derives one for each chunk."""
     scale = min(1.0, 1 / _source_pixels(place, grid))
     options: dict[str, Any] = place | {
-        "tolerance": TOLERANCE,
-        "warp_mem_limit": MEMORY,
+        "tolerance": _TOLERANCE,
+        "warp_mem_limit": _MEMORY,
         "XSCALE": scale,
         "YSCALE": scale,
     }

@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from geo2map.errors import OutputError, TileSetError
 from geo2map.formats.documents.companions import class_legend
-from geo2map.formats.geotiff.bands import Bands, Ink, find_ink
+from geo2map.formats.geotiff.bands import BandArray, Ink, find_ink
 from geo2map.formats.geotiff.cog import copy_as_cog, gdal_errors
 from geo2map.formats.geotiff.pixel_digest import PixelDigest, level_digests, open_level, verify
 from geo2map.formats.geotiff.warped import warp_plain
@@ -25,7 +25,7 @@ from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Compression, Tile
 
-SUFFIXES = (".tif", ".tiff")
+GEOTIFF_SUFFIXES = (".tif", ".tiff")
 MOST_TILES = 2**24
 """Tiles in the rectangle around the existing ones: beyond that, the file's block index alone takes 256 MiB."""
 FREE_LEVELS = 8
@@ -162,7 +162,7 @@ class _Level(NamedTuple):
             for column in range(self.columns):
                 yield Window(column * TILE_SIZE, row * TILE_SIZE, TILE_SIZE, TILE_SIZE).intersection(whole)
 
-    def read(self, store: StoredTiles, window: Window, ink: Ink) -> Bands:
+    def read(self, store: StoredTiles, window: Window, ink: Ink) -> BandArray:
         """The pixels of a window out of the one to four tiles that it touches, uint8 (bands, H, W)."""
         frame = self.frame
         wanted = PixelWindow(
@@ -183,7 +183,7 @@ class _Level(NamedTuple):
         return bands
 
 
-def _bands(tile: Tile, data: bytes, ink: Ink) -> Bands:
+def _bands(tile: Tile, data: bytes, ink: Ink) -> BandArray:
     try:
         return ink.bands(*decode_tile(data))
     except TileSetError as error:

@@ -15,7 +15,7 @@ from geo2map.protocols import StoredTiles
 from geo2map.types import Tile
 
 Numbers = npt.NDArray[np.int64]
-AT_ONCE = 2**15
+_AT_ONCE = 2**15
 """Tiles that are objects at a time; the others are numbers."""
 
 
@@ -124,8 +124,8 @@ def _turn(side: int, x: Numbers, y: Numbers, right: Numbers, low: Numbers) -> tu
 def in_hilbert_order(store: StoredTiles, zoom: int) -> Iterator[tuple[int, Tile]]:
     """Ids and tiles of a zoom of a store in ascending order; 16 bytes a tile while it sorts, 8 afterwards."""
     ids = _sorted_ids(store, zoom)
-    for first in range(0, len(ids), AT_ONCE):
-        some = ids[first : first + AT_ONCE]
+    for first in range(0, len(ids), _AT_ONCE):
+        some = ids[first : first + _AT_ONCE]
         columns, rows = tile_places(zoom, some)
         for tile_id, x, y in zip(some.tolist(), columns.tolist(), rows.tolist(), strict=True):
             yield tile_id, Tile(x, y, zoom)
@@ -133,7 +133,7 @@ def in_hilbert_order(store: StoredTiles, zoom: int) -> Iterator[tuple[int, Tile]
 
 def _sorted_ids(store: StoredTiles, zoom: int) -> Numbers:
     tiles, parts = store.tiles(zoom), [np.empty(0, dtype=np.int64)]
-    while some := list(islice(tiles, AT_ONCE)):
+    while some := list(islice(tiles, _AT_ONCE)):
         places = np.array([(tile.x, tile.y) for tile in some], dtype=np.int64)
         parts.append(tile_ids(zoom, places[:, 0], places[:, 1]))
     ids = np.concatenate(parts)

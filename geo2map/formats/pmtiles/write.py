@@ -27,7 +27,7 @@ TILE_TYPES: dict[TileFormat, TileType] = {
     "jpeg": TileType.JPEG,
     "avif": TileType.AVIF,
 }
-HEAD = 16384
+_HEAD = 16384
 """Bytes that header and root directory may take, so that one request brings both. Tiles begin behind them: the
 directories are known last, and so neither a spool nor a second pass is needed (Planetiler lays its files out so, too).
 """
@@ -58,7 +58,7 @@ def write_pmtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
     with output_errors(path):
         try:
             with path.open("wb") as file:
-                file.write(bytes(HEAD))
+                file.write(bytes(_HEAD))
                 entries = _write_tiles(file, store, zooms, steps)
                 _write_directories(file, entries, tileset, zooms)
                 file.flush()
@@ -136,12 +136,12 @@ def _write_directories(file: BinaryIO, entries: _Entries, tileset: TileSet, zoom
     """Leaves and metadata behind the tiles, then the header and the root at the front."""
     root, leaves = _directories(entries)
     metadata = gzip.compress(json.dumps(metadata_of(tileset)).encode(), mtime=0)
-    behind = HEAD + entries.size
+    behind = _HEAD + entries.size
     places = {
         "root": (_HEADER, len(root)),
         "leaf_directory": (behind, len(leaves)),
         "metadata": (behind + len(leaves), len(metadata)),
-        "tile_data": (HEAD, entries.size),
+        "tile_data": (_HEAD, entries.size),
     }
     header = _header(tileset, zooms, entries)
     for name, (offset, length) in places.items():
@@ -153,7 +153,7 @@ def _write_directories(file: BinaryIO, entries: _Entries, tileset: TileSet, zoom
 
 def _directories(entries: _Entries) -> tuple[bytes, bytes]:
     """The root directory, and its leaves where it would not fit otherwise."""
-    if len(entries) <= HEAD and len(root := entries.part(0, len(entries))) <= HEAD - _HEADER:
+    if len(entries) <= _HEAD and len(root := entries.part(0, len(entries))) <= _HEAD - _HEADER:
         return root, b""
     size = _LEAF
     while True:
@@ -161,7 +161,7 @@ def _directories(entries: _Entries) -> tuple[bytes, bytes]:
         lengths = np.array([len(leaf) for leaf in leaves])
         starts = np.array(entries.ids[::size])
         root = pack_directory(starts, lengths.cumsum() - lengths, lengths, np.zeros_like(lengths))
-        if len(root) <= HEAD - _HEADER:
+        if len(root) <= _HEAD - _HEADER:
             return root, b"".join(leaves)
         size *= 2
 
