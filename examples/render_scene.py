@@ -1,4 +1,4 @@
-"""One call: a scene in, a folder of tiles out.
+"""A single call: from a scene to a folder of tiles.
 
 python examples/render_scene.py scene.tif tiles/
 """

@@ -1,4 +1,4 @@
-"""Every stage in your hands: plan, look, run. Draws its own scene, so it runs anywhere.
+"""Step by step: preview, plan, run. Draws a town as its scene, so it runs anywhere.
 
 python examples/render_stages.py OUT_FOLDER
 """
@@ -21,5 +21,5 @@ with g2m.open_scenes(out / "town.tif") as scene:
     print(plan)
     job = g2m.make_job(scene, plan, engine)
     with scene.at(plan.view) as source, g2m.open_output(out / "map.tif", job) as output:
-        report = g2m.run(source, engine, output)  # what is done is kept, whatever stops it; the next run goes on
+        report = g2m.run(source, engine, output)  # finished blocks are stored; the next run resumes
 print(report)

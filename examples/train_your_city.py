@@ -2,8 +2,8 @@
 
 python examples/train_your_city.py OUT_FOLDER
 
-Draws a small town, so it runs anywhere. For your city, put your own two files in the place of `town.tif` and
-`truth.tif`, leave --size, --batch and --crop out, and give --steps some thousands: a model of 4 steps draws fog.
+Draws a small town, so it runs anywhere. For your city, replace `town.tif` and `truth.tif` by your own files, omit
+size, --batch and --crop, and set --steps to some thousands: a model of 4 steps produces washed-out maps.
 """
 
 import subprocess

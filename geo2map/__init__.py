@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from geo2map.api.evaluating import evaluate_model
     from geo2map.api.serving import live_app, serve, view
     from geo2map.api.training import train_model
+    from geo2map.checking import check
+    from geo2map.demo import make_town
     from geo2map.engine import Engine, load_engine
     from geo2map.errors import Geo2MapError
+    from geo2map.ledger import open_output
     from geo2map.model import ModelOptions
-    from geo2map.outputs import open_output
-    from geo2map.outputs.check import check
     from geo2map.pairs import make_pairs
     from geo2map.pipeline.report import Report
     from geo2map.pipeline.run import run
     from geo2map.plan import Job, Plan, PlanOptions, make_plan
     from geo2map.scene import open_scenes
-    from geo2map.testing.town import make_town
 
 __version__ = "0.1.0"
 
@@ -49,14 +49,14 @@ _HOMES = {
     "geo2map.engine": ("Engine", "load_engine"),
     "geo2map.errors": ("Geo2MapError",),
     "geo2map.model": ("ModelOptions",),
-    "geo2map.outputs": ("open_output",),
-    "geo2map.outputs.check": ("check",),
+    "geo2map.ledger": ("open_output",),
+    "geo2map.checking": ("check",),
     "geo2map.pairs": ("make_pairs",),
     "geo2map.plan": ("Job", "Plan", "PlanOptions", "make_plan"),
     "geo2map.pipeline.report": ("Report",),
     "geo2map.pipeline.run": ("run",),
     "geo2map.scene": ("open_scenes",),
-    "geo2map.testing.town": ("make_town",),
+    "geo2map.demo": ("make_town",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

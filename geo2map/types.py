@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -16,6 +17,11 @@ Batch = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 """bool (H, W), True where a pixel is valid."""
 
+RawPixels = npt.NDArray[np.generic]
+"""Pixels of the dtype in which a raster stores them."""
+
+PathLike = str | Path
+
 TileFormat = Literal["png", "webp", "jpeg", "avif"]
 Compression = Literal["deflate", "zstd", "webp"]
 Scheme = Literal["xyz", "tms"]
@@ -28,7 +34,7 @@ SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
 Match = Literal["auto", "model", "none"]
 Mode = Literal["exact", "faithful"]
-Storage = Literal["fp16", "fp32"]
+WeightsDtype = Literal["fp16", "fp32"]
 OnError = Literal["fail", "skip"]
 Order = Literal["first", "last", "newest", "finest"]
 Resampling = Literal[

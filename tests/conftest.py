@@ -10,16 +10,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: as many processes as co
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")  # as an engine has it, before a test of the network comes first
 
-import numpy as np
 import pytest
-import rasterio
 import torch
 from affine import Affine
 from hypothesis import settings
+from rasters import noise, write_raster
 from torch import Tensor, nn
 
+from geo2map.demo import make_town
 from geo2map.engine import Engine, load_engine
-from geo2map.testing.town import make_town
 
 settings.register_profile("ci", max_examples=200, deadline=None, derandomize=True)
 settings.register_profile("default", max_examples=50, deadline=None)
@@ -106,9 +105,5 @@ def reference_unet() -> Callable[..., nn.Module]:
 @pytest.fixture
 def small_scene(tmp_path: Path) -> Path:
     """A noise scene of 300 x 280 px at 0.9 m in UTM 18N, no town to draw: quick."""
-    path = tmp_path / "small.tif"
-    pixels = np.random.default_rng(0).integers(1, 255, (3, 280, 300), dtype=np.uint8)
-    profile = {"driver": "GTiff", "width": 300, "height": 280, "count": 3, "dtype": "uint8", "crs": "EPSG:32618"}
-    with rasterio.open(path, "w", **profile, transform=Affine(0.9, 0, 590_000, 0, -0.9, 4_510_000)) as dataset:
-        dataset.write(pixels)
-    return path
+    place = {"crs": "EPSG:32618", "transform": Affine(0.9, 0, 590_000, 0, -0.9, 4_510_000)}
+    return write_raster(tmp_path / "small.tif", noise(3, 280, 300), **place)

@@ -103,9 +103,14 @@ def test_ablate(run: Callable[..., str], tmp_path: Path) -> None:
         "--out",
         tmp_path / "out",
     ]
-    said = run("ablate.py", folder, "--validation", kept_aside, *rows)
+    said = run("lab/ablate.py", folder, "--validation", kept_aside, *rows)
     assert "| L1 alone | 2 |" in said
-    assert run("ablate.py", folder, "--validation", kept_aside, *rows) == said, "rows are not trained twice"
+    assert run("lab/ablate.py", folder, "--validation", kept_aside, *rows) == said, "rows are not trained twice"
+
+
+@pytest.mark.parametrize("script", sorted((EXAMPLES / "lab").glob("*.py")), ids=lambda script: script.name)
+def test_a_lab_script_imports_only_what_exists(script: Path) -> None:
+    runpy.run_path(str(script), run_name="imported")
 
 
 def test_every_example_has_a_test() -> None:

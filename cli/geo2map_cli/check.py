@@ -32,9 +32,9 @@ def command(path: str, repair: bool, geojson: Path | None, model: ModelOptions, 
     the options after it apply to --repair only.
     """
     from geo2map.api import repair as repair_output
+    from geo2map.checking import check
     from geo2map.files.atomic import write_whole
     from geo2map.files.place import check_place, require_writable
-    from geo2map.outputs.check import check
 
     if geojson is not None:
         check_place(geojson, keep=[path], kept="the output that is checked")

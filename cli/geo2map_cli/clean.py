@@ -9,7 +9,7 @@ import click
 @click.argument("outputs", nargs=-1, required=True, type=click.Path())
 def command(outputs: tuple[str, ...]) -> None:
     """Delete the partial results of interrupted runs beside OUTPUTS. Finished outputs are kept."""
-    from geo2map.outputs import clean_output
+    from geo2map.ledger import clean_output
 
     for out in outputs:
         kept = clean_output(out)

@@ -32,27 +32,26 @@ def command(out: str, size: int, seed: int, model: ModelOptions, overwrite: bool
 
     A model that translates maps into imagery, such as map2sat, renders the town's true map.
     """
-    from geo2map.api import as_engine, mosaic_tiles, preview, render
+    from geo2map.api import mosaic_tiles, open_engine, preview, render
+    from geo2map.demo import make_town
     from geo2map.files.atomic import output_errors
-    from geo2map.files.picture import require_new, side_by_side, write_picture
+    from geo2map.files.picture import require_new_picture, side_by_side, write_picture
     from geo2map.files.place import require_name
-    from geo2map.testing.town import make_town
 
     require_name(out)
     home = Path(out)
     scene, truth, tiles, raster = home / "town.tif", home / "town-truth.tif", home / "tiles", home / "map.tif"
     picture = home / "before-after.png"
-    require_new(picture, overwrite)
-    engine = as_engine(model)
+    require_new_picture(picture, overwrite)
     with output_errors(home):
         home.mkdir(parents=True, exist_ok=True)
     click.echo(f"drawing a town of {size} x {size} px ...", err=True)
     make_town(scene, truth, size=size, seed=seed)
-    taken = truth if engine.card.direction == "b2a" else scene
-    with Bar() as bar:
+    with open_engine(model) as engine, Bar() as bar:
+        taken = truth if engine.card.direction == "b2a" else scene
         report = render(taken, tiles, engine=engine, overwrite=overwrite, progress=bar, begin=bar.begin)
         mosaic_tiles(tiles, raster, overwrite=overwrite, progress=bar)
-    source, drawn, _ = preview(taken, engine=engine)
+        source, drawn, _ = preview(taken, engine=engine)
     write_picture(side_by_side(source, drawn), picture)
     files = {"scene": scene, "tiles": tiles, "map": raster, "picture": picture, "truth": truth}
     if as_json:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.options import as_output, overwrite_option, tmp_option
-from geo2map_cli.remote import show_sent
+from geo2map_cli.remote import names_bucket, show_sent
 from geo2map_cli.reporting import Bar, conclude, report_options
 
 if TYPE_CHECKING:
-    from geo2map.outputs import OutputOptions
+    from geo2map.ledger import OutputOptions
 
 
 @click.command("merge")
@@ -30,9 +30,7 @@ def command(parts: str, out: str, output: OutputOptions, as_json: bool) -> None:
     All shards must be present, and of one job. The output is identical to that of a single-machine run. PARTS are kept:
     delete them when you no longer need them.
     """
-    from geo2map.cluster.buckets import is_bucket
-
-    if is_bucket(out):
+    if names_bucket(out):
         from geo2map.cluster.sending import merge_to_bucket
 
         with Bar() as bar:

@@ -11,7 +11,7 @@ from geo2map_cli.options import overwrite_option
 from geo2map_cli.reporting import json_text, report_options, show
 
 if TYPE_CHECKING:
-    from geo2map.types import Storage
+    from geo2map.types import WeightsDtype
 
 
 @click.group("models")
@@ -74,7 +74,7 @@ def show_(model: str, as_json: bool) -> None:
 )
 @overwrite_option
 @report_options
-def import_(file: Path, out: Path, colours_from: str | None, dtype: Storage, as_json: bool, **facts: Any) -> None:
+def import_(file: Path, out: Path, colours_from: str | None, dtype: WeightsDtype, as_json: bool, **facts: Any) -> None:
     """Import FILE, a U-Net generator of pytorch-CycleGAN-and-pix2pix such as latest_net_G.pth.
 
     The defaults suit weights trained on the maps pictures by pix2pix's own recipe, which makes 286 px of 600. Networks
@@ -122,7 +122,7 @@ def average(models: tuple[str, ...], out: Path, as_json: bool, **choices: Any) -
     show(ModelDescription.of(out), as_json)
 
 
-def _parse_favour(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, float]:
+def _parse_class_bias(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, float]:
     try:
         return {name: float(more) for name, more in (part.split("=") for part in value.split(","))} if value else {}
     except ValueError:
@@ -137,9 +137,11 @@ def _parse_favour(_: click.Context, __: click.Parameter, value: str | None) -> d
     "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
 )
 @click.option(
-    "--certainty", type=float, default=1.0, show_default=True, help="Inverse temperature: factor of the class scores."
+    "--inverse-temperature", "--certainty", type=float, default=1.0, show_default=True, help="Factor of class scores."
 )
-@click.option("--favour", callback=_parse_favour, metavar="CLASS=X,...", help="Class bias: summand of a class's score.")
+@click.option(
+    "--class-bias", "--favour", callback=_parse_class_bias, metavar="CLASS=X,...", help="Summand of a class's score."
+)
 @overwrite_option
 @report_options
 def calibrate(model: str, out: Path, as_json: bool, **choices: Any) -> None:
@@ -175,7 +177,7 @@ def crispen(model: str, out: Path, as_json: bool, **choices: Any) -> None:
 
     Its weights are unchanged. Sharpening widens the margin by a few pixels. Measure the effect with geo2map evaluate.
     """
-    from geo2map.model import ModelDescription, crispen_model, find_model
+    from geo2map.model import ModelDescription, find_model, sharpen_model
 
-    crispen_model(find_model(model), out, **choices)
+    sharpen_model(find_model(model), out, **choices)
     show(ModelDescription.of(out), as_json)

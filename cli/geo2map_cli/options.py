@@ -9,11 +9,12 @@ import click
 
 from geo2map_cli.gathering import F, gather, grouped, stack
 from geo2map_cli.parsing import LngLat, parse_bounds, parse_indexes
+from geo2map_cli.processors import threads_option
 
 if TYPE_CHECKING:
     from geo2map.aoi import Aoi
+    from geo2map.ledger import OutputOptions
     from geo2map.model import ModelOptions
-    from geo2map.outputs import OutputOptions
     from geo2map.plan import PlanOptions, Storage
     from geo2map.scene import ReadingOptions, SceneOptions
 
@@ -79,7 +80,7 @@ def _storage(**values: Any) -> Storage:
 
 
 def _output(**values: Any) -> OutputOptions:
-    from geo2map.outputs import OutputOptions
+    from geo2map.ledger import OutputOptions
 
     return OutputOptions(**values)
 
@@ -97,7 +98,7 @@ model_options = gather(
         show_default=True,
         help="Number format of the network; auto is fp32.",
     ),
-    click.option("--threads", type=click.IntRange(1), help="CPU threads. [default: all allowed]"),
+    threads_option,
     click.option("--batch", type=click.IntRange(1), help="Blocks at once. [default: 2 on CPU, 8 on GPU]"),
     click.option(
         "--mode",
@@ -263,7 +264,7 @@ on_error_option = grouped(
 
 
 def as_output(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Options of an existing output; the command gets `output`, a `geo2map.outputs.OutputOptions`."""
+    """Options of an existing output; the command gets `output`, a `geo2map.ledger.OutputOptions`."""
     return gather("output", _output, "Output", *options)
 
 

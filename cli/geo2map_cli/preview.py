@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def command(request: RenderRequest, picture: Path, span: int, overwrite: bool, as_json: bool) -> None:
     """Translate the middle of SCENES, as one, and put source (left) and map (right) into one PNG."""
     from geo2map.api.looking import preview_request
-    from geo2map.files.picture import require_new, side_by_side, write_picture
+    from geo2map.files.picture import require_new_picture, side_by_side, write_picture
 
-    require_new(picture, overwrite)
+    require_new_picture(picture, overwrite)
     source, drawn, _ = preview_request(request, span, begin=lambda _, notes: show_notes(notes))
     write_picture(side_by_side(source, drawn), picture)
     click.echo(json_text({"out": picture.as_posix()}) if as_json else f"{picture}: source left, map right")

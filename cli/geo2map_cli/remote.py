@@ -47,7 +47,14 @@ remote_options = gather(
 """The command gets `remote`, a `RemoteOptions`."""
 
 
-def dispatch(remote: RemoteOptions, request: RenderRequest, as_json: bool, alone: bool) -> bool:
+def names_bucket(out: str) -> bool:
+    """Whether an output's address is in a bucket; loads nothing before it is asked."""
+    from geo2map.buckets.objects import is_bucket
+
+    return is_bucket(out)
+
+
+def run_remotely(remote: RemoteOptions, request: RenderRequest, as_json: bool, alone: bool) -> bool:
     """Carries out what belongs to a cluster or a bucket; False for an ordinary run.
 
     Args:
@@ -63,9 +70,7 @@ def dispatch(remote: RemoteOptions, request: RenderRequest, as_json: bool, alone
         raise click.UsageError("--shard is a share of a planned job: give its --job, too.")
     if not request.scenes:
         raise click.UsageError("Missing argument 'SCENES...'.")
-    from geo2map.cluster.buckets import is_bucket
-
-    in_bucket = is_bucket(str(request.out))
+    in_bucket = names_bucket(str(request.out))
     if remote.dask is None and not in_bucket:
         return False
     if not alone:
@@ -136,7 +141,7 @@ def _render_to_bucket(request: RenderRequest, cluster: str | None, as_json: bool
 
 def show_sent(report: Report, as_json: bool) -> None:
     """Prints the report of an output in a bucket, and advice on the bucket's settings."""
-    from geo2map.cluster.buckets import ADVICE
+    from geo2map.buckets.objects import ADVICE
 
     show(report, as_json)
     click.echo(ADVICE, err=True)

@@ -21,7 +21,7 @@ from geo2map_cli.options import (
     scene_options,
     tmp_option,
 )
-from geo2map_cli.remote import RemoteOptions, dispatch, remote_options
+from geo2map_cli.remote import RemoteOptions, remote_options, run_remotely
 from geo2map_cli.reporting import (
     Bar,
     conclude,
@@ -59,8 +59,13 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
 @as_storage(
     *STORAGE,
     click.option(
-        "--with-source", is_flag=True, help="Also write the imagery's tiles to OUT/source; the page gets a slider."
+        "--layer",
+        "layers",
+        multiple=True,
+        metavar="NAME",
+        help="Also write a layer: source (the imagery) or classes (class codes). Repeatable.",
     ),
+    click.option("--with-source", is_flag=True, help="Same as --layer source: the imagery; the page gets a slider."),
     click.option("--address", metavar="URL", help="Public URL of OUT: writes tiles.xml, for GDAL."),
 )
 @as_output(overwrite_option, resume_option, tmp_option)
@@ -89,7 +94,7 @@ def command(
     """
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
-    if dispatch(remote, request, as_json, alone=not (each or update or dry_run)):
+    if run_remotely(remote, request, as_json, alone=not (each or update or dry_run)):
         return
     if update:
         _update(request, as_json)

@@ -157,7 +157,7 @@ def conclude(report: Report, out: str, as_json: bool) -> None:
 
 def show_way(*outputs: str) -> None:
     """Prints on stderr how to open an output, or the first of several that exists."""
-    from geo2map.outputs.way import way_to_open
+    from geo2map.formats.documents.hint import way_to_open
 
     if there := next((out for out in outputs if Path(out).exists()), None):
         click.echo(way_to_open(there), err=True)

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from geo2map.errors import TOO_MANY_FILES, Geo2MapError, SetupError
 
-MANY = 65536
+_MANY = 65536
 DISK_FAULTS = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY}
 )
@@ -22,7 +22,7 @@ def raise_file_limit() -> None:
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = MANY if hard == resource.RLIM_INFINITY else min(hard, MANY)
+        most = _MANY if hard == resource.RLIM_INFINITY else min(hard, _MANY)
         if 0 <= soft < most:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geo2map_cli.gathering import GroupedCommand
+from geo2map_cli.processors import threads_option
 from geo2map_cli.recipe import recipe_options
 from geo2map_cli.reporting import Bar, json_text, report_options
 
@@ -35,12 +36,14 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 @click.option("--place", help="Place of the pictures in DATA, for the card.")
 @click.option(
     "--elsewhere",
-    "elsewhere_folder",
+    "other_places",
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Other places: a folder of pairs for each.",
 )
-@click.option("--elsewhere-aside", type=click.Path(path_type=Path), help="List of PLACE/NAME to leave out of them.")
+@click.option(
+    "--elsewhere-aside", "held_out", type=click.Path(path_type=Path), help="List of PLACE/NAME to leave out of them."
+)
 @click.option("--teacher", metavar="MODEL", help="Also learn from this model's output for DATA (distillation).")
 @click.option("--teacher-cache", type=click.Path(path_type=Path), help="Folder for its output. [default: in --run]")
 @click.option("--palette", default="auto", show_default=True, help="Palette of the map: auto, maps, none or a .tsv.")
@@ -61,7 +64,7 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 @click.option("--early", is_flag=True, help="Also write the unfinished model to OUT at --until.")
 @click.option("--deterministic", is_flag=True, help="Same seed, same weights on CUDA too; slower there.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads. [default: all allowed]")
+@threads_option
 def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Train a pix2pix generator on the pairs in DATA.
 
@@ -81,7 +84,7 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     from geo2map.api.training import train_model
 
     with Bar() as bar:
-        summary = train_model(data, out, tell=_teller(bar), tell_cost=_tell_cost, progress=bar, **options)
+        summary = train_model(data, out, on_step=_teller(bar), on_start=_tell_cost, progress=bar, **options)
     if summary is None:  # another process is the main one
         return
     words = f"{out}: {summary['name']} after {summary['steps']} steps, {summary['seconds']:.0f} s"

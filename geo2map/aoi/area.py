@@ -21,7 +21,7 @@ from geo2map.grid.block import Block
 from geo2map.types import Bounds, Mask, Tile
 
 TOLERANCE = 0.01
-"""Pixels by which an area may reach over a tile's border without touching the tile: bounds copied from elsewhere are
+"""Pixels by which an area may extend over a tile's border without touching the tile: copied bounds are
 rounded."""
 Geometries = npt.NDArray[np.object_]
 _WORLD = 2 * grid.HALF_WORLD
@@ -31,7 +31,7 @@ _WINDS = ("east", "north-east", "north", "north-west", "west", "south-west", "so
 
 @dataclass(frozen=True)
 class Aoi:
-    """Where output is wanted. A value: picklable, comparable, spelled in JSON.
+    """The area to be written. A value: picklable, comparable, JSON-able.
 
     A tile belongs to the area if it shares more than its border (`TOLERANCE`) with it, a pixel if its centre lies
     inside. Both depend on the tile alone: they are the same whichever block or plan asks. Columns are counted modulo
@@ -45,11 +45,11 @@ class Aoi:
 
     def __post_init__(self) -> None:
         if self.geometry.is_empty or self.geometry.geom_type not in ("Polygon", "MultiPolygon"):
-            raise AoiError(f"area {self.wkt[:40]!r} is no polygon; give one with an area")
+            raise AoiError(f"area {self.wkt[:40]!r} is not a polygon; give one with an area")
 
     @cached_property
     def geometry(self) -> shapely.Polygon | shapely.MultiPolygon:
-        """The area, prepared for many questions."""
+        """The area, prepared for many spatial predicates."""
         geometry = shapely.from_wkt(self.wkt)
         shapely.prepare(geometry)
         return geometry
@@ -82,8 +82,8 @@ class Aoi:
     def _inside(self, tile: Tile) -> Mask:
         """Which pixels of a tile have their centre inside, bool (256, 256).
 
-        Always of a whole tile and of the polygons' part there: a frame that depended on the block would round
-        otherwise where an edge runs through pixel centres.
+        Always computed for a whole tile and the polygons' part there: a frame that depended on the block would round
+        differently where an edge runs through pixel centres.
         """
         window = grid.tile_window(tile._replace(x=tile.x % 2**tile.z))
         part = shapely.clip_by_rect(self.geometry, *grid.window_bounds(window.grow(1), tile.z))
@@ -95,13 +95,13 @@ class Aoi:
         return inside
 
     def cut(self, window: PixelWindow, zoom: int, clip: bool, name: str) -> PixelWindow:
-        """The part of a scene's window in which the area lies; reaches to whole tiles unless it clips.
+        """The part of a scene's window that contains the area; extended to whole tiles unless it clips.
 
         Args:
             name: of the scene, for the error.
 
         Raises:
-            AoiError: the area lies elsewhere; says how far.
+            AoiError: the area is elsewhere; states the distance.
         """
         inner = np.array(grid.window_bounds(window, zoom)) + TOLERANCE * grid.mercator_resolution(zoom) * _INWARDS
         parts = [shapely.clip_by_rect(translate(self.geometry, turn * _WORLD), *inner) for turn in (0, 1)]
@@ -113,7 +113,7 @@ class Aoi:
         return pixels.intersection(window)
 
     def _elsewhere(self, window: PixelWindow, zoom: int, name: str) -> AoiError:
-        """What to say when the scene's window does not hold any of the area; the shorter way round the Earth."""
+        """The message when the scene's window contains none of the area; distance the shorter way around the Earth."""
         scene = shapely.box(*grid.window_bounds(window, zoom))
         copies = (translate(self.geometry, turn * _WORLD) for turn in (-1, 0, 1))
         line = min((shapely.shortest_line(scene, copy) for copy in copies), key=lambda line: line.length)

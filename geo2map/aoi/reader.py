@@ -29,11 +29,11 @@ or a vector file."""
 
 JSON = frozenset({".json", ".geojson"})
 ELSEWHERE = (b"<ogrvrtdatasource", b"<ogrwfsdatasource", b"<ogcapi", b"<wfs_capabilities", b"<wfs:wfs_capabilities")
-"""How documents begin that make GDAL open what they name."""
+"""First bytes of documents that make GDAL open the files they name."""
 
 
 def make_aoi(source: AoiLike) -> Aoi:
-    """The area that a user means.
+    """Reads an area of interest in any of these forms.
 
     Raises:
         AoiError: as `load_aoi`, `bounds_aoi` and `polygons_aoi` do.
@@ -53,23 +53,25 @@ def load_aoi(path: str | Path) -> Aoi:
     """Reads the polygons of a vector file: of the first layer that has some.
 
     Args:
-        path: GeoJSON (in degrees; a "crs" member counts), GeoPackage, Shapefile, KML, FlatGeobuf: what GDAL reads.
+        path: GeoJSON (degrees, unless it has a "crs" member), GeoPackage, Shapefile, KML, FlatGeobuf: what GDAL reads.
 
     Raises:
-        AoiError: no such file, not a vector file, no polygon, no CRS, or a place that web-mercator cannot show.
+        AoiError: no such file, not a vector file, no polygon, no CRS, or outside web-mercator.
     """
-    web_mercator()  # first of all: without PROJ GDAL finds no CRS, and says nothing
+    web_mercator()  # first: without PROJ, GDAL silently finds no CRS
     name, path = str(path), plain_path(path)
     if is_file_path(path) and not is_there(path):
         raise AoiError(f"area of interest not found: {path}; check the path", option="aoi")
     if _leads_elsewhere(path):
-        raise AoiError(f"area of interest {name} names other files or servers; give a file with polygons", option="aoi")
+        raise AoiError(
+            f"area of interest {name} refers to other files or servers; give a file with polygons", option="aoi"
+        )
     return _first_polygons(_layers(_in_utf8(path), name), name)
 
 
 def _leads_elsewhere(path: str) -> bool:
-    """Whether it is a document that makes GDAL open other files, under whatever name, also alone in an archive."""
-    from pyogrio.util import vsi_path  # what pyogrio itself makes of a path
+    """Whether it is a document that makes GDAL open other files, whatever its name, also alone in an archive."""
+    from pyogrio.util import vsi_path  # as pyogrio resolves a path
 
     head = read_text(str(vsi_path(path)), LINE) or b""
     return any(document in head.lower() for document in ELSEWHERE)
@@ -102,7 +104,7 @@ def _first_polygons(layers: Iterable[tuple[Geometries, str | None]], name: str) 
 
 def _layers(source: str | Path | bytes, name: str) -> Iterator[tuple[Geometries, str | None]]:
     """Geometries and CRS of the layers of a file, one by one."""
-    import pyogrio  # brings a GDAL of its own: loaded only where a file is read
+    import pyogrio  # bundles a GDAL of its own: loaded only when a file is read
 
     with _gdal_errors(name):
         kinds = pyogrio.list_layers(source)[:, 1]
@@ -116,7 +118,7 @@ def _layers(source: str | Path | bytes, name: str) -> Iterator[tuple[Geometries,
 
 @contextmanager
 def _gdal_errors(name: str) -> Iterator[None]:
-    """Turns what GDAL and GEOS say of a vector file into one sentence; their warnings help nobody here."""
+    """Turns errors of GDAL and GEOS about a vector file into one sentence; their warnings are suppressed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -130,9 +132,9 @@ def _gdal_errors(name: str) -> Iterator[None]:
 
 def _crs(text: str | None, name: str) -> CRS:
     if not text:
-        raise AoiError(f"area of interest {name} has no CRS, so nobody can say where it is; give it one")
+        raise AoiError(f"area of interest {name} has no CRS; add one")
     try:
         return CRS.from_user_input(text)
     except CRSError as error:
         found = " ".join(text.split())[:60]
-        raise AoiError(f"area of interest {name} has an unknown CRS ({found}); give it another") from error
+        raise AoiError(f"area of interest {name} has an unknown CRS ({found}); assign a valid one") from error

@@ -8,14 +8,13 @@ import mercantile
 import numpy as np
 import numpy.typing as npt
 import shapely
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
 from rasterio.warp import transform
 from shapely.affinity import translate
 
 from geo2map.aoi.area import Aoi, Geometries
 from geo2map.errors import AoiError
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid import EARTH_RADIUS, HALF_WORLD
 from geo2map.grid.mercator import web_mercator
 
@@ -41,13 +40,13 @@ def polygons_aoi(polygons: Geometries, crs: CRS, name: str) -> Aoi:
     """The area that polygons cover together.
 
     Straight edges are straight in their own CRS. In degrees, longitudes beyond 180 go on round the Earth, and an edge
-    longer than 180 (but not 360) degrees is meant the short way, over the antimeridian.
+    longer than 180 (but not 360) degrees takes the short way, over the antimeridian.
 
     Args:
-        name: what the user called them, for errors.
+        name: for errors.
 
     Raises:
-        AoiError: no area, or a place that web-mercator cannot show.
+        AoiError: no area, or outside web-mercator.
     """
     if crs != web_mercator():
         factor = crs.units_factor[1]  # metres or, in a geographic CRS, radians
@@ -67,13 +66,13 @@ def bounds_aoi(west: float, south: float, east: float, north: float) -> Aoi:
     """The area between two meridians and two parallels, degrees; west > east crosses the antimeridian.
 
     Raises:
-        AoiError: degrees that are none, or no area between them.
+        AoiError: out of range, or no area between them.
     """
     name = f"bounds {west:g},{south:g},{east:g},{north:g}"
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= 90 and -90 <= north <= 90):
-        raise AoiError(f"{name} are no degrees, which end at 180 and 90; give west,south,east,north", option="bounds")
+        raise AoiError(f"{name} exceed 180 and 90 degrees; give west,south,east,north", option="bounds")
     if west == east or south >= north:
-        raise AoiError(f"{name} have nothing between them; give west,south,east,north in degrees", option="bounds")
+        raise AoiError(f"{name} enclose nothing; give west,south,east,north in degrees", option="bounds")
     limit = NORTHERNMOST
     left, bottom = mercantile.xy(west, max(south, -limit))
     right, top = mercantile.xy(east + 360 * (west > east), min(north, limit))
@@ -84,20 +83,20 @@ def _project(xy: npt.NDArray[np.float64], crs: CRS, name: str) -> npt.NDArray[np
     """Coordinates (points, 2) in web-mercator metres."""
     try:
         projected = np.column_stack(transform(crs, web_mercator(), *xy.T))
-    except (RasterioError, CPLE_BaseError, ValueError) as error:
+    except (*GDAL_ERRORS, ValueError) as error:
         raise AoiError(
-            f"no way from the CRS {crs.to_string()[:60]} of {name} to web-mercator; give the area a CRS of the Earth"
+            f"no transformation from the CRS {crs.to_string()[:60]} of {name} to web-mercator; reproject it first"
         ) from error
     if not np.isfinite(projected).all():
-        raise AoiError(f"{name} reaches beyond what web-mercator can show; cut it to 85° N..S first")
+        raise AoiError(f"{name} extends beyond web-mercator; clip it to 85° N..S first")
     return projected
 
 
 def _unwrapped(polygons: Geometries, period: float) -> Geometries:
-    """The polygons, those that jump over the antimeridian carried on beyond it.
+    """The polygons, with those that cross the antimeridian continued beyond it.
 
     Args:
-        period: how far it is round the Earth in the polygons' units.
+        period: circumference of the Earth in the polygons' units.
     """
     bounds = shapely.bounds(polygons)
     wide = bounds[:, 2] - bounds[:, 0] > period / 2
@@ -117,7 +116,7 @@ def _carried_on(polygon: shapely.Polygon, period: float) -> shapely.Polygon:
 
 
 def _ring(xy: npt.NDArray[np.float64], period: float) -> npt.NDArray[np.float64]:
-    """A ring without its jumps; one that then does not close runs round a pole and is taken as drawn."""
+    """A ring without its jumps; one that then does not close encircles a pole and is left unchanged."""
     jumps = np.diff(xy[:, 0])
     jumps[(np.abs(jumps) <= period / 2) | (np.abs(jumps) >= period * (1 - 1e-9))] = 0.0
     x = xy[:, 0] - period * np.concatenate(([0.0], np.sign(jumps).cumsum()))

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
 from geo2map.api.keywords import RenderKeywords
-from geo2map.api.models import ModelLike, resolve_model
+from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
 from geo2map.api.rendering import render_request
-from geo2map.api.requests import PathLike, RenderRequest
+from geo2map.api.requests import RenderRequest
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.address import redact, scene_name
 from geo2map.files.place import require_name
-from geo2map.outputs import find_container
+from geo2map.formats import find_container
 from geo2map.pipeline.report import Report
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Scenes, SceneSelection, select_scenes
+from geo2map.types import PathLike
 
 
 def render_each(
@@ -70,13 +72,16 @@ def split_request(request: RenderRequest, suffix: str = "") -> list[RenderReques
 def render_requests(
     requests: Sequence[RenderRequest], *, progress: Progress | None = None, begin: Begin | None = None
 ) -> Iterator[Report]:
-    """Carries out requests one by one; a failed one is reported and does not stop the rest."""
-    for request in requests:
-        try:
-            yield render_request(request, progress=progress, begin=begin)
-        except Geo2MapError as error:
-            assert isinstance(request.scenes, SceneSelection), "split requests have a selection"
-            yield Report(request.scenes.name, error=str(error), option=error.option)
+    """Carries out split requests one by one; a failed one is reported and does not stop the rest."""
+    with ExitStack() as stack:
+        for request in requests:
+            if isinstance(request.model, ResolvedModel):
+                stack.push(request.model)
+            try:
+                yield render_request(request, progress=progress, begin=begin)
+            except Geo2MapError as error:
+                assert isinstance(request.scenes, SceneSelection), "split requests have a selection"
+                yield Report(request.scenes.name, error=str(error), option=error.option)
 
 
 def name_targets(scenes: Scenes | SceneSelection, out: PathLike, suffix: str = "") -> dict[str, str]:

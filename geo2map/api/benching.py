@@ -17,8 +17,8 @@ from geo2map.api.models import ModelLike
 from geo2map.api.requests import RenderRequest, resolve
 from geo2map.errors import PlanError
 from geo2map.grid import TILE_SIZE, PixelWindow
-from geo2map.outputs import OutputOptions, open_output
-from geo2map.outputs.output import Output
+from geo2map.ledger import OutputOptions, open_output
+from geo2map.ledger.output import Output
 from geo2map.pipeline.rates import Bench, Rates
 from geo2map.plan import Job, Plan
 from geo2map.scene import Imagery, Scenes
@@ -56,16 +56,16 @@ def bench_request(request: RenderRequest, blocks: int = 12) -> Rates:
         raise PlanError(f"{blocks} blocks cannot be measured: give 1 or more", option="blocks", usage=True)
     with TemporaryDirectory(prefix="geo2map-bench-") as folder:
         if not request.scenes:
-            from geo2map.testing.town import make_town
+            from geo2map.demo import make_town
 
             request = replace(request, scenes=Path(folder) / "town.tif")
             make_town(Path(folder) / "town.tif", size=TOWN_SIDE)
         resolved = resolve(replace(request, out=None))
         with resolved.open() as imagery:
             plan = _middle(resolved.plan(imagery), imagery, blocks)
-            engine = resolved.model.engine
-            assert engine is not None, "a benchmark translates"
-            return _bench(imagery, on_engine(resolved.job(imagery, plan), engine), engine, Path(folder)).measure()
+            with resolved.engine() as engine:
+                assert engine is not None, "a benchmark translates"
+                return _bench(imagery, on_engine(resolved.job(imagery, plan), engine), engine, Path(folder)).measure()
 
 
 def _bench(scene: Imagery, job: Job, engine: Engine, folder: Path) -> Bench:

@@ -9,16 +9,16 @@ from geo2map.model import ModelCard
 from geo2map.plan import Storage
 
 
-def resolve_classes(storage: Storage, card: ModelCard | None) -> Storage:
-    """The storage with the classes of the model's palette, for a class map.
+def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:
+    """The storage with the legend of the model's palette, where a layer needs it.
 
     Raises:
         PlanError: nothing is translated, or the model has no palette.
     """
-    if storage.classes is not True:
+    if not storage.needs_legend or storage.legend is not None:
         return storage
     if card is None:
         raise PlanError("classes need a translated map: leave them out", option="classes")
     if card.palette is None:
         raise PlanError(f"the model {card.name} has no classes: choose another one", option="classes")
-    return replace(storage, classes=card.palette.entries)
+    return replace(storage, legend=card.palette.entries)

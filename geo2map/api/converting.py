@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from geo2map.api.keywords import ConvertKeywords
 from geo2map.api.requests import ConvertRequest
-from geo2map.colour.palette import Palette
-from geo2map.colour.snap import Snap
-from geo2map.errors import TileSetError
-from geo2map.files.atomic import output_errors, write_whole
-from geo2map.files.place import check_place, require_outside, require_writable, resolve_place
-from geo2map.files.plain_text import plain_text
-from geo2map.grid import one_tile_zoom
-from geo2map.outputs.companions import class_legend, companion_files
-from geo2map.outputs.complete import find_converted, size_of
-from geo2map.outputs.containers import CONTAINERS, Container, find_container
-from geo2map.outputs.content import content_digest
-from geo2map.outputs.excerpt import Excerpt, take
-from geo2map.outputs.finished import require_complete
-from geo2map.outputs.folder import journal_path
-from geo2map.outputs.ink import find_ink
-from geo2map.outputs.opening import check_final, check_tmp, end_publishing, names_around
-from geo2map.outputs.origin import Origin
-from geo2map.outputs.publish import mark_publishing, publish_marked, stage
-from geo2map.outputs.sidecars import stored_sidecars
-from geo2map.outputs.stored import require_tile, require_zooms
-from geo2map.outputs.workspace import Workspace
+from geo2map.files.place import check_place, require_outside, require_writable
+from geo2map.formats.containers import find_container
+from geo2map.formats.opened import find_layers, open_tiles
+from geo2map.formats.subset import Subset, select
+from geo2map.ledger.checks import check_final, check_tmp, names_around
+from geo2map.ledger.complete import find_converted
+from geo2map.ledger.conversion import Conversion
+from geo2map.ledger.finished import require_complete
+from geo2map.ledger.opening import end_publishing
+from geo2map.ledger.origin import Origin
 from geo2map.pipeline.report import say_complete
 from geo2map.plan.job import library_versions
-from geo2map.protocols import Codec, Progress, StoredTiles
-from geo2map.tiles.classes import ClassCodec
-from geo2map.tiles.codec import SUFFIXES, TileCodec
-from geo2map.tiles.folder import XyzFolder
-from geo2map.tiles.indexed import IndexedCodec
-from geo2map.tiles.inventory import JOURNAL_NAME
-from geo2map.tiles.place import footprint
-from geo2map.tiles.pyramid import build_parents
-from geo2map.tiles.store import FolderStore, LayeredStore
-from geo2map.tiles.tilejson import TileSet, foreign_words
+from geo2map.protocols import Progress, StoredTiles
+from geo2map.tiles.codec import TileCodec
+from geo2map.tiles.layer import MAP
+from geo2map.tiles.tilejson import TileSet
 from geo2map.types import LngLatBounds
 
-AT_ONCE = 1024
-"""Tiles of a folder that are flushed to the disk together."""
 _SOURCE = "the set that is converted"
 
 
@@ -82,7 +62,7 @@ def convert(
 
     Args:
         source: a folder of tiles, an .mbtiles, a .pmtiles or a .tif on the tile grid.
-        out: any kind of output, see `geo2map.outputs.CONTAINERS`.
+        out: any kind of output, see `geo2map.formats.CONTAINERS`.
         progress: told about the stages.
         options: see `geo2map.api.keywords.ConvertKeywords`.
 
@@ -99,158 +79,45 @@ def convert(
 
 def convert_request(request: ConvertRequest, *, progress: Progress | None = None) -> Converted:
     """Carries out a conversion; see `convert`."""
-    source, out = request.source, request.out
+    source, out, output = Path(request.source), request.out, request.output
     container = find_container(out)
     container.check_storage(request.storage)
     check_place(out, names_around(out, container), keep=[source], kept=_SOURCE)
     require_outside(out, source, _SOURCE)
-    check_tmp(out, container, request.output.tmp)
-    origin = Origin.of(Path(source), request.choices, library_versions(translating=False))
-    if end_publishing(out) == origin.to_json():
-        return Converted(str(out), complete=True)
-    if not request.output.overwrite and (since := find_converted(out, origin)) is not None:
-        return Converted(str(out), complete=True, since=since)
-    check_final(Path(out), container, request.output)
-    require_writable(out)
-    with open_tiles(source) as (store, tileset):
-        chosen = _choose(request, store, tileset)
-        require_complete(Path(source), chosen)
-        _Conversion(request, container, progress).run(chosen, Path(source), origin)
+    check_tmp(out, container, output.tmp)
+    finished = end_publishing(out)
+    with ExitStack() as stack:
+        layers = _open_layers(stack, source, request)
+        origin = Origin.of(source, request.choices, library_versions(translating=False), tuple(layers)[1:])
+        if finished == origin:
+            return Converted(str(out), complete=True)
+        if not output.overwrite and (since := find_converted(out, origin)) is not None:
+            return Converted(str(out), complete=True, since=since)
+        check_final(Path(out), container, output, tuple(layers)[1:])
+        require_writable(out)
+        require_complete(source, layers)
+        Conversion(Path(out), container, request.storage, output).run(layers, source, origin, progress)
     return Converted(str(out))
 
 
-def _choose(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> Excerpt:
+def _open_layers(stack: ExitStack, source: Path, request: ConvertRequest) -> dict[str, Subset]:
+    """The part of each layer of a set that is converted; only the map is encoded anew."""
+    store, tileset = stack.enter_context(open_tiles(source))
+    places = find_layers(source, tileset)
+    if tileset.layers:
+        tileset = replace(tileset, extra={**tileset.extra, "layers": list(places)[1:]})
+    found = {MAP: _choose(request, store, tileset)}
+    kept = replace(request, storage=replace(request.storage, format=None, quality=None, lossless=False))
+    for name, place in list(places.items())[1:]:
+        found[name] = _choose(kept, *stack.enter_context(open_tiles(place)))
+    return found
+
+
+def _choose(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> Subset:
     """The part of a set that is converted."""
     bounds = None if request.bounds is None else LngLatBounds(*request.bounds)
     storage = request.storage
-    chosen = take(store, tileset, bounds=bounds, zooms=request.zooms, format=storage.format)
+    chosen = select(store, tileset, bounds=bounds, zooms=request.zooms, format=storage.format)
     if storage.quality is None and not storage.lossless:
         return chosen
     return replace(chosen, codec=TileCodec(chosen.tileset.format, storage.quality, storage.lossless))
-
-
-@contextmanager
-def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
-    """A finished set of tiles, and what it says of itself.
-
-    Raises:
-        TileSetError: not found, or not a kind that holds tiles.
-    """
-    path = Path(path)
-    if path.is_dir():
-        folder = XyzFolder(path)
-        zooms = folder.require_zooms()
-        yield folder, TileSet.load(path) or _describe(folder, zooms)
-        return
-    if not path.is_file():
-        raise TileSetError(f"{path} is not there: check the path")
-    readers = {suffix: container.read for suffix, container in CONTAINERS.items() if container.read is not None}
-    if (reader := readers.get(path.suffix.lower())) is None:
-        known = ", ".join(readers)
-        raise TileSetError(f"{path} holds no tiles: give a folder of tiles or a file that ends in one of {known}")
-    with reader(path) as store:
-        yield store, store.tileset
-
-
-def _codec_like(store: StoredTiles, tileset: TileSet) -> Codec:
-    """What makes overviews of tiles of the largest zoom: of classes, of few colours, or of any."""
-    if legend := class_legend(tileset):
-        return ClassCodec(Palette(tuple(legend)))
-    table = find_ink(store, range(tileset.maxzoom, tileset.maxzoom + 1)).table
-    return TileCodec("png") if table is None else IndexedCodec(Snap(table))
-
-
-def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
-    """What can be said of a folder of somebody else's: its documents, as far as its tiles bear them out."""
-    stated = folder.statements
-    name = next((statement.name for statement in stated if statement.name), plain_text(folder.path.resolve().name))
-    window = footprint(folder, [box for statement in stated for box in statement.boxes])
-    words = {key: text for statement in reversed(stated) for key, text in statement.words.items()}
-    words = foreign_words(words, {})
-    return TileSet(name, folder.format, zooms[0], zooms[-1], window, scheme=folder.scheme, words=words)
-
-
-class _Conversion:
-    """One output being made of stored tiles."""
-
-    def __init__(self, request: ConvertRequest, container: Container, progress: Progress | None) -> None:
-        self.out, self.container, self.progress = Path(request.out), container, progress
-        self.storage, self.output = request.storage, request.output
-        self.workspace = Workspace(resolve_place(request.out), request.output.tmp)
-
-    def run(self, chosen: Excerpt, source: Path, origin: Origin) -> None:
-        """Makes it beside its name and gives it that; a run that was killed meanwhile is ended by the next."""
-        tileset, workspace = replace(chosen.tileset, scheme=self.storage.scheme), self.workspace
-        workspace.acquire()
-        try:
-            workspace.create()
-            store, tileset = self._prepare(chosen, tileset)
-            made = workspace.result if self.container.is_folder else workspace.making
-            self.container.writer(self.storage)(store, tileset, made, self.progress)
-            workspace.take_result()
-            if self.container.is_folder and not self.storage.bare:
-                for name, data in stored_sidecars(tileset, source).items():
-                    write_whole(workspace.result / name, data)
-            check_final(self.out, self.container, self.output)
-            if self.container.is_raster:
-                stage(workspace, companion_files(workspace.final, tileset))
-            self._record(origin)
-            mark_publishing(workspace, origin.to_json(), overwrite=self.output.overwrite)
-            publish_marked(workspace, is_folder=self.container.is_folder)
-        finally:
-            if not workspace.marker.exists() or workspace.result.exists():
-                workspace.discard()
-            workspace.release()
-
-    def _record(self, origin: Origin) -> None:
-        """Says in the output, or beside it, what it was made of."""
-        result, kept = self.workspace.result, journal_path(self.workspace.final).name
-        made = replace(origin, size=size_of(result), content=content_digest(result))
-        if self.container.is_folder:
-            made.write(result / JOURNAL_NAME)
-        elif not self.storage.bare:
-            made.write(self.workspace.beside(kept))
-
-    def _prepare(self, chosen: Excerpt, tileset: TileSet) -> tuple[StoredTiles, TileSet]:
-        if self.container.is_folder:
-            return self._copy(chosen, tileset), tileset
-        if self.container.takes_format:
-            return chosen, tileset
-        return self._with_overviews(replace(chosen, recode=False), tileset)
-
-    def _copy(self, chosen: Excerpt, tileset: TileSet) -> FolderStore:
-        made = FolderStore(self._folder(), SUFFIXES[tileset.format], tileset.scheme)
-        total = sum(1 for zoom in chosen.zooms for _ in chosen.tiles(zoom)) if self.progress else 0
-        done = 0
-        for zoom in require_zooms(chosen, tileset):
-            for tile in chosen.tiles(zoom):
-                made.put(tile, require_tile(chosen, tile))
-                done += 1
-                if done % AT_ONCE == 0:
-                    made.sync()
-                if self.progress:
-                    self.progress("tiles", done, total)
-        made.sync()
-        return made
-
-    def _with_overviews(self, chosen: Excerpt, tileset: TileSet) -> tuple[StoredTiles, TileSet]:
-        """The tiles of a raster: the set's own overviews where it is ours and has them, else new ones."""
-        lowest = one_tile_zoom(tileset.window, tileset.maxzoom)
-        zooms = set(chosen.store.zooms)
-        needed = range(max(lowest, min(*zooms, tileset.maxzoom - 1)), tileset.maxzoom)
-        if tileset.extra and zooms.issuperset(needed):
-            own = replace(tileset, minzoom=max(min(zooms), min(lowest, tileset.minzoom)))
-            return replace(chosen, tileset=own), own
-        codec = _codec_like(chosen, tileset)
-        tileset = replace(tileset, minzoom=lowest)
-        layered = LayeredStore(FolderStore(self._folder(), codec.suffix), chosen, tileset.maxzoom)
-        for _ in build_parents(layered, codec, chosen.tiles(tileset.maxzoom), lowest, progress=self.progress):
-            pass
-        return layered, tileset
-
-    def _folder(self) -> Path:
-        """The result where that is a folder, else a folder beside it for what is made on the way."""
-        folder = self.workspace.result if self.container.is_folder else self.workspace.spool / "result"
-        with output_errors(self.out):
-            folder.mkdir()
-        return folder

@@ -9,9 +9,9 @@ from itertools import product
 from pathlib import Path
 from typing import Unpack
 
-from geo2map.api.keywords import as_value, require_known
+from geo2map.api.keywords import pick_options, require_known
 from geo2map.api.model_keywords import EvaluateKeywords
-from geo2map.api.models import ModelLike, as_choice, as_engine
+from geo2map.api.models import ModelLike, as_choice, open_engine
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.engine import Engine
 from geo2map.errors import Geo2MapError
@@ -19,7 +19,7 @@ from geo2map.evaluate import TILE, Direction, EvaluateConfig, ProtocolName, Row,
 from geo2map.evaluate.inception import WEIGHTS, Inception, find_weights
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.plan import choose_margin
-from geo2map.protocols import Progress, Translator
+from geo2map.protocols import PixelTranslator, Progress
 from geo2map.train.pictures import PairFile, has_places, list_pairs, list_places
 
 log = logging.getLogger(__name__)
@@ -88,20 +88,20 @@ def evaluate_model(
         ModelFileError: not a model.
     """
     require_known(options, EvaluateKeywords)
-    asked, choice = as_value(Measuring, options), as_choice(engine)
+    asked, choice = pick_options(Measuring, options), as_choice(engine)
     places = _places(Path(data))
     protocols = asked.protocols or (("scene",) if len(places) > 1 else ("native",))
-    loaded = as_engine(choice)
-    config, notes = _config(loaded.card, asked)
-    table = _Table(places, protocols, _inception(asked.inception, loaded), progress)
-    own, others = table.rows(loaded, config), []
+    with open_engine(choice) as loaded:
+        config, notes = _config(loaded.card, asked)
+        table = _Table(places, protocols, _inception(asked.inception, loaded), progress)
+        own, others = table.rows(loaded, config), []
     for model in baselines:
-        other = as_engine(replace(choice, model=model) if isinstance(choice, ModelOptions) else model)
-        chosen, more = _config(other.card, replace(asked, direction=config.direction))
-        others += table.rows(other, replace(chosen, palette=config.palette))
-        notes += more
+        with open_engine(replace(choice, model=model) if isinstance(choice, ModelOptions) else model) as other:
+            chosen, more = _config(other.card, replace(asked, direction=config.direction))
+            others += table.rows(other, replace(chosen, palette=config.palette))
+            notes += more
     constant = constant_baseline([file for files in places.values() for file in files], config)
-    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0, noise=0)
+    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0)
     table = replace(table, protocols=protocols[:1])  # the same in all of them
     return Evaluation(own, [*others, *table.rows(constant, plain)], notes)
 
@@ -125,7 +125,6 @@ def _config(card: ModelCard, asked: Measuring) -> tuple[EvaluateConfig, tuple[st
         name=card.name,
         seams=asked.seams,
         tile=max(TILE, 2 * card.size_multiple) if card.exact else TILE,
-        noise=card.noise,
     )
     return config, notes
 
@@ -144,7 +143,7 @@ class _Table:
     inception: Inception | None
     progress: Progress | None
 
-    def rows(self, translator: Translator, config: EvaluateConfig) -> list[Row]:
+    def rows(self, translator: PixelTranslator, config: EvaluateConfig) -> list[Row]:
         """A translator's rows, by protocol and place."""
         rows = []
         for protocol, (place, files) in product(self.protocols, self.places.items()):

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from affine import Affine
-from rasterio._err import CPLE_BaseError  # the public error module leaves GDAL's own errors out
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import CRSError
 from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as move
 
 from geo2map.errors import PlanError
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid import HALF_WORLD, ground_resolution, mercator_resolution, window_bounds
 from geo2map.grid.raster import RasterGrid
 from geo2map.plan import Plan, Storage
@@ -104,7 +104,7 @@ def _other_matrix(scene: Scene, plan: Plan, crs: CRS, resolution: float | None) 
         bounds = bounds._replace(left=bounds.left - centre, right=bounds.right - centre)
     try:
         found, _, _ = calculate_default_transform("EPSG:3857", crs, plan.window.width, plan.window.height, *bounds)
-    except (RasterioError, CRSError, CPLE_BaseError) as error:
+    except GDAL_ERRORS as error:
         raise _out_of_reach(crs, plan) from error
     size = resolution or found.a * max(1.0, scene.ground_resolution / _map_resolution(plan, scene))
     return Affine(size, 0, np.floor(found.c / size) * size, 0, -size, np.ceil(found.f / size) * size)
@@ -128,7 +128,7 @@ def _covered(plan: Plan, crs: CRS, matrix: Affine, near: float) -> tuple[int, in
     try:
         places = np.array(move("EPSG:3857", crs, xs.tolist(), ys.tolist())[:2])
         back = np.array(move(crs, "EPSG:3857", *places.tolist())[:2]) - (xs, ys)
-    except (RasterioError, CRSError, CPLE_BaseError) as error:
+    except GDAL_ERRORS as error:
         raise _out_of_reach(crs, plan) from error
     back[0] = (back[0] + HALF_WORLD) % (2 * HALF_WORLD) - HALF_WORLD
     if not (np.isfinite(places).all() and (np.hypot(*back) <= mercator_resolution(plan.maxzoom)).all()):

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
 
 from geo2map.aoi import AoiLike
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.grid.raster import RasterGrid
-from geo2map.plan.storage import Entries
 from geo2map.scene.options import ReadingKeywords
+from geo2map.tiles.layer import ClassLegend
 from geo2map.types import Compression, Match, OnError, Resampling, Scheme, TileFormat
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class RenderKeywords(ReadingKeywords, total=False):
     """The options of `geo2map.render` and its kin: the fields of `geo2map.scene.ReadingOptions`,
-    `geo2map.PlanOptions`, `geo2map.plan.Storage` and `geo2map.outputs.OutputOptions`, and `on_error`."""
+    `geo2map.PlanOptions`, `geo2map.plan.Storage` and `geo2map.ledger.OutputOptions`, and `on_error`."""
 
     zoom: int | None
     """Zoom to render at; None takes the one nearest to the model's ground resolution."""
@@ -28,7 +28,7 @@ class RenderKeywords(ReadingKeywords, total=False):
     """Tiles along a side of a block, a power of two."""
     margin: int | None
     """Pixels of context around a block; None takes the model's."""
-    rendition: Rendition | None
+    rendition: ColourTransform | None
     """Colours decided elsewhere, e.g. those of a map to match; None decides them."""
     stretch: str
     """Conversion of wider data to 8 bits: "auto", "none", "minmax", "percentile:2,98" or "LOW,HIGH"."""
@@ -53,7 +53,7 @@ class RenderKeywords(ReadingKeywords, total=False):
     """Lowest overview; None goes down to where the scene fits one tile."""
     palette: str | Path | Sequence[Sequence[int]] | None
     """Snap to these colours, stored as indexed PNG: "maps", a JSON file, or the colours."""
-    classes: bool | Entries
+    classes: bool
     """Store the class of each pixel instead of its colour."""
     compress: Compression | None
     """GeoTIFF compression (lossless)."""
@@ -67,8 +67,14 @@ class RenderKeywords(ReadingKeywords, total=False):
     """Row order of a folder of tiles: "xyz" from the north, "tms" from the south."""
     bare: bool
     """Leave out the page, the QGIS layer and the provenance."""
+    layers: tuple[str, ...]
+    """Further sets of tiles of the same places: "source" (the imagery), "classes" (class codes)."""
+    exact_layers: bool
+    """Keep further layers without loss."""
     with_source: bool
-    """Also write the imagery's tiles, to "source" beside the zooms."""
+    """Shorthand for the layer "source"."""
+    legend: ClassLegend | None
+    """Names and colours of the classes; None takes the model's."""
     address: str | None
     """Public URL of a folder of tiles, for tiles.xml."""
 
@@ -145,10 +151,10 @@ def require_known(options: Mapping[str, object], known: type) -> None:
             raise TypeError(f"unknown option {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
-def as_value(kind: type[T], options: Mapping[str, Any]) -> T:
-    """The value of a dataclass whose fields are given among others.
+def pick_options(kind: type[_T], options: Mapping[str, Any]) -> _T:
+    """The value of a dataclass whose parameters are given among others.
 
     Raises:
         Geo2MapError: a value that makes no sense.
     """
-    return kind(**{field.name: options[field.name] for field in fields(kind) if field.name in options})  # type: ignore[arg-type]
+    return kind(**{name: options[name] for name in signature(kind).parameters if name in options})

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from geo2map.api.classes import resolve_classes
+from geo2map.api.classes import resolve_legend
 from geo2map.api.keywords import RenderKeywords
 from geo2map.api.models import ModelLike
-from geo2map.api.requests import PathLike, RenderRequest, ResolvedRequest, resolve
+from geo2map.api.requests import RenderRequest, ResolvedRequest, resolve
 from geo2map.errors import TileSetError
-from geo2map.grid import TILE_SIZE, Block, PixelWindow
-from geo2map.outputs import find_container
-from geo2map.outputs.opening import check_tmp
-from geo2map.pipeline.blocks import prepare, translate
-from geo2map.pipeline.coverage import look
+from geo2map.formats import find_container
+from geo2map.grid import TILE_SIZE, Block, BlockImage, PixelWindow
+from geo2map.ledger.checks import check_tmp
+from geo2map.pipeline.coverage import survey
 from geo2map.pipeline.estimate import Estimate, estimate
+from geo2map.pipeline.reading import prepare
 from geo2map.plan import Plan
 from geo2map.protocols import Begin
 from geo2map.scene import Imagery, Scenes
-from geo2map.types import Image, Mask
+from geo2map.types import Image, PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -68,9 +70,8 @@ def estimate_request(request: RenderRequest) -> DryRun:
     container.check_storage(request.storage)
     check_tmp(out, container, tmp)
     resolved = resolve(replace(request, out=None))
-    with resolved.open() as opened:
-        plan, loaded = _load(resolved, opened)
-        storage = resolve_classes(request.storage, loaded.card).resolve(plan)
+    with resolved.open() as opened, _loaded(resolved, opened) as (plan, loaded):
+        storage = resolve_legend(request.storage, loaded.card).resolve(plan)
         found = estimate(plan, storage, opened, loaded, container)
         if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
             found = replace(found, spool=found.spool + found.bytes)
@@ -113,8 +114,7 @@ def preview(
 def preview_request(request: RenderRequest, span: int = 3, *, begin: Begin | None = None) -> tuple[Image, Image, Plan]:
     """Source and map of the middle of a request's scenes; see `preview`."""
     resolved = resolve(replace(request, out=None))
-    with resolved.open() as opened:
-        plan, loaded = _load(resolved, opened)
+    with resolved.open() as opened, _loaded(resolved, opened) as (plan, loaded):
         if begin is not None:
             begin(plan.name, plan.notes)
         return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
@@ -123,9 +123,8 @@ def preview_request(request: RenderRequest, span: int = 3, *, begin: Begin | Non
 def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> tuple[Image, Image]:
     """Source and map of one block without its margin, two uint8 (H, W, 3); no data is white."""
     with scene.at(plan.view) as source:
-        image = prepare(plan, source, block)
-    translated = translate([image], engine, plan.noise)[0]
-    return _on_white(image.core().pixels, image.core().mask), _on_white(translated.pixels, translated.mask)
+        prepared = prepare(plan, source, block)
+    return _on_white(prepared.image.core()), _on_white(engine.translate([prepared])[0].image)
 
 
 def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
@@ -135,7 +134,7 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
         TileSetError: the plan has no valid pixel.
     """
     cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
-    rows, columns = look(plan, scene, cell)
+    rows, columns = survey(plan, scene, cell)
     if not rows.size:
         raise TileSetError(f"{plan.name} has no valid pixel in the area of the preview: check the scene and the area")
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
@@ -144,12 +143,14 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
     return Block(plan.maxzoom, part.left, part.top, part.width, part.height, plan.margin)
 
 
-def _load(resolved: ResolvedRequest, opened: Imagery) -> tuple[Plan, Engine]:
+@contextmanager
+def _loaded(resolved: ResolvedRequest, opened: Imagery) -> Iterator[tuple[Plan, Engine]]:
     """The plan first, since a scene that is refused should not wait for torch."""
-    plan, engine = resolved.plan(opened), resolved.model.engine
-    assert engine is not None, "a preview translates"
-    return plan, engine
+    plan = resolved.plan(opened)
+    with resolved.engine() as engine:
+        assert engine is not None, "a preview translates"
+        yield plan, engine
 
 
-def _on_white(image: Image, mask: Mask) -> Image:
-    return np.where(mask[..., None], image, np.uint8(255))
+def _on_white(image: BlockImage) -> Image:
+    return np.where(image.mask[..., None], image.pixels, np.uint8(255))

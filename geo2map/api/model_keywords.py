@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from geo2map.evaluate import ProtocolName
-from geo2map.train.config import Autocast, Norm, PresetName
+from geo2map.train.config import Autocast, PresetName, TrainableNorm
 from geo2map.types import Direction, GanMode
 
 
@@ -52,7 +52,7 @@ class RecipeKeywords(TypedDict, total=False):
     dropout: tuple[int, ...] | None
     noise: int | None
     legend: bool | None
-    norm: Norm | None
+    norm: TrainableNorm | None
     resize_convolution: bool | None
     discriminator_width: int | None
     discriminator_layers: int | None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
+from geo2map.files.closing import Closing
 from geo2map.model import ModelCard, ModelOptions
 
 if TYPE_CHECKING:
@@ -15,8 +18,8 @@ ModelLike: TypeAlias = Union["Engine", ModelOptions, str, Path]
 """A loaded engine, options to load one, or a model's packaged name or file."""
 
 
-class ResolvedModel:
-    """A model whose card has been read.
+class ResolvedModel(Closing):
+    """A model whose card has been read. A context manager that closes the engine that it loaded.
 
     Attributes:
         card: what the plan follows.
@@ -56,6 +59,11 @@ class ResolvedModel:
         assert self.options is not None, "engines and cards are stored when the model is resolved"
         return as_engine(self.options)
 
+    def close(self) -> None:
+        """Closes the engine that was loaded here; harmless when repeated."""
+        if self.options is not None and (loaded := vars(self).pop("engine", None)) is not None:
+            loaded.close()
+
 
 def resolve_model(choice: ModelLike | ModelCard | ResolvedModel) -> ResolvedModel:
     """Reads a model's card; returns a resolved model unchanged."""
@@ -89,3 +97,16 @@ def as_engine(engine: ModelLike) -> Engine:
         batch=choice.batch,
         mode=choice.mode,
     )
+
+
+@contextmanager
+def open_engine(engine: ModelLike) -> Iterator[Engine]:
+    """A loaded engine; one that is loaded here is closed on leaving the `with` block.
+
+    Raises:
+        ModelFileError: not a model.
+        DeviceError: the device is missing.
+    """
+    loaded = as_engine(engine)
+    with nullcontext(loaded) if loaded is engine else loaded:
+        yield loaded

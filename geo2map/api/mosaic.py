@@ -6,7 +6,7 @@ from pathlib import Path
 
 from geo2map.api.converting import Converted, convert
 from geo2map.errors import OutputError
-from geo2map.outputs.geotiff import SUFFIXES
+from geo2map.formats.geotiff.write import GEOTIFF_SUFFIXES
 from geo2map.protocols import Progress
 from geo2map.tiles.folder import XyzFolder
 from geo2map.types import Compression
@@ -42,7 +42,7 @@ def mosaic_tiles(
         OutputError: `out` exists, is not the name of a GeoTIFF, or cannot be written.
     """
     out = Path(out)
-    if out.suffix.lower() not in SUFFIXES:
+    if out.suffix.lower() not in GEOTIFF_SUFFIXES:
         raise OutputError(f"{out}: a GeoTIFF ends in .tif; choose another name")
     chosen = XyzFolder(tiles).pick_zoom(zoom)
     zooms = (chosen, chosen)

@@ -9,17 +9,18 @@ from typing import Unpack
 from geo2map.api.jobs import on_engine
 from geo2map.api.keywords import RenderKeywords
 from geo2map.api.models import ModelLike
-from geo2map.api.requests import PathLike, RenderRequest, resolve
+from geo2map.api.requests import RenderRequest, resolve
 from geo2map.errors import PlanError, TileSetError
 from geo2map.files.atomic import write_whole
+from geo2map.ledger import find_complete, open_output
 from geo2map.model import ModelCard
-from geo2map.outputs import find_complete, open_output
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Scenes
 from geo2map.scene.selection import select_tiles
 from geo2map.tiles.inventory import FAILED_NAME
+from geo2map.types import PathLike
 
 
 def render(
@@ -38,7 +39,7 @@ def render(
 
     Args:
         scenes: rasters with a CRS; anything rasterio opens.
-        out: a folder for XYZ tiles, or a file; see `geo2map.outputs.CONTAINERS`.
+        out: a folder for XYZ tiles, or a file; see `geo2map.formats.CONTAINERS`.
         engine: a loaded engine, or the model to load.
         progress: see `geo2map.run`.
         begin: called with the plan's notes before the work begins.
@@ -110,9 +111,11 @@ def render_request(request: RenderRequest, *, progress: Progress | None = None, 
         job = resolved.job(imagery, resolved.plan(imagery))
         if (complete := find_complete(resolved.out, job, request.output)) is not None:
             return complete
-        engine = resolved.model.engine
-        job = on_engine(job, engine)
-        with imagery.at(job.plan.view) as source, open_output(resolved.out, job, request.output) as output:
+        with (
+            resolved.engine() as engine,
+            imagery.at(job.plan.view) as source,
+            open_output(resolved.out, on_engine(job, engine), request.output) as output,
+        ):
             report = run(source, engine, output, on_error=request.on_error, progress=progress, begin=begin)
     write_failures(resolved.out, report)
     return report
@@ -123,8 +126,8 @@ def _require_cut(request: RenderRequest) -> None:
     Raises:
         PlanError: storage that suits a map, not tiles that are cut.
     """
-    if request.storage.with_source:
-        raise PlanError("cut tiles are the imagery itself: leave the source out", option="with_source", usage=True)
+    if request.storage.layers:
+        raise PlanError("cut tiles are the imagery itself: leave the layers out", option="layers", usage=True)
     if request.storage.format not in (None, "png"):
         raise PlanError("tiles are cut without loss, as PNG: leave the format out", option="format", usage=True)
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from geo2map.api.jobs import make_job
-from geo2map.api.models import ModelLike, as_engine
-from geo2map.api.requests import PathLike
+from geo2map.api.models import ModelLike, open_engine
+from geo2map.checking import CheckReport, check
 from geo2map.errors import ModelFileError, OutputError
+from geo2map.ledger import Pending, end_publishing, open_output
+from geo2map.ledger.finished_record import load_journal
+from geo2map.ledger.journal import Journal
 from geo2map.model import ModelOptions, find_model, load_card, split_identity
-from geo2map.outputs import end_publishing, open_update
-from geo2map.outputs.check import CheckReport, check
-from geo2map.outputs.folder import load_journal
-from geo2map.pipeline.blocks import BlockKey
-from geo2map.pipeline.journal import Journal
-from geo2map.pipeline.records import Changes
+from geo2map.pipeline.reading import BlockKey
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
 from geo2map.protocols import Progress
 from geo2map.scene import open_imagery
-from geo2map.types import Tile
+from geo2map.types import PathLike, Tile
 
 
 def repair(
@@ -51,16 +49,15 @@ def repair(
     if journal is None:
         raise OutputError(f"{path} keeps no record of how it was made and cannot be mended: render it anew")
     try:
-        job, changes = journal.job, _changes(journal, before)
-        is_open = any(record.open for record in journal.blocks().values())
+        job, pending, is_incomplete = journal.job, broken(journal, before), journal.is_incomplete
     finally:
         journal.close()
     if before.ok:
         return before
-    if changes.spoilt or is_open:
-        _render_again(path, job, changes, engine, progress)
+    if pending.damaged or is_incomplete:
+        _render_again(path, job, pending, engine, progress)
     else:
-        with open_update(path, job, changes) as output:
+        with open_output(path, job, pending=pending) as output:
             output.finish(progress)
     return check(path)
 
@@ -68,20 +65,21 @@ def repair(
 def _render_again(
     path: PathLike,
     job: Job,
-    changes: Changes,
+    pending: Pending,
     engine: ModelLike | None,
     progress: Progress | None,
 ) -> None:
     paths = [scene.path for scene in job.scenes]
     with open_imagery(paths, job.reading) as opened:
-        loaded = as_engine(_find_model(job) if engine is None else engine) if job.plan.model else None
-        now = make_job(opened, job.plan, loaded, storage=job.storage, reading=job.reading, facts=job.facts)
-        if loaded is not None and loaded.card.identity != job.plan.model:
-            raise OutputError(f"{path} was made with another model, {job.plan.model}: use that one", option="model")
-        if differences := job.differences(now):
-            raise OutputError(f"{path} cannot be mended, since {'; '.join(differences[:3])}: render it anew")
-        with opened.at(job.plan.view) as source, open_update(path, job, changes) as output:
-            run(source, loaded, output, progress=progress)
+        choice = _find_model(job) if engine is None and job.plan.model else engine
+        with open_engine(choice) if choice is not None and job.plan.model else nullcontext() as loaded:
+            now = make_job(opened, job.plan, loaded, storage=job.storage, reading=job.reading, facts=job.facts)
+            if loaded is not None and loaded.card.identity != job.plan.model:
+                raise OutputError(f"{path} was made with another model, {job.plan.model}: use that one", option="model")
+            if differences := job.differences(now):
+                raise OutputError(f"{path} cannot be repaired, since {'; '.join(differences[:3])}: render it anew")
+            with opened.at(job.plan.view) as source, open_output(path, job, pending=pending) as output:
+                run(source, loaded, output, progress=progress)
 
 
 def _find_model(job: Job) -> ModelOptions:
@@ -93,26 +91,27 @@ def _find_model(job: Job) -> ModelOptions:
     raise OutputError(f"the model {job.plan.model} is not packaged here: name its file", option="model")
 
 
-def _changes(journal: Journal, report: CheckReport) -> Changes:
-    tiles = [p.tile for p in report.problems if p.tile and p.kind != "stray"]
-    strays = [
-        [p.tile for p in report.problems if p.tile and p.kind == "stray" and p.of_source == of] for of in (False, True)
-    ]
+def broken(journal: Journal, report: CheckReport) -> Pending:
+    """The blocks of a finished output in which a check found damaged tiles, and the tiles that no block has."""
     records, plan = journal.blocks(), journal.job.plan
-    spoilt: set[BlockKey] = set()
-    for tile in tiles:
-        lowest = _descendant(journal, tile)
-        spoilt |= {key for key in _keys(plan, lowest) if key in records}
-    return Changes(spoilt=sorted(spoilt), strays=strays[0], source_strays=strays[1])
+    damaged: set[BlockKey] = set()
+    orphans: dict[str, list[Tile]] = {}
+    for problem in report.problems:
+        if problem.tile and problem.kind == "stray":
+            orphans.setdefault(problem.layer, []).append(problem.tile)
+        elif problem.tile:
+            lowest = _descendant(journal, problem.layer, problem.tile)
+            damaged |= {key for key in _keys(plan, lowest) if key in records}
+    return Pending(finished=True, damaged=sorted(damaged), orphans=orphans)
 
 
-def _descendant(journal: Journal, tile: Tile) -> Tile:
+def _descendant(journal: Journal, layer: str, tile: Tile) -> Tile:
     """The tile itself where a block makes it, else one below it that a block makes."""
     zoom = journal.job.plan.maxzoom - journal.job.plan.block_levels
     if tile.z >= zoom:
         return tile
     level = zoom - tile.z
-    below = (t for t, _ in journal.digests(zoom) if (t.x >> level, t.y >> level) == (tile.x, tile.y))
+    below = (t for t, _ in journal.layer(layer).digests(zoom) if (t.x >> level, t.y >> level) == (tile.x, tile.y))
     return next(below, tile)
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from geo2map.api.jobs import make_job
-from geo2map.api.keywords import ConvertKeywords, RenderKeywords, as_value, require_known
+from geo2map.api.keywords import ConvertKeywords, RenderKeywords, pick_options, require_known
 from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
 from geo2map.errors import PlanError
 from geo2map.files.place import check_place, require_apart
+from geo2map.formats.containers import Container
+from geo2map.ledger import OutputOptions, check_output, end_publishing
 from geo2map.model import ModelCard, ModelOptions
-from geo2map.outputs import OutputOptions, check_output, end_publishing
-from geo2map.outputs.containers import Container
 from geo2map.plan import Job, Plan, PlanOptions, Storage, make_plan
 from geo2map.scene import Imagery, ReadingOptions, Scenes, SceneSelection, open_imagery, select_scenes
-from geo2map.types import OnError
+from geo2map.types import OnError, PathLike
 
-PathLike = str | Path
+if TYPE_CHECKING:
+    from geo2map.engine import Engine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +90,10 @@ class RenderRequest:
 def option_values(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a `RenderRequest`, by its fields."""
     return {
-        "reading": as_value(ReadingOptions, options),
-        "planning": as_value(PlanOptions, options),
-        "storage": as_value(Storage, options),
-        "output": as_value(OutputOptions, options),
+        "reading": pick_options(ReadingOptions, options),
+        "planning": pick_options(PlanOptions, options),
+        "storage": pick_options(Storage, options),
+        "output": pick_options(OutputOptions, options),
         "on_error": options.get("on_error", "fail"),
     }
 
@@ -104,7 +104,7 @@ class ConvertRequest:
 
     Attributes:
         source: a folder of tiles, an .mbtiles, a .pmtiles or a .tif on the tile grid.
-        out: any kind of output, see `geo2map.outputs.CONTAINERS`.
+        out: any kind of output, see `geo2map.formats.CONTAINERS`.
         bounds: west, south, east, north in degrees: tiles that touch them are taken whole; None takes all.
         zooms: lowest and largest; None takes all.
         storage: format (None keeps the tiles' bytes), quality, lossless, scheme, compress and bare.
@@ -132,8 +132,8 @@ class ConvertRequest:
             out=out,
             bounds=options.get("bounds"),
             zooms=options.get("zooms"),
-            storage=as_value(Storage, options),
-            output=as_value(OutputOptions, options),
+            storage=pick_options(Storage, options),
+            output=pick_options(OutputOptions, options),
         )
 
     @property
@@ -183,11 +183,25 @@ class ResolvedRequest:
         plan = make_plan(imagery, self.model.card, self.request.planning)
         return plan if self.model.translates else plan.untranslated()
 
+    @contextmanager
+    def engine(self) -> Iterator[Engine | None]:
+        """The loaded model, None where nothing is translated; closed afterwards, unless several requests share it.
+
+        Raises:
+            ModelFileError: not a model.
+            DeviceError: the device is missing.
+        """
+        try:
+            yield self.model.engine
+        finally:
+            if self.model is not self.request.model:
+                self.model.close()
+
     def job(self, imagery: Imagery, plan: Plan) -> Job:
         """The job of a plan; its device is only named until the model is loaded."""
         facts = {} if self.model.translates else {"colours_for": self.model.card.name}
-        request = self.request
-        return make_job(imagery, plan, self.model, storage=request.storage, reading=request.reading, facts=facts)
+        storage = self.request.storage if self.container is None else self.container.adapt(self.request.storage)
+        return make_job(imagery, plan, self.model, storage=storage, reading=self.request.reading, facts=facts)
 
 
 def resolve(request: RenderRequest) -> ResolvedRequest:
@@ -201,6 +215,6 @@ def resolve(request: RenderRequest) -> ResolvedRequest:
     scenes, container = select_scenes(request.scenes), None
     if request.out is not None:
         check_place(request.out, keep=scenes.files)
-        end_publishing(request.out, runs=False)  # one with a journal is ended where it is opened
+        end_publishing(request.out)
         container = check_output(request.out, request.output, request.storage)
     return ResolvedRequest(request, scenes, resolve_model(request.model), container)

@@ -1,28 +1,29 @@
-"""Maps on the web: rendered on demand, or finished ones."""
+"""Maps on the web: made where somebody looks, or finished ones shown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from geo2map.api.converting import open_tiles
 from geo2map.api.jobs import on_engine
-from geo2map.api.keywords import ServeKeywords, as_value, require_known
+from geo2map.api.keywords import ServeKeywords, pick_options, require_known
 from geo2map.api.models import ModelLike
-from geo2map.api.requests import PathLike, RenderRequest, option_values, resolve
-from geo2map.errors import OutputError, PlanError, missing_extra
+from geo2map.api.requests import RenderRequest, option_values, resolve
+from geo2map.errors import OutputError, missing_extra
+from geo2map.formats.opened import find_layers, open_tiles
+from geo2map.ledger import find_complete, open_output
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
-from geo2map.outputs import find_complete, open_output
 from geo2map.protocols import Begin
 from geo2map.scene import Scenes, SceneSelection
+from geo2map.threads import start_threads
 from geo2map.tiles.codec import SUFFIXES
-from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.layer import MAP
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from socket import socket
@@ -54,10 +55,6 @@ class ServeRequest(RenderRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_entrance(self.token, self.address)
-        if self.storage.with_source:
-            raise PlanError(
-                "a live map serves its imagery in any case: leave the source out", option="with_source", usage=True
-            )
 
     @classmethod
     def of_live(cls, scenes: Scenes | SceneSelection, engine: ModelLike, options: ServeKeywords) -> Self:
@@ -76,7 +73,7 @@ class ServeRequest(RenderRequest):
             under=options.get("under"),
             token=options.get("token"),
             address=address,
-            live=as_value(LiveOptions, rest),
+            live=pick_options(LiveOptions, rest),
             **option_values(rest),
         )
 
@@ -113,7 +110,7 @@ def open_live_request(request: ServeRequest, *, begin: Begin | None = None) -> I
             raise _complete(keep)
         if begin is not None:
             begin(plan.name, plan.notes)
-        loaded = resolved.model.engine
+        loaded = stack.enter_context(resolved.engine())
         job = on_engine(job, loaded)
         sources = [stack.enter_context(opened.at(plan.view)) for _ in range(READERS)]
         output = None
@@ -176,11 +173,11 @@ def serve_request(request: ServeRequest, *, begin: Begin | None = None, listenin
 def view(
     path: PathLike, *, listening: Listening | None = None, token: str | None = None, address: str | None = None
 ) -> None:
-    """Serves a finished set of tiles until this process is told to stop.
+    """Shows a finished set of tiles in a browser until this process is told to stop.
 
     Args:
         path: a folder of tiles, an .mbtiles or a .pmtiles file, or a .tif on the tile grid.
-        listening, token, address: see `serve`.
+        listening, token, address: as `serve` has them.
 
     Raises:
         TileSetError: no such set.
@@ -196,14 +193,16 @@ def view(
 def stored_site(path: PathLike, *, token: str | None = None, address: str | None = None) -> Iterator[ServedSite]:
     """A finished set of tiles as a site; see `view`."""
     path = Path(path)
-    with open_tiles(path) as (store, tileset), ThreadPoolExecutor(2, "files") as threads:
-        source = None
-        if path.is_dir() and (path / "source").is_dir() and XyzFolder(path / "source").zooms:
-            with open_tiles(path / "source") as (below, described):
-                source = StoredLayer(below, described, threads)
+    with ExitStack() as stack, start_threads(2, "files") as threads:
+        store, tileset = stack.enter_context(open_tiles(path))
+        further = {
+            name: StoredLayer(*stack.enter_context(open_tiles(place)), threads)
+            for name, place in find_layers(path, tileset).items()
+            if name != MAP
+        }
         archive = path if path.suffix.lower() == ".pmtiles" and path.is_file() else None
         layer = StoredLayer(store, tileset, threads)
-        yield ServedSite(map=layer, source=source, archive=archive, token=token, address=address)
+        yield ServedSite(map=layer, further=further, archive=archive, token=token, address=address)
 
 
 def listen(
@@ -223,9 +222,7 @@ def listen(
 
 
 def _site(live: LiveMap, request: ServeRequest) -> ServedSite:
-    return ServedSite(
-        map=live.map, source=live.source, live=live, token=request.token, address=request.address, tally=live.tally
-    )
+    return ServedSite.of(live, token=request.token, address=request.address)
 
 
 def _run(site: ServedSite, own: socket, listening: Listening) -> None:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
 import torch
 
-from geo2map.api.keywords import as_value, require_known
+from geo2map.api.keywords import pick_options, require_known
 from geo2map.api.model_keywords import RecipeKeywords, TrainKeywords
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.engine.device import choose_device
+from geo2map.engine.transfer import torch_threads
+from geo2map.families import find_family
 from geo2map.files.place import check_place, require_writable
-from geo2map.model import find_model, gflop_per_tile, load_card, load_weights
-from geo2map.nn import build
+from geo2map.model import find_model, load_card, load_weights
 from geo2map.protocols import Progress
-from geo2map.threads import available_threads
+from geo2map.threads import Budget
 from geo2map.train.config import TrainConfig, make_config
 from geo2map.train.dataset import Pairs, Sources, recognise_palette
 from geo2map.train.pictures import PairFile, list_places, list_splits, read_facts
 from geo2map.train.run import Run, TrainingProgress
 from geo2map.train.run import train as run_training
-from geo2map.train.teacher import teach
+from geo2map.train.teacher import distill
 from geo2map.train.trainer import Trainer, load_checkpoint
 from geo2map.train.world import World, open_world
 
@@ -38,12 +40,12 @@ class Training:
         out: the model file to write.
         name: of the model; None is the file's name.
         zoom, ground_resolution: of the pictures; None takes what pairs.json says.
-        validation: pairs to keep aside, a folder or a list of names.
+        validation: pairs to hold out, a folder or a list of names.
         palette: of the map: "auto", "maps", "none" or a file.
         start: a model whose weights to start from.
         folder: of the run: checkpoint, losses, samples; None is `out` with .run.
         place: where the pictures are from, for the card.
-        elsewhere_folder, elsewhere_aside: other places, a folder of pairs for each, and a list of those to leave out.
+        other_places, held_out: other places, a folder of pairs for each, and a list of those to leave out.
         teacher_cache: where the teacher's output is kept.
         minutes: between checkpoints.
         resume: go on from the checkpoint.
@@ -60,8 +62,8 @@ class Training:
     start: str | None = None
     folder: Path | None = None
     place: str | None = None
-    elsewhere_folder: Path | None = None
-    elsewhere_aside: Path | None = None
+    other_places: Path | None = None
+    held_out: Path | None = None
     teacher_cache: Path | None = None
     minutes: float = 5.0
     resume: bool = False
@@ -81,8 +83,8 @@ def train_model(
     data: str | Path,
     out: str | Path,
     *,
-    tell: Callable[[TrainingProgress], None] | None = None,
-    tell_cost: Callable[[dict[str, Any]], None] | None = None,
+    on_step: Callable[[TrainingProgress], None] | None = None,
+    on_start: Callable[[dict[str, Any]], None] | None = None,
     progress: Progress | None = None,
     **options: Unpack[TrainKeywords],
 ) -> dict[str, Any] | None:
@@ -90,44 +92,55 @@ def train_model(
 
     Args:
         data, out: see `Training`.
-        tell: called after every step.
-        tell_cost: told what the network costs, before the first step.
+        on_step: called after every step.
+        on_start: called with what the network costs, before the first step.
         progress: told ("teacher", done, total) while a teacher's output is made.
         options: see `geo2map.api.model_keywords.TrainKeywords`.
 
     Returns:
         What was done: out, name, finished, gflop_per_tile, margin, parameters, steps, seconds and the last losses; None
-        in a process that does not lead.
+        in a process that is not the main one.
 
     Raises:
         DataError: the pairs are missing or broken, or the training diverged.
         Geo2MapError: whatever else is wrong with model, device or output.
     """
     require_known(options, TrainKeywords)
-    torch.set_num_threads(options.get("threads") or available_threads())
-    if options.get("deterministic"):
-        torch.use_deterministic_algorithms(True)
-    asked = as_value(Training, {**options, "data": Path(data), "out": Path(out)})
+    asked = pick_options(Training, {**options, "data": Path(data), "out": Path(out)})
     recipe = {name: value for name, value in options.items() if name in RecipeKeywords.__optional_keys__}
     check_place(asked.out, keep=[asked.data], kept="the folder of pairs")
     for place in (asked.out, asked.run_folder / "checkpoint.pt"):
         require_writable(place)
-    with open_world(choose_device(options.get("device", "auto"))) as world:
-        steps = _Steps(tell or (lambda _: None), tell_cost or (lambda _: None), progress)
-        summary = _train(asked, {"preset": options.get("preset"), **recipe}, world, steps)
-        return summary if world.leads else None
+    device, budget = choose_device(options.get("device", "auto")), Budget.make(options.get("threads"))
+    deterministic = options.get("deterministic", False)
+    with torch_threads(budget.threads), _algorithms(deterministic), open_world(device) as world:
+        callbacks = _Callbacks(on_step or (lambda _: None), on_start or (lambda _: None), progress)
+        summary = _train(asked, {"preset": options.get("preset"), **recipe}, world, callbacks)
+        return summary if world.is_main else None
+
+
+@contextmanager
+def _algorithms(deterministic: bool) -> Iterator[None]:
+    """Limits torch to deterministic algorithms meanwhile, or leaves it as it is."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    if deterministic:
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 @dataclass(frozen=True)
-class _Steps:
-    """Who is told what of a training."""
+class _Callbacks:
+    """What a training calls."""
 
-    tell: Callable[[TrainingProgress], None]
-    begin: Callable[[dict[str, Any]], None]
+    on_step: Callable[[TrainingProgress], None]
+    on_start: Callable[[dict[str, Any]], None]
     progress: Progress | None
 
 
-def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps) -> dict[str, Any]:
+def _train(asked: Training, choices: dict[str, Any], world: World, callbacks: _Callbacks) -> dict[str, Any]:
     zoom, resolution = read_facts(asked.data)
     files, kept_aside = list_splits(asked.data, asked.validation)
     wanted = choices.get("legend")
@@ -137,10 +150,10 @@ def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps)
     style = _palette(asked.palette, files, config)
     if style is None and not wanted:  # of the model to start from, which knew a palette
         config = config.with_choices(legend=False)
-    trainer = _trainer(asked, files, config, style, world, told.progress)
+    trainer = _trainer(asked, files, config, style, world, callbacks.progress)
     cost, name = _cost(trainer), asked.name or asked.out.stem
-    if world.leads:
-        told.begin(cost)
+    if world.is_main:
+        callbacks.on_start(cost)
     started = time.monotonic()
     run_training(
         trainer,
@@ -150,7 +163,7 @@ def _train(asked: Training, choices: dict[str, Any], world: World, told: _Steps)
             until=asked.until,
             early=asked.early,
             samples=Pairs(kept_aside[:: max(1, len(kept_aside) // 8)], config, style) if kept_aside else None,
-            tell=told.tell,
+            on_step=callbacks.on_step,
         ),
         asked.out,
         name=name,
@@ -174,9 +187,9 @@ def _trainer(
 ) -> Trainer:
     """The state a run begins with: anew, of a model's weights, or of its checkpoint."""
 
-    places = list_places(asked.elsewhere_folder, asked.elsewhere_aside) if asked.elsewhere_folder else {}
-    taught = _taught(files, asked, config.teacher, world, progress) if config.teacher else None
-    trainer = Trainer(Pairs(Sources(files, places, taught), config, style), world)
+    places = list_places(asked.other_places, asked.held_out) if asked.other_places else {}
+    teacher_output = _teacher_output(files, asked, config.teacher, world, progress) if config.teacher else None
+    trainer = Trainer(Pairs(Sources(files, places, teacher_output), config, style), world)
     if asked.resume:
         trainer.load(asked.checkpoint)
     elif asked.start:
@@ -188,7 +201,7 @@ def _trainer(
 def _network(start: str) -> dict[str, Any]:
     """The network of the model to start from, which is the one to train unless another is asked for."""
     card = load_card(find_model(start))
-    own = {name: tuple(card.config[name]) for name in ("widths", "residual_blocks") if name in card.config}
+    own = find_family(card.architecture).choices(card.config)
     return own | ({"noise": card.noise} if card.noise else {}) | ({"legend": True} if "legend" in card.config else {})
 
 
@@ -211,18 +224,20 @@ def _palette(asked: str, files: list[PairFile], config: TrainConfig) -> Palette 
 def _cost(trainer: Trainer) -> dict[str, float]:
     """What the network asked for costs where it is used."""
 
-    config = trainer.network
+    config, family = trainer.network, trainer.family
     with torch.device("meta"):
-        network = build("unet", **config)
-    parameters = sum(part.numel() for part in network.parameters())
-    return {"gflop_per_tile": round(gflop_per_tile(**config), 3), "margin": network.margin, "parameters": parameters}
+        network = family.build(config)
+    cost, parameters = family.gflop_per_tile(config), sum(part.numel() for part in network.parameters())
+    return {"gflop_per_tile": round(cost, 3), "margin": network.margin, "parameters": parameters}
 
 
-def _taught(files: list[PairFile], asked: Training, teacher: str, world: World, progress: Progress | None) -> Path:
-    """The teacher's output for all pictures, made by the process that leads."""
+def _teacher_output(
+    files: list[PairFile], asked: Training, teacher: str, world: World, progress: Progress | None
+) -> Path:
+    """The teacher's output for all pictures, made by the main process."""
     folder = asked.teacher_cache or asked.run_folder / "teacher"
-    if world.leads:
+    if world.is_main:
         said = progress or (lambda *_: None)
-        teach(files, find_model(teacher), folder, world.device, lambda done, total: said("teacher", done, total))
+        distill(files, find_model(teacher), folder, world.device, lambda done, total: said("teacher", done, total))
     world.wait()
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,24 +11,23 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map.api.jobs import make_job, on_engine
-from geo2map.api.models import ModelLike, as_choice, as_engine
+from geo2map.api.models import ModelLike, as_choice, open_engine
 from geo2map.api.rendering import write_failures
-from geo2map.api.requests import PathLike
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.place import require_apart, resolve_place
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
+from geo2map.ledger import Pending, end_publishing, find_complete, open_output
+from geo2map.ledger.finished_record import journal_path, load_journal, load_origin
 from geo2map.model import ModelOptions
-from geo2map.outputs import end_publishing, find_complete, open_update
-from geo2map.outputs.folder import journal_path, load_journal
-from geo2map.outputs.origin import Origin
-from geo2map.pipeline.blocks import BlockKey, OnError
-from geo2map.pipeline.records import BlockRecord, Changes
+from geo2map.pipeline.reading import BlockKey
+from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
-from geo2map.plan.make import content_digest
+from geo2map.plan.make import sample_digest
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Imagery, Scenes, SceneSelection, open_imagery, select_scenes
+from geo2map.types import OnError, PathLike
 
 if TYPE_CHECKING:
     from geo2map.engine import Engine
@@ -74,13 +74,12 @@ def update(
         job = _extended(before, opened, choice if before.plan.model else None)
         if not before.refusals(job) and (complete := find_complete(out, job)) is not None:
             return complete
-        loaded = as_engine(choice) if before.plan.model else None
-        job = on_engine(job, loaded)
-        _require_alike(before, job)
-        gone = set(records) - {job.plan.block_key(block) for block in job.plan.blocks()}
-        changes = Changes(revisit=_touched(before, job, records), gone=sorted(gone))
-        with opened.at(job.plan.view) as source, open_update(out, job, changes) as output:
-            report = run(source, loaded, output, on_error=on_error, progress=progress, begin=begin)
+        with open_engine(choice) if before.plan.model else nullcontext() as loaded:
+            job = on_engine(job, loaded)
+            _require_alike(before, job)
+            pending = touched(before, job, records)
+            with opened.at(job.plan.view) as source, open_output(out, job, pending=pending) as output:
+                report = run(source, loaded, output, on_error=on_error, progress=progress, begin=begin)
     write_failures(out, report)
     return report
 
@@ -96,7 +95,7 @@ def _load(out: PathLike) -> tuple[Job, dict[BlockKey, BlockRecord]]:
 
 
 def _no_journal(out: Path) -> str:
-    if Origin.load(journal_path(out.resolve())) is not None:
+    if load_origin(out.resolve()) is not None:
         return f"{out} was converted from other tiles and cannot be updated: update the set that it was made of"
     if out.is_file():
         return (
@@ -119,7 +118,7 @@ def _require_alike(before: Job, now: Job) -> None:
     """
     same = replace(before, scenes=now.scenes, plan=now.plan, facts=now.facts)
     if differences := same.differences(now):
-        raise PlanError(f"the set was made otherwise: {'; '.join(differences)}. Render it anew")
+        raise PlanError(f"the output was rendered with different settings: {'; '.join(differences)}. Render it anew")
 
 
 def _extended(before: Job, opened: Imagery, engine: Engine | ModelOptions | None) -> Job:
@@ -133,11 +132,17 @@ def _extend(plan: Plan, opened: Imagery) -> Plan:
     window = opened.window(plan.maxzoom)
     if plan.aoi is not None:
         window = plan.aoi.cut(window, plan.maxzoom, plan.clip, plan.name)
-    return replace(plan, window=window, content=content_digest(opened.sample(), opened), notes=opened.notes)
+    return replace(plan, window=window, content=sample_digest(opened.sample(), opened), notes=opened.notes)
 
 
-def _touched(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> list[BlockKey]:
-    """Blocks of the set that may change: all of them where a scene of it changed, else those near the new scenes."""
+def touched(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> Pending:
+    """The blocks of a finished output that another job may change."""
+    removed = set(records) - {now.plan.block_key(block) for block in now.plan.blocks()}
+    return Pending(finished=True, recheck=_may_change(before, now, records), removed=sorted(removed))
+
+
+def _may_change(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> list[BlockKey]:
+    """Blocks that may change: all of them where a scene of the output changed, else those near the new scenes."""
     known = {scene.path: scene for scene in before.scenes}
     if any(known[scene.path].difference(scene) for scene in now.scenes if scene.path in known):
         return list(records)
@@ -149,11 +154,11 @@ def _touched(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> lis
             with open_imagery(scene.path, now.reading) as fresh:
                 windows.append(fresh.window(plan.maxzoom).grow(reach))
     keys = np.array(list(records), dtype=np.int64).reshape(-1, 2)
-    touched = np.zeros(len(keys), dtype=np.bool_)
+    changing = np.zeros(len(keys), dtype=np.bool_)
     for window in windows:
         for frame in (window.shift(-world), window, window.shift(world)):
-            touched |= _overlaps(keys * side, side, frame)
-    return [(int(x), int(y)) for x, y in keys[touched]]
+            changing |= _overlaps(keys * side, side, frame)
+    return [(int(x), int(y)) for x, y in keys[changing]]
 
 
 def _overlaps(corners: npt.NDArray[np.int64], side: int, frame: PixelWindow) -> npt.NDArray[np.bool_]:

@@ -8,31 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from filelock import FileLock, Timeout
 
-from geo2map.api.keywords import RenderKeywords, ShardKeywords, as_value
-from geo2map.api.requests import PathLike, RenderRequest, resolve
+from geo2map.api.keywords import RenderKeywords, ShardKeywords, pick_options
+from geo2map.api.requests import RenderRequest, resolve
 from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.local import local_cluster, require_cluster
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import LOCK_NAME, PartFolder, ShardRecord
 from geo2map.cluster.planning import choose_model, plan_request, without_shards
-from geo2map.cluster.window import InFlightTasks, Work
+from geo2map.cluster.window import InFlightTasks, Work, WorkerState
 from geo2map.cluster.work import render_shard
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.address import is_file_path
 from geo2map.files.atomic import hidden_sibling, output_errors
 from geo2map.files.place import require_apart
+from geo2map.ledger import OutputOptions, check_output, find_complete
 from geo2map.model import ModelCard, ModelOptions
-from geo2map.outputs import OutputOptions, check_output, find_complete
 from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Scenes
+from geo2map.types import PathLike
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -54,12 +54,15 @@ class ShardWork:
     threads: int | None = None
 
     def __call__(self, shard: Shard) -> ShardRecord:
-        job_file = _read_job(self.parts, self.fingerprint)
+        state = WorkerState.here()
+        key = self.parts, self.fingerprint
+        if key not in state.job_files:
+            state.job_files = {key: _read_job(*key)}
+        job_file = state.job_files[key]
         job_file = job_file.with_threads(self.threads) if self.threads else job_file
-        return render_shard(job_file, shard, self.parts, make=False)
+        return render_shard(job_file, shard, self.parts, engines=state.engines, make=False)
 
 
-@lru_cache(maxsize=4)
 def _read_job(parts: Path, fingerprint: str) -> JobFile:
     """
     Raises:
@@ -133,7 +136,7 @@ def _output_alone(options: RenderKeywords) -> OutputOptions:
     """
     if fixed := sorted(options.keys() - {field.name for field in fields(OutputOptions)}):
         raise PlanError(f"a planned job has its {fixed[0]}: leave it out", option=fixed[0], usage=True)
-    return as_value(OutputOptions, options)
+    return pick_options(OutputOptions, options)
 
 
 def render_job(

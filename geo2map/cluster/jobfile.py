@@ -24,7 +24,7 @@ from geo2map.scene.collection import IndexedCollection, SheetIndex
 from geo2map.scene.reader import read_scene
 from geo2map.scene.view import View
 
-VERSION = 1
+_VERSION = 1
 
 
 class Readable(Protocol):
@@ -100,7 +100,7 @@ class JobFile:
     def to_json(self) -> str:
         """One JSON object."""
         model = None if self.model is None else {**asdict(self.model), "model": str(self.model.model)}
-        values = {"geo2map_job": VERSION, "scenes": self.scenes, "model": model, "shard_zoom": self.shard_zoom}
+        values = {"geo2map_job": _VERSION, "scenes": self.scenes, "model": model, "shard_zoom": self.shard_zoom}
         if self.sheets is not None:
             values["sheets"] = {**self.sheets.to_dict(), "digest": _digest(self.sheets)}
         return json.dumps({**values, "fingerprint": self.fingerprint, "job": self.job.to_dict()}) + "\n"
@@ -114,7 +114,7 @@ class JobFile:
         """
         try:
             values = json.loads(text)
-            if values["geo2map_job"] != VERSION:
+            if values["geo2map_job"] != _VERSION:
                 raise PlanError("the job was planned by another version of geo2map: plan it again")
             job = Job.from_json(json.dumps(values["job"]))
             model = values["model"] and ModelOptions(**values["model"])

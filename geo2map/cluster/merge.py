@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 
 from geo2map.cluster.jobfile import JobFile
-from geo2map.cluster.joined import JoinedParts
 from geo2map.cluster.parts import PartFolder, ShardRecord
-from geo2map.cluster.work import part_digest
 from geo2map.errors import OutputError, TileSetError
-from geo2map.outputs import (
-    Output,
-    OutputOptions,
-    check_output,
-    end_publishing,
-    find_complete,
-    find_container,
-    open_output,
-)
-from geo2map.pipeline.journal import Journal
+from geo2map.formats import find_container
+from geo2map.ledger import Output, OutputOptions, check_output, end_publishing, find_complete, open_output
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.overlay import OverlayStore
+from geo2map.ledger.part import count_part, part_content
+from geo2map.ledger.parts_store import PartsStore
+from geo2map.ledger.spool import SpoolStore
 from geo2map.pipeline.report import Report
-from geo2map.pipeline.schema import copy_records, journal_errors
-from geo2map.pipeline.spool import SpoolStore
 from geo2map.plan import Shard, Storage
 from geo2map.plan.shards import shard_levels
-from geo2map.protocols import Begin, Progress
-from geo2map.types import Tile
+from geo2map.protocols import Begin, Progress, TileStore
 
-AT_ONCE = 256
-"""Tiles that are read from a part at once."""
+_AT_ONCE = 256
+"""Tiles of a part that are flushed together."""
 
 
 def merge_parts(
@@ -72,9 +63,9 @@ def merge_parts(
     with open_output(out, order.job, options) as output:
         if not output.complete:
             plan, storage = order.job.plan, order.job.storage
-            output.made_down_to = max(storage.minzoom or 0, plan.maxzoom - shard_levels(plan, order.shard_zoom))
+            output.lowest_complete_zoom = max(storage.minzoom or 0, plan.maxzoom - shard_levels(plan, order.shard_zoom))
             if not output.container.is_folder:
-                _forget_blocks(output.journal)
+                output.journal.forget_blocks()
             for done, (shard, record) in enumerate(records.items(), 1):
                 _add(output, folder, shard, record)
                 _count(report, folder.part(shard))
@@ -136,7 +127,11 @@ def check_merge(order: JobFile, out: str | Path, options: OutputOptions) -> None
             f"{out} would be {container.name}, but the tiles of this job are {storage.format}: choose another kind, "
             "or plan with png"
         )
-    end_publishing(out, runs=False)
+    if container.is_raster and storage.layers and not storage.exact_layers:
+        raise OutputError(
+            f"{out} would be {container.name}, which holds no layers that were planned for tiles: choose another kind"
+        )
+    end_publishing(out)
     check_output(out, options, Storage())
 
 
@@ -149,54 +144,46 @@ def _finish(
     if output.container.is_folder or not held:
         output.finish(progress)
         return
-    assert output.made_down_to is not None, "the merge says what parts hold"
-    zooms = range(output.made_down_to, output.job.plan.maxzoom + 1)
-    with JoinedParts(folder, held, zooms, SpoolStore(output.journal)) as joined:
-        output.elsewhere, output.parts = joined, [folder.part(shard) for shard in records]
+    assert output.lowest_complete_zoom is not None, "the merge states what parts hold"
+    zooms = range(output.lowest_complete_zoom, output.job.plan.maxzoom + 1)
+    with ExitStack() as stack:
+        stores: dict[str, TileStore] = {}
+        for name in output.job.layers:
+            parts = stack.enter_context(PartsStore(folder.part, held, zooms, name))
+            stores[name] = OverlayStore(SpoolStore(output.journal, name), parts)
+        output.stores, output.parts = stores, [folder.part(shard) for shard in records]
         output.finish(progress)
 
 
-def _forget_blocks(journal: Journal) -> None:
-    """Empties a journal that a run of its own began: all tiles are in the parts, none of them in there."""
-    with journal.errors():
-        for name in ("blocks", "tiles", "data"):
-            journal.db.execute(f"DELETE FROM {name}")
-
-
 def _count(report: Report, path: Path) -> None:
-    with journal_errors(path), closing(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)) as db:
-        blocks, full, tiles = db.execute("SELECT count(*), sum(tiles > 0), sum(tiles) FROM blocks").fetchone()
-    report.translated += full or 0
-    report.empty += blocks - (full or 0)
-    report.tiles += tiles or 0
+    blocks, full, tiles = count_part(path)
+    report.translated += full
+    report.empty += blocks - full
+    report.tiles += tiles
 
 
 def _add(output: Output, folder: PartFolder, shard: Shard, record: ShardRecord) -> None:
     """Checks a part, and takes it into a folder of tiles in one transaction; nothing where that was done before."""
-    key = f"shard {shard.name}"
-    if output.journal.get(key) == record.digest:
+    journal, path = output.journal, folder.part(shard)
+    if journal.merged_digest(shard.name) == record.digest:
         return
-    path = folder.part(shard)
     part = Journal(path, read_only=True)
     try:
-        if part.job.fingerprint != output.job.fingerprint or part_digest(part)[2] != record.digest:
-            raise TileSetError(f"{path} is not what its record says: remove both, and render the shard again")
+        if part.job.fingerprint != output.job.fingerprint or part_content(part).digest != record.digest:
+            raise TileSetError(f"{path} is not what its record states: remove both, and render the shard again")
         if output.container.is_folder:
             _put_tiles(output, part)
     finally:
         part.close()
-    if output.container.is_folder:
-        with output.journal.errors():
-            copy_records(output.journal.db, path, "main")
-    output.journal.set(key, record.digest)
+    journal.merge(shard.name, record.digest, path if output.container.is_folder else None)
     output.resumed = True  # what is merged is kept when this is stopped
 
 
 def _put_tiles(output: Output, part: Journal) -> None:
     """Writes a part's tiles into the folder in the making."""
-    with part.errors():
-        rows = part.db.execute("SELECT x, y, z, data FROM data ORDER BY z, x, y")
-        while some := rows.fetchmany(AT_ONCE):
-            for x, y, z, data in some:
-                output.store.put(Tile(x, y, z), bytes(data))
-            output.store.sync()
+    for name, store in output.stores.items():
+        for number, (tile, data) in enumerate(SpoolStore(part, name).items(), 1):
+            store.put(tile, data)
+            if number % _AT_ONCE == 0:
+                store.sync()
+        store.sync()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,7 +19,9 @@ from typing import Self
 from geo2map.cluster.jobfile import JobFile
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.atomic import output_errors, sync_folder
-from geo2map.plan import Shard
+from geo2map.ledger.part import PartContent, PartOutput
+from geo2map.ledger.pending import Pending
+from geo2map.plan import Job, Shard
 
 JOB_NAME = "job.json"
 LOCK_NAME = ".lock"
@@ -56,6 +59,41 @@ class ShardRecord:
         return cls(**json.loads(text))
 
 
+@dataclass
+class PartTarget:
+    """A part as the place for a shard's blocks (a `geo2map.ledger.opening.Target`).
+
+    Attributes:
+        parts: the folder that it appears in.
+        shard: which part.
+        device: what translates, e.g. "cuda NVIDIA H100"; "" where tiles are cut.
+        started: when the work on it began, by `time.perf_counter`.
+    """
+
+    parts: PartFolder
+    shard: Shard
+    device: str
+    started: float
+    _record: ShardRecord | None = None
+
+    @property
+    def record(self) -> ShardRecord:
+        """The record that counts, once the part is published."""
+        assert self._record is not None, "the part is published"
+        return self._record
+
+    def open(self, job: Job, pending: Pending) -> PartOutput:
+        """Begins a draft of the part."""
+        assert pending.shard == self.shard, "one part holds one shard"
+
+        def publish(draft: Path, content: PartContent) -> None:
+            seconds = round(time.perf_counter() - self.started, 3)
+            record = ShardRecord(job.fingerprint, self.shard.name, *content, self.device, seconds)
+            self._record = self.parts.publish(self.shard, draft, record)
+
+        return PartOutput(self.parts.draft(self.shard), job, self.shard, publish)
+
+
 class PartFolder:
     """A folder of parts, which any number of processes may fill."""
 
@@ -91,7 +129,7 @@ class PartFolder:
             PlanError: there is no job in the folder.
         """
         if not (self.path / JOB_NAME).is_file():
-            raise PlanError(f"{self.path} is no folder of parts: give the --out of geo2map render --shard")
+            raise PlanError(f"{self.path}: not a folder of parts; give the one that the shards were rendered into")
         return JobFile.read(self.path / JOB_NAME)
 
     def part(self, shard: Shard) -> Path:

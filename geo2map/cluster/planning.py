@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any, Unpack, cast
 
 from geo2map.api.keywords import RenderKeywords, ShardKeywords, require_known
-from geo2map.api.models import as_engine
-from geo2map.api.requests import PathLike, RenderRequest, ResolvedRequest, resolve
+from geo2map.api.models import open_engine
+from geo2map.api.requests import RenderRequest, ResolvedRequest, resolve
 from geo2map.cluster.jobfile import JobFile
 from geo2map.errors import PlanError
 from geo2map.model import ModelCard, ModelOptions
@@ -18,6 +19,7 @@ from geo2map.plan.job import ANY_DEVICE
 from geo2map.plan.shards import choose_shard_zoom
 from geo2map.scene import Scenes
 from geo2map.scene.collection import SceneCollection, SheetIndex
+from geo2map.types import PathLike
 
 SAMPLED = 6
 """Blocks that are rendered to measure speed."""
@@ -119,8 +121,6 @@ def plan_request(resolved: ResolvedRequest, shard_zoom: int | None = None) -> Jo
     """
     request, model = resolved.request, resolved.model
     request.require_whole("a cluster")
-    if request.storage.with_source:
-        raise PlanError("shards cannot store source tiles: leave them out", option="with_source", usage=True)
     if model.translates and model.options is None:
         raise PlanError("a loaded engine cannot be sent to other machines: name the model", option="model")
     with resolved.open() as opened:
@@ -155,13 +155,13 @@ def summarise(job_file: JobFile, *, measure: bool = True) -> JobSummary:
         for shard in shards[:: -(-len(shards) // SAMPLED)]
         for block in islice(shard.blocks(plan), 1 if len(shards) >= SAMPLED else SAMPLED // len(shards))
     ]
-    engine = None if job_file.model is None else as_engine(job_file.model)
-    with job_file.open_scenes() as scene, scene.at(plan.view) as source:
+    loading = nullcontext() if job_file.model is None else open_engine(job_file.model)
+    with loading as engine, job_file.open_scenes() as scene, scene.at(plan.view) as source:
         for _ in render_blocks(plan, source, engine, storage, sample[:1]):
             pass  # the first call allocates, which is not the run's pace
         started = time.perf_counter()
         made = list(render_blocks(plan, source, engine, storage, sample))
         seconds = time.perf_counter() - started
-    size = sum(len(data) for _, encoded in made for data in encoded.values())
+    size = sum(len(data) for _, layers in made for tiles in layers.values() for data in tiles.values())
     growth = tiles / sum(block.columns * block.rows for block in sample)
     return JobSummary(len(shards), blocks, tiles, round(size * growth), seconds * growth)

@@ -13,23 +13,25 @@ from geo2map.aoi import make_aoi
 from geo2map.api.keywords import RenderKeywords
 from geo2map.api.models import ModelLike, ResolvedModel
 from geo2map.api.rendering import render_request
-from geo2map.api.requests import PathLike, RenderRequest, resolve
-from geo2map.cluster.buckets import open_bucket
-from geo2map.cluster.direct import Away, is_fresh, stream_to_bucket
+from geo2map.api.requests import RenderRequest, resolve
+from geo2map.buckets.objects import open_bucket
+from geo2map.buckets.stream import is_fresh, stream_to_bucket
+from geo2map.buckets.uploads import holds, job_key, spool_for, stage_and_upload
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import PartFolder
-from geo2map.cluster.uploads import holds, job_key, spool_for, stage_and_upload
 from geo2map.errors import OutputError
 from geo2map.files.address import is_file_path, redact
-from geo2map.outputs import OutputOptions
-from geo2map.outputs.containers import container_of_name
+from geo2map.formats.containers import container_of_name
+from geo2map.ledger import OutputOptions
+from geo2map.ledger.output import Sink
 from geo2map.pipeline.report import Report
 from geo2map.plan import Job
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Scenes, SceneSelection
+from geo2map.types import PathLike
 
 Make = Callable[..., Report]
-"""Makes an output at a path; its tiles go to a second argument's store, if any."""
+"""Makes an output at a path, with its tiles in a sink where a second argument gives one."""
 
 
 def render_to_bucket(
@@ -72,8 +74,8 @@ def send_request(
     resolved = resolve(replace(request, out=None))  # a bucket is not a place on a disk
     here = replace(request, scenes=resolved.scenes, model=resolved.model)
 
-    def make(path: Path, away: Away | None = None) -> Report:
-        local = replace(here, out=path, output=OutputOptions(away=away))
+    def make(path: Path, sink: Sink | None = None) -> Report:
+        local = replace(here, out=path, output=OutputOptions(sink=sink))
         if cluster is None:
             return render_request(local, progress=progress, begin=begin)
         from geo2map.cluster.dask import dispatch_request
@@ -100,8 +102,8 @@ def merge_to_bucket(
 ) -> Report:
     """Merges parts into a bucket; see `merge_parts` and `render_to_bucket`."""
 
-    def make(path: Path, away: Away | None = None) -> Report:
-        return merge_parts(parts, path, options=OutputOptions(away=away), progress=progress, begin=begin)
+    def make(path: Path, sink: Sink | None = None) -> Report:
+        return merge_parts(parts, path, options=OutputOptions(sink=sink), progress=progress, begin=begin)
 
     job_file = PartFolder(parts).order()
     delivery = _Delivery(out, make, job_key(job_file.fingerprint), options or OutputOptions(), progress)

@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from geo2map.cluster.engines import JobEngine
+from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.parts import ShardRecord
 from geo2map.errors import DeviceError, ModelFileError, OutputError
 from geo2map.plan import Shard
@@ -29,7 +32,29 @@ PATIENCE = 120.0
 """Seconds for which a cluster may lack workers, or not answer."""
 LOST = "scheduler-connection-lost"
 """Dask's reason for tasks whose scheduler went away."""
-_ONE_AT_A_TIME = Lock()
+
+
+@dataclass
+class WorkerState:
+    """What a Dask worker keeps from task to task; it ends with the worker.
+
+    Attributes:
+        turn: held by the task at work, since an engine is for one thread.
+        engines: the engine in use.
+        job_files: the latest job file, by its folder of parts and its fingerprint.
+    """
+
+    turn: Lock = field(default_factory=Lock)
+    engines: JobEngine = field(default_factory=JobEngine)
+    job_files: dict[tuple[Path, str], JobFile] = field(default_factory=dict)
+
+    @classmethod
+    def here(cls) -> WorkerState:
+        """That of the worker which runs the current task."""
+        from distributed import get_worker
+
+        state: WorkerState = vars(get_worker()).setdefault("geo2map", cls())
+        return state
 
 
 @dataclass(frozen=True)
@@ -52,7 +77,7 @@ def run_task(work: Work, shard: Shard) -> Outcome:
     from distributed import get_worker
 
     worker = get_worker()
-    with _ONE_AT_A_TIME:  # an engine is for one thread
+    with WorkerState.here().turn:
         try:
             return Outcome(work(shard), worker.address)
         except (DeviceError, ModelFileError) as error:

@@ -24,31 +24,31 @@ def maps_colours() -> Colours:
     """The colours of the pix2pix `maps` style: those of `MAPS_PALETTE` and 248 learned between them, uint8 (255, 3)."""
     with as_file(files("geo2map.colour").joinpath("data", "maps.json")) as path:
         colours = load_colours(path)
-    colours.flags.writeable = False  # it is everybody's
+    colours.flags.writeable = False  # shared: read-only
     return colours
 
 
 def load_colours(path: str | Path) -> Colours:
-    """Reads colours: a JSON list of "#rrggbb", or a table of classes as `geo2map.colour.load_palette` reads it.
+    """Reads colours: a JSON list of "#rrggbb", or a table of classes as for `geo2map.colour.load_palette`.
 
     Returns:
         uint8 (N, 3), N from 1 to 255, no colour twice.
 
     Raises:
-        DataError: no such file, neither of both, or colours that `Snap` cannot use.
+        DataError: no such file, neither format, or colours that `Snap` cannot use.
     """
     path = Path(path)
     try:
         text = read_text_file(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"colours cannot be read from {path} ({error}): check the path") from error
+        raise DataError(f"{path}: colours cannot be read ({error}); check the path") from error
     if not text.lstrip().startswith("["):
         entries = [colour for _, colour in load_palette(path).entries]
         return check_colours(list(dict.fromkeys(entries)))
     try:
         return check_colours([_parse(entry) for entry in json.loads(text)])
     except (ValueError, DataError) as error:
-        raise DataError(f'{path} is not a list of colours, e.g. ["#e8e4de"] ({error}): mend it') from error
+        raise DataError(f'{path} is not a list of colours, e.g. ["#e8e4de"] ({error})') from error
 
 
 def colours_json(colours: Colours) -> str:

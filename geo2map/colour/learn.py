@@ -46,15 +46,15 @@ def learn_palette(
     size: int = MOST_COLOURS,
     calm: int = 4,
 ) -> Colours:
-    """Learns at most `size` colours that stand for the pictures of one map style.
+    """Learns at most `size` colours that represent the images of one map style.
 
     The fixed colours come first, in their order. Pixels within `calm` levels of one, in every channel, are taken for it
-    and teach nothing, so that noise around a flat colour snaps to it; the others are what soft edges and labels are
-    made of, and are grouped by k-means over a histogram, weighted by the root of their number: rare colours count.
-    Deterministic: neither chance nor the order of the pictures plays a part.
+    and do not contribute, so that noise around a flat colour snaps to it; the others come from soft edges and labels
+    and are grouped by k-means over a histogram, weighted by the square root of their frequency: rare colours count.
+    Deterministic, and independent of the order of the images.
 
     Args:
-        pictures: uint8 (H, W, 3), true maps; each is looked at once.
+        pictures: uint8 (H, W, 3), true maps; each is read once.
         fixed: the classes' own colours.
         size: how many colours at most, 1 to `MOST_COLOURS`.
         calm: levels.
@@ -66,13 +66,13 @@ def learn_palette(
         DataError: there are no pictures, or more fixed colours than `size`.
     """
     if not len(fixed) <= size <= MOST_COLOURS or not fixed:
-        raise DataError(f"{len(fixed)} fixed of {size} colours: give 1 to {size}, and at most {MOST_COLOURS} in all")
+        raise DataError(f"{len(fixed)} fixed of {size} colours; give 1 to {size}, and at most {MOST_COLOURS} in all")
     histogram = _Histogram()
     for picture in pictures:
         histogram.add(picture)
     colours, counts = histogram.colours()
     if not len(colours):
-        raise DataError("no pictures to learn colours from: give at least one")
+        raise DataError("no images to learn colours from; give at least one")
     known = check_colours(fixed).astype(np.float64)
     free = np.abs(colours[:, None] - known).max(axis=-1).min(axis=1) > calm
     centres = _group(colours[free] * _WEIGHTS, np.sqrt(counts[free]), known * _WEIGHTS, size - len(known))

@@ -13,7 +13,7 @@ from geo2map.errors import DataError
 from geo2map.files.encoding import read_text_file
 from geo2map.types import Image
 
-NEAR = 14
+_NEAR = 14
 """Levels within which a colour is taken for a palette colour blurred by JPEG."""
 
 
@@ -68,9 +68,9 @@ class Palette:
         return flat
 
     def share(self, pixels: npt.NDArray[np.uint8]) -> float:
-        """Share of pixels, uint8 (..., 3), that lie within `NEAR` levels of one of the colours; 0 to 1."""
+        """Share of pixels, uint8 (..., 3), that lie within `_NEAR` levels of one of the colours; 0 to 1."""
         distance = np.abs(pixels[..., None, :].astype(np.int16) - self.colours.astype(np.int16)).max(axis=-1)
-        return float((distance.min(axis=-1) <= NEAR).mean())
+        return float((distance.min(axis=-1) <= _NEAR).mean())
 
 
 MAPS_PALETTE = Palette(
@@ -102,7 +102,7 @@ def load_palette(path: Path) -> Palette:
         raise DataError(f"palette not found: {path}; check the path", option="palette") from error
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(
-            f"palette {path} is not a tab-separated table of class, red, green, blue ({error}); mend it",
+            f"palette {path} is not a tab-separated table of class, red, green, blue ({error})",
             option="palette",
         ) from error
     return Palette(entries)

@@ -1,4 +1,4 @@
-"""Snapping colours to the few that a map style has: exact nearest colours by a table that fills where it is asked."""
+"""Snapping to the colours of a map style: exact nearest colours from a lookup table that is filled on demand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from geo2map.errors import DataError
 from geo2map.types import Image
 
 MOST_COLOURS = 255
-"""One of the 256 indices of a PNG or a colour table is left for transparency."""
+"""One of the 256 indices of a PNG or a colour table is reserved for transparency."""
 
 Colours = npt.NDArray[np.uint8]
 """uint8 (N, 3), N from 1 to `MOST_COLOURS`, no colour twice."""
@@ -25,7 +25,7 @@ _UNKNOWN = np.int16(-1)
 class Snap:
     """Finds the nearest of some colours for each pixel, by squared RGB distance; the first wins a tie.
 
-    The table of all 2^24 colours is filled cell by cell where pixels ask for it, so nothing is slow at the start. The
+    The table of all 2^24 colours is filled cell by cell on demand, so start-up is fast. The
     result depends on the colours and the pixel alone. Thread-safe: two threads may fill a cell with the same numbers.
 
     Attributes:
@@ -55,7 +55,7 @@ class Snap:
         return snapped
 
     def table(self) -> Indices:
-        """The whole table, uint8 (256, 256, 256) by red, green and blue, for a device of its own; takes seconds."""
+        """The complete table, uint8 (256, 256, 256) by red, green and blue, for another device; takes seconds."""
         cells = np.arange(_SIDE**3)
         self._fill(_cell_corners(cells) @ np.array([1 << 16, 1 << 8, 1]))
         return self._nearest.astype(np.uint8).reshape(256, 256, 256)
@@ -107,15 +107,15 @@ def check_colours(colours: npt.ArrayLike) -> Colours:
     """The colours as uint8 (N, 3).
 
     Raises:
-        DataError: there are none, too many, the same one twice, or levels that are no whole numbers from 0 to 255.
+        DataError: there are none, too many, the same one twice, or levels that are not whole numbers from 0 to 255.
     """
     given = np.asarray(colours)
     if given.ndim != 2 or given.shape[1] != 3 or not 1 <= len(given) <= MOST_COLOURS:
-        raise DataError(f"colours of the shape {given.shape}: give 1 to {MOST_COLOURS} of red, green and blue")
+        raise DataError(f"list of colours: shape {given.shape}; give 1 to {MOST_COLOURS} of red, green and blue")
     if not np.issubdtype(given.dtype, np.integer) or given.min() < 0 or given.max() > 255:
-        raise DataError("levels that are no whole numbers from 0 to 255 in a list of colours: mend it")
+        raise DataError("list of colours: levels must be whole numbers from 0 to 255")
     if len(np.unique(given, axis=0)) < len(given):
-        raise DataError("a colour is twice in a list of colours: take one away")
+        raise DataError("list of colours: a colour occurs twice; remove one")
     return given.astype(np.uint8)
 
 

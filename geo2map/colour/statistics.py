@@ -12,12 +12,12 @@ from geo2map.types import Direction
 PROBABILITIES = np.concatenate(([0.002, 0.01], np.linspace(0.03, 0.97, 31), [0.99, 0.998]))
 """The quantiles kept of each band; the outermost 0.2 % are dust and glints."""
 DIFFERENT = 14.0
-"""Mean distance in grey levels from which two scenes' colours count as different."""
+"""Mean distance in grey levels above which two scenes' colours count as different."""
 HALFWAY = 0.5
-"""How far the colours of scenes are matched for models that know several places. All the way, what a scene shows counts
-as how its sensor sees: desert without trees or lakes gets the colours of both. Measured: docs/lean.md."""
+"""How far colours are matched for models that know several places. A full match confuses what a scene shows with how
+its sensor sees: desert without trees or lakes gets the colours of both. Measured: examples/lab/lean.md."""
 BRIGHT = 0.85
-"""The quantile of imagery that stands for no data: flat and dark is water, flat and bright ground or a roof."""
+"""The quantile of imagery used as fill: flat and dark is water, flat and bright is ground or a roof."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ColourStatistics:
         return self.quantile(0.5)
 
     def neutral(self, direction: Direction) -> tuple[int, int, int]:
-        """What stands for no data in pictures like these: a bright colour of imagery, the median of maps.
+        """The fill colour for images like these: a bright colour of imagery, the median of maps.
 
         Args:
             direction: "a2b" if these are statistics of imagery, "b2a" of maps.

@@ -1,4 +1,4 @@
-"""The stretch: which of a scene's numbers become black and which white, once for the whole scene."""
+"""The stretch: which of a scene's values become black and which white, once for the whole scene."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def parse_stretch(text: str) -> tuple[str, tuple[float, ...]]:
 
 
 def stretch_of_bits(asked: str, bits: int | None) -> str:
-    """The stretch for numbers of so many bits; another than the one asked for only where that is "auto".
+    """The stretch for values of so many bits; differs from `asked` only if that is "auto".
 
-    Fewer than 8 bits are a picture like 8: its highest number is white. More are measurements, however small.
+    Fewer than 8 bits are an image like 8: its highest value is white. More are measurements, however small.
 
     Args:
         asked: see `parse_stretch`.
-        bits: None where a file does not say.
+        bits: None if unknown.
     """
     if asked != "auto" or bits is None or bits == 8:
         return asked
@@ -57,9 +57,9 @@ def stretch_of_bits(asked: str, bits: int | None) -> str:
 
 
 def make_stretch(values: npt.NDArray[np.generic], asked: str = "auto") -> Stretch | None:
-    """The stretch of a sample (pixels, 3); None leaves 8-bit numbers alone.
+    """The stretch of a sample (pixels, 3); None leaves 8-bit values unchanged.
 
-    "auto" leaves 8-bit data alone, wherever they are stored, and takes percentiles 2 to 98 of any other.
+    "auto" leaves 8-bit data unchanged, whatever type they are stored in, and uses percentiles 2 to 98 of any other.
 
     Args:
         asked: see `parse_stretch`.

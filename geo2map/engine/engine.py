@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,26 +14,27 @@ from torch import Tensor, nn
 from geo2map.engine.device import DTYPES, choose_device, choose_dtype, hold_instructions
 from geo2map.engine.transfer import Download, torch_threads, upload
 from geo2map.errors import DeviceError, ModelFileError
+from geo2map.families import build, find_family
+from geo2map.files.closing import Closing
 from geo2map.model import ModelCard, find_model, load_card, load_weights
-from geo2map.nn import UNetGenerator, build
-from geo2map.nn.inference import FoldedUNet
-from geo2map.threads import available_threads
+from geo2map.protocols import PixelTranslator
+from geo2map.threads import Budget, start_threads
 from geo2map.types import Batch, Mode, Precision
 
 log = logging.getLogger(__name__)
 
-Indices = npt.NDArray[np.int64]
+_Indices = npt.NDArray[np.int64]
 
 STRIP = 128
 """Rows of the output that the CPU computes at once in the outermost levels."""
-AT_ONCE = 2
+_AT_ONCE = 2
 """Calls that the CPU has under way at once, each with its share of the threads, which so wait less for each other."""
 TILES = 8
 """Tiles in each call on the CPU where the card is not exact: the innermost levels have more weights than pixels."""
 
 
-class Engine:
-    """Translates batches. The only place where uint8 becomes float and back.
+class Engine(PixelTranslator, Closing):
+    """Translates blocks with a model. The only place where uint8 becomes float and back.
 
     BatchNorm uses its running statistics and dropout is off, so a picture's pixels depend neither on its
     batch mates nor on the order of calls. Where the card is not exact, the same holds for each tile of a picture:
@@ -61,20 +61,32 @@ class Engine:
         """Takes a copy of a U-Net's weights; any other module is moved to the device itself."""
         hold_instructions(device, dtype)
         self.card, self.device, self.dtype, self.threads = card, device, dtype, threads
-        self.batch = batch or (min(AT_ONCE, threads or 1) if device.type == "cpu" else 8)
+        self.batch = batch or (min(_AT_ONCE, threads or 1) if device.type == "cpu" else 8)
+        self.noise = card.noise
         self.ahead = 1 if device.type == "cuda" else 0
-        self._generator = _prepared(generator, device).to(dtype)  # before it moves: not every device has float64
-        self._generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        in_calls = device.type == "cpu" and isinstance(self._generator, FoldedUNet)
+        strip = STRIP if device.type == "cpu" else None
+        self._runner = find_family(card.architecture).runner(generator, strip)
+        self._runner.to(dtype)  # before it moves: not every device has float64
+        self._runner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        in_calls = device.type == "cpu" and self._runner.fixed_calls
         self._call = (1 if card.exact else TILES) if in_calls else None  # pictures in each call, if always so many
-        self._crew = ThreadPoolExecutor(AT_ONCE - 1, "translate")  # starts threads when it has work
+        self._crew = start_threads(_AT_ONCE - 1, "translate")  # starts threads when it has work
+
+    def close(self) -> None:
+        """Ends the engine's threads; it cannot translate any more. Harmless when repeated."""
+        self._crew.shutdown()
+
+    @property
+    def budget(self) -> Budget:
+        """Processors for a run with this engine."""
+        return Budget.make(self.threads)
 
     @property
     def precision(self) -> str:
         """The number format's short name: "fp32", "bf16" or "fp16"."""
         return next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         """Translates uint8 (N, H, W, 3 + `card.noise`) to uint8 (N, H - 2 margin, W - 2 margin, 3).
 
         H and W are multiples of `card.size_multiple`. What is returned is the same, to one grey level at most, as
@@ -88,18 +100,18 @@ class Engine:
             DeviceError: not even one picture fits into the device's memory.
             ValueError: H or W is no such multiple, the margin leaves nothing, or it is not that many bands.
         """
-        return self.begin(batch, margin)()
+        return self.begin_pixels(batch, margin)()
 
-    def begin(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
-        """Begins with a batch; calling what comes back waits for what `translate` says. On CUDA the device is at work
+    def begin_pixels(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
+        """Starts a batch; the function returned waits for what `translate_pixels` returns. On CUDA the device works
         meanwhile, and the next batch may be begun.
 
         Raises:
             DeviceError: not even one picture fits into the device's memory.
-            ValueError: as `translate` has it.
+            ValueError: see `translate_pixels`.
         """
-        if batch.shape[-1] != 3 + self.card.noise:
-            raise ValueError(f"{batch.shape[-1]} bands given, but {self.card.name} takes {3 + self.card.noise}")
+        if batch.shape[-1] != 3 + self.noise:
+            raise ValueError(f"{batch.shape[-1]} bands given, but {self.card.name} takes {3 + self.noise}")
         if self.card.exact:
             parts = self._start(batch, margin)
             return lambda: _all(parts)
@@ -127,7 +139,8 @@ class Engine:
     def _halve(self, shape: tuple[int, ...], error: Exception) -> None:
         if self.batch == 1:
             raise DeviceError(
-                f"{self.device} ran out of memory on one block of {shape[2]} x {shape[1]} px: lower --block-span"
+                f"{self.device}: out of memory on one block of {shape[2]} x {shape[1]} px; use smaller blocks",
+                option="block_span",
             ) from error
         self.batch //= 2
         log.warning("%s ran out of memory: going on with batches of %d", self.device, self.batch)
@@ -137,34 +150,30 @@ class Engine:
     @torch.inference_mode()
     def _forward(self, batch: Batch, margin: int) -> Download:
         pixels = upload(batch, self.device)
-        if isinstance(self._generator, FoldedUNet):
-            parts = _calls(pixels, self._call) if self._call else [pixels]
-            done = self._side_by_side(parts, margin) if len(parts) > 1 else [self._folded(parts[0], margin)]
-            return Download((torch.cat(done) if len(done) > 1 else done[0])[: len(batch)])
-        levels = _quantise(self._generator(self._normalise(pixels)))
-        height, width = levels.shape[2:]
-        return Download(levels[:, :, margin : height - margin, margin : width - margin])
+        parts = _calls(pixels, self._call) if self._call else [pixels]
+        done = self._side_by_side(parts, margin) if len(parts) > 1 else [self._run(parts[0], margin)]
+        return Download((torch.cat(done) if len(done) > 1 else done[0])[: len(batch)])
 
     def _side_by_side(self, parts: Sequence[Tensor], margin: int) -> list[Tensor]:
         """Every other picture in this thread, the rest in another; torch's threads are each thread's own business."""
-        if self.threads is None or self.threads < AT_ONCE:
-            return [self._folded(part, margin) for part in parts]
-        share = self.threads // AT_ONCE
+        if self.threads is None or self.threads < _AT_ONCE:
+            return [self._run(part, margin) for part in parts]
+        share = self.threads // _AT_ONCE
 
         def translate(some: Sequence[Tensor]) -> list[Tensor]:
             torch.set_num_threads(share)
-            return [self._folded(part, margin) for part in some]
+            return [self._run(part, margin) for part in some]
 
         try:
-            others = [self._crew.submit(translate, parts[lane::AT_ONCE]) for lane in range(1, AT_ONCE)]
-            done = [translate(parts[::AT_ONCE]), *(other.result() for other in others)]
+            others = [self._crew.submit(translate, parts[lane::_AT_ONCE]) for lane in range(1, _AT_ONCE)]
+            done = [translate(parts[::_AT_ONCE]), *(other.result() for other in others)]
         finally:
             torch.set_num_threads(self.threads)  # the matrix library has one number for all threads
-        return [done[number % AT_ONCE][number // AT_ONCE] for number in range(len(parts))]
+        return [done[number % _AT_ONCE][number // _AT_ONCE] for number in range(len(parts))]
 
     @torch.inference_mode()
-    def _folded(self, pixels: Tensor, margin: int) -> Tensor:
-        levels: Tensor = self._generator(pixels, margin, self._normalise, _quantise)
+    def _run(self, pixels: Tensor, margin: int) -> Tensor:
+        levels: Tensor = self._runner(pixels, margin, self._normalise, _quantise)
         return levels
 
     def _normalise(self, levels: Tensor) -> Tensor:
@@ -188,13 +197,6 @@ def _quantise(values: Tensor) -> Tensor:
     return values.float().add_(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _prepared(generator: nn.Module, device: torch.device) -> nn.Module:
-    """The module that computes the generator in evaluation mode, in as few operations as its kind allows."""
-    if isinstance(generator, UNetGenerator) and not any(isinstance(m, nn.InstanceNorm2d) for m in generator.modules()):
-        return FoldedUNet(generator, STRIP if device.type == "cpu" else None)
-    return generator.eval().requires_grad_(False)
-
-
 def _squares(batch: Batch, side: int) -> Batch:
     """Every square of `side` px that pictures are made of as a picture of its own."""
     count, height, width, bands = batch.shape
@@ -202,7 +204,7 @@ def _squares(batch: Batch, side: int) -> Batch:
     return squares.reshape(-1, side, side, bands)
 
 
-def _distinct(squares: Batch) -> tuple[Indices, Indices]:
+def _distinct(squares: Batch) -> tuple[_Indices, _Indices]:
     """Which squares to translate, and whose output is each one's: where a scene has no data, squares are alike."""
     alike, first = np.arange(len(squares)), dict[bytes, int]()
     for index in np.flatnonzero((squares == squares[:, :1, :1]).all((1, 2, 3))).tolist():
@@ -250,14 +252,16 @@ def load_engine(
         ModelFileError: not a model, its weights do not fit its card, or it has no such mode.
         DeviceError: the device is not there.
     """
-    path = find_model(model)
+    path, budget, where = find_model(model), Budget.make(threads), choose_device(device)
     card = load_card(path).in_mode(mode)
-    weights = load_weights(path)  # before the network takes memory: its size is known to be the file's
-    try:
-        generator = build(card.architecture, **card.config)
-        generator.load_state_dict(weights)
-    except (ValueError, RuntimeError) as error:
-        found = " ".join(str(error).split())[:300]
-        raise ModelFileError(f"{path} has weights that do not fit its card ({found}): get the model again") from error
-    where = choose_device(device)
-    return Engine(generator, card, where, choose_dtype(precision, where), batch, threads or available_threads())
+    with torch_threads(budget.threads):
+        weights = load_weights(path)  # before the network takes memory: its size is known to be the file's
+        try:
+            generator = build(card.architecture, **card.config)
+            generator.load_state_dict(weights)
+        except (ValueError, RuntimeError) as error:
+            found = " ".join(str(error).split())[:300]
+            raise ModelFileError(
+                f"{path} has weights that do not fit its card ({found}): get the model again"
+            ) from error
+        return Engine(generator, card, where, choose_dtype(precision, where), batch, budget.threads)

@@ -9,6 +9,7 @@ import numpy as np
 
 from geo2map.colour.palette import Palette
 from geo2map.evaluate.config import EvaluateConfig
+from geo2map.protocols import PixelTranslator
 from geo2map.train.pictures import PairFile
 from geo2map.types import Batch, Image
 
@@ -17,7 +18,7 @@ STRIDE = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Constant:
+class Constant(PixelTranslator):
     """A translator that gives the same colour for anything.
 
     Attributes:
@@ -28,11 +29,9 @@ class Constant:
     name: str
     colour: Image
 
-    batch = 1
-
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
-        count, height, width, bands = batch.shape
-        return np.broadcast_to(self.colour, (count, height - 2 * margin, width - 2 * margin, bands))
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
+        count, height, width, _ = batch.shape
+        return np.broadcast_to(self.colour, (count, height - 2 * margin, width - 2 * margin, 3))
 
 
 def constant_baseline(files: Sequence[PairFile], config: EvaluateConfig) -> Constant:

@@ -32,7 +32,6 @@ class EvaluateConfig:
         seams: how many pictures, evenly spread, are also translated in tiles; 0: no seam scores.
         tile: side of these tiles, pixels; at most where the translator makes tiles of its own `size_multiple`, at
             least twice that elsewhere.
-        noise: bands of noise that the translator takes after the picture's.
     """
 
     size_multiple: int
@@ -46,13 +45,12 @@ class EvaluateConfig:
     tile: int = TILE
     colours: ColourStatistics | None = None
     matching: float = 1.0
-    noise: int = 0
 
     def __post_init__(self) -> None:
         least = {"size multiple": 1, "margin": 0, "limit": 1, "seams": 0, "tile": 2}
-        asked = (self.size_multiple, self.margin, 1 if self.limit is None else self.limit, self.seams, self.tile)
-        for (name, lowest), value in zip(least.items(), asked, strict=True):
+        values = (self.size_multiple, self.margin, 1 if self.limit is None else self.limit, self.seams, self.tile)
+        for (name, lowest), value in zip(least.items(), values, strict=True):
             if value < lowest:
-                raise DataError(f"{name} {value} asked: give at least {lowest}")
+                raise DataError(f"{name} {value}: too low; give at least {lowest}")
         if self.margin % self.size_multiple:
-            raise DataError(f"margin {self.margin} asked: the model needs a multiple of {self.size_multiple} px")
+            raise DataError(f"margin {self.margin}: the model needs a multiple of {self.size_multiple} px")

@@ -9,15 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from geo2map.errors import DataError
-from geo2map.evaluate.config import Direction, EvaluateConfig, ProtocolName
+from geo2map.evaluate.config import EvaluateConfig, ProtocolName
 from geo2map.evaluate.scores import Scores
 from geo2map.evaluate.seams import Seams, measure_seams
 from geo2map.evaluate.translate import as_scene, resize_to_256, translate_picture
 from geo2map.metrics import finite
 from geo2map.model.card import MID_GREY
-from geo2map.protocols import Progress, Translator
+from geo2map.protocols import PixelTranslator, Progress
 from geo2map.train.pictures import PairFile
-from geo2map.types import Image
+from geo2map.types import Direction, Image
 
 
 class PictureDistances(Protocol):
@@ -59,7 +59,7 @@ class Row:
 
 def evaluate(
     files: Sequence[PairFile],
-    translator: Translator,
+    translator: PixelTranslator,
     config: EvaluateConfig,
     progress: Progress | None = None,
     distances: PictureDistances | None = None,
@@ -78,7 +78,7 @@ def evaluate(
     """
     files = files[: config.limit]
     if not files:
-        raise DataError("an evaluation on no pairs asked: give at least one")
+        raise DataError("no pairs to evaluate on: give at least one")
     spread = np.linspace(0, len(files) - 1, min(config.seams, len(files))).round().astype(int).tolist()
     total: Scores | None = None
     seams = Seams()
@@ -94,21 +94,21 @@ def evaluate(
 
 def _score(
     file: PairFile,
-    translator: Translator,
+    translator: PixelTranslator,
     config: EvaluateConfig,
     with_seams: bool,
     distances: PictureDistances | None,
 ) -> tuple[Scores, Seams]:
     """Seams are those of the translator's own output, before any reduction."""
     image, truth = file.load()[:: 1 if config.direction == "a2b" else -1]
-    known = file.load_known() if config.protocol in ("native", "scene") else None
+    known = file.load_label_mask() if config.protocol in ("native", "scene") else None
     if config.protocol == "maps256-reduced":
         image, truth = resize_to_256(image), resize_to_256(truth)
     neutral = None
     if config.protocol == "scene":
         neutral = config.colours.neutral(config.direction) if config.colours else MID_GREY
         image = as_scene(image, config.colours, config.matching) if config.direction == "a2b" else image
-    prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral, config.noise)
+    prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral)
     seams = measure_seams(image, truth, prediction, translator, config) if with_seams else Seams()
     if config.protocol == "maps256":
         prediction, truth = resize_to_256(prediction), resize_to_256(truth)

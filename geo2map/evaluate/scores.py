@@ -25,7 +25,7 @@ from geo2map.metrics import (
     overlap_iou,
     ssim,
 )
-from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS, Known
+from geo2map.train.pictures import ALL_LABELS, LABEL_BITS, LabelMask
 from geo2map.types import Image, Mask
 
 ROAD_CLASSES = ("road", "highway")
@@ -77,20 +77,20 @@ class Scores:
         palette: Palette | None = None,
         mask: Mask | None = None,
         *,
-        known: Known | None = None,
+        known: LabelMask | None = None,
         road_classes: tuple[str, ...] = ROAD_CLASSES,
     ) -> Self:
         """Scores one prediction, uint8 (H, W, 3) twice.
 
         Args:
             mask: valid pixels; None: all.
-            known: what is known where, see `geo2map.train.pictures.KNOWN_BITS`; None: everything.
+            known: what is known where, see `geo2map.train.pictures.LABEL_BITS`; None: everything.
 
         Raises:
             DataError: the shapes differ.
         """
         valid = np.ones(truth.shape[:2], bool) if mask is None else mask
-        sure = valid if known is None else valid & ((known & np.uint8(ALL_KNOWN)) == ALL_KNOWN)
+        sure = valid if known is None else valid & ((known & np.uint8(ALL_LABELS)) == ALL_LABELS)
         found = Differences.of(truth, prediction, sure)
         finest = 10 * math.log10(255**2 * max(1, int(found.channel.sum())))
         empty, pictures = not sure.any(), int(valid.any())
@@ -155,11 +155,11 @@ def _is_class(classes: Classes, palette: Palette, names: Sequence[str]) -> Mask:
     return np.isin(classes, [index for index, name in enumerate(palette.classes) if name in names])
 
 
-def certain_of(palette: Palette, known: Known | None, valid: Mask) -> npt.NDArray[np.bool_]:
+def certain_of(palette: Palette, known: LabelMask | None, valid: Mask) -> npt.NDArray[np.bool_]:
     """Where each class is known, bool (classes, H, W); what has no bit of its own is known where all others are."""
     if known is None:
         return np.broadcast_to(valid, (len(palette.classes), *valid.shape))
-    bits = [KNOWN_BITS.get(name, ALL_KNOWN) for name in palette.classes]
+    bits = [LABEL_BITS.get(name, ALL_LABELS) for name in palette.classes]
     return np.stack([valid & ((known & np.uint8(bit)) == bit) for bit in bits])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from geo2map.evaluate.config import EvaluateConfig
 from geo2map.evaluate.translate import translate_tiled
 from geo2map.metrics import Differences, Mean, SeamGradient, Summed, TileMismatch, finite
-from geo2map.protocols import Translator
+from geo2map.protocols import PixelTranslator
 from geo2map.types import Image
 
 _NO_DIFFERENCES = Differences(np.zeros(256, np.int64), np.zeros(256, np.int64))
@@ -49,12 +49,12 @@ class Seams(Summed):
         }
 
 
-def measure_seams(image: Image, truth: Image, whole: Image, translator: Translator, config: EvaluateConfig) -> Seams:
+def measure_seams(
+    image: Image, truth: Image, whole: Image, translator: PixelTranslator, config: EvaluateConfig
+) -> Seams:
     """Translates a uint8 (H, W, 3) in two grids of tiles; `whole` is its translation in one pass."""
     tile = config.tile
-    first, second = (
-        translate_tiled(image, translator, config.margin, tile, offset, config.noise) for offset in (0, tile // 2)
-    )
+    first, second = (translate_tiled(image, translator, config.margin, tile, offset) for offset in (0, tile // 2))
     return Seams(
         pictures=1,
         between=SeamGradient.between(first, second, tile),

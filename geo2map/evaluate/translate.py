@@ -7,11 +7,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image as Pillow
 
 from geo2map.colour import ColourStatistics
-from geo2map.colour.rendition import make_rendition
+from geo2map.colour.transform import make_rendition
 from geo2map.errors import DataError
 from geo2map.grid import MAX_ZOOM, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels
-from geo2map.protocols import Translator
+from geo2map.protocols import PixelTranslator
 from geo2map.types import Batch, Image
 
 REDUCED_SIZE = 256
@@ -26,28 +26,24 @@ def as_scene(image: Image, colours: ColourStatistics | None, matching: float) ->
 
 def translate_picture(
     image: Image,
-    translator: Translator,
+    translator: PixelTranslator,
     size_multiple: int,
     margin: int,
     neutral: Neutral | None = None,
-    noise: int = 0,
 ) -> Image:
     """Translates a uint8 (H, W, 3) of any size in one pass, with `margin` pixels of reflection around it.
 
     Args:
         neutral: what a renderer fills with where there is no data; given, the picture is filled around as a scene is.
-        noise: bands of noise that the translator takes after the picture's; its first pixel is the world's.
 
     Raises:
         DataError: the translator returns another size than it was given.
     """
     height, width = (-(-side // size_multiple) * size_multiple for side in image.shape[:2])
-    return _translate(image, translator, margin, (height, width), 0, neutral, noise)
+    return _translate(image, translator, margin, (height, width), 0, neutral)
 
 
-def translate_tiled(
-    image: Image, translator: Translator, margin: int, tile: int, offset: int = 0, noise: int = 0
-) -> Image:
+def translate_tiled(image: Image, translator: PixelTranslator, margin: int, tile: int, offset: int = 0) -> Image:
     """Translates a uint8 (H, W, 3) in tiles of `tile` pixels, each with `margin` pixels of what is around it.
 
     Tiles begin at column and row `offset` + k `tile`. Beyond the picture is its reflection.
@@ -55,19 +51,18 @@ def translate_tiled(
     Raises:
         DataError: the translator returns another size than it was given.
     """
-    return _translate(image, translator, margin, (tile, tile), -offset % tile, None, noise)
+    return _translate(image, translator, margin, (tile, tile), -offset % tile, None)
 
 
 def _translate(
     image: Image,
-    translator: Translator,
+    translator: PixelTranslator,
     margin: int,
     tile: tuple[int, int],
     lead: int,
     neutral: Neutral | None,
-    noise: int,
 ) -> Image:
-    """Tiles begin `lead` pixels left of and above the picture."""
+    """Tiles begin `lead` pixels left of and above the picture, whose first pixel is the world's to the noise."""
     grid = [-(-(side + lead) // step) for side, step in zip(image.shape[:2], tile, strict=True)]
     whole = [count * step for count, step in zip(grid, tile, strict=True)]
     trail = [past - lead - side for past, side in zip(whole, image.shape[:2], strict=True)]
@@ -77,21 +72,20 @@ def _translate(
         padded = fill_pixels(padded, np.pad(np.ones(image.shape[:2], bool), around), neutral)
     top, left = (-first for first, _ in around)
     window = PixelWindow(left, top, left + padded.shape[1], top + padded.shape[0])
-    padded = add_noise(padded, window, MAX_ZOOM, noise)
+    padded = add_noise(padded, window, MAX_ZOOM, translator.noise)
     sides = (tile[0] + 2 * margin, tile[1] + 2 * margin)
     windows = sliding_window_view(padded, sides, axis=(0, 1), writeable=True)[:: tile[0], :: tile[1]]
-    batch = windows.transpose(0, 1, 3, 4, 2).reshape(-1, *sides, 3 + noise)
+    batch = windows.transpose(0, 1, 3, 4, 2).reshape(-1, *sides, 3 + translator.noise)
     cores = _checked(translator, batch)[:, margin : margin + tile[0], margin : margin + tile[1]]
     joined = cores.reshape(*grid, *tile, 3).swapaxes(1, 2).reshape(*whole, 3)
     return joined[lead : lead + image.shape[0], lead : lead + image.shape[1]]
 
 
-def _checked(translator: Translator, batch: Batch) -> Batch:
-    translated = translator.translate(batch)
+def _checked(translator: PixelTranslator, batch: Batch) -> Batch:
+    translated = translator.translate_pixels(batch)
     if translated.shape != (*batch.shape[:3], 3):
         raise DataError(
-            f"a translation of {batch.shape[2]} x {batch.shape[1]} px asked, found an array of shape "
-            f"{translated.shape} for one of {batch.shape}: check the model's size multiple"
+            f"the model turned an array of shape {batch.shape} into {translated.shape}; check its size multiple"
         )
     return translated
 

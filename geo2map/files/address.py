@@ -1,4 +1,4 @@
-"""Where scenes are: files, URLs, GDAL's virtual paths; how GDAL spells them, and what may be shown of them."""
+"""Addresses of scenes: files, URLs, GDAL's virtual paths; GDAL's spelling, and redaction for messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GDAL_HOMES = {"http": "/vsicurl/http://", "https": "/vsicurl/https://", "ftp": "
     "gs": "/vsigs/",
     "az": "/vsiaz/",
 }
-ARCHIVES = {"zip": "/vsizip/", "tar": "/vsitar/", "gzip": "/vsigzip/"}
+_ARCHIVES = {"zip": "/vsizip/", "tar": "/vsitar/", "gzip": "/vsigzip/"}
 """rasterio's schemes, as in `zip://a.zip!/b.tif`, alone or before another one: `zip+https://host/a.zip!/b.tif`."""
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two characters at least: C:\ is a drive
 FILE_URI = re.compile(r"file:(?://(?:localhost)?)?(?=/)", re.IGNORECASE)
@@ -28,7 +28,7 @@ LOGIN = re.compile(r"(://)[^\s/@'\"]+@")
 
 
 def plain_path(path: str | Path) -> str:
-    """The path without what other programs spell around it: `file:///a%20b.tif` is `/a b.tif`, and rasterio's
+    """The path without other programs' spelling: `file:///a%20b.tif` is `/a b.tif`, and rasterio's
     `zip://a.zip!/b.tif` is GDAL's `/vsizip/a.zip/b.tif`. Anything else is returned as it is.
     """
     text = str(path)
@@ -36,15 +36,15 @@ def plain_path(path: str | Path) -> str:
         return _file_of(text[uri.end() :])
     schemes, found, rest = text.partition("://")
     outer, *inner = schemes.lower().split("+")
-    if not found or outer not in ARCHIVES:
+    if not found or outer not in _ARCHIVES:
         return text
     archive, _, member = rest.partition("!")
     where = gdal_path(plain_path(f"{'+'.join(inner)}://{archive}")) if inner and inner != ["file"] else archive
-    return ARCHIVES[outer] + where + (f"/{member.lstrip('/')}" if member else "")
+    return _ARCHIVES[outer] + where + (f"/{member.lstrip('/')}" if member else "")
 
 
 def _file_of(text: str) -> str:
-    """The file behind a URI's path; some programs do not encode it: a file of the very name wins."""
+    """The file behind a URI's path; some programs do not encode it, so a file of the literal name takes precedence."""
     local = text if os.sep == "/" else text.lstrip("/")
     if os.path.lexists(local):
         return local
@@ -54,7 +54,7 @@ def _file_of(text: str) -> str:
 def gdal_path(path: str | Path) -> str:
     """The path as GDAL itself spells it: `s3://bucket/a.tif` is `/vsis3/bucket/a.tif`.
 
-    Not left to rasterio, which asks boto3 for credentials; GDAL finds them itself (environment, ~/.aws). A file whose
+    Not left to rasterio, which uses boto3 for credentials; GDAL finds them itself (environment, ~/.aws). A file whose
     name GDAL would take for something else, such as `AB:sheet.tif`, is given with its folder.
     """
     text = str(path)
@@ -67,7 +67,7 @@ def gdal_path(path: str | Path) -> str:
 
 
 def is_file_path(path: str | Path) -> bool:
-    """Whether the path is one of this machine's file system, so that one can look whether it exists.
+    """Whether the path is in this machine's file system, so that its existence can be checked.
 
     `AB:sheet.tif` is a file where there is such a file, else something that GDAL's driver AB may know.
     """
@@ -82,12 +82,12 @@ def _is_prefixed_file(text: str) -> bool:
 
 
 def is_there(path: str | Path) -> bool:
-    """Whether the path leads to something; False where the system refuses to look, as for a name that is too long."""
+    """Whether the path exists; False if the system refuses to check, as for a name that is too long."""
     return os.path.exists(path)  # noqa: PTH110 (pathlib's raises)
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether the path leads to a folder; see `is_there`."""
+    """Whether the path is a folder; see `is_there`."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
@@ -97,7 +97,7 @@ def is_remote(path: str | Path) -> bool:
 
 
 def redact(text: str | Path) -> str:
-    """A path, or a sentence with paths in it, without what may be secret: queries (signatures, tokens) and logins."""
+    """A path, or a sentence with paths in it, without possible secrets: queries (signatures, tokens) and logins."""
     return LOGIN.sub(r"\1", QUERY.sub(r"\1\2", str(text)))
 
 

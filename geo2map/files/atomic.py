@@ -1,6 +1,6 @@
-"""Making an output visible at once, and taking back everything that was made on the way.
+"""Publishing an output atomically, and undoing everything that was created on the way.
 
-Nothing here deletes a folder before every name in it was looked at: only what belongs to an output of its kind goes.
+No folder is deleted before every name in it was checked: only files of an output of its kind are removed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from geo2map.errors import Geo2MapError, OutputError
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _IN_USE = {5, 32, 33}
-"""What Windows says of a file that another program has open: access denied, a sharing or a lock violation."""
+"""Windows' error codes for a file that another program has open: access denied, a sharing or a lock violation."""
 
 
 Inspector = Callable[[Path], Path | None]
-"""Names the first thing in a folder that is no part of an output of its kind."""
+"""Returns the first entry of a folder that does not belong to an output of its kind."""
 
 
 def hidden_sibling(path: Path, kind: str) -> Path:
@@ -30,14 +30,14 @@ def hidden_sibling(path: Path, kind: str) -> Path:
 
 
 def make_parents(folder: Path) -> list[Path]:
-    """Makes a folder and what is missing above it.
+    """Creates a folder and its missing parents.
 
     Returns:
-        The folders that were made, deepest first, for `remove_parents`.
+        The folders that were created, deepest first, for `remove_parents`.
 
     Raises:
-        OutputError: something above is a file.
-        OSError: a folder cannot be made; none of them is left.
+        OutputError: a parent is a file.
+        OSError: a folder cannot be created; none is left behind.
     """
     missing = []
     while not os.path.lexists(folder):
@@ -45,7 +45,7 @@ def make_parents(folder: Path) -> list[Path]:
         folder = folder.parent
     if not folder.is_dir():
         raise OutputError(
-            f"the folder {missing[0] if missing else folder} is needed, but {folder} is a file: choose another"
+            f"the folder {missing[0] if missing else folder} is needed, but {folder} is a file; choose another"
         )
     try:
         for parent in reversed(missing):
@@ -57,39 +57,39 @@ def make_parents(folder: Path) -> list[Path]:
 
 
 def remove_parents(parents: Sequence[Path]) -> None:
-    """Removes folders, deepest first, as far as they are empty."""
+    """Removes folders, deepest first, until one is not empty."""
     with suppress(OSError):
         for parent in parents:
             parent.rmdir()
 
 
 def remove_stale(folder: Path, inspect: Inspector) -> None:
-    """Removes a folder that an earlier run left behind; harmless where there is none.
+    """Removes a folder that an earlier run left behind, if there is one.
 
     Args:
-        inspect: knows what may be in it.
+        inspect: checks what is in it.
 
     Raises:
-        OutputError: it holds something else.
+        OutputError: it contains something else.
         OSError: it cannot be removed.
     """
     if not os.path.lexists(folder):
         return
     if (unexpected := inspect(folder)) is not None:
-        raise OutputError(f"{folder} is needed for geo2map's own use, but holds {unexpected}: move that away")
+        raise OutputError(f"{folder} is reserved for geo2map, but contains {unexpected}; move that away")
     shutil.rmtree(folder)
 
 
 def replace_folder(fresh: Path, final: Path, inspect: Inspector) -> None:
-    """Gives `fresh` the name `final`; the folder that has it is moved aside and deleted afterwards.
+    """Renames `fresh` to `final`; an existing folder of that name is moved aside and deleted afterwards.
 
-    The caller has made sure, e.g. by `check_replaceable`, that there is nothing in it but what may go.
+    The caller has made sure, e.g. by `check_replaceable`, that everything in it may be deleted.
 
     Args:
         inspect: as in `remove_stale`.
 
     Raises:
-        OSError: it cannot be renamed; then all is as it was, but for an empty folder of that name.
+        OSError: it cannot be renamed; then nothing has changed, except that an empty folder of that name is gone.
     """
     if os.path.lexists(final) and not any(final.iterdir()):
         final.rmdir()  # renaming onto an empty folder works on POSIX only
@@ -108,7 +108,7 @@ def replace_folder(fresh: Path, final: Path, inspect: Inspector) -> None:
 
 
 def restore_replaced(final: Path) -> None:
-    """Gives an output its name back after a run that was killed between the two renames of `replace_folder`.
+    """Restores the name of an output after a run that was killed between the two renames of `replace_folder`.
 
     Raises:
         OSError: it cannot be renamed.
@@ -119,7 +119,7 @@ def restore_replaced(final: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder survive a loss of power, where the system can (Windows does it by itself)."""
+    """Flushes the names in a folder to disk, where the system can (Windows does so by itself)."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     with suppress(OSError):  # some network file systems refuse
@@ -131,10 +131,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all: beside its name, flushed, then renamed.
+    """Writes a file atomically: beside its name, flushed, then renamed.
 
     Raises:
-        OutputError: it cannot be written; nothing is left.
+        OutputError: it cannot be written; nothing is left behind.
     """
     fresh = hidden_sibling(path, "partial")
     with output_errors(path):
@@ -155,7 +155,7 @@ def output_errors(path: Path) -> Iterator[None]:
     """Turns the operating system's errors about an output into one sentence.
 
     Raises:
-        OutputError: in place of an `OSError` that is not geo2map's own.
+        OutputError: in place of an `OSError` that is not a `Geo2MapError`.
     """
     try:
         yield
@@ -170,9 +170,9 @@ def _reason(error: OSError) -> str:
     if error.errno in _FULL:
         return f"the disk is full ({found}); free some space and run again"
     if getattr(error, "winerror", None) in _IN_USE:
-        return f"{error.filename} is open in another program, or not open to you ({found}); close it and run again"
+        return f"{error.filename} is open in another program or not writable ({found}); close it and run again"
     if error.errno in _FORBIDDEN:
-        return f"{error.filename or 'its folder'} is not open to you ({found}); choose a folder you may write to"
+        return f"{error.filename or 'its folder'} is not writable ({found}); choose a folder you may write to"
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return f"{error.filename} is in the way ({found}); choose another name"
+        return f"{error.filename} exists and is in the way ({found}); choose another name"
     return f"{found} ({error.filename or type(error).__name__}); check the path and the disk"

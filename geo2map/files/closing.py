@@ -1,4 +1,4 @@
-"""Things that hold a file open until they are closed."""
+"""Objects that keep a file open until they are closed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Self
 
 
 class Closing(ABC):
-    """Is closed where a `with` ends."""
+    """Closed on leaving a `with` block."""
 
     @abstractmethod
     def close(self) -> None:
-        """Lets go of what is open; harmless when repeated."""
+        """Closes what is open; may be called repeatedly."""
 
     def __enter__(self) -> Self:
         return self

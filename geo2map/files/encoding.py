@@ -1,11 +1,11 @@
-"""Text that people wrote with whatever program they had: UTF-8 with a byte order mark or without, UTF-16, UTF-32."""
+"""Text files in any Unicode encoding: UTF-8 with or without a byte order mark, UTF-16, UTF-32."""
 
 from __future__ import annotations
 
 import codecs
 from pathlib import Path
 
-_MARKS = (  # UTF-32's begin as UTF-16's do
+_MARKS = (  # UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -23,7 +23,7 @@ def decode_text(data: bytes) -> str:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _lines(data.decode(encoding))
-    if data[1:2] == b"\0" and data[:1] != b"\0":  # PowerShell and some editors leave the mark out
+    if data[1:2] == b"\0" and data[:1] != b"\0":  # PowerShell and some editors omit the mark
         return _lines(data.decode("utf-16-le"))
     text = data.decode("utf-8")
     if "\0" in text:

@@ -1,4 +1,4 @@
-"""Files made to survive a loss of power, many at once where the system can."""
+"""Flushing files to disk, many at once where the system can."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from geo2map.files.atomic import output_errors, sync_folder
 
 FEW = 4
-"""Up to so many files are flushed one by one: flushing all takes the other writers of the file system along."""
+"""Up to so many files are flushed one by one: flushing the whole file system also waits for its other writers."""
 _TRUSTED = ("ext4", "xfs")  # file systems whose flush as a whole is known to reach the disk; FUSE's does not, for one
 _TELLS_ERRORS = (5, 8)  # the first Linux whose syncfs reports that a file could not be written
 
 
 def flush_files(paths: Iterable[Path]) -> None:
-    """Returns when the files, and the folders that name them and those above these, would survive a loss of power.
+    """Returns when the files, their folders and all parents are flushed to disk.
 
-    On Linux, where the files lie on one file system that is known to do it right, one call flushes it all: every file
-    by itself is a wait for the disk. Elsewhere file by file.
+    On Linux, if the files are on one file system that is known to do so reliably, one call flushes it all: every file
+    by itself would wait for the disk. Elsewhere file by file.
 
     Raises:
         OutputError: one cannot be written.
@@ -37,7 +37,7 @@ def flush_files(paths: Iterable[Path]) -> None:
 
 
 def _flush_at_once(folder: Path) -> bool:
-    """Flushes a folder's file system; False where that cannot be trusted.
+    """Flushes a folder's file system; False if that is not reliable.
 
     Raises:
         OutputError: something on it could not be written.
@@ -66,7 +66,7 @@ def sync_file_system(handle: int) -> None:
 
 @lru_cache(maxsize=64)
 def file_system(device: int) -> str:
-    """The kind of file system of a device on a Linux that flushes it whole and tells errors; "" of all others."""
+    """The type of a device's file system on a Linux that flushes it as a whole and reports errors; else ""."""
     if sys.platform != "linux" or not _is_new(os.uname().release):
         return ""
     try:

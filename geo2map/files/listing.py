@@ -8,17 +8,17 @@ from functools import lru_cache
 from pathlib import Path
 
 SETTLED = 2.0
-"""Seconds after which a change of a folder shows in its time, however coarse the clock of its file system is."""
+"""Seconds after which a change of a folder is visible in its time, however coarse the clock of its file system."""
 
 
 def names_in(folder: Path) -> frozenset[str]:
-    """Names of all that is in a folder, in small letters; later calls list it again only where it has changed.
+    """Names of all entries of a folder, in lower case; later calls list it again only if it has changed.
 
     Raises:
         OSError: it cannot be listed.
     """
     changed = folder.stat().st_mtime_ns
-    if abs(time.time() - changed / 1e9) < SETTLED:  # another change may leave no trace
+    if abs(time.time() - changed / 1e9) < SETTLED:  # another change might not alter the time
         return _list(folder)
     return _listed(folder.absolute(), changed)
 

@@ -1,4 +1,4 @@
-"""Plain pictures for people: side by side, written whole or not at all."""
+"""PNG images for people: side by side, written atomically."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 
 from geo2map.errors import OutputError
 from geo2map.files.atomic import output_errors, write_whole
-from geo2map.files.place import check_place, require_writable
+from geo2map.files.place import require_new
 from geo2map.types import Image
 
 GAP = 8
@@ -24,17 +24,15 @@ def side_by_side(*pictures: Image) -> Image:
     return np.concatenate(parts[1:], axis=1)
 
 
-def require_new(path: Path, overwrite: bool) -> None:
+def require_new_picture(path: Path, overwrite: bool) -> None:
     """Refuses an existing file, a name that is not .png, or a place that cannot be written.
 
     Raises:
         OutputError: in these cases.
     """
     if path.suffix.lower() != ".png":
-        raise OutputError(f"{path} does not end in .png, the only kind of picture that is written: choose such a name")
-    if check_place(path).exists() and not overwrite:
-        raise OutputError.exists(path)
-    require_writable(path)
+        raise OutputError(f"{path} does not end in .png, the only image format written; choose such a name")
+    require_new(path, overwrite)
 
 
 def write_picture(picture: Image, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""JSON as every parser takes it: it has neither infinity nor NaN."""
+"""Strict JSON, which has neither infinity nor NaN."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def plain_json(value: Any, **options: Any) -> str:
         options: of `json.dumps`.
 
     Raises:
-        TypeError: JSON cannot spell it.
+        TypeError: not JSON-able.
     """
     return json.dumps(_finite(value), allow_nan=False, **options)
 

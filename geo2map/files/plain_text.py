@@ -1,10 +1,10 @@
-"""Text that came from anywhere, as every format and file can hold it."""
+"""Text of any origin, reduced to what every format can contain."""
 
 from __future__ import annotations
 
 import re
 
-# What XML 1.0 cannot say: most control characters, half surrogates (from file names that are not UTF-8), noncharacters.
+# What XML 1.0 excludes: most control characters, half surrogates (from file names that are not UTF-8), noncharacters.
 _UNSPEAKABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 
 

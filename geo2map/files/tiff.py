@@ -1,4 +1,4 @@
-"""What can be told from a TIFF's directory without opening it as a raster; a hundred times as fast."""
+"""Reading tags of a TIFF's directory without opening it as a raster: a hundred times as fast."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 GDAL_METADATA = 42112
-"""The tag in which GDAL keeps metadata as XML."""
+"""The tag in which GDAL stores metadata as XML."""
 PHOTOMETRIC = 262
-"""The tag that tells what the bands of a pixel mean: PhotometricInterpretation."""
+"""PhotometricInterpretation: the meaning of a pixel's bands."""
 MOST_TAGS = 4096
-LARGEST = 64 * 2**20
-"""Bytes of a value that is read; a longer one is taken for damage."""
+_LARGEST = 64 * 2**20
+"""Most bytes of a value; a longer one counts as damage."""
 _LAYOUTS = {42: ("HHII", 4, "I", "H"), 43: ("HHQQ", 8, "Q", "Q")}
 """By version: an entry, where the first directory's offset is, its type, and that of the number of entries."""
 _BYTES, _NUMBERS = frozenset({1, 2, 6, 7}), {3: 2, 4: 4}
@@ -26,10 +26,10 @@ def read_gdal_metadata(path: str | Path) -> bytes | None:
 
 
 def read_tag(path: str | Path, tag: int) -> bytes | int | None:
-    """A tag of the first picture in a TIFF: its bytes, or its number where it is a single SHORT or LONG.
+    """A tag of the first image in a TIFF: its bytes, or its number if it is a single SHORT or LONG.
 
     Returns:
-        b"" where there is no such tag; None where it is of another type, or the file is not a TIFF, or not a whole one.
+        b"" if there is no such tag; None if it is of another type, or the file is not a complete TIFF.
     """
     try:
         with Path(path).open("rb") as file:
@@ -60,7 +60,7 @@ def _value(file: BinaryIO, order: str, kind: int, length: int, held: bytes, plac
     """One number or `length` bytes; what fits into its entry is `held` there."""
     if kind in _NUMBERS and length == 1:
         return int.from_bytes(held[: _NUMBERS[kind]], "little" if order == "<" else "big")
-    if kind not in _BYTES or length > LARGEST:
+    if kind not in _BYTES or length > _LARGEST:
         return None
     if length <= len(held):
         return held[:length]

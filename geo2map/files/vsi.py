@@ -1,6 +1,6 @@
-"""The first bytes of whatever GDAL can open by name, read as GDAL reads them, before a driver sees them.
+"""The first bytes of anything that GDAL can open by name, read as GDAL reads them, before a driver opens it.
 
-rasterio has no way to read a file in an archive or a bucket as bytes. A band of GDAL's raw VRTs is one: line by line,
+rasterio cannot read a file in an archive or a bucket as bytes, but a band of a raw VRT of GDAL's can: line by line,
 with zeros after the file's end (https://gdal.org/drivers/raster/vrt.html).
 """
 
@@ -10,29 +10,29 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
+
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 
 LINE = 16384
 """GDAL takes longer lines only of files that have them whole; its cache of remote files has chunks of this size."""
 HEAD = 4 * LINE
-LARGEST = 64 * 2**20
+LARGEST_DOCUMENT = 64 * 2**20
 RAW_BANDS = {"GDAL_VRT_ENABLE_RAWRASTERBAND": "YES", "GDAL_VRT_RAWRASTERBAND_ALLOWED_SOURCE": "ALL"}
 
 
-def read_text(address: str, limit: int = LARGEST) -> bytes | None:
-    """A file's bytes before its first zero byte: all that GDAL's drivers see of it as text.
+def read_text(address: str, limit: int = LARGEST_DOCUMENT) -> bytes | None:
+    """A file's bytes before its first zero byte: all that GDAL's drivers parse of it as text.
 
     Args:
         address: a file of this machine or one of GDAL's virtual files, as GDAL spells it.
         limit: bytes at most, a multiple of `LINE`.
 
-    GDAL's settings are those around the call.
+    Uses the GDAL settings in effect at the call.
 
     Returns:
-        None where there is no such file, or it cannot be read.
+        None if there is no such file, or it cannot be read.
     """
     if address.startswith("/vsi"):
         return _read_lines(address, limit)
@@ -44,7 +44,7 @@ def read_text(address: str, limit: int = LARGEST) -> bytes | None:
 
 
 def head_bytes() -> int:
-    """How much of a file the drivers look at to tell whether it is theirs, a multiple of `LINE`."""
+    """How many bytes of a file the drivers use for identification, a multiple of `LINE`."""
     more = get_gdal_config("GDAL_INGESTED_BYTES_AT_OPEN", normalize=False) or "0"
     return max(HEAD, -(-int(more) // LINE) * LINE) if str(more).isdigit() else HEAD
 
@@ -59,13 +59,13 @@ def _read_lines(address: str, limit: int) -> bytes | None:
                 found += text
                 if ended:
                     break
-    except (RasterioError, CPLE_BaseError, OSError, ValueError):
+    except (*GDAL_ERRORS, OSError, ValueError):
         return None
     return bytes(found)
 
 
 def _raw_document(address: str) -> str:
-    root = ET.Element("VRTDataset", rasterXSize=str(LINE), rasterYSize=str(LARGEST // LINE))
+    root = ET.Element("VRTDataset", rasterXSize=str(LINE), rasterYSize=str(LARGEST_DOCUMENT // LINE))
     ET.SubElement(root, "GeoTransform").text = "0,1,0,0,0,-1"  # else rasterio warns that there is none
     band = ET.SubElement(root, "VRTRasterBand", dataType="Byte", band="1", subClass="VRTRawRasterBand")
     for tag, text in (("ImageOffset", 0), ("PixelOffset", 1), ("LineOffset", LINE)):

@@ -18,7 +18,7 @@ class Block:
 
     Attributes:
         z: zoom.
-        x, y: column and row of the north-west tile; columns go on over the world's right edge, the antimeridian.
+        x, y: column and row of the north-west tile; columns continue past the world's right edge, the antimeridian.
         columns, rows: number of tiles.
         margin: pixels of context on every side.
     """
@@ -95,7 +95,7 @@ class BlockImage:
         parts = self.core().mask.reshape(block.rows, TILE_SIZE, block.columns, TILE_SIZE)
         rows, columns = np.nonzero(parts.any(axis=(1, 3)))
         if not rows.size:
-            raise PlanError(f"{block} has no valid pixel: there is nothing to trim it to")
+            raise PlanError(f"{block} has no valid pixel")
         part = Block(
             block.z,
             block.x + int(columns.min()),

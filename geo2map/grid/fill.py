@@ -1,4 +1,4 @@
-"""What the network sees where a scene has no data."""
+"""The fill: what the network receives where a scene has no data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from geo2map.grid.block import BlockImage
 from geo2map.types import Image, Mask
 
 FILL_RADIUS = 32
-"""Pixels over which the rim's colours are carried outwards."""
+"""Pixels over which the rim's colours are extended outwards."""
 CELL = 128
 """Pixels along a side of what is filled at once."""
 

@@ -1,4 +1,4 @@
-"""Web-mercator as rasterio and PROJ know it. Made when it is needed: PROJ may not work, and importing must."""
+"""The CRS of web-mercator. Created when needed: PROJ may be broken, but importing must work."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from geo2map.grid.window import TILE_SIZE, PixelWindow
 from geo2map.types import Image
 
 MOST_NOISE = 16
-"""Bands of noise that a network may take."""
+"""Most bands of noise that a network may take."""
 
 _Words = npt.NDArray[np.uint32]
 
@@ -18,7 +18,7 @@ def add_noise(pixels: Image, window: PixelWindow, zoom: int, bands: int) -> Imag
     """The pixels of a window with bands of noise after their own.
 
     A level of noise depends on zoom, column, row and band alone, so neighbouring windows agree where they overlap;
-    columns are counted modulo the world. Levels are spread evenly over 0 to 255 and independent for all we can see.
+    columns are counted modulo the world. Levels are uniform over 0 to 255 and show no correlation.
 
     Args:
         pixels: uint8 (H, W, C), of the size of `window`.
@@ -46,7 +46,7 @@ def _levels(rows: _Words, columns: _Words, salt: int) -> npt.NDArray[np.uint8]:
 
 
 def _mixed(words: _Words) -> _Words:
-    """A permutation of 32 bits that leaves no pattern: "lowbias32" (C. Wellons, Hash Prospector, public domain)."""
+    """A permutation of 32 bits without visible pattern: "lowbias32" (C. Wellons, Hash Prospector, public domain)."""
     words = words ^ (words >> np.uint32(16))
     words = words * np.uint32(0x7FEB352D)
     words ^= words >> np.uint32(15)

@@ -1,4 +1,4 @@
-"""A raster's place: any CRS, any pixel size. A value that JSON can spell."""
+"""The grid of a raster: any CRS, any pixel size. A JSON-able value."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Coefficients = tuple[float, float, float, float, float, float]
 
 
 class RasterGrid(NamedTuple):
-    """The pixels of a raster that does not lie on the web-mercator grid.
+    """The grid of a raster that is not on the web-mercator grid.
 
     Attributes:
-        crs: whatever names it: "EPSG:32618", WKT.
+        crs: "EPSG:32618", WKT or the like.
         coefficients: from (column, row) of pixel corners to the CRS: a, b, c, d, e, f.
         width, height: pixels.
     """
@@ -30,12 +30,12 @@ class RasterGrid(NamedTuple):
 
     @classmethod
     def of(cls, values: object) -> RasterGrid:
-        """Reads what JSON made of one.
+        """Reads its JSON form.
 
         Raises:
-            ValueError: it is none.
+            ValueError: not a raster grid.
         """
         if not isinstance(values, list | tuple) or len(values) != 4 or len(values[1]) != 6:
-            raise ValueError(f"{values!r} is no raster's place")
+            raise ValueError(f"{values!r} is not a raster grid")
         a, b, c, d, e, f = (float(value) for value in values[1])
         return cls(str(values[0]), (a, b, c, d, e, f), int(values[2]), int(values[3]))

@@ -72,7 +72,7 @@ def ground_resolution(zoom: int, latitude: float) -> float:
 
 
 def nearest_zoom(metres_per_pixel: float, latitude: float) -> int:
-    """The zoom whose ground resolution is nearest (as a ratio) to the one asked."""
+    """The zoom whose ground resolution is nearest (as a ratio) to the given one."""
     exact: float = math.log2(mercator_resolution(0) * math.cos(math.radians(latitude)) / metres_per_pixel)
     return min(max(round(exact), 0), MAX_ZOOM)
 
@@ -120,7 +120,7 @@ def bounds_window(bounds: Bounds, zoom: int, forgiven: float = 1e-6) -> PixelWin
     """The smallest pixel window that holds the bounds.
 
     Args:
-        forgiven: pixels by which the bounds may stick out of it on every side.
+        forgiven: pixels by which the bounds may exceed it on every side.
     """
     size = mercator_resolution(zoom)
     return PixelWindow(

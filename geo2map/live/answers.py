@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from geo2map.errors import BusyError
 from geo2map.grid import MAX_ZOOM
-from geo2map.live.conditions import judge, listed
+from geo2map.live.conditions import listed, precondition_status
 from geo2map.live.layers import TileLayer
 from geo2map.live.tally import Tally
 from geo2map.live.wmts import MEDIA_TYPES
@@ -47,7 +47,7 @@ def unsent(request: Request, tag: str, headers: Mapping[str, str]) -> Response |
         tag: the entity tag of the content, without quotation marks.
         headers: of a 304 answer.
     """
-    status = judge(request.headers, tag)
+    status = precondition_status(request.headers, tag)
     if status == 412:
         return refusal(412, CHANGED)
     return Response(status_code=304, headers={**headers, "ETag": f'"{tag}"'}) if status == 304 else None

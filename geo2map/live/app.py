@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from geo2map.errors import Geo2MapError
+from geo2map.formats.documents.page import viewer_page
 from geo2map.live.answers import ASK_AGAIN, TileEndpoint, refusal, unsent, version_of
 from geo2map.live.archive import ArchiveResponse
 from geo2map.live.crossing import OtherOrigins
@@ -24,8 +25,8 @@ from geo2map.live.gate import TokenGate
 from geo2map.live.metrics import CONTENT_TYPE, metrics_text
 from geo2map.live.site import ServedSite
 from geo2map.live.wmts import wmts_capabilities
-from geo2map.outputs.page import viewer_page
 from geo2map.tiles.codec import SUFFIXES
+from geo2map.tiles.layer import MAP
 
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 
@@ -45,13 +46,13 @@ def make_app(site: ServedSite, close: Callable[[], None] | None = None) -> Starl
         Route("/healthz", _health),
         Route("/metrics", pages.metrics),
         Route("/tilejson.json", pages.tilejson),
-        Route("/source/tilejson.json", pages.tilejson),
+        *(Route(f"/{name}/tilejson.json", pages.tilejson) for name in site.further),
         Route("/WMTSCapabilities.xml", pages.capabilities),
     ]
     if site.archive is not None:
         routes.append(Route("/archive.pmtiles", pages.archive))
     for folder, layer in site.layers.items():
-        endpoint = TileEndpoint(layer, "source" if folder else "map", site.tally, shared=shared)
+        endpoint = TileEndpoint(layer, folder.rstrip("/") or MAP, site.tally, shared=shared)
         routes.append(Route(f"/{folder}{{z}}/{{x}}/{{name}}", endpoint))
 
     @asynccontextmanager
@@ -78,8 +79,8 @@ class _Documents:
 
     def __init__(self, site: ServedSite) -> None:
         self._site = site
-        source = site.source.tileset if site.source else None
-        self._page = viewer_page(site.map.tileset, site.legend, source)
+        further = {name: layer.tileset for name, layer in site.further.items()}
+        self._page = viewer_page(site.map.tileset, site.legend, further)
 
     async def page(self, request: Request) -> Response:
         return _document(request, self._page, "text/html; charset=utf-8")
@@ -94,7 +95,8 @@ class _Documents:
         return unsent(request, answer.headers["etag"].strip('"'), kept) or answer
 
     async def tilejson(self, request: Request) -> Response:
-        folder = "source/" if request.url.path.endswith("/source/tilejson.json") else ""
+        name = request.url.path.split("/")[-2]
+        folder = f"{name}/" if name in self._site.further else ""
         if (layer := self._site.layers.get(folder)) is None:
             raise HTTPException(404)
         document = layer.tileset.to_dict()

@@ -7,7 +7,7 @@ the model is working on is finished and cached.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,19 +19,20 @@ from typing import Any, Literal, NamedTuple
 from geo2map.errors import BusyError
 from geo2map.grid.block import Block
 from geo2map.live.tally import Tally
-from geo2map.types import Tile
+from geo2map.pipeline.blocks import LayerTiles
 
-LayerName = Literal["map", "source"]
-Stage = Literal["queued", "reading", "ready", "making"]
-Tiles = Mapping[Tile, bytes]
+BlockWork = Literal["map", "source"]
+"""Rendered for a block: every layer of the map, or the imagery alone, which needs no model."""
+QueueStage = Literal["queued", "reading", "ready", "making"]
+Tiles = LayerTiles
 LONGEST_WAIT = 30
 """Most seconds that a client is told to wait."""
 
 
-class LayerBlock(NamedTuple):
-    """A block of a layer."""
+class QueuedBlock(NamedTuple):
+    """A block, and what is rendered for it."""
 
-    layer: LayerName
+    work: BlockWork
     block: Block
 
 
@@ -40,16 +41,16 @@ class PendingBlock:
     """A block that clients wait for.
 
     Attributes:
-        key: layer and block.
+        key: block and work.
         request: number of the newest request for it; later ones have larger numbers.
         stage: of its rendering.
         payload: a stage's result, input of the next.
         waiters: a future for each client.
     """
 
-    key: LayerBlock
+    key: QueuedBlock
     request: int = 0
-    stage: Stage = "queued"
+    stage: QueueStage = "queued"
     payload: Any = None
     waiters: list[Future[Tiles]] = field(default_factory=list)
 
@@ -57,7 +58,7 @@ class PendingBlock:
 class BlockQueue:
     """All pending blocks. Thread-safe; independent of pixels, files and HTTP."""
 
-    def __init__(self, capacity: int, tally: Tally, stored: Callable[[LayerBlock], Tiles | None]) -> None:
+    def __init__(self, capacity: int, tally: Tally, stored: Callable[[QueuedBlock], Tiles | None]) -> None:
         """
         Args:
             capacity: blocks that may be queued.
@@ -65,10 +66,10 @@ class BlockQueue:
             stored: the cached tiles of a block, None where there are none; quick.
         """
         self._capacity, self._tally, self._stored = capacity, tally, stored
-        self._pending: dict[LayerBlock, PendingBlock] = {}
+        self._pending: dict[QueuedBlock, PendingBlock] = {}
         self._changed, self._numbers, self._closed = Condition(), count(), False
 
-    def ask(self, wanted: Sequence[LayerBlock]) -> list[Future[Tiles]]:
+    def ask(self, wanted: Sequence[QueuedBlock]) -> list[Future[Tiles]]:
         """Requests blocks, all or none of them.
 
         Returns:
@@ -94,7 +95,7 @@ class BlockQueue:
             return asked
 
     def take(
-        self, stage: Stage, onward: Stage, suits: Callable[[PendingBlock], bool] = lambda _: True
+        self, stage: QueueStage, onward: QueueStage, suits: Callable[[PendingBlock], bool] = lambda _: True
     ) -> PendingBlock | None:
         """Waits for a block in a stage and moves the newest onward; None when the queue is closed.
 
@@ -111,7 +112,7 @@ class BlockQueue:
             return None
 
     def take_more(
-        self, stage: Stage, onward: Stage, suits: Callable[[PendingBlock], bool], most: int
+        self, stage: QueueStage, onward: QueueStage, suits: Callable[[PendingBlock], bool], most: int
     ) -> list[PendingBlock]:
         """Takes up to `most` blocks that are in the stage now; does not wait."""
         taken: list[PendingBlock] = []
@@ -122,7 +123,7 @@ class BlockQueue:
             self._changed.notify_all()
         return taken
 
-    def move(self, pending: PendingBlock, stage: Stage, payload: object) -> None:
+    def move(self, pending: PendingBlock, stage: QueueStage, payload: object) -> None:
         """Hands a block to the next stage; one without waiting clients is dropped."""
         with self._changed:
             pending.stage, pending.payload = stage, payload
@@ -144,11 +145,11 @@ class BlockQueue:
             else:
                 waiter.set_result(tiles or {})
 
-    def count(self, stage: Stage, layer: LayerName | None = None) -> int:
+    def count(self, stage: QueueStage, work: BlockWork | None = None) -> int:
         """Blocks in a stage, of a layer or of all."""
         with self._changed:
             return sum(
-                pending.stage == stage and layer in (None, pending.key.layer) for pending in self._pending.values()
+                pending.stage == stage and work in (None, pending.key.work) for pending in self._pending.values()
             )
 
     @property
@@ -166,7 +167,7 @@ class BlockQueue:
         for pending in left:
             self.resolve(pending, None, BusyError("the server is stopping: try again later", LONGEST_WAIT))
 
-    def _join(self, wanted: LayerBlock) -> Future[Tiles]:
+    def _join(self, wanted: QueuedBlock) -> Future[Tiles]:
         pending = self._pending.setdefault(wanted, PendingBlock(wanted))
         pending.request = next(self._numbers)
         waiter: Future[Tiles] = Future()
@@ -189,9 +190,9 @@ class BlockQueue:
             return
         if self._pending.get(pending.key) is pending:
             del self._pending[pending.key]
-            self._tally.add("blocks", pending.key.layer, "dropped")
+            self._tally.add("blocks", pending.key.work, "dropped")
 
-    def _newest(self, stage: Stage, suits: Callable[[PendingBlock], bool]) -> PendingBlock | None:
+    def _newest(self, stage: QueueStage, suits: Callable[[PendingBlock], bool]) -> PendingBlock | None:
         found = (pending for pending in self._pending.values() if pending.stage == stage and suits(pending))
         return max(found, key=lambda pending: pending.request, default=None)
 

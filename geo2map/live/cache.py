@@ -12,7 +12,7 @@ _ENTRY = 1000  # bytes of memory that an entry takes beside its tiles: plain sea
 
 
 class BlockCache:
-    """Tiles by layer and block, least recently used evicted first. Thread-safe.
+    """Tiles by layer, under any key, least recently used evicted first. Thread-safe.
 
     Attributes:
         most: bytes that it may hold.
@@ -38,7 +38,7 @@ class BlockCache:
 
     def put(self, key: Hashable, tiles: Tiles) -> None:
         """Stores the tiles of a key."""
-        size = _ENTRY + sum(map(len, tiles.values()))
+        size = _ENTRY + sum(len(data) for some in tiles.values() for data in some.values())
         with self._lock:
             self._held += size - self._entries.pop(key, ({}, 0))[1]
             self._entries[key] = (tiles, size)

@@ -11,7 +11,7 @@ _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 """An entity tag; commas may be within it."""
 
 
-def judge(headers: Headers, tag: str) -> Literal[200, 304, 412]:
+def precondition_status(headers: Headers, tag: str) -> Literal[200, 304, 412]:
     """What a request's conditions ask for, of something that exists: to send it, to say that the client has it, or to
     refuse, since it is not what the client takes it for. If-Match comes first (section 13.2.2).
 

@@ -9,32 +9,29 @@ from typing import Protocol
 
 from geo2map.errors import Geo2MapError
 from geo2map.live.tally import Tally
-from geo2map.pipeline.blocks import BlockDone, BlockKey
-from geo2map.pipeline.records import BlockRecord
+from geo2map.pipeline.blocks import LayerTiles
+from geo2map.pipeline.reading import BlockDone, BlockKey
+from geo2map.pipeline.run import BlockSink
 from geo2map.protocols import TileStore
 from geo2map.types import Tile
 
 log = logging.getLogger(__name__)
 
 
-class KeepingOutput(Protocol):
-    """What is needed of an output in the making: `geo2map.outputs.Output`."""
-
-    records: dict[BlockKey, BlockRecord]
+class StoredSink(BlockSink, Protocol):
+    """An output in the making whose tiles can be read: `geo2map.ledger.Output`."""
 
     @property
-    def store(self) -> TileStore: ...
-
-    def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None: ...
+    def stores(self) -> Mapping[str, TileStore]: ...
 
 
-class KeptBlocks:
+class PersistedBlocks:
     """The blocks of an output in the making, read and added to. Thread-safe."""
 
-    def __init__(self, output: KeepingOutput, tally: Tally) -> None:
+    def __init__(self, output: StoredSink, tally: Tally) -> None:
         self._output, self._tally, self._lock = output, tally, Lock()
-        self._store = output.store
-        self._done = {key for key, record in output.records.items() if record.open is None}
+        self._stores = output.stores
+        self._done = {key for key, record in output.records.items() if record.pending_reason is None}
 
     def __len__(self) -> int:
         return len(self._done)
@@ -43,15 +40,15 @@ class KeptBlocks:
         """Whether a block is kept."""
         return key in self._done
 
-    def get(self, tile: Tile) -> bytes | None:
+    def get(self, layer: str, tile: Tile) -> bytes | None:
         """A tile of a block that is kept, None where it has none.
 
         Raises:
             TileSetError: it cannot be read.
         """
-        return self._store.get(tile)
+        return self._stores[layer].get(tile)
 
-    def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
+    def keep(self, done: BlockDone, tiles: LayerTiles) -> None:
         """Keeps a block; one that cannot be written is served all the same, and the log says why."""
         with self._lock:
             if done.key in self._done:

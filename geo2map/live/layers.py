@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Protocol
 
 from geo2map.errors import TileSetError
 from geo2map.grid import Block
-from geo2map.live.block_queue import BlockQueue, LayerBlock, LayerName, Tiles
+from geo2map.live.block_queue import BlockQueue, BlockWork, QueuedBlock, Tiles
 from geo2map.live.cache import BlockCache
-from geo2map.live.keeping import KeptBlocks
+from geo2map.live.keeping import PersistedBlocks
 from geo2map.live.places import blocks_of, touches
 from geo2map.plan.job import Job
-from geo2map.plan.storage import SOURCE_STORAGE
 from geo2map.protocols import StoredTiles
+from geo2map.tiles.layer import Layer
 from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import MemoryStore
 from geo2map.tiles.tilejson import TileSet
@@ -74,26 +75,26 @@ class StoredLayer:
 
 
 class LiveLayer:
-    """The tiles of a job, or of its source, made when they are asked for (a `TileLayer`).
+    """The tiles of one layer of a job, made on demand (a `TileLayer`).
 
     Zooms that blocks do not hold whole are made of several blocks; below them come those of a finished set.
     """
 
-    def __init__(self, name: LayerName, job: Job, queue: BlockQueue, cache: BlockCache, threads: Executor) -> None:
+    def __init__(self, layer: Layer, job: Job, queue: BlockQueue, cache: BlockCache, threads: Executor) -> None:
         """
         Args:
             threads: read files and make parents.
         """
-        self.name, self.job = name, job
+        self.name, self.job, self._codec = layer.name, job, layer.codec
+        self._work: BlockWork = "source" if layer.is_imagery else "map"
         self._version = job.fingerprint  # takes a millisecond
-        self.kept: KeptBlocks | None = None
+        self.kept: PersistedBlocks | None = None
         self._under: StoredLayer | None = None
         self._queue, self._cache, self._threads = queue, cache, threads
-        self._storage = job.storage if name == "map" else SOURCE_STORAGE
         plan = job.plan
         self.minzoom = max(job.storage.minzoom or 0, plan.maxzoom - LIVE_LEVELS)
-        self._block_zoom = plan.maxzoom - self._storage.levels(plan)
-        self.tileset = replace(job.tileset, minzoom=self.minzoom, format=self._storage.codec.format)
+        self._block_zoom = plan.maxzoom - job.storage.levels(plan)
+        self.tileset = replace(job.tileset_of(layer), minzoom=self.minzoom)
 
     def put_over(self, under: StoredLayer) -> None:
         """Takes lower zooms from a finished set.
@@ -127,10 +128,10 @@ class LiveLayer:
         if tile.z < self.minzoom:
             return self._under.ask(tile) if self._under else _known(None)
         if (made := self._cache.get((self.name, tile))) is not None:
-            return _known(made.get(tile))
+            return _known(made[self.name].get(tile))
         blocks = blocks_of(self.job.plan, tile)
-        if self.name == "map" and self.kept and all(map(self._is_kept, blocks)):
-            return self._threads.submit(self._find, tile, dict.fromkeys(blocks, self.kept.get))
+        if self.kept and all(map(self._is_kept, blocks)):
+            return self._threads.submit(self._find, tile, dict.fromkeys(blocks, partial(self.kept.get, self.name)))
         return self._ask_for_blocks(tile, blocks)
 
     def _is_kept(self, block: Block) -> bool:
@@ -138,13 +139,14 @@ class LiveLayer:
 
     def _ask_for_blocks(self, tile: Tile, blocks: list[Block]) -> Answer:
         getters: dict[Block, Getter] = {}
-        if self.name == "map" and self.kept:
-            getters = {block: self.kept.get for block in blocks if self._is_kept(block)}
+        if self.kept:
+            getters = {block: partial(self.kept.get, self.name) for block in blocks if self._is_kept(block)}
         missing = [block for block in blocks if block not in getters]
-        parts = self._queue.ask([LayerBlock(self.name, block) for block in missing])
+        parts = self._queue.ask([QueuedBlock(self._work, block) for block in missing])
 
         def find() -> bytes | None:
-            made = {block: part.result().get for block, part in zip(missing, parts, strict=True)}
+            found = zip(missing, parts, strict=True)
+            made = {block: part.result().get(self.name, {}).get for block, part in found}
             return self._find(tile, {**getters, **made})
 
         if tile.z >= self._block_zoom:
@@ -166,10 +168,10 @@ class LiveLayer:
             for block in blocks_of(self.job.plan, child):
                 if block in getters and (data := getters[block](child)) is not None:
                     store.put(child, data)
-        for _ in build_parents(store, self._storage.codec, children, tile.z):
+        for _ in build_parents(store, self._codec, children, tile.z):
             pass
         data = store.get(tile)
-        self._cache.put((self.name, tile), {} if data is None else {tile: data})
+        self._cache.put((self.name, tile), {self.name: {} if data is None else {tile: data}})
         return data
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -11,12 +10,14 @@ from typing import Self
 from geo2map.errors import PlanError
 from geo2map.live.block_queue import BlockQueue
 from geo2map.live.cache import BlockCache
-from geo2map.live.keeping import KeepingOutput, KeptBlocks
+from geo2map.live.keeping import PersistedBlocks, StoredSink
 from geo2map.live.layers import LiveLayer, StoredLayer
 from geo2map.live.maker import BlockMaker
 from geo2map.live.tally import Tally
 from geo2map.plan.job import Job
 from geo2map.protocols import Source, StoredTiles, Translator
+from geo2map.threads import start_threads
+from geo2map.tiles.layer import MAP, imagery_layer
 from geo2map.tiles.tilejson import TileSet
 
 FILE_THREADS = 2
@@ -45,8 +46,7 @@ class LiveMap:
 
     Attributes:
         job: what is made.
-        map: the layer of the map.
-        source: the layer of the prepared imagery.
+        layers: those of the job, the map first, and the prepared imagery, by name.
         tally: what was done.
         queue: blocks that clients wait for.
         cache: what is in memory.
@@ -60,7 +60,7 @@ class LiveMap:
         translator: Translator | None,
         options: LiveOptions | None = None,
         *,
-        output: KeepingOutput | None = None,
+        output: StoredSink | None = None,
         under: tuple[StoredTiles, TileSet] | None = None,
     ) -> None:
         """
@@ -78,15 +78,22 @@ class LiveMap:
         self.job, self.tally = job, Tally()
         self.cache = BlockCache(chosen.cache << 20)
         self.queue = BlockQueue(chosen.queue, self.tally, self.cache.get)
-        self._files = ThreadPoolExecutor(FILE_THREADS, "files")
+        self._files = start_threads(FILE_THREADS, "files")
         self._maker = BlockMaker(job.plan, job.storage, sources, translator, self.queue, self.cache, self.tally)
-        self.map = LiveLayer("map", job, self.queue, self.cache, self._files)
-        self.source = LiveLayer("source", job, self.queue, self.cache, self._files)
-        self.kept = None if output is None else KeptBlocks(output, self.tally)
-        self._maker.kept = self.map.kept = self.kept
+        shown = [*job.layers.values(), imagery_layer(None)]
+        self.layers = {layer.name: LiveLayer(layer, job, self.queue, self.cache, self._files) for layer in shown}
+        self.kept = None if output is None else PersistedBlocks(output, self.tally)
+        self._maker.kept = self.kept
+        for name in job.layers:
+            self.layers[name].kept = self.kept
         if under is not None:
             self.map.put_over(StoredLayer(*under, self._files))
         self._open = ExitStack()
+
+    @property
+    def map(self) -> LiveLayer:
+        """The first layer."""
+        return self.layers[MAP]
 
     def __enter__(self) -> Self:
         """Starts the threads."""

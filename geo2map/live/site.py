@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from geo2map.errors import PlanError
+from geo2map.formats.documents.qgis import LegendEntries
+from geo2map.formats.documents.sidecars import legend_of
 from geo2map.live.layers import TileLayer
 from geo2map.live.livemap import LiveMap
 from geo2map.live.tally import Tally
-from geo2map.outputs.qgis import Legend
-from geo2map.outputs.sidecars import legend_of
+from geo2map.tiles.layer import MAP
 from geo2map.tiles.tilejson import TileSet
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
@@ -24,7 +27,7 @@ class ServedSite:
 
     Attributes:
         map: the map's layer.
-        source: the imagery's layer, if any.
+        further: other layers by name, the imagery among them.
         live: the live map behind them, None where the tiles are stored.
         archive: a .pmtiles file that is served by byte ranges, if any.
         token: a word that every request must carry, None grants access to everyone.
@@ -36,7 +39,7 @@ class ServedSite:
     """
 
     map: TileLayer
-    source: TileLayer | None = None
+    further: Mapping[str, TileLayer] = field(default_factory=dict)
     live: LiveMap | None = None
     archive: Path | None = None
     token: str | None = None
@@ -46,20 +49,28 @@ class ServedSite:
     def __post_init__(self) -> None:
         check_entrance(self.token, self.address)
 
+    @classmethod
+    def of(cls, live: LiveMap, *, token: str | None = None, address: str | None = None) -> Self:
+        """The site of a live map."""
+        further = {name: layer for name, layer in live.layers.items() if name != MAP}
+        return cls(map=live.map, further=further, live=live, token=token, address=address, tally=live.tally)
+
     @property
     def layers(self) -> dict[str, TileLayer]:
         """The layers by the folder of their tiles, the topmost first."""
-        return {"": self.map} if self.source is None else {"": self.map, "source/": self.source}
+        return {"": self.map} | {f"{name}/": layer for name, layer in self.further.items()}
 
     @property
-    def legend(self) -> Legend:
+    def legend(self) -> LegendEntries:
         """Classes and colours of the map."""
         return legend_of(self.map.tileset)
 
     def title(self, folder: str) -> str:
         """A layer's title."""
         tileset: TileSet = self.layers[folder].tileset
-        return f"{tileset.name} (imagery)" if folder else tileset.name
+        if not folder:
+            return tileset.name
+        return f"{tileset.name} ({'imagery' if tileset.is_imagery else folder.rstrip('/')})"
 
 
 def check_entrance(token: str | None, address: str | None) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement
 
 from geo2map.files.plain_text import plain_text
+from geo2map.formats.documents.text import unmarked, xml_bytes
 from geo2map.grid import HALF_WORLD, TILE_SIZE, PixelWindow, mercator_resolution, tile_range
-from geo2map.outputs.text import unmarked, xml_bytes
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import TileFormat
 

@@ -1,11 +1,11 @@
-"""How close a translated picture is to the true one, and whether its tiles show: pure array functions.
+"""How close a translated image is to the true one, and whether tile borders are visible: pure array functions.
 
 Pictures are uint8 (H, W, 3); a mask is bool (H, W), True where both pictures are valid. Work is done in strips
 of rows, so a tall raster needs little memory beside itself. A mean over nothing is NaN. Two pictures (or a picture
 and a mask) of different shapes raise DataError.
 
-Everything is a sum that pools over pictures and honours a mask; the tests hold it to scikit-image and torchmetrics,
-which do neither for SSIM, IoU and PSNR at once.
+Everything is a sum that can be pooled over images and honours a mask; tests compare with scikit-image and torchmetrics,
+which support neither for SSIM, IoU and PSNR at once.
 """
 
 from geo2map.metrics.classes import Classes, class_iou, classify, confusion, mean_iou, overlap, overlap_iou

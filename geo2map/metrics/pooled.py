@@ -1,4 +1,4 @@
-"""What all metrics share: strips of rows, one shape, sums that can be pooled."""
+"""Shared by all metrics: strips of rows, shape checks, sums that can be pooled."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy.typing as npt
 from geo2map.errors import DataError
 from geo2map.types import Image, Mask
 
-STRIP_PIXELS = 1 << 16  # in a strip of rows, about
+_STRIP_PIXELS = 1 << 16  # in a strip of rows, about
 Counts = npt.NDArray[np.int64]
 
 
 def strips(image: npt.NDArray[Any], halo: int = 0) -> Iterator[tuple[slice, slice, slice]]:
     """For each strip: its rows; the same with up to `halo` rows more above and below; the strip within these."""
     height, width = image.shape[:2]
-    step = max(1, STRIP_PIXELS // max(1, width))
+    step = max(1, _STRIP_PIXELS // max(1, width))
     for top in range(0, height, step):
         bottom = min(top + step, height)
         first = max(0, top - halo)
@@ -27,16 +27,16 @@ def strips(image: npt.NDArray[Any], halo: int = 0) -> Iterator[tuple[slice, slic
 
 
 def check_shapes(truth: Image, prediction: Image, mask: Mask | None) -> None:
-    """Raises DataError unless all are of one size."""
+    """Raises DataError unless all have the same size."""
     if truth.shape != prediction.shape or (mask is not None and mask.shape != truth.shape[:2]):
         raise DataError(
-            f"pictures of one shape asked, found truth {truth.shape}, prediction {prediction.shape}, "
-            f"mask {None if mask is None else mask.shape}: crop or resize them to each other first"
+            f"shapes differ: truth {truth.shape}, prediction {prediction.shape}, "
+            f"mask {None if mask is None else mask.shape}; crop or resize them to one size first"
         )
 
 
 def ratio(part: float, whole: float) -> float:
-    """part / whole; NaN of nothing."""
+    """part / whole; NaN if whole is 0."""
     return float(part / whole) if whole else float("nan")
 
 

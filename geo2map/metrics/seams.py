@@ -1,4 +1,4 @@
-"""Whether tiles show."""
+"""Visibility of tile borders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SeamGradient(Summed):
 
     Attributes:
         border: across borders.
-        inside: where none is, but all else is alike.
+        inside: away from borders, at equal phase.
     """
 
     border: Mean

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from geo2map.errors import ModelFileError
+from geo2map.files.place import require_new
 from geo2map.model.card import ModelCard
-from geo2map.model.file import load_card, load_weights, require_new, save_model
+from geo2map.model.file import load_card, load_weights, save_model
 
 _ALIKE = ("architecture", "config", "zoom", "ground_resolution", "direction")
 

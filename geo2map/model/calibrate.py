@@ -1,4 +1,4 @@
-"""A model with a legend whose classes are drawn with more certainty, or sooner."""
+"""Calibration of a model with a legend: inverse temperature and class bias of its scores."""
 
 from __future__ import annotations
 
@@ -10,32 +10,30 @@ from pathlib import Path
 import numpy as np
 
 from geo2map.errors import ModelFileError
+from geo2map.families import find_family
+from geo2map.files.place import require_new
 from geo2map.model.card import ModelCard
-from geo2map.model.file import load_card, load_weights, require_new, save_model
-
-LAST = "up.0.1"
-"""The convolution that scores the colours of a legend."""
+from geo2map.model.file import load_card, load_weights, save_model
 
 
 def calibrate_model(
     model: Path,
     out: Path,
     *,
-    certainty: float = 1.0,
-    favour: Mapping[str, float] | None = None,
+    inverse_temperature: float = 1.0,
+    class_bias: Mapping[str, float] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Writes a model whose scores are `certainty` (score + favour of the class); it costs nothing when translating.
+    """Writes a model whose scores are `inverse_temperature` x (score + bias of the class), at no cost when translating.
 
-    A certainty above 1 draws borders steeper, and less often a blend (the inverse of the temperature of Guo et al.,
-    ICML 2017). Favours make up for classes that are drawn too seldom or too often on pictures kept aside (logit
-    adjustment, Menon et al., ICLR 2021).
+    An inverse temperature above 1 gives steeper borders and fewer blends (Guo et al., ICML 2017). Biases make up for
+    classes that held-out pictures show to be drawn too seldom or too often (logit adjustment, Menon et al., ICLR 2021).
 
     Args:
         model: a model file with a legend.
         out: the model file to write; its card has no metrics.
-        certainty: more than 0.
-        favour: of classes by name, in logits; others have 0.
+        inverse_temperature: more than 0.
+        class_bias: by class name, in logits; 0 for the others.
         overwrite: replace an existing `out`.
 
     Raises:
@@ -43,25 +41,26 @@ def calibrate_model(
         OutputError: `out` exists or cannot be written.
     """
     require_new(out, overwrite)
-    card, favours = load_card(model), dict(favour or {})
-    added = _added(model, card, favours)
-    if not (math.isfinite(certainty) and certainty > 0 and all(map(math.isfinite, added))):
-        raise ModelFileError(f"certainty {certainty} and favours {favours} asked: give numbers, and certainty above 0")
-    weights = load_weights(model)
-    for name in (f"{LAST}.weight", f"{LAST}.bias"):
-        score = weights[name].double()
-        more = score.new_tensor(added) if score.ndim == 1 else 0.0
-        weights[name] = (certainty * (score + more)).to(weights[name])
-    said = {"calibration": {"certainty": certainty, "favour": favours}}
+    card, bias = load_card(model), dict(class_bias or {})
+    added = _added(model, card, bias)
+    if not (math.isfinite(inverse_temperature) and inverse_temperature > 0):
+        raise ModelFileError(
+            f"inverse temperature {inverse_temperature} is not above 0; give a positive number",
+            option="inverse_temperature",
+        )
+    if not all(map(math.isfinite, added)):
+        raise ModelFileError(f"class bias {bias} is not finite; give a number for each class", option="class_bias")
+    weights = find_family(card.architecture).calibrate(load_weights(model), inverse_temperature, added)
+    said = {"calibration": {"certainty": inverse_temperature, "favour": bias}}
     save_model(out, weights, replace(card, training=card.training | said, metrics={}))
 
 
-def _added(model: Path, card: ModelCard, favours: Mapping[str, float]) -> list[float]:
-    """What each colour of the legend is favoured by."""
+def _added(model: Path, card: ModelCard, bias: Mapping[str, float]) -> list[float]:
+    """The bias of each colour of the legend."""
     legend = card.config.get("legend")
     if card.palette is None or not legend:
         raise ModelFileError(f"{model}: no legend to calibrate; give a model trained with one")
-    if unknown := favours.keys() - set(card.palette.classes):
+    if unknown := bias.keys() - set(card.palette.classes):
         raise ModelFileError(f"{model}: no class {min(unknown)}; it draws {', '.join(card.palette.classes)}")
     classes = card.palette.classify(np.array(legend, dtype=np.uint8))  # the palette may hold fewer colours
-    return [favours.get(card.palette.classes[number], 0.0) for number in classes]
+    return [bias.get(card.palette.classes[number], 0.0) for number in classes]

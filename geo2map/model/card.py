@@ -19,7 +19,7 @@ FAITHFUL_SIDE = 256
 MID_GREY = (128, 128, 128)
 LARGEST_REACH = 4096
 """Margin and size multiple in px that a card may say: blocks of more would not fit into memory."""
-COARSEST = 1e6
+_COARSEST = 1e6
 DEEPEST_ZOOM = 30
 
 
@@ -29,7 +29,7 @@ class ModelCard:
 
     Attributes:
         name: short name, e.g. "sat2map".
-        architecture, config: what `geo2map.nn.build` takes.
+        architecture, config: what `geo2map.families.build` takes.
         ground_resolution: metres per pixel on the ground of the training imagery.
         zoom: web-mercator zoom of the training imagery.
         margin: pixels of real context that make tiled output equal to whole output.
@@ -68,7 +68,7 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         if not (
-            0 < self.ground_resolution < COARSEST
+            0 < self.ground_resolution < _COARSEST
             and _whole(self.zoom, 0, DEEPEST_ZOOM)
             and _whole(self.margin, 0, LARGEST_REACH)
             and _whole(self.size_multiple, 1, LARGEST_REACH)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from geo2map.errors import ModelFileError
+from geo2map.families import find_family
 from geo2map.model.card import ModelCard
-from geo2map.model.cost import gflop_per_tile
 from geo2map.model.file import load_header
 
 WIDTH, INDENT = 100, 15
-DTYPES = {"F16": "fp16", "F32": "fp32"}
-"""Names of `geo2map.types.Storage` by those of safetensors."""
+_DTYPES = {"F16": "fp16", "F32": "fp32"}
+"""Names of `geo2map.types.WeightsDtype` by those of safetensors."""
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -51,7 +51,7 @@ class ModelDescription:
         dtypes = {entry.dtype for entry in learned}
         parameters = sum(math.prod(entry.shape) for entry in learned)
         return cls(
-            path, card, parameters, "/".join(sorted(DTYPES.get(kind, kind) for kind in dtypes)), path.stat().st_size
+            path, card, parameters, "/".join(sorted(_DTYPES.get(kind, kind) for kind in dtypes)), path.stat().st_size
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,14 +66,14 @@ class ModelDescription:
 
     @property
     def gflop_per_tile(self) -> float:
-        """See `geo2map.model.cost`.
+        """See `geo2map.families.Family.gflop_per_tile`.
 
         Raises:
             ModelFileError: nothing to be counted in the card.
         """
         try:
-            return gflop_per_tile(**self.card.config)
-        except (TypeError, ValueError, ArithmeticError) as error:
+            return find_family(self.card.architecture).gflop_per_tile(self.card.config)
+        except ValueError as error:
             raise ModelFileError(f"{self.path} has a card of no network ({error}): get the model again") from error
 
     @property

@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from geo2map.errors import ModelFileError, OutputError
-from geo2map.files.place import check_place, require_writable
 from geo2map.model.card import ModelCard
 from geo2map.model.fit import misfit
 from geo2map.model.header import Header, HeaderError, read_header
-from geo2map.types import Storage
+from geo2map.types import WeightsDtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +27,7 @@ KEY = "geo2map"
 PICKLES = frozenset({".pth", ".pt", ".ckpt"})
 
 
-def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard, dtype: Storage = "fp16") -> None:
+def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard, dtype: WeightsDtype = "fp16") -> None:
     """Writes weights and card; the card gets the weights' hash. Atomic.
 
     Args:
@@ -55,16 +54,6 @@ def save_model(path: Path, weights: dict[str, Tensor], card: ModelCard, dtype: S
     _write(path, save(stored, {KEY: card.to_json()}))
 
 
-def require_new(out: Path, overwrite: bool) -> None:
-    """
-    Raises:
-        OutputError: a file that is there and must not be overwritten, or a place that cannot be written.
-    """
-    if check_place(out).exists() and not overwrite:
-        raise OutputError.exists(out)
-    require_writable(out)
-
-
 def replace_card(path: Path, card: ModelCard) -> None:
     """Gives a model file another card; the weights stay as they are, bit for bit. Atomic; needs no torch.
 
@@ -74,7 +63,7 @@ def replace_card(path: Path, card: ModelCard) -> None:
     """
     from safetensors.numpy import load_file, save
 
-    with reading(path):
+    with _reading(path):
         read_header(path)
         weights = load_file(path)
     _write(path, save(weights, {KEY: card.to_json()}))
@@ -95,7 +84,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def _reading(path: Path) -> Iterator[None]:
     """Turns what goes wrong while a .safetensors file is read into one sentence.
 
     Raises:
@@ -117,7 +106,7 @@ def load_header(path: Path) -> tuple[Header, ModelCard]:
     Raises:
         ModelFileError: no such file, not safetensors, truncated, or without a card.
     """
-    with reading(path):
+    with _reading(path):
         header = read_header(path)
     text = header.metadata.get(KEY)
     if text is None:
@@ -148,5 +137,5 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     header, card = load_header(path)
     if fault := misfit(card, header.tensors):
         raise ModelFileError(f"{path} has weights that do not fit its card: {fault}; get the model again")
-    with reading(path):
+    with _reading(path):
         return {name: t.float() if t.is_floating_point() else t for name, t in load_file(path).items()}

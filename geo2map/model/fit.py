@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from geo2map.families import find_family
 from geo2map.model.card import ModelCard
 from geo2map.model.header import FLOATING, TensorEntry
 
@@ -27,13 +28,12 @@ def misfit(card: ModelCard, tensors: Mapping[str, TensorEntry]) -> str | None:
     """
     import torch
 
-    from geo2map.nn import build
-
-    if fault := _immodest(card.config):
-        return fault
     try:
+        family = find_family(card.architecture)
+        if fault := _immodest(card.config, family.nested):
+            return fault
         with torch.device("meta"):
-            wanted: dict[str, Tensor] = build(card.architecture, **card.config).state_dict()
+            wanted: dict[str, Tensor] = family.build(card.config).state_dict()
     except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError) as error:
         return f"the card's network cannot be built: {' '.join(str(error).split())[:200]}"
     for name in sorted(wanted.keys() | tensors.keys()):
@@ -47,10 +47,10 @@ def misfit(card: ModelCard, tensors: Mapping[str, TensorEntry]) -> str | None:
     return None
 
 
-def _immodest(config: Mapping[str, Any]) -> str | None:
+def _immodest(config: Mapping[str, Any], nested: frozenset[str]) -> str | None:
     """What in a configuration could make a network of absurd size, even on the meta device."""
     for name, value in config.items():
-        if name in ("crispen", "legend"):  # check their own few numbers
+        if name in nested:
             continue
         values = value if isinstance(value, list | tuple) else [value]
         least, most = (1, WIDEST) if any(word in name for word in WIDE) else (0, MOST_PARTS)

@@ -1,8 +1,8 @@
 """The header of a .safetensors file, checked before anything of the file is loaded.
 
 The format is eight bytes that say how long the header is, the header (JSON), and the tensors without gaps
-(https://huggingface.co/docs/safetensors). Whatever a header claims, reading it takes no more memory than `LARGEST`
-allows, and what passes is no larger than the file itself.
+(https://huggingface.co/docs/safetensors). Whatever a header claims, reading it takes no more memory than
+`LARGEST_HEADER` allows, and what passes is no larger than the file itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LARGEST = 2**20
+LARGEST_HEADER = 2**20
 """Bytes of a header; those of the packaged models have some 20,000."""
 MOST_TENSORS = 10_000
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
@@ -60,8 +60,8 @@ def read_header(path: Path) -> Header:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > size - 8:
             raise HeaderError(f"its header claims {length:,} bytes, but the file has {size:,}")
-        if length > LARGEST:
-            raise HeaderError(f"its header has {length:,} bytes, more than the {LARGEST:,} that are read")
+        if length > LARGEST_HEADER:
+            raise HeaderError(f"its header has {length:,} bytes, more than the {LARGEST_HEADER:,} that are read")
         text = file.read(length)
     entries = _parse(text)
     metadata = entries.pop("__metadata__", {})

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from geo2map.colour import ColourStatistics
 from geo2map.errors import ModelFileError
+from geo2map.families import FAMILIES, Family
+from geo2map.files.place import require_new
 from geo2map.model.card import FAITHFUL_SIDE, ModelCard
-from geo2map.model.file import require_new, save_model
-from geo2map.model.junyanz import convert
-from geo2map.types import Storage
+from geo2map.model.file import save_model
+from geo2map.types import WeightsDtype
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +45,7 @@ class ImportFacts:
     licence: str = "unknown: ask whoever made the weights"
 
 
-def import_model(path: Path, out: Path, *, dtype: Storage = "fp32", overwrite: bool = False, **facts: Any) -> None:
+def import_model(path: Path, out: Path, *, dtype: WeightsDtype = "fp32", overwrite: bool = False, **facts: Any) -> None:
     """Writes a model file that is the same function as a generator file of pytorch-CycleGAN-and-pix2pix in eval mode.
 
     A generator with batch norm is exact with its full margin, and can also run in mode "faithful"; one with instance
@@ -65,13 +66,13 @@ def import_model(path: Path, out: Path, *, dtype: Storage = "fp32", overwrite: b
     known = ImportFacts(**facts)
     zoom, ground_resolution = scale(known.zoom, known.ground_resolution)
     try:
-        config, weights = convert(_load(path))
-        margin, size_multiple = _reach(config)
+        family, config, weights = _converted(_load(path))
+        margin, size_multiple = _reach(family, config)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     card = ModelCard(
         name=known.name or out.stem,
-        architecture="unet",
+        architecture=family.name,
         config=config,
         ground_resolution=ground_resolution,
         zoom=zoom,
@@ -82,7 +83,7 @@ def import_model(path: Path, out: Path, *, dtype: Storage = "fp32", overwrite: b
         licence=known.licence,
         limits="Imported: nothing is known about its quality until geo2map evaluate has measured it.",
     )
-    save_model(out, weights, card.in_mode("faithful") if config["norm"] == "instance" else card, dtype)
+    save_model(out, weights, card if family.is_exact(config) else card.in_mode("faithful"), dtype)
 
 
 def scale(zoom: int | None, ground_resolution: float | None) -> tuple[int, float]:
@@ -104,18 +105,31 @@ def scale(zoom: int | None, ground_resolution: float | None) -> tuple[int, float
     return zoom, ground_resolution
 
 
-def _reach(config: dict[str, Any]) -> tuple[int, int]:
-    """Margin and size multiple of a U-Net, which must fit into a tile."""
+def _converted(state: Mapping[str, Tensor]) -> tuple[Family, dict[str, Any], dict[str, Tensor]]:
+    """The family that takes a state, with its configuration and weights.
+
+    Raises:
+        ModelFileError: no family takes it; the first one's reason.
+    """
+    reasons = []
+    for family in FAMILIES.values():
+        try:
+            return family, *family.convert(state)
+        except ModelFileError as error:
+            reasons.append(error)
+    raise reasons[0]
+
+
+def _reach(family: Family, config: dict[str, Any]) -> tuple[int, int]:
+    """Margin and size multiple of a network, which must fit into a tile."""
     import torch
 
-    from geo2map.nn import build
-
     with torch.device("meta"):
-        generator = build("unet", **config)
+        generator = family.build(config)
     if generator.size_multiple > FAITHFUL_SIDE:
         raise ModelFileError(
-            f"the U-Net is too deep: with {generator.depth} levels it works on multiples of {generator.size_multiple} "
-            "px, more than a tile has; at most 8 levels can be imported"
+            f"the network works on multiples of {generator.size_multiple} px, but a tile has {FAITHFUL_SIDE}: a U-Net "
+            "of more than 8 levels cannot be imported"
         )
     return generator.margin, generator.size_multiple
 

@@ -1,7 +1,7 @@
 """Georeferenced pairs: a scene and its map, cut on one grid, to train on.
 
-Layered: `layer` reads either side; `cut` reads picture by picture and lets `registration` compare; `split` divides by
-neighbourhoods; `folder` and `report` are what comes out; `make` is the whole way.
+Layered: `layer` reads either side; `cut` cuts images one by one and has `registration` compare them; `split` divides by
+neighbourhoods; `folder` and `report` are the output; `make` runs it all.
 """
 
 from geo2map.pairs.make import make_pairs

@@ -9,25 +9,25 @@ import numpy as np
 
 from geo2map.grid import PixelWindow
 from geo2map.pairs.folder import PairsFolder
-from geo2map.pairs.layer import Layer
+from geo2map.pairs.layer import PairLayer
 from geo2map.pairs.options import PairsOptions
 from geo2map.pairs.registration import Shift, Surface, correlation, find_shift
 from geo2map.pairs.split import Cell, draw
 from geo2map.types import Image, Mask
 
 BLANK_LEVELS, BLANK_SHARE = 8, 0.99
-"""A map is blank where so large a share of it is within so many levels of its median colour."""
+"""A map is blank if at least this share of it is within this many levels of its median colour."""
 CLASS_STRIDE = 2
-"""Every so many rows and columns are looked at to count classes."""
+"""Step in rows and columns when classes are counted."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """What is remembered of a stored picture.
+    """The record of a stored image.
 
     Attributes:
         cell: which one.
-        shift: where its map lies, None where that could not be told.
+        shift: offset of its map, None if undetermined.
         classes: pixels of each class of the palette.
     """
 
@@ -37,16 +37,16 @@ class Cut:
 
 
 class Cutter:
-    """Reads pictures, leaves out what has no data, correlates and stores the rest.
+    """Reads images, drops those without data, correlates and stores the rest.
 
     Attributes:
-        cuts: what was stored.
+        cuts: the stored images.
         dropped: pictures left out, by reason.
-        surface: correlations of all pictures added up, None before the first.
+        surface: sum of the correlations of all images, None before the first.
     """
 
     def __init__(
-        self, scene: Layer, drawn: Layer, window: PixelWindow, folder: PairsFolder, options: PairsOptions
+        self, scene: PairLayer, drawn: PairLayer, window: PixelWindow, folder: PairsFolder, options: PairsOptions
     ) -> None:
         """
         Args:
@@ -58,7 +58,7 @@ class Cutter:
         self.surface: Surface | None = None
 
     def cut(self, cell: Cell) -> None:
-        """Reads one picture and stores it, or counts why not.
+        """Reads one image and stores it, or counts the reason why not.
 
         Raises:
             OutputError: it cannot be written.
@@ -78,7 +78,7 @@ class Cutter:
         self.cuts.append(Cut(cell, shift, self._count_classes(drawn)))
 
     def _read(self, cell: Cell) -> tuple[Image, Image, Mask] | None:
-        """Scene, map and where both are valid; None where too little of either is."""
+        """Scene, map and where both are valid; None if too little of either is."""
         size, least = self._options.size, self._options.min_valid
         window = cell_window(cell, size)
         common = window.intersection(self._window)

@@ -1,4 +1,4 @@
-"""A folder of pairs in the making: hidden beside its name until it is complete."""
+"""Writing a folder of pairs: hidden beside its name until it is complete."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.folder import parse_number
 from geo2map.types import SPLITS, Image, SplitName
 
-FILE_NAME = "pairs.json"
+_FILE_NAME = "pairs.json"
 CUT = "cut"
-"""Where pictures wait until their split is known."""
+"""The subfolder for images whose split is not decided yet."""
 
 PairFormat = Literal["png", "jpeg"]
 _OPTIONS: dict[PairFormat, dict[str, Any]] = {
@@ -39,7 +39,7 @@ _OPTIONS: dict[PairFormat, dict[str, Any]] = {
 
 
 class PairsFolder:
-    """Takes side-by-side pictures, sorts them into `train`, `val` and `test`, and appears under its name at once.
+    """Stores side-by-side images, sorts them into `train`, `val` and `test`, and publishes the folder atomically.
 
     As a context manager it removes what was not committed. One process at a time may write a folder of a name.
     """
@@ -47,8 +47,8 @@ class PairsFolder:
     def __init__(self, path: Path, zoom: int, format: PairFormat, *, overwrite: bool) -> None:
         """
         Raises:
-            OutputError: the folder holds something and may not be overwritten, or is no folder of pairs through and
-                through, or cannot be written.
+            OutputError: the folder is not empty and may not be overwritten, or contains anything but a set of
+                pairs, or cannot be written.
         """
         self.path, self._zoom, self._format, self._overwrite = path, zoom, format, overwrite
         self._final = path.resolve()
@@ -58,7 +58,7 @@ class PairsFolder:
             self._check_final()
             self._parents = make_parents(self._final.parent)
             try:
-                remove_stale(self._folder, first_unexpected)
+                remove_stale(self._folder, _first_unexpected)
                 (self._folder / CUT).mkdir(parents=True)
             except OSError:
                 remove_parents(self._parents)
@@ -66,7 +66,7 @@ class PairsFolder:
         self._open = True
 
     def file_name(self, cell: Cell) -> str:
-        """What the picture of a cell is called, `{zoom}_{column}_{row}` and a suffix."""
+        """The file name for a cell, `{zoom}_{column}_{row}` and a suffix."""
         return f"{self._zoom}_{cell.column}_{cell.row}{SUFFIXES[self._format]}"
 
     def write(self, cell: Cell, scene: Image, drawn: Image) -> None:
@@ -80,10 +80,10 @@ class PairsFolder:
             PIL.Image.fromarray(np.hstack([scene, drawn])).save(path, **_OPTIONS[self._format])
 
     def commit(self, splits: Mapping[Cell, SplitName], document: str) -> None:
-        """Sorts the pictures, forgets those without a split, and gives the folder its name.
+        """Sorts the images, drops those without a split, and publishes the folder.
 
         Args:
-            splits: of each picture that stays.
+            splits: of each remaining image.
             document: text of pairs.json.
 
         Raises:
@@ -97,13 +97,13 @@ class PairsFolder:
                 file_name = self.file_name(cell)
                 (self._folder / CUT / file_name).rename(self._folder / name / file_name)
             shutil.rmtree(self._folder / CUT)
-            (self._folder / FILE_NAME).write_text(document, encoding="utf-8", newline="\n")
+            (self._folder / _FILE_NAME).write_text(document, encoding="utf-8", newline="\n")
             self._check_final()
-            replace_folder(self._folder, self._final, first_unexpected)
+            replace_folder(self._folder, self._final, _first_unexpected)
         self._open = False
 
     def _check_final(self) -> None:
-        """Refuses a place that is taken."""
+        """Refuses an existing folder that may not be replaced."""
         if not os.path.lexists(self._final):
             return
         if not self._final.is_dir():
@@ -112,9 +112,9 @@ class PairsFolder:
             return
         if not self._overwrite:
             raise OutputError(f"{self.path} is not empty; choose another folder or set overwrite", option="overwrite")
-        unexpected = first_unexpected(self._final)
-        if unexpected is not None or not (self._final / FILE_NAME).is_file():
-            found = f"{unexpected} in it is no part of a set of pairs" if unexpected else f"it has no {FILE_NAME}"
+        unexpected = _first_unexpected(self._final)
+        if unexpected is not None or not (self._final / _FILE_NAME).is_file():
+            found = f"{unexpected} in it does not belong to a set of pairs" if unexpected else f"it has no {_FILE_NAME}"
             raise OutputError(f"{self.path} is not overwritten: {found}; choose another folder or delete it yourself")
 
     def __enter__(self) -> PairsFolder:
@@ -128,8 +128,8 @@ class PairsFolder:
             remove_parents(self._parents)
 
 
-def first_unexpected(folder: Path) -> Path | None:
-    """The first thing in a folder that `PairsFolder` would not have put there, None where there is none.
+def _first_unexpected(folder: Path) -> Path | None:
+    """The first entry of a folder that is not `PairsFolder`'s, None if there is none.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -141,7 +141,7 @@ def first_unexpected(folder: Path) -> Path | None:
             others = (picture for picture in sorted(path.iterdir()) if not _is_picture(picture))
             if (unexpected := next(others, None)) is not None:
                 return unexpected
-        elif path.name != FILE_NAME or not path.is_file():
+        elif path.name != _FILE_NAME or not path.is_file():
             return path
     return None
 

@@ -1,4 +1,4 @@
-"""What pairs are cut from: scenes or a folder of tiles, as pixels of one zoom."""
+"""The sources of pairs: scenes or a folder of tiles, as pixels of one zoom."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from geo2map import grid
-from geo2map.colour.rendition import Rendition, make_rendition
 from geo2map.colour.stretch import Stretch
+from geo2map.colour.transform import ColourTransform, make_rendition
 from geo2map.errors import DataError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
@@ -21,14 +21,13 @@ from geo2map.grid.fill import fill
 from geo2map.pairs.registration import Shift
 from geo2map.protocols import Source
 from geo2map.scene import TileSource, View, open_scenes
+from geo2map.scene.options import ReadingKeywords
 from geo2map.tiles.folder import XyzFolder
-from geo2map.types import Image, Mask, Resampling
-
-PathLike = str | Path
+from geo2map.types import Image, Mask, PathLike, Resampling
 
 
 @dataclass(frozen=True)
-class Layer:
+class PairLayer:
     """Pixels of one zoom.
 
     Attributes:
@@ -36,7 +35,7 @@ class Layer:
         zoom: of the pixels.
         window: global pixels that hold all of it; may reach over the world's right edge.
         source: reads it.
-        ground_resolution: metres per pixel of what it was read from, None where that is the zoom's own.
+        ground_resolution: metres per pixel of the source, None if that of the zoom.
         stretch: what became 0 and 255; None for 8-bit colours.
         notes: sentences a user should read.
     """
@@ -66,15 +65,19 @@ class Layer:
 
 @contextmanager
 def open_layer(
-    asked: PathLike | Sequence[PathLike], zoom: int, resampling: Resampling, stretch: str | None, **options: Any
-) -> Iterator[Layer]:
+    asked: PathLike | Sequence[PathLike],
+    zoom: int,
+    resampling: Resampling,
+    stretch: str | None,
+    **options: Unpack[ReadingKeywords],
+) -> Iterator[PairLayer]:
     """Opens scenes or a folder of XYZ tiles.
 
     Args:
-        asked: a folder with tiles is read as tiles, anything else by `geo2map.open_scenes`.
-        resampling: kernel of the warp; tiles are taken as they are.
+        asked: a folder of tiles, or scenes as for `geo2map.open_scenes`.
+        resampling: kernel of the warp; tiles are used as they are.
         stretch: see `geo2map.colour.stretch.parse_stretch`, decided once for all pixels; None for colours that
-            stand for something, as a map's do, and must be 8-bit ones.
+            are classes, as a map's, and must be 8-bit.
         options: of `geo2map.open_scenes`.
 
     Raises:
@@ -92,29 +95,29 @@ def open_layer(
         rendition, _ = make_rendition(sample, None, "none", stretch or "none")
         with imagery.at(View(zoom, rendition, resampling)) as source:
             window, notes = imagery.window(zoom), imagery.notes
-            yield Layer(imagery.name, zoom, window, source, imagery.ground_resolution, rendition.stretch, notes)
+            yield PairLayer(imagery.name, zoom, window, source, imagery.ground_resolution, rendition.stretch, notes)
 
 
-def _tile_layer(folder: XyzFolder, zooms: Sequence[int], zoom: int) -> Layer:
+def _tile_layer(folder: XyzFolder, zooms: Sequence[int], zoom: int) -> PairLayer:
     if zoom not in zooms:
         raise ZoomError(
             f"{folder.path} has no tiles at zoom {zoom}; it has {'zoom' if len(zooms) == 1 else 'zooms'} "
             f"{', '.join(map(str, zooms))}",
             option="zoom",
         )
-    return Layer(folder.path.resolve().name, zoom, folder.window(zoom), TileSource(folder, zoom, Rendition()))
+    return PairLayer(folder.path.resolve().name, zoom, folder.window(zoom), TileSource(folder, zoom, ColourTransform()))
 
 
 def _require_colours(sample: npt.NDArray[np.generic], name: str) -> None:
     values = sample.astype(np.float64)
     if values.size and not (values.min() >= 0 and values.max() <= 255):
         raise DataError(
-            f"map {name} is not a picture: its values reach from {values.min():.6g} to {values.max():.6g}, not from "
-            "0 to 255; save it as 8-bit RGB, as it looks on a screen"
+            f"map {name} is not an 8-bit image, its values range from {values.min():.6g} to {values.max():.6g}; "
+            "convert it to 8-bit RGB"
         )
 
 
-def common_window(a: Layer, b: Layer) -> PixelWindow:
+def common_window(a: PairLayer, b: PairLayer) -> PixelWindow:
     """The global pixels that both cover, either way around the Earth.
 
     Raises:
@@ -129,14 +132,14 @@ def common_window(a: Layer, b: Layer) -> PixelWindow:
     gap = min(gaps, key=lambda gap: gap.length)
     metres = grid.ground_resolution(a.zoom, grid.window_latitude(a.window, a.zoom))
     raise DataError(
-        f"{a.name} and {b.name} do not overlap: the map lies "
+        f"{a.name} and {b.name} do not overlap: the map is "
         f"{gap.length * metres / 1000:.3g} km away ({gap.words(metres / 1000, 'km')}); give a map of the same place, "
         "and check the CRS of both"
     )
 
 
 def _gap(a: PixelWindow, b: PixelWindow) -> Shift:
-    """The way in px from the nearest edge of `a` to `b`, 0 in the direction in which they overlap."""
+    """The distance in px from the nearest edge of `a` to `b`, 0 in the direction in which they overlap."""
     east = max(0, b.left - a.right) - max(0, a.left - b.right)
     south = max(0, b.top - a.bottom) - max(0, a.top - b.bottom)
     return Shift(east, south)

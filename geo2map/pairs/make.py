@@ -1,4 +1,4 @@
-"""Scene and reference map in, a folder of pairs to train on out."""
+"""From a scene and a reference map to a folder of training pairs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Unpack, cast
 
 from geo2map import grid
 from geo2map.errors import DataError
@@ -16,16 +16,17 @@ from geo2map.files.place import check_place, require_writable
 from geo2map.grid import PixelWindow
 from geo2map.pairs.cut import Cut, Cutter, cell_span, cells
 from geo2map.pairs.folder import PairsFolder
-from geo2map.pairs.layer import Layer, PathLike, common_window, open_layer
-from geo2map.pairs.options import PairsOptions
+from geo2map.pairs.layer import PairLayer, common_window, open_layer
+from geo2map.pairs.options import PairsKeywords, PairsOptions
 from geo2map.pairs.report import PairSet, Registration, Split, describe_registration
 from geo2map.pairs.split import Cell, assign_blocks, block_side
-from geo2map.pairs.verdict import judge, keep, registration_notes
+from geo2map.pairs.verdict import judge_registration, keep, registration_notes
 from geo2map.protocols import Progress
-from geo2map.types import SPLITS, SplitName
+from geo2map.scene.options import ReadingKeywords
+from geo2map.types import SPLITS, PathLike, SplitName
 
 BLOWN_UP = 1.5
-"""Metres of a layer's pixels per metre of the pictures' from which a user is warned."""
+"""Ratio of a layer's resolution to that of the images above which a warning is given."""
 
 
 def make_pairs(
@@ -35,28 +36,28 @@ def make_pairs(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[PairsKeywords],
 ) -> PairSet:
-    """Cuts a scene and its map into pairs of pictures A|B, checks that they lie on each other, and divides them.
+    """Cuts a scene and its map into pairs of images A|B, checks their registration, and divides them.
 
     Memory depends on the size of a picture, not on the scene.
 
     Args:
         scene: a raster with a CRS (or several as one, see `geo2map.open_scenes`), or a folder of XYZ tiles.
-        map: the same for the map that belongs to it.
-        out: a folder; gets `train`, `val`, `test` and `pairs.json`, which `geo2map train` reads.
+        map: the reference map, in the same forms.
+        out: a folder; receives `train`, `val`, `test` and `pairs.json`, as `geo2map train` reads them.
         overwrite: replace a folder of pairs.
         progress: told "pictures".
-        options: the fields of `PairsOptions`, of which `zoom` is needed, and the keywords of `geo2map.open_scenes`.
+        options: see `PairsKeywords`; `zoom` is required.
 
     Raises:
         DataError: scene and map do not overlap, no picture is left, or too few for the splits.
         ZoomError: tiles that have no such zoom.
-        OutputError: the folder cannot be written, or holds something.
+        OutputError: the folder cannot be written, or is not empty.
         Geo2MapError: whatever `geo2map.open_scenes` raises.
     """
     chosen, reading = _divide(options)
-    trusted = {name: value for name, value in reading.items() if name == "allow_outside"}
+    trusted: ReadingKeywords = {"allow_outside": reading["allow_outside"]} if "allow_outside" in reading else {}
     check_place(out, [f".{Path(out).name}.{kind}" for kind in ("partial", "replaced")], keep=_files(scene, map))
     require_writable(out)
     with (
@@ -73,16 +74,16 @@ def make_pairs(
 
 
 def _files(*asked: PathLike | Sequence[PathLike]) -> list[str]:
-    """What is asked for by the path of a file or a folder."""
+    """The scenes or folder that a path stands for."""
     paths = [str(path) for some in asked for path in ([some] if isinstance(some, str | Path) else some)]
     return [path for path in paths if is_file_path(path)]
 
 
-def _divide(options: Mapping[str, Any]) -> tuple[PairsOptions, dict[str, Any]]:
-    """Options of the pairs, and the rest, which is for the scene."""
-    names = {field.name for field in fields(PairsOptions)}
-    chosen = PairsOptions(**{name: value for name, value in options.items() if name in names})
-    return chosen, {name: value for name, value in options.items() if name not in names}
+def _divide(options: PairsKeywords) -> tuple[PairsOptions, ReadingKeywords]:
+    """Options of the pairs, and the remaining ones, which are for the scene."""
+    names, given = {field.name for field in fields(PairsOptions)}, dict(options)
+    chosen = PairsOptions(**{name: given.pop(name) for name in names & given.keys()})  # type: ignore[arg-type]
+    return chosen, cast("ReadingKeywords", given)
 
 
 def _cut_all(cutter: Cutter, window: PixelWindow, size: int, progress: Progress | None) -> None:
@@ -95,12 +96,12 @@ def _cut_all(cutter: Cutter, window: PixelWindow, size: int, progress: Progress 
 
 
 def _conclude(
-    cutter: Cutter, folder: PairsFolder, layers: tuple[Layer, Layer], window: PixelWindow, options: PairsOptions
+    cutter: Cutter, folder: PairsFolder, layers: tuple[PairLayer, PairLayer], window: PixelWindow, options: PairsOptions
 ) -> tuple[PairSet, dict[Cell, SplitName]]:
-    """What came of it, and the split of every picture that stays."""
+    """The report, and the split of every remaining image."""
     scene, drawn = layers
     resolution = grid.ground_resolution(options.zoom, grid.window_latitude(window, options.zoom))
-    registration = None if options.registration == "off" else judge(cutter, resolution, options.max_shift)
+    registration = None if options.registration == "off" else judge_registration(cutter, resolution, options.max_shift)
     kept = keep(cutter.cuts, registration) if registration and options.registration == "drop" else cutter.cuts
     cutter.dropped["registration"] = len(cutter.cuts) - len(kept)
     if not kept:
@@ -141,7 +142,7 @@ def _conclude(
 def _nothing_left(dropped: Mapping[str, int], registration: Registration | None, options: PairsOptions) -> DataError:
     reasons = ", ".join(f"{number} {reason}" for reason, number in dropped.items() if number)
     if registration is not None and dropped["registration"]:
-        advice = f"{describe_registration(registration)}; correct the place of one of them, or raise max_shift"
+        advice = f"{describe_registration(registration)}; correct the georeference of one of them, or raise max_shift"
     else:
         advice = "lower size, zoom or min_valid"
     return DataError(
@@ -169,7 +170,7 @@ def _class_shares(
     return shares
 
 
-def _scale_notes(layers: Sequence[Layer], resolution: float, zoom: int) -> tuple[str, ...]:
+def _scale_notes(layers: Sequence[PairLayer], resolution: float, zoom: int) -> tuple[str, ...]:
     return tuple(
         f"warning: {layer.name} resolves only {layer.ground_resolution:.3g} m, and zoom {zoom} is {resolution:.3g} m "
         "per pixel: its pictures are blown up; a lower zoom suits it"

@@ -1,19 +1,39 @@
-"""What a user may choose about pairs."""
+"""Options of pairs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Required
 
 from geo2map import grid
 from geo2map.colour.palette import Palette
 from geo2map.colour.stretch import parse_stretch
 from geo2map.errors import DataError, ZoomError
 from geo2map.pairs.folder import PairFormat
+from geo2map.scene.options import ReadingKeywords
 from geo2map.types import Resampling
 
 SIZES = 64, 4096
 RegistrationRule = Literal["warn", "drop", "off"]
+
+
+class PairsKeywords(ReadingKeywords, total=False):
+    """The options of `geo2map.make_pairs`: the fields of `PairsOptions`, and the keywords of `geo2map.open_scenes`."""
+
+    zoom: Required[int]
+    size: int
+    format: PairFormat
+    shares: tuple[float, float, float]
+    block: int | None
+    seed: int
+    min_valid: float
+    keep_blank: float
+    registration: RegistrationRule
+    max_shift: float
+    stretch: str
+    resampling: Resampling
+    map_resampling: Resampling
+    palette: Palette | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,16 +45,16 @@ class PairsOptions:
         size: width and height of A and of B, px; multiples of 256 read least.
         format: of the files; "png" keeps the map's colours exactly.
         shares: of train, val and test.
-        block: pictures along a side of the blocks that are divided; None takes up to 4, as the scene is large.
-        seed: another seed gives the blocks to other splits.
-        min_valid: share of A's and of B's pixels that must have data; what is missing is filled from nearby.
+        block: images along a side of the blocks that are divided; None chooses up to 4, by the scene's size.
+        seed: of the assignment of blocks to splits.
+        min_valid: share of A's and of B's pixels that must have data; missing ones are filled from nearby.
         keep_blank: share of the pictures to keep whose map is of one colour (sea, fields).
-        registration: what to do with pictures whose map lies off: "warn", "drop", or do not look ("off").
-        max_shift: px that are not called off.
+        registration: how to handle misregistered images: "warn", "drop", or do not measure ("off").
+        max_shift: tolerated shift, px.
         stretch: of the scene, see `geo2map.colour.stretch.parse_stretch`.
         resampling: kernel for the scene.
         map_resampling: kernel for the map; "bilinear" smooths borders as map renderers do and, unlike "cubic", makes no
-            colour beyond those it mixes; "nearest" keeps the colours exactly and the borders jagged.
+            colour outside the range of its neighbours; "nearest" keeps colours exact and borders jagged.
         palette: of the map, to count its classes.
     """
 

@@ -1,4 +1,4 @@
-"""How far a map lies off its scene: correlation of edge directions, which a photograph and a drawing share.
+"""Registration of a map against its scene: correlation of edge directions, which a photograph and a drawing share.
 
 A photograph and a map have few grey levels in common, and even the strength of their edges misleads: roofs and trees
 have the strongest in one, roads in the other. What they share is where edges run and in which direction. So each
@@ -6,9 +6,9 @@ picture becomes a field of doubled edge angles (dark-to-light and light-to-dark 
 phase-correlated with a softened whitening. The doubled angle is the dominant direction of Di Zenzo's structure tensor
 (1986); correlating directions instead of strengths follows Fitch et al., "Orientation correlation", BMVC 2002.
 
-On 99 pictures of the pix2pix `maps` pairs, their maps moved by up to 24 px, all together give the shift within 0.5 px.
-A picture of 512 px says something in 56 % of the cases and is then within 4 px in 90 % (of 256 px: in 34 %, 88 %); what
-is farther off are mostly tall buildings, whose roofs lean away from their outlines.
+On 99 images of the pix2pix `maps` pairs, with maps moved by up to 24 px, all together give the shift within 0.5 px.
+An image of 512 px gives a result in 56 % of the cases and is then within 4 px in 90 % (256 px: 34 %, 88 %); larger
+errors are mostly tall buildings, whose roofs lean away from their outlines.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Surface = npt.NDArray[np.float64]
 """Correlation for every whole shift from -r to r px, float64 (2 r + 1, 2 r + 1), rows south; median 0, deviation 1."""
 
 SEARCH = 64
-"""Largest shift looked for, px; a quarter of the picture where that is less."""
+"""Largest shift searched, px; a quarter of the image if that is less."""
 EDGE_SCALE = 1.5
 """Deviation in px of the Gaussian whose derivative finds the edges."""
 FAINT = 0.1
@@ -41,7 +41,7 @@ PEAK_WIDTH = 6
 
 @dataclass(frozen=True)
 class Shift:
-    """Where the map lies relative to the scene.
+    """Offset of the map relative to the scene.
 
     Attributes:
         x, y: px to the east and to the south.
@@ -89,12 +89,12 @@ def correlation(scene: Image, drawn: Image, mask: Mask) -> Surface:
 
 
 def find_shift(surface: Surface) -> Shift | None:
-    """The shift of the highest correlation, to a fraction of a pixel (a parabola through its neighbours).
+    """The shift of the highest correlation, with subpixel accuracy (a parabola through its neighbours).
 
     Surfaces of several pictures may be added up: what is chance in each cancels out.
 
     Returns:
-        None where the peak does not stand out: few edges, or parallel ones only, along which anything slides.
+        None if the peak is not distinct: few edges, or only parallel ones, along which any shift fits.
     """
     radius = surface.shape[0] // 2
     row, column = (int(index) for index in np.unravel_index(int(surface.argmax()), surface.shape))
@@ -121,7 +121,7 @@ def _edge_field(picture: Image) -> npt.NDArray[np.complex128]:
 
 
 def _away_from_rim(mask: Mask) -> npt.NDArray[np.float64]:
-    """1 where valid and not so near invalid pixels that their rim would be taken for an edge, else 0."""
+    """1 where valid and far enough from invalid pixels that their rim does not count as an edge, else 0."""
     if mask.all():
         return np.ones(mask.shape)
     return (ndimage.distance_transform_cdt(np.pad(mask, 1, mode="edge")) > 4 * EDGE_SCALE)[1:-1, 1:-1].astype(float)

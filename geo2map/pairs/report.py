@@ -1,4 +1,4 @@
-"""What a folder of pairs says of itself: its pairs.json, and the same for people."""
+"""The report on a folder of pairs: its pairs.json, and the same for people."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Split:
     """How pictures were divided.
 
     Attributes:
-        shares: asked for train, val and test.
+        shares: requested for train, val and test.
         block: pictures along a side of a block.
-        seed: of the order in which blocks are given away.
+        seed: of the order in which blocks are assigned.
         pictures, blocks: how many each split got.
     """
 
@@ -34,14 +34,14 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class Registration:
-    """How well map and scene lie on each other.
+    """The registration of map and scene.
 
     Attributes:
-        shift: where the map lies relative to the scene, all pictures together, px; None where it could not be told.
+        shift: offset of the map relative to the scene, over all images, px; None if undetermined.
         metres_per_pixel: on the ground.
-        max_shift: px that were allowed.
-        judged: pictures whose own shift could be told.
-        misplaced: those of them that lie farther off than `max_shift`.
+        max_shift: tolerated shift, px.
+        judged: images whose individual shift could be determined.
+        misplaced: those of them with a shift beyond `max_shift`.
     """
 
     shift: Shift | None
@@ -64,10 +64,10 @@ class PairSet:
         stretch: what became 0 and 255 in each band of the scene; None for 8-bit scenes.
         split: how pictures were divided.
         dropped: pictures that touch the window but were left out, by reason: nodata, blank, registration.
-        registration: None where it was not looked at.
-        palette: classes of the map and their colours, None where nobody gave one.
+        registration: None if it was not measured.
+        palette: classes of the map and their colours, None if none was given.
         class_shares: for each split the share of its map's pixels that each class has; empty without palette.
-        licence: whose pictures these are; for people to fill in.
+        licence: of the images; to be filled in by hand.
         notes: sentences a user should read.
     """
 
@@ -119,14 +119,14 @@ class PairSet:
 
 
 def describe_registration(found: Registration) -> str:
-    """One line: how far the map lies off, and in how many pictures farther than allowed."""
+    """One line: the shift of the map, and the number of images beyond the tolerance."""
     if found.shift is None:
-        return "registration: could not be told, scene and map share too few edges"
+        return "registration: unknown, scene and map share too few edges"
     metres = found.shift.length * found.metres_per_pixel
     return (
-        f"registration: the map lies {found.shift.length:.1f} px ({metres:.1f} m) off, "
-        f"{found.shift.words()}; more than {found.max_shift:g} px off in {found.misplaced} of {found.judged} pictures "
-        "that could be judged"
+        f"registration: the map is off by {found.shift.length:.1f} px ({metres:.1f} m), "
+        f"{found.shift.words()}; off by more than {found.max_shift:g} px in {found.misplaced} of {found.judged} images "
+        "with a measurable shift"
     )
 
 

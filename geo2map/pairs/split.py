@@ -1,4 +1,4 @@
-"""Who trains and who is kept aside: whole neighbourhoods, so that no picture is judged that resembles its neighbour.
+"""The split into train, val and test by whole neighbourhoods, so that no test image resembles a neighbour in training.
 
 Pictures next to each other share streets, roofs and light. So the unit of the split is a block of N x N pictures of the
 global grid, and a block goes to one split as a whole.
@@ -14,9 +14,9 @@ from geo2map.errors import DataError
 from geo2map.types import SPLITS, SplitName
 
 WIDEST_BLOCK = 4
-"""Pictures along a side of a block, unless told."""
+"""Default images along a side of a block."""
 ENOUGH_BLOCKS = 20
-"""Blocks that a scene should have, so that the shares come near those wanted; else blocks are smaller."""
+"""Blocks that a scene should have, so that the shares come near the requested ones; else blocks are smaller."""
 
 
 class Cell(NamedTuple):
@@ -37,16 +37,16 @@ def block_side(columns: int, rows: int) -> int:
 
 
 def draw(seed: int, cell: Cell) -> float:
-    """A number in [0, 1) that looks random but belongs to a cell, the same on every machine."""
+    """A pseudorandom number in [0, 1), a function of the cell, the same on every machine."""
     digest = hashlib.blake2b(f"{seed} {cell.column} {cell.row}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
 def assign_blocks(pictures: Mapping[Cell, int], shares: tuple[float, float, float], seed: int) -> dict[Cell, SplitName]:
-    """Gives every block to one split.
+    """Assigns every block to one split.
 
     In an order drawn from the seed, each block goes to the split that has the fewest pictures for its share. So no
-    split gets more than its share and one block, and none that was asked for stays empty.
+    split gets more than its share and one block, and no requested one stays empty.
 
     Args:
         pictures: how many pictures each block has, at least one.
@@ -58,7 +58,7 @@ def assign_blocks(pictures: Mapping[Cell, int], shares: tuple[float, float, floa
     wanted = {name: share for name, share in zip(SPLITS, shares, strict=True) if share > 0}
     if len(pictures) < len(wanted):
         raise DataError(
-            f"too few pictures for {', '.join(wanted)}: they lie in {len(pictures)} block"
+            f"too few images for {', '.join(wanted)}: they are in {len(pictures)} block"
             f"{'' if len(pictures) == 1 else 's'}, which cannot be divided; lower block or size, or leave out splits "
             "(shares 100,0,0)",
             option="shares",

@@ -1,4 +1,4 @@
-"""Whether map and scene lie on each other well enough to learn from, and what to do where they do not."""
+"""Whether map and scene are registered well enough for training, and what to do otherwise."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from geo2map.pairs.split import Cell
 SHOWN_NAMES = 3
 
 
-def judge(cutter: Cutter, resolution: float, max_shift: float) -> Registration:
-    """How well all pictures lie on each other.
+def judge_registration(cutter: Cutter, resolution: float, max_shift: float) -> Registration:
+    """The registration of all images.
 
     Args:
         resolution: metres on the ground per pixel.
-        max_shift: px that are not called off.
+        max_shift: tolerated shift, px.
     """
     own = [cut.shift for cut in cutter.cuts if cut.shift is not None]
     return Registration(
@@ -30,29 +30,28 @@ def judge(cutter: Cutter, resolution: float, max_shift: float) -> Registration:
 
 
 def keep(cuts: Sequence[Cut], found: Registration) -> list[Cut]:
-    """The pictures that lie near enough; one that could not be told by itself is taken to lie like all together."""
+    """The images within the tolerance; one that cannot be measured by itself counts like all together."""
     return [cut for cut in cuts if (shift := cut.shift or found.shift) is None or shift.length <= found.max_shift]
 
 
 def registration_notes(found: Registration, kept: Sequence[Cut], name: Callable[[Cell], str]) -> tuple[str, ...]:
-    """What a user should do about a map that lies off, as a whole or here and there.
+    """Warnings about a misregistered map, as a whole or in places.
 
     Args:
-        kept: pictures that stay.
+        kept: the remaining images.
         name: of a picture's file.
     """
     if found.shift is None:
-        return (f"warning: {describe_registration(found)}; look at some pictures before training",)
+        return (f"warning: {describe_registration(found)}; inspect some images before training",)
     if found.shift.length > found.max_shift:
         way = (-found.shift).words(found.metres_per_pixel, "m")
         return (
-            f"warning: {describe_registration(found)}; move the map {way} on the ground, or find out which of the two "
-            "has the wrong place",
+            f"warning: {describe_registration(found)}; move the map {way} on the ground, or check both georeferences",
         )
     off = [name(cut.cell) for cut in kept if cut.shift is not None and cut.shift.length > found.max_shift]
     if not off:
         return ()
     return (
-        f"warning: the map lies more than {found.max_shift:g} px off in {len(off)} of the pictures (leaning roofs "
-        f"count, too), e.g. {', '.join(off[:SHOWN_NAMES])}: look at them, or set registration to drop",
+        f"warning: the map is off by more than {found.max_shift:g} px in {len(off)} of the images (leaning roofs "
+        f"count, too), e.g. {', '.join(off[:SHOWN_NAMES])}; inspect them, or set registration to drop",
     )

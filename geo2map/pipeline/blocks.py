@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
-
-import numpy as np
+from functools import cached_property
 
 from geo2map.grid.block import Block, BlockImage
-from geo2map.grid.noise import add_noise
-from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, Prepared, digest, prepare
+from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, Prepared, digest, prepare, read_block
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
-from geo2map.protocols import AheadTranslator, Source, Translator
-from geo2map.threads import available_threads
+from geo2map.protocols import Prediction, Source, Translator, Untranslated
+from geo2map.tiles.layer import MAP, Layer
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import OnError, Tile
 
@@ -26,47 +23,22 @@ __all__ = [
     "READ_AHEAD",
     "BlockDone",
     "BlockKey",
+    "LayerTiles",
     "OnError",
     "Rendered",
     "digest",
-    "encoder_threads",
+    "encode_layers",
     "prepare",
+    "read_block",
     "render_blocks",
-    "translate",
 ]
 
 MOST_ENCODERS = 16
+"""Threads that encode; twice as many blocks, and those in hand, wait for them at most."""
 
-Rendered = tuple[BlockDone, dict[Tile, bytes]]
-
-
-def encoder_threads() -> int:
-    """Threads that encode; twice as many blocks, and those in hand, wait for them at most."""
-    return min(MOST_ENCODERS, available_threads())
-
-
-def translate(images: list[BlockImage], translator: Translator | None, noise: int) -> list[BlockImage]:
-    """Translates block images of equal shape and drops their margins; without translator only the latter.
-
-    Args:
-        noise: bands of noise that the translator takes after the picture's, the plan's. Without a default, since a
-            caller that left it out would work with every model but those that take some.
-    """
-    return _begin(images, translator, noise)()
-
-
-def _begin(images: list[BlockImage], translator: Translator | None, noise: int) -> Callable[[], list[BlockImage]]:
-    """Gives block images to the translator; what comes back waits for what `translate` says."""
-    cores = [image.core() for image in images]
-    if translator is None:
-        return lambda: cores
-    pixels = np.stack([add_noise(image.pixels, image.block.window, image.block.z, noise) for image in images])
-    margin = images[0].block.margin
-    if isinstance(translator, AheadTranslator):
-        wait = translator.begin(pixels, margin)
-    else:
-        wait = partial(translator.translate, pixels, margin)
-    return lambda: [replace(core, pixels=pixels) for core, pixels in zip(cores, wait(), strict=True)]
+LayerTiles = Mapping[str, Mapping[Tile, bytes]]
+"""Encoded tiles by layer."""
+Rendered = tuple[BlockDone, LayerTiles]
 
 
 def render_blocks(
@@ -94,11 +66,13 @@ def render_blocks(
     Raises:
         Geo2MapError: whatever source and translator raise.
     """
-    reading = BlockReader(plan, source, known or {}, on_error).read(blocks)
-    threads = encoder_threads()
-    with closing(reading), ThreadPoolExecutor(threads, "encode") as encoders:
+    translator = translator or Untranslated()
+    budget = translator.budget
+    reading = BlockReader(plan, source, known or {}, on_error, budget).read(blocks)
+    with closing(reading), budget.pool(MOST_ENCODERS, "encode") as encoders:
         try:
-            yield from _Pipeline(plan, translator, storage, 2 * threads).run(reading, encoders)
+            waiting = 2 * budget.share(MOST_ENCODERS)
+            yield from _Pipeline(plan, translator, storage, waiting).run(reading, encoders)
         finally:
             encoders.shutdown(cancel_futures=True)
 
@@ -112,19 +86,28 @@ class _Pipeline:
     """
 
     plan: Plan
-    translator: Translator | None
+    translator: Translator
     storage: Storage
     waiting: int
 
-    def run(self, reading: Iterator[Prepared], encoders: ThreadPoolExecutor) -> Iterator[Rendered]:
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Those to be encoded."""
+        return self.storage.tile_layers
+
+    @property
+    def _keeps_imagery(self) -> bool:
+        return len(self.layers) > 1
+
+    def run(self, reading: Iterator[Prepared], encoders: Executor) -> Iterator[Rendered]:
         encoding: deque[Future[Rendered]] = deque()
         stopped: Exception | KeyboardInterrupt | None = None
         try:
-            for prepared, image, seconds in self._translated(reading):
-                if image is None:
+            for prepared, prediction, seconds in self._translated(reading):
+                if prediction is None:
                     yield prepared.done, {}
                     continue
-                encoding.append(encoders.submit(self._encode, prepared, image, seconds))
+                encoding.append(encoders.submit(self._encode, prepared, prediction, seconds))
                 while len(encoding) > self.waiting or (encoding and encoding[0].done()):
                     yield encoding.popleft().result()
         except (Exception, KeyboardInterrupt) as error:  # translating costs the most: what is translated is not lost
@@ -134,19 +117,19 @@ class _Pipeline:
         if stopped is not None:
             raise stopped
 
-    def _translated(self, reading: Iterator[Prepared]) -> Iterator[tuple[Prepared, BlockImage | None, float]]:
-        """Blocks with their maps and the seconds of each; where the translator can, the next batch is begun before."""
-        ahead = self.translator.ahead if isinstance(self.translator, AheadTranslator) else 0
-        begun: deque[tuple[list[Prepared], Callable[[], list[BlockImage]], float]] = deque()
+    def _translated(self, reading: Iterator[Prepared]) -> Iterator[tuple[Prepared, Prediction | None, float]]:
+        """Blocks with their predictions and the seconds of each; where the translator can, the next batch is begun
+        before."""
+        begun: deque[tuple[list[Prepared], Callable[[], list[Prediction]], float]] = deque()
         for some in self._batches(reading):
-            images = [prepared.image for prepared in some if prepared.image is not None]
-            if not images:
+            inputs = [prepared.input for prepared in some if prepared.input is not None]
+            if not inputs:
                 yield some[0], None, 0.0
                 continue
             started = time.perf_counter()
-            wait = _begin(images, self.translator, self.plan.noise)
+            wait = self.translator.begin(inputs)
             begun.append((some, wait, time.perf_counter() - started))
-            if len(begun) > ahead:
+            if len(begun) > self.translator.ahead:
                 yield from self._finished(*begun.popleft())
         while begun:
             yield from self._finished(*begun.popleft())
@@ -154,40 +137,50 @@ class _Pipeline:
     def _batches(self, reading: Iterator[Prepared]) -> Iterator[list[Prepared]]:
         """Blocks of equal shape together, as many as the translator wants; those with nothing in them alone."""
         waiting: list[Prepared] = []
+        shape: tuple[int, ...] = ()
         for prepared in reading:
-            if prepared.image is None:
+            if prepared.input is None:
                 yield [prepared]
                 continue
-            if waiting and prepared.shape != waiting[0].shape:
+            if waiting and prepared.input.shape != shape:
                 yield waiting
                 waiting = []
             waiting.append(prepared)
-            if len(waiting) >= (self.translator.batch if self.translator else 1):
+            shape = prepared.input.shape
+            if len(waiting) >= self.translator.batch:
                 yield waiting
                 waiting = []
         if waiting:
             yield waiting
 
     def _finished(
-        self, some: list[Prepared], wait: Callable[[], list[BlockImage]], spent: float
-    ) -> Iterator[tuple[Prepared, BlockImage, float]]:
-        """A batch as it comes from the translator, without imagery that nobody needs any more."""
+        self, some: list[Prepared], wait: Callable[[], list[Prediction]], spent: float
+    ) -> Iterator[tuple[Prepared, Prediction, float]]:
+        """A batch as it comes from the translator, without imagery that no layer needs any more."""
         started = time.perf_counter()
-        images = wait()
-        each = (spent + time.perf_counter() - started) / len(some) if self.translator else 0.0
-        for prepared, image in zip(some, images, strict=True):
-            yield prepared if self.storage.with_source else replace(prepared, image=None), image, each
+        predictions = wait()
+        each = (spent + time.perf_counter() - started) / len(some)
+        for prepared, prediction in zip(some, predictions, strict=True):
+            yield prepared if self._keeps_imagery else replace(prepared, input=None), prediction, each
 
-    def _encode(self, prepared: Prepared, image: BlockImage, translating: float) -> Rendered:
+    def _encode(self, prepared: Prepared, prediction: Prediction, translating: float) -> Rendered:
         started, done = time.perf_counter(), prepared.done
-        encoded = self._tiles(image, self.storage)
-        count = sum(tile.z == self.plan.maxzoom for tile in encoded)
-        if self.storage.with_source and prepared.image is not None:
-            done = replace(done, source=self._tiles(prepared.image.core(), self.storage.of_source))
+        imagery = prediction.image if prepared.image is None else prepared.image.core()
+        encoded = encode_layers(self.layers, imagery, prediction, self.storage.levels(self.plan))
+        count = sum(tile.z == self.plan.maxzoom for tile in encoded[MAP])
         seconds = {**done.seconds, "translate": translating, "encode": time.perf_counter() - started}
         return replace(done, tiles=count, seconds=seconds), encoded
 
-    def _tiles(self, image: BlockImage, storage: Storage) -> dict[Tile, bytes]:
-        """The tiles of a block without margin, and the overviews that it holds whole."""
-        tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
-        return encode_pyramid(tiles, storage.codec, storage.levels(self.plan))
+
+def encode_layers(layers: Iterable[Layer], imagery: BlockImage, prediction: Prediction, levels: int) -> LayerTiles:
+    """The tiles of a block in every layer, and the overviews that it holds whole.
+
+    Args:
+        imagery: as the network sees it, without margin; any image where no layer shows it.
+        levels: zooms of overviews, see `geo2map.plan.Storage.levels`.
+    """
+    found: dict[str, dict[Tile, bytes]] = {}
+    for layer in layers:
+        tiles = {tile: (pixels, mask) for tile, pixels, mask in layer.pixels(imagery, prediction).tiles()}
+        found[layer.name] = encode_pyramid(tiles, layer.codec, levels)
+    return found

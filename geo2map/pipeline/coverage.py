@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation
 from geo2map import grid
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.grid.block import Block
-from geo2map.pipeline.blocks import prepare
+from geo2map.pipeline.reading import prepare
 from geo2map.plan import Plan
 from geo2map.scene import Imagery
 from geo2map.types import Mask
@@ -19,11 +19,11 @@ FINEST_CELLS = 4096
 """Looks along a side of the scene, at most."""
 
 Cover = npt.NDArray[np.float64]
-Points = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+_Points = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 """Rows and columns of global pixels."""
 
 
-def look(plan: Plan, scene: Imagery, cell: int) -> Points:
+def survey(plan: Plan, scene: Imagery, cell: int) -> _Points:
     """Pixels with data that the plan wants, one of every `cell` x `cell` (of more, in a scene that is too large)."""
     return _wanted(plan, _data(plan, scene, cell))
 
@@ -42,7 +42,7 @@ def tile_cover(plan: Plan, scene: Imagery) -> Cover:
     with scene.at(plan.view) as source:
         for row, column in np.argwhere((cover == 0) & near & _touched(plan)).tolist():
             block = Block(plan.maxzoom, plan.tiles.left + column, plan.tiles.top + row, 1, 1)
-            cover[row, column] = prepare(source_plan, source, block).mask.mean()
+            cover[row, column] = prepare(source_plan, source, block).image.mask.mean()
     return np.minimum(cover, 1.0)
 
 
@@ -51,7 +51,7 @@ def _cell(plan: Plan, scene: Imagery, finest: int) -> int:
     return max(finest, 2 ** int(np.ceil(np.log2(max(window.width, window.height) / FINEST_CELLS))))
 
 
-def _data(plan: Plan, scene: Imagery, finest: int) -> Points:
+def _data(plan: Plan, scene: Imagery, finest: int) -> _Points:
     """The middles of the cells of the scene that have data, wanted or not."""
     window, cell = scene.window(plan.maxzoom), _cell(plan, scene, finest)
     rows, columns = np.nonzero(scene.coverage(plan.maxzoom, cell))
@@ -59,7 +59,7 @@ def _data(plan: Plan, scene: Imagery, finest: int) -> Points:
     return rows, np.minimum(window.left + columns * cell + cell // 2, window.right - 1)
 
 
-def _wanted(plan: Plan, points: Points) -> Points:
+def _wanted(plan: Plan, points: _Points) -> _Points:
     """Those points that lie in the plan's window and area of interest."""
     rows, columns = points
     window, tiles = plan.window, plan.tiles
@@ -80,7 +80,7 @@ def _touched(plan: Plan) -> Mask:
     return plan.aoi.tiles(plan.tiles, plan.maxzoom)
 
 
-def _by_tile(points: Points, tiles: PixelWindow) -> Cover:
+def _by_tile(points: _Points, tiles: PixelWindow) -> Cover:
     """How many points lie in each tile, float (rows, columns)."""
     counts = np.zeros((tiles.height, tiles.width))
     np.add.at(counts, (points[0] // TILE_SIZE - tiles.top, points[1] // TILE_SIZE - tiles.left), 1.0)

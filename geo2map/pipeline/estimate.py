@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from geo2map.grid import TILE_SIZE, Block
+from geo2map.grid import Block, BlockImage
 from geo2map.pipeline.blocks import render_blocks
 from geo2map.pipeline.coverage import Cover, tile_cover
 from geo2map.pipeline.rates import peak_memory
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
-from geo2map.protocols import Source, Translator
+from geo2map.protocols import Source, Translator, TranslatorInput
 from geo2map.scene import Imagery
 from geo2map.types import Mask
 
@@ -24,7 +24,7 @@ SAMPLE_SECONDS = 4.0
 MOST_BLOCKS = 32
 
 
-class Kind(Protocol):
+class _Kind(Protocol):
     """The properties of a container that an estimate depends on."""
 
     @property
@@ -40,7 +40,7 @@ class Estimate:
 
     Attributes:
         tiles: to be written, by zoom.
-        source_tiles: tiles of the imagery, all zooms together.
+        layers: names of further layers, each of as many tiles.
         blocks: to be translated.
         bytes: of the finished output.
         spool: additional bytes on disk during the run.
@@ -55,7 +55,7 @@ class Estimate:
     spool: int
     memory: int | None
     seconds: float
-    source_tiles: int = 0
+    layers: tuple[str, ...] = ()
     place: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,14 +67,14 @@ class Estimate:
         memory = "" if self.memory is None else f", {self.memory / 2**20:.0f} MiB of memory"
         where = f"in {self.place}" if self.place else "more"
         spool = f", {self.spool / 2**20:.1f} MiB {where} during the run" if self.spool else ""
-        source = f", {self.source_tiles} of the imagery" if self.source_tiles else ""
+        layers = f", as many of {' and '.join(self.layers)}" if self.layers else ""
         return (
-            f"{sum(self.tiles.values())} tiles ({zooms}){source}, {self.blocks} blocks to translate\n"
+            f"{sum(self.tiles.values())} tiles ({zooms}){layers}, {self.blocks} blocks to translate\n"
             f"about {self.bytes / 2**20:.1f} MiB{spool}{memory}, {self.seconds:.0f} s"
         )
 
 
-def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translator, kind: Kind) -> Estimate:
+def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translator, kind: _Kind) -> Estimate:
     """Counts tiles and blocks with data, renders some of them for real and scales up.
 
     Args:
@@ -102,9 +102,9 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
     size = round(sample.bytes * growth * above)
     seconds = sample.seconds * sum(map(_pixels, blocks)) / sum(map(_pixels, chosen))
     if kind.is_folder:
-        source_tiles = sum(tiles.values()) if storage.with_source else 0
-        return Estimate(tiles, len(blocks), size, 0, peak_memory(), seconds, source_tiles)
-    return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds + kind.pace * sum(tiles.values()))
+        return Estimate(tiles, len(blocks), size, 0, peak_memory(), seconds, storage.layers)
+    seconds += kind.pace * sum(tiles.values()) * (1 + len(storage.layers))
+    return Estimate(tiles, len(blocks), size, size, peak_memory(), seconds, storage.layers)
 
 
 class _Sample:
@@ -116,16 +116,17 @@ class _Sample:
 
     def warm_up(self) -> None:
         """The first call allocates, which is not the run's pace."""
-        side = self.plan.margin * 2 + TILE_SIZE * min(self.plan.block_span, self.plan.tiles.width)
-        self.translator.translate(np.zeros((1, side, side, 3 + self.plan.noise), dtype=np.uint8), self.plan.margin)
+        span = min(self.plan.block_span, self.plan.tiles.width)
+        window = (block := Block(self.plan.maxzoom, 0, 0, span, span, self.plan.margin)).window
+        shape = (window.height, window.width)
+        grey = BlockImage(block, np.zeros((*shape, 3), np.uint8), np.ones(shape, np.bool_))
+        self.translator.translate([TranslatorInput(grey)])
 
     def run(self, source: Source, blocks: list[Block]) -> None:
         """Renders blocks as a run does, without storing tiles."""
         started = time.perf_counter()
         rendered = render_blocks(self.plan, source, self.translator, self.storage, blocks)
-        self.bytes = sum(
-            len(data) for done, tiles in rendered for some in (tiles, done.source) for data in some.values()
-        )
+        self.bytes = sum(len(data) for _, layers in rendered for tiles in layers.values() for data in tiles.values())
         self.rendered, self.seconds = len(blocks), time.perf_counter() - started
 
 

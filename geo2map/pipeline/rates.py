@@ -5,23 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline import blocks as encoding
-from geo2map.pipeline import reading
-from geo2map.pipeline.blocks import BlockDone, prepare, translate
+from geo2map.pipeline.blocks import MOST_ENCODERS, LayerTiles, encode_layers
+from geo2map.pipeline.reading import MOST_READERS, BlockDone, BlockReader, prepare
 from geo2map.pipeline.report import Report
-from geo2map.pipeline.run import Keeper, run
+from geo2map.pipeline.run import BlockSink, run
 from geo2map.plan.value import Plan
-from geo2map.protocols import Source, SplitSource, Translator
-from geo2map.threads import available_threads
-from geo2map.tiles.pyramid import encode_pyramid
-from geo2map.types import Tile
+from geo2map.protocols import Prediction, Source, SplitSource, Translator, TranslatorInput
+from geo2map.tiles.layer import MAP
 
 BUSY = 0.85
 """Share of the cores' time from which it is they that hold a run back."""
@@ -121,7 +117,7 @@ class Bench:
     plan: Plan
     source: Callable[[], AbstractContextManager[Source]]
     translator: Translator
-    output: Callable[[], AbstractContextManager[Keeper]]
+    output: Callable[[], AbstractContextManager[BlockSink]]
     device: str = "cpu"
 
     def measure(self) -> Rates:
@@ -137,7 +133,7 @@ class Bench:
         self._store(clock, translated)
         total = sum(stage.busy for stage in clock.stages)
         stages = tuple(replace(stage, share=stage.busy / total) for stage in clock.stages)
-        cores = available_threads()
+        cores = self.translator.budget.threads
         bound = report.tiles * cores / total if self.device == "cpu" else min(stage.rate for stage in stages)
         return Rates(
             report.tiles,
@@ -155,47 +151,47 @@ class Bench:
         """Everything once to warm up as far as it has to be, then timed: seconds, report, share of the cores."""
         image = next(iter(self.plan.blocks()))
         with self.source() as source:
-            translate([prepare(self.plan, source, image)], self.translator, self.plan.noise)
+            self.translator.translate([prepare(self.plan, source, image)])
         with self.source() as source, self.output() as output:
             started, busy = time.perf_counter(), time.process_time()
             report = run(source, self.translator, output)
             seconds, busy = time.perf_counter() - started, time.process_time() - busy
-        return seconds, report, busy / seconds / available_threads()
+        return seconds, report, busy / seconds / self.translator.budget.threads
 
-    def _read(self, clock: _Clock) -> list[BlockImage]:
+    def _read(self, clock: _Clock) -> list[TranslatorInput]:
+        budget = self.translator.budget
         wide = replace(self.plan, margin=self.plan.margin + self.plan.fill_radius, fill_radius=0)
         with self.source() as source:
-            threads = reading.reader_threads() if isinstance(source, SplitSource) else 1
+            threads = budget.share(MOST_READERS) if isinstance(source, SplitSource) else 1
             with clock.stage("read", threads):
-                found = [one.image for one in reading.BlockReader(wide, source).read(wide.blocks()) if one.image]
+                found = [one.image for one in BlockReader(wide, source, budget=budget).read(wide.blocks()) if one.image]
         held = _Held(found)
-        with ThreadPoolExecutor(threads) as pool, clock.stage("fill", threads):
+        with budget.pool(threads, "fill") as pool, clock.stage("fill", threads):
             return list(pool.map(lambda image: prepare(self.plan, held, image.block), found))
 
-    def _translate(self, clock: _Clock, images: list[BlockImage]) -> list[BlockImage]:
-        done: list[BlockImage] = []
-        with clock.stage("translate", available_threads() if self.device == "cpu" else 1):
-            while len(done) < len(images):
-                batch = images[len(done) : len(done) + self.translator.batch]
-                _, alike = next(groupby(batch, key=lambda image: image.pixels.shape))
-                done += translate(list(alike), self.translator, self.plan.noise)
+    def _translate(self, clock: _Clock, inputs: list[TranslatorInput]) -> list[Prediction]:
+        done: list[Prediction] = []
+        with clock.stage("translate", self.translator.budget.threads if self.device == "cpu" else 1):
+            while len(done) < len(inputs):
+                batch = inputs[len(done) : len(done) + self.translator.batch]
+                _, alike = next(groupby(batch, key=lambda one: one.shape))
+                done += self.translator.translate(list(alike))
         return done
 
-    def _store(self, clock: _Clock, images: list[BlockImage]) -> None:
+    def _store(self, clock: _Clock, predictions: list[Prediction]) -> None:
         with self.output() as output:
-            storage = output.job.storage
+            storage, budget = output.job.storage, self.translator.budget
+            threads, layers, levels = budget.share(MOST_ENCODERS), storage.tile_layers[:1], storage.levels(self.plan)
 
-            def encode(image: BlockImage) -> dict[Tile, bytes]:
-                tiles = {tile: (pixels, mask) for tile, pixels, mask in image.tiles()}
-                return encode_pyramid(tiles, storage.codec, storage.levels(self.plan))
+            def encode(prediction: Prediction) -> LayerTiles:
+                return encode_layers(layers, prediction.image, prediction, levels)
 
-            threads = encoding.encoder_threads()
-            with ThreadPoolExecutor(threads) as pool, clock.stage("encode", threads):
-                encoded = list(pool.map(encode, images))
+            with budget.pool(threads, "encode") as pool, clock.stage("encode", threads):
+                encoded = list(pool.map(encode, predictions))
             with clock.stage("write", 1):
-                for image, tiles in zip(images, encoded, strict=True):
-                    key = self.plan.block_key(image.block)
-                    output.keep(BlockDone(image.block, key, "measured", len(tiles)), tiles)
+                for prediction, tiles in zip(predictions, encoded, strict=True):
+                    block = prediction.image.block
+                    output.keep(BlockDone(block, self.plan.block_key(block), "measured", len(tiles[MAP])), tiles)
                 output.finish()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from threading import Lock
@@ -18,25 +18,17 @@ from geo2map.aoi import Aoi
 from geo2map.errors import SceneError, TileSetError
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.fill import fill
-from geo2map.grid.window import TILE_SIZE
+from geo2map.pipeline.strips import Layout, cut_block, cut_strips
 from geo2map.plan.value import Plan
-from geo2map.protocols import Source, SplitSource
-from geo2map.threads import available_threads
-from geo2map.types import OnError, Tile
+from geo2map.protocols import Source, SplitSource, TranslatorInput
+from geo2map.threads import Budget
+from geo2map.types import OnError
 
 READ_AHEAD = 4
 """Blocks that are read before they are asked for, by one thread and one by one."""
 MOST_READERS = 8
-STRIP_BLOCKS = 4
-STRIP_PIXELS = 7_000_000
-"""Blocks that are read at once, so that they share what lies around them, and pixels of all: 28 MB with their mask."""
 
 BlockKey = tuple[int, int]
-
-
-def reader_threads() -> int:
-    """Threads that read a source which allows it; one strip more than that is under way or waits."""
-    return min(MOST_READERS, available_threads())
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,6 @@ class BlockDone:
         unchanged: the digest is the one that was known, and nothing was made.
         error: why it could not be read, None if it was.
         seconds: spent on it, by stage; the time of what is done with several at once is shared evenly.
-        source: the imagery's own tiles, of the same names as the block's; none unless they are wanted.
     """
 
     block: Block
@@ -61,40 +52,54 @@ class BlockDone:
     unchanged: bool = False
     error: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
-    source: Mapping[Tile, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A block on its way; `image` is trimmed to the tiles that will be written, None where there are none."""
+    """A block on its way; `input` is trimmed to the tiles that will be written, None where nothing is to be made."""
 
     done: BlockDone
-    image: BlockImage | None = None
+    input: TranslatorInput | None = None
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the image."""
-        assert self.image is not None
-        return self.image.pixels.shape
+    def image(self) -> BlockImage | None:
+        """The prepared pixels with their margin."""
+        return None if self.input is None else self.input.image
 
 
-def prepare(plan: Plan, source: Source, block: Block) -> BlockImage:
-    """Reads a block as the network shall see it: with margin, and filled where the scene has no data.
+def prepare(plan: Plan, source: Source, block: Block) -> TranslatorInput:
+    """Reads a block as the network will see it: with the plan's margin, filled where the scene has no data.
 
-    The fill looks `plan.fill_radius` farther than the margin, so that it is the same in every block. A block
-    whose core has no pixel to write is left as it is: nobody will translate it.
-
-    Returns:
-        Pixels with their margin; the core's mask is True where there are data and the plan's aoi wants them.
+    The fill reads `plan.fill_radius` farther than the margin, so that it is the same in every block. A block whose
+    core has no pixel to write is not filled, since it will not be translated. The mask of the core is True where
+    there are data inside the plan's area of interest.
     """
     return _filled(plan, source.read(block.with_margin(plan.margin + plan.fill_radius)))
 
 
-def _filled(plan: Plan, image: BlockImage) -> BlockImage:
+def read_block(plan: Plan, source: Source, block: Block, known: str | None = None) -> Prepared:
+    """Reads one block with its input digest.
+
+    Args:
+        known: digest of an earlier run; where it is the same, there is nothing to make.
+    """
+    return _ready(plan, block, prepare(plan, source, block), known)
+
+
+def _ready(plan: Plan, block: Block, prepared: TranslatorInput, known: str | None) -> Prepared:
+    done = BlockDone(block, plan.block_key(block))
+    if prepared.empty:
+        return Prepared(replace(done, unchanged=known == ""))
+    trimmed = prepared.trimmed()
+    done = replace(done, inputs=digest(trimmed.image))
+    return Prepared(replace(done, unchanged=True)) if known == done.inputs else Prepared(done, trimmed)
+
+
+def _filled(plan: Plan, image: BlockImage) -> TranslatorInput:
     limited = image if plan.aoi is None else _limit(image, plan.aoi, plan.clip)
     if plan.fill_radius and limited.core().mask.any():
         limited = replace(limited, pixels=fill(image, plan.neutral, plan.fill_radius))
-    return limited.with_margin(plan.margin)
+    return TranslatorInput(limited.with_margin(plan.margin))
 
 
 def _limit(image: BlockImage, aoi: Aoi, clip: bool) -> BlockImage:
@@ -121,12 +126,14 @@ class BlockReader:
     Attributes:
         known: digests of blocks that were rendered before: where a block's is the same, nothing is to be made of it.
         on_error: whether a block that cannot be read is an error, or comes with its `error`.
+        budget: a source that allows it is read by several threads; one strip more than these is under way or waits.
     """
 
     plan: Plan
     source: Source
     known: Mapping[BlockKey, str] = field(default_factory=dict)
     on_error: OnError = "fail"
+    budget: Budget = field(default_factory=Budget.make)
 
     def read(self, blocks: Iterable[Block]) -> Generator[Prepared]:
         """The blocks in order, a bounded number of them before they are asked for. Closing it drops those.
@@ -135,10 +142,10 @@ class BlockReader:
             Geo2MapError: whatever the source raises.
         """
         split = isinstance(self.source, SplitSource)
-        readers = reader_threads() if split else 1
+        readers = self.budget.share(MOST_READERS) if split else 1
         ahead = readers + 1 if split else READ_AHEAD
-        strips = _strips(blocks, _Layout.of(self.plan, readers) if split else None)
-        with _Readers(self.source, readers, self._strip) as crew:
+        strips = cut_strips(blocks, Layout.of(self.plan, readers) if split else None)
+        with _Readers(self.source, readers, self._strip, self.budget.pool(readers, "read")) as crew:
             coming = deque(crew.submit(*strip) for strip in islice(strips, ahead))
             while coming:
                 ready = coming.popleft().result()
@@ -164,13 +171,14 @@ class BlockReader:
                 strip = source.read(replace(first, columns=columns, margin=around))
             except (SceneError, TileSetError):
                 return [self._one(source, block) for block in blocks]
-            parts = (_cut(strip, block.with_margin(around)) for block in blocks)
-            return [self._prepared(block, _filled(self.plan, part)) for block, part in zip(blocks, parts, strict=True)]
+            parts = (cut_block(strip, block.with_margin(around)) for block in blocks)
+            ready = (_filled(self.plan, part) for part in parts)
+            return [self._ready(block, one) for block, one in zip(blocks, ready, strict=True)]
         return [self._one(source, block) for block in blocks]
 
     def _one(self, source: Source, block: Block) -> Prepared:
         try:
-            return self._prepared(block, prepare(self.plan, source, block))
+            return self._ready(block, prepare(self.plan, source, block))
         except (SceneError, TileSetError) as error:
             if self.on_error == "fail":
                 raise
@@ -180,14 +188,8 @@ class BlockReader:
         key = self.plan.block_key(block)
         return Prepared(BlockDone(block, key, unchanged=self.known.get(key) == ""))
 
-    def _prepared(self, block: Block, image: BlockImage) -> Prepared:
-        if not image.core().mask.any():
-            return self._nothing(block)
-        key, image = self.plan.block_key(block), image.trimmed()
-        inputs = digest(image)
-        if self.known.get(key) == inputs:
-            return Prepared(BlockDone(block, key, inputs, unchanged=True))
-        return Prepared(BlockDone(block, key, inputs), image)
+    def _ready(self, block: Block, prepared: TranslatorInput) -> Prepared:
+        return _ready(self.plan, block, prepared, self.known.get(self.plan.block_key(block)))
 
 
 class _Readers:
@@ -197,12 +199,14 @@ class _Readers:
     what it read there of the rows between. One that has nothing of its own to do takes what waits longest.
     """
 
-    def __init__(self, source: Source, count: int, read: Callable[[Source, list[Block]], list[Prepared]]) -> None:
+    def __init__(
+        self, source: Source, count: int, read: Callable[[Source, list[Block]], list[Prepared]], pool: Executor
+    ) -> None:
         self._more = [source.another() for _ in range(count - 1)] if isinstance(source, SplitSource) else []
         self._sources, self._read = (source, *self._more), read
         self._free, self._lock = set(range(len(self._sources))), Lock()
         self._waiting: list[tuple[int, list[Block], Future[list[Prepared]]]] = []
-        self._pool = ThreadPoolExecutor(len(self._sources), "read")
+        self._pool = pool
 
     def submit(self, number: int, blocks: list[Block]) -> Future[list[Prepared]]:
         """Has a strip read, of this number in its row."""
@@ -237,58 +241,3 @@ class _Readers:
         self._pool.shutdown(cancel_futures=True)
         for one in self._more:
             one.close()
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Rows of a plan's blocks cut into strips, as many for each reader, the same columns in every row.
-
-    Attributes:
-        plan: whose rows.
-        columns: blocks in a row.
-        strips: that a row is cut into.
-    """
-
-    plan: Plan
-    columns: int
-    strips: int
-
-    @classmethod
-    def of(cls, plan: Plan, readers: int) -> _Layout:
-        """Strips as long as memory allows."""
-        tiles, span = plan.tiles, plan.block_span
-        columns = -(-tiles.right // span) - tiles.left // span
-        around = 2 * (plan.margin + plan.fill_radius)
-        side = span * TILE_SIZE
-        most = max(1, min(STRIP_BLOCKS, (STRIP_PIXELS // (side + around) - around) // side))
-        return cls(plan, columns, min(columns, readers * -(-columns // (readers * most))))
-
-    def strip(self, block: Block) -> int:
-        """The number of the block's strip in its row."""
-        first = self.plan.tiles.left // self.plan.block_span
-        return (self.plan.block_key(block)[0] - first) * self.strips // self.columns
-
-
-def _strips(blocks: Iterable[Block], layout: _Layout | None) -> Iterator[tuple[int, list[Block]]]:
-    """Blocks that lie side by side in one strip together, with its number; without layout each by itself."""
-    if layout is None:
-        yield from ((0, [block]) for block in blocks)
-        return
-    strip: list[Block] = []
-    for block in blocks:
-        if strip and not (_beside(strip[-1], block) and layout.strip(block) == layout.strip(strip[0])):
-            yield layout.strip(strip[0]), strip
-            strip = []
-        strip.append(block)
-    if strip:
-        yield layout.strip(strip[0]), strip
-
-
-def _beside(left: Block, right: Block) -> bool:
-    return (right.y, right.rows, right.x) == (left.y, left.rows, left.x + left.columns)
-
-
-def _cut(strip: BlockImage, block: Block) -> BlockImage:
-    """A block of a strip (a view)."""
-    rows, columns = block.window.slices(strip.block.window)
-    return BlockImage(block, strip.pixels[rows, columns], strip.mask[rows, columns])

@@ -7,7 +7,7 @@ from typing import Any
 
 from geo2map.files.plain_json import plain_json
 from geo2map.grid.window import lnglat_bounds
-from geo2map.pipeline.blocks import BlockDone
+from geo2map.pipeline.reading import BlockDone
 from geo2map.plan.job import Job
 
 

@@ -6,16 +6,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
-from geo2map.pipeline.blocks import BlockDone, BlockKey, OnError, Rendered, render_blocks
+from geo2map.grid.block import Block
+from geo2map.pipeline.blocks import LayerTiles, Rendered, render_blocks
+from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.report import Report
 from geo2map.plan.job import Job
 from geo2map.protocols import Begin, Progress, Source, Translator
-from geo2map.types import Tile
+from geo2map.threads import start_threads
+from geo2map.types import OnError
 
 WAITING = 4
 """Blocks that may wait to be written."""
@@ -23,23 +27,55 @@ WAITING = 4
 log = logging.getLogger(__name__)
 
 
-class Keeper(Protocol):
-    """What a run needs of an output: `geo2map.outputs.Output`."""
+class BlockSink(Protocol):
+    """What takes the blocks of a run: `geo2map.ledger.Output`, or a part of one. A context manager that lets go of it.
+
+    Attributes:
+        job: what is made.
+        records: the state of each block when it was opened.
+        complete: nothing is left to do.
+        resumed: whether an earlier run left something.
+    """
 
     job: Job
     records: dict[BlockKey, BlockRecord]
     complete: bool
     resumed: bool
 
-    def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None: ...
+    @property
+    def block_count(self) -> int:
+        """How many blocks it takes in all."""
+        ...
 
-    def finish(self, progress: Progress | None = None) -> None: ...
+    def blocks(self) -> Iterator[Block]:
+        """The blocks that are still to be rendered."""
+        ...
+
+    def keep(self, done: BlockDone, tiles: LayerTiles) -> None:
+        """Stores a block."""
+        ...
+
+    def finish(self, progress: Progress | None = None) -> None:
+        """Completes and publishes it."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def pending_blocks(job: Job, records: Mapping[BlockKey, BlockRecord]) -> Iterator[Block]:
+    """The blocks of a job that are not recorded as done."""
+    done = {key for key, record in records.items() if record.pending_reason is None}
+    return (block for block in job.plan.blocks() if job.plan.block_key(block) not in done)
 
 
 def run(
     source: Source,
     translator: Translator | None,
-    output: Keeper,
+    output: BlockSink,
     *,
     on_error: OnError = "fail",
     progress: Progress | None = None,
@@ -60,8 +96,8 @@ def run(
         Geo2MapError: whatever source, translator or output raise.
     """
     job, started = output.job, time.perf_counter()
-    report, total = Report.of(job), job.plan.block_count
-    done = {key for key, record in output.records.items() if record.open is None}
+    report, total = Report.of(job), output.block_count
+    done = {key for key, record in output.records.items() if record.pending_reason is None}
     report.resumed = len(done)
     log.info("running job %s of %s; %d of %d blocks are done", job.fingerprint, job.plan, len(done), total)
     if begin is not None and not output.complete:
@@ -69,8 +105,8 @@ def run(
     if progress is not None and output.resumed:
         progress("resumed", len(done), total)
     if not output.complete:
-        known = {key: record.inputs for key, record in output.records.items() if record.open is not None}
-        todo = (block for block in job.plan.blocks() if job.plan.block_key(block) not in done)
+        known = {key: record.inputs for key, record in output.records.items() if record.pending_reason is not None}
+        todo = output.blocks()
         blocks = render_blocks(job.plan, source, translator, job.storage, todo, known=known, on_error=on_error)
         for number, block_done in enumerate(_kept(blocks, output), start=1 + len(done)):
             report.add(block_done)
@@ -87,13 +123,13 @@ def run(
     return report
 
 
-def _kept(blocks: Iterator[Rendered], output: Keeper) -> Iterator[BlockDone]:
+def _kept(blocks: Iterator[Rendered], output: BlockSink) -> Iterator[BlockDone]:
     """Hands blocks to the output in a thread of their own, one after the other; yields those that are kept.
 
     Whatever stops the blocks, those that came before it are kept; where keeping one fails, no other is begun.
     """
     writing: deque[Future[BlockDone]] = deque()
-    with ThreadPoolExecutor(1, "write") as writer:
+    with start_threads(1, "write") as writer:
         try:
             for done, tiles in blocks:
                 writing.append(writer.submit(_keep, output, done, tiles))
@@ -115,7 +151,7 @@ def _oldest(writing: deque[Future[BlockDone]]) -> BlockDone:
         raise
 
 
-def _keep(output: Keeper, done: BlockDone, tiles: Mapping[Tile, bytes]) -> BlockDone:
+def _keep(output: BlockSink, done: BlockDone, tiles: LayerTiles) -> BlockDone:
     started = time.perf_counter()
     output.keep(done, tiles)
     return replace(done, seconds={**done.seconds, "write": time.perf_counter() - started})

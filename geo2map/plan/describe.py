@@ -19,7 +19,7 @@ from geo2map.errors import AoiError, ResolutionError
 from geo2map.grid import one_tile_zoom
 from geo2map.model import ModelCard
 from geo2map.plan import Plan, PlanOptions, choose_rendition, make_plan
-from geo2map.scene import Rendition, Scene
+from geo2map.scene import ColourTransform, Scene
 from geo2map.scene.gdal import overview_factors
 from geo2map.types import LngLatBounds
 
@@ -70,7 +70,7 @@ class SceneDescription:
     nodata: tuple[float, ...] | None
     alpha: str | None
     nodata_share: float
-    rendition: Rendition
+    rendition: ColourTransform
     colour_distance: float | None
     model: str
     plan: Plan | None
@@ -193,7 +193,7 @@ def _crs_name(crs: str) -> str:
     return f"{crs} ({name})" if len(crs) < 20 else name
 
 
-def _stretch(rendition: Rendition) -> str:
+def _stretch(rendition: ColourTransform) -> str:
     if rendition.stretch is None:
         return "none: 8-bit unchanged"
     return f"{_distinct(f'{low:g} to {high:g}' for low, high in rendition.stretch)} to black and white"

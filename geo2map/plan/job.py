@@ -12,9 +12,12 @@ from typing import Any
 
 import rasterio
 
-from geo2map.plan.storage import Storage
+from geo2map.colour.palette import Palette
+from geo2map.plan.storage import PRESENTATION, Storage
 from geo2map.plan.value import Plan
 from geo2map.scene import ReadingOptions, SceneIdentity
+from geo2map.tiles.classes import code_legend
+from geo2map.tiles.layer import MAP, Layer
 from geo2map.tiles.tilejson import TileSet
 
 LIBRARIES = ("geo2map", "numpy", "pillow", "rasterio", "scipy", "shapely")
@@ -48,45 +51,52 @@ class Job:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def tileset(self) -> TileSet:
-        """What the output says about itself. Holds no path and no time."""
-        plan, storage = self.plan, self.storage
-        assert storage.minzoom is not None, "the storage of a job is resolved"
-        facts = {**self.facts, "model": plan.model, "plan": plan.fingerprint}
-        if (legend := storage.class_legend) is not None:
-            facts["classes"] = legend
-        return TileSet(
-            plan.name, storage.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts, storage.scheme
-        )
+    def layers(self) -> dict[str, Layer]:
+        """The layers of the output by name, the map first."""
+        return {layer.name: layer for layer in self.storage.tile_layers}
 
     @property
-    def source(self) -> Job | None:
-        """The job of the imagery's own tiles that are made with the map's; None where there are to be none."""
-        if not self.storage.with_source:
-            return None
-        versions = {name: number for name, number in self.versions.items() if name != "torch"}
-        return replace(
-            self,
-            plan=self.plan.untranslated(),
-            storage=self.storage.of_source,
-            precision="",
-            device="",
-            versions=versions,
-            facts={"scenes": self.facts["scenes"]} if "scenes" in self.facts else {},
-        )
+    def storage_layers(self) -> tuple[str, ...]:
+        """Names of the layers besides the map."""
+        return self.storage.layers
+
+    @property
+    def tileset(self) -> TileSet:
+        """How the map is described in the output. Holds no path and no time."""
+        return self.tileset_of(self.layers[MAP])
+
+    def tileset_of(self, layer: Layer) -> TileSet:
+        """How a layer is described in the output."""
+        plan, storage = self.plan, self.storage
+        assert storage.minzoom is not None, "the storage of a job is resolved"
+        if layer.is_imagery:
+            facts = {key: fact for key, fact in self.facts.items() if key == "scenes"}
+            facts |= {"model": "", "plan": plan.untranslated().fingerprint}
+        else:
+            facts = {**self.facts, "model": plan.model, "plan": plan.fingerprint}
+        if layer.legend is not None:
+            facts["classes"] = code_legend(Palette(layer.legend))
+        if layer.name == MAP and storage.layers:
+            facts["layers"] = list(storage.layers)
+        return TileSet(plan.name, layer.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts, storage.scheme)
 
     @property
     def fingerprint(self) -> str:
         """Sixteen hex digits that change when any byte of the tiles may. Files count by size and content here, not by
-        path and time, so that a copy is the same job."""
+        path and time, so that a copy is the same job; how the output is presented does not count."""
         values = self.to_dict()
         values["plan"].pop("notes")
+        values["storage"] = {key: value for key, value in values["storage"].items() if key not in PRESENTATION}
         values["scenes"] = [[scene.size, scene.content] for scene in self.scenes]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def differences(self, other: Job) -> list[str]:
         """What another job does otherwise, in words a user understands; empty where both give the same bytes."""
         return [*_scene_differences(self.scenes, other.scenes), *_value_differences(self, other)]
+
+    def tile_differences(self, other: Job) -> list[str]:
+        """The differences that change a tile; an interrupted run may go on with any other."""
+        return self.differences(replace(other, storage=other.storage.presented_as(self.storage)))
 
     def refusals(self, asked: Job) -> list[str]:
         """What makes this finished job another one than is asked for, in words. Not versions of libraries, which change

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from geo2map import grid
 from geo2map.aoi import make_aoi
-from geo2map.colour.rendition import Rendition, make_rendition
 from geo2map.colour.stretch import stretch_of_bits
+from geo2map.colour.transform import ColourTransform, make_rendition
 from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid.fill import FILL_RADIUS
 from geo2map.model.card import ModelCard
@@ -20,7 +20,7 @@ from geo2map.plan.value import Plan
 from geo2map.scene.imagery import Imagery
 from geo2map.scene.view import View
 
-COARSEST = 3.0
+_COARSEST = 3.0
 """Scene metres per model metre above which a model cannot recognise anything."""
 BEYOND = 1
 """Zooms beyond the one nearest to the scene's resolution that are still useful."""
@@ -61,22 +61,22 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
         neutral=card.neutral,
         noise=card.noise,
         model=card.identity,
-        content=content_digest(sample, scene),
+        content=sample_digest(sample, scene),
         aoi=aoi,
         clip=options.clip,
         notes=(*scene.notes, _scale_note(scene, card, zoom), colour_note, *margin_notes),
     )
 
 
-def content_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
+def sample_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
     """Sixteen hex digits that change with the pixels of a scene's sample, or with where it lies and how it is read."""
     pixels = hashlib.sha256(sample.tobytes()).hexdigest()[:16]
-    return hashlib.sha256(f"{pixels} {scene.arrangement}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{pixels} {scene.layout_digest}".encode()).hexdigest()[:16]
 
 
 def _choose_colours(
     scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
-) -> tuple[Rendition, str]:
+) -> tuple[ColourTransform, str]:
     if options.rendition is not None:
         return options.rendition, "colours: those of another map"
     if scene.colours_for == card.name:
@@ -96,7 +96,7 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
             raise ZoomError(f"{scene.name} has no tiles at zoom {options.zoom}: choose among {found}", option="zoom")
         return scene.zooms[-1] if options.zoom is None else options.zoom
     coarser = scene.ground_resolution / card.ground_resolution
-    if coarser > COARSEST and not options.force:
+    if coarser > _COARSEST and not options.force:
         raise ResolutionError(
             f"{scene.name} resolves {scene.ground_resolution:.3g} m on the ground, too coarse for {card.name}, which "
             f"was trained at {card.ground_resolution:.3g} m: use finer imagery or another model, or force it",
@@ -118,7 +118,7 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
 
 def choose_rendition(
     sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions, bits: int | None = None
-) -> tuple[Rendition, float]:
+) -> tuple[ColourTransform, float]:
     """Stretch and match, and the distance to the model's colours; see `make_rendition`.
 
     Args:
@@ -172,7 +172,7 @@ def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
     return note
 
 
-def _match_note(rendition: Rendition, distance: float, card: ModelCard, matching: float) -> str:
+def _match_note(rendition: ColourTransform, distance: float, card: ModelCard, matching: float) -> str:
     if card.colours is None:
         return f"{card.name} has no colour statistics: colours unchanged"
     done = "unchanged"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geo2map.aoi import AoiLike
-from geo2map.colour.rendition import Rendition
 from geo2map.colour.stretch import parse_stretch
+from geo2map.colour.transform import ColourTransform
 from geo2map.errors import PlanError, ZoomError
 from geo2map.grid.window import MAX_ZOOM
 from geo2map.plan.value import require_power_of_two
@@ -23,7 +23,7 @@ class PlanOptions:
         margin: pixels of context; None takes the model's own, at most `WIDEST_MARGIN`.
         rendition: colours decided elsewhere, e.g. those of a map that this one is to match; None decides them.
         stretch: how other numbers than 8-bit ones become such, see `geo2map.colour.stretch.parse_stretch`.
-        match: "auto", "model" or "none", see `geo2map.colour.rendition.make_rendition`.
+        match: "auto", "model" or "none", see `geo2map.colour.transform.make_rendition`.
         resampling: rasterio's name.
         force: allow a scene far coarser than the model, or a zoom far finer than the scene.
         aoi: where output is wanted: a vector file, bounds, or whatever else `geo2map.aoi.make_aoi` takes.
@@ -33,7 +33,7 @@ class PlanOptions:
     zoom: int | None = None
     block_span: int = 4
     margin: int | None = None
-    rendition: Rendition | None = None
+    rendition: ColourTransform | None = None
     stretch: str = "auto"
     match: Match = "auto"
     resampling: Resampling = "cubic"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,14 +17,16 @@ from geo2map.grid.raster import RasterGrid
 from geo2map.grid.window import MAX_ZOOM, one_tile_zoom
 from geo2map.plan.value import Plan
 from geo2map.protocols import Codec
-from geo2map.tiles.classes import ClassCodec, class_colours
+from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import TileCodec, require_encoding
 from geo2map.tiles.indexed import IndexedCodec
+from geo2map.tiles.layer import LAYERS, MAP, ClassLegend, Layer
 from geo2map.types import Compression, Scheme, TileFormat
 
 _ADDRESS = re.compile(r"(https?|file)://[^\s?#\"'<>{}]+")
-Entries = tuple[tuple[str, tuple[int, int, int]], ...]
-Colours = tuple[tuple[int, int, int], ...]
+PRESENTATION = ("address", "bare", "compress", "grid", "crs_out", "resolution")
+"""Fields that decide documents and files made of the tiles, and no tile."""
+_Colours = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +43,15 @@ class Storage:
         grid: of a GeoTIFF: "scene" for the scene's own pixels, or where its pixels lie; None is the tiles'.
         crs_out, resolution: of a GeoTIFF that is not to lie on the tiles' grid: its CRS (None is the scene's), and the
             width of a pixel in the CRS's units (None is the map's on the ground, or the scene's where that is wider).
-        classes: keep which class a pixel is, not its colour: True for those of the model, resolved to names and colours
-            of a palette; a class may have several.
+        classes: keep which class a pixel is, not its colour.
+        legend: names and colours of the classes, taken from the model where a layer needs them.
         quality: of WebP, JPEG or AVIF tiles, 1 to 100; None is the format's own.
         lossless: WebP tiles without loss.
         bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
         address: of a folder: the absolute URL under which others will find it, for tiles.xml; None leaves that out.
-        with_source: of a folder: the imagery's own tiles, as the network sees them, in "source" beside the zooms.
+        layers: further sets of tiles of the same places, by the names of `geo2map.tiles.layer.LAYERS`.
+        exact_layers: keep further layers without loss, as a raster does.
+        with_source: shorthand for the layer "source", the imagery as the network sees it.
 
     Raises:
         ZoomError: a minzoom that is out of range.
@@ -60,16 +64,25 @@ class Storage:
     bare: bool = False
     compress: Compression | None = None
     scheme: Scheme = "xyz"
-    classes: bool | Entries = False
+    classes: bool = False
+    legend: ClassLegend | None = None
     grid: Literal["scene"] | RasterGrid | None = None
     crs_out: str | None = None
     resolution: float | None = None
-    with_source: bool = False
+    layers: tuple[str, ...] = ()
+    exact_layers: bool = False
+    with_source: InitVar[bool] = False
     address: str | None = None
     quality: int | None = None
     lossless: bool = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, with_source: bool) -> None:
+        names = (*self.layers, *(["source"] if with_source else []))
+        object.__setattr__(self, "layers", tuple(dict.fromkeys(names)))
+        if unknown := [name for name in self.layers if name not in LAYERS]:
+            raise DataError(
+                f"layer {unknown[0]!r}: not a layer; choose from {', '.join(LAYERS)}", option="layers", usage=True
+            )
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
             raise ZoomError(f"minzoom {self.minzoom} is out of range: give 0 to {MAX_ZOOM}", option="minzoom")
         object.__setattr__(self, "palette", _colours(self.palette))
@@ -106,9 +119,9 @@ class Storage:
             )
 
     def _check_classes(self) -> None:
-        if not isinstance(self.classes, bool):
-            entries = tuple((str(name), (int(r), int(g), int(b))) for name, (r, g, b) in self.classes)
-            object.__setattr__(self, "classes", entries)
+        if self.legend is not None:
+            entries = tuple((str(name), (int(r), int(g), int(b))) for name, (r, g, b) in self.legend)
+            object.__setattr__(self, "legend", entries)
         if not self.classes:
             return
         if self.palette is not None or self.format not in (None, "png") or self.compress == "webp":
@@ -116,12 +129,21 @@ class Storage:
             raise DataError(said, option="classes", usage=True)
 
     @property
-    def class_legend(self) -> list[list[Any]] | None:
-        """Names and colours of the classes in the order of their codes, None of a map of colours."""
-        if isinstance(self.classes, bool):
-            return None
-        palette = Palette(self.classes)
-        return [list(pair) for pair in zip(palette.classes, class_colours(palette).tolist(), strict=True)]
+    def needs_legend(self) -> bool:
+        """Whether some layer is written as class codes."""
+        return self.classes or "classes" in self.layers
+
+    @property
+    def tile_layers(self) -> tuple[Layer, ...]:
+        """The layers of the output, the map first; the storage must be resolved."""
+        legend = self.legend if self.classes else None
+        first = Layer(MAP, self.codec, lambda _, prediction: prediction.image, legend=legend)
+        further = (LAYERS[name](self.legend) for name in self.layers)
+        return first, *(layer.without_loss() if self.exact_layers else layer for layer in further)
+
+    def presented_as(self, other: Storage) -> Storage:
+        """The same tiles with another output's documents, addresses and lossless compression."""
+        return replace(self, **{name: getattr(other, name) for name in PRESENTATION})
 
     @property
     def wants_grid(self) -> bool:
@@ -131,8 +153,8 @@ class Storage:
     @property
     def codec(self) -> Codec:
         """How tiles become bytes."""
-        if not isinstance(self.classes, bool):
-            return _make_class_codec(self.classes)
+        if self.classes and self.legend is not None:
+            return _make_class_codec(self.legend)
         if self.palette is None:
             return TileCodec(self.format or "png", self.quality, self.lossless and self.format == "webp")
         return _make_codec(self.palette)
@@ -148,17 +170,12 @@ class Storage:
             raise ZoomError(f"minzoom {minzoom} is above the map's zoom {plan.maxzoom}: lower it", option="minzoom")
         return replace(self, format=self.codec.format, minzoom=minzoom)
 
-    @property
-    def of_source(self) -> Storage:
-        """How the imagery's own tiles are stored beside the map's; the storage must be resolved."""
-        return replace(SOURCE_STORAGE, minzoom=self.minzoom, scheme=self.scheme)
-
     def levels(self, plan: Plan) -> int:
         """Zooms of overviews that are made with each block; the storage must be resolved."""
         return min(plan.block_levels, plan.maxzoom - (self.minzoom or 0))
 
 
-def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> Colours | None:
+def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> _Colours | None:
     if palette is None or palette == "none":
         return None
     colours: Any = palette
@@ -168,15 +185,11 @@ def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> Colours | 
 
 
 @lru_cache(maxsize=4)
-def _make_codec(palette: Colours) -> Codec:
+def _make_codec(palette: _Colours) -> Codec:
     """The codec of a palette has a table of all colours, so it is made once."""
     return IndexedCodec(Snap(palette))
 
 
 @lru_cache(maxsize=4)
-def _make_class_codec(entries: Entries) -> Codec:
-    return ClassCodec(Palette(entries))
-
-
-SOURCE_STORAGE = Storage(format="webp", minzoom=0, bare=True)
-"""How the imagery's own tiles are stored: small, with transparency."""
+def _make_class_codec(legend: ClassLegend) -> Codec:
+    return ClassCodec(Palette(legend))

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from geo2map.aoi import Aoi
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.errors import PlanError
 from geo2map.grid import Block, PixelWindow, tile_range
-from geo2map.plan.shards import Shard, WantedTiles, find_shards
+from geo2map.plan.area_tiles import AreaTiles
 from geo2map.scene.view import View
 
 
@@ -84,18 +84,14 @@ class Plan:
             level = self.block_span.bit_length() - 1
             if level > self.maxzoom:  # one block is more than the world
                 return sum(1 for _ in self.blocks())
-            return WantedTiles(self.tiles, self.aoi, self.maxzoom).count(level)
+            return AreaTiles(self.tiles, self.aoi, self.maxzoom).count(level)
         columns, rows = self._block_range
         return columns * rows
 
     @property
     def tile_count(self) -> int:
         """Tiles that window and area of interest touch: upper bound of those written at maxzoom."""
-        return WantedTiles(self.tiles, self.aoi, self.maxzoom).count(0)
-
-    def shards(self, zoom: int | None = None) -> Iterator[Shard]:
-        """The parts that machines may share out: the tiles below the tiles of a zoom; see `find_shards`."""
-        return find_shards(self, zoom)
+        return AreaTiles(self.tiles, self.aoi, self.maxzoom).count(0)
 
     @property
     def _block_range(self) -> tuple[int, int]:
@@ -137,7 +133,7 @@ class Plan:
         values["neutral"], values["notes"] = tuple(values["neutral"]), tuple(values["notes"])
         view = values["view"]
         pairs = (view["rendition"][key] for key in ("stretch", "curves"))
-        rendition = Rendition(*(None if part is None else tuple(map(tuple, part)) for part in pairs))
+        rendition = ColourTransform(*(None if part is None else tuple(map(tuple, part)) for part in pairs))
         values["view"] = View(view["zoom"], rendition, view["resampling"])
         return cls(**values)
 

@@ -1,7 +1,7 @@
 """Scenes: georeferenced rasters as sources of pixels on the global grid."""
 
-from geo2map.colour.rendition import Rendition
-from geo2map.scene.collection.sheets import SceneCollection
+from geo2map.colour.transform import ColourTransform
+from geo2map.scene.collection.stack import SceneCollection
 from geo2map.scene.discover import find_scenes
 from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.imagery import Imagery, open_imagery, open_scenes
@@ -13,9 +13,9 @@ from geo2map.scene.tile_folder import TileFolder, TileSource
 from geo2map.scene.view import View
 
 __all__ = [
+    "ColourTransform",
     "Imagery",
     "ReadingOptions",
-    "Rendition",
     "Scene",
     "SceneCollection",
     "SceneIdentity",

@@ -1,4 +1,4 @@
-"""Which bands of a file are its colours, and what says which of its pixels are valid."""
+"""Which bands of a file hold its colours, and which pixels are valid."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Bands:
     Attributes:
         indexes: the bands used as red, green and blue, counted from 1; a gray band three times.
         palette: for each value of a paletted band its colour (red, green, blue, alpha); None for plain bands.
-        alpha: what GDAL calls the band that says how opaque a pixel is, "4" or "mask,1"; None where there is none.
+        alpha: GDAL's name of the alpha band, "4" or "mask,1"; None if there is none.
         alpha_max: its value where a pixel is opaque.
-        nodata: for each of `colours` the value of pixels without data, NaN included; None where none is declared.
-        dtype: numpy's name of the type that holds all of `indexes`, what they stand for, and 0 to 255.
-        bits: of the numbers that reading gives, where the file says that it is not as many as its type has; else None.
-        meant: for each of `colours` what its numbers stand for, which is what reading gives; None where they are read
+        nodata: for each of `colours` the value of pixels without data, NaN included; None if none is declared.
+        dtype: numpy's name of the type that can hold all of `indexes`, their meaning, and 0 to 255.
+        bits: of the values that reading gives, if the file declares fewer than its type has; else None.
+        meant: for each of `colours` the scale and offset that reading applies; None if values are read
             as they are stored.
     """
 
@@ -39,7 +39,7 @@ class Bands:
     nodata: tuple[float, ...] | None
     dtype: str
     alpha_max: float = 255
-    # not in the representation, so that the digests of all other files stay
+    # not in the representation, so that the digests of other files do not change
     bits: int | None = field(default=None, repr=False)
     meant: tuple[Linear, ...] | None = field(default=None, repr=False)
 
@@ -69,7 +69,7 @@ class Bands:
 
     @property
     def channels(self) -> list[list[int]]:
-        """For red, green and blue the level of each value of the palette, and for alpha where no other band is it.
+        """For red, green and blue the level of each value of the palette, and for alpha if no other band is alpha.
 
         One value more than the palette has: values without a colour are black and transparent.
         """
@@ -94,7 +94,7 @@ class Bands:
         return np.asarray(mask, dtype=np.bool_)
 
     def blank(self, pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
-        """Which of some pixels (bands, ...), as read, can count in no kernel, bool (...).
+        """Which pixels (bands, ...), as read, cannot contribute to any kernel, bool (...).
 
         Stricter than not `valid`: they are wholly transparent, or exactly nodata in every colour.
         """
@@ -117,14 +117,14 @@ def choose_bands(
     """The chosen bands, or those that the file marks as colours.
 
     By default: a palette; bands marked red, green and blue; the first three; the first one as gray where there
-    are only one or two. Bands marked as alpha are never colours. Where a file speaks of validity in several
+    are only one or two. Bands marked as alpha are never colours. If a file declares validity in several
     ways, a pixel is valid where all of them agree.
 
     Args:
         nodata: used instead of the file's own.
 
     Raises:
-        BandError: bands that the file does not have, or numbers that are no colours.
+        BandError: bands that the file does not have, or values that are not colours.
     """
     roles = dataset.colorinterp
     chosen = _require(indexes, dataset.count, name) if indexes else _default(roles)
@@ -162,7 +162,7 @@ def _default(roles: Sequence[ColorInterp]) -> tuple[int, int, int]:
 
 
 def _alpha(dataset: DatasetReader, indexes: tuple[int, ...]) -> str | None:
-    """An alpha band, wherever it stands (GDAL's own mask looks at the last band only), or else a mask."""
+    """An alpha band at any position (GDAL's own mask considers the last band only), or else a mask."""
     alphas = [index for index, role in enumerate(dataset.colorinterp, 1) if role == ColorInterp.alpha]
     if alphas and alphas[-1] not in indexes:
         return str(alphas[-1])
@@ -176,7 +176,7 @@ def _nodata(
 ) -> tuple[float, ...] | None:
     """A value for each band, or none at all; NaN in floats that declare nothing.
 
-    A value that a band's type cannot hold is no pixel's value: no harm in a file, a mistake in a request.
+    A value that a band's type cannot hold matches no pixel: harmless in a file, an error in a request.
     """
     dtypes = [dataset.dtypes[index - 1] for index in indexes]
     if asked is not None and not all(_holds(dtype, asked) for dtype in dtypes):

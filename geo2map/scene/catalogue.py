@@ -17,7 +17,7 @@ _PICTURE = ("image/tiff", "image/jp2", "image/vnd.stac.geotiff")
 
 
 def is_list(path: str | Path) -> bool:
-    """Whether a path of this machine is that of a list, by its suffix."""
+    """Whether a local path is that of a list, by its suffix."""
     return is_file_path(path) and Path(path).suffix.lower() in LISTS
 
 
@@ -47,7 +47,7 @@ def read_list(path: str | Path) -> list[str]:
     else:
         named = [_choose(path, item) for item in _items(path, text)]
     if not named:
-        raise SceneError(f"{path} lists no scene")
+        raise SceneError(f"{path} lists no scenes")
     beside = path.resolve().parent
     return [_address(beside, name) for name in named]
 
@@ -60,7 +60,7 @@ def _items(path: Path, text: str) -> Sequence[Mapping[str, Any]]:
         raise SceneError(f"{path} is not a list of scenes: JSON must be a STAC ItemCollection") from error
     if kind in ("Catalog", "Collection"):
         raise SceneError(
-            f"{path} is a STAC {kind}, whose items lie elsewhere: give an ItemCollection, as pystac-client's search "
+            f"{path} is a STAC {kind}, whose items are elsewhere; give an ItemCollection, as pystac-client's search "
             "saves one"
         )
     items = [found] if kind == "Feature" else found.get("features")
@@ -90,7 +90,7 @@ def _choose(path: Path, item: Mapping[str, Any]) -> str:
             )
         return str(assets[key]["href"])
     except (AttributeError, KeyError, TypeError) as error:
-        raise SceneError(f"{name} in {path} is not a STAC item: its assets make no sense") from error
+        raise SceneError(f"{name} in {path} is not a valid STAC item: check its assets") from error
 
 
 def _address(beside: Path, name: str) -> str:

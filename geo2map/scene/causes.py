@@ -1,4 +1,4 @@
-"""Why GDAL cannot open a file, where something better is known than that it may be damaged."""
+"""Why GDAL cannot open a file: causes more specific than damage."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pathlib import Path
 from geo2map.errors import TOO_MANY_FILES, SceneError
 from geo2map.files.address import is_file_path, redact
 
-DAMAGED = "check the file, it may be damaged or cut short"
+DAMAGED = "check the file, it may be damaged or truncated"
 NOT_A_RASTER = "check the file: it may be damaged, or of a kind that GDAL cannot read here"
-MISSING = "a file that it leads to is missing; check the paths in it"
+MISSING = "a file that it refers to is missing; check the paths in it"
 PREFIXED = "check the path; GDAL takes what is before the colon for a driver's name"
 RASTERS = frozenset({".tif", ".tiff", ".vrt", ".jp2", ".img", ".mrf", ".ntf", ".nitf", ".sid", ".ecw", ".asc"})
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
-"""Count as scenes where a world file or GDAL's .aux.xml lies beside them."""
+"""Scenes if they have a world file or .aux.xml of GDAL's."""
 RAW = frozenset({"", ".dat", ".bin", ".raw", ".bil", ".bip", ".bsq", ".flt", ".ers"})
-SIDECARS = frozenset({".hdr", ".tfw", ".tifw", ".tiffw", ".jgw", ".jpgw", ".pgw", ".pngw", ".bpw", ".j2w", ".wld"}) | {
+_SIDECARS = frozenset({".hdr", ".tfw", ".tifw", ".tiffw", ".jgw", ".jpgw", ".pgw", ".pngw", ".bpw", ".j2w", ".wld"}) | {
     *(".prj", ".xml", ".aux", ".rrd", ".ovr", ".msk", ".rpb", ".imd", ".stx", ".clr", ".qml", ".sld", ".ige", ".idx"),
 }
 VECTORS = frozenset({".shp", ".shx", ".dbf", ".kml", ".gpx", ".fgb", ".gml"})
@@ -40,7 +40,7 @@ _BEGINNINGS = (
 
 
 def advise(path: str | Path, error: BaseException, otherwise: str = DAMAGED) -> str:
-    """What is wrong with a scene that cannot be opened or read, and what to do; `otherwise` where nothing is known.
+    """The cause why a scene cannot be opened or read, and what to do; `otherwise` if it is unknown.
 
     Args:
         error: of GDAL, with the system's error as its cause or in its words.
@@ -83,7 +83,7 @@ def _is_not_utf8(text: str) -> bool:
 
 
 def _advise_on_other(text: str, said: str, otherwise: str) -> str:
-    """On a name that only GDAL understands: one of a driver, or of a file in an archive."""
+    """For a name that only GDAL understands: one of a driver, or of a file in an archive."""
     if text.startswith(("/vsizip/", "/vsitar/", "/vsigzip/", "/vsi7z/", "/vsirar/")) and "vsicurl" not in text:
         if "No such file" in said or "does not exist" in said or "not recognized" in said:
             return "check the path of the archive and the name within it"
@@ -97,9 +97,9 @@ def _advise_on_file(path: Path) -> str | None:
         if path.is_dir():
             return "it is a folder; name a raster in it"
         if not path.exists():
-            return "there is no such file; check the path"
+            return "no such file; check the path"
         if not os.access(path, os.R_OK):
-            return "you may not read it; check its permissions"
+            return "permission denied; check its permissions"
         if not path.stat().st_size:
             return "it is empty; get it again"
         with path.open("rb") as file:
@@ -129,7 +129,7 @@ def _advise_on_content(path: Path, head: bytes) -> str | None:
 
 
 def _advise_on_gzip(path: Path) -> str:
-    """By the beginning alone: a list of what a packed tar holds takes unpacking it."""
+    """By the first bytes alone: listing a compressed tar would require unpacking it."""
     try:
         with tarfile.open(path, "r:gz") as archive:
             while (member := archive.next()) is not None and not member.size:
@@ -154,7 +154,7 @@ def _advise_on_name(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix in VECTORS:
         return "it is a vector file; give a raster"
-    if suffix not in SIDECARS:
+    if suffix not in _SIDECARS:
         return None
     stem = path.stem.removesuffix(".aux") if suffix == ".xml" else path.stem
     wanted = RASTERS | PICTURES | RAW

@@ -1,4 +1,4 @@
-"""How exactly PROJ knows the way from a CRS to WGS 84, for a user whose map would lie metres off in silence."""
+"""The accuracy of PROJ's transformation from a CRS to WGS 84: otherwise a map could be metres off silently."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rasterio._env import PROJDataFinder
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform
 
+from geo2map.files.rasterio_internals import proj_data_folder
+
 EXACT = 2.0
 """Metres, and pixels, that a transformation may be off without a note."""
 UNCHANGED = 1e-9
-"""Degrees by which a latitude differs where nothing was done to it."""
+"""Degrees below which a latitude counts as unchanged."""
 WGS84_CODES = ("4326", "4978", "4979")
 _OPERATIONS = f"""
 SELECT DISTINCT o.auth_name, o.code, o.accuracy, e.west_lon, e.east_lon
@@ -42,11 +43,11 @@ WHERE (g.auth_name = :authority AND g.code = :code) OR (g.auth_name, g.code) IN 
 
 
 class Accuracy(NamedTuple):
-    """Metres by which a place may be off.
+    """Metres by which a position may be off.
 
     Attributes:
-        used: with the transformation that PROJ has; None where it is not known.
-        best: with the one that it would take if all grids were installed; None where it is not known.
+        used: with the available transformation; None if unknown.
+        best: with the one that PROJ would use if all grids were installed; None if unknown.
     """
 
     used: float | None
@@ -54,10 +55,10 @@ class Accuracy(NamedTuple):
 
 
 def datum_notes(crs: CRS, longitude: float, latitude: float, pixel: float) -> tuple[str, ...]:
-    """A note where the way from a CRS to WGS 84 is not known, or exact to no more than some pixels.
+    """A note if the transformation from a CRS to WGS 84 is unknown, or accurate only to some pixels.
 
     Datums on the ellipsoid of WGS 84 (ETRS89, NAD83, GDA2020 ...) agree with it to a metre or two, and a sphere is no
-    datum: nothing is said of them, nor of a CRS that brings its own transformation (TOWGS84).
+    datum: they cause no note, nor does a CRS with a transformation of its own (TOWGS84).
 
     Args:
         longitude, latitude: of the scene, in degrees.
@@ -85,7 +86,7 @@ def datum_notes(crs: CRS, longitude: float, latitude: float, pixel: float) -> tu
 
 
 def _base(crs: CRS) -> dict[str, Any] | None:
-    """PROJJSON of the geodetic CRS that one is built on; None where it has none, or its own way to WGS 84."""
+    """PROJJSON of the base geodetic CRS; None if there is none, or it has its own transformation to WGS 84."""
     try:
         found: dict[str, Any] = crs.to_dict(projjson=True)
     except CRSError:
@@ -102,7 +103,7 @@ def _datum(base: dict[str, Any]) -> dict[str, Any]:
 
 
 def _code(base: dict[str, Any]) -> tuple[str, str]:
-    """Authority and code of the CRS; empty where it has none."""
+    """Authority and code of the CRS; empty if it has none."""
     told = base.get("id") or {}
     return str(told.get("authority", "")), str(told.get("code", ""))
 
@@ -129,21 +130,21 @@ def _metres(length: Any) -> float:
 
 
 def _is_unshifted(base: dict[str, Any], longitude: float, latitude: float) -> bool:
-    """Whether PROJ takes latitudes on one ellipsoid for those on another: its "ballpark" transformation.
+    """Whether PROJ uses latitudes on one ellipsoid as those on another: its "ballpark" transformation.
 
-    Longitudes tell nothing: they are counted from another meridian, or stay the same, in proper ones, too.
+    Longitudes prove nothing: a proper transformation may leave them unchanged or count from another meridian.
     """
     try:
         crs = CRS.from_dict(base)
         there = transform("EPSG:4326", crs, [longitude], [latitude])[1][0]
         return abs(there * math.degrees(crs.units_factor[1]) - latitude) < UNCHANGED
-    except Exception:  # no way back: nothing is known
+    except Exception:  # not invertible: unknown
         return False
 
 
 @lru_cache(maxsize=256)
 def _accuracy(authority: str, code: str, longitude: float, latitude: float) -> Accuracy:
-    """What PROJ's database says of the transformations from a geodetic CRS to WGS 84 at a place."""
+    """The accuracy of the transformations from a geodetic CRS to WGS 84 at a position, from PROJ's database."""
     for folder in _data_folders():
         if (folder / "proj.db").is_file():
             try:
@@ -176,13 +177,13 @@ def _look_up(database: sqlite3.Connection, authority: str, code: str, longitude:
 
 
 def _is_installed(names: tuple[str | None, ...]) -> bool:
-    """Whether a grid is there under any of its names, or comes over the network when it is wanted."""
+    """Whether a grid is installed under any of its names, or can be downloaded."""
     if os.environ.get("PROJ_NETWORK", "").upper() in ("ON", "YES", "TRUE"):
         return True
     return any((folder / name).is_file() for folder in _data_folders() for name in names if name)
 
 
 def _data_folders() -> list[Path]:
-    """Where PROJ looks for its database and grids."""
-    named = [os.environ.get("PROJ_DATA", ""), os.environ.get("PROJ_LIB", ""), PROJDataFinder().search() or ""]
+    """The folders in which PROJ searches its database and grids."""
+    named = [os.environ.get("PROJ_DATA", ""), os.environ.get("PROJ_LIB", ""), proj_data_folder()]
     return [Path(folder) for text in named for folder in text.split(os.pathsep) if folder]

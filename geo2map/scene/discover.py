@@ -1,4 +1,4 @@
-"""Which scenes are meant: files, folders, patterns, URLs, lists."""
+"""Finding scenes: files, folders, patterns, URLs, lists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from geo2map.scene.causes import PICTURES, RASTERS
 
 NAMED = 3
 Found: TypeAlias = tuple[list[str], tuple[str, ...]]
-"""Scenes, and notes on how they were found."""
+"""Scenes, and notes on finding them."""
 
 
 def find_scenes(asked: str | Path | Sequence[str | Path]) -> list[str]:
@@ -28,8 +28,8 @@ def find_scenes(asked: str | Path | Sequence[str | Path]) -> list[str]:
     A folder stands for the rasters in it (not below it), by suffix; a pattern for those among its matches, or for
     all where none has such a suffix (`**` reaches into folders below). Both in natural order: sheet 2 before sheet 10,
     and without the maps that geo2map wrote there, see `find_imagery`.
-    A .txt or .json stands for the scenes that it lists, see `read_list`. Anything else is taken as it is: whether it
-    opens is seen when it is opened.
+    A .txt or .json stands for the scenes that it lists, see `read_list`. Anything else is kept as it is: whether it
+    can be opened turns out later.
 
     Raises:
         SceneError: nothing given, a folder without rasters, a pattern without matches, a list that cannot be read.
@@ -38,7 +38,7 @@ def find_scenes(asked: str | Path | Sequence[str | Path]) -> list[str]:
 
 
 def find_imagery(asked: str | Path | Sequence[str | Path]) -> Found:
-    """The scenes, and a note on outputs of geo2map that lie among them and were passed over.
+    """The scenes, and a note on outputs of geo2map among them that were skipped.
 
     Raises:
         SceneError: as `find_scenes`.
@@ -46,22 +46,22 @@ def find_imagery(asked: str | Path | Sequence[str | Path]) -> Found:
     if isinstance(asked, str | Path):
         asked = [asked]
     if not asked:
-        raise SceneError("no scene given; name a raster, a folder or a pattern")
+        raise SceneError("no scene given; give a raster, a folder or a pattern")
     own: dict[str, None] = {}
     scenes = dict.fromkeys(scene for path in asked for scene in _expand(str(path), own))
     named = [path for path in map(str, asked) if len(asked) > 1 and path in scenes and is_own_output(path)]
     return list(scenes), (
         *_say(
             [path for path in own if path not in scenes],
-            "passed over; name it to use it as a scene",
-            "passed over; name one to use it as a scene",
+            "skipped; name it to use it as a scene",
+            "skipped; name one to use it as a scene",
         ),
         *_say(named, "used as a scene, since it is named", "used as scenes, since they are named"),
     )
 
 
 def _say(own: list[str], of_one: str, of_several: str) -> list[str]:
-    """A note on outputs among the scenes; a shell's pattern names them, too."""
+    """A note on outputs among the scenes; a shell's pattern matches them, too."""
     if not own:
         return []
     more = f" and {len(own) - NAMED} more" if len(own) > NAMED else ""
@@ -69,7 +69,7 @@ def _say(own: list[str], of_one: str, of_several: str) -> list[str]:
 
 
 def mosaic_name(asked: str | Path | Sequence[str | Path], scenes: Sequence[str]) -> str:
-    """What scenes are called together: as their list or folder where one list, folder or pattern was asked, else as the
+    """The common name of scenes: that of their list or folder if one list, folder or pattern was given, else of the
     first."""
     asked = [asked] if isinstance(asked, str | Path) else asked
     if len(asked) > 1 or len(scenes) < 2:
@@ -80,7 +80,7 @@ def mosaic_name(asked: str | Path | Sequence[str | Path], scenes: Sequence[str])
 
 
 def _expand(path: str, own: dict[str, None]) -> list[str]:
-    """The scenes that one path stands for; what geo2map made goes to `own`."""
+    """The scenes that one path stands for; outputs of geo2map are appended to `own`."""
     path = plain_path(path)
     if not is_file_path(path):
         return [path]
@@ -110,7 +110,7 @@ def _without_own(found: list[str], own: dict[str, None], all_of_them: str) -> li
 
 
 def is_own_output(path: str | Path) -> bool:
-    """Whether geo2map made a raster, or what a VRT is a copy of: by its tags, or by a journal that lies beside it."""
+    """Whether geo2map made a raster, or the source of a VRT: by its tags, or by a journal beside it."""
     path = Path(path)
     if hidden_sibling(path, "journal").exists():
         return True
@@ -128,7 +128,7 @@ def _is_scene(file: Path) -> bool:
 
 
 def _places_of(picture: Path) -> Iterator[Path]:
-    """Where the georeference of a picture may be: scan.png has scan.pgw, scan.pngw, scan.wld or scan.png.aux.xml."""
+    """Possible georeference files of an image: scan.png has scan.pgw, scan.pngw, scan.wld or scan.png.aux.xml."""
     suffix = picture.suffix
     for world in (suffix[1] + suffix[-1] + "w", suffix[1:] + "w", "wld"):
         yield picture.with_suffix(f".{world}")
@@ -137,7 +137,7 @@ def _places_of(picture: Path) -> Iterator[Path]:
 
 
 def _natural(paths: Iterable[str]) -> list[str]:
-    """Sorted as people do: digits by their value, the rest by letters; the same on every machine."""
+    """Natural sort key: digits by value, the rest by letters; the same on every machine."""
     return sorted(
         paths, key=lambda path: ([int(p) if p.isdigit() else p.lower() for p in re.split(r"(\d+)", path)], path)
     )

@@ -1,7 +1,7 @@
 """Documents that make GDAL open other files: how they begin, and what in them names a file.
 
 What counts as a path in a VRT: https://gdal.org/drivers/raster/vrt.html. GDAL's parser takes attributes for elements
-and does not look at case, so neither does this.
+and ignores case, and so does this module.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FETCHING = (
     b'"stac_extensions"',
     b'{"mapname"',
 )
-"""What documents hold that name servers or other files, and are not followed."""
+"""Content of documents that name servers or other files, and are not followed."""
 FETCHERS = frozenset(["WMS", "WMTS", "WCS", "GTI", "STACTA", "STACIT", "OGCAPI", "HTTP", "PLMOSAIC", "EEDAI"])
 """The drivers that read them."""
 TILE_INDEXES = re.compile(r"\.gti\.(?:gpkg|fgb|parquet)$", re.IGNORECASE)
@@ -44,9 +44,9 @@ TILE_INDEXES = re.compile(r"\.gti\.(?:gpkg|fgb|parquet)$", re.IGNORECASE)
 PATHS = re.compile(r"(filename|sourcedataset|dempath|_dem|url)(_\d+)?$")
 MRF_PATHS = frozenset({"datafile", "indexfile", "source"})
 METADATA = frozenset({"x_dataset", "y_dataset", "overview_file"})
-"""Keys of metadata; GDAL opens what they name."""
+"""Keys of metadata; GDAL opens the files they name."""
 LANGUAGE = "pixelfunctionlanguage"
-ADVICE = "if you trust it, set allow_outside"
+TRUST_ADVICE = "if you trust it, set allow_outside"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class NamedFile:
     """A name in a document.
 
     Attributes:
-        relative: whether it counts from the document's folder.
+        relative: whether it is relative to the document's folder.
     """
 
     name: str
@@ -62,7 +62,7 @@ class NamedFile:
 
 
 def kind_of(head: bytes) -> Kind | None:
-    """What a file is by its first bytes, None where it leads nowhere."""
+    """The kind of a file by its first bytes, None if it refers to no other."""
     text = head.lower()
     if any(start in text for start in FOLLOWED.values()):
         return "followed"
@@ -76,18 +76,18 @@ def is_inline(name: str) -> bool:
     return any(start.decode() in name.lower() for start in FOLLOWED.values())
 
 
-def refusal(asked: str, fault: str) -> SceneError:
+def untrusted(asked: str, fault: str) -> SceneError:
     """The error for a scene that is not opened unless allowed."""
-    return SceneError(f"{redact(asked)} {fault}; {ADVICE}", option="allow_outside")
+    return SceneError(f"{redact(asked)} {fault}; {TRUST_ADVICE}", option="allow_outside")
 
 
 def outside(asked: str, name: str) -> SceneError:
-    """The error for a document that names what lies elsewhere."""
-    return refusal(asked, f"points outside its folder, at {redact(' '.join(name.split())[:120])}")
+    """The error for a document that names a file elsewhere."""
+    return untrusted(asked, f"refers to a file outside its folder, {redact(' '.join(name.split())[:120])}")
 
 
 def sources_of(document: bytes, asked: str, kind: Kind = "followed") -> Iterator[NamedFile]:
-    """What GDAL may open because of a document.
+    """The files that GDAL may open because of a document.
 
     Raises:
         SceneError: not well-formed, code in it, or spelled so that GDAL may understand it in another way.
@@ -103,18 +103,18 @@ def sources_of(document: bytes, asked: str, kind: Kind = "followed") -> Iterator
     for element in root.iter():
         for source in _named(element, asked, mrf):
             if "\ufffd" in source.name:
-                raise refusal(asked, "names a file in another encoding than UTF-8")
+                raise untrusted(asked, "names a file in another encoding than UTF-8")
             yield source
 
 
 def overview_source(name: str) -> NamedFile:
-    """What `OVERVIEW_FILE` in a raster's metadata means."""
+    """The file that `OVERVIEW_FILE` in a raster's metadata refers to."""
     return NamedFile(name.removeprefix(":::BASE:::"), name.startswith(":::BASE:::"))
 
 
 def _parsed(text: str, asked: str) -> ET.Element:
     if "<!" in re.sub(r"<!--|<!\[CDATA\[", "", text):
-        raise refusal(asked, "is a VRT with declarations of its own")
+        raise untrusted(asked, "is a VRT with declarations of its own")
     try:
         return ET.fromstring(text[text.find("<") :])
     except ET.ParseError as error:
@@ -127,10 +127,10 @@ def _named(element: ET.Element, asked: str, mrf: bool) -> Iterator[NamedFile]:
     attributes = {_plain(name): value for name, value in element.attrib.items()}
     text = (element.text or "").strip()
     if "python" in (attributes.get(LANGUAGE, "") + (text if tag == LANGUAGE else "")).lower():
-        raise SceneError(f"{redact(asked)} has Python code in it, which is never run; convert it first")
+        raise SceneError(f"{redact(asked)} contains Python code, which is never run; convert it first")
     relative = attributes.get("relativetovrt", "0").strip()
     if relative not in ("", "0", "1") or any(_plain(child.tag) == "relativetovrt" for child in element):
-        raise refusal(asked, "spells its sources in an unusual way")
+        raise untrusted(asked, "has sources spelled in an unusual way")
     if text and (_is_path(tag, attributes, text) or (mrf and tag in MRF_PATHS)):
         yield overview_source(text) if _key(element) == "overview_file" else NamedFile(text, mrf or relative == "1")
         if mrf and Path(text).exists():  # GDAL tries a cached MRF's source from the working directory, too

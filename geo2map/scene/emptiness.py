@@ -1,7 +1,7 @@
-"""Where a scene surely holds nothing, seen without warping it: by the sizes of the file's blocks, then by their pixels.
+"""Proof that part of a scene is empty, without warping it: by the sizes of the file's blocks, then by their pixels.
 
-An overview proves nothing: whoever made it may have left the only valid pixel out. A block of the file that compresses
-to next to nothing may be empty, so those few are decoded and looked at; all others count as full, unseen.
+An overview proves nothing: it may leave out the only valid pixel. A block of the file that compresses
+to next to nothing may be empty, so those few are decoded and inspected; all others count as full.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from geo2map.scene.gdal import open_raster, reading
 from geo2map.scene.georeference import Georeference
 
 STEP = 64
-"""Output pixels between the points whose place in the file is computed."""
+"""Output pixels between the points whose position in the file is computed."""
 REACH = 4.0
-"""Pixels, of the file or the output, whichever are larger, over which the widest kernel looks."""
+"""Reach of the widest kernel in pixels, of the file or the output, whichever are larger."""
 SLACK = 16
-"""Pixels of the file more, for what rounding and GDAL's approximation of the transformer may do: far less."""
+"""Additional pixels of the file, for rounding and GDAL's approximate transformer, which need far less."""
 SMALL = 48
 """A block that compresses to less than one part in so many may be empty."""
 REMEMBERED = 4096
@@ -36,7 +36,7 @@ Where = tuple[int, int]
 
 @dataclass
 class Emptiness:
-    """Knows blocks of a file that hold no valid pixel. Never says so of one that may have some.
+    """Finds blocks of a file without a valid pixel; conservative: a block that may have one does not count.
 
     Attributes:
         path, level: of the raster or its overview, as `geo2map.scene.vrt.colours_vrt` takes them.
@@ -62,19 +62,19 @@ class Emptiness:
     _known: dict[Where, bool] = field(default_factory=dict, repr=False)
 
     def another(self) -> Emptiness:
-        """The same, to be asked in another thread."""
+        """A copy for use in another thread."""
         return replace(self, _known=dict(self._known))
 
     @property
-    def tells(self) -> bool:
-        """Whether it can ever say so: something must mark pixels as invalid, and the scene lie in a plain place."""
+    def can_prove(self) -> bool:
+        """Whether emptiness can be proved: pixels are marked as invalid, the georeference is a plain geotransform."""
         plain = self.place.transform is not None and self.place.centre_longitude is None
         inside = self.frame.left >= 0 and self.frame.right <= world_window(self.zoom).width
         return self.exact and plain and inside and (self.bands.has_alpha or self.bands.nodata is not None)
 
-    def surely(self, window: PixelWindow) -> bool:
+    def is_empty(self, window: PixelWindow) -> bool:
         """Whether no pixel of a window, within the frame, can become valid, whatever the kernel."""
-        if not self.tells or (wanted := self._in_file(window)) is None:
+        if not self.can_prove or (wanted := self._in_file(window)) is None:
             return False
         options = {} if self.level is None else {"OVERVIEW_LEVEL": self.level}
         try:
@@ -88,11 +88,11 @@ class Emptiness:
                 if not all(_small(file, where) for where in unknown):
                     return False
                 return self._look(file, unknown)
-        except SceneError:  # whoever reads the block says what is wrong
+        except SceneError:  # reported when the block is read
             return False
 
     def _look(self, file: DatasetReader, places: list[Where]) -> bool:
-        """Decodes blocks until one holds something."""
+        """Decodes blocks until one contains data."""
         if not places:
             return True
         if len(self._known) + len(places) > REMEMBERED:
@@ -108,17 +108,17 @@ class Emptiness:
         return True
 
     def _in_file(self, window: PixelWindow) -> Window | None:
-        """Pixels of the file that may count in a window, more rather than fewer; None where they cannot be told.
+        """Pixels of the file that may contribute to a window, rather too many; None if they cannot be determined.
 
-        Points in between lie no farther from those of a grid than these from each other, if the way is as smooth
-        as projections are.
+        Points in between are no farther from those of a grid than these from each other, if the transformation is as
+        smooth as projections are.
         """
         assert self.place.transform is not None
         rows, columns = (np.append(np.arange(0, size, STEP), size) for size in (window.height, window.width))
         x, y = window_transform(window, self.zoom) @ np.array([a.ravel() for a in np.meshgrid(columns, rows)], float)
         try:
             found = np.array(transform(web_mercator(), self.place.crs, x, y)[:2])
-        except Exception:  # whatever PROJ says: it is no proof
+        except Exception:  # any error of PROJ: not a proof
             return None
         inverse = ~self.place.transform
         across = inverse.a * found[0] + inverse.b * found[1] + inverse.c

@@ -17,13 +17,13 @@ LIMIT = math.degrees(math.atan(math.sinh(math.pi)))
 EDGE_STEPS = 256
 GRID_STEPS = 33
 FINE_STEPS = 129
-TOLERANCE = 1e-9
+_TOLERANCE = 1e-9
 """Degrees by which rounding may carry a longitude over the antimeridian, a latitude over the limit (0.1 mm)."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Where a scene lies.
+    """The extent of a scene in web-mercator.
 
     Attributes:
         bounds: web-mercator metres; `left` is in the world, `right` lies beyond its right edge where the scene
@@ -58,7 +58,7 @@ class Footprint:
 
 
 def find_footprint(place: Georeference) -> Footprint:
-    """Follows the outline of a scene in steps, and looks at a grid of its pixels.
+    """Follows the outline of a scene in steps, and samples a grid of its pixels.
 
     Raises:
         GeoreferenceError: wholly outside web-mercator, or nowhere on Earth.
@@ -75,9 +75,9 @@ def find_footprint(place: Georeference) -> Footprint:
     bounds = Bounds(math.radians(west) * EARTH_RADIUS, float(bottom), math.radians(east) * EARTH_RADIUS, float(top))
     if bounds.left >= bounds.right or bounds.bottom >= bounds.top:
         raise GeoreferenceError(
-            f"{place.name} lies wholly outside web-mercator (85.05° N..S), at {north:.2f}° north; give another scene"
+            f"{place.name} is entirely outside web-mercator (85.05° N..S), at {north:.2f}° north; give another scene"
         )
-    clipped = south < -LIMIT - TOLERANCE or north > LIMIT + TOLERANCE
+    clipped = south < -LIMIT - _TOLERANCE or north > LIMIT + _TOLERANCE
     return Footprint(bounds, clipped, _jacobian(place, bounds, inside))
 
 
@@ -137,11 +137,11 @@ def _widened(degrees: Points) -> Points:
 def _normalised(longitudes: Points) -> tuple[float, float]:
     """West and east with west from -180 on; all of the world where they are that far apart."""
     west, east = float(longitudes.min()), float(longitudes.max())
-    if east - west >= 360 - TOLERANCE:
+    if east - west >= 360 - _TOLERANCE:
         return -180.0, 180.0
-    turn = 360 * math.floor((west + 180 + TOLERANCE) / 360)
+    turn = 360 * math.floor((west + 180 + _TOLERANCE) / 360)
     west, east = max(west - turn, -180.0), east - turn
-    return west, 180.0 if 180 < east < 180 + TOLERANCE else east
+    return west, 180.0 if 180 < east < 180 + _TOLERANCE else east
 
 
 def _mercator_y(latitude: float) -> float:
@@ -159,7 +159,7 @@ def _jacobian(place: Georeference, bounds: Bounds, inside: Points) -> Points:
         x = (x + HALF_WORLD) % (2 * HALF_WORLD) - HALF_WORLD
         distance = np.hypot(x, y - (bounds.bottom + bounds.top) / 2)
     if not np.isfinite(distance).any():
-        raise GeoreferenceError(f"no pixel of {place.name} lies where web-mercator reaches; check its CRS")
+        raise GeoreferenceError(f"no pixel of {place.name} is within web-mercator; check its CRS")
     column, row = (points[np.nanargmin(distance)] for points in _middles(place, GRID_STEPS))
     longitudes, latitudes = place.lnglat(column + np.array([0.5, -0.5, 0, 0]), row + np.array([0, 0, 0.5, -0.5]))
     longitudes = np.unwrap(longitudes, period=360.0)

@@ -1,4 +1,4 @@
-"""How GDAL is set up, near and far, and how its errors become ours."""
+"""GDAL's settings for local and remote files, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rasterio
-from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config, getenv, hasenv
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.errors import Geo2MapError, SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.grid.mercator import web_mercator
 from geo2map.scene.causes import DAMAGED, MISSING, NOT_A_RASTER, PREFIXED, advise
 from geo2map.scene.quiet import quiet
@@ -34,7 +33,7 @@ GDAL_OPTIONS = {
     "GDAL_HTTP_LOW_SPEED_LIMIT": 1,
 }
 NEVER = {"GDAL_VRT_ENABLE_PYTHON": "NO"}
-"""What no setting of the user changes: a VRT is data, and no code in it is run."""
+"""Settings that a user cannot override: a VRT is data, and no code in it is run."""
 REMOTE_OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",  # no listing, no guessing at sidecars: each costs a request
     "GDAL_INGESTED_BYTES_AT_OPEN": 32768,  # the header of most COGs
@@ -43,18 +42,18 @@ REMOTE_OPTIONS = {
 UNREACHED = "check the address, your credentials and the connection, and try again"
 GONE = "the server or the connection failed: try again later"
 GENERAL = (DAMAGED, MISSING, NOT_A_RASTER, PREFIXED, UNREACHED, GONE)
-"""Advice that explains nothing: what GDAL says may."""
+"""Advice without a cause of its own: GDAL's message is added."""
 FORGET = {"CPL_VSIL_CURL_NON_CACHED": ":".join(f"/vsi{home}/" for home in ("curl", "s3", "gs", "az"))}
 
 WAY_DOWN = re.compile(r"(?:\S+, band \d+: )?IReadBlock failed at X offset \d+, Y offset \d+: ")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def gdal_env(path: str | Path) -> rasterio.Env:
     """GDAL's settings for a path, as a context.
 
-    What the user set, by environment, `rasterio.Env` or file, wins, but for `NEVER`.
+    The user's settings, by environment, `rasterio.Env` or file, take precedence, except over `NEVER`.
     """
     wanted: dict[str, Any] = GDAL_OPTIONS | (REMOTE_OPTIONS if is_remote(path) else {})
     return rasterio.Env(**{key: value for key, value in wanted.items() if not _is_set(key)} | NEVER)
@@ -67,22 +66,22 @@ def _is_set(key: str) -> bool:
 
 
 def open_raster(address: str, **options: Any) -> DatasetReader:
-    """Opens a raster, or a VRT document; says nothing of a missing geotransform, which others do better."""
+    """Opens a raster, or a VRT document, without rasterio's warning of a missing geotransform."""
     with quiet():
         return rasterio.open(address, **options)
 
 
 @contextmanager
 def opening(path: str | Path) -> Iterator[None]:
-    """GDAL set up to open a scene; its errors are ours."""
-    web_mercator()  # first of all: without PROJ GDAL finds no CRS, and says nothing
+    """Context with GDAL's settings for opening a scene; translates its errors."""
+    web_mercator()  # first: without PROJ, GDAL silently finds no CRS
     with gdal_env(path), _scene_errors("open", path, UNREACHED if is_remote(path) else DAMAGED):
         yield
 
 
 @contextmanager
 def reading(path: str | Path) -> Iterator[None]:
-    """GDAL set up to read a scene's pixels; its errors are ours."""
+    """Context with GDAL's settings for reading a scene's pixels; translates its errors."""
     with gdal_env(path), _scene_errors("read", path, GONE if is_remote(path) else DAMAGED):
         yield
 
@@ -95,11 +94,11 @@ def overview_factors(dataset: DatasetReader, band: int = 1) -> list[int]:
         return []
 
 
-def retry(path: str | Path, call: Callable[[], T]) -> T:
-    """Calls, and calls once more where a remote scene failed.
+def retry(path: str | Path, call: Callable[[], _T]) -> _T:
+    """Calls a function, and once more if a remote scene failed.
 
     GDAL repeats requests that are refused, but not those whose answer breaks off, and it remembers what it got
-    of them; so everything it knows of the path is forgotten in between. `call` opens the scene anew.
+    of them; so its cache of the path is cleared in between. `call` opens the scene again.
     """
     try:
         return call()
@@ -113,12 +112,12 @@ def retry(path: str | Path, call: Callable[[], T]) -> T:
 
 @contextmanager
 def _scene_errors(act: str, path: str | Path, otherwise: str) -> Iterator[None]:
-    """Turns GDAL's errors into ours, by their cause."""
+    """Turns GDAL's errors into a `SceneError`, by their cause."""
     try:
         yield
     except Geo2MapError:
         raise
-    except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
+    except (*GDAL_ERRORS, OSError, ValueError) as error:
         advice, shown = advise(path, error, otherwise), redact(path)
         said = f": {_said(error)}" if advice in GENERAL else ""
         raise SceneError(f"cannot {act} {shown}{said}{';' if said else ':'} {advice}") from error
@@ -126,17 +125,17 @@ def _scene_errors(act: str, path: str | Path, otherwise: str) -> Iterator[None]:
 
 @contextmanager
 def wrap_gdal(fault: str, kind: type[Exception], advice: str) -> Iterator[None]:
-    """Turns GDAL's errors into ours: one sentence of the fault, what GDAL says and what to do."""
+    """Turns GDAL's errors into one sentence: the fault, GDAL's message and what to do."""
     try:
         yield
     except Geo2MapError:
         raise
-    except (RasterioError, CPLE_BaseError, OSError, ValueError) as error:
+    except (*GDAL_ERRORS, OSError, ValueError) as error:
         raise kind(f"{fault}: {_said(error)}; {advice}") from error
 
 
 def _said(error: BaseException) -> str:
-    """What GDAL said, on one line: no documents, no secrets, not the whole way down to the block that failed."""
+    """GDAL's message on one line, without documents, secrets and the details of the failed block."""
     text = re.split("(?: from [`'])?{", redact(str(error.__cause__ or error)))[0]
     text = WAY_DOWN.sub("", " ".join(text.split()))
     return text[:300].rstrip(".!")

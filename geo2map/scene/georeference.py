@@ -1,4 +1,4 @@
-"""Where a raster's pixels lie on Earth: by a geotransform, or by a polynomial through ground control points."""
+"""The georeference of a raster: a geotransform, or a polynomial through ground control points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from affine import Affine
-from rasterio._err import CPLE_AppDefinedError
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import WktVersion
@@ -20,22 +19,23 @@ from rasterio.transform import GCPTransformer
 from rasterio.warp import transform
 
 from geo2map.errors import GeoreferenceError
+from geo2map.files.rasterio_internals import GDAL_APPLICATION_ERROR
 from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.scene.gdal import wrap_gdal
 from geo2map.scene.statements import PlaceStatement, choose_statement, fault_of_points, find_statements
 
 WGS84 = "EPSG:4326"
-USE_EARTH = "set crs to a CRS of the Earth"
-TOLERANCE = 1e-6
-"""Degrees by which a pole may be missed: a decimetre of rounding."""
+USE_EARTH = "set crs to a terrestrial CRS"
+_TOLERANCE = 1e-6
+"""Degrees of tolerance at a pole: a decimetre of rounding."""
 AGREED = 2.0
-"""Pixels by which two statements of a place may differ without a note."""
+"""Pixels by which two georeferences may differ without a note."""
 CELLS = 16
-"""Cells across and down that are looked at for folds."""
+"""Cells across and down that are checked for folds."""
 MOST_DEGREES = 0.01
-"""Size of a pixel from which on numbers are not taken for degrees."""
+"""Pixel size from which on coordinates do not count as degrees."""
 FOLDED = 0.25
-"""Share of a raster that control points may fold over without being refused."""
+"""Share of a raster that control points may fold over before they are refused."""
 ROTATED_POLE = re.compile(r'METHOD\["(?:PROJ ob_tran|Pole rotation)|\+proj=ob_tran')
 """In WKT2, also where it is a remark on what WKT cannot spell."""
 
@@ -44,7 +44,7 @@ Points = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Georeference:
-    """The way from pixels to the Earth.
+    """The transformation from pixels to coordinates.
 
     Attributes:
         crs: of the geotransform or of the ground control points.
@@ -53,7 +53,7 @@ class Georeference:
             (`gdalwarp`'s default). Empty where there is a geotransform.
         width, height: of the raster.
         name: of the file, for errors.
-        notes: what a user should know of how it is placed.
+        notes: for the user.
     """
 
     crs: CRS
@@ -68,20 +68,22 @@ class Georeference:
         """Degrees (longitudes, latitudes) of points in pixel coordinates, (2, points); not finite off the Earth.
 
         Raises:
-            GeoreferenceError: PROJ knows no way from the CRS to WGS 84.
+            GeoreferenceError: PROJ knows no transformation from the CRS to WGS 84.
         """
         known = self.crs.to_string()[:60]
-        with wrap_gdal(f"no way from {self.name}'s CRS {known} to web-mercator", GeoreferenceError, USE_EARTH):
+        with wrap_gdal(
+            f"no transformation from {self.name}'s CRS {known} to web-mercator", GeoreferenceError, USE_EARTH
+        ):
             if self.transform is None:
                 xs, ys = GCPTransformer(self.gcps).xy(rows, columns, offset="ul")
             else:
                 xs, ys = _apply(self.transform, columns, rows)
             longitudes, latitudes = _to_wgs84(self.crs, xs, ys)
-        beyond = (np.abs(latitudes) > 90 + TOLERANCE) | (np.abs(longitudes) > 720)
+        beyond = (np.abs(latitudes) > 90 + _TOLERANCE) | (np.abs(longitudes) > 720)
         return np.where(beyond, np.nan, (longitudes, np.clip(latitudes, -90, 90)))
 
     def decimated(self, width: int, height: int) -> Georeference:
-        """The same place in fewer pixels: that of an overview."""
+        """The same georeference with fewer pixels: that of an overview."""
         x, y = self.width / width, self.height / height
         matrix = None if self.transform is None else self.transform @ Affine.scale(x, y)
         gcps = tuple(GroundControlPoint(p.row / y, p.col / x, p.x, p.y, p.z) for p in self.gcps)
@@ -103,15 +105,15 @@ class Georeference:
 
 
 def find_georeference(dataset: DatasetReader, name: str, crs: str | None = None) -> Georeference:
-    """What a file says about its place.
+    """Reads the georeference of a file.
 
-    Of several statements GDAL's first counts, if a CRS belongs to it; the others are told in a note where they differ.
+    Of several statements, GDAL's first is used if a CRS belongs to it; a note names others that differ.
 
     Args:
-        crs: used instead of the file's own.
+        crs: overrides the file's.
 
     Raises:
-        GeoreferenceError: no CRS, no geotransform and no control points that place anything, only a camera model
+        GeoreferenceError: no CRS, no geotransform and no usable control points, only a camera model
             (RPCs), or a CRS that cannot be used in several threads.
     """
     size = dataset.width, dataset.height
@@ -119,7 +121,7 @@ def find_georeference(dataset: DatasetReader, name: str, crs: str | None = None)
     statements = []
     for statement in find_statements(dataset):
         if statement.gcps and (fault := fault_of_points(statement.gcps)) is not None:
-            faults.append(f"{name} has {fault}, which place nothing")
+            faults.append(f"{name} has {fault}, which are unusable")
         else:
             statements.append(statement)
     chosen = choose_statement(statements)
@@ -127,13 +129,13 @@ def find_georeference(dataset: DatasetReader, name: str, crs: str | None = None)
         raise _placeless(dataset, name, faults, known=bool(crs or any(statement.crs for statement in statements)))
     if (known := _parse_crs(crs, name) if crs else chosen.crs) is None:
         raise GeoreferenceError(
-            "; ".join([*faults, f"{name} has no coordinate reference system, so its place on Earth is unknown"])
+            "; ".join([*faults, f"{name} has no coordinate reference system"])
             + "; set crs to the right one, e.g. EPSG:32618",
             option="crs",
         )
     if is_rotated_pole(known):
         raise GeoreferenceError(
-            f"{name}: its CRS is a rotated pole, which PROJ transforms unsafely in several threads; "
+            f"{name}: its CRS is a rotated pole, which PROJ cannot transform thread-safely; "
             "warp it first, e.g. gdalwarp -t_srs EPSG:3857"
         )
     place = Georeference(known, chosen.transform, chosen.gcps, *size, name)
@@ -157,23 +159,21 @@ def is_rotated_pole(crs: CRS) -> bool:
 
 def _placeless(dataset: DatasetReader, name: str, faults: list[str], *, known: bool) -> GeoreferenceError:
     if faults:
-        return GeoreferenceError(f"{'; '.join(faults)}; georeference it anew")
+        return GeoreferenceError(f"{'; '.join(faults)}; georeference it again")
     if dataset.rpcs is not None:
         return GeoreferenceError(
-            f"{name} is placed by a camera model only (RPCs), which needs the height of every pixel; "
-            "orthorectify it first, e.g. with gdalwarp -rpc"
+            f"{name} is georeferenced by a camera model only (RPCs); orthorectify it first, e.g. with gdalwarp -rpc"
         )
     if known:
         return GeoreferenceError(f"{name} has a CRS but no usable geotransform; georeference it first")
     return GeoreferenceError(
-        f"{name} has no coordinate reference system, so its place on Earth is unknown; "
-        "set crs to the right one, e.g. EPSG:32618",
+        f"{name} has no coordinate reference system; set crs to the right one, e.g. EPSG:32618",
         option="crs",
     )
 
 
 def _disagreement(place: Georeference, used: str, other: Georeference, passed_over: str) -> Iterator[str]:
-    """A note where another statement puts a raster elsewhere, by more than `AGREED` of its pixels."""
+    """A note if another georeference differs by more than `AGREED` pixels."""
     columns, rows = probe_points(place.width, place.height)
     here = place.lnglat(columns, rows)
     try:
@@ -182,11 +182,11 @@ def _disagreement(place: Georeference, used: str, other: Georeference, passed_ov
         metres = pixels = math.inf
     if pixels > AGREED:
         where = "nowhere on Earth" if math.isinf(metres) else f"{_distance(metres)} away"
-        yield f"warning: {place.name} is placed by {used}, not by {passed_over}, which would put it {where}"
+        yield f"warning: {place.name} is georeferenced by {used}, not by {passed_over}, which would put it {where}"
 
 
 def _other_crs(place: Georeference, statements: Sequence[PlaceStatement]) -> Iterator[str]:
-    """A note where the numbers that place a raster stand with another CRS than a sidecar gives them."""
+    """A note if the coordinates of a raster come with a CRS other than its sidecar's."""
     lone = next((statement for statement in statements if not statement.places and statement.crs == place.crs), None)
     for statement in statements if lone is not None else ():
         same = (statement.transform, statement.gcps) == (place.transform, place.gcps)
@@ -197,7 +197,7 @@ def _other_crs(place: Georeference, statements: Sequence[PlaceStatement]) -> Ite
 
 
 def _degrees_for_metres(place: Georeference) -> Iterator[str]:
-    """A note on numbers in a projected CRS that are all as small as degrees."""
+    """A note on coordinates in a projected CRS that are all as small as degrees."""
     if place.transform is None or not place.crs.is_projected:
         return
     columns, rows = np.array([0, 1, 0, 1]) * place.width, np.array([0, 0, 1, 1]) * place.height
@@ -215,7 +215,7 @@ def _distance(metres: float) -> str:
 
 
 def _folds(place: Georeference) -> Iterator[str]:
-    """A note where the polynomial through control points turns round within the raster.
+    """A note if the polynomial through control points folds over within the raster.
 
     Raises:
         GeoreferenceError: it does so in much of the raster, or there is none.
@@ -223,7 +223,7 @@ def _folds(place: Georeference) -> Iterator[str]:
     if not place.gcps:
         return
     columns, rows = np.meshgrid(np.linspace(0, place.width, CELLS + 1), np.linspace(0, place.height, CELLS + 1))
-    with wrap_gdal(f"the control points of {place.name} place nothing", GeoreferenceError, "georeference it anew"):
+    with wrap_gdal(f"the control points of {place.name} are unusable", GeoreferenceError, "georeference it again"):
         x, y = GCPTransformer(place.gcps).xy(rows.ravel(), columns.ravel(), offset="ul")
     corners = np.array([x, y]).reshape(2, CELLS + 1, CELLS + 1)
     right, down = np.diff(corners, axis=2)[:, :-1], np.diff(corners, axis=1)[:, :, :-1]
@@ -231,18 +231,18 @@ def _folds(place: Georeference) -> Iterator[str]:
     share = min(turned.mean(), 1 - turned.mean())
     if share > FOLDED:
         raise GeoreferenceError(
-            f"the control points of {place.name} place nothing: {share:.0%} of the picture would be folded over; "
-            "check them, or georeference it anew"
+            f"the control points of {place.name} are unusable: {share:.0%} of the image would be folded over; "
+            "check them, or georeference it again"
         )
     if share > 0:
-        yield f"warning: the control points fold {share:.1%} of the picture over, far from them; check them"
+        yield f"warning: the control points fold {share:.1%} of the image over, far from them; check them"
 
 
 def _to_wgs84(crs: CRS, xs: Points, ys: Points) -> Points:
     """Longitudes and latitudes, (2, points). PROJ refuses all points if one is off the Earth; so they are halved."""
     try:
         return np.array(transform(crs, WGS84, xs, ys))
-    except CPLE_AppDefinedError:
+    except GDAL_APPLICATION_ERROR:
         if len(xs) == 1:
             return np.full((2, 1), np.nan)
         half = len(xs) // 2

@@ -1,4 +1,4 @@
-"""Which scene this is: whether a file is still the one that an interrupted run has read."""
+"""The identity of a scene: whether a file is still the one that an interrupted run has read."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from geo2map.files.address import is_file_path
 
 SAMPLES, SAMPLE_BYTES = 16, 4096
 TIMEOUT = 10.0
-"""Seconds that a server has to say which version of a scene it holds."""
+"""Timeout in seconds for a server to report the version of a scene."""
 
 
 @dataclass(frozen=True)
 class SceneIdentity:
-    """What tells one scene from another without reading all of it. A value.
+    """The identity of a scene without reading all of it. A value.
 
     Attributes:
         path: as it was given; absolute for files of this machine.
-        size: bytes of all its files; None where nobody says.
+        size: bytes of all its files; None if unknown.
         modified: when the newest of them was written, nanoseconds since 1970, or what a server says of it.
-        content: hash of a sample of the bytes, or a server's ETag; "" where neither is to be had.
+        content: hash of a sample of the bytes, or a server's ETag; "" if neither is available.
     """
 
     path: str
@@ -35,12 +35,12 @@ class SceneIdentity:
     content: str = ""
 
     def difference(self, other: SceneIdentity) -> str | None:
-        """What changed between this and a later look at the same path, in words; None where nothing did."""
+        """What changed since, in words; None if nothing did."""
         if self.size != other.size:
             return f"{self.path} changed: it had {self.size} bytes and has {other.size}"
         if self.content != other.content:
             return f"the content of {self.path} changed"
-        return f"{self.path} was written again" if self.modified != other.modified else None
+        return f"{self.path} was rewritten" if self.modified != other.modified else None
 
 
 def identify(path: str | Path, files: Iterable[str]) -> SceneIdentity:
@@ -76,7 +76,7 @@ def _sample(path: Path, size: int, take: Callable[[bytes], None]) -> None:
 
 
 def _ask_server(url: str) -> SceneIdentity:
-    """What a HEAD request says; little where the server does not answer it."""
+    """The identity from a HEAD request; incomplete if the server does not answer it."""
     try:
         with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT) as answer:
             headers = answer.headers

@@ -1,4 +1,4 @@
-"""What a plan is made from and a source is had from: one scene, or many as one."""
+"""The interface of scenes, single or stacked, from which plans are made and pixels are read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Source
-from geo2map.scene.collection.sheets import SceneCollection
+from geo2map.scene.collection.stack import SceneCollection
 from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.options import ReadingKeywords, ReadingOptions
 from geo2map.scene.reader import Scene, read_scene
@@ -24,19 +24,19 @@ from geo2map.types import Mask, OnError
 
 
 class Imagery(Protocol):
-    """Pixels with a place on Earth, enough to plan everything: `Scene`, `SceneCollection`, `TileFolder`.
+    """Georeferenced pixels, with all that a plan needs: `Scene`, `SceneCollection`, `TileFolder`.
 
     Attributes:
         name: output names come from it.
         ground_resolution: metres on the ground per pixel.
         latitude: degrees, of the middle.
-        zooms: the only ones at which it has pixels; None where any will do.
-        colours_for: name of the model whose colours it has been given already, else "".
-        bits: of its numbers, where they are not as many as its type has and the files say so; else None.
+        zooms: the only ones at which it has pixels; None means any.
+        colours_for: name of the model whose colours it has already been matched to, else "".
+        bits: of its values, if its files declare other than its type has; else None.
         identities: which scenes it consists of.
         files: every file of this machine that it is read from.
         notes: sentences a user should read.
-        arrangement: another word where scenes lie, or are read, otherwise; says nothing of their pixels.
+        layout_digest: changes when scene positions or reading options change; independent of their pixels.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Imagery(Protocol):
     def notes(self) -> tuple[str, ...]: ...
 
     @property
-    def arrangement(self) -> str: ...
+    def layout_digest(self) -> str: ...
 
     def window(self, zoom: int) -> PixelWindow:
         """The smallest window of global pixels that holds all of it; may reach over the world's right edge."""
@@ -73,11 +73,11 @@ class Imagery(Protocol):
         ...
 
     def coverage(self, zoom: int, cell: int) -> Mask:
-        """Where it has data: a bool per `cell` x `cell` global pixels of `window(zoom)`; a decimated look."""
+        """Where it has data: a bool per `cell` x `cell` global pixels of `window(zoom)`, from a decimated read."""
         ...
 
     def at(self, view: View) -> AbstractContextManager[Source]:
-        """It as a source of pixels at one zoom."""
+        """Open a pixel source at one zoom."""
         ...
 
     def __enter__(self) -> Imagery: ...
@@ -99,7 +99,7 @@ def open_scenes(
         reading: the fields of `geo2map.scene.ReadingOptions`.
 
     Raises:
-        SceneError: no scene, or one that is missing, no raster, or damaged.
+        SceneError: no scene, or one that is missing, not a raster, or damaged.
         Geo2MapError: whatever else `open_scene` raises.
     """
     return open_imagery(asked, ReadingOptions(**reading), on_error=on_error)

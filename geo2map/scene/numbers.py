@@ -1,4 +1,4 @@
-"""What a file says of the meaning of its numbers: which end is white, how many bits count, what they stand for."""
+"""The meaning of a file's values: which end is white, how many bits are used, scale and offset."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ COLOUR_SPACES = {5: "CMYK", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*"}
 
 
 class Linear(NamedTuple):
-    """A number stands for ratio * number + offset."""
+    """A value v means ratio * v + offset."""
 
     ratio: float
     offset: float
 
 
 def declared_bits(dataset: DatasetReader, indexes: Sequence[int]) -> int | None:
-    """Bits of a number that count, where a file says that they are fewer or more than 8 but not all of its type.
+    """Used bits of a value, if a file declares fewer or more than 8 but not all of its type.
 
-    The sources of a VRT count where they agree.
+    For a VRT, those of its sources if they agree.
     """
     of_bands = [tags_of_sources(dataset, "NBITS", index) for index in indexes]
     said = [text for found in of_bands if len(found) == 1 for text in found]
@@ -36,7 +36,7 @@ def declared_bits(dataset: DatasetReader, indexes: Sequence[int]) -> int | None:
 
 
 def meant_values(dataset: DatasetReader, indexes: Sequence[int]) -> tuple[Linear, ...] | None:
-    """What the numbers of each band stand for, where that changes the picture; None where they may stay as they are.
+    """Scale and offset of each band, if they change the image; None if values can be used as stored.
 
     It does where 0 is white, where a scale is negative, and where scales or offsets differ between bands. A scale that
     all bands share makes no difference to colours.
@@ -52,29 +52,29 @@ def meant_values(dataset: DatasetReader, indexes: Sequence[int]) -> tuple[Linear
 
 
 def meant_dtype(dataset: DatasetReader, indexes: Sequence[int], dtype: str, meant: Sequence[Linear] | None) -> str:
-    """Numpy's name of the type that holds what numbers of a type stand for."""
+    """Numpy's name of the type that can hold the scaled values of a type."""
     plain = meant is None or (_zero_is_white(dataset) and meant == _inverted(dataset, indexes))
     return dtype if plain else str(np.result_type(dtype, np.float32))
 
 
 def notes_on_numbers(dataset: DatasetReader, meant: Sequence[Linear] | None) -> tuple[str, ...]:
-    """Sentences on what a user would not expect of the numbers."""
+    """Notes on unexpected meanings of the values."""
     found = []
     if (space := _colour_space(dataset)) is not None:
         found.append(
-            f"warning: the bands hold {space} colours, which are read as if they were RGB: colours are wrong; "
+            f"warning: the bands hold {space} colours, which are read as RGB, so colours are wrong; "
             "convert the file to RGB first"
         )
     if meant is not None and _zero_is_white(dataset):
-        found.append("0 is white in this file (MINISWHITE): its numbers are inverted before any stretch")
+        found.append("0 is white in this file (MINISWHITE): its values are inverted before any stretch")
     elif meant is not None:
         said = ", ".join(dict.fromkeys(f"{linear.ratio:g} x value + {linear.offset:g}" for linear in meant))
         found.append(f"the scale and offset of the bands are applied before any stretch: {said}")
     for key, index in (("MINISWHITE", 0), ("NBITS", 1)):
         if len(tags_of_sources(dataset, key, index)) > 1:
             found.append(
-                f"warning: the sources of this VRT differ in the meaning of their numbers ({key}), which are read as "
-                "they are stored: some come out wrong; convert the sources to one kind first"
+                f"warning: the sources of this VRT differ in the meaning of their values ({key}), which are read as "
+                "stored, so some are wrong; convert the sources to one kind first"
             )
     return tuple(found)
 
@@ -88,7 +88,7 @@ def _inverted(dataset: DatasetReader, indexes: Sequence[int]) -> tuple[Linear, .
 
 
 def _highest(dataset: DatasetReader, index: int) -> float:
-    """The number that 0 changes places with where 0 is white."""
+    """The value that is swapped with 0 where 0 is white."""
     dtype = np.dtype(dataset.dtypes[index - 1])
     if dtype.kind == "u":
         return float(2 ** (declared_bits(dataset, [index]) or 8 * dtype.itemsize) - 1)

@@ -1,4 +1,4 @@
-"""What a user may say about a scene that its file does not, or says wrongly."""
+"""Options that complete or override what a scene's file declares."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ WIDEST_FEATHER = 512
 
 @dataclass(frozen=True, kw_only=True)
 class SceneOptions:
-    """How to read a scene; the defaults believe the file.
+    """How to read a scene; the defaults follow the file.
 
     Attributes:
-        indexes: one band (gray) or three (red, green, blue), counted from 1; None goes by colour interpretation.
+        indexes: one band (gray) or three (red, green, blue), counted from 1; None uses the colour interpretation.
         crs: anything rasterio takes for a CRS, e.g. "EPSG:32618"; used instead of the file's own.
         nodata: value of pixels without data (NaN is one) in every band; used instead of the file's own.
         allow_outside: open a VRT whose sources lie outside its own folder or at URLs; see `geo2map.scene.trust`.

@@ -1,4 +1,4 @@
-"""Which overview of a file is read, and whether it knows which of its pixels are valid."""
+"""Which overview of a file is read, and whether it has validity of its own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from geo2map.scene.gdal import open_raster, overview_factors
 from geo2map.scene.vrt import Size, band_vrt
 from geo2map.scene.vrt_sources import is_warped, open_sources
 
-TOLERANCE = 0.1
+_TOLERANCE = 0.1
 """Of a factor, by which an overview may be coarser than wanted: that of `gdalwarp -ovr AUTO`."""
 
-SMALLEST = 128
-"""Pixels along a side of the smallest overviews that a VRT lists of its source; smaller ones are looked at."""
+_SMALLEST = 128
+"""Pixels along a side of the smallest overviews of its source that a VRT lists; smaller ones are checked."""
 LOOK_SIDE = 512
 
 
@@ -27,8 +27,8 @@ class Overview(NamedTuple):
     Attributes:
         level: its number as GDAL counts, from 0.
         size: width and height in pixels.
-        has_mask: whether it knows which of its pixels are valid. A mask that was added after the overviews has none of
-            its own, and GDAL takes the pixels of the overview for valid then.
+        has_mask: whether it has validity of its own. A mask that was added after the overviews has none of
+            its own, and then GDAL treats all pixels of the overview as valid.
     """
 
     level: int
@@ -37,7 +37,7 @@ class Overview(NamedTuple):
 
 
 def choose_overview(dataset: DatasetReader, address: str, bands: Bands, ratio: float) -> Overview | None:
-    """The coarsest overview that is still as fine as asked; None where only the raster itself is.
+    """The coarsest overview that is fine enough; None if only the raster itself is.
 
     GDAL opens no overview that one of the bands lacks, such as an alpha band that came later.
 
@@ -49,7 +49,7 @@ def choose_overview(dataset: DatasetReader, address: str, bands: Bands, ratio: f
     """
     every = zip(*(overview_factors(dataset, index) for index in dataset.indexes), strict=False)
     factors = [shared[0] for shared in takewhile(lambda found: len(set(found)) == 1, every)]
-    fine = [level for level, factor in enumerate(factors) if factor < ratio + TOLERANCE]
+    fine = [level for level, factor in enumerate(factors) if factor < ratio + _TOLERANCE]
     if not fine:
         return None
     level = fine[-1]
@@ -58,16 +58,16 @@ def choose_overview(dataset: DatasetReader, address: str, bands: Bands, ratio: f
         return None
     with open_raster(address, OVERVIEW_LEVEL=level) as overview:
         size = overview.width, overview.height
-        if not masked or (min(size) < SMALLEST and not _is_all_valid(overview)):
+        if not masked or (min(size) < _SMALLEST and not _is_all_valid(overview)):
             return Overview(level, size, has_mask=True)
-    if min(size) < SMALLEST:
+    if min(size) < _SMALLEST:
         return Overview(level, size, has_mask=_is_all_valid(dataset))
     with open_raster(band_vrt(address, f"mask,{bands.colours[0]}", (dataset.width, dataset.height))) as mask:
         return Overview(level, size, has_mask=overview_factors(mask)[level : level + 1] == [factors[level]])
 
 
 def _loses_mask(dataset: DatasetReader) -> bool:
-    """Whether overviews of a VRT take more for valid than the VRT does.
+    """Whether overviews of a VRT treat more pixels as valid than the VRT does.
 
     GDAL makes those of a warped VRT out of its source's, whose mask may have none.
     """
@@ -88,6 +88,6 @@ def _lacks_masks(source: DatasetReader) -> bool:
 
 
 def _is_all_valid(dataset: DatasetReader) -> bool:
-    """Whether a mask hides nothing, as far as a look tells."""
+    """Whether a mask hides nothing, judged by a sample."""
     shape = min(dataset.height, LOOK_SIDE), min(dataset.width, LOOK_SIDE)
     return bool(dataset.read_masks(1, out_shape=shape).all())

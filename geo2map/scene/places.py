@@ -1,4 +1,4 @@
-"""Where the files lie that an address stands for, and whether a file that GDAL names is within a folder."""
+"""The files that an address stands for, and whether a file that GDAL lists is within a folder."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ PACKED = re.compile(r"/vsi(?:zip|tar|7z|rar|gzip|subfile|crypt|sparse|cached)/",
 READ_BESIDE = (".ovr", ".msk", ".aux.xml")
 """Suffixes of the files beside a raster that GDAL reads with any of its drivers: overviews, masks, metadata."""
 TEXTS = re.compile(r"\.(?:aux\.xml|prj|tab|wld|[tjpgb]\w{1,3}w)$", re.I)
-"""How the names of sidecars end that hold no pixels."""
+"""Suffixes of sidecars without pixels."""
 SELF_CONTAINED = frozenset({"GTiff", "COG", "PNG", "JPEG", "GIF", "BMP", "WEBP", "JP2OpenJPEG"})
 """Drivers that read pixels from the file itself alone: a link to a text elsewhere (git-annex) reveals nothing then."""
 
 
 def is_spelled_otherwise(name: str) -> bool:
-    """Whether a name is not a path: that of a driver or of a file in an archive; URLs are something else."""
+    """Whether a name is not a path but that of a driver or of a file in an archive; URLs do not count."""
     return bool(PACKED.match(name) or (PREFIX.match(name) and not SCHEME.match(name)))
 
 
 def stays(inner: str) -> bool:
-    """Whether a relative path leads no higher than where it begins."""
+    """Whether a relative path stays below its base."""
     return not posixpath.normpath(inner).startswith(("..", "/"))
 
 
@@ -59,7 +59,7 @@ def places_in(address: str) -> list[str]:
 def lies_within(file: str, folder: str | None, document: str, driver: str = "") -> bool:
     """Whether a file that GDAL lists for a document is in a folder, links resolved.
 
-    Sidecars that belong to the document by their names count as within, too: they lie beside a link to it, are links to
+    Sidecars that belong to the document by their names count as within, too: they are beside a link to it, are links to
     texts that no pixels can be read from, or are where GDAL was told to keep them.
 
     Args:

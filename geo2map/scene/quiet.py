@@ -1,36 +1,27 @@
-"""Rasters without a place, opened without a word about it: whoever opens them says it better."""
+"""Opens rasters that have no georeference without rasterio's warning, since the caller reports it better."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from threading import Lock
 from typing import Any
 
 from rasterio.errors import NotGeoreferencedWarning
 
 _FILTER: Any = ("ignore", None, NotGeoreferencedWarning, None, 0)
-_lock = Lock()
-_within = [0]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Within, rasterio does not warn of a missing geotransform. Thread-safe.
 
-    Filters are every thread's, and `warnings.catch_warnings` puts back what it found, which may be another thread's
-    by then. So the first to come sets one filter, the last to leave takes it away, and nothing else is touched.
+    All threads share the filters, and `warnings.catch_warnings` would restore those that it saw, another thread's
+    among them. So each adds one filter and removes one, whichever of the equal ones that is.
     """
-    with _lock:
-        if not _within[0]:
-            warnings.filters.insert(0, _FILTER)  # type: ignore[attr-defined]
-        _within[0] += 1
+    warnings.filters.insert(0, _FILTER)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        with _lock:
-            _within[0] -= 1
-            if not _within[0]:
-                with suppress(ValueError):  # somebody put back filters of before
-                    warnings.filters.remove(_FILTER)  # type: ignore[attr-defined]
+        with suppress(ValueError):  # somebody has restored earlier filters
+            warnings.filters.remove(_FILTER)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Opens a raster as a scene: a place on Earth, three colours, and where they are valid."""
+"""Opens a raster as a scene: its georeference, three colours, and their validity."""
 
 from __future__ import annotations
 
@@ -37,37 +37,37 @@ from geo2map.scene.footprint import find_footprint, find_outline
 from geo2map.scene.gdal import open_raster, opening, reading, retry
 from geo2map.scene.georeference import find_georeference
 from geo2map.scene.identity import SceneIdentity, identify
-from geo2map.scene.look import MASK_BANDS, affordable, read_valid, with_raster
 from geo2map.scene.numbers import notes_on_numbers
 from geo2map.scene.options import SceneKeywords, SceneOptions
 from geo2map.scene.overview import Overview, choose_overview
 from geo2map.scene.sample import SAMPLE_SIDE, ask_about_black, read_sample, read_undamaged, validate_alpha
 from geo2map.scene.source import SceneSource
+from geo2map.scene.survey import MASK_BANDS, bounded_shape, read_valid, with_raster
 from geo2map.scene.trust import Trust
 from geo2map.scene.view import View
 from geo2map.scene.vrt import colours_vrt, warped_vrt
 from geo2map.types import Mask, OnError
 
-T = TypeVar("T", bound=np.generic)
+_T = TypeVar("_T", bound=np.generic)
 
 
 class Scene:
-    """One open raster with a place on Earth. Use as a context manager; see `open_scene`.
+    """One open georeferenced raster. Use as a context manager; see `open_scene`.
 
     Attributes:
         path: as it was given.
         name: the file's name without folder and suffix; output names come from it.
         dataset: the raster itself.
         indexes: the bands used as red, green and blue, counted from 1.
-        footprint, bounds: where it lies; bounds in web-mercator metres, beyond the world's right edge where the scene
+        footprint, bounds: its extent; bounds in web-mercator metres, beyond the world's right edge where the scene
             crosses the antimeridian.
         ground_resolution: metres on the ground per pixel at the scene's middle (geometric mean of both axes).
         latitude: degrees, of the scene's middle.
         zooms: None: it has pixels at any zoom.
-        colours_for: "": its colours are its own.
+        colours_for: "": not prepared for any model.
         remarks: notes on how it was found.
-        bits: of its numbers, where the file says so; see `geo2map.scene.bands.Bands`.
-        on_error: whether what of it cannot be read is an error for `sample`, or left out with a note.
+        bits: of its values, if the file declares them; see `geo2map.scene.bands.Bands`.
+        on_error: whether damage is an error for `sample`, or left out with a note.
     """
 
     zooms: tuple[int, ...] | None = None
@@ -115,36 +115,36 @@ class Scene:
 
     @property
     def bands(self) -> Bands:
-        """The roles of the bands, an alpha band only where its values are those of one."""
+        """The roles of the bands; an alpha band only if its values are plausible."""
         return self._believed[0]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of how the scene is read."""
-        beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends: clipped"
+        """Notes for the user on how the scene is read."""
+        beyond = f"warning: {self.name} reaches beyond 85.05° north or south, where web-mercator ends; clipped"
         clipped = (beyond,) if self.footprint.clipped else ()
         of_pixels = *self._seen[1], *self._believed[1], *ask_about_black(self.bands, self._look)
         return (*self.remarks, *clipped, *self._place.notes, *self._datum, *self._numbers, *of_pixels)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Every file of this machine that it is read from: itself, sidecars, the sources of a VRT."""
+        """Every local file that it is read from: itself, sidecars, the sources of a VRT."""
         return tuple(filter(is_file_path, self.dataset.files))
 
     @property
-    def arrangement(self) -> str:
-        """Another one where the scene lies elsewhere or is read otherwise; says nothing of its pixels."""
+    def layout_digest(self) -> str:
+        """Changes when the scene's position or reading options change; independent of its pixels."""
         read = f"{self.bands}{self.bands.meant or ''} {self.bounds}"
         return hashlib.sha256(read.encode()).hexdigest()[:16]
 
     @property
     def crs(self) -> CRS:
-        """Of the geotransform or of the ground control points, unless another was asked for."""
+        """CRS of the georeference, unless overridden."""
         return self._place.crs
 
     @property
     def transform(self) -> Affine | None:
-        """From (column, row) of pixel corners to the CRS; None where control points place it."""
+        """From (column, row) of pixel corners to the CRS; None if it has control points instead."""
         return self._place.transform
 
     @property
@@ -177,14 +177,14 @@ class Scene:
     def coverage(self, zoom: int, cell: int) -> Mask:
         """Where the scene has data: one bool per `cell` x `cell` global pixels of `window(zoom)`, (rows, columns).
 
-        A decimated look: right for estimates, not for deciding what to skip.
+        From a decimated read: suitable for estimates, not for deciding what to skip.
         """
         window = self.window(zoom)
         shape = (-(-window.height // cell), -(-window.width // cell))
         matrix = grid.window_transform(window, zoom, cell)
         x, y = self.footprint.scale(matrix.a)
         size = self.dataset.width, self.dataset.height
-        fewer = affordable(self.dataset, (math.ceil(size[0] * min(1.0, x)), math.ceil(size[1] * min(1.0, y))))
+        fewer = bounded_shape(self.dataset, (math.ceil(size[0] * min(1.0, x)), math.ceil(size[1] * min(1.0, y))))
         place = self._place.decimated(*fewer)
 
         def seen(raster: str) -> Mask:
@@ -196,7 +196,7 @@ class Scene:
 
     @property
     def identities(self) -> tuple[SceneIdentity, ...]:
-        """Which file, or files, this is."""
+        """The identity of the file or files."""
         return (identify(self.path, self.dataset.files),)
 
     def at(self, view: View) -> SceneSource:
@@ -221,12 +221,12 @@ class Scene:
 
     @cached_property
     def _seen(self) -> tuple[npt.NDArray[np.generic], tuple[str, ...]]:
-        """The look, and a note where it is not of the whole scene."""
+        """The sample, and a note if it does not cover the whole scene."""
         document = colours_vrt(self._address, self._marked, (self.dataset.width, self.dataset.height))
         try:
             return self._read(document, lambda colours: read_sample(colours, self.dataset, SAMPLE_SIDE)), ()
         except SceneError:
-            if self.on_error == "fail" or is_remote(self.path):  # a server's faults are others the next time
+            if self.on_error == "fail" or is_remote(self.path):  # a server's faults would differ next time
                 raise
         with opening(self.path), open_raster(document) as colours:
             pixels, note = read_undamaged(colours, self.dataset, SAMPLE_SIDE, self.path)
@@ -234,18 +234,18 @@ class Scene:
 
     @cached_property
     def _believed(self) -> tuple[Bands, tuple[str, ...]]:
-        """Bands and a note; looks at the pixels only where one is marked as alpha."""
+        """Bands and a note; reads pixels only if a band is marked as alpha."""
         return (self._marked, ()) if self._marked.alpha is None else validate_alpha(self._marked, self._look)
 
     @cached_property
     def _datum(self) -> tuple[str, ...]:
-        """Notes on how exactly the place is known."""
+        """Notes on the accuracy of the position."""
         west, south, east, north = grid.to_lnglat(self.bounds)
         longitude = ((west + east) / 2 + 180) % 360 - 180
         return datum_notes(self.crs, longitude, (south + north) / 2, self.ground_resolution)
 
-    def _read(self, document: str, read: Callable[[DatasetReader], npt.NDArray[T]]) -> npt.NDArray[T]:
-        def attempt() -> npt.NDArray[T]:
+    def _read(self, document: str, read: Callable[[DatasetReader], npt.NDArray[_T]]) -> npt.NDArray[_T]:
+        def attempt() -> npt.NDArray[_T]:
             with reading(self.path), open_raster(document) as dataset:
                 return read(dataset)
 
@@ -256,7 +256,7 @@ class Scene:
         return PixelWindow(frame.left, max(frame.top, 0), frame.right, min(frame.bottom, world.bottom))
 
     def _overview(self, ratio: float) -> Overview | None:
-        """The one that suits a number of scene pixels per output pixel; None where that is the raster itself."""
+        """The overview for a number of scene pixels per output pixel; None for the raster itself."""
         with opening(self.path):
             return choose_overview(self.dataset, self._address, self.bands, ratio)
 
@@ -278,9 +278,9 @@ def open_scene(path: str | Path, *, on_error: OnError = "fail", **options: Unpac
         options: the fields of `geo2map.scene.SceneOptions`.
 
     Raises:
-        SceneError: the file is missing, not a raster, damaged, or a VRT that points outside its folder.
-        GeoreferenceError: no CRS, no geotransform, or a place that web-mercator cannot show.
-        BandError: bands that the file does not have, or that are no colours; a nodata that they cannot hold.
+        SceneError: the file is missing, not a raster, damaged, or a VRT that refers outside its folder.
+        GeoreferenceError: no CRS, no geotransform, or outside web-mercator.
+        BandError: bands that the file does not have, or that are not colours; a nodata value that they cannot hold.
     """
     return read_scene(path, SceneOptions(**options), on_error)
 

@@ -1,4 +1,4 @@
-"""A look at a whole scene: some of its pixels, spread evenly, without reading all of them."""
+"""A sample of a whole scene: some of its pixels, spread evenly, without reading all of them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,27 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from geo2map.errors import SceneError
 from geo2map.scene.bands import Bands
 from geo2map.scene.gdal import overview_factors, reading
+from geo2map.types import RawPixels
 
 SAMPLE_SIDE = 1024
 WHOLE_PIXELS = 2**26
 """Pixels, of the raster or of its coarsest overview, up to which all are decoded for a sample: about a second."""
 SPREAD = 16
-"""Blocks across and down that stand for a larger raster, fewer where they hold more than `WHOLE_PIXELS`."""
+"""Blocks across and down that represent a larger raster, fewer if they contain more than `WHOLE_PIXELS`."""
 
 ALPHA_CODES = 16
-"""Other values than opaque and transparent that an alpha band may take often, as soft edges and JPEG make them."""
+"""Values besides opaque and transparent that an alpha band may often take, due to soft edges and JPEG."""
 BLACK_SHARE = 0.01
 """Share of pixels that are 0 in all bands from which a note asks about them, where nothing says what is valid."""
 
-Pixels = npt.NDArray[np.generic]
 
-
-def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> Pixels:
+def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> RawPixels:
     """Pixels of all bands from all over the scene, at most about side x side, (bands, pixels).
 
     A decimated read; of a raster too large for that and without overviews, some rows and columns of its blocks.
@@ -49,8 +47,8 @@ def read_sample(colours: DatasetReader, dataset: DatasetReader, side: int) -> Pi
     return np.concatenate(parts, axis=1)
 
 
-def read_undamaged(colours: DatasetReader, dataset: DatasetReader, side: int, path: str) -> tuple[Pixels, str]:
-    """What can be read of a damaged raster: some of its blocks, each by itself, those that cannot be read left out.
+def read_undamaged(colours: DatasetReader, dataset: DatasetReader, side: int, path: str) -> tuple[RawPixels, str]:
+    """The readable part of a damaged raster: some of its blocks, each by itself, without the unreadable ones.
 
     At full resolution, since overviews may be what is damaged; the same blocks each time.
 
@@ -62,7 +60,7 @@ def read_undamaged(colours: DatasetReader, dataset: DatasetReader, side: int, pa
         Pixels as `read_sample` gives them, and a note of how many blocks are missing.
 
     Raises:
-        SceneError: none of the blocks can be read; says what is wrong with the first.
+        SceneError: none of the blocks can be read; states the error of the first.
     """
     windows, found, errors = _spread_blocks(dataset), [], []
     for window in windows:
@@ -75,17 +73,17 @@ def read_undamaged(colours: DatasetReader, dataset: DatasetReader, side: int, pa
             found.append(pixels[:, :: max(1, pixels.shape[1] * len(windows) // side**2)])
     if not found:
         raise errors[0]
-    missing = f"{len(errors)} of the {len(windows)} blocks that were looked at" if errors else "its overviews"
-    return np.concatenate(found, axis=1), f"warning: {missing} cannot be read: the others decide the colours"
+    missing = f"{len(errors)} of the {len(windows)} sampled blocks" if errors else "its overviews"
+    return np.concatenate(found, axis=1), f"warning: {missing} cannot be read; the others decide the colours"
 
 
-def _read(colours: DatasetReader, window: Window, side: int) -> Pixels:
+def _read(colours: DatasetReader, window: Window, side: int) -> RawPixels:
     factor = max(1.0, max(window.width, window.height) / side)
     shape = (max(1, round(window.height / factor)), max(1, round(window.width / factor)))
     return colours.read(window=window, out_shape=(colours.count, *shape)).reshape(colours.count, -1)
 
 
-def _read_share(colours: DatasetReader, window: Window, count: int) -> Pixels:
+def _read_share(colours: DatasetReader, window: Window, count: int) -> RawPixels:
     """About `count` pixels of a window of any shape, such as a few rows as wide as the raster."""
     rows = max(1, round(window.height / max(1.0, math.sqrt(window.width * window.height / count))))
     shape = (rows, max(1, min(window.width, count // rows)))
@@ -104,8 +102,8 @@ def _spread_blocks(dataset: DatasetReader) -> list[Window]:
     return [Window(*corner, width, height).intersection(whole) for corner in corners]
 
 
-def validate_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]]:
-    """Looks whether a band marked as alpha can be one, and what its opaque value is.
+def validate_alpha(bands: Bands, pixels: RawPixels) -> tuple[Bands, tuple[str, ...]]:
+    """Checks whether a band marked as alpha can be one, and determines its opaque value.
 
     Transparency is yes or no nearly everywhere. A band that is rarely either, and takes many values in between, is
     an infrared band that some program marked wrongly: all pixels count as opaque then, and a note says so.
@@ -122,17 +120,17 @@ def validate_alpha(bands: Bands, pixels: Pixels) -> tuple[Bands, tuple[str, ...]
     between = (values > 0.03 * opaque) & (values < 0.97 * opaque)
     if between.sum() > ALPHA_CODES and counts[between].sum() > counts.sum() / 2:
         return replace(bands, alpha=None), (
-            f"warning: band {bands.alpha} is marked as alpha, but its values are those of an image: taken as opaque",
+            f"warning: band {bands.alpha} is marked as alpha, but its values are those of an image; treated as opaque",
         )
     return replace(bands, alpha_max=opaque), ()
 
 
-def ask_about_black(bands: Bands, pixels: Pixels) -> tuple[str, ...]:
-    """A note where a scene may have a black collar that nothing declares as empty; nobody but the user can know."""
+def ask_about_black(bands: Bands, pixels: RawPixels) -> tuple[str, ...]:
+    """A note if a scene may have an undeclared black collar; only the user can know."""
     silent = bands.nodata is None or np.isnan(bands.nodata).all()
     if bands.has_alpha or not silent or bands.meant is not None or not pixels.size:
         return ()
     share = float((pixels == 0).all(axis=0).mean())
     if share < BLACK_SHARE:
         return ()
-    return (f"{share:.0%} of the pixels are 0 in all bands and count as black; set nodata to 0 if they are empty",)
+    return (f"{share:.0%} of the pixels are 0 in all bands and treated as black; set nodata to 0 if they are empty",)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.errors import SceneError
 from geo2map.files.closing import Closing
 from geo2map.grid import PixelWindow, world_window
@@ -20,14 +20,14 @@ from geo2map.types import Image, Mask
 class SceneSource(Closing):
     """A scene at one zoom (a `geo2map.protocols.Source`).
 
-    There is one fixed warped view for the whole scene: a pixel is the same whichever block asks for it. Columns are
+    There is one fixed warped view for the whole scene: a pixel does not depend on the block. Columns are
     counted modulo the world, so that it is also the same on both sides of the antimeridian.
 
-    It opens its file when it is read; one that was closed opens it again.
+    The file is opened on first read, and again after closing.
     """
 
     def __init__(
-        self, path: str, document: str, frame: PixelWindow, rendition: Rendition, emptiness: Emptiness
+        self, path: str, document: str, frame: PixelWindow, rendition: ColourTransform, emptiness: Emptiness
     ) -> None:
         """
         Args:
@@ -42,7 +42,7 @@ class SceneSource(Closing):
         self._frame, self._world = frame, world_window(emptiness.zoom).width
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         if self._vrt is not None:
             self._vrt.close()
             self._vrt = None
@@ -52,10 +52,10 @@ class SceneSource(Closing):
         return SceneSource(self.path, self._document, self._frame, self.rendition, self._emptiness.another())
 
     def is_empty(self, window: PixelWindow) -> bool:
-        """Whether a window of global pixels surely holds no valid one; False where only reading can tell."""
+        """Whether a window of global pixels provably contains no valid one; False if only reading can decide."""
         turned = (window.shift(-turn) for turn in (-self._world, 0, self._world))
         parts = (part.intersection(self._frame) for part in turned)
-        return all(part.empty or self._emptiness.surely(part) for part in parts)
+        return all(part.empty or self._emptiness.is_empty(part) for part in parts)
 
     def read(self, block: Block) -> BlockImage:
         """Reads a block; a pixel is valid where the scene's pixel is, or half of those that an alpha band mixes.

@@ -1,4 +1,4 @@
-"""What a file and its sidecars say of its place: each statement with the CRS that belongs to it."""
+"""The georeferences that a file and its sidecars state, each with the CRS that belongs to it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ SOURCES = {
     "TABFILE": "its .tab file",
     "WORLDFILE": "its world file",
 }
-"""Where GDAL finds the place of a GeoTIFF, in the order in which it believes them, and how a user knows them."""
-SIDECARS = {"PAM": (".aux.xml",), "TABFILE": (".tab",), "WORLDFILE": (".wld", ".tfw", ".tifw", ".tiffw")}
+"""GDAL's sources of a GeoTIFF's georeference, in order of precedence, and their names for users."""
+_SIDECARS = {"PAM": (".aux.xml",), "TABFILE": (".tab",), "WORLDFILE": (".wld", ".tfw", ".tifw", ".tiffw")}
 """What the file of a source ends in, in place of the raster's suffix; an .aux.xml follows it."""
-FLAT = 1e-6
+_FLAT = 1e-6
 """Ratio of the extents of control points, across and along their longest line, from which on they are one line."""
 
 
 @dataclass(frozen=True)
 class PlaceStatement:
-    """One way from pixels to the Earth, or a CRS alone.
+    """One georeference, or a CRS alone.
 
     Attributes:
-        source: where it stands, as in "its world file"; "" where that is not known.
+        source: e.g. "its world file"; "" if unknown.
         crs: that of this statement; None where it has none.
         transform: from (column, row) of pixel corners to the CRS; None where there is none.
         gcps: ground control points; empty where there is a geotransform.
@@ -59,7 +59,7 @@ class PlaceStatement:
 
 
 def find_statements(dataset: DatasetReader) -> list[PlaceStatement]:
-    """What there is, in the order in which GDAL believes it.
+    """All statements, in GDAL's order of precedence.
 
     GDAL merges what several files say, so that numbers of one may come with the CRS of another; it keeps them apart
     for GeoTIFFs only.
@@ -76,7 +76,7 @@ def find_statements(dataset: DatasetReader) -> list[PlaceStatement]:
 
 
 def choose_statement(statements: Sequence[PlaceStatement]) -> PlaceStatement | None:
-    """The first that has a place and a CRS, else the first that has a place.
+    """The first with a geotransform or points and a CRS, else the first with a geotransform or points.
 
     A CRS that stands alone belongs to what follows it, even if that has one: so a sidecar mends a wrong one. A
     geotransform without a CRS is in that of another geotransform, but never in that of control points.
@@ -96,7 +96,7 @@ def _lent(statement: PlaceStatement, statements: Sequence[PlaceStatement]) -> CR
 
 
 def fault_of_points(gcps: Sequence[GroundControlPoint]) -> str | None:
-    """Why control points place nothing; None where they do."""
+    """Why control points are unusable; None if they are usable."""
     if len(gcps) < 3:
         return f"only {len(gcps)} of at least 3 control points"
     for where, points in (
@@ -109,7 +109,7 @@ def fault_of_points(gcps: Sequence[GroundControlPoint]) -> str | None:
         across, along = np.sort(np.linalg.svd(spread, compute_uv=False))
         if along == 0:
             return f"control points that are all the same {where}"
-        if across < FLAT * along:
+        if across < _FLAT * along:
             return f"control points on one line {where}"
     return None
 
@@ -136,22 +136,22 @@ def _of_pam(dataset: DatasetReader) -> Iterator[PlaceStatement]:
 
 
 def is_usable(matrix: Affine) -> bool:
-    """Whether a geotransform places anything."""
+    """Whether a geotransform is usable."""
     return matrix != Affine.identity() and math.isfinite(matrix.determinant) and matrix.determinant != 0
 
 
 def _sources_beside(dataset: DatasetReader) -> frozenset[str]:
-    """Those of `SIDECARS` whose file is there; GDAL does not name a world file that it does not use."""
+    """Those of `_SIDECARS` whose file is there; GDAL does not name a world file that it does not use."""
     if not is_file_path(dataset.name):
         return frozenset()
     path = Path(dataset.name)
     try:
         names = names_in(path.parent)
     except OSError:  # a folder whose files may be read, but not listed
-        return frozenset(SIDECARS)
-    stems = {option: path.name if option == "PAM" else path.stem for option in SIDECARS}
+        return frozenset(_SIDECARS)
+    stems = {option: path.name if option == "PAM" else path.stem for option in _SIDECARS}
     return frozenset(
         option
-        for option, suffixes in SIDECARS.items()
+        for option, suffixes in _SIDECARS.items()
         if any(f"{stems[option]}{suffix}".lower() in names for suffix in suffixes)
     )

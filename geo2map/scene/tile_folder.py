@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from geo2map import grid
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
 from geo2map.errors import TileSetError
 from geo2map.files.address import is_file_path, is_folder, plain_path
 from geo2map.grid.block import Block, BlockImage
@@ -28,10 +28,10 @@ SAMPLED_TILES = 64
 
 
 def is_tile_folder(asked: str | Path | Sequence[str | Path]) -> Path | None:
-    """The folder of tiles that is asked for, None where something else is.
+    """The folder of tiles, or None for anything else.
 
     Raises:
-        TileSetError: its tiles lie on another grid, or its documents contradict each other.
+        TileSetError: its tiles are on another grid, or its documents contradict each other.
     """
     paths = [plain_path(path) for path in ([asked] if isinstance(asked, str | Path) else asked)]
     if len(paths) != 1 or not is_file_path(paths[0]) or not is_folder(paths[0]):
@@ -40,7 +40,7 @@ def is_tile_folder(asked: str | Path | Sequence[str | Path]) -> Path | None:
     try:
         if not folder.zooms:
             return None
-    except TileSetError:  # a folder that cannot be listed: whoever looks for scenes in it says so
+    except TileSetError:  # a folder that cannot be listed: reported when scenes are searched in it
         return None
     folder.require_grid()
     folder.require_scheme()
@@ -48,7 +48,7 @@ def is_tile_folder(asked: str | Path | Sequence[str | Path]) -> Path | None:
 
 
 class TileFolder:
-    """A folder of XYZ tiles, ours or anyone's (a `geo2map.scene.Imagery`).
+    """A folder of XYZ tiles by any program (a `geo2map.scene.Imagery`).
 
     A set cut by geo2map keeps its scene's name, window and colours.
 
@@ -88,7 +88,7 @@ class TileFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -107,8 +107,8 @@ class TileFolder:
         return (SceneIdentity(str(self.folder.path.resolve()), size, str(newest), digest.hexdigest()[:16]),)
 
     @property
-    def arrangement(self) -> str:
-        """Nothing: tiles lie where their names say."""
+    def layout_digest(self) -> str:
+        """Empty: tile positions are given by their names."""
         return ""
 
     def window(self, zoom: int) -> PixelWindow:
@@ -131,9 +131,9 @@ class TileFolder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How many of the tiles sampled were broken; nothing where none may be."""
+        """A note on broken tiles in the sample."""
         broken = 0 if self._on_error == "fail" else self._sample[1]
-        said = f"warning: {broken} of the tiles that were looked at cannot be read: the others decide the colours"
+        said = f"warning: {broken} of the sampled tiles cannot be read; the others decide the colours"
         return (said,) if broken else ()
 
     @cached_property
@@ -179,20 +179,20 @@ class TileFolder:
 class TileSource:
     """The tiles of one zoom (a `geo2map.protocols.Source`); missing tiles are invalid pixels."""
 
-    def __init__(self, folder: XyzFolder, zoom: int, rendition: Rendition) -> None:
+    def __init__(self, folder: XyzFolder, zoom: int, rendition: ColourTransform) -> None:
         self.zoom, self.rendition = zoom, rendition
         self._tile = lru_cache(maxsize=CACHED_TILES)(folder.read)
         self._folder = folder
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: no file is open."""
 
     def another(self) -> TileSource:
         """Itself: any thread may read."""
         return self
 
     def is_empty(self, window: PixelWindow) -> bool:
-        """Whether a window of global pixels touches no tile that is there."""
+        """Whether a window of global pixels touches no existing tile."""
         touched, side = tile_range(window), 2**self.zoom
         return not any(
             0 <= y < side and self._folder.tile_path(Tile(x % side, y, self.zoom)) is not None

@@ -1,27 +1,25 @@
-"""Whether a raster stays in its folder: a VRT from a stranger may name any file of this machine, and any address.
+"""Whether a raster stays in its folder: an untrusted VRT may name any file of this machine, and any address.
 
-Every file counts as what its first bytes make of it, however it is named and wherever it lies: on this machine, in an
-archive or at a server. It is looked through before GDAL opens it, and so is whatever it names.
+A file is judged by its first bytes, whatever its name and wherever it is: on this machine, in an
+archive or on a server. It is inspected before GDAL opens it, and so is every file it names.
 """
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.errors import SceneError
 from geo2map.files.address import gdal_path, is_remote, redact
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.files.tiff import read_gdal_metadata
-from geo2map.files.vsi import LARGEST, head_bytes, read_text
+from geo2map.files.vsi import LARGEST_DOCUMENT, head_bytes, read_text
 from geo2map.scene.documents import (
     FETCHERS,
     FOLLOWED,
@@ -32,8 +30,8 @@ from geo2map.scene.documents import (
     kind_of,
     outside,
     overview_source,
-    refusal,
     sources_of,
+    untrusted,
 )
 from geo2map.scene.gdal import gdal_env, open_raster, opening
 from geo2map.scene.places import (
@@ -47,11 +45,12 @@ from geo2map.scene.places import (
     stays,
 )
 from geo2map.scene.vrt_sources import vrt_document
+from geo2map.threads import start_threads
 
 DEEPEST = 8
 MOST = 100_000
 """Files that one scene may consist of."""
-AT_ONCE = 16
+_AT_ONCE = 16
 
 
 class Trust:
@@ -67,13 +66,13 @@ class Trust:
         self._walks = [_Walk.at(self._path, place) for place in places_in(gdal_path(path))]
 
     def before_opening(self) -> None:
-        """Looks through the scene's files before any driver sees them."""
+        """Inspects the scene's files before any driver opens them."""
         with gdal_env(self._path):
             for walk in self._walks:
                 walk.look_through(walk.start)
 
     def after_opening(self, dataset: DatasetReader) -> None:
-        """Looks at what GDAL made of it, before its pixels are read."""
+        """Inspects the opened dataset, before its pixels are read."""
         with opening(self._path):
             for file in dataset.files if self._walks else ():
                 if not any(walk.holds(file, dataset.driver) for walk in self._walks):
@@ -84,7 +83,7 @@ class Trust:
 
 @dataclass
 class _Walk:
-    """From a file through all that it leads to.
+    """The walk from a file through all files that it refers to.
 
     Attributes:
         asked: the scene as it was given, for errors.
@@ -92,8 +91,8 @@ class _Walk:
         given: the file before that.
         folder: the one not to leave, of this machine or GDAL's; None where a document may name nothing at all.
         within: whether the scene is spelled as something in, or made of, the file: `vrt://a.tif?bands=1`.
-        kinds: of every file that was looked at, None where it is not a document, or not there.
-        heads: first bytes of files that are about to be looked at.
+        kinds: of every inspected file, None if it is not a document, or missing.
+        heads: first bytes of files to be inspected next.
         listed: files of folders, by their names in lower case.
     """
 
@@ -123,7 +122,7 @@ class _Walk:
         return file == gdal_path(self.asked) or lies_within(file, self.folder, self.given, driver)
 
     def look_through(self, place: str, depth: int = 0) -> None:
-        """Looks at a file, at what lies beside it, and at all that they lead to."""
+        """Inspects a file, its sidecars, and all files that they refer to."""
         if is_inline(place):
             self._follow(sources_of(place.encode(errors="replace"), self.asked), self.folder, depth)
             return
@@ -137,15 +136,15 @@ class _Walk:
             self._open(place, depth)
 
     def look_at_opened(self, dataset: DatasetReader, place: str, depth: int = 0) -> None:
-        """Looks at a dataset: what it is, its overviews, and the files that GDAL knows of it."""
+        """Inspects a dataset: its driver, its overviews, and the files that GDAL lists for it."""
         driver = dataset.driver
         if depth or not self.within:
             if driver in FETCHERS:
-                raise refusal(self.asked, "fetches its pixels from elsewhere")
+                raise untrusted(self.asked, "reads its pixels from elsewhere")
             if driver in FOLLOWED and self.kinds.get(place) != "followed":
-                raise refusal(self.asked, "leads to other files and could not be looked through")
+                raise untrusted(self.asked, "refers to other files and could not be inspected")
         home = self._home(place)
-        if driver == "VRT" and place.startswith("/vsi"):  # a server may have answered otherwise than before
+        if driver == "VRT" and place.startswith("/vsi"):  # a server may answer differently the second time
             self._follow(sources_of(vrt_document(dataset).encode(), self.asked), home, depth)
         if named := dataset.tags(ns="OVERVIEWS").get("OVERVIEW_FILE"):
             self._follow([overview_source(named)], home, depth)
@@ -157,19 +156,19 @@ class _Walk:
     def _look(self, place: str, depth: int) -> Kind | None:
         """What a file is; follows a document."""
         if TILE_INDEXES.search(place):
-            raise refusal(self.asked, "is a list of rasters that lie elsewhere")
+            raise untrusted(self.asked, "is a list of rasters elsewhere")
         if len(self.kinds) >= MOST:
-            raise refusal(self.asked, f"leads to more than {MOST:,} files")
+            raise untrusted(self.asked, f"refers to more than {MOST:,} files")
         head = self.heads.pop(place) if place in self.heads else read_text(place, head_bytes())
         kind = self.kinds[place] = kind_of(head) if head else None
         if head is None and depth and place.startswith("/vsi") and not place.endswith(READ_BESIDE):
-            raise SceneError(f"{redact(self.asked)} leads to {redact(place)}, which cannot be read; check that file")
+            raise SceneError(f"{redact(self.asked)} refers to {redact(place)}, which cannot be read; check that file")
         if kind == "fetching":
-            raise refusal(self.asked, "fetches its pixels from elsewhere")
+            raise untrusted(self.asked, "reads its pixels from elsewhere")
         if kind is not None:
             text = read_text(place) or b""
-            if len(text) >= LARGEST:
-                raise refusal(self.asked, "is larger than 64 MiB, too large to look through")
+            if len(text) >= LARGEST_DOCUMENT:
+                raise untrusted(self.asked, "is larger than 64 MiB, too large to inspect")
             self._follow(sources_of(text, self.asked, kind), self._home(place), depth)
         return kind
 
@@ -180,7 +179,7 @@ class _Walk:
             home: the folder that relative paths count from.
         """
         if depth > DEEPEST:
-            raise refusal(self.asked, f"leads from VRT to VRT more than {DEEPEST} times")
+            raise untrusted(self.asked, f"is a chain of more than {DEEPEST} VRTs")
         targets: list[str] = []
         for source in sources:
             if is_inline(source.name):
@@ -194,7 +193,7 @@ class _Walk:
             self.look_through(target, depth + 1)
 
     def _target(self, source: NamedFile, home: str | None) -> str | None:
-        """What GDAL opens for a name in a document, None where that lies outside or cannot be told."""
+        """What GDAL opens for a name in a document, None if that is outside or cannot be determined."""
         name = source.name
         if self.folder is None or name.lstrip()[:1] in ("<", "{") or ":MRF:" in name:
             return None
@@ -213,13 +212,11 @@ class _Walk:
     def _refusal_of(self, name: str) -> SceneError:
         if is_spelled_otherwise(name):
             shown = redact(" ".join(name.split())[:120])
-            return refusal(
-                self.asked, f"names its source by a driver or an archive, which is not looked through: {shown}"
-            )
+            return untrusted(self.asked, f"names its source by a driver or an archive, which is not inspected: {shown}")
         return outside(self.asked, name)
 
     def _home(self, place: str) -> str | None:
-        """The folder from which a document counts its relative paths; behind a query GDAL looks elsewhere."""
+        """The folder to which a document's paths are relative; for an address with a query GDAL uses another one."""
         if is_inline(place):
             return self.folder
         if place.startswith("/vsi"):
@@ -227,13 +224,13 @@ class _Walk:
         return str(Path(place).parent)
 
     def _beside(self, place: str, depth: int) -> list[str]:
-        """Files that GDAL reads with another; where it does not look for them, neither is a request made."""
+        """Files that GDAL reads with another; no request is made where GDAL makes none."""
         if is_remote(place) and get_gdal_config("GDAL_DISABLE_READDIR_ON_OPEN", normalize=False) == "EMPTY_DIR":
             return []
-        if depth == 0 or place.startswith("/vsi"):  # what else GDAL finds is looked at once it is open
+        if depth == 0 or place.startswith("/vsi"):  # the rest is inspected after opening
             return [place + suffix for suffix in READ_BESIDE]
         folder, name = Path(place).parent, Path(place).name.lower()
-        if folder not in self.listed:  # GDAL does not look at case where it lists a folder
+        if folder not in self.listed:  # GDAL ignores case when it lists a folder
             self.listed[folder] = {}
             with suppress(OSError):
                 for file in folder.iterdir():
@@ -242,13 +239,13 @@ class _Walk:
         return [str(Path(file).resolve()) for suffix in READ_BESIDE for file in listed.get(name + suffix, ())]
 
     def _open(self, place: str, depth: int) -> None:
-        """Looks at a source as GDAL sees it; one that GDAL cannot open is for whoever reads it to complain of.
+        """Inspects a source as GDAL opens it; one that GDAL cannot open is reported when it is read.
 
         A file of the working directory is opened by its bare name, too: to that, GDAL joins absolute paths otherwise.
         """
         in_here = not place.startswith("/vsi") and Path(place).parent == Path.cwd()
         for spelled in (place, Path(place).name) if in_here else (place,):
-            with suppress(RasterioError, CPLE_BaseError), open_raster(spelled) as dataset:
+            with suppress(*GDAL_ERRORS), open_raster(spelled) as dataset:
                 for file in dataset.files:
                     if not lies_within(file, self.folder, spelled, dataset.driver):
                         raise outside(self.asked, file)
@@ -258,16 +255,16 @@ class _Walk:
         """The first bytes of many remote files at once: each takes the time of a request."""
         wanted = [place for place in dict.fromkeys(places) if place not in self.kinds and is_remote(place)]
         if len(wanted) > 1:
-            with ThreadPoolExecutor(AT_ONCE) as pool:
+            with start_threads(_AT_ONCE, "fetch") as pool:
                 self.heads.update(zip(wanted, pool.map(_head, wanted), strict=True))
 
 
 def _is_plain_tiff(place: str) -> bool:
-    """Whether it is a TIFF of this machine without the one thing in it that may lead elsewhere."""
+    """Whether it is a local TIFF without the only tag that may refer elsewhere."""
     metadata = None if place.startswith("/vsi") else read_gdal_metadata(place)
     return metadata is not None and b"overview_file" not in metadata.lower()
 
 
 def _head(place: str) -> bytes | None:
-    with gdal_env(place):  # each thread has settings of its own
+    with gdal_env(place):  # GDAL settings are per thread
         return read_text(place, head_bytes())

@@ -23,11 +23,11 @@ from geo2map.scene.georeference import Georeference
 from geo2map.types import Resampling
 
 Size = tuple[int, int]
-TOLERANCE = 1e-5
-"""Scene pixels by which GDAL may misplace a pixel to spare PROJ: of no consequence, and a third faster than 1e-6."""
+_TOLERANCE = 1e-5
+"""Scene pixels by which GDAL may misplace a pixel to save calls of PROJ: harmless, and a third faster than 1e-6."""
 BLOCK_SIDE = 256
 SOURCE_SIDE = 1024
-"""Scene pixels along a side of what GDAL reads at once for a block; it heeds no limit of memory here."""
+"""Scene pixels along a side that GDAL reads at once for a block; no memory limit applies here."""
 ALGORITHMS: dict[Resampling, str] = {
     "nearest": "NearestNeighbour",
     "bilinear": "Bilinear",
@@ -83,7 +83,7 @@ def colours_vrt(
 
 
 def band_vrt(path: str, band: str, size: Size) -> str:
-    """A band, or a mask, alone: GDAL tells its overviews apart from those of the others then."""
+    """A band, or a mask, alone: then GDAL distinguishes its overviews from those of the others."""
     root = ET.Element("VRTDataset", rasterXSize=str(size[0]), rasterYSize=str(size[1]))
     _add_source(root, "Byte", path, band, (size, size), {})
     return ET.tostring(root, encoding="unicode")
@@ -125,7 +125,7 @@ def warped_vrt(
 
     One document stands for a whole scene at one zoom, and GDAL warps it in blocks of its own, whichever window is
     read: that is why a pixel does not depend on the window. GDAL would derive the kernel's scale anew for
-    each of these blocks, which shows at their borders; so it is told.
+    each of these blocks, which would be visible at their borders; so it is set.
 
     Args:
         source: what `colours_vrt` made.
@@ -174,7 +174,7 @@ def _warp_options(scale: tuple[float, float]) -> dict[str, str]:
 
 def _add_transformer(parent: ET.Element, place: Georeference, matrix: Affine, target: CRS) -> None:
     approximate = _add(parent, "ApproxTransformer")
-    _add(approximate, "MaxError", repr(TOLERANCE))
+    _add(approximate, "MaxError", repr(_TOLERANCE))
     general = _add(_add(approximate, "BaseTransformer"), "GenImgProjTransformer")
     if place.transform is not None:
         _add(general, "SrcGeoTransform", _numbers(place.transform.to_gdal()))

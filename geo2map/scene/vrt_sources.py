@@ -1,4 +1,4 @@
-"""The files that a VRT is made of, where what they say of themselves does not reach the VRT."""
+"""The sources of a VRT, for metadata that does not reach the VRT."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from geo2map.files.address import is_remote
+from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.scene.gdal import open_raster
 from geo2map.scene.places import READ_BESIDE
 
 LOOKED_AT = 16
-"""Sources of a VRT that are opened to ask them; sheets of one map are alike."""
+"""Sources of a VRT that are opened for their tags; sheets of one map are alike."""
 _CHANGES = re.compile("<(?:ScaleRatio|ScaleOffset|Exponent|LUT|PixelFunctionType)>")
-"""What in a VRT turns the numbers of its sources into others."""
+"""Elements of a VRT that change the values of its sources."""
 
 
 def is_warped(dataset: DatasetReader) -> bool:
@@ -28,11 +27,11 @@ def is_warped(dataset: DatasetReader) -> bool:
 def tags_of_sources(dataset: DatasetReader, key: str, index: int = 0, deepest: int = 2) -> set[str]:
     """What a raster, or the sources of a VRT that has no tag itself, give for a tag of IMAGE_STRUCTURE; "" for nothing.
 
-    A VRT at a server, or one that changes numbers, speaks for itself alone.
+    For a VRT on a server, or one that changes values, only its own tags count.
 
     Args:
         index: of the band; 0 for the tags of the raster.
-        deepest: VRTs that lead from one to another.
+        deepest: depth of nested VRTs.
     """
     index = min(index, dataset.count)
     tags = dataset.tags(index, ns="IMAGE_STRUCTURE") if index else dataset.tags(ns="IMAGE_STRUCTURE")
@@ -44,7 +43,7 @@ def tags_of_sources(dataset: DatasetReader, key: str, index: int = 0, deepest: i
 
 
 def vrt_document(dataset: DatasetReader) -> str:
-    """The XML of a VRT as GDAL holds it; "" for other rasters."""
+    """The XML of a VRT; "" for other rasters."""
     tags = dataset.tags(ns="xml:VRT") if dataset.driver == "VRT" else {}
     return "".join(f"{key}={value}" for key, value in tags.items())
 
@@ -57,7 +56,7 @@ def open_sources(dataset: DatasetReader) -> Iterator[DatasetReader]:
     for file in islice(named, LOOKED_AT):
         try:
             source = open_raster(file)
-        except (RasterioError, CPLE_BaseError):
+        except GDAL_ERRORS:
             continue
         with source:
             yield source

@@ -6,8 +6,8 @@ from geo2map.testing.fakes import (
     IdentityTranslator,
     MemoryOutput,
     cropped,
+    fake_job,
     make_card,
-    make_job,
 )
 
-__all__ = ["ArraySource", "BlurTranslator", "IdentityTranslator", "MemoryOutput", "cropped", "make_card", "make_job"]
+__all__ = ["ArraySource", "BlurTranslator", "IdentityTranslator", "MemoryOutput", "cropped", "fake_job", "make_card"]

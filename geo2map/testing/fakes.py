@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,11 +12,14 @@ from geo2map.colour import ColourStatistics
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.model.card import ModelCard
-from geo2map.pipeline.blocks import BlockDone, BlockKey
+from geo2map.pipeline.blocks import LayerTiles
+from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord
+from geo2map.pipeline.run import pending_blocks
 from geo2map.plan import Job, Plan, Storage
-from geo2map.protocols import Progress, Translator
+from geo2map.protocols import PixelTranslator, Progress, Translator
 from geo2map.scene import ReadingOptions, SceneIdentity
+from geo2map.tiles.layer import MAP
 from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import MemoryStore
 from geo2map.types import Batch, Image, Mask, Tile
@@ -53,23 +56,23 @@ def cropped(batch: Batch, margin: int) -> Batch:
 
 
 @dataclass(frozen=True)
-class IdentityTranslator:
+class IdentityTranslator(PixelTranslator):
     """Returns what it gets."""
 
     batch: int = 1
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         return cropped(batch, margin)
 
 
 @dataclass(frozen=True)
-class BlurTranslator:
+class BlurTranslator(PixelTranslator):
     """A box blur in exact integer arithmetic: output depends on pixels within `radius` and on nothing else."""
 
     radius: int
     batch: int = 1
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         size = 2 * self.radius + 1
         sums = batch.astype(np.int64)
         for axis in (1, 2):
@@ -82,7 +85,7 @@ class BlurTranslator:
 
 
 class MemoryOutput:
-    """An output that keeps encoded tiles in memory (a `geo2map.pipeline.run.Keeper`).
+    """An output that keeps encoded tiles in memory (a `geo2map.pipeline.run.BlockSink`).
 
     Attributes:
         job: what is made.
@@ -93,15 +96,28 @@ class MemoryOutput:
     """
 
     def __init__(self, plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> None:
-        self.job = make_job(plan, storage or Storage(minzoom=plan.maxzoom), translator)
+        self.job = fake_job(plan, storage or Storage(minzoom=plan.maxzoom), translator)
         self.records: dict[BlockKey, BlockRecord] = {}
         self.complete = self.resumed = False
         self.store = MemoryStore()
         self.done: list[BlockDone] = []
         self.finished = False
 
-    def keep(self, done: BlockDone, tiles: Mapping[Tile, bytes]) -> None:
-        for tile, data in tiles.items():
+    @property
+    def block_count(self) -> int:
+        return self.job.plan.block_count
+
+    def blocks(self) -> Iterator[Block]:
+        return pending_blocks(self.job, self.records)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """There is nothing to let go of."""
+
+    def keep(self, done: BlockDone, tiles: LayerTiles) -> None:
+        for tile, data in tiles.get(MAP, {}).items():
             self.store.put(tile, data)
         self.done.append(done)
 
@@ -119,7 +135,7 @@ class MemoryOutput:
         return {tile: decode(self.store.data[tile]) for tile in self.store.tiles(self.job.plan.maxzoom)}
 
 
-def make_job(plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> Job:
+def fake_job(plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> Job:
     """A job without a scene on any disk.
 
     Args:

@@ -50,6 +50,11 @@ class ClassCodec:
         return file.getvalue()
 
 
+def code_legend(palette: Palette) -> list[list[Any]]:
+    """Names and colours of the classes in the order of their codes, as plain JSON values."""
+    return [list(pair) for pair in zip(palette.classes, class_colours(palette).tolist(), strict=True)]
+
+
 def class_colours(palette: Palette) -> Image:
     """The first colour of each class, in the order of their codes, uint8 (classes, 3)."""
     first = [palette.class_of_entry.tolist().index(code) for code in range(len(palette.classes))]

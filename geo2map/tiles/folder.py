@@ -173,7 +173,7 @@ class XyzFolder:
         """
         zooms = self.require_zooms()
         if asked is not None and asked not in zooms:
-            raise ZoomError(f"zoom {asked} asked, but {self.path} has zooms {', '.join(map(str, zooms))}: choose one")
+            raise ZoomError(f"zoom {asked}: not in {self.path}, which has {', '.join(map(str, zooms))}", option="zoom")
         return zooms[-1] if asked is None else asked
 
     def columns(self, zoom: int) -> list[int]:

@@ -10,16 +10,15 @@ from geo2map.errors import OutputError
 from geo2map.files.clutter import CLUTTER_FOLDERS, is_clutter
 from geo2map.grid import MAX_ZOOM
 from geo2map.tiles.folder import parse_number
+from geo2map.tiles.layer import LAYERS
 from geo2map.tiles.tilejson import FILE_NAME
 
 JOURNAL_NAME = ".geo2map.journal"
 """What a finished set keeps of its run: its job, its blocks and the digests of its tiles."""
-SOURCE_FOLDER = "source"
-"""Where a set of map tiles keeps the imagery's own: a set by itself, beside the zooms."""
 FAILED_NAME = "failed.geojson"
 """Where blocks that could not be read are listed."""
 
-SIDECARS = frozenset(
+_SIDECARS = frozenset(
     {
         FILE_NAME,
         JOURNAL_NAME,
@@ -72,8 +71,8 @@ def first_unexpected(folder: Path) -> Path | None:
 def all_unexpected(folder: Path) -> Iterator[Path]:
     """Everything in a folder that is no part of a tile set.
 
-    Parts are zoom folders, column folders in them and tiles in those, each named by a number, `SIDECARS`, and another
-    tile set in `SOURCE_FOLDER`. Links are none. What systems put into any folder for themselves is passed over.
+    Parts are zoom folders, column folders in them and tiles in those, each named by a number, `SIDECARS`, and further
+    layers, each a tile set by itself. Links are none. What systems put into any folder for themselves is passed over.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -81,7 +80,7 @@ def all_unexpected(folder: Path) -> Iterator[Path]:
     if folder.is_symlink() or not folder.is_dir():
         yield folder
         return
-    yield from _all_unexpected(folder, _LIMITS, within=(SOURCE_FOLDER,))
+    yield from _all_unexpected(folder, _LIMITS, within=tuple(LAYERS))
 
 
 def _all_unexpected(folder: Path, limits: tuple[int, ...], within: tuple[str, ...] = ()) -> Iterator[Path]:
@@ -110,7 +109,7 @@ def _belongs(name: str, depth: int) -> bool:
     if depth == 0:
         if name.startswith(".") and name.endswith(".partial"):  # one that was being written when its run was killed
             name = name[1:].removesuffix(".partial")
-        return name in SIDECARS or name.endswith((".qlr", ".qml"))
+        return name in _SIDECARS or name.endswith((".qlr", ".qml"))
     stem, *endings = name.split(".")
     known = depth == 2 and parse_number(stem, 2**MAX_ZOOM) is not None
     return known and bool(endings) and _TILE_ENDINGS.issuperset({ending.lower() for ending in endings} - {"aux"})

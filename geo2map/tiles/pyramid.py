@@ -8,7 +8,6 @@ the blocks are made at the end, from stored tiles.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import groupby
 
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from geo2map.errors import TileSetError
 from geo2map.grid.window import TILE_SIZE
 from geo2map.protocols import Codec, Progress, TileStore
-from geo2map.threads import available_threads
+from geo2map.threads import Budget
 from geo2map.types import Image, Mask, Tile
 
 _HALF = TILE_SIZE // 2
@@ -109,7 +108,7 @@ def build_parents(
     wanted = sorted({parent_of(tile) for tile in children if tile.z > minzoom})
     total = max(0, wanted[0].z - minzoom + 1) if wanted else 0
     gone: set[Tile] = set()
-    with ThreadPoolExecutor(min(available_threads(), _MOST_THREADS)) as pool:
+    with Budget.make().pool(_MOST_THREADS, "overviews") as pool:
         for done in range(1, total + 1):
             make, gone = partial(_make, store, codec, gone), set()
             for _, column in groupby(wanted, key=lambda tile: tile.x):

@@ -61,11 +61,9 @@ class TileSet:
 
     def __post_init__(self) -> None:
         if not 0 <= self.minzoom <= self.maxzoom <= MAX_ZOOM:
-            raise ZoomError(
-                f"zooms {self.minzoom} to {self.maxzoom} asked, but a tile set needs 0 to {MAX_ZOOM} in order"
-            )
+            raise ZoomError(f"zooms {self.minzoom} to {self.maxzoom}: give two from 0 to {MAX_ZOOM}, in order")
         if self.format not in get_args(TileFormat):
-            raise TileSetError(f"tile format {self.format!r} asked, but geo2map has {', '.join(get_args(TileFormat))}")
+            raise TileSetError(f"tile format {self.format!r}: unknown; give one of {', '.join(get_args(TileFormat))}")
         if self.window.empty:
             raise TileSetError(f"tile set {self.name!r} has the empty window {tuple(self.window)}: give it some pixels")
         _check_extra(self.extra)
@@ -93,6 +91,12 @@ class TileSet:
             **{key: text for key, text in words.items() if text},
             "geo2map": {"window": list(self.window), **self.extra},
         }
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of further layers beside this set."""
+        found: Any = self.extra.get("layers", ())
+        return tuple(str(name) for name in found) if isinstance(found, list | tuple) else ()
 
     @property
     def is_imagery(self) -> bool:

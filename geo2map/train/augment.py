@@ -13,13 +13,13 @@ from geo2map.grid import TILE_SIZE, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels
 from geo2map.train.config import TrainConfig
 from geo2map.train.footprint import random_footprint
-from geo2map.train.pictures import ALL_KNOWN, Known, Picture
+from geo2map.train.pictures import ALL_LABELS, LabelMask, Picture
 from geo2map.train.sensors import apply_curves, other_sensor
 
 NOISE_ZOOM = 20
-TAUGHT, SEEN = 16, 32
+HAS_TEACHER, SEEN = 16, 32
 """Bits of `Crops.known`: a teacher's output is at hand; there is imagery."""
-Pixels = TypeVar("Pixels", bound=npt.NDArray[np.uint8])
+_Pixels = TypeVar("_Pixels", bound=npt.NDArray[np.uint8])
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +28,16 @@ class Pair:
 
     Attributes:
         a, b: input and output, uint8 (H, W, 3).
-        known: what is known of b, see `geo2map.train.pictures.KNOWN_BITS`; None: everything.
-        taught: a teacher's output for a, uint8 (H, W, 3).
+        known: what is known of b, see `geo2map.train.pictures.LABEL_BITS`; None: everything.
+        teacher_output: a teacher's output for a, uint8 (H, W, 3).
         matches: curves to the colours of the run's own imagery, uint8 (3, 256) each, one of which is taken at random;
             None in it leaves the colours alone.
     """
 
     a: Picture
     b: Picture
-    known: Known | None = None
-    taught: Picture | None = None
+    known: LabelMask | None = None
+    teacher_output: Picture | None = None
     matches: tuple[npt.NDArray[np.uint8] | None, ...] = (None,)
 
 
@@ -46,17 +46,17 @@ class Crops(NamedTuple):
 
     Attributes:
         a, b: input and output, (N, crop, crop, 3); the input has its bands of noise after that.
-        known: `KNOWN_BITS`, `TAUGHT` and `SEEN`, (N, crop, crop); 0 where there is no imagery.
-        taught: the teacher's output, (N, crop, crop, 3); anything where there is none.
+        known: `LABEL_BITS`, `HAS_TEACHER` and `SEEN`, (N, crop, crop); 0 where there is no imagery.
+        teacher_output: the teacher's output, (N, crop, crop, 3); anything where there is none.
     """
 
     a: Picture
     b: Picture
-    known: Known
-    taught: Picture
+    known: LabelMask
+    teacher_output: Picture
 
 
-def stack(crops: list[Crops]) -> Crops:
+def stack_crops(crops: list[Crops]) -> Crops:
     """One batch of single crops, which have no leading dimension yet."""
     return Crops(*(np.stack(parts) for parts in zip(*crops, strict=True)))
 
@@ -88,7 +88,7 @@ def augment(pair: Pair, config: TrainConfig, look: Look, rng: np.random.Generato
         look: of this crop.
         rng: the only source of randomness.
     """
-    sides = [pair.a, pair.b, _known(pair), pair.b if pair.taught is None else pair.taught]
+    sides = [pair.a, pair.b, _known(pair), pair.b if pair.teacher_output is None else pair.teacher_output]
     height, width = pair.a.shape[:2]
     factor = np.exp(rng.uniform(-1, 1) * np.log(config.scale_jitter)) if rng.random() < 0.5 else 1.0
     side = round(config.crop * factor)
@@ -96,14 +96,14 @@ def augment(pair: Pair, config: TrainConfig, look: Look, rng: np.random.Generato
         side = min(side, height, width)
     left, top = (_start(side, length, rng) for length in (width, height))
     turns, mirrored = int(rng.integers(4)) * config.rotate, bool(rng.integers(2))
-    a, b, known, taught = (_cut(image, (left, top, side), config.crop, turns, mirrored) for image in sides)
+    a, b, known, teacher_output = (_cut(image, (left, top, side), config.crop, turns, mirrored) for image in sides)
     match = pair.matches[int(rng.integers(len(pair.matches)))]
     a = other_sensor(a if match is None else apply_curves(a, match), look.strength, rng)
     valid = (known & SEEN) != 0
     if rng.random() < look.holes:
         valid &= random_footprint(config.crop, rng)
     left, top = rng.integers(TILE_SIZE << NOISE_ZOOM, size=2).tolist() if config.noise else (0, 0)
-    return Crops(noisy(fill_pixels(a, valid, look.neutral), config.noise, left, top), b, known * valid, taught)
+    return Crops(noisy(fill_pixels(a, valid, look.neutral), config.noise, left, top), b, known * valid, teacher_output)
 
 
 def noisy(a: Picture, bands: int, left: int = 0, top: int = 0) -> Picture:
@@ -111,9 +111,9 @@ def noisy(a: Picture, bands: int, left: int = 0, top: int = 0) -> Picture:
     return add_noise(a, PixelWindow(left, top, left + a.shape[1], top + a.shape[0]), NOISE_ZOOM, bands)
 
 
-def _known(pair: Pair) -> Known:
-    known = np.full(pair.a.shape[:2], ALL_KNOWN, np.uint8) if pair.known is None else pair.known
-    return known | np.uint8(SEEN if pair.taught is None else SEEN | TAUGHT)
+def _known(pair: Pair) -> LabelMask:
+    known = np.full(pair.a.shape[:2], ALL_LABELS, np.uint8) if pair.known is None else pair.known
+    return known | np.uint8(SEEN if pair.teacher_output is None else SEEN | HAS_TEACHER)
 
 
 def _start(side: int, length: int, rng: np.random.Generator) -> int:

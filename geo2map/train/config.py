@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from geo2map.colour.palette import Palette
 from geo2map.errors import DataError
 from geo2map.grid import MOST_NOISE
 from geo2map.types import Direction, GanMode
 
-Norm = Literal["batch", "renorm"]
+TrainableNorm = Literal["batch", "renorm"]
 Autocast = Literal["bf16", "fp16", "none"]
 PresetName = Literal["geo2map", "pix2pix"]
 
@@ -36,12 +36,12 @@ class TrainConfig:
         rematch: share of the crops whose colours are matched, picture by picture, to those of all pictures.
         elsewhere: share of the crops that are taken from other places, where there are any.
         flatten: map colours within this many levels of a palette colour become it, which removes JPEG's noise.
-        widths, residual_blocks, dropout: the generator's, see `geo2map.nn.UNetGenerator`.
+        widths, residual_blocks, dropout: the generator's, see `geo2map.families.unet.generator.UNetGenerator`.
         noise: bands of noise that the generator takes after the picture's; see `geo2map.grid.add_noise`.
-        legend: the generator scores the palette's colours instead of drawing any, see `geo2map.nn.legend`.
-        norm: "batch" or "renorm" (`geo2map.nn.BatchRenorm2d`); exported as plain BatchNorm either way.
+        legend: the generator scores the palette's colours instead of drawing any, see `geo2map.families.legend`.
+        norm: "batch" or "renorm" (`geo2map.families.unet.renorm`); exported as plain BatchNorm either way.
         resize_convolution: train the decoder without checkerboards; folded when exported.
-        discriminator_width, discriminator_layers: the PatchGAN's, see `geo2map.nn.PatchGAN`.
+        discriminator_width, discriminator_layers: the PatchGAN's, see `geo2map.train.patchgan.PatchGAN`.
         gan_mode: "bce" (the paper's), "lsgan" or "hinge".
         adversarial_from: share of the run after which the discriminator joins.
         lambda_gan, lambda_l1, lambda_features: weights of the generator's losses; features: feature matching.
@@ -49,10 +49,10 @@ class TrainConfig:
         lambda_teacher: weight of L1 to the teacher's output, where it is known.
         teacher_commit: how far the teacher's colours are moved to the palette's nearest, 0 to 1, so that its doubts are
             not learned with its knowledge.
-        lambda_commit: weight of the distance to the nearest palette colour, see `geo2map.nn.losses.commitment`.
-        lambda_cross_entropy, lambda_jaccard: weights of the losses of classes, see `geo2map.nn.class_loss.ClassLoss`.
+        lambda_commit: weight of the distance to the nearest palette colour, see `palette_commitment`.
+        lambda_cross_entropy, lambda_jaccard: weights of the losses of classes, see `geo2map.train.class_loss`.
         border: how much more L1 counts within 2 px of class borders.
-        balance: how much L1 favours rare map classes, see `geo2map.nn.losses.BalancedL1`; 0 is the paper's L1.
+        balance: how much L1 favours rare map classes, see `geo2map.train.losses.BalancedL1`; 0 is the paper's L1.
         learning_rate, betas: Adam's.
         ema: decay of the moving average of the weights that is exported, smaller in the first steps; 0 exports the
             last weights.
@@ -60,6 +60,9 @@ class TrainConfig:
         autocast: "bf16", "fp16" (with loss scaling) or "none".
         seed: of everything random.
     """
+
+    architecture: ClassVar[str] = "unet"
+    """The family of the generator, see `geo2map.families`."""
 
     direction: Direction = "a2b"
     steps: int = 5_000
@@ -81,7 +84,7 @@ class TrainConfig:
     dropout: tuple[int, ...] = ()
     noise: int = 0
     legend: bool = False
-    norm: Norm = "batch"
+    norm: TrainableNorm = "batch"
     resize_convolution: bool = True
     discriminator_width: int = 32
     discriminator_layers: int = 3
@@ -108,29 +111,42 @@ class TrainConfig:
     def __post_init__(self) -> None:
         multiple = 2 ** len(self.widths)
         if self.crop % multiple:
-            raise DataError(f"crop {self.crop} asked, but {len(self.widths)} levels need a multiple of {multiple} px")
+            raise DataError(
+                f"crop {self.crop}: {len(self.widths)} levels need a multiple of {multiple} px", option="crop"
+            )
         if self.residual_blocks and len(self.residual_blocks) != len(self.widths):
             raise DataError(
-                f"{len(self.widths)} widths but {len(self.residual_blocks)} residual blocks asked: give one a level"
+                f"{len(self.widths)} widths, but residual blocks for {len(self.residual_blocks)} levels",
+                option="residual_blocks",
             )
         if self.resize is not None and self.resize < self.crop:
-            raise DataError(f"crop {self.crop} of pictures resized to {self.resize} px asked: lower --crop")
+            raise DataError(f"crop {self.crop}: larger than the pictures, resized to {self.resize} px", option="crop")
         if not 0 <= self.noise <= MOST_NOISE:
-            raise DataError(f"{self.noise} bands of noise asked: give 0 to {MOST_NOISE}")
+            raise DataError(f"{self.noise} bands of noise: out of range; give 0 to {MOST_NOISE}", option="noise")
         if self.steps < 1 or self.batch < 1 or (self.epochs is not None and self.epochs <= 0):
-            raise DataError(f"{self.steps} steps, {self.epochs} epochs, batch {self.batch} asked: give more than 0")
+            raise DataError(f"{self.steps} steps, {self.epochs} epochs, batch {self.batch}: all must be positive")
 
     def generator(self, palette: Palette | None) -> dict[str, Any]:
-        """The generator's literal configuration, as `geo2map.nn.build` and the card take it.
+        """The generator's literal configuration, as `geo2map.families.build` and the card take it.
 
         Raises:
             DataError: a legend is asked for where there is no palette.
         """
         config = {"widths": list(self.widths), "residual_blocks": list(self.residual_blocks), "norm": "batch"}
         if self.legend and (palette is None or self.direction == "b2a"):
-            raise DataError("legend asked, but what is to be drawn has no palette: leave it out", option="legend")
+            raise DataError("legend: the target pictures have no palette; leave it out", option="legend")
         legend = palette.colours.tolist() if palette is not None and self.legend else None
         return config | ({"in_channels": 3 + self.noise} if self.noise else {}) | ({"legend": legend} if legend else {})
+
+    @property
+    def parametrised(self) -> dict[str, Any]:
+        """What in the configuration of the generator gives its weights another form than a model file has."""
+        return {"resize_convolution": self.resize_convolution}
+
+    @property
+    def while_training(self) -> dict[str, Any]:
+        """What is different in the configuration of the generator while it is trained."""
+        return self.parametrised | {"norm": self.norm, "dropout": self.dropout}
 
     def total_steps(self, pairs: int, world: int = 1) -> int:
         """Optimiser steps of the run over this many pairs in this many processes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,14 +13,16 @@ from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.colour.statistics import HALFWAY
 from geo2map.errors import DataError
-from geo2map.train.augment import Crops, Look, Pair, augment, stack
+from geo2map.threads import Budget
+from geo2map.train.augment import Crops, Look, Pair, augment, stack_crops
 from geo2map.train.config import TrainConfig
 from geo2map.train.pictures import PairFile, Picture
 from geo2map.train.places import Places
-from geo2map.train.teacher import load_taught
+from geo2map.train.teacher import load_teacher_output
 from geo2map.types import Direction
 
-MEMORY = 8 * 2**30
+LOADERS = 16
+_MEMORY = 8 * 2**30
 """Bytes of decoded pictures that are kept; the others are decoded again whenever they are needed."""
 STATISTICS_STRIDE = 4
 RECOGNISED = 0.7
@@ -34,13 +35,13 @@ class Sources:
 
     Attributes:
         files: the run's own, see `geo2map.train.pictures.list_pairs`.
-        elsewhere: pairs of other places by place; their colours are not the card's.
-        taught: folder of a teacher's outputs for `files`, see `geo2map.train.teacher`.
+        other_places: pairs of other places by place; their colours are not the card's.
+        teacher_output: folder of a teacher's outputs for `files`, see `geo2map.train.teacher`.
     """
 
     files: Sequence[PairFile]
-    elsewhere: Mapping[str, Sequence[PairFile]] = field(default_factory=dict)
-    taught: Path | None = None
+    other_places: Mapping[str, Sequence[PairFile]] = field(default_factory=dict)
+    teacher_output: Path | None = None
 
 
 class Pairs:
@@ -66,13 +67,13 @@ class Pairs:
         sources: Sequence[PairFile] | Sources,
         config: TrainConfig,
         palette: Palette | None = None,
-        memory: int = MEMORY,
+        memory: int = _MEMORY,
     ) -> None:
         self.sources = sources if isinstance(sources, Sources) else Sources(sources)
         self.files, self.config, self.palette = list(self.sources.files), config, palette
         self._kept: dict[int, Pair] = {}
         samples: list[tuple[Picture, Picture]] = []
-        with ThreadPoolExecutor() as pool:
+        with Budget.make().pool(LOADERS, "load") as pool:
             for index, (a, b) in enumerate(pool.map(self._load, self.files)):
                 if memory >= 2 * a.nbytes:
                     memory -= 2 * a.nbytes
@@ -80,7 +81,7 @@ class Pairs:
                 samples.append((_thinned(a), _thinned(b)))
         self.input_pixels, self.output_pixels = (np.concatenate([s[side] for s in samples]) for side in (0, 1))
         self.colours = ColourStatistics.of(self.input_pixels)
-        loaded = {place: [self._load_abroad(f) for f in files] for place, files in self.sources.elsewhere.items()}
+        loaded = {place: [self._load_abroad(f) for f in files] for place, files in self.sources.other_places.items()}
         self.places = Places(loaded, self.colours) if loaded else None
 
     @property
@@ -99,20 +100,21 @@ class Pairs:
     def __getitem__(self, index: int) -> Pair:
         """One of the own pairs, resized and flattened as configured."""
         pair = self._kept[index] if index in self._kept else Pair(*self._load(self.files[index]))
-        if self.sources.taught is None:
+        if self.sources.teacher_output is None:
             return pair
-        return replace(pair, taught=load_taught(self.sources.taught, self.files[index]))
+        return replace(pair, teacher_output=load_teacher_output(self.sources.teacher_output, self.files[index]))
 
     def _load(self, file: PairFile) -> tuple[Picture, Picture]:
         a, b = self._sides(file)
         if min(a.shape[:2]) < self.config.crop:
             raise DataError(
-                f"{file.a} is {a.shape[1]} x {a.shape[0]} px a side, smaller than crop {self.config.crop}: lower --crop"
+                f"{file.a}: {a.shape[1]} x {a.shape[0]} px per side, smaller than crop {self.config.crop}",
+                option="crop",
             )
         return a, b
 
     def _load_abroad(self, file: PairFile) -> Pair:
-        return Pair(*self._sides(file), known=file.load_known())
+        return Pair(*self._sides(file), known=file.load_label_mask())
 
     def _sides(self, file: PairFile) -> tuple[Picture, Picture]:
         config = self.config
@@ -131,7 +133,7 @@ class Pairs:
         look = Look(
             self.config.photometric * rise, self.config.holes * rise, self.colours.neutral(self.config.direction)
         )
-        return stack([self._sample(index, look) for index in range(first, first + self.config.batch)])
+        return stack_crops([self._sample(index, look) for index in range(first, first + self.config.batch)])
 
     def _sample(self, index: int, look: Look) -> Crops:
         rng = np.random.default_rng((self.config.seed, 1, index))

@@ -39,7 +39,7 @@ def export(
     resolution = ground_resolution * coarser
     card = ModelCard(
         name=name,
-        architecture="unet",
+        architecture=config.architecture,
         config=trainer.network,
         ground_resolution=resolution,
         zoom=max(0, round(zoom - math.log2(coarser))),

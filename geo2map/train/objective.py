@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.errors import DataError
-from geo2map.nn.class_loss import ClassLoss
-from geo2map.nn.losses import BalancedL1, commitment, masked_mean, nearest_entry
-from geo2map.train.augment import SEEN, TAUGHT
+from geo2map.train.augment import HAS_TEACHER, SEEN
+from geo2map.train.class_loss import ClassLoss
 from geo2map.train.dataset import Pairs
-from geo2map.train.pictures import ALL_KNOWN, KNOWN_BITS
+from geo2map.train.losses import BalancedL1, masked_mean, nearest_entry, palette_commitment
+from geo2map.train.pictures import ALL_LABELS, LABEL_BITS
 
 NEED_CLASSES = ("lambda_cross_entropy", "lambda_jaccard", "lambda_commit", "teacher_commit", "border")
 """Choices that mean something for maps in a palette only."""
@@ -35,19 +35,19 @@ class Objective(nn.Module):
         if palette is not None and self.config.direction == "a2b":
             drawn = palette.classify(pairs.output_pixels[:: max(1, len(pairs.output_pixels) // 1_000_000)])
             shares = torch.from_numpy(np.bincount(drawn, minlength=len(palette.classes)) / drawn.size)
-            self.balanced = BalancedL1(palette, shares, self.config.balance, self.config.border, KNOWN_BITS)
+            self.balanced = BalancedL1(palette, shares, self.config.balance, self.config.border, LABEL_BITS)
             if self.config.lambda_cross_entropy or self.config.lambda_jaccard:
-                self.classes = ClassLoss(palette, shares, self.config.balance, KNOWN_BITS)
+                self.classes = ClassLoss(palette, shares, self.config.balance, LABEL_BITS)
         elif unmet := [name for name in NEED_CLASSES if getattr(self.config, name)]:
-            raise DataError(f"{unmet[0]} asked, but what is to be drawn has no classes: leave it out", option=unmet[0])
+            raise DataError(f"{unmet[0]}: the target pictures have no classes; leave it out", option=unmet[0])
 
     def forward(
-        self, fake_b: Tensor, real_b: Tensor, known: Tensor, taught: Tensor, scores: Tensor | None = None
+        self, fake_b: Tensor, real_b: Tensor, known: Tensor, teacher_output: Tensor, scores: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum and its parts by name.
 
         Args:
-            fake_b, real_b, taught: float (N, 3, H, W) in [-1, 1].
+            fake_b, real_b, teacher_output: float (N, 3, H, W) in [-1, 1].
             known: uint8 (N, H, W), see `geo2map.train.augment.Crops`.
             scores: see `ClassLoss`.
         """
@@ -55,11 +55,11 @@ class Objective(nn.Module):
         found = {"l1": self._l1(fake_b, real_b, known)}
         loss = config.lambda_l1 * found["l1"]
         if config.teacher and config.lambda_teacher:
-            mask, taught = (known & TAUGHT) != 0, self._committed(taught)
-            found["teacher"] = masked_mean((fake_b - taught).abs().mean(1), mask)
+            mask, teacher_output = (known & HAS_TEACHER) != 0, self._committed(teacher_output)
+            found["teacher"] = masked_mean((fake_b - teacher_output).abs().mean(1), mask)
             loss = loss + config.lambda_teacher * found["teacher"]
         if config.lambda_commit and self.balanced is not None:
-            found["commit"] = commitment(fake_b, self.balanced.colours, seen)
+            found["commit"] = palette_commitment(fake_b, self.balanced.colours, seen)
             loss = loss + config.lambda_commit * found["commit"]
         if self.classes is not None:
             found |= self.classes(fake_b, real_b, known, scores)._asdict()
@@ -67,20 +67,20 @@ class Objective(nn.Module):
             loss = loss + config.lambda_jaccard * found["jaccard"]
         return loss, found
 
-    def _committed(self, taught: Tensor) -> Tensor:
+    def _committed(self, teacher_output: Tensor) -> Tensor:
         """The teacher's output, moved towards the nearest palette colours."""
         if self.balanced is None or not self.config.teacher_commit:
-            return taught
+            return teacher_output
         colours = self.balanced.colours
-        goal = colours[nearest_entry(taught, colours)].permute(0, 3, 1, 2)
-        return taught + self.config.teacher_commit * (goal - taught)
+        goal = colours[nearest_entry(teacher_output, colours)].permute(0, 3, 1, 2)
+        return teacher_output + self.config.teacher_commit * (goal - teacher_output)
 
     def _l1(self, fake_b: Tensor, real_b: Tensor, known: Tensor) -> Tensor:
         if self.balanced is not None:
             return self.balanced(fake_b, real_b, known)
-        return masked_mean((fake_b - real_b).abs().mean(1), (known & ALL_KNOWN) == ALL_KNOWN)
+        return masked_mean((fake_b - real_b).abs().mean(1), (known & ALL_LABELS) == ALL_LABELS)
 
 
 def judged(known: Tensor) -> Tensor:
     """Crops that a discriminator may compare, bool (N,): where there is imagery, every class is known."""
-    return (((known & ALL_KNOWN) == ALL_KNOWN) | ((known & SEEN) == 0)).flatten(1).all(1)
+    return (((known & ALL_LABELS) == ALL_LABELS) | ((known & SEEN) == 0)).flatten(1).all(1)

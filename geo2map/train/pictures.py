@@ -18,13 +18,13 @@ from geo2map.files.encoding import read_text_file
 from geo2map.types import SPLITS
 
 Picture = npt.NDArray[np.uint8]
-Known = npt.NDArray[np.uint8]
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-KNOWN_SUFFIX = "_valid.png"
-"""Ends the name of the picture that says what is known of a pair: for each pixel the sum of `KNOWN_BITS`, 0 nothing."""
-KNOWN_BITS = {"road": 1, "highway": 1, "building": 2, "water": 4, "park": 8}
+LabelMask = npt.NDArray[np.uint8]
+_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+LABEL_MASK_SUFFIX = "_valid.png"
+"""Ends the name of the picture that says what is known of a pair: for each pixel the sum of `LABEL_BITS`, 0 nothing."""
+LABEL_BITS = {"road": 1, "highway": 1, "building": 2, "water": 4, "park": 8}
 """A class is known where the map says for sure that the pixel is, or is not, of that class."""
-ALL_KNOWN = 15
+ALL_LABELS = 15
 PARALLEL = (("A", "B"), ("a", "b"), ("trainA", "trainB"), ("testA", "testB"))
 """Names of two parallel folders: ours and CycleGAN's."""
 MAPS_ZOOM, MAPS_GROUND_RESOLUTION = 17, 0.905
@@ -65,17 +65,17 @@ class PairFile:
             )
         return a, b
 
-    def load_known(self) -> Known | None:
-        """What is known where, see `KNOWN_BITS`; uint8 (H, W). None: everything everywhere.
+    def load_label_mask(self) -> LabelMask | None:
+        """What is known where, see `LABEL_BITS`; uint8 (H, W). None: everything everywhere.
 
         Raises:
             DataError: a broken file, or one of another size than the pair.
         """
-        spelled = (KNOWN_SUFFIX, KNOWN_SUFFIX.replace("png", "PNG"), KNOWN_SUFFIX.upper())
+        spelled = (LABEL_MASK_SUFFIX, LABEL_MASK_SUFFIX.replace("png", "PNG"), LABEL_MASK_SUFFIX.upper())
         path = next(filter(Path.is_file, (self.a.with_name(self.a.stem + suffix) for suffix in spelled)), None)
         if path is None:
             return None
-        known, shape = _read_known(path), self.load()[0].shape[:2]
+        known, shape = _read_label_mask(path), self.load()[0].shape[:2]
         if known.shape != shape:
             raise DataError(f"{path} is {known.shape[1]} x {known.shape[0]} px, the pair's halves are not: remake it")
         return known
@@ -88,12 +88,12 @@ def has_places(folder: Path) -> bool:
     return bool(inside) and not names and not any(_is_picture(path) for path in folder.iterdir())
 
 
-def list_places(folder: Path, aside: Path | None = None) -> dict[str, list[PairFile]]:
+def list_places(folder: Path, held_out: Path | None = None) -> dict[str, list[PairFile]]:
     """The pairs of several places: one folder of pairs a place, by its name.
 
     Args:
         folder: holds a folder of pairs for each place.
-        aside: a text file that names pairs to leave out, one PLACE/NAME a line.
+        held_out: a text file that names pairs to leave out, one PLACE/NAME a line.
 
     Raises:
         DataError: no such folder, nothing in it, or a name in the list is none of its pairs.
@@ -102,13 +102,13 @@ def list_places(folder: Path, aside: Path | None = None) -> dict[str, list[PairF
     if not inside:
         raise DataError(f"{folder} holds no folder of pairs; give a folder with one for each place")
     places = {path.name: list_pairs(path) for path in inside}
-    if aside is None:
+    if held_out is None:
         return places
     known = {f"{place}/{file.name}" for place, files in places.items() for file in files}
-    names = _read_names(aside, known)
+    names = _read_names(held_out, known)
     unknown = names - known
     if unknown:
-        raise DataError(f"{sorted(unknown)[0]} of {aside} is none of the pairs in {folder}: mend the list")
+        raise DataError(f"{sorted(unknown)[0]} of {held_out} is none of the pairs in {folder}: mend the list")
     kept = {place: [f for f in files if f"{place}/{f.name}" not in names] for place, files in places.items()}
     return {place: files for place, files in kept.items() if files}
 
@@ -129,11 +129,11 @@ def list_pairs(folder: Path) -> list[PairFile]:
 
 
 def list_splits(data: Path, validation: Path | None = None) -> tuple[list[PairFile], list[PairFile]]:
-    """The pairs to train on and those kept aside.
+    """The pairs to train on and those held out.
 
     Args:
         data: a folder of pairs, or one with a folder `train` (and perhaps `val`) of pairs, as `geo2map pairs` makes.
-        validation: another folder of pairs; or a text file that names pictures of `data` to keep aside, one a line.
+        validation: another folder of pairs; or a text file that names pictures of `data` to hold out, one a line.
 
     Raises:
         DataError: a folder or file is missing, or a name in the list is no picture of `data`.
@@ -149,7 +149,7 @@ def list_splits(data: Path, validation: Path | None = None) -> tuple[list[PairFi
     unknown = names - known
     if unknown or len(names) == len(files):
         found = f"{sorted(unknown)[0]} is none of its pictures" if unknown else "nothing is left to train on"
-        raise DataError(f"pictures of {data} kept aside as {validation} says, but {found}: mend the list")
+        raise DataError(f"pictures of {data} held out as {validation} says, but {found}: mend the list")
     return [f for f in files if f.name not in names], [f for f in files if f.name in names]
 
 
@@ -165,7 +165,9 @@ def read_facts(data: Path) -> tuple[int, float]:
                 facts = json.loads(path.read_text(encoding="utf-8"))
                 return int(facts["zoom"]), float(facts["ground_resolution"])
             except (OSError, KeyError, TypeError, ValueError) as error:
-                raise DataError(f"{path} cannot be read ({error}): give --zoom and --ground-resolution") from error
+                raise DataError(
+                    f"{path}: cannot be read ({error}); give zoom and ground resolution", option="zoom"
+                ) from error
     return MAPS_ZOOM, MAPS_GROUND_RESOLUTION
 
 
@@ -178,7 +180,7 @@ def list_pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"folder of pairs not found: {folder}; check the path")
     found = sorted(
-        (path for path in folder.iterdir() if _is_picture(path) and not path.name.lower().endswith(KNOWN_SUFFIX)),
+        (path for path in folder.iterdir() if _is_picture(path) and not path.name.lower().endswith(LABEL_MASK_SUFFIX)),
         key=lambda path: (len(path.stem), path.name),
     )
     if not found:
@@ -192,7 +194,7 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not is_passed_over(path.name) and not path.is_dir()
+    return path.suffix.lower() in _SUFFIXES and not is_passed_over(path.name) and not path.is_dir()
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -253,11 +255,11 @@ def _read(path: Path) -> Picture:
     return np.asarray(image.convert("RGB"))
 
 
-def _read_known(path: Path) -> Known:
+def _read_label_mask(path: Path) -> LabelMask:
     """The bits of a `_valid.png`, uint8 (H, W): the stored numbers, of a palette's entries, too."""
     image, _ = _open(path)
     values = np.asarray(image.convert("L") if image.mode == "1" else image)
-    return (values if values.ndim == 2 else values[..., 0]).astype(np.uint8) & np.uint8(ALL_KNOWN)
+    return (values if values.ndim == 2 else values[..., 0]).astype(np.uint8) & np.uint8(ALL_LABELS)
 
 
 def _open(path: Path) -> tuple[Image.Image, bool]:

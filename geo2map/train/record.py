@@ -11,7 +11,7 @@ from geo2map.errors import DataError
 from geo2map.files.picture import GAP, side_by_side, write_picture
 from geo2map.train.pictures import Picture
 
-COLUMNS = (
+_COLUMNS = (
     *("step", "epoch", "learning_rate", "seconds"),
     *("l1", "teacher", "commit", "cross_entropy", "jaccard", "gan", "features", "discriminator"),
 )
@@ -34,10 +34,8 @@ class LossLog:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", encoding="utf-8", newline="")
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"losses in {path} asked, but it cannot be written ({error}): give another --run"
-            ) from error
-        self._writer = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+            raise DataError(f"{path}: cannot be written ({error}); choose another folder", option="run") from error
+        self._writer = csv.DictWriter(self._file, _COLUMNS, extrasaction="ignore", lineterminator="\n")
         self._writer.writeheader()
         self._writer.writerows(rows)
 

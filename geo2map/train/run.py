@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from geo2map.families.generator import Generator
 from geo2map.model import ModelCard
-from geo2map.nn import UNetGenerator
+from geo2map.threads import Budget
 from geo2map.train.augment import noisy
 from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
@@ -63,7 +63,7 @@ class Run:
         until: stop after this step, to go on later.
         early: write a model there, too, of what the averages are by then.
         samples: pairs for the sample sheets; default the first of the training's own.
-        tell: called after every step.
+        on_step: called after every step.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class Run:
     until: int | None = None
     early: bool = False
     samples: Pairs | None = None
-    tell: Callable[[TrainingProgress], None] = field(default=lambda _: None)
+    on_step: Callable[[TrainingProgress], None] = field(default=lambda _: None)
 
     @property
     def checkpoint(self) -> Path:
@@ -84,8 +84,8 @@ class Run:
             DataError: training diverged; the last checkpoint is from before.
         """
         last = min(self.until or trainer.total, trainer.total)
-        record = _Record(self, trainer) if trainer.world.leads else None
-        with ThreadPoolExecutor(1) as pool:
+        record = _Record(self, trainer) if trainer.world.is_main else None
+        with Budget(torch.get_num_threads()).pool(1, "batch") as pool:
             coming = pool.submit(trainer.batch, trainer.step)
             try:
                 while trainer.step < last:
@@ -138,7 +138,7 @@ class _Record:
             **trainer.losses,
         )
         pace = (trainer.step - self.first) / (now - self.started)
-        run.tell(TrainingProgress(trainer.step, trainer.total, trainer.epoch, pace, dict(self.smooth)))
+        run.on_step(TrainingProgress(trainer.step, trainer.total, trainer.epoch, pace, dict(self.smooth)))
         if epoch_ended:
             self.losses.flush()
             run.write_samples(trainer)
@@ -165,7 +165,7 @@ def train(
     """
     started = time.monotonic()
     run.train(trainer)
-    if (trainer.step < trainer.total and not run.early) or not trainer.world.leads:
+    if (trainer.step < trainer.total and not run.early) or not trainer.world.is_main:
         return None
     training = {"hours": round((time.monotonic() - started) / 3600, 2), "device": str(trainer.device)}
     training |= facts.pop("training", {})
@@ -178,7 +178,7 @@ def _middle(picture: Picture, side: int) -> Picture:
     return np.ascontiguousarray(picture[top : top + side, left : left + side])
 
 
-def _translated(generator: UNetGenerator, a: Picture) -> Picture:
+def _translated(generator: Generator, a: Picture) -> Picture:
     tensor = torch.from_numpy(noisy(a, generator.in_channels - 3)).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     with torch.inference_mode():
         fake = generator(tensor)[0]

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from geo2map.errors import DataError
+from geo2map.families import build
+from geo2map.families.generator import Generator
 from geo2map.model import load_card, load_weights
-from geo2map.nn import UNetGenerator, build
 from geo2map.train.augment import noisy
 from geo2map.train.pictures import PairFile, Picture
 
@@ -18,8 +19,8 @@ CONTEXT = 16
 """Pixels of reflection around a picture, at least; only its rim depends on them."""
 
 
-def teach(
-    files: Sequence[PairFile], model: Path, folder: Path, device: torch.device, tell: Callable[[int, int], None]
+def distill(
+    files: Sequence[PairFile], model: Path, folder: Path, device: torch.device, on_picture: Callable[[int, int], None]
 ) -> None:
     """Writes the model's output for the A side of every pair to `folder`; what lies there is kept.
 
@@ -28,7 +29,7 @@ def teach(
         model: the teacher's file.
         folder: of one .npy a picture, named after it.
         device: to run on.
-        tell: called with pictures done and pictures in all.
+        on_picture: called with pictures done and pictures in all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [file for file in files if not _path(folder, file).is_file()]
@@ -43,18 +44,18 @@ def teach(
         partial = path.with_name("." + path.name)
         np.save(partial, _translated(network, file.load()[0], card.size_multiple, device))
         partial.replace(path)
-        tell(number + 1, len(missing))
+        on_picture(number + 1, len(missing))
 
 
-def load_taught(folder: Path, file: PairFile) -> Picture:
+def load_teacher_output(folder: Path, file: PairFile) -> Picture:
     """A teacher's output, uint8 (H, W, 3), mapped from disk.
 
     Raises:
         DataError: it is not there.
     """
     try:
-        taught: Picture = np.load(_path(folder, file), mmap_mode="r")
-        return taught
+        teacher_output: Picture = np.load(_path(folder, file), mmap_mode="r")
+        return teacher_output
     except (OSError, ValueError) as error:
         raise DataError(f"{_path(folder, file)} of the teacher cannot be read ({error}): remove that folder") from error
 
@@ -63,7 +64,7 @@ def _path(folder: Path, file: PairFile) -> Path:
     return folder / f"{file.a.stem}.npy"
 
 
-def _translated(network: UNetGenerator, a: Picture, multiple: int, device: torch.device) -> Picture:
+def _translated(network: Generator, a: Picture, multiple: int, device: torch.device) -> Picture:
     frame = []
     for side in a.shape[:2]:
         whole = -(-(side + 2 * CONTEXT) // multiple) * multiple

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils import parametrize
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from geo2map.errors import DataError, OutputError
-from geo2map.nn import PatchGAN, UNetGenerator, build
-from geo2map.nn.losses import adversarial, feature_matching, fooling
+from geo2map.families import find_family
+from geo2map.families.generator import Generator
 from geo2map.train.augment import SEEN, Crops
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
+from geo2map.train.losses import adversarial, feature_matching, fooling
 from geo2map.train.objective import Objective, judged
+from geo2map.train.patchgan import PatchGAN
 from geo2map.train.pictures import Picture
-from geo2map.train.transplant import Colours, transplanted
 from geo2map.train.world import World
 
 log = logging.getLogger(__name__)
@@ -49,13 +49,8 @@ class Trainer:
         self.device = self.world.device
         self.total = config.total_steps(len(pairs), self.world.size)
         torch.manual_seed(config.seed)
-        self.network = config.generator(pairs.palette)
-        self.generator = build(
-            "unet",
-            **self.network | {"norm": config.norm},
-            dropout=config.dropout,
-            resize_convolution=config.resize_convolution,
-        )
+        self.family, self.network = find_family(config.architecture), config.generator(pairs.palette)
+        self.generator = self.family.build(self.network | config.while_training)
         self.discriminator = PatchGAN(config.discriminator_width, config.discriminator_layers)
         for network in (self.generator, self.discriminator):
             network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -76,7 +71,7 @@ class Trainer:
         return self.step * self.config.batch * self.world.size // len(self.pairs)
 
     @property
-    def playing(self) -> bool:
+    def adversarial_active(self) -> bool:
         """Whether the discriminator has joined."""
         return self.config.lambda_gan > 0 and self.step >= self.config.adversarial_from * self.total
 
@@ -96,22 +91,24 @@ class Trainer:
         for optimiser in (self.optimise_g, self.optimise_d):
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        real_a, real_b, taught = (self._tensor(side) for side in (crops.a, crops.b, crops.taught))
+        real_a, real_b, teacher_output = (self._tensor(side) for side in (crops.a, crops.b, crops.teacher_output))
         known = torch.from_numpy(crops.known).to(self.device)
         with self._autocast():
-            drawn = self._shared_generator(real_a, ended=False).float()
-        fake_b = self.generator.end(drawn)
-        loss, parts = self.objective(fake_b, real_b, known, taught, drawn if self.config.legend else None)
-        found = self._play(real_a, real_b, fake_b, known) if self.playing else {}
+            drawn = self._shared_generator(real_a, return_logits=True).float()
+        fake_b = self.generator.head(drawn)
+        loss, parts = self.objective(fake_b, real_b, known, teacher_output, drawn if self.config.legend else None)
+        found = self._discriminator_step(real_a, real_b, fake_b, known) if self.adversarial_active else {}
         self._minimise(loss + found.pop("fooling", 0.0), self.optimise_g)
         self.scaler.update()
         self.average.update_parameters(self.generator)
         self.step += 1
         self.losses = {name: value.item() for name, value in (parts | found).items()}
         if not np.isfinite(list(self.losses.values())).all():
-            raise DataError(f"training diverged at step {self.step}: lower --learning-rate and --resume")
+            raise DataError(
+                f"training diverged at step {self.step}; lower the learning rate and resume", option="learning_rate"
+            )
 
-    def _play(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor, known: Tensor) -> dict[str, Tensor]:
+    def _discriminator_step(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor, known: Tensor) -> dict[str, Tensor]:
         """The discriminator's step, and what the generator loses to it ("fooling") with its parts.
 
         It sees the crops of which every class is known; where there is no imagery, the true map on both sides.
@@ -158,24 +155,24 @@ class Trainer:
         tensor = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
         return tensor.contiguous(memory_format=torch.channels_last)
 
-    def exported(self, recalibrate: int | None = None) -> UNetGenerator:
+    def exported(self, recalibrate: int | None = None) -> Generator:
         """A copy of the averaged generator with plain layers, in eval mode, on the CPU.
 
         Averaged weights do not fit averaged batch statistics, so BatchNorm's are measured anew over
         `recalibrate` batches (default: the configuration's) that training never saw; 0 keeps the averages.
         """
         config = self.config
-        exported = build("unet", **self.network, resize_convolution=config.resize_convolution)
+        exported = self.family.build(self.network | config.parametrised)
         exported.load_state_dict(self.average.module.state_dict())
         if count := config.recalibrate if recalibrate is None else recalibrate:
             fresh = range(self.total, self.total + count)  # update_bn forgets the averages before it looks for batches
             update_bn((self._tensor(self.batch(step).a) for step in fresh), exported.to(self.device))
         return exported.cpu().fold().eval()
 
-    def start_from(self, weights: dict[str, Tensor], legend: Colours = ()) -> None:
+    def start_from(self, weights: dict[str, Tensor], legend: Sequence[Sequence[float]] = ()) -> None:
         """Takes over the weights of a model file of the same architecture, as a new run's beginning.
 
-        A network that differs as `geo2map.train.transplant` can mend begins as nearly the same function.
+        A network that differs as its family can mend starts as nearly the same function.
 
         Args:
             weights: of the model.
@@ -184,19 +181,10 @@ class Trainer:
         Raises:
             DataError: the weights are of another architecture.
         """
-        plain = build("unet", **self.network)
-        weights = transplanted(weights, plain, legend)
         try:
-            plain.load_state_dict(weights)
-        except RuntimeError as error:
-            raise DataError(f"the model to start from is not the network asked for: {error}") from error
-        with torch.no_grad():
-            for ours, theirs in zip(self.generator.transposed(), plain.transposed(), strict=True):
-                if parametrize.is_parametrized(ours):  # unfolds the kernel
-                    ours.weight = theirs.weight.detach().to(self.device)
-        own = self.generator.state_dict()
-        others = {name: tensor for name, tensor in plain.state_dict().items() if name in own}
-        self.generator.load_state_dict(own | others)
+            self.family.start(self.generator, self.network, weights, legend)
+        except ValueError as error:
+            raise DataError(f"the model to start from is another network than this training's: {error}") from error
         self.average.module.load_state_dict(self.generator.state_dict())
 
     def save(self, path: Path) -> None:
@@ -230,7 +218,9 @@ class Trainer:
         for name in vars(self.config).keys() - MAY_DIFFER:
             ours, saved = getattr(self.config, name), getattr(theirs, name)
             if ours != saved:
-                raise DataError(f"{name} {ours} asked, but {path} was trained with {saved}: give that, or start anew")
+                raise DataError(
+                    f"{name} {ours}: {path} was trained with {saved}; give that, or start anew", option=name
+                )
         try:
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
@@ -275,4 +265,4 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
             raise ValueError("no step and configuration in it")
         return state
     except Exception as error:  # torch raises half a dozen kinds for damaged files
-        raise DataError(f"checkpoint {path} asked, but it cannot be read ({error}): train without --resume") from error
+        raise DataError(f"{path}: not a readable checkpoint ({error}); start anew", option="resume") from error

@@ -28,7 +28,7 @@ class World:
     device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the files and tells the user."""
         return self.rank == 0
 
@@ -63,8 +63,8 @@ def open_world(device: torch.device) -> Iterator[World]:
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
             raise DeviceError(
-                f"process {local} of torchrun asked for a CUDA device, but torch sees {torch.cuda.device_count()}: "
-                "start fewer with --nproc-per-node"
+                f"process {local} of torchrun: torch finds only {torch.cuda.device_count()} CUDA devices; start fewer "
+                "processes per node"
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
+from geo2map.formats.containers import CONTAINERS
 from geo2map.grid import PixelWindow
-from geo2map.outputs.containers import CONTAINERS
 from geo2map.plan import Storage
 from geo2map.tiles.codec import SUFFIXES, encode_tile
 from geo2map.tiles.store import FolderStore

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 
 from geo2map.engine import Engine, load_engine
+from geo2map.families import build
+from geo2map.families.unet.generator import UNetGenerator
+from geo2map.families.unet.reach import walk_down, walk_up
 from geo2map.model import find_model, load_card, load_weights
-from geo2map.nn import UNetGenerator, build
-from geo2map.nn.reach import walk_down, walk_up
 from geo2map.threads import available_threads
 
 TILE = 256
@@ -80,7 +81,7 @@ def compare(model: str, span: int, batch: int, runs: int, clock: Callable[[], fl
     margin, kept = engine.card.margin, span * TILE
     side, tiles = kept + 2 * margin, batch * span**2
     pictures = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
-    old, new = before(network, pictures), engine.translate(pictures, margin)
+    old, new = before(network, pictures), engine.translate_pixels(pictures, margin)
     levels = np.abs(old[:, margin:-margin, margin:-margin].astype(int) - new)
     seconds: dict[str, list[float]] = {"before": [], "now": []}
     for _ in range(runs):
@@ -104,7 +105,7 @@ def before_call(network: UNetGenerator, pictures: np.ndarray) -> Callable[[], ob
 
 
 def now_call(engine: Engine, pictures: np.ndarray, margin: int) -> Callable[[], object]:
-    return lambda: engine.translate(pictures, margin)
+    return lambda: engine.translate_pixels(pictures, margin)
 
 
 def main() -> None:

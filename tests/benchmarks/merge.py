@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 
 from geo2map.cluster import JobFile, PartFolder, ShardRecord, merge_parts
-from geo2map.cluster.work import part_digest
-from geo2map.colour.rendition import Rendition
+from geo2map.colour.transform import ColourTransform
+from geo2map.formats.containers import find_container
 from geo2map.grid import PixelWindow
-from geo2map.outputs.containers import find_container
-from geo2map.pipeline.journal import Journal
-from geo2map.pipeline.records import tile_digest
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.part import part_content
+from geo2map.ledger.spool import SpoolStore
 from geo2map.plan import Job, Plan, Shard, Storage
 from geo2map.scene import ReadingOptions
 from geo2map.scene.view import View
@@ -62,7 +62,7 @@ class CheapParts:
         self.zooms = tuple(range(ZOOM - self.levels, ZOOM + 1))
         edge, last = FIRST * 256, (FIRST + (self.across << self.levels)) * 256
         window = PixelWindow(edge, edge, last, edge + ((-(-parts // self.across)) << self.levels) * 256)
-        plan = Plan(name="cheap", view=View(ZOOM, Rendition(), "bilinear"), window=window, block_span=4)
+        plan = Plan(name="cheap", view=View(ZOOM, ColourTransform(), "bilinear"), window=window, block_span=4)
         job = Job(scenes=(), reading=ReadingOptions(), plan=plan, storage=Storage(minzoom=0).resolve(plan))
         self.order = JobFile(job=job, scenes=(), model=None, shard_zoom=ZOOM - self.levels)
 
@@ -91,16 +91,16 @@ class CheapParts:
         for shard in self.order.shards():
             draft = folder.draft(shard)
             journal = Journal.create(draft, self.order.job)
-            journal.db.execute("PRAGMA synchronous = OFF")
-            journal.db.execute("BEGIN")
-            for zoom in self.zooms:
-                rows = [(tile.z, tile.x, tile.y, content(tile.z, tile.x, tile.y)) for tile in self.below(shard, zoom)]
-                journal.db.executemany("INSERT INTO data VALUES (?, ?, ?, ?)", rows)
-                digests = ((z, x, y, tile_digest(data)) for z, x, y, data in rows)
-                journal.db.executemany("INSERT INTO tiles VALUES (?, ?, ?, ?)", digests)
-            journal.db.execute("COMMIT")
-            journal.db.execute("PRAGMA journal_mode = DELETE")
-            tiles, size, digest = part_digest(journal)
+            journal.flush_at_end()
+            spool = SpoolStore(journal)
+            with journal.transaction():
+                for zoom in self.zooms:
+                    made = {tile: content(tile.z, tile.x, tile.y) for tile in self.below(shard, zoom)}
+                    for tile, data in made.items():
+                        spool.put(tile, data)
+                    journal.layer().add(made)
+            journal.make_single_file()
+            tiles, size, digest = part_content(journal)
             journal.close()
             folder.publish(shard, draft, ShardRecord(self.order.fingerprint, shard.name, tiles, size, digest, "", 0.0))
             total += tiles

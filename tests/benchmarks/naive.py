@@ -26,8 +26,8 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from geo2map import Engine, load_engine, render
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.grid import mercator_resolution, window_bounds
-from geo2map.nn import UNetGenerator
 from geo2map.plan import PlanOptions, make_plan
 from geo2map.scene import open_scenes
 from geo2map.threads import available_threads

@@ -12,7 +12,6 @@ import argparse
 import statistics
 import tempfile
 import time
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -20,16 +19,18 @@ import numpy as np
 import rasterio
 
 from geo2map.model import find_model, load_card
-from geo2map.pipeline import reading
+from geo2map.pipeline import strips
+from geo2map.pipeline.reading import BlockReader
 from geo2map.plan import Plan, PlanOptions, make_plan
 from geo2map.scene import Imagery, open_scenes
+from geo2map.threads import Budget
 
 
-def seconds(scene: Imagery, plan: Plan) -> tuple[float, float]:
+def seconds(scene: Imagery, plan: Plan, readers: int) -> tuple[float, float]:
     """Wall-clock and processors' seconds of reading a plan, from a source that has cached nothing."""
     with scene.at(plan.view) as source:
         started, busy = time.perf_counter(), time.process_time()
-        for _ in reading.BlockReader(plan, source).read(plan.blocks()):
+        for _ in BlockReader(plan, source, budget=Budget(readers)).read(plan.blocks()):
             pass
         return time.perf_counter() - started, time.process_time() - busy
 
@@ -41,8 +42,8 @@ def compare(path: Path, arguments: argparse.Namespace) -> None:
         plan = make_plan(scene, load_card(find_model(arguments.model)), PlanOptions())
         for _ in range(arguments.runs):
             for readers, strip in product(arguments.readers, arguments.strips):
-                reading.reader_threads, reading.STRIP_BLOCKS = partial(int, readers), strip
-                taken.setdefault((readers, strip), []).append(seconds(scene, plan))
+                strips.STRIP_BLOCKS = strip
+                taken.setdefault((readers, strip), []).append(seconds(scene, plan, readers))
     first = next(iter(taken.values()))
     tiles = plan.tiles.width * plan.tiles.height
     for (readers, strip), found in taken.items():

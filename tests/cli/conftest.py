@@ -17,8 +17,8 @@ from affine import Affine
 from geo2map_cli.main import main
 
 from geo2map.colour import ColourStatistics
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.model import save_model
-from geo2map.nn import UNetGenerator
 from geo2map.testing import make_card
 
 

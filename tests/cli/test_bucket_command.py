@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from buckets import make_bucket, moto, s3_variables
 
-from geo2map.cluster.buckets import open_bucket
+from geo2map.buckets.objects import open_bucket
 
 if TYPE_CHECKING:
     from conftest import Command, SceneWriter

@@ -38,7 +38,7 @@ def test_options_arrive(geo2map: Any, tiles: Path, tmp_path: Path) -> None:
         (("t", "--compress", "zstd"), 2, "--compress"),
         (("t", "--zoom", "17-3"), 2, "give the lower one first"),
         (("t", "--zoom", "x"), 2, "neither a zoom nor two"),
-        (("t", "--bounds", "0,0,1,1"), 1, "no tile lies within"),
+        (("t", "--bounds", "0,0,1,1"), 1, "no tiles within"),
         (("t", "--bounds", "0,0"), 2, "four numbers in degrees"),
         (("a.gpkg",), 1, ".mbtiles, .pmtiles, .tif"),
     ],

@@ -9,25 +9,26 @@ import shutil
 import threading
 import tomllib
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import pytest
-import rasterio
 import torch
 from affine import Affine
+from rasters import noise, write_raster
 from test_serve_command import started
 
-from geo2map.testing.town import make_town
+from geo2map.demo import make_town
 
 if TYPE_CHECKING:
     from conftest import Command
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+LAB = sorted((ROOT / "examples" / "lab").glob("*.md"))
+"""Diaries of experiments: hours of training on pictures that are not part of the project."""
 OTHERS = {"pip", "git", "pytest", "python", "ruff", "dask", "docker", "mkdir", "for", "#!/bin/bash", "#SBATCH", "srun"}
 """Programs that blocks also start; those of the project's own files must be there."""
 TOKEN = "0123456789abcdef"
@@ -41,9 +42,9 @@ class Block(NamedTuple):
     commands: tuple[str, ...]
 
 
-def blocks() -> Iterator[Block]:
+def blocks(pages: Sequence[Path] = PAGES) -> Iterator[Block]:
     """Every indented block of commands, long lines joined, output left out."""
-    for page in PAGES:
+    for page in pages:
         lines = [*page.read_text(encoding="utf-8").splitlines(), ""]
         found: list[str] = []
         fenced = False
@@ -70,13 +71,7 @@ def _commands(lines: list[str]) -> Iterator[str]:
         waiting = ""
 
 
-DIARIES = ("lean.md", "ablation.md", "palette.md")
-"""Pages that tell experiments: hours of training on pictures that are not part of the project."""
-BLOCKS = [
-    block
-    for block in blocks()
-    if block.page not in DIARIES and any(command.startswith("geo2map ") for command in block.commands)
-]
+BLOCKS = [block for block in blocks() if any(command.startswith("geo2map ") for command in block.commands)]
 
 
 class _QuietServer(ThreadingHTTPServer):
@@ -111,12 +106,8 @@ def bucket() -> Iterator[None]:
 
 def _write(path: Path, place: int) -> None:
     """A scene of 300 x 280 px at 0.9 m in Hamburg's UTM zone, `place` scenes east of the first."""
-    pixels = np.random.default_rng(place).integers(1, 255, (3, 280, 300), dtype=np.uint8)
-    profile = {"driver": "GTiff", "width": 300, "height": 280, "count": 3, "dtype": "uint8", "crs": "EPSG:32632"}
     where = Affine(0.9, 0, 570_000 + 200 * place, 0, -0.9, 5_935_000)
-    path.parent.mkdir(exist_ok=True)
-    with rasterio.open(path, "w", **profile, transform=where) as dataset:
-        dataset.write(pixels)
+    write_raster(path, noise(3, 280, 300, seed=place), crs="EPSG:32632", transform=where)
 
 
 @pytest.fixture(scope="module")
@@ -263,13 +254,32 @@ def test_files_and_extras_that_blocks_name_are_there() -> None:
     extras = set(
         tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     )
-    for block in blocks():
+    for block in blocks([*PAGES, *LAB]):
         for command in block.commands:
             for word in command.split() if command.startswith(("python ", "pip ")) else []:
                 if word.endswith(".py") or word == "constraints.txt":
                     assert (ROOT / word).is_file(), f"{block.page}:{block.line}: {word}"
                 if found := re.fullmatch(r'"\.\[(\w+)\]"', word):
                     assert found[1] in extras
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, *LAB, ROOT / "ARCHITECTURE.md", ROOT / "SECURITY.md"], ids=lambda page: page.name
+)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith(("http:", "https:")):
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in {_anchor(line) for line in file.read_text(encoding="utf-8").splitlines()}, target
+
+
+def _anchor(line: str) -> str:
+    """The fragment by which GitHub links to a heading."""
+    return re.sub(r"[^\w\- ]", "", line.lstrip("#").strip().lower()).replace(" ", "-") if line.startswith("#") else ""
 
 
 def test_the_readme_starts_with_what_everybody_types() -> None:

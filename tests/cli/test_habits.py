@@ -283,7 +283,7 @@ def test_a_signal_stops_cleanly(
     returned, stdout, stderr = signalled(scene, out, number)
     assert (returned, stdout) == (code, "")
     kept = re.fullmatch(
-        rf"stopped; (\d+) of \d+ blocks of {re.escape(str(out))} are kept; run the same command again to go on, or "
+        rf"stopped; (\d+) of \d+ blocks of {re.escape(str(out))} are kept; run the same command again to resume, or "
         rf"throw them away with: geo2map clean {re.escape(str(out))}",
         stderr.splitlines()[-1],
     )

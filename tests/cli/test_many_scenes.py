@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from snapshots import read_tiles
 
 from geo2map import grid
 from geo2map.grid import PixelWindow
@@ -68,10 +69,6 @@ def write_vrt(path: Path, folder: Path) -> Path:
     return path
 
 
-def tiles(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.png")}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["folder", "pattern", "files", "vrt", "folder and scene"])
 def test_sheets_make_the_map_of_the_whole(
@@ -89,8 +86,8 @@ def test_sheets_make_the_map_of_the_whole(
     expected = geo2map("render", tmp_path / "whole.tif", "--out", tmp_path / "expected", *options)
     result = geo2map("render", *asked, "--out", tmp_path / "map", *options)
     assert (expected.code, result.code) == (0, 0), result.err
-    assert tiles(tmp_path / "map") == tiles(tmp_path / "expected")
-    assert len(tiles(tmp_path / "map")) > 4
+    assert read_tiles(tmp_path / "map") == read_tiles(tmp_path / "expected")
+    assert len(read_tiles(tmp_path / "map")) > 4
 
 
 def test_what_is_said_of_many(geo2map: Command, sheets: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from geo2map.families import build
 from geo2map.model import load_card, load_weights, packaged_models, save_model
-from geo2map.nn import build
 
 Command = Callable[..., Any]
 Make = Callable[..., nn.Module]
@@ -252,8 +252,8 @@ def test_a_legend_is_calibrated(geo2map: Command, scoring_model: Path, tmp_path:
     assert card.palette is not None
     added = torch.tensor([{"park": 3.0, "highway": -1.0}.get(name, 0.0) for name, _ in card.palette.entries])
     with torch.inference_mode():
-        expected = 2.5 * (before.eval()(x, ended=False) + added[:, None, None])
-        torch.testing.assert_close(found.eval()(x, ended=False), expected, rtol=1e-2, atol=1e-2)
+        expected = 2.5 * (before.eval()(x, return_logits=True) + added[:, None, None])
+        torch.testing.assert_close(found.eval()(x, return_logits=True), expected, rtol=1e-2, atol=1e-2)
     assert card.training["calibration"] == {"certainty": 2.5, "favour": {"park": 3.0, "highway": -1.0}}
     assert "exists already" in geo2map("models", "calibrate", scoring_model, "--out", out).err
 
@@ -263,8 +263,8 @@ def test_what_cannot_be_calibrated(geo2map: Command, scoring_model: Path, tmp_pa
     for code, phrase, arguments in (
         (1, "no legend to calibrate", ("map2sat",)),
         (1, "no class lawn", (scoring_model, "--favour", "lawn=1")),
-        (1, "certainty above 0", (scoring_model, "--certainty", "0")),
-        (1, "certainty above 0", (scoring_model, "--favour", "park=nan")),
+        (1, "--inverse-temperature", (scoring_model, "--certainty", "0")),
+        (1, "--class-bias", (scoring_model, "--class-bias", "park=nan")),
         (2, "is not a list of classes and numbers", (scoring_model, "--favour", "park")),
     ):
         refused = geo2map("models", "calibrate", *arguments, "--out", out)

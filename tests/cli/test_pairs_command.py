@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import rasterio
 from rasterio.shutil import copy as copy_raster
+from snapshots import snapshot
 
-from geo2map.testing.town import make_town
+from geo2map.demo import make_town
 
 Command = Callable[..., Any]
 SceneWriter = Callable[..., Path]
@@ -31,10 +32,6 @@ def moved(path: Path, copy: Path, east: float, north: float) -> Path:
     with rasterio.open(copy, "r+") as dataset:
         dataset.transform = dataset.transform.translation(east, north) @ dataset.transform
     return copy
-
-
-def contents(folder: Path) -> set[str]:
-    return {str(path) for path in folder.rglob("*")}
 
 
 def test_pairs_of_a_town(geo2map: Command, pair: tuple[Path, Path], tmp_path: Path) -> None:
@@ -60,7 +57,7 @@ def test_a_map_that_lies_off(geo2map: Command, pair: tuple[Path, Path], tmp_path
     command = ("pairs", pair[0], "--map", off, "--zoom", 17, "--size", 256)
     result = geo2map(*command, "--out", tmp_path / "pairs")
     assert result.code == 0
-    assert result.err.startswith("warning: registration: the map lies 7.")
+    assert result.err.startswith("warning: registration: the map is off by 7.")
     assert "west and 3." in result.err
     shift = json.loads((tmp_path / "pairs" / "pairs.json").read_text(encoding="utf-8"))["registration"]["shift"]
     assert (shift["x"], shift["y"]) == pytest.approx((6, 4), abs=0.3)
@@ -107,7 +104,7 @@ def cut_in_half(write: SceneWriter, _: Path) -> Path:
         (elsewhere, "do not overlap"),
         (missing, "scene not found"),
         (empty_folder, "no raster in folder"),
-        (cut_in_half, "cut short"),
+        (cut_in_half, "truncated"),
     ],
 )
 def test_a_map_that_cannot_be(
@@ -119,17 +116,17 @@ def test_a_map_that_cannot_be(
     tmp_path: Path,
 ) -> None:
     bad = make(write_scene, tmp_path)
-    before = contents(tmp_path)
+    before = snapshot(tmp_path)
     result = geo2map("pairs", pair[0], "--map", bad, "--zoom", 17, "--out", tmp_path / "new" / "pairs")
     assert_one_sentence(result, phrase)
-    assert contents(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
         (("--size", 1024), ("pictures that scene and map touch", "nodata", "lower size")),
-        (("--size", 256, "--split-block", 8), ("train, val, test: they lie in", "lower block or size")),
+        (("--size", 256, "--split-block", 8), ("train, val, test: they are in", "lower block or size")),
         (("--palette", "none.tsv"), ("palette not found: none.tsv",)),
         (("--stretch", "loud"), ("stretch 'loud'",)),
         (("--split", "0,1,1"), ("shares",)),
@@ -140,7 +137,7 @@ def test_options_that_cannot_be(
 ) -> None:
     result = geo2map("pairs", pair[0], "--map", pair[1], "--zoom", 17, "--out", tmp_path / "pairs", *options)
     assert_one_sentence(result, *phrases, code=2 if options[0] in ("--stretch", "--split") else 1)
-    assert not contents(tmp_path)
+    assert not snapshot(tmp_path)
 
 
 @pytest.mark.parametrize("options", [("--split", "80,20"), ("--size", "8"), ("--format", "webp"), ("--min-valid", "0")])
@@ -148,14 +145,14 @@ def test_usage_errors(options: tuple[str, ...], geo2map: Command, pair: tuple[Pa
     result = geo2map("pairs", pair[0], "--map", pair[1], "--zoom", 17, "--out", tmp_path / "pairs", *options)
     assert result.code == 2
     assert options[0] in result.err.splitlines()[-1]
-    assert not contents(tmp_path)
+    assert not snapshot(tmp_path)
 
 
 def test_a_file_in_the_way(geo2map: Command, pair: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "pairs").write_text("dear reader")
     command = ("pairs", pair[0], "--map", pair[1], "--zoom", 17, "--size", 256, "--overwrite")
     assert_one_sentence(geo2map(*command, "--out", tmp_path / "pairs"), "is a file, not a folder")
-    assert_one_sentence(geo2map(*command, "--out", pair[0].parent), "holds the scene")
+    assert_one_sentence(geo2map(*command, "--out", pair[0].parent), "contains the scene")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear reader")
-    assert_one_sentence(geo2map(*command, "--out", tmp_path / "mine"), "no part of a set of pairs")
+    assert_one_sentence(geo2map(*command, "--out", tmp_path / "mine"), "not belong to a set of pairs")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from geo2map.outputs.workspace import Workspace
+from geo2map.ledger.workspace import Workspace
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def test_a_vrt_of_any_name_stays_in_its_folder(
         for command in ("tile", "render"):
             result = geo2map(command, scene, "--out", tmp_path / "out", "--force", "--zoom", 15)
             assert result.code == 1
-            assert "points outside its folder" in result.err
+            assert "refers to a file outside its folder" in result.err
             assert "(--allow-outside)" in result.err
             assert not (tmp_path / "out").exists()
 

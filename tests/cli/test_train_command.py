@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from geo2map.colour.palette import MAPS_PALETTE
@@ -29,6 +31,15 @@ def make_pairs(folder: Path, side: int, known: int | None = None) -> Path:
         if known is not None:
             Image.fromarray(np.full((side, side), known, np.uint8)).save(folder / f"{number}_valid.png")
     return folder
+
+
+def test_torchs_settings_are_put_back(geo2map: Command, tmp_path: Path) -> None:
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), os.environ.get("GEO2MAP_THREADS")
+    more = ("--threads", before[0] + 1, "--deterministic")
+    out = tmp_path / "m.safetensors"
+    assert geo2map("train", make_pairs(tmp_path / "pairs", 70), "--out", out, *QUICK, *LITTLE, *more).code == 0
+    after = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), os.environ.get("GEO2MAP_THREADS")
+    assert after == before
 
 
 def test_widths_places_and_a_teacher(geo2map: Command, tmp_path: Path) -> None:
@@ -89,4 +100,4 @@ def test_a_model_to_start_from_says_which_network(geo2map: Command, tmp_path: Pa
     assert (card.config, card.training["started_from"]) == (load_card(first).config, "first.safetensors")
     refused = geo2map("train", pairs, "--out", tmp_path / "third.safetensors", *start, "--widths", "4,8,16")
     assert refused.code == 1
-    assert "not the network asked for" in refused.err
+    assert "another network than" in refused.err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geo2map.api.converting import open_tiles
+from geo2map.formats.opened import open_tiles
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Codec
 from geo2map.tiles.pyramid import build_parents

@@ -13,11 +13,11 @@ from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.raster import RasterGrid
-from geo2map.outputs import open_output
+from geo2map.ledger import open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, make_job
+from geo2map.testing import ArraySource, fake_job
 
 NAME = "Jakarta <b> & \"its\" 'parks' 東京"
 BLOCK = Block(z=14, x=13055, y=8467, columns=5, rows=3)  # odd column and row, so that overviews straddle
@@ -40,7 +40,7 @@ def waves() -> BlockImage:
 
 def make_output(path: Path, image: BlockImage, **storage: Any) -> Path:
     """The map at a path, in zooms 12 to 14."""
-    job = make_job(PLAN, Storage(minzoom=12, **storage))
+    job = fake_job(PLAN, Storage(minzoom=12, **storage))
     with open_output(path, replace(job, facts={"legend": MAPS_PALETTE.entries})) as output:
         run(ArraySource(BLOCK.core, image.pixels, image.mask), None, output)
     return path

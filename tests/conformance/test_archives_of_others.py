@@ -14,11 +14,12 @@ import pytest
 from foreign import BOUNDS, LEFT, SPELLED, TOP, WORDS, ZOOM, tile_bytes, wanted, write_mbtiles, write_pmtiles
 from pmtiles.tile import Compression, TileType, deserialize_header, serialize_header
 
-from geo2map.api.converting import convert, open_tiles
+from geo2map.api.converting import convert
+from geo2map.checking import check
 from geo2map.errors import TileSetError
-from geo2map.outputs.check import check
-from geo2map.outputs.mbtiles import MbtilesStore
-from geo2map.outputs.pmtiles_store import PmtilesStore
+from geo2map.formats.mbtiles import MbtilesStore
+from geo2map.formats.opened import open_tiles
+from geo2map.formats.pmtiles.read import PmtilesStore
 from geo2map.tiles.tilejson import DESCRIPTION, SOURCE_DESCRIPTION, TileSet
 
 AROUND = [-73.935242, 40.732690, -73.929749, 40.736852]
@@ -207,7 +208,7 @@ def test_changes_that_wait_in_a_log_are_read(tmp_path: Path) -> None:
 
 
 def test_what_stands_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("geo2map.outputs.sqlite_file._PATIENCE", 0.1)
+    monkeypatch.setattr("geo2map.formats.sqlite_file._PATIENCE", 0.1)
     path = write_mbtiles(tmp_path / "a.mbtiles", {"format": "png"})
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA cache_size = 1")

@@ -15,17 +15,17 @@ import pytest
 import rasterio
 from every_container import tiles_in
 
-from geo2map.api.classes import resolve_classes
+from geo2map.api.classes import resolve_legend
 from geo2map.api.converting import convert
+from geo2map.checking import check
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError, PlanError, TileSetError
 from geo2map.grid import PixelWindow
-from geo2map.outputs import OutputOptions, open_output
-from geo2map.outputs.check import check
+from geo2map.ledger import OutputOptions, open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, IdentityTranslator, make_card, make_job
+from geo2map.testing import ArraySource, IdentityTranslator, fake_job, make_card
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.pyramid import make_parent
 from geo2map.types import Tile
@@ -35,7 +35,7 @@ cog_validate = pytest.importorskip("rio_cogeo", reason="needs rio-cogeo").cog_va
 NAMES = ["land", "building", "road", "water", "park", "highway"]
 WINDOW = PixelWindow(256 * 9 + 10, 256 * 5, 256 * 12, 256 * 8 - 30)
 PLAN = Plan(name="town", view=View(6), window=WINDOW, block_span=2)
-CLASSES = Storage(minzoom=3, classes=MAPS_PALETTE.entries)
+CLASSES = Storage(minzoom=3, classes=True, legend=MAPS_PALETTE.entries)
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def scene() -> tuple[np.ndarray, np.ndarray]:
 
 
 def render(out: Path, *, overwrite: bool = False) -> None:
-    with open_output(out, make_job(PLAN, CLASSES, IdentityTranslator()), OutputOptions(overwrite=overwrite)) as output:
+    with open_output(out, fake_job(PLAN, CLASSES, IdentityTranslator()), OutputOptions(overwrite=overwrite)) as output:
         run(ArraySource(WINDOW, *scene()), IdentityTranslator(), output)
 
 
@@ -178,10 +178,10 @@ def test_a_second_run_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
 
 def test_classes_are_those_of_the_model() -> None:
     asked = Storage(classes=True)
-    assert resolve_classes(asked, make_card(palette=MAPS_PALETTE)).classes == MAPS_PALETTE.entries
+    assert resolve_legend(asked, make_card(palette=MAPS_PALETTE)).legend == MAPS_PALETTE.entries
     for card in (None, make_card(palette=None)):
         with pytest.raises(PlanError) as caught:
-            resolve_classes(asked, card)
+            resolve_legend(asked, card)
         assert caught.value.option == "classes"
     for options in ({"format": "webp"}, {"palette": "maps"}, {"compress": "webp"}):
         with pytest.raises(DataError, match="classes are written as PNG"):

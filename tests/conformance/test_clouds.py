@@ -23,10 +23,11 @@ from typing import Any
 
 import pytest
 from buckets import make_bucket, moto, s3_variables
+from waiting import wait_until
 
-from geo2map.cluster import uploads
-from geo2map.cluster.buckets import list_objects, open_bucket, take_lock
-from geo2map.cluster.uploads import upload_output
+from geo2map.buckets import uploads
+from geo2map.buckets.objects import list_objects, open_bucket, take_lock
+from geo2map.buckets.uploads import upload_output
 from geo2map.errors import OutputError
 
 ACCOUNT = "devstoreaccount1"
@@ -76,10 +77,7 @@ def az(folder: Path) -> Iterator[Environment]:
         [*command, "--location", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        for _ in range(300):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            time.sleep(0.1)
+        wait_until(lambda: answers(port))
         address = f"http://127.0.0.1:{port}/{ACCOUNT}"
         _make_container(address)
         yield {
@@ -101,6 +99,13 @@ def _make_container(address: str) -> None:
     headers["Authorization"] = f"SharedKey {ACCOUNT}:{base64.b64encode(signed).decode()}"
     asked = urllib.request.Request(f"{address}/maps?restype=container", method="PUT", headers=headers)
     urllib.request.urlopen(asked).close()
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
 
 
 @pytest.fixture(scope="module", params=[s3, gs, az], ids=["s3", "gs", "az"])
@@ -151,6 +156,21 @@ def test_a_folder_lands_whole(bucket: str, tiles: Path) -> None:
     assert names(bucket) == {"3/1/2.png", "2/0/1.png", "index.html", "tilejson.json"}
 
 
+def put_later(store: Any, name: str, data: bytes, other: str) -> None:
+    """Writes an object so that its time, in whole seconds, is after another's."""
+
+    def is_later() -> bool:
+        store.put(name, data)
+        return bool(store.head(name)["last_modified"] > store.head(other)["last_modified"])
+
+    wait_until(is_later)
+
+
+def wait_for_the_next_second() -> None:
+    started = int(time.time())
+    wait_until(lambda: int(time.time()) > started)
+
+
 def test_a_file_goes_in_parts(bucket: str, tmp_path: Path) -> None:
     (tmp_path / "m.pmtiles").write_bytes(bytes(range(256)) * 2**16)  # 16 MiB: four parts
     upload_output(tmp_path / "m.pmtiles", f"{bucket}m.pmtiles")
@@ -165,7 +185,7 @@ def test_a_stopped_upload_goes_on(bucket: str, tiles: Path, monkeypatch: pytest.
     whole, sent = uploads._windowed, []
 
     def stopped(*arguments: Any) -> Iterator[None]:
-        time.sleep(1.1)  # times have a second's grain
+        wait_for_the_next_second()
         yield from whole(*arguments)
         raise KeyboardInterrupt
 
@@ -185,9 +205,8 @@ def test_what_is_older_than_the_lock_is_sent_again(bucket: str, tiles: Path) -> 
     upload_output(tiles, bucket)
     (tiles / "3/1/2.png").write_bytes(b"3/1/2.PNG")
     (tiles / ".geo2map.journal").write_bytes(b"other digests")
-    time.sleep(1.1)
     store, prefix = open_bucket(bucket)
-    store.put(f"{prefix}.geo2map.lock", uploads._identity(tiles).encode())
+    put_later(store, f"{prefix}.geo2map.lock", uploads._identity(tiles).encode(), f"{prefix}3/1/2.png")
     upload_output(tiles, bucket, overwrite=True)
     assert bytes(store.get(f"{prefix}3/1/2.png").bytes()) == b"3/1/2.PNG"
 
@@ -196,8 +215,7 @@ def test_without_a_journal_nobody_knows_whose_a_tile_is(bucket: str, tiles: Path
     (tiles / ".geo2map.journal").unlink()
     store, prefix = open_bucket(bucket)
     store.put(f"{prefix}.geo2map.lock", uploads._identity(tiles).encode())
-    time.sleep(1.1)
-    store.put(f"{prefix}3/1/2.png", b"3/1/2.PNG")
+    put_later(store, f"{prefix}3/1/2.png", b"3/1/2.PNG", f"{prefix}.geo2map.lock")
     upload_output(tiles, bucket)
     assert bytes(store.get(f"{prefix}3/1/2.png").bytes()) == b"3/1/2.png"
 

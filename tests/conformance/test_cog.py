@@ -11,10 +11,10 @@ import rasterio
 from every_container import COLOURS, FIRST, TILESET, make_store
 from rasterio.windows import Window
 
+from geo2map.checking import check
 from geo2map.errors import DataError, OutputError, TileSetError
-from geo2map.outputs import geotiff as geotiffs
-from geo2map.outputs.check import check
-from geo2map.outputs.geotiff import write_geotiff
+from geo2map.formats.geotiff import write as geotiffs
+from geo2map.formats.geotiff.write import write_geotiff
 from geo2map.plan import Storage
 from geo2map.tiles.codec import TileCodec, decode_tile
 from geo2map.tiles.store import MemoryStore

@@ -26,11 +26,11 @@ from pmtiles.writer import Writer
 
 from geo2map.errors import OutputError, TileSetError
 from geo2map.files.plain_text import plain_text
+from geo2map.formats.mbtiles import MbtilesStore, write_mbtiles
+from geo2map.formats.pmtiles.hilbert import tile_ids, tile_places
+from geo2map.formats.pmtiles.read import PmtilesStore
+from geo2map.formats.pmtiles.write import write_pmtiles
 from geo2map.grid import PixelWindow
-from geo2map.outputs.hilbert import tile_ids, tile_places
-from geo2map.outputs.mbtiles import MbtilesStore, write_mbtiles
-from geo2map.outputs.pmtiles import write_pmtiles
-from geo2map.outputs.pmtiles_store import PmtilesStore
 from geo2map.tiles.codec import decode_tile, encode_tile
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile

@@ -16,14 +16,14 @@ from every_container import FIRST, make_store, tiles_in, write_set
 
 from geo2map.api import translate_tiles
 from geo2map.api.converting import convert
+from geo2map.checking import check
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
 from geo2map.grid import PixelWindow
-from geo2map.outputs import open_output
-from geo2map.outputs.check import check
+from geo2map.ledger import open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, IdentityTranslator, make_job
+from geo2map.testing import ArraySource, IdentityTranslator, fake_job
 from geo2map.tiles.codec import TileCodec, encode_tile, is_whole
 from geo2map.tiles.store import MemoryStore
 from geo2map.types import TileFormat
@@ -86,7 +86,7 @@ def test_a_missing_tile_is_named_where_a_journal_lists_it(name: str, tmp_path: P
             db.execute("DELETE FROM map WHERE zoom_level = ? AND tile_column = ?", (tile.z, tile.x))
         db.close()
     before = names(tmp_path)
-    with pytest.raises(TileSetError, match=rf"tile {tile.z}/{tile.x}/\d+ is missing in .*check --repair"):
+    with pytest.raises(TileSetError, match=rf"tile {tile.z}/{tile.x}/\d+ is recorded in .* but missing"):
         convert(tmp_path / name, tmp_path / "out.pmtiles")
     assert names(tmp_path) == before
 
@@ -96,7 +96,7 @@ def _render(out: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     source = ArraySource(window, pixels, np.ones((512, 512), dtype=np.bool_))
     plan = Plan(name="noise", view=View(6), window=window, block_span=2)
-    with open_output(out, make_job(plan, Storage(minzoom=5), IdentityTranslator())) as output:
+    with open_output(out, fake_job(plan, Storage(minzoom=5), IdentityTranslator())) as output:
         run(source, IdentityTranslator(), output)
 
 

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 from every_container import make_store, tiles_in, write_set
 
-from geo2map.api.converting import convert, open_tiles
+from geo2map.api.converting import convert
 from geo2map.errors import DataError, OutputError
+from geo2map.formats import find_container
+from geo2map.formats.opened import open_tiles
 from geo2map.grid import PixelWindow
-from geo2map.outputs import clean_output, find_container, open_output
-from geo2map.outputs.opening import OutputOptions
+from geo2map.ledger import clean_output, open_output
+from geo2map.ledger.checks import OutputOptions
 from geo2map.pipeline.blocks import render_blocks
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, make_job
+from geo2map.testing import ArraySource, fake_job
 from geo2map.tiles.codec import TileCodec, decode_tile, has_avif, is_whole
 
 
@@ -110,7 +112,7 @@ def test_an_interrupted_run_is_found_elsewhere(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
     source = ArraySource(window, pixels, np.ones((512, 512), dtype=np.bool_))
     plan = Plan(name="noise", view=View(6), window=window, block_span=1)
-    job = make_job(plan, Storage(minzoom=5))
+    job = fake_job(plan, Storage(minzoom=5))
     blocks = list(render_blocks(plan, source, None, job.storage, plan.blocks()))
     out, tmp = tmp_path / "map.tif", tmp_path / "tmp"
     with open_output(out, job, OutputOptions(tmp=tmp)) as output:

@@ -15,9 +15,10 @@ import rasterio
 from affine import Affine
 from foreign import BOUNDS, LEFT, SPELLED, WORDS, wanted, write_folder
 
-from geo2map.api.converting import convert, open_tiles
+from geo2map.api.converting import convert
+from geo2map.checking import check
 from geo2map.errors import TileSetError
-from geo2map.outputs.check import check
+from geo2map.formats.opened import open_tiles
 from geo2map.scene import open_scenes
 from geo2map.tiles.tilejson import ATTRIBUTION
 from geo2map.types import Tile

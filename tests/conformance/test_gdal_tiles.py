@@ -12,8 +12,8 @@ import pytest
 import rasterio
 
 from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.formats.documents.sidecars import sidecars
 from geo2map.grid import PixelWindow
-from geo2map.outputs.sidecars import sidecars
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Scheme

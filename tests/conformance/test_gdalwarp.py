@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter
 from geo2map import grid
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
-from geo2map.scene import Rendition, Scene, View, open_scene
+from geo2map.scene import ColourTransform, Scene, View, open_scene
 from geo2map.types import Resampling
 
 pytestmark = [
@@ -163,7 +163,7 @@ def ours(scene: Scene, resampling: Any = "cubic") -> tuple[PixelWindow, np.ndarr
     return window, kept.values, image.mask[window.slices(image.block.window)]
 
 
-class Kept(Rendition):
+class Kept(ColourTransform):
     """Keeps the numbers that it is asked to render."""
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
@@ -199,8 +199,8 @@ def test_pixels_are_gdalwarps(place: str, kind: Kind, tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["sheared", "NZTM, finer", "a quarter turn, oblong"])
 @pytest.mark.parametrize("resampling", sorted(set(get_args(Resampling)) - {"cubic", "lanczos"}))
 def test_every_kernel_is_gdals(resampling: str, place: str, tmp_path: Path) -> None:
-    """Not lanczos: GDAL 3.6's is another than 3.10's, with which tests/unit/test_scene.py compares it. Kernels that
-    count what an output pixel covers treat the rim otherwise since then."""
+    """Not lanczos: GDAL 3.6's differs from 3.10's, with which tests/unit/scene/test_scene.py compares it. Kernels that
+    count what an output pixel covers treat the rim differently since then."""
     with open_scene(write(tmp_path / "scene.tif", Kind("uint16", 3, "nodata"), place)) as scene:
         window, found, mask = ours(scene, resampling)
         picked = 0.0 if resampling in ("bilinear", "cubic_spline", "average", "rms") else 0.001
@@ -305,7 +305,7 @@ def test_a_pixel_is_the_same_whichever_block_or_span_asks(tmp_path: Path) -> Non
     for place in PLACES:
         with open_scene(write(tmp_path / "scene.tif", Kind("uint16", 3, "nodata"), place)) as scene:
             tiles = grid.tile_range(scene.window(ZOOM))
-            rendition = Rendition(((0.0, 5000.0),) * 3)
+            rendition = ColourTransform(((0.0, 5000.0),) * 3)
             with scene.at(View(ZOOM, rendition)) as source:
                 whole = source.read(Block(ZOOM, tiles.left, tiles.top, tiles.width, tiles.height, 64))
             with scene.at(View(ZOOM, rendition)) as source:

@@ -25,7 +25,7 @@ from geo2map.live import LiveMap, ServedSite
 from geo2map.live.app import make_app
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, make_job
+from geo2map.testing import ArraySource, fake_job
 
 if TYPE_CHECKING:
     from browsing import Visit
@@ -48,8 +48,10 @@ def address(image: BlockImage) -> Iterator[str]:
     """Of a server that draws the waves as they are."""
     sources = [ArraySource(BLOCK.core, image.pixels, image.mask) for _ in range(2)]
     plan = Plan(name="jakarta", view=View(14), window=WINDOW, block_span=2)
-    with LiveMap(make_job(plan, Storage(minzoom=12)), sources, None) as live:
-        site = ServedSite(map=live.map, source=live.source, live=live, tally=live.tally)
+    with LiveMap(fake_job(plan, Storage(minzoom=12)), sources, None) as live:
+        site = ServedSite(
+            map=live.layers["map"], further={"source": live.layers["source"]}, live=live, tally=live.tally
+        )
         with running(make_app(site)) as address:
             yield address
 
@@ -116,7 +118,7 @@ def test_the_page_shows_map_and_imagery(visit: Visit, address: str) -> None:
 
 
 def test_the_leaflet_snippet(visit: Visit, address: str, web: Web) -> None:
-    parts = files("geo2map.outputs").joinpath("viewer")
+    parts = files("geo2map.formats.documents").joinpath("viewer")
     for name in ("leaflet.js", "leaflet.css"):
         text = parts.joinpath(name).read_text(encoding="utf-8")
         (web.root / name).write_text(re.sub(r"\n//# sourceMappingURL=\S+\s*$", "", text), encoding="utf-8")

@@ -23,11 +23,11 @@ from geo2map.api import mosaic_tiles
 from geo2map.errors import OutputError, TileSetError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block, BlockImage
-from geo2map.outputs import open_output
+from geo2map.ledger import open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, make_job
+from geo2map.testing import ArraySource, fake_job
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.pyramid import make_parent
@@ -54,7 +54,7 @@ def image() -> BlockImage:
 def outputs(image: BlockImage, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("outputs")
     for name in ("tiles", "map.tif"):
-        with open_output(folder / name, make_job(PLAN, Storage(minzoom=12))) as output:
+        with open_output(folder / name, fake_job(PLAN, Storage(minzoom=12))) as output:
             run(ArraySource(BLOCK.core, image.pixels, image.mask), None, output)
     return folder
 

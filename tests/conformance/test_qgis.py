@@ -34,12 +34,12 @@ pytestmark = pytest.mark.slow
 OUTPUTS: dict[str, dict[str, Any]] = {
     "xyz": {},
     "tms": {"scheme": "tms"},
-    "classes": {"classes": MAPS_PALETTE.entries},
+    "classes": {"classes": True, "legend": MAPS_PALETTE.entries},
     "map.mbtiles": {},
     "map.pmtiles": {},
     "map.tif": {},
     "own.tif": {"grid": UTM},
-    "classes.tif": {"classes": MAPS_PALETTE.entries},
+    "classes.tif": {"classes": True, "legend": MAPS_PALETTE.entries},
 }
 """How the map is stored in each, by its name."""
 OF_CLASSES = ("classes/1", "classes.tif")

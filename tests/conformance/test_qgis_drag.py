@@ -16,7 +16,11 @@ from geo2map.grid import lnglat_bounds
 
 pytestmark = pytest.mark.slow
 
-OUTPUTS: dict[str, dict[str, Any]] = {"xyz": {}, "tms": {"scheme": "tms"}, "classes": {"classes": MAPS_PALETTE.entries}}
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "xyz": {},
+    "tms": {"scheme": "tms"},
+    "classes": {"classes": True, "legend": MAPS_PALETTE.entries},
+}
 DEGREES = lnglat_bounds(WINDOW, BLOCK.z)
 PROJECTS = {"EPSG:3857": (*mercantile.xy(*DEGREES[:2]), *mercantile.xy(*DEGREES[2:])), "EPSG:4326": DEGREES}
 """Bounds of the map in the project's CRS."""

@@ -11,10 +11,11 @@ import rasterio
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.shutil import copy
 
-from geo2map.api.converting import convert, open_tiles
+from geo2map.api.converting import convert
+from geo2map.checking import check
 from geo2map.errors import TileSetError
+from geo2map.formats.opened import open_tiles
 from geo2map.grid import PixelWindow, window_transform
-from geo2map.outputs.check import check
 from geo2map.tiles.codec import decode_tile
 from geo2map.types import Tile
 

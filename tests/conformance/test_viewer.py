@@ -14,13 +14,14 @@ import pytest
 
 from geo2map import Engine, render
 from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.formats.documents.sidecars import sidecars
 from geo2map.grid import PixelWindow
-from geo2map.outputs import open_output
-from geo2map.outputs.sidecars import sidecars
+from geo2map.ledger import open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
+from geo2map.protocols import PixelTranslator
 from geo2map.scene import View
-from geo2map.testing import ArraySource, make_job
+from geo2map.testing import ArraySource, fake_job
 from geo2map.testing.fakes import cropped
 from geo2map.tiles.codec import SUFFIXES, encode_tile
 from geo2map.tiles.tilejson import TileSet
@@ -56,7 +57,8 @@ def _write(folder: Path, window: PixelWindow = WINDOW, *, with_source: bool = Tr
     source = TileSet(NAME, "jpeg", 12, 14, window) if with_source else None
     if source:
         _write_tiles(folder / "source", source, SOURCE)
-    for name, data in sidecars(tileset, MAPS_PALETTE.entries, {}, source=source).items():
+    layers = {"source": source} if source else {}
+    for name, data in sidecars(tileset, MAPS_PALETTE.entries, {}, layers=layers).items():
         (folder / name).write_bytes(data)
     return folder / "index.html"
 
@@ -181,7 +183,7 @@ def test_a_render_with_its_source_swipes_from_a_disk(visit: Visit, tmp_path: Pat
     source = ArraySource(window, pixels, np.ones(pixels.shape[:2], np.bool_))
     plan = Plan(name=NAME, view=View(14), window=window, block_span=2)
     storage = Storage(minzoom=12, with_source=True)
-    with open_output(tmp_path / "t", make_job(plan, storage)) as output:
+    with open_output(tmp_path / "t", fake_job(plan, storage)) as output:
         run(source, _Red(), output)
     visit.open((tmp_path / "t" / "index.html").as_uri())
     assert visit.count("map") >= 4
@@ -220,12 +222,12 @@ def test_the_picture_in_the_readme(visit: Visit, town: Path, engine: Engine, tmp
     picture.save(os.environ.get("GEO2MAP_PICTURE", tmp_path / "viewer.jpg"), quality=88, subsampling=0, optimize=True)
 
 
-class _Red:
+class _Red(PixelTranslator):
     """Draws the same everywhere."""
 
     batch = 1
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         return np.full_like(cropped(batch, margin), MAP)
 
 

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from waiting import PATIENCE
 
 from geo2map import Engine
 from geo2map.live import LiveMap, ServedSite
 from geo2map.live.app import make_app
+from geo2map.protocols import PixelTranslator
 from geo2map.types import Batch
-
-PATIENCE = 60.0
-"""Seconds after which a test that waits has failed."""
 
 
 def client_of(app: Any) -> httpx.AsyncClient:
@@ -43,10 +42,14 @@ def fetch(app: Any, path: str, method: str = "GET", **headers: str) -> httpx.Res
 
 
 def app_of(live: LiveMap, **options: Any) -> Any:
-    return make_app(ServedSite(map=live.map, source=live.source, live=live, tally=live.tally, **options))
+    return make_app(
+        ServedSite(
+            map=live.layers["map"], further={"source": live.layers["source"]}, live=live, tally=live.tally, **options
+        )
+    )
 
 
-class CountingEngine:
+class CountingEngine(PixelTranslator):
     """An engine that counts the blocks it translates, and waits while it is held."""
 
     def __init__(self, engine: Engine, batch: int = 1) -> None:
@@ -60,11 +63,11 @@ class CountingEngine:
     def translated(self) -> int:
         return sum(self.batches)
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         self.batches.append(len(batch))
         self.busy.set()
         assert self.going.wait(PATIENCE)
-        return self._engine.translate(batch, margin)
+        return self._engine.translate_pixels(batch, margin)
 
     @contextmanager
     def held(self) -> Iterator[None]:

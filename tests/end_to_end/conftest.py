@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from geo2map import Engine
 from geo2map.colour import ColourStatistics
-from geo2map.nn import UNetGenerator
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.testing import make_card
 
 SheetWriter = Callable[..., Path]

@@ -16,7 +16,7 @@ from geo2map.errors import PlanError
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
 from geo2map.plan import PlanOptions, make_plan
-from geo2map.scene import Rendition, TileSource, View, open_scene
+from geo2map.scene import ColourTransform, TileSource, View, open_scene
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.tilejson import TileSet
 
@@ -89,7 +89,7 @@ def test_a_geotiff_is_one_piece(scene: Path, cut: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.moveaxis(bands[:3], 0, -1)[image.mask], image.pixels[image.mask])
     with open_scene(tmp_path / "one.tif") as again, open_scene(scene) as opened:
         assert again.bounds.left <= opened.bounds.left < opened.bounds.right <= again.bounds.right
-        with again.at(View(ZOOM, Rendition(), "nearest")) as source:
+        with again.at(View(ZOOM, ColourTransform(), "nearest")) as source:
             copy = source.read(image.block)
     np.testing.assert_array_equal(copy.mask, image.mask)
     np.testing.assert_array_equal(copy.pixels[image.mask], image.pixels[image.mask])
@@ -98,7 +98,7 @@ def test_a_geotiff_is_one_piece(scene: Path, cut: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("turn", [-(LAST + 1), 0, LAST + 1])
 def test_columns_are_counted_modulo_the_world(turn: int, scene: Path, cut: Path) -> None:
     """A scene and its tiles give the same, with a margin that reaches over the edge, from either side."""
-    tiles = TileSource(XyzFolder(cut), ZOOM, Rendition())
+    tiles = TileSource(XyzFolder(cut), ZOOM, ColourTransform())
     with open_scene(scene) as opened, opened.at(View(ZOOM)) as source:
         top = opened.window(ZOOM).top // 256
         for column in (LAST - 1, LAST, LAST + 1):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
-from asking import PATIENCE, CountingEngine
+from asking import CountingEngine
 from serving import running
+from waiting import PATIENCE, wait_until
 
 from geo2map import Engine
 from geo2map.api.serving import open_live
@@ -57,7 +57,9 @@ def documented(port: int) -> dict[str, str]:
 @contextmanager
 def serving(live: LiveMap) -> Iterator[int]:
     """The port of a server of a live map."""
-    site = ServedSite(map=live.map, source=live.source, live=live, tally=live.tally, address=ADDRESS)
+    site = ServedSite(
+        map=live.layers["map"], further={"source": live.layers["source"]}, live=live, tally=live.tally, address=ADDRESS
+    )
     with running(make_app(site)) as address:
         yield int(address.rpartition(":")[2])
 
@@ -73,7 +75,7 @@ def nginx(port: int) -> Iterator[httpx.Client]:
         command = [NGINX, "-p", folder, "-c", f"{folder}/nginx.conf", "-e", f"{folder}/errors"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
-            until(lambda: (Path(folder) / "socket").exists() or process.poll() is not None)
+            wait_until(lambda: (Path(folder) / "socket").exists() or process.poll() is not None)
             assert process.poll() is None, process.stderr and process.stderr.read()
             transport = httpx.HTTPTransport(uds=f"{folder}/socket")
             with httpx.Client(transport=transport, base_url="http://maps.example.org", timeout=PATIENCE) as client:
@@ -81,14 +83,6 @@ def nginx(port: int) -> Iterator[httpx.Client]:
         finally:
             process.terminate()
             process.communicate(timeout=PATIENCE)
-
-
-def until(true: Any) -> None:
-    for _ in range(int(PATIENCE / 0.02)):
-        if true():
-            return
-        time.sleep(0.02)
-    pytest.fail("it did not come to that")
 
 
 def test_through_the_documented_nginx(quick_engine: Engine, write_sheet: Any) -> None:
@@ -115,4 +109,4 @@ def test_through_the_documented_nginx(quick_engine: Engine, write_sheet: Any) ->
         zoom, before = str(tiles[1].z), live.tally.get("clients", "left")
         with engine.held(), pytest.raises(httpx.ReadTimeout):
             client.get(paths[1], timeout=0.5)  # somebody who does not wait for it
-        until(lambda: live.tally.get("tiles", "map", zoom, "left") + live.tally.get("clients", "left") > before)
+        wait_until(lambda: live.tally.get("tiles", "map", zoom, "left") + live.tally.get("clients", "left") > before)

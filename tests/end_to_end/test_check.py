@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from tile_bytes import contents
+from snapshots import read_files
 
 from geo2map import Engine, check, make_town, render, repair, tile
+from geo2map.checking import CheckReport
 from geo2map.errors import OutputError, TileSetError
-from geo2map.outputs.check import CheckReport
 from geo2map.tiles.codec import decode_tile, encode_tile
 from geo2map.tiles.tilejson import FILE_NAME
 
@@ -161,10 +161,10 @@ def test_nothing_is_wrong_with_a_clean_set(tiles: Path) -> None:
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_planted_defect_is_found_and_mended(defect: str, tiles: Path, finished: Path, quick_engine: Engine) -> None:
-    clean = contents(tiles)
+    clean = read_files(tiles, hidden=False)
     plant, expected = DEFECTS[defect]
     plant(tiles)
-    assert contents(tiles) != clean
+    assert read_files(tiles, hidden=False) != clean
     report = check(tiles)
     assert not report.ok
     assert kinds(report) & expected, report.problems
@@ -172,7 +172,7 @@ def test_a_planted_defect_is_found_and_mended(defect: str, tiles: Path, finished
     assert json.loads(json.dumps(report.to_dict()))["problems"]
     mended = repair(tiles, engine=quick_engine)
     assert mended.ok, mended.problems
-    assert contents(tiles) == contents(finished / "tiles") == clean
+    assert read_files(tiles, hidden=False) == read_files(finished / "tiles", hidden=False) == clean
 
 
 def test_a_file_of_somebody_else_is_named_and_kept(tiles: Path, quick_engine: Engine) -> None:
@@ -291,7 +291,7 @@ def test_what_cannot_be_checked(name: str, tmp_path: Path) -> None:
 def test_cut_tiles_are_checked_and_mended_without_a_model(quick_engine: Engine, finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "cut"
     tile(finished / "a.tif", out, card=quick_engine.card)
-    clean = contents(out)
+    clean = read_files(out, hidden=False)
     some(out).unlink()
     assert repair(out).ok
-    assert contents(out) == clean
+    assert read_files(out, hidden=False) == clean

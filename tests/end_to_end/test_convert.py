@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import rasterio
-from tile_bytes import contents, tiles_of
+from snapshots import read_files, read_tiles
 
 from geo2map import Engine, render
-from geo2map.api.converting import convert, open_tiles
+from geo2map.api.converting import convert
 from geo2map.errors import OutputError, TileSetError
+from geo2map.formats.opened import open_tiles
 
 SUFFIXES = [".mbtiles", ".pmtiles"]
 
@@ -27,7 +28,7 @@ def test_rendered_into_a_container_as_into_a_folder(
     render(scene, tmp_path / "again" / f"map{suffix}", engine=quick_engine, **options)
     assert (tmp_path / f"map{suffix}").read_bytes() == (tmp_path / "again" / f"map{suffix}").read_bytes()
     convert(tmp_path / f"map{suffix}", tmp_path / "back")
-    assert tiles_of(tmp_path / "back") == tiles_of(tmp_path / "tiles")
+    assert read_tiles(tmp_path / "back") == read_tiles(tmp_path / "tiles")
     assert (tmp_path / "back" / "tilejson.json").read_bytes() == (tmp_path / "tiles" / "tilejson.json").read_bytes()
 
 
@@ -36,14 +37,14 @@ def test_all_the_way_round(quick_engine: Engine, write_sheet: Any, tmp_path: Pat
     convert(tmp_path / "tiles", tmp_path / "a.mbtiles")
     convert(tmp_path / "a.mbtiles", tmp_path / "b.pmtiles")
     convert(tmp_path / "b.pmtiles", tmp_path / "back")
-    assert tiles_of(tmp_path / "back") == tiles_of(tmp_path / "tiles")
-    here, there = contents(tmp_path / "tiles"), contents(tmp_path / "back")
+    assert read_tiles(tmp_path / "back") == read_tiles(tmp_path / "tiles")
+    here, there = read_files(tmp_path / "tiles", hidden=False), read_files(tmp_path / "back", hidden=False)
     assert here.keys() == there.keys()
     assert [name for name in here if here[name] != there[name]] == ["provenance.json"]  # an archive knows less
     convert(tmp_path / "tiles", tmp_path / "again")
-    assert contents(tmp_path / "again") == here
+    assert read_files(tmp_path / "again", hidden=False) == here
     convert(tmp_path / "tiles", tmp_path / "bare", bare=True)
-    assert contents(tmp_path / "bare").keys() == {*tiles_of(tmp_path / "tiles"), "tilejson.json"}
+    assert read_files(tmp_path / "bare", hidden=False).keys() == {*read_tiles(tmp_path / "tiles"), "tilejson.json"}
     convert(tmp_path / "b.pmtiles", tmp_path / "b.tif")
     render(tmp_path / "a.tif", tmp_path / "map.tif", engine=quick_engine)
     with rasterio.open(tmp_path / "b.tif") as ours, rasterio.open(tmp_path / "map.tif") as theirs:
@@ -52,7 +53,7 @@ def test_all_the_way_round(quick_engine: Engine, write_sheet: Any, tmp_path: Pat
 
 def test_what_cannot_be_converted(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     scene = write_sheet("a.tif")
-    with pytest.raises(TileSetError, match="is not there"):
+    with pytest.raises(TileSetError, match="not found"):
         convert(tmp_path / "nowhere", tmp_path / "a.pmtiles")
     with pytest.raises(TileSetError, match="holds no tiles"):
         convert(scene, tmp_path / "a.pmtiles")

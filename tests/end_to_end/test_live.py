@@ -15,18 +15,19 @@ from typing import Any
 
 import pytest
 import torch
-from asking import PATIENCE, CountingEngine, app_of, fetch_all
-from tile_bytes import contents, tiles_of
+from asking import CountingEngine, app_of, fetch_all
+from snapshots import read_files, read_tiles
+from waiting import PATIENCE
 
 from geo2map import Engine, render
 from geo2map.api.serving import open_live
 from geo2map.errors import BusyError, Geo2MapError, OutputError, SceneError, TileSetError
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.grid import PixelWindow
 from geo2map.live import LiveMap
 from geo2map.live.layers import Answer
 from geo2map.live.wmts import tiles_at
 from geo2map.model import save_model
-from geo2map.nn import UNetGenerator
 from geo2map.scene.source import SceneSource
 from geo2map.tiles.tilejson import ATTRIBUTION
 from geo2map.types import Tile
@@ -54,7 +55,7 @@ def test_every_tile_is_the_one_that_render_writes(
 ) -> None:
     scene, options = write_sheet("a.tif", side=420), {**VARIANTS[variant], "minzoom": 10}
     render(scene, tmp_path / "tiles", engine=quick_engine, **options)
-    written = tiles_of(tmp_path / "tiles")
+    written = read_tiles(tmp_path / "tiles")
     with open_live(scene, engine=quick_engine, **options) as live:
         tileset, suffix = live.map.tileset, live.job.storage.codec.suffix
         assert (tileset.minzoom, tileset.maxzoom) == (14, 17)
@@ -79,13 +80,13 @@ def test_an_area_of_interest_and_what_lies_beside_it(quick_engine: Engine, write
         tiles = [Tile(x, y, z) for z in (14, 15, 16, 17) for x, y in around(tiles_at(live.map.tileset, z))]
         answers = fetch_all(app_of(live), [f"/{path_of(tile, '.png')}" for tile in tiles])
     served = {path_of(t, ".png"): a.content for t, a in zip(tiles, answers, strict=True) if a.status_code == 200}
-    assert served == tiles_of(tmp_path / "tiles")
+    assert served == read_tiles(tmp_path / "tiles")
 
 
 def test_the_source_is_the_scene_itself(quick_engine: Engine, write_sheet: Any) -> None:
     engine = CountingEngine(quick_engine)
     with open_live(write_sheet("a.tif", side=420), engine=engine, minzoom=14) as live:
-        tiles = [Tile(x, y, z) for z in (14, 17) for x, y in around(tiles_at(live.source.tileset, z))]
+        tiles = [Tile(x, y, z) for z in (14, 17) for x, y in around(tiles_at(live.layers["source"].tileset, z))]
         answers = fetch_all(app_of(live), [f"/source/{path_of(tile, '.webp')}" for tile in tiles])
         assert [a.headers["content-type"] for a in answers if a.status_code == 200].count("image/webp") >= 4
         assert engine.translated == 0
@@ -145,7 +146,7 @@ def test_what_is_kept_is_gone_on_with(quick_engine: Engine, write_sheet: Any, tm
     report = render(scene, tmp_path / "tiles", engine=rest, **options)  # type: ignore[arg-type]
     assert report.resumed == 3 + again.translated
     assert engine.translated + again.translated + rest.translated == whole.translated
-    assert contents(tmp_path / "tiles") == contents(tmp_path / "whole")
+    assert read_files(tmp_path / "tiles", hidden=False) == read_files(tmp_path / "whole", hidden=False)
     with pytest.raises(OutputError, match="exists already"), open_live(scene, engine=engine, keep=tmp_path / "tiles"):
         pass
 
@@ -161,15 +162,16 @@ def test_one_file_is_kept_for_as_well(quick_engine: Engine, write_sheet: Any, tm
 
 
 KILLED = """
-    import os, sys
+    import os, sys, time
     from geo2map.api.serving import open_live
 
     with open_live(sys.argv[1], engine=sys.argv[3], keep=sys.argv[2], block_span=1) as live:
         tiles = [next(block.tiles) for block in live.job.plan.blocks()][:5]
         for tile in tiles:
             live.map.ask(tile).result(60)
+        end = time.monotonic() + 60
         while len(live.kept) < 3:
-            pass
+            assert time.monotonic() < end
         os.kill(os.getpid(), 9)
 """
 
@@ -189,13 +191,13 @@ def test_a_server_that_was_killed_lost_nothing(quick_engine: Engine, write_sheet
         assert len(live.kept) >= 3
     render(scene, tmp_path / "tiles", engine=model, block_span=1)
     render(scene, tmp_path / "whole", engine=model, block_span=1)
-    assert contents(tmp_path / "tiles") == contents(tmp_path / "whole")
+    assert read_files(tmp_path / "tiles", hidden=False) == read_files(tmp_path / "whole", hidden=False)
 
 
 def test_lower_zooms_come_from_a_finished_set(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     scene, options = write_sheet("a.tif"), {"minzoom": 11}
     render(scene, tmp_path / "tiles", engine=quick_engine, **options)
-    written = {path: data for path, data in tiles_of(tmp_path / "tiles").items() if int(path.split("/")[0]) < 14}
+    written = {path: data for path, data in read_tiles(tmp_path / "tiles").items() if int(path.split("/")[0]) < 14}
     with open_live(scene, engine=quick_engine, under=tmp_path / "tiles", **options) as live:
         assert live.map.tileset.minzoom == 11
         answers = fetch_all(app_of(live), [f"/{path}" for path in written])

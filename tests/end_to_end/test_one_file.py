@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
-from tile_bytes import tiles_of
+from snapshots import read_tiles
 
 from geo2map import Engine, check, render, repair, tile, update
-from geo2map.api.converting import convert, open_tiles
+from geo2map.api.converting import convert
+from geo2map.checking import CheckReport
 from geo2map.colour.palette import Palette
 from geo2map.errors import OutputError, TileSetError
-from geo2map.outputs.check import CheckReport
-from geo2map.outputs.folder import journal_path, load_journal
+from geo2map.formats.opened import open_tiles
+from geo2map.ledger.finished_record import journal_path, load_journal
 from geo2map.types import Tile
 
 GREYS = Palette((("dark", (30, 30, 30)), ("middle", (130, 130, 130)), ("light", (230, 230, 230))))
@@ -75,7 +76,7 @@ def test_a_tms_folder_is_updated(made: Path, quick_engine: Engine) -> None:
         update(made / "b.tif", folder)
         assert check(folder).ok
     assert tiles_in(out) == tiles_in(made / "tiles")
-    assert tiles_of(out).keys() != tiles_of(made / "tiles").keys()
+    assert read_tiles(out).keys() != read_tiles(made / "tiles").keys()
 
 
 def spoil_tile(path: Path) -> None:
@@ -150,7 +151,7 @@ def test_another_file_of_the_name_is_not_taken_for_the_one_that_was_written(made
         tile(made / "b.tif", made / f"b-{name}", card=quick_engine.card)
         shutil.copy(made / f"b-{name}", out)
         assert not check(out).ok
-        with pytest.raises(TileSetError, match="mend the file first"):
+        with pytest.raises(TileSetError, match="repair the output first"):
             update(made / "b.tif", out)
 
 

@@ -11,7 +11,7 @@ import rasterio
 from affine import Affine
 from rasterio.control import GroundControlPoint
 from rasterio.warp import transform_bounds
-from tile_bytes import tiles_of
+from snapshots import read_tiles
 
 from geo2map import Engine, check, render, tile, update
 from geo2map.errors import GeoreferenceError, OutputError, PlanError
@@ -175,7 +175,7 @@ def test_a_scene_by_control_points_has_no_grid_though_a_world_file_lies_beside_i
     with rasterio.open(tmp_path / "b.tif", "w", **profile, gcps=points, crs="EPSG:32618") as dataset:
         dataset.write(pixels)
     (tmp_path / "b.tfw").write_text("0.9\n0\n0\n-0.9\n0\n0\n")
-    with pytest.raises(PlanError, match="b is placed by control points and has no pixel grid on the Earth"):
+    with pytest.raises(PlanError, match="b is georeferenced by control points and has no pixel grid on the Earth"):
         cut(tmp_path / "b.tif", tmp_path / "map.tif", quick_engine, grid="scene")
 
 
@@ -189,4 +189,4 @@ def test_a_tms_folder_is_rendered_updated_and_checked(quick_engine: Engine, writ
     assert one.zooms == other.zooms
     for zoom in one.zooms:
         assert {t: one.get(t) for t in one.tiles(zoom)} == {t: other.get(t) for t in other.tiles(zoom)}
-    assert set(tiles_of(tmp_path / "xyz")) != set(tiles_of(tmp_path / "tms"))
+    assert set(read_tiles(tmp_path / "xyz")) != set(read_tiles(tmp_path / "tms"))

@@ -13,17 +13,18 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.warp
-from tile_bytes import contents
+from snapshots import read_files
 
 from geo2map import Engine, render
 from geo2map.errors import OutputError, SceneError
-from geo2map.outputs import clean_output
+from geo2map.ledger import clean_output
+from geo2map.protocols import PixelTranslator
 from geo2map.types import Batch
 
 OUTPUTS = ["tiles", "map.tif"]
 
 
-class Interrupting:
+class Interrupting(PixelTranslator):
     """An engine that is interrupted after some blocks, and counts those it translates."""
 
     def __init__(self, engine: Engine, after: int | None = None, error: BaseException | None = None) -> None:
@@ -31,11 +32,11 @@ class Interrupting:
         self.card, self.device, self.precision, self.batch = engine.card, engine.device, engine.precision, 1
         self.translated = 0
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         if self.translated == self._after:
             raise self._error
         self.translated += len(batch)
-        return self._engine.translate(batch, margin)
+        return self._engine.translate_pixels(batch, margin)
 
 
 def interrupt(scene: Path, out: Path, engine: Engine, after: int, **options: Any) -> BaseException:
@@ -48,10 +49,6 @@ def interrupt(scene: Path, out: Path, engine: Engine, after: int, **options: Any
 def names(folder: Path) -> list[str]:
     """What is in a folder, but for the journals that finished files keep beside them."""
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".journal"))
-
-
-def both(path: Path) -> dict[str, bytes]:
-    return {"": path.read_bytes()} if path.is_file() else contents(path)
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -69,7 +66,7 @@ def test_what_is_done_is_not_done_again(name: str, quick_engine: Engine, write_s
     assert told[0][0] == "resumed"
     assert told[0][1] == report.resumed == 5
     assert again.translated == whole.translated - report.resumed
-    assert both(tmp_path / name) == both(tmp_path / "whole" / name)
+    assert read_files(tmp_path / name, hidden=False) == read_files(tmp_path / "whole" / name, hidden=False)
     assert names(tmp_path) == sorted(["a.tif", name, "whole"])
 
 
@@ -99,7 +96,7 @@ def test_another_job_is_refused_and_says_what_is_different(
     assert caught.value.option == "overwrite"
     render(scene, tmp_path / "tiles", engine=quick_engine, overwrite=True, **chosen)
     render(scene, tmp_path / "fresh", engine=quick_engine, **chosen)
-    assert contents(tmp_path / "tiles") == contents(tmp_path / "fresh")
+    assert read_files(tmp_path / "tiles", hidden=False) == read_files(tmp_path / "fresh", hidden=False)
 
 
 @pytest.mark.parametrize("change", ["touch", "rewrite", "move"])
@@ -155,17 +152,17 @@ def test_two_runs_at_once(quick_engine: Engine, write_sheet: Any, tmp_path: Path
     scene, waiting, going = write_sheet("a.tif"), threading.Event(), threading.Event()
 
     class Slow(Interrupting):
-        def translate(self, batch: Batch, margin: int = 0) -> Batch:
+        def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
             waiting.set()
             going.wait(30)
-            return super().translate(batch, margin)
+            return super().translate_pixels(batch, margin)
 
     first = threading.Thread(target=render, args=(scene, tmp_path / "tiles"), kwargs={"engine": Slow(quick_engine)})
     first.start()
     try:
         assert waiting.wait(30)
         code = (
-            "import sys; from geo2map.outputs.workspace import Workspace; from pathlib import Path\n"
+            "import sys; from geo2map.ledger.workspace import Workspace; from pathlib import Path\n"
             "try: Workspace(Path(sys.argv[1])).acquire()\n"
             "except Exception as error: sys.exit(str(error))"
         )
@@ -182,7 +179,7 @@ def test_two_runs_at_once(quick_engine: Engine, write_sheet: Any, tmp_path: Path
 def test_a_lock_of_a_dead_process_does_not_count(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     scene, out = write_sheet("a.tif"), tmp_path / "tiles"
     code = (
-        "import os, sys; from geo2map.outputs.workspace import Workspace; from pathlib import Path\n"
+        "import os, sys; from geo2map.ledger.workspace import Workspace; from pathlib import Path\n"
         "Workspace(Path(sys.argv[1])).acquire(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, out], check=False)
@@ -235,10 +232,10 @@ def test_open_blocks_are_taken_up(name: str, quick_engine: Engine, write_sheet: 
         patch.setattr(SceneSource, "read", sometimes)
         first = render(scene, tmp_path / name, engine=quick_engine, block_span=1, on_error="skip")
     assert first.failed
-    assert both(tmp_path / name) != both(tmp_path / "whole" / name)
+    assert read_files(tmp_path / name, hidden=False) != read_files(tmp_path / "whole" / name, hidden=False)
     second = render(scene, tmp_path / name, engine=quick_engine, block_span=1, on_error="skip")
     assert not second.failed
     assert second.translated + second.empty == len(first.failed)
-    assert both(tmp_path / name) == both(tmp_path / "whole" / name)
+    assert read_files(tmp_path / name, hidden=False) == read_files(tmp_path / "whole" / name, hidden=False)
     assert not list(tmp_path.rglob("*failed.geojson"))
     assert names(tmp_path) == sorted(["a.tif", name, "whole"])

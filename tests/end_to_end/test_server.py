@@ -21,10 +21,11 @@ import mercantile
 import numpy as np
 import pytest
 import rasterio
-from asking import PATIENCE, CountingEngine, app_of, client_of, fetch, fetch_all
+from asking import CountingEngine, app_of, client_of, fetch, fetch_all
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from serving import running
+from waiting import PATIENCE, wait_until_async
 
 from geo2map import Engine, render
 from geo2map.api.converting import convert
@@ -189,10 +190,8 @@ def test_beyond_the_queue_it_is_503_and_the_pulse_goes_on(quick_engine: Engine, 
         async def ask() -> list[httpx.Response]:
             async with client_of(app_of(live)) as client:
                 asked = [asyncio.ensure_future(client.get(path_of(tile), timeout=PATIENCE)) for tile in tiles]
-                refused = []
-                while not refused:
-                    refused = [one.result() for one in asked if one.done()]
-                    await asyncio.sleep(0.01)
+                await wait_until_async(lambda: any(one.done() for one in asked))
+                refused = [one.result() for one in asked if one.done()]
                 pulse = await client.get("/healthz")
                 assert (pulse.status_code, pulse.json()) == (200, {"status": "ok"})
                 assert (await client.get("/metrics")).status_code == 200

@@ -20,8 +20,8 @@ from geo2map import Engine, mosaic_tiles, render, tile
 from geo2map.api import translate_tiles
 from geo2map.colour import ColourStatistics
 from geo2map.errors import TileSetError, ZoomError
+from geo2map.families.unet.generator import UNetGenerator
 from geo2map.model import ModelCard
-from geo2map.nn import UNetGenerator
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.tilejson import TileSet
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from geo2map.engine import Engine
+from geo2map.families import build
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
-from geo2map.nn import build
-from geo2map.pipeline.blocks import prepare, translate
+from geo2map.pipeline.reading import prepare
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan
 from geo2map.protocols import Translator
@@ -68,7 +68,7 @@ def render_whole(plan: Plan, source: ArraySource, translator: Translator, offset
     block = Block(
         ZOOM, tiles.left - offset, tiles.top - offset, tiles.width + 2 * offset, tiles.height + 2 * offset, plan.margin
     )
-    image = translate([prepare(plan, source, block)], translator, plan.noise)[0]
+    image = translator.translate([prepare(plan, source, block)])[0].image
     return image.block, image.pixels, image.mask
 
 
@@ -186,7 +186,8 @@ def test_a_grid_shifted_by_half_a_block(engine: Engine) -> None:
         assert delta.max() <= 1
 
 
-def test_a_margin_of_the_model_less_one_step_is_noticed(engine: Engine) -> None:
+def test_too_small_a_margin_for_the_model_is_noticed(engine: Engine) -> None:
+    """A margin of 32 px; `test_inference.py` shows that one step less than the model's does not suffice."""
     source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 600, 500)
     card: ModelCard = engine.card
     whole = render_whole(make_plan(source, 1, card.margin), source, engine)

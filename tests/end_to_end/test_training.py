@@ -17,11 +17,11 @@ from geo2map_cli.main import cli
 from PIL import Image
 
 from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.demo.aerial import paint_aerial
+from geo2map.demo.scatter import build_town
+from geo2map.demo.truth import paint_truth
 from geo2map.evaluate import EvaluateConfig, evaluate
 from geo2map.model import load_card, load_weights
-from geo2map.testing.town.aerial import paint_aerial
-from geo2map.testing.town.scatter import build_town
-from geo2map.testing.town.truth import paint_truth
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
 from geo2map.train.pictures import list_pairs

@@ -7,26 +7,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tile_bytes import tiles_of
+from snapshots import read_tiles
 
 from geo2map import Engine, check, render, update
 from geo2map.errors import OutputError, PlanError
-from geo2map.outputs.folder import load_journal
+from geo2map.ledger.finished_record import load_journal
+from geo2map.protocols import PixelTranslator
 from geo2map.types import Batch
 
 
-class Counting:
+class Counting(PixelTranslator):
     """An engine that counts what it translates."""
 
     def __init__(self, engine: Engine, stop: int | None = None) -> None:
         self._engine, self._stop, self.translated = engine, stop, 0
         self.card, self.device, self.precision, self.batch = engine.card, engine.device, engine.precision, 1
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         if self.translated == self._stop:
             raise KeyboardInterrupt
         self.translated += len(batch)
-        return self._engine.translate(batch, margin)
+        return self._engine.translate_pixels(batch, margin)
 
 
 def frozen(out: Path) -> Any:
@@ -45,7 +46,7 @@ def full(scenes: list[Path], out: Path, engine: Engine, like: Path, **options: A
     minzoom = journal.job.storage.minzoom
     journal.close()
     render(scenes, out, engine=engine, rendition=frozen(like), minzoom=minzoom, **options)
-    return tiles_of(out)
+    return read_tiles(out)
 
 
 def test_a_folder_with_a_map_in_it(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_folder_with_a_map_in_it(quick_engine: Engine, write_sheet: Any, tmp_p
     write_sheet("sheets/b.tif", east=200, seed=4, side=300)
     told: list[str] = []
     update(tmp_path / "sheets", tmp_path / "tiles", engine=quick_engine, begin=lambda _, notes: told.extend(notes))
-    note = f"{tmp_path / 'sheets' / 'map.tif'}: made by geo2map, passed over; name it to use it as a scene"
+    note = f"{tmp_path / 'sheets' / 'map.tif'}: made by geo2map, skipped; name it to use it as a scene"
     assert told.count(note) == 1
 
 
@@ -73,7 +74,7 @@ def test_an_added_scene(
     counting = Counting(quick_engine)
     report = update(b, tmp_path / "tiles", engine=counting)  # type: ignore[arg-type]
     expected = full([a, c, b], tmp_path / "full", quick_engine, tmp_path / "tiles", **options)
-    assert tiles_of(tmp_path / "tiles") == expected
+    assert read_tiles(tmp_path / "tiles") == expected
     assert check(tmp_path / "tiles").ok
     assert counting.translated == report.translated
     if span == 1:
@@ -86,12 +87,12 @@ def test_a_replaced_scene(quick_engine: Engine, write_sheet: Any, tmp_path: Path
     """Its place shrinks, so that tiles vanish, too; what lies under the other sheet alone stays."""
     a, b = write_sheet("a.tif"), write_sheet("b.tif", east=900, south=300, seed=4)
     whole = render([a, b], tmp_path / "tiles", engine=quick_engine, block_span=1)
-    before = tiles_of(tmp_path / "tiles")
+    before = read_tiles(tmp_path / "tiles")
     write_sheet("b.tif", east=900, south=300, seed=7, side=300)
     counting = Counting(quick_engine)
     report = update(b, tmp_path / "tiles", engine=counting)  # type: ignore[arg-type]
     after = full([a, b], tmp_path / "full", quick_engine, tmp_path / "tiles", block_span=1)
-    assert tiles_of(tmp_path / "tiles") == after
+    assert read_tiles(tmp_path / "tiles") == after
     assert set(after) < set(before)
     assert 0 < counting.translated < whole.translated
     assert report.unchanged > 0
@@ -101,10 +102,10 @@ def test_a_replaced_scene(quick_engine: Engine, write_sheet: Any, tmp_path: Path
 def test_the_same_scene_again_translates_nothing(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     a = write_sheet("a.tif")
     render(a, tmp_path / "tiles", engine=quick_engine)
-    before = tiles_of(tmp_path / "tiles")
+    before = read_tiles(tmp_path / "tiles")
     counting = Counting(quick_engine)
     update(a, tmp_path / "tiles", engine=counting)  # type: ignore[arg-type]
-    assert (counting.translated, tiles_of(tmp_path / "tiles")) == (0, before)
+    assert (counting.translated, read_tiles(tmp_path / "tiles")) == (0, before)
 
 
 def test_an_interrupted_update_leaves_the_set_and_goes_on(
@@ -112,14 +113,14 @@ def test_an_interrupted_update_leaves_the_set_and_goes_on(
 ) -> None:
     a, b = write_sheet("a.tif"), write_sheet("b.tif", east=650, seed=4)
     render(a, tmp_path / "tiles", engine=quick_engine, block_span=1)
-    before = tiles_of(tmp_path / "tiles")
+    before = read_tiles(tmp_path / "tiles")
     with pytest.raises(KeyboardInterrupt):
         update(b, tmp_path / "tiles", engine=Counting(quick_engine, stop=6))  # type: ignore[arg-type]
-    assert tiles_of(tmp_path / "tiles") == before
+    assert read_tiles(tmp_path / "tiles") == before
     counting = Counting(quick_engine)
     update(b, tmp_path / "tiles", engine=counting)  # type: ignore[arg-type]
     expected = full([a, b], tmp_path / "full", quick_engine, tmp_path / "tiles", block_span=1)
-    assert tiles_of(tmp_path / "tiles") == expected
+    assert read_tiles(tmp_path / "tiles") == expected
     whole = Counting(quick_engine)
     render([a, b], tmp_path / "again", engine=whole, block_span=1)  # type: ignore[arg-type]
     assert counting.translated + 4 <= whole.translated
@@ -130,7 +131,7 @@ def test_a_lossy_set(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> 
     render(a, tmp_path / "tiles", engine=quick_engine, format="webp", block_span=2)
     update(b, tmp_path / "tiles", engine=quick_engine)
     expected = full([a, b], tmp_path / "full", quick_engine, tmp_path / "tiles", format="webp", block_span=2)
-    assert tiles_of(tmp_path / "tiles") == expected
+    assert read_tiles(tmp_path / "tiles") == expected
 
 
 def test_what_cannot_be_updated(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:

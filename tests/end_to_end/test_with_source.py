@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from snapshots import read_files, read_tiles
 from test_resume import Interrupting, interrupt
 from test_update import Counting, frozen
-from tile_bytes import contents, tiles_of
 
 from geo2map import Engine, check, dry_run, render, repair, tile, update
 from geo2map.api.serving import open_live
-from geo2map.cluster import plan_job
 from geo2map.errors import OutputError, PlanError
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.tilejson import TileSet
@@ -41,15 +40,15 @@ def test_they_are_those_of_the_imagery_and_the_map_stays_as_it_was(
     made: Path, quick_engine: Engine, tmp_path: Path
 ) -> None:
     render(made / "a.tif", tmp_path / "alone", engine=quick_engine, block_span=2)
-    alone, both = tiles_of(tmp_path / "alone"), tiles_of(made / "tiles")
+    alone, both = read_tiles(tmp_path / "alone"), read_tiles(made / "tiles")
     source = {name.removeprefix("source/"): data for name, data in both.items() if name.startswith("source/")}
     assert {name: data for name, data in both.items() if not name.startswith("source/")} == alone
     assert {name.replace(".webp", ".png") for name in source} == alone.keys()
     with open_live(made / "a.tif", engine=quick_engine, block_span=2) as live:
         for name, data in source.items():
             zoom, column, row = map(int, name.removesuffix(".webp").split("/"))
-            if zoom >= live.source.tileset.minzoom:
-                assert live.source.ask(Tile(column, row, zoom)).result() == data
+            if zoom >= live.layers["source"].tileset.minzoom:
+                assert live.layers["source"].ask(Tile(column, row, zoom)).result() == data
     described = TileSet.load(made / "tiles" / "source")
     assert described is not None
     assert (described.format, described.extra["model"], described.scheme) == ("webp", "", "xyz")
@@ -95,7 +94,7 @@ def test_an_update_that_was_stopped_goes_on_and_brings_both_up_to_date(
     update(b, out, engine=quick_engine)
     options = {"rendition": frozen(out), "minzoom": first.minzoom, "block_span": 1, "with_source": True}
     render([a, b], whole, engine=quick_engine, **options)
-    assert tiles_of(out) == tiles_of(whole)
+    assert read_tiles(out) == read_tiles(whole)
     assert check(out).ok
 
 
@@ -122,19 +121,22 @@ def test_what_is_wrong_with_them_is_found_and_mended(made: Path, quick_engine: E
         render(made / "a.tif", out, engine=quick_engine, overwrite=True)
     (out / "source" / "notes.txt").unlink()
     shutil.rmtree(out / "source")
-    assert [problem.what for problem in check(out).problems] == ["source"]
-    with pytest.raises(OutputError, match="render the map anew"):
-        update(made / "a.tif", out, engine=quick_engine)
+    problems = check(out).problems
+    assert {problem.kind for problem in problems} == {"missing"}
+    names = {f"source/{name}".removesuffix(".webp") for name in read_tiles(made / "tiles" / "source")}
+    assert {problem.what for problem in problems} == names
+    assert repair(out, engine=quick_engine).ok
+    assert all_files(out) == whole
 
 
 def test_it_counts_rows_as_the_map_does(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
     render(made / "a.tif", tmp_path / "t", engine=quick_engine, block_span=2, with_source=True, scheme="tms", bare=True)
     assert not (tmp_path / "t" / "tiles.xml").exists()
-    found = contents(tmp_path / "t")
+    found = read_files(tmp_path / "t", hidden=False)
     assert "index.html" not in found
     assert json.loads(found["source/tilejson.json"])["scheme"] == "tms"
-    north = contents(made / "tiles")
-    for name, data in tiles_of(tmp_path / "t").items():
+    north = read_files(made / "tiles", hidden=False)
+    for name, data in read_tiles(tmp_path / "t").items():
         *folders, zoom, column, row = name.split("/")
         number, suffix = row.split(".")
         assert north["/".join([*folders, zoom, column, f"{2 ** int(zoom) - 1 - int(number)}.{suffix}"])] == data
@@ -143,25 +145,14 @@ def test_it_counts_rows_as_the_map_does(made: Path, quick_engine: Engine, tmp_pa
 def test_the_dry_run_counts_them(made: Path, quick_engine: Engine) -> None:
     alone = dry_run(made / "a.tif", "tiles/", engine=quick_engine, block_span=2).estimate
     both = dry_run(made / "a.tif", "tiles/", engine=quick_engine, block_span=2, with_source=True).estimate
-    count = sum(1 for name in tiles_of(made / "tiles") if name.startswith("source/"))
-    assert (alone.source_tiles, both.source_tiles) == (0, count)
-    assert f"{count} of the imagery" in str(both)
-    assert "of the imagery" not in str(alone)
-    size = sum(len(data) for name, data in tiles_of(made / "tiles").items() if name.startswith("source/"))
+    assert (alone.layers, both.layers, both.tiles) == ((), ("source",), alone.tiles)
+    assert "as many of source" in str(both)
+    assert "source" not in str(alone)
+    size = sum(len(data) for name, data in read_tiles(made / "tiles").items() if name.startswith("source/"))
     assert both.bytes - alone.bytes == pytest.approx(size, rel=0.3)
 
 
-def test_where_they_have_no_place(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
-    for name in ("map.tif", "map.mbtiles", "map.pmtiles"):
-        with pytest.raises(OutputError, match="choose a folder of tiles"):
-            render(made / "a.tif", tmp_path / name, engine=quick_engine, with_source=True)
-        with pytest.raises(OutputError, match="choose a folder of tiles"):
-            dry_run(made / "a.tif", tmp_path / name, engine=quick_engine, with_source=True)
+def test_tiles_that_are_cut_have_none(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="imagery itself"):
         tile(made / "a.tif", tmp_path / "t", card=quick_engine.card, with_source=True)
-    with pytest.raises(PlanError, match="shards"):
-        plan_job(made / "a.tif", with_source=True, card=quick_engine.card)
-    with pytest.raises(PlanError, match="live map"), open_live(made / "a.tif", engine=quick_engine, with_source=True):
-        pass
-    render(made / "a.tif", tmp_path / "t", engine=quick_engine, block_span=2)
-    assert list(tmp_path.iterdir()) == [tmp_path / "t"]
+    assert not list(tmp_path.iterdir())

@@ -27,14 +27,16 @@ from typing import Any
 
 import numpy as np
 
+from geo2map.formats.geotiff import write as geotiff
 from geo2map.grid import PixelWindow
 from geo2map.grid.raster import RasterGrid
-from geo2map.outputs import OutputOptions, geotiff, open_output
-from geo2map.pipeline import journal as journals
+from geo2map.ledger import OutputOptions, open_output
+from geo2map.ledger import journal as journals
+from geo2map.ledger.state import Stage
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import ArraySource, BlurTranslator, make_job
+from geo2map.testing import ArraySource, BlurTranslator, fake_job
 
 PARKS = (("land", (200, 190, 170)), ("park", (90, 160, 80)), ("water", (110, 150, 220)))
 DEGREES = RasterGrid("EPSG:4326", (0.03, 0.0, -134.8, 0.0, -0.005, 82.7), 720, 690)
@@ -45,9 +47,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "map.pmtiles": {},
     "tms": {"scheme": "tms"},
     "lossy": {"format": "webp"},
-    "tiles-and-imagery": {"with_source": True},
-    "class-tiles": {"classes": PARKS},
-    "classes.tif": {"classes": PARKS},
+    "layered": {"layers": ("source", "classes"), "legend": PARKS},
+    "layered.pmtiles": {"layers": ("source",)},
+    "class-tiles": {"classes": True, "legend": PARKS},
+    "classes.tif": {"classes": True, "legend": PARKS},
     "own-grid.tif": {"grid": DEGREES},
 }
 """How the tiles of each output are stored, by its name."""
@@ -86,7 +89,7 @@ SOURCE = source()
 
 def render(out: Path, overwrite: bool = False) -> int:
     """A whole run in this process; how many blocks were done before."""
-    job = make_job(PLAN, Storage(minzoom=3, **KINDS[out.name]), BlurTranslator(7))
+    job = fake_job(PLAN, Storage(minzoom=3, **KINDS[out.name]), BlurTranslator(7))
     with open_output(out, job, OutputOptions(overwrite=overwrite)) as output:
         return run(SOURCE, BlurTranslator(7), output).resumed
 
@@ -198,7 +201,8 @@ def blocks_done(out: Path) -> int:
     except Exception:  # none, or not begun
         return 0
     try:
-        return 0 if journal.get("state") else sum(record.open is None for record in journal.blocks().values())
+        done = sum(record.pending_reason is None for record in journal.blocks().values())
+        return done if journal.stage is Stage.MAKING else 0
     finally:
         journal.close()
 
@@ -259,7 +263,7 @@ def kill_anywhere(names: list[str], every: int, at_random: int, seed: int = 0) -
 
 def kill_the_command(count: int, seed: int = 0) -> Tally:
     """`geo2map render` with the packaged model, killed at random moments."""
-    from geo2map.testing.town import make_town
+    from geo2map.demo import make_town
 
     rng, tally = random.Random(seed), Tally()
     with tempfile.TemporaryDirectory() as folder:

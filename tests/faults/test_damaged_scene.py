@@ -82,9 +82,7 @@ def test_one_block_is_damaged(write: Writer, tmp_path: Path) -> None:
     assert not (tmp_path / "refused").exists()
 
     first = cut(scene, tmp_path / "first", on_error="skip")
-    assert (
-        "warning: 1 of the 64 blocks that were looked at cannot be read: the others decide the colours" in first.notes
-    )
+    assert "warning: 1 of the 64 sampled blocks cannot be read; the others decide the colours" in first.notes
     assert first.failed
     assert first.translated
     assert (tmp_path / "first" / "failed.geojson").exists()
@@ -158,6 +156,6 @@ def test_a_broken_tile_among_tiles(write: Writer, tmp_path: Path) -> None:
     with pytest.raises(TileSetError, match=broken.name):
         cut(tmp_path / "cut", tmp_path / "refused")
     report = cut(tmp_path / "cut", tmp_path / "again", on_error="skip")
-    assert "warning: 1 of the tiles that were looked at cannot be read: the others decide the colours" in report.notes
+    assert "warning: 1 of the sampled tiles cannot be read; the others decide the colours" in report.notes
     assert report.failed
     assert report.translated

@@ -20,11 +20,11 @@ from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files import flushing
 from geo2map.grid import Block
 from geo2map.grid.block import BlockImage
-from geo2map.outputs import clean_output, open_output
-from geo2map.pipeline.journal import Journal
+from geo2map.ledger import clean_output, open_output
+from geo2map.ledger.journal import Journal
 from geo2map.pipeline.run import run
 from geo2map.plan import Storage
-from geo2map.testing import ArraySource, BlurTranslator, make_job
+from geo2map.testing import ArraySource, BlurTranslator, fake_job
 from geo2map.tiles.store import FolderStore
 from geo2map.types import Batch
 
@@ -43,7 +43,7 @@ def expected() -> dict[str, dict[str, bytes]]:
 
 def attempt(out: Path, translator: Any = None, source: Any = None, **options: Any) -> Any:
     """A run of the small job."""
-    job = make_job(kill_anywhere.PLAN, Storage(minzoom=3), BlurTranslator(7))
+    job = fake_job(kill_anywhere.PLAN, Storage(minzoom=3), BlurTranslator(7))
     with open_output(out, job) as output:
         return run(source or kill_anywhere.SOURCE, translator or BlurTranslator(7), output, **options)
 
@@ -51,7 +51,9 @@ def attempt(out: Path, translator: Any = None, source: Any = None, **options: An
 @pytest.mark.slow
 def test_killed_anywhere_and_resumed() -> None:
     """A sample; docs/reliability.md has the command and the figures of a thousand points."""
-    tally = kill_anywhere.kill_anywhere(OUTPUTS, every=37, at_random=6, seed=random.randrange(10**6))
+    seed = random.randrange(10**6)
+    print(f"kill_anywhere with seed {seed}")
+    tally = kill_anywhere.kill_anywhere(OUTPUTS, every=37, at_random=6, seed=seed)
     assert tally.kills >= 12
     assert (tally.different, tally.redone) == (0, 0)
 
@@ -197,11 +199,11 @@ class Exhausted(BlurTranslator):
         super().__init__(radius=7)
         object.__setattr__(self, "calls", [0])
 
-    def translate(self, batch: Batch, margin: int = 0) -> Batch:
+    def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         self.calls[0] += 1  # type: ignore[attr-defined]
         if self.calls[0] == 3:  # type: ignore[attr-defined]
             raise MemoryError("cannot allocate")
-        return super().translate(batch, margin)
+        return super().translate_pixels(batch, margin)
 
 
 def test_no_memory_left(expected: dict[str, Any], tmp_path: Path) -> None:

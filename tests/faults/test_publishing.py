@@ -16,11 +16,11 @@ from geo2map.api.converting import convert
 from geo2map.errors import OutputError
 from geo2map.grid import PixelWindow
 from geo2map.grid.raster import RasterGrid
-from geo2map.outputs import end_publishing, open_output
+from geo2map.ledger import end_publishing, open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
-from geo2map.testing import BlurTranslator, make_job
+from geo2map.testing import BlurTranslator, fake_job
 
 sys.path.insert(0, str(Path(__file__).parent))
 kill_anywhere = pytest.importorskip("kill_anywhere", reason="kills forked processes, as POSIX has them")
@@ -37,7 +37,7 @@ Command = Callable[[Path], None]
 
 
 def render(out: Path, grid: RasterGrid | None = None) -> None:
-    job = make_job(PLAN, Storage(minzoom=4, classes=CLASSES, grid=grid), BlurTranslator(7))
+    job = fake_job(PLAN, Storage(minzoom=4, classes=True, legend=CLASSES, grid=grid), BlurTranslator(7))
     with open_output(out, job) as output:
         run(kill_anywhere.SOURCE, BlurTranslator(7), output)
 

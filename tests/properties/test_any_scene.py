@@ -24,7 +24,7 @@ from geo2map.colour.stretch import SHOWN
 from geo2map.errors import Geo2MapError
 from geo2map.grid.block import Block
 from geo2map.plan import PlanOptions, make_plan
-from geo2map.scene import Rendition, View, open_scene
+from geo2map.scene import ColourTransform, View, open_scene
 from geo2map.testing import make_card
 
 pytestmark = pytest.mark.slow
@@ -201,11 +201,11 @@ def test_a_broken_file_gets_a_sentence_or_a_picture(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, out = Path(folder) / "broken.tif", Path(folder) / "tiles"
         path.write_bytes(data)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             with open_scene(path) as scene:
                 plan = make_plan(scene, CARD, PlanOptions(force=True))
-                with scene.at(View(plan.maxzoom, Rendition(SHOWN))) as source:
+                with scene.at(View(plan.maxzoom, ColourTransform(SHOWN))) as source:
                     source.read(next(plan.blocks()))
             if plan.block_count < 20:
                 tile(path, out, card=CARD, force=True)
@@ -216,4 +216,4 @@ def test_a_broken_file_gets_a_sentence_or_a_picture(data: bytes) -> None:
             assert 20 < len(sentence) < 900
             assert "Error" not in sentence.split(":")[0]
             assert not [found for found in Path(folder).iterdir() if found != path]
-        assert time.perf_counter() - started < 30
+        assert time.process_time() - started < 30  # processor time, however busy the machine is

@@ -1,4 +1,4 @@
-"""How overlapping sheets become one image: pixel by pixel the first that has data, faded in over a few pixels."""
+"""How overlapping scenes become one image: per pixel the first with data, blended over a few pixels."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scipy.ndimage import distance_transform_edt
 from geo2map.grid import PixelWindow
 from geo2map.types import Image, Mask
 
-Weights = npt.NDArray[np.float32]
+_Weights = npt.NDArray[np.float32]
 
 
 class Part(NamedTuple):
-    """What a sheet has in a window.
+    """A scene's pixels in a window.
 
     Attributes:
         window: global pixels.
@@ -28,24 +28,24 @@ class Part(NamedTuple):
     mask: Mask
 
 
-def feather_weights(mask: Mask, feather: int) -> Weights:
-    """How much a sheet hides what lies below, 0 to 1: its distance to its nearest invalid pixel over `feather`.
+def feather_weights(mask: Mask, feather: int) -> _Weights:
+    """Opacity of a scene, 0 to 1: the distance to its nearest invalid pixel, divided by `feather`.
 
-    Right where the mask reaches `feather` pixels farther. Distances are Euclidean, between pixel centres.
+    Exact where the mask extends `feather` pixels farther. Distances are Euclidean, between pixel centres.
     """
     if feather == 0 or mask.all():  # without an invalid pixel the distance has no meaning
         return mask.astype(np.float32)
     distance = np.minimum(distance_transform_edt(mask), feather).astype(np.float32)
-    weights: Weights = distance / np.float32(feather)
+    weights: _Weights = distance / np.float32(feather)
     return weights
 
 
 def overlay(window: PixelWindow, parts: Iterable[Part], feather: int) -> tuple[Image, Mask]:
-    """Lays parts of sheets over each other, the first on top.
+    """Composites parts of scenes, the first on top.
 
-    A sheet of weight w lets 1 - w of what is below shine through; where nothing is below, it is opaque. Without
-    feather that is a hard cut. Sums in single precision, rounded to the nearest level once (halves to even). Takes
-    parts only until nothing below can be seen.
+    A scene of weight w shows 1 - w of what is below; where nothing is below, it is opaque. Without
+    feather that is a hard cut. Sums in single precision, rounded to the nearest level once (halves to even). Reads
+    parts only until the image is opaque.
     """
     sums = np.zeros((window.height, window.width, 3), dtype=np.float32)
     total, below = np.zeros(sums.shape[:2], dtype=np.float32), np.ones(sums.shape[:2], dtype=np.float32)

@@ -1,0 +1,6 @@
+"""Whether an output is whole, true and seamless."""
+
+from geo2map.checking.find import check
+from geo2map.checking.findings import CheckReport, Problem
+
+__all__ = ["CheckReport", "Problem", "check"]

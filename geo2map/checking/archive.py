@@ -1,0 +1,151 @@
+"""An output that is one file, against the journal beside it where there is one, else against itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from geo2map.checking.findings import CheckReport, Problem
+from geo2map.checking.geotiff import check_geotiff
+from geo2map.checking.stated import false_order, false_statements
+from geo2map.checking.tiles import TilesCheck, add_missing, add_pending_blocks
+from geo2map.errors import Geo2MapError, TileSetError
+from geo2map.formats.containers import CONTAINERS
+from geo2map.formats.mbtiles import MbtilesStore
+from geo2map.formats.pmtiles.read import PmtilesStore
+from geo2map.ledger.content import content_digest
+from geo2map.ledger.finished import open_finished
+from geo2map.ledger.finished_record import load_journal
+from geo2map.ledger.journal import Journal
+from geo2map.pipeline.records import tile_digest
+from geo2map.tiles.layer import MAP, layer_path
+from geo2map.tiles.place import Reach
+from geo2map.tiles.tilejson import TileSet
+
+Archive = MbtilesStore | PmtilesStore
+ARCHIVES: dict[str, type[Archive]] = {".mbtiles": MbtilesStore, ".pmtiles": PmtilesStore}
+
+
+@dataclass
+class ArchiveCheck(TilesCheck):
+    """One archive of tiles being checked."""
+
+    store: Archive
+
+    def check_documents(self) -> None:
+        """What the archive says of itself is what was written."""
+        if self.journal is not None and not self.store.agrees(self.journal.job.tileset_of(self.described)):
+            self.report.problems.append(Problem("metadata", self.report.name, "not as it was written"))
+
+    def check_statements(self) -> Iterator[Problem]:
+        exact = not self.store.tileset.extra
+        yield from false_statements(self.store.statement, Reach(self.store), self.formats, exact=exact)
+        if isinstance(self.store, MbtilesStore):
+            yield from _of_mbtiles(self.store)
+
+
+def _of_mbtiles(store: MbtilesStore) -> Iterator[Problem]:
+    """What tables allow that the specification does not."""
+    yield from false_order(store.statement, store.scheme, "unless bounds show otherwise, MBTiles counts them")
+    if store.scheme == "xyz":
+        yield Problem(
+            "metadata",
+            "tile_row",
+            "rows are counted from the north, as the bounds show; MBTiles counts them from the south",
+        )
+
+
+def check_archive(path: Path) -> CheckReport:
+    """Checks an MBTiles file or a PMTiles archive; see `geo2map.check`.
+
+    Raises:
+        TileSetError: it cannot be read.
+    """
+    return _check_layers(path, _check_tiles_of_archive)
+
+
+def check_raster(path: Path) -> CheckReport:
+    """Checks a GeoTIFF; where a journal says how it was made, by tiles.
+
+    Raises:
+        TileSetError: it cannot be read.
+    """
+    return _check_layers(path, _check_pixels)
+
+
+def _check_layers(path: Path, check: Callable[[Path, Journal | None, str], CheckReport]) -> CheckReport:
+    """Checks a file, and the files of further layers beside it where a journal lists them."""
+    report, journal = CheckReport(path.name), None
+    try:
+        journal = load_journal(path.resolve())
+    except Geo2MapError as error:
+        report.problems.append(Problem("metadata", "journal", str(error)))
+    try:
+        for name in (MAP,) if journal is None else journal.job.layers:
+            place = layer_path(path, name, is_folder=False)
+            if name != MAP and journal is not None and not place.is_file():
+                found = CheckReport(place.name)
+                add_missing(journal.layer(name), found)
+            else:
+                found = check(place, journal, name)
+                if journal is not None:
+                    _check_bytes(place, journal, name, found)
+            report.absorb(found, name)
+    finally:
+        if journal is not None:
+            journal.close()
+    return report
+
+
+def _check_tiles_of_archive(path: Path, journal: Journal | None, name: str) -> CheckReport:
+    report = CheckReport(path.name)
+    with ARCHIVES[path.suffix.lower()](path) as store:
+        ArchiveCheck(store, journal, report, name).run()
+    return report
+
+
+def _check_pixels(path: Path, journal: Journal | None, name: str) -> CheckReport:
+    report = check_geotiff(path)
+    if journal is not None:
+        if name == MAP:
+            add_pending_blocks(journal, report)
+        if not journal.job.storage.wants_grid:
+            _check_tiles(path, journal, name, report)
+    return report
+
+
+def _check_tiles(path: Path, journal: Journal, name: str, report: CheckReport) -> None:
+    """Says of a raster that is not whole which of its tiles are damaged. One that is whole by its own account is only
+    held against what was to be written: its digest is of all its pixels."""
+    layer, records = journal.job.layers[name], journal.layer(name)
+    with open_finished(path, CONTAINERS[path.suffix.lower()], journal.job.storage, layer.codec) as store:
+        if not _is_alike(store.tileset, journal.job.tileset_of(layer)):
+            report.problems.append(Problem("metadata", path.name, "not the raster that was written"))
+        if report.ok:
+            return
+        found: list[Problem] = []
+        for zoom in reversed([zoom for zoom in records.zooms if zoom in store.zooms]):
+            for tile, digest in records.digests(zoom):
+                try:
+                    data = store.get(tile)
+                except TileSetError as error:
+                    found.append(Problem.of("broken", tile, str(error)))
+                    continue
+                if data is None or tile_digest(data) != digest:
+                    found.append(Problem.of("missing" if data is None else "changed", tile))
+        if found:
+            vague = ("broken", "changed", "stale")
+            report.problems = [p for p in report.problems if p.kind not in vague] + found
+
+
+def _check_bytes(path: Path, journal: Journal, name: str, report: CheckReport) -> None:
+    """Says of a file in which nothing else is wrong that it is not, byte for byte, the one that was written."""
+    if report.ok and (seal := journal.seal(name)) is not None and seal.content != content_digest(path.resolve()):
+        report.problems.append(Problem("metadata", path.name, "its tiles are as written, its bytes are not"))
+
+
+def _is_alike(found: TileSet, expected: TileSet) -> bool:
+    """Whether a raster is of the same job, by what it says of itself."""
+    facts = [(tileset.name, tileset.maxzoom, tileset.window, dict(tileset.extra)) for tileset in (found, expected)]
+    return facts[0] == facts[1]

@@ -1,0 +1,90 @@
+"""What documents state about a set of tiles, against the tiles themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from geo2map.checking.findings import Problem
+from geo2map.grid import lnglat_bounds
+from geo2map.tiles.place import Reaching, covers, is_filled, tiles_window
+from geo2map.tiles.sniff import parse_format
+from geo2map.tiles.statement import Statement
+from geo2map.types import LngLatBounds, Scheme, TileFormat
+
+SIDES: dict[Scheme, str] = {"xyz": "north", "tms": "south"}
+
+
+def false_statements(
+    statement: Statement, store: Reaching, formats: Counter[TileFormat], *, exact: bool
+) -> Iterator[Problem]:
+    """What one document states that is not so.
+
+    Args:
+        store: the tiles; at least one.
+        formats: how many tiles have which format, by their bytes.
+        exact: whether the bounds are to be those of the tiles; otherwise they may be larger, where a set is of a scene
+            of which not all is valid.
+    """
+    for detail in (
+        _said_format(statement, formats),
+        _said_zooms(statement, (store.zooms[0], store.zooms[-1])),
+        _said_place(statement, store, exact=exact),
+    ):
+        if detail:
+            yield Problem("metadata", statement.document, detail)
+
+
+def false_order(statement: Statement, scheme: Scheme, known: str = "they are counted") -> Iterator[Problem]:
+    """What a document states about the order of rows that is not so.
+
+    Args:
+        known: how that is known, in words that go on "from the south".
+    """
+    if statement.order is not None and statement.order != scheme:
+        stated = f"states that rows are counted from the {SIDES[statement.order]}"
+        yield Problem("metadata", statement.document, f"{stated}, but {known} from the {SIDES[scheme]}")
+
+
+def _said_format(statement: Statement, formats: Counter[TileFormat]) -> str:
+    stated = parse_format(statement.format)
+    total = formats.total()
+    others = [f"{count} of {total} tiles are {name}" for name, count in formats.items() if name != stated]
+    if stated is None or not others:
+        return ""
+    return f"states the format {stated}, but {' and '.join(others)}"
+
+
+def _said_zooms(statement: Statement, zooms: tuple[int, int]) -> str:
+    if statement.zooms is None or statement.zooms == zooms:
+        return ""
+    return (
+        f"states zooms {statement.zooms[0]} to {statement.zooms[1]}, but the tiles have zooms {zooms[0]} to {zooms[1]}"
+    )
+
+
+def _said_place(statement: Statement, store: Reaching, *, exact: bool) -> str:
+    zoom = store.zooms[-1]
+    there = lnglat_bounds(tiles_window(store.reach(zoom)), zoom)
+    where = f"but the tiles of zoom {zoom} lie within {_spell(there)}"
+    if statement.bounds:
+        box = statement.box
+        if box is None or not covers(store, box) or (exact and not is_filled(store, box)):
+            return f"states the bounds {_spell(statement.bounds)}, {where}"
+    if statement.center and not _is_inside(statement, there):
+        return f"states the centre {_spell(statement.center)}, {where}"
+    return ""
+
+
+def _is_inside(statement: Statement, there: LngLatBounds) -> bool:
+    """Whether a centre lies within the tiles, or within bounds that are true."""
+    longitude, latitude = statement.center[:2]
+    boxes = [there, *((statement.box,) if statement.box else ())]
+    return any(
+        box.south <= latitude <= box.north and any(box.west <= longitude + turn <= box.east for turn in (0, 360))
+        for box in boxes
+    )
+
+
+def _spell(numbers: tuple[float, ...]) -> str:
+    return ",".join(f"{number:.7g}" for number in numbers)

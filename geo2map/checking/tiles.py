@@ -1,0 +1,191 @@
+"""Stored tiles, against the journal of how they were made where there is one, else against themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from geo2map.checking.findings import CheckReport, Problem
+from geo2map.checking.kernels import join_children, may_follow
+from geo2map.checking.seams import SeamScan
+from geo2map.errors import TileSetError
+from geo2map.formats.stored import DescribedTiles
+from geo2map.grid import TILE_SIZE
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.layer_records import LayerRecords
+from geo2map.pipeline.records import tile_digest
+from geo2map.tiles.codec import decode_tile
+from geo2map.tiles.layer import MAP, Layer
+from geo2map.tiles.pyramid import Pixels, children_of, make_parent, parent_of
+from geo2map.tiles.sniff import format_of, size_of
+from geo2map.types import Tile, TileFormat
+
+
+@dataclass
+class TilesCheck:
+    """One set of tiles being checked, whatever holds it.
+
+    Attributes:
+        store: the tiles.
+        journal: what was written; None where nobody kept it.
+        layer: which layer of it this is.
+        report: what is found.
+        formats: how many tiles have which format, by their bytes.
+    """
+
+    store: DescribedTiles
+    journal: Journal | None
+    report: CheckReport
+    layer: str = MAP
+    formats: Counter[TileFormat] = field(default_factory=Counter)
+
+    def run(self) -> None:
+        """Looks at everything.
+
+        Raises:
+            TileSetError: the tiles have another size than geo2map's.
+        """
+        zooms = self.store.zooms
+        if self.journal is None and zooms:
+            self._require_size(zooms[-1])
+        self.check_documents()
+        if self.journal is not None and self.layer == MAP:
+            add_pending_blocks(self.journal, self.report)
+        scan = SeamScan(self.journal.job.plan.block_span if self.journal else None)
+        levels = range(max(zooms, default=0), min(zooms, default=1) - 1, -1)
+        for zoom in levels if self.journal is None else self._promised_zooms(zooms):
+            self._check_zoom(zoom, scan if zoom == max(zooms, default=0) else None)
+        if self.layer == MAP:
+            scan.tell(self.report)
+        if self.journal is None and zooms:
+            self.report.problems.extend(self.check_statements())
+
+    @property
+    def described(self) -> Layer:
+        """The layer as the job of the journal has it."""
+        assert self.journal is not None, "of what was written"
+        return self.journal.job.layers[self.layer]
+
+    def check_documents(self) -> None:
+        """Looks at whatever is not a tile; for those that know what holds the tiles."""
+
+    def check_statements(self) -> Iterator[Problem]:
+        """What is stated about a set without a journal and is not so, once all tiles were seen; for those that know."""
+        return iter(())
+
+    def _require_size(self, zoom: int) -> None:
+        """Refuses a set whose first tile has another size: so will all others."""
+        first = next(self.store.tiles(zoom), None)
+        size = None if first is None else size_of(self._read(first) or b"")
+        if size is not None and size != (TILE_SIZE, TILE_SIZE):
+            raise TileSetError(
+                f"{self.report.name} holds tiles of {size[0]} x {size[1]} px, but geo2map checks tiles of {TILE_SIZE} "
+                f"x {TILE_SIZE} px: cut the set anew in that size"
+            )
+
+    def _promised_zooms(self, zooms: tuple[int, ...]) -> list[int]:
+        assert self.journal is not None
+        tileset = self.journal.job.tileset
+        return sorted({*zooms, *range(tileset.minzoom, tileset.maxzoom + 1)}, reverse=True)
+
+    def _check_zoom(self, zoom: int, scan: SeamScan | None) -> None:
+        """Tiles of a zoom, those promised and those there, side by side."""
+        parents: set[Tile] = set()
+        for tile, digest in self._expected(zoom):
+            data = self._read(tile)
+            if data is None:
+                if self.journal is not None:  # or its name ends otherwise than those of the set
+                    self.report.problems.append(Problem.of("stray" if digest is None else "missing", tile))
+                continue
+            self.report.tiles += 1
+            if self.journal is not None and digest is None:
+                self.report.problems.append(Problem.of("stray", tile))
+                continue
+            pixels = self._check_tile(tile, data, digest)
+            if pixels is not None and scan is not None:
+                scan.add(tile, pixels)
+            if pixels is not None and zoom < self._maxzoom:
+                self._check_parent(tile, pixels)
+            parents.add(parent_of(tile)) if zoom > self._minzoom else None
+        if self.journal is None:
+            self._check_complete(parents)
+
+    @property
+    def _maxzoom(self) -> int:
+        return self.journal.job.plan.maxzoom if self.journal else self.store.zooms[-1]
+
+    @property
+    def _minzoom(self) -> int:
+        return self.journal.job.tileset.minzoom if self.journal else self.store.zooms[0]
+
+    def _expected(self, zoom: int) -> Iterator[tuple[Tile, bytes | None]]:
+        """Tiles that are there or should be, by column, then row, with the digest of those that should."""
+        there = self.store.tiles(zoom)
+        promised = self.journal.layer(self.layer).digests(zoom) if self.journal else iter(())
+        one, other = next(there, None), next(promised, None)
+        while one is not None or other is not None:
+            if other is None or (one is not None and one < other[0]):
+                assert one is not None
+                yield one, None
+                one = next(there, None)
+            else:
+                if one == other[0]:
+                    one = next(there, None)
+                yield other
+                other = next(promised, None)
+
+    def _read(self, tile: Tile) -> bytes | None:
+        try:
+            return self.store.get(tile)
+        except TileSetError:
+            return b""
+
+    def _check_tile(self, tile: Tile, data: bytes, digest: bytes | None) -> Pixels | None:
+        if (format := format_of(data)) is not None:
+            self.formats[format] += 1
+        try:
+            pixels = decode_tile(data)
+        except TileSetError as error:
+            self.report.problems.append(Problem.of("broken", tile, str(error)))
+            return None
+        if digest is not None and tile_digest(data) != digest:
+            self.report.problems.append(Problem.of("changed", tile))
+        return pixels
+
+    def _check_parent(self, tile: Tile, pixels: Pixels) -> None:
+        """Compares an overview with what follows from the tiles below it."""
+        children: dict[tuple[int, int], Pixels] = {}
+        for child in children_of(tile):
+            if data := self._read(child):
+                try:
+                    children[child.x % 2, child.y % 2] = decode_tile(data)
+                except TileSetError:  # said where the child itself is looked at
+                    return
+        codec = None if self.journal is None else self.described.codec
+        expected, mask = make_parent(children, majority=codec is not None and codec.majority)
+        if codec is not None:
+            same = mask.any() and codec.encode(expected, mask) == codec.encode(*pixels) if codec.lossless else True
+        else:
+            same = may_follow(pixels, (expected, mask), join_children(children))
+        if not same:
+            self.report.problems.append(Problem.of("stale", tile))
+
+    def _check_complete(self, parents: set[Tile]) -> None:
+        """In a set without a journal: every tile has its parent."""
+        for parent in sorted(parents):
+            if self._read(parent) is None:
+                self.report.problems.append(Problem.of("missing", parent, "its children are there"))
+
+
+def add_missing(records: LayerRecords, report: CheckReport) -> None:
+    """Reports every tile of a layer that is missing as a whole."""
+    for zoom in records.zooms:
+        report.problems += [Problem.of("missing", tile) for tile in records.tiles(zoom)]
+
+
+def add_pending_blocks(journal: Journal, report: CheckReport) -> None:
+    """Reports the blocks that are still to be rendered."""
+    for key, record in journal.blocks().items():
+        if record.pending_reason is not None:
+            report.problems.append(Problem("open", f"block {key[0]}/{key[1]}", record.pending_reason))

@@ -1,0 +1,8 @@
+"""Families of networks. What depends on the kind of network is asked of its family; importing this needs no torch."""
+
+from geo2map.families.family import FAMILIES, Family, build, find_family, register
+from geo2map.families.unet import UNET
+
+__all__ = ["FAMILIES", "UNET", "Family", "build", "find_family", "register"]
+
+register(UNET)

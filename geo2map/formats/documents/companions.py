@@ -1,0 +1,59 @@
+"""Files beside a raster, for whatever is built on GDAL and for QGIS: a CRS, names and colours of classes by code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, SubElement
+
+from geo2map.files.plain_text import plain_text
+from geo2map.formats.documents.qgis import LegendEntries, class_style
+from geo2map.formats.documents.text import xml_bytes
+from geo2map.tiles.tilejson import TileSet
+
+STYLE = ".qml"
+"""Suffix of a QGIS style; one that is there is the user's and stays."""
+_FIELDS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
+"""Name, type (0 whole numbers, 2 text) and use of the table's columns, as GDAL numbers them."""
+
+
+def companion_files(path: Path, tileset: TileSet, crs: str | None = None) -> dict[str, bytes]:
+    """What lies beside a raster, by file name: `NAME.tif.aux.xml` where there is something to say, a style for classes.
+
+    Args:
+        crs: WKT of one that the raster itself does not hold.
+    """
+    legend = class_legend(tileset)
+    files = {f"{path.name}.aux.xml": sidecar(legend, crs)} if legend or crs else {}
+    return files | ({f"{path.stem}{STYLE}": class_style(legend)} if legend else {})
+
+
+def class_legend(tileset: TileSet) -> LegendEntries:
+    """Names and colours of the classes of a set of class tiles, in the order of their codes; empty for any other."""
+    found: Any = tileset.extra.get("classes", ())
+    return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in found]
+
+
+def sidecar(legend: LegendEntries, crs: str | None = None) -> bytes:
+    """GDAL's sidecar: a CRS, and a raster attribute table and the names of the values."""
+    root = Element("PAMDataset")
+    if crs is not None:
+        SubElement(root, "SRS").text = plain_text(crs)
+    if legend:
+        _add_attribute_table(root, legend)
+    return xml_bytes(root)
+
+
+def _add_attribute_table(root: Element, legend: LegendEntries) -> None:
+    band = SubElement(root, "PAMRasterBand", band="1")
+    names = SubElement(band, "CategoryNames")
+    table = SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    for index, (name, kind, use) in enumerate(_FIELDS):
+        field = SubElement(table, "FieldDefn", index=str(index))
+        for tag, text in (("Name", name), ("Type", str(kind)), ("Usage", str(use))):
+            SubElement(field, tag).text = text
+    for code, (name, colour) in enumerate(legend):
+        SubElement(names, "Category").text = plain_text(name)
+        row = SubElement(table, "Row", index=str(code))
+        for value in (str(code), plain_text(name), *map(str, colour)):
+            SubElement(row, "F").text = value

@@ -1,0 +1,35 @@
+"""How somebody opens a finished output: one line to read when it is done."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from contextlib import suppress
+from pathlib import Path
+
+from geo2map.errors import Geo2MapError
+from geo2map.formats.documents.sidecars import PAGE, layer_name
+from geo2map.formats.geotiff.write import GEOTIFF_SUFFIXES
+from geo2map.tiles.tilejson import TileSet
+
+
+def way_to_open(out: str | Path) -> str:
+    """Where an output is and what opens it: QGIS, a browser, or `geo2map view`."""
+    path = Path(out)
+    if path.suffix.lower() in GEOTIFF_SUFFIXES and path.is_file():
+        return f"{path}: drag it into QGIS"
+    if path.is_file():
+        return f"{path}: drag it into QGIS, or look at it with: geo2map view {_quoted(path)}"
+    with suppress(Geo2MapError):
+        if (tileset := TileSet.load(path)) is not None:
+            layer, page = path / layer_name(tileset), path / PAGE
+            if layer.is_file() and page.is_file():
+                return f"{path}: drag {layer} into QGIS, or open {page} in a browser"
+    return f"{path}: look at it with: geo2map view {_quoted(path)}"
+
+
+def _quoted(path: Path) -> str:
+    """A path as it can be pasted behind a command."""
+    if os.name != "nt":
+        return shlex.quote(str(path))
+    return f'"{path}"' if set(str(path)) & set(" &()^;,=%!'") else str(path)

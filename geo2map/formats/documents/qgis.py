@@ -1,0 +1,117 @@
+"""What QGIS opens with one drag: a layer definition (.qlr) for a folder of tiles; and a style (.qml) for classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from hashlib import blake2b
+from xml.etree.ElementTree import Element, SubElement
+
+from geo2map.files.plain_text import plain_text
+from geo2map.formats.documents.qgis_crs import add_crs
+from geo2map.formats.documents.text import xml_bytes
+from geo2map.grid import lnglat_bounds
+from geo2map.tiles.codec import SUFFIXES
+from geo2map.tiles.tilejson import TileSet
+
+LegendEntries = Sequence[tuple[str, tuple[int, int, int]]]
+"""(class name, (red, green, blue)), levels 0 to 255; a class may have several colours."""
+
+_OUTLINE = "footprint"
+
+
+def layer_definition(tileset: TileSet, legend: LegendEntries) -> bytes:
+    """A QGIS layer definition that lies beside the zooms of a tile set.
+
+    A group of two layers: the tiles, found by an address relative to the definition, and their outline, whose legend
+    are the map's classes. The outline is there because QGIS takes every XYZ layer for as large as the world, so that
+    "Zoom to Layer" needs another layer to go to the map. Checked with QGIS 3.22, which finds no XYZ tiles at all below
+    a folder with "#", "?" or "%" in its name.
+
+    Returns:
+        The .qlr file; the same arguments give the same bytes.
+    """
+    name, key = plain_text(tileset.name), _key(tileset)
+    root = Element("qlr")
+    tree = SubElement(root, "layer-tree-group")  # stands for the project's own
+    group = SubElement(tree, "layer-tree-group", name=name, expanded="1", checked="Qt::Checked")
+    layers = SubElement(root, "maplayers")
+    for number, (title, provider) in enumerate(((f"{name}: outline and legend", "ogr"), (name, "wms"))):
+        shown = {"name": title, "id": f"{key}_{number}", "providerKey": provider}
+        SubElement(group, "layer-tree-layer", shown | {"checked": "Qt::Checked", "expanded": "1"})
+    _outline_layer(layers, f"{key}_0", f"{name}: outline and legend", tileset, legend)
+    _tile_layer(layers, f"{key}_1", name, tileset)
+    return xml_bytes(root, "<!DOCTYPE qgis-layer-definition>\n")
+
+
+def class_style(legend: LegendEntries) -> bytes:
+    """A QGIS style (.qml) for a raster of class codes: code i has the first colour of the i-th class of the legend."""
+    root = Element("qgis", version="3.22.0", styleCategories="Symbology")
+    pipe = SubElement(root, "pipe")
+    renderer = SubElement(pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1")
+    SubElement(renderer, "rasterTransparency")
+    palette = SubElement(renderer, "colorPalette")
+    first = dict(reversed(legend))
+    for code, name in enumerate(_classes(legend)):
+        label, colour = plain_text(name), "#{:02x}{:02x}{:02x}".format(*first[name])
+        SubElement(palette, "paletteEntry", value=str(code), color=colour, alpha="255", label=label)
+    return xml_bytes(root, "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n")
+
+
+def _classes(legend: LegendEntries) -> list[str]:
+    """The classes of a legend, each once, in the order of their codes."""
+    return list(dict.fromkeys(name for name, _ in legend))
+
+
+def _key(tileset: TileSet) -> str:
+    """QGIS renames layers whose id it has already; the same map has the same id wherever it lies."""
+    facts = json.dumps([tileset.name, tileset.maxzoom, list(tileset.window)])
+    return f"geo2map_{blake2b(facts.encode(), digest_size=8).hexdigest()}"
+
+
+def _layer(layers: Element, key: str, title: str, source: str, attribution: str, kind: dict[str, str]) -> Element:
+    layer = SubElement(layers, "maplayer", kind)
+    raster = kind["type"] == "raster"
+    provider = "wms" if raster else "ogr"
+    for tag, text in (("id", key), ("datasource", source), ("layername", title), ("provider", provider)):
+        SubElement(layer, tag).text = text
+    SubElement(layer, "attribution").text = attribution
+    add_crs(layer, "EPSG:3857" if raster else "EPSG:4326")
+    return layer
+
+
+def _tile_layer(layers: Element, key: str, title: str, tileset: TileSet) -> None:
+    """As QGIS 3.22 itself writes an XYZ layer whose tiles lie beside the definition."""
+    row = tileset.row.replace("{", "%7B").replace("}", "%7D")
+    url = f"file:./%7Bz%7D/%7Bx%7D/{row}{SUFFIXES[tileset.format]}"
+    source = f"type=xyz&url={url}&zmax={tileset.maxzoom}&zmin={tileset.minzoom}"
+    _layer(layers, key, title, source, tileset.attribution, {"type": "raster"})
+
+
+def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, legend: LegendEntries) -> None:
+    """The outline as GeoJSON within the definition, with an unused category for each class, which is the legend."""
+    west, south, east, north = (round(edge, 9) for edge in lnglat_bounds(tileset.window, tileset.maxzoom))
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    feature = {"type": "Feature", "properties": {"class": _OUTLINE}} | {
+        "geometry": {"type": "Polygon", "coordinates": [ring]}
+    }
+    source = json.dumps({"type": "FeatureCollection", "features": [feature]}, separators=(",", ":"))
+    kind = {"type": "vector", "geometry": "Polygon"}
+    layer = _layer(layers, key, title, source, tileset.attribution, kind)
+    renderer = SubElement(layer, "renderer-v2", type="categorizedSymbol", attr="class")
+    categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
+    first = dict(reversed(legend))  # a class may have several colours
+    for number, (name, colour) in enumerate([(_OUTLINE, None), *((name, first[name]) for name in _classes(legend))]):
+        label = plain_text(name)
+        value = label if colour is None else f"{number} {label}"
+        SubElement(categories, "category", value=value, label=label, symbol=str(number), render="true", type="string")
+        _fill(SubElement(symbols, "symbol", type="fill", name=str(number)), colour)
+
+
+def _fill(symbol: Element, colour: tuple[int, int, int] | None) -> None:
+    """A patch of a colour, or just an outline."""
+    layer = SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "pass": "0", "locked": "0"})
+    filled = {"style": "solid", "color": "{},{},{},255".format(*colour)} if colour else {"style": "no"}
+    options = SubElement(layer, "Option", type="Map")
+    for name, value in {**filled, "outline_color": "90,90,90,255", "outline_width": "0.3"}.items():
+        SubElement(options, "Option", name=name, value=value, type="QString")

@@ -1,0 +1,134 @@
+"""The files beside a tile set, which make it open by itself: in QGIS, in GDAL, in a browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from geo2map.files.plain_text import plain_text
+from geo2map.formats.documents.companions import class_legend
+from geo2map.formats.documents.gdal_tiles import tiles_xml
+from geo2map.formats.documents.page import statement_of, viewer_page
+from geo2map.formats.documents.qgis import LegendEntries, class_style, layer_definition
+from geo2map.formats.documents.text import file_stem, json_bytes
+from geo2map.formats.stored import parse_json
+from geo2map.plan.job import Job
+from geo2map.tiles.layer import MAP
+from geo2map.tiles.statement import WORDS
+from geo2map.tiles.tilejson import TileSet
+
+PAGE = "index.html"
+PROVENANCE = "provenance.json"
+TABLE = "legend.tsv"
+GDAL_FILE = "tiles.xml"
+SIDECAR_NAMES = frozenset({PAGE, PROVENANCE, TABLE, GDAL_FILE})
+"""Names of the files that `sidecars` makes; `NAME.qlr` and `NAME.qml`, called by the tile set's name, come on top."""
+
+
+def sidecars(
+    tileset: TileSet,
+    legend: LegendEntries,
+    provenance: Mapping[str, Any],
+    *,
+    layers: Mapping[str, TileSet] | None = None,
+    address: str | None = None,
+) -> dict[str, bytes]:
+    """What lies beside the zooms of a tile set, by file name; a pure function, no time and no path goes in.
+
+    Args:
+        tileset: names, places and zooms; any name will do.
+        legend: classes and colours, in order; may be empty.
+        provenance: JSON-able facts such as scene names, model, card hash and job; no paths. Wins over what is added:
+            "statement", "geo2map" (the version), "name" and "tiles".
+        layers: further layers in folders beside the zooms, by name, for the viewer.
+        address: absolute URL of the folder; without one there is no tiles.xml, since GDAL resolves no relative one.
+
+    Returns:
+        `NAME.qlr`, `index.html`, `provenance.json`, `legend.tsv` where there is a legend, `NAME.qml` for class tiles
+        (for a raster made of them), `tiles.xml` where there is an address.
+
+    Raises:
+        TileSetError: JSON cannot spell the provenance.
+    """
+    made = {layer_name(tileset): layer_definition(tileset, legend)}
+    if classes := class_legend(tileset):
+        made[f"{file_stem(tileset.name)}.qml"] = class_style(classes)
+    made[PAGE] = viewer_page(tileset, legend, layers)
+    made[PROVENANCE] = json_bytes(_provenance(tileset) | dict(provenance))
+    if legend:
+        made[TABLE] = legend_table(legend)
+    if address is not None:
+        made[GDAL_FILE] = tiles_xml(tileset, address)
+    return made
+
+
+def layer_name(tileset: TileSet) -> str:
+    """The name of a set's layer definition for QGIS."""
+    return f"{file_stem(tileset.name)}.qlr"
+
+
+def job_sidecars(job: Job) -> dict[str, bytes]:
+    """The files beside the tiles of a job."""
+    provenance = {
+        "geo2map": job.versions.get("geo2map", ""),
+        "scenes": list(job.facts.get("scenes", ())),
+        "model": job.plan.model,
+        "job": job.fingerprint,
+        "precision": job.precision,
+        "device": job.device,
+        "libraries": dict(job.versions),
+    }
+    tileset, layers = job.tileset, {name: job.tileset_of(layer) for name, layer in job.layers.items() if name != MAP}
+    return sidecars(tileset, legend_of(tileset), provenance, layers=layers, address=job.storage.address)
+
+
+def stored_sidecars(tileset: TileSet, before: Path, layers: Mapping[str, TileSet] | None = None) -> dict[str, bytes]:
+    """The files beside the tiles of a set that is made of another one; none where geo2map did not make that.
+
+    Args:
+        tileset: the new one.
+        before: the other: what its provenance.json says, where it is a folder that has one, is kept.
+        layers: as `sidecars` has them.
+    """
+    if "model" not in tileset.extra:
+        return {}
+    known: Any = None
+    with suppress(OSError):
+        known = parse_json((before / PROVENANCE).read_text(encoding="utf-8", errors="replace"))
+    if not isinstance(known, dict):
+        known = {key: tileset.extra[key] for key in ("scenes", "model") if key in tileset.extra}
+    kept = {key: value for key, value in known.items() if key not in _provenance(tileset) or key == "geo2map"}
+    return sidecars(tileset, legend_of(tileset), kept, layers=layers)
+
+
+def legend_of(tileset: TileSet) -> LegendEntries:
+    """Classes and colours of a set: those of its codes where it has such, else those that its model draws with."""
+    if classes := class_legend(tileset):
+        return classes
+    entries: Any = tileset.extra.get("legend", ())
+    return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in entries]
+
+
+def legend_table(legend: LegendEntries) -> bytes:
+    """The colours as a tab-separated table of class, red, green, blue, which `geo2map.colour.load_palette` reads."""
+    file = io.StringIO()
+    writer = csv.writer(file, dialect="excel-tab", lineterminator="\n")
+    writer.writerow(["class", "red", "green", "blue"])
+    writer.writerows([plain_text(name), *colour] for name, colour in legend)
+    return file.getvalue().encode()
+
+
+def _provenance(tileset: TileSet) -> dict[str, Any]:
+    document = tileset.to_dict()
+    return {
+        "statement": statement_of(tileset),
+        "made_by": "cut from imagery" if tileset.is_imagery else "made by a generative model",
+        "geo2map": version("geo2map"),
+        "name": tileset.name,
+        "tiles": {key: document[key] for key in ("format", "minzoom", "maxzoom", "bounds", *WORDS) if key in document},
+    }

@@ -1,0 +1,108 @@
+"use strict";
+(function () {
+  const facts = JSON.parse(document.getElementById("facts").textContent);
+  const find = (id) => document.getElementById(id);
+  const swipe = find("swipe"), opacity = find("opacity"), panel = find("panel"), keys = find("keys");
+  const blank = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+  const bounds = L.latLngBounds([facts.bounds[1], facts.bounds[0]], [facts.bounds[3], facts.bounds[2]]);
+  const [minzoom, maxzoom] = facts.layers.reduce(
+    (reach, layer) => [Math.max(reach[0], layer.minzoom), Math.max(reach[1], layer.maxzoom)], [0, 0]);
+  const map = L.map("map", { minZoom: minzoom, maxZoom: maxzoom + 3, zoomControl: true });
+  map.attributionControl.setPrefix("Leaflet");
+  L.control.scale().addTo(map);
+
+  // Asks for the tiles that there can be and no others: "reach" are columns and rows at the largest zoom, and columns
+  // go on over the world's edge where the map does. (Leaflet's own option "bounds" ends there.)
+  const Tiles = L.TileLayer.extend({
+    getTileUrl: function (tile) {
+      const { reach: [left, top, right, bottom], maxNativeZoom } = this.options;
+      const size = 2 ** (maxNativeZoom - tile.z), world = 2 ** tile.z, column = ((tile.x % world) + world) % world;
+      const within = (place, first, last) => place >= Math.floor(first / size) && place < Math.ceil(last / size);
+      const there = within(tile.y, top, bottom) && (within(column, left, right) || within(column + world, left, right));
+      return there ? L.TileLayer.prototype.getTileUrl.call(this, tile) : blank;
+    },
+  });
+
+  const layers = facts.layers.map((layer, order) => {
+    const pane = map.createPane(layer.role);
+    pane.style.zIndex = 200 + order;
+    const attribution = document.createElement("span");
+    attribution.textContent = layer.attribution;
+    const tiles = new Tiles(layer.tiles, {
+      pane: layer.role, reach: layer.reach, minNativeZoom: layer.minzoom, maxNativeZoom: layer.maxzoom,
+      minZoom: minzoom, maxZoom: maxzoom + 3, errorTileUrl: blank, attribution: attribution.innerHTML,
+    });
+    return order === 0 || layer.role === "map" ? tiles.addTo(map) : tiles;
+  });
+  if (layers.length > 2) {
+    L.control.layers(null, Object.fromEntries(facts.layers.map((layer, order) => [layer.role, layers[order]]))).addTo(map);
+  }
+  const drawn = layers[layers.length - 1];
+
+  function whole() { map.fitBounds(bounds); }
+
+  let share = 0.5;
+  function clip() {
+    const corner = map.containerPointToLayerPoint([0, 0]), size = map.getSize();
+    const left = corner.x + size.x * share, right = corner.x + size.x, bottom = corner.y + size.y;
+    map.getPane("map").style.clip = `rect(${corner.y}px, ${right}px, ${bottom}px, ${left}px)`;
+    swipe.style.left = `${100 * share}%`;
+    swipe.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+  }
+  function slide(to) { share = Math.min(1, Math.max(0, to)); clip(); }
+  if (layers.length > 1) {
+    swipe.hidden = false;
+    map.on("move zoom zoomend resize", clip);
+    swipe.addEventListener("pointerdown", (event) => { swipe.setPointerCapture(event.pointerId); event.preventDefault(); });
+    swipe.addEventListener("pointermove", (event) => {
+      if (swipe.hasPointerCapture(event.pointerId)) {
+        slide((event.clientX - map.getContainer().getBoundingClientRect().left) / map.getSize().x);
+      }
+    });
+    swipe.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
+      if (step) { slide(share + step); event.preventDefault(); event.stopPropagation(); }
+    });
+  }
+
+  function see(percent) {
+    opacity.value = String(Math.min(100, Math.max(0, percent)));
+    drawn.setOpacity(Number(opacity.value) / 100);
+  }
+  opacity.addEventListener("input", () => see(Number(opacity.value)));
+
+  const classes = new Map();
+  for (const [name, colour] of facts.legend) classes.set(name, [...(classes.get(name) || []), colour]);
+  for (const [name, colours] of classes) {
+    const item = document.createElement("li");
+    for (const colour of colours) {
+      const patch = document.createElement("i");
+      patch.style.backgroundColor = `rgb(${colour.join(", ")})`;
+      item.append(patch);
+    }
+    item.append(name);
+    find("legend").append(item);
+  }
+
+  function help() { keys.hidden = !keys.hidden; find("help").setAttribute("aria-expanded", String(!keys.hidden)); }
+  find("extent").addEventListener("click", whole);
+  find("help").addEventListener("click", help);
+  L.DomEvent.disableClickPropagation(panel);
+  const actions = {
+    "0": whole, "?": help,
+    m: () => see(Number(opacity.value) ? 0 : 100),
+    ",": () => see(Number(opacity.value) - 10), ".": () => see(Number(opacity.value) + 10),
+    "[": () => slide(share - 0.05), "]": () => slide(share + 0.05),
+    p: () => { panel.hidden = !panel.hidden; panel.style.display = panel.hidden ? "none" : ""; },
+  };
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target instanceof HTMLInputElement && event.target.type !== "range";
+    if (event.ctrlKey || event.altKey || event.metaKey || typing || !actions[event.key]) return;
+    if ("[]".includes(event.key) && layers.length < 2) return;
+    actions[event.key]();
+    event.preventDefault();
+  });
+
+  whole();
+  if (layers.length > 1) clip();
+})();

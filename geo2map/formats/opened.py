@@ -1,0 +1,56 @@
+"""A finished set of tiles opened for reading, whatever holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from geo2map.errors import TileSetError
+from geo2map.files.plain_text import plain_text
+from geo2map.formats.containers import CONTAINERS
+from geo2map.protocols import StoredTiles
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.layer import MAP, layer_path
+from geo2map.tiles.place import footprint
+from geo2map.tiles.tilejson import TileSet, foreign_words
+
+
+@contextmanager
+def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
+    """A finished set of tiles, and its description.
+
+    Raises:
+        TileSetError: there is none, or it is of a kind that holds no tiles.
+    """
+    path = Path(path)
+    if path.is_dir():
+        folder = XyzFolder(path)
+        zooms = folder.require_zooms()
+        yield folder, TileSet.load(path) or _describe(folder, zooms)
+        return
+    if not path.is_file():
+        raise TileSetError(f"{path}: not found; check the path")
+    readers = {suffix: container.read for suffix, container in CONTAINERS.items() if container.read is not None}
+    if (reader := readers.get(path.suffix.lower())) is None:
+        known = ", ".join(readers)
+        raise TileSetError(f"{path} holds no tiles: give a folder of tiles or a file that ends in one of {known}")
+    with reader(path) as store:
+        yield store, store.tileset
+
+
+def find_layers(path: str | Path, tileset: TileSet) -> dict[str, Path]:
+    """Where the layers of a finished set lie, the map first; those that somebody removed are left out."""
+    path = Path(path)
+    places = {name: layer_path(path, name, is_folder=path.is_dir()) for name in tileset.layers}
+    return {MAP: path} | {name: place for name, place in places.items() if place.exists()}
+
+
+def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
+    """Describes a folder that geo2map did not make: by its documents, as far as its tiles bear them out."""
+    stated = folder.statements
+    name = next((statement.name for statement in stated if statement.name), plain_text(folder.path.resolve().name))
+    window = footprint(folder, [box for statement in stated for box in statement.boxes])
+    words = {key: text for statement in reversed(stated) for key, text in statement.words.items()}
+    words = foreign_words(words, {})
+    return TileSet(name, folder.format, zooms[0], zooms[-1], window, scheme=folder.scheme, words=words)

@@ -1,0 +1,1 @@
+"""PMTiles 3 archives, written and read."""

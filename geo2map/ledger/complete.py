@@ -1,0 +1,125 @@
+"""Whether a finished output is what a command would make, and still whole. Nothing is written.
+
+An output of the same job is left as it is; one of another job is refused, with what is different.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from geo2map.errors import OutputError, TileSetError
+from geo2map.files.place import resolve_place
+from geo2map.formats.containers import find_container
+from geo2map.ledger.checks import OutputOptions
+from geo2map.ledger.content import content_digest, first_damaged, size_on_disk
+from geo2map.ledger.finished_record import has_record, load_record
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.origin import Origin
+from geo2map.ledger.workspace import Workspace
+from geo2map.pipeline.report import Report
+from geo2map.plan.job import Job, version_changes
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.layer import MAP, layer_path
+from geo2map.tiles.tilejson import FILE_NAME
+
+
+def find_complete(path: str | Path, job: Job, options: OutputOptions | None = None) -> Report | None:
+    """Looks for a finished output of a job.
+
+    Args:
+        job: its device may be `geo2map.plan.job.ANY_DEVICE`.
+        options: with overwriting nothing is looked for.
+
+    Returns:
+        The report of a run that has nothing to do; None where there is no finished output, or where an earlier run has
+        left something to go on with.
+
+    Raises:
+        OutputError: another job made the output (states what is different), it is no longer what that job made, or
+            nothing records what made it.
+    """
+    options, final = options or OutputOptions(), resolve_place(path)
+    if options.overwrite or Workspace(final).exists or (journal := _open_record(Path(path), final)) is None:
+        return None
+    with closing(journal):
+        if not isinstance(journal.recipe, Job):
+            raise OutputError.exists(path, "it was converted from other tiles")
+        if refusals := journal.job.refusals(job):
+            raise OutputError.exists(path, f"made by another job: {'; '.join(refusals[:3])}")
+        if journal.is_incomplete:
+            return None
+        _require_whole(Path(path), final, journal)
+        changes = version_changes(journal.job.versions, job.versions)
+        return Report.of_complete(journal.job, len(journal.blocks()), changes)
+
+
+def find_converted(path: str | Path, origin: Origin) -> tuple[str, ...] | None:
+    """Looks for a finished output that was converted from other tiles.
+
+    Returns:
+        Libraries that have other versions now, in words; None where there is no finished output with a record.
+
+    Raises:
+        OutputError: it was made from other tiles, in another way or by a render, or is no longer what was made.
+    """
+    final = resolve_place(path)
+    if (journal := _open_record(Path(path), final)) is None:
+        return None
+    with closing(journal):
+        if not isinstance(journal.recipe, Origin):
+            raise OutputError.exists(path, "rendered, not converted")
+        if differences := journal.recipe.differences(origin):
+            raise OutputError.exists(path, "; ".join(differences[:3]))
+        for name in (MAP, *journal.recipe.storage_layers):
+            _require_sealed(Path(path), final, journal, name, "")
+        return version_changes(journal.recipe.versions, origin.versions)
+
+
+def _open_record(path: Path, final: Path) -> Journal | None:
+    if not has_record(final, is_folder=find_container(path).is_folder):
+        return None
+    try:
+        return load_record(final)
+    except OutputError as error:
+        raise OutputError.exists(path, f"its record cannot be read: {error}") from error
+
+
+def _require_whole(path: Path, final: Path, journal: Journal) -> None:
+    """
+    Raises:
+        OutputError: a tile or a file is not what was written.
+    """
+    repair = f"geo2map check {path} lists what differs and can repair it"
+    if final.is_file():
+        for name in journal.job.layers:
+            _require_sealed(path, final, journal, name, "" if journal.job.storage.wants_grid else f"; {repair}")
+        return
+    if not (final / FILE_NAME).is_file():
+        raise OutputError.exists(path, f"damaged: its {FILE_NAME} is missing; {repair}")
+    for name in journal.job.layers:
+        folder = layer_path(final, name, is_folder=True)
+        if not folder.is_dir():
+            raise OutputError.exists(path, f"damaged: its layer {name} is missing; {repair}")
+        if (damaged := first_damaged(XyzFolder(folder), journal.layer(name))) is not None:
+            (tile, fault), where = damaged, "" if name == MAP else f"{name}/"
+            raise OutputError.exists(path, f"damaged: tile {where}{tile.z}/{tile.x}/{tile.y} is {fault}; {repair}")
+
+
+def _require_sealed(path: Path, final: Path, journal: Journal, layer: str, advice: str) -> None:
+    """
+    Raises:
+        OutputError: a layer is not what its seal states.
+    """
+    place = layer_path(final, layer, is_folder=final.is_dir())
+    if (seal := journal.seal(layer)) is None:
+        return
+    try:
+        size = size_on_disk(place)
+    except (OSError, TileSetError) as error:
+        raise OutputError.exists(path, f"damaged: its layer {layer} is missing{advice}") from error
+    if size != seal.size:
+        what = "tiles" if final.is_dir() else "bytes"
+        raise OutputError.exists(path, f"it had {seal.size} {what} when it was made and has {size}{advice}")
+    if seal.content != content_digest(place):
+        raise OutputError.exists(path, f"damaged: its content is not what was written{advice}")

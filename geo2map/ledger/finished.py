@@ -1,0 +1,127 @@
+"""Tiles out of a finished output that is one file, for a run that makes it anew with some of them changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from geo2map.errors import OutputError, TileSetError
+from geo2map.formats.containers import Container, TileFile
+from geo2map.formats.geotiff.read import GeotiffStore
+from geo2map.formats.subset import Subset
+from geo2map.ledger.finished_record import load_journal
+from geo2map.ledger.layer_records import LayerRecords
+from geo2map.plan.storage import Storage
+from geo2map.protocols import Codec, StoredTiles
+from geo2map.tiles.pyramid import Pixels, children_of, make_parent
+from geo2map.types import Tile
+
+
+def require_tiles(path: Path, container: Container, storage: Storage) -> None:
+    """Refuses an output whose tiles cannot be had back.
+
+    Raises:
+        OutputError: says why.
+    """
+    if storage.wants_grid:
+        why = "its pixels lie on a grid of their own, and the tiles that they were made of are gone"
+        raise OutputError(f"{path} can be neither updated nor mended ({why}): render it anew")
+    if container.read is None and not container.is_folder:
+        raise OutputError(f"{path} is {container.name}, which can be neither updated nor mended: render it anew")
+
+
+def open_finished(path: Path, container: Container, storage: Storage, codec: Codec) -> TileFile:
+    """The tiles of a finished file as they were written.
+
+    Args:
+        codec: that encoded them.
+
+    Raises:
+        OutputError: they cannot be had back.
+        TileSetError: the file is damaged.
+    """
+    require_tiles(path, container, storage)
+    assert container.read is not None, "a folder is no file"
+    opened = container.read(path)
+    return RasterTiles(opened, codec) if isinstance(opened, GeotiffStore) else opened
+
+
+def require_complete(path: Path, layers: Mapping[str, Subset]) -> None:
+    """Refuses a set that lacks tiles which its journal lists, by their names; passes one that keeps no journal.
+
+    Args:
+        path: of the set.
+        layers: what is taken of each of its layers.
+
+    Raises:
+        TileSetError: names the first.
+    """
+    try:
+        journal = load_journal(path.resolve())
+    except OutputError:  # of another version of geo2map, or damaged: nothing is known
+        return
+    if journal is None:
+        return
+    try:
+        for name, tiles in layers.items():
+            zooms = range(tiles.tileset.minzoom, tiles.tileset.maxzoom + 1)
+            if isinstance(tiles.store, GeotiffStore):
+                continue
+            if (tile := first_missing(tiles.store, journal.layer(name), zooms)) is not None:
+                raise TileSetError(
+                    f"tile {tile.z}/{tile.x}/{tile.y} is missing in {path}, which {journal.path.name} lists: repair "
+                    "the output (geo2map check, with repair), or remove that file to go without"
+                )
+    finally:
+        journal.close()
+
+
+def first_missing(store: StoredTiles, records: LayerRecords, zooms: Iterable[int]) -> Tile | None:
+    """The first recorded tile that a set lacks, by name; None where it has all of them."""
+    for zoom in zooms:
+        there = iter(store.tiles(zoom))
+        for tile, _ in records.digests(zoom):
+            while (found := next(there, None)) is not None and found < tile:
+                pass
+            if found != tile:
+                return tile
+    return None
+
+
+class RasterTiles:
+    """The tiles that a GeoTIFF was made of (a `geo2map.formats.containers.TileFile`): what it shows, encoded as they
+    were. Zooms below its last overview are made of that."""
+
+    def __init__(self, raster: GeotiffStore, codec: Codec) -> None:
+        self._raster, self._codec = raster, codec
+        self.tileset = raster.tileset
+
+    @property
+    def zooms(self) -> tuple[int, ...]:
+        return self._raster.zooms
+
+    def get(self, tile: Tile) -> bytes | None:
+        pixels = self._pixels(tile)
+        return None if pixels is None else self._codec.encode(*pixels)
+
+    def tiles(self, zoom: int) -> Iterator[Tile]:
+        return self._raster.tiles(zoom)
+
+    def _pixels(self, tile: Tile) -> Pixels | None:
+        if tile.z >= self._raster.zooms[0]:
+            return self._raster.pixels(tile)
+        children = ((child.x % 2, child.y % 2, self._pixels(child)) for child in children_of(tile))
+        there = {(dx, dy): pixels for dx, dy, pixels in children if pixels is not None}
+        pixels = make_parent(there, majority=self._codec.majority)
+        if not pixels[1].any():
+            return None
+        return self._codec.decode(self._codec.encode(*pixels))
+
+    def close(self) -> None:
+        self._raster.close()
+
+    def __enter__(self) -> RasterTiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,67 @@
+"""The record that a finished output keeps: in its folder, or hidden beside its file."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from geo2map.errors import OutputError
+from geo2map.files.atomic import hidden_sibling
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.origin import Origin
+from geo2map.plan.job import Job
+from geo2map.tiles.inventory import JOURNAL_NAME
+from geo2map.tiles.layer import layer_path
+
+
+def journal_path(path: Path) -> Path:
+    """Where a finished output keeps its journal."""
+    return path / JOURNAL_NAME if path.is_dir() else hidden_sibling(path, "journal")
+
+
+def has_record(final: Path, *, is_folder: bool) -> bool:
+    """Whether an output of this kind exists, with a record of how it was made."""
+    return (final.is_dir() if is_folder else final.is_file()) and journal_path(final).is_file()
+
+
+def load_record(path: Path) -> Journal | None:
+    """The journal of a finished output, for reading; None where it keeps none.
+
+    Raises:
+        OutputError: it is damaged, or of another version of geo2map.
+    """
+    path = journal_path(path)
+    return Journal(path, read_only=True) if path.is_file() else None
+
+
+def load_journal(path: Path) -> Journal | None:
+    """The journal of a finished output that was rendered, for reading; None of a conversion, or where there is none.
+
+    Raises:
+        OutputError: it is damaged, or of another version of geo2map.
+    """
+    if (journal := load_record(path)) is None or isinstance(journal.recipe, Job):
+        return journal
+    journal.close()
+    return None
+
+
+def load_origin(path: Path) -> Origin | None:
+    """From what a finished output was converted; None of one that was rendered, or where nothing says.
+
+    Raises:
+        OutputError: its record is damaged, or of another version of geo2map.
+    """
+    if (journal := load_record(path)) is None:
+        return None
+    journal.close()
+    return journal.recipe if isinstance(journal.recipe, Origin) else None
+
+
+def recorded_layers(path: Path) -> list[Path]:
+    """The files of further layers beside a finished output, by its record; none where that is unreadable."""
+    with suppress(OutputError):
+        if path.is_file() and (journal := load_record(path)) is not None:
+            journal.close()
+            return [layer_path(path, name, is_folder=False) for name in journal.recipe.storage_layers]
+    return []

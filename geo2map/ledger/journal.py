@@ -1,0 +1,268 @@
+"""The journal of an output: its job, the blocks that are done, and a digest a tile and layer. One SQLite file.
+
+A block's record is written after its tiles, so whatever the journal lists exists. The tiles of outputs that are one
+file lie in the journal itself until the file is made of them, in one transaction with the record.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from geo2map.errors import OutputError
+from geo2map.files.atomic import sync_folder
+from geo2map.ledger.database import Database
+from geo2map.ledger.layer_records import LayerRecords
+from geo2map.ledger.origin import Origin
+from geo2map.ledger.pending import Pending
+from geo2map.ledger.schema import TABLES, WORKING, copy_records, create_tables, journal_errors
+from geo2map.ledger.state import Seal, Stage
+from geo2map.pipeline.blocks import LayerTiles
+from geo2map.pipeline.reading import BlockDone, BlockKey
+from geo2map.pipeline.records import BlockRecord
+from geo2map.plan.job import Job
+from geo2map.tiles.layer import MAP
+
+_VERSION = "2"
+
+
+class Journal(Database):
+    """An open journal. Safe to use from several threads; one process at a time.
+
+    Attributes:
+        path: of the file.
+        recipe: the job of a run, or the origin of a conversion.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Opens a journal.
+
+        Raises:
+            OutputError: there is none, it is damaged, or another version of geo2map wrote it.
+        """
+        super().__init__(path, read_only=read_only)
+        try:
+            with self.access():
+                self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # no shared memory: works on network drives, too
+                self.db.execute("PRAGMA synchronous = NORMAL")
+                if self._get("version") != _VERSION:
+                    raise OutputError(
+                        f"{path}: written by another version of geo2map; use that one, or render anew (resume=False)",
+                        option="resume",
+                    )
+                text = self._get("job") or ""
+                self.recipe: Job | Origin = Origin.from_json(text) if Origin.is_json(text) else Job.from_json(text)
+        except BaseException:
+            self.close()
+            raise
+
+    @classmethod
+    def create(cls, path: Path, recipe: Job | Origin) -> Journal:
+        """Makes an empty journal; a file of that name must not exist.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with journal_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("BEGIN")
+            create_tables(db, {**TABLES, **WORKING})
+            facts = {"version": _VERSION, "job": recipe.to_json()}
+            db.executemany("INSERT INTO meta VALUES (?, ?)", facts.items())
+            db.execute("COMMIT")
+        sync_folder(path.parent)
+        return cls(path)
+
+    @classmethod
+    def reopen(cls, finished: Path, path: Path, job: Job, pending: Pending) -> Journal:
+        """A journal that changes a finished output, out of that output's own, which is left as it is.
+
+        Raises:
+            OutputError: the finished output's journal is damaged, or the new one cannot be written.
+        """
+        cls(finished, read_only=True).close()
+        with journal_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("ATTACH ? AS finished", (str(finished),))
+            db.execute("BEGIN")
+            create_tables(db, {**TABLES, **WORKING})
+            for name in TABLES:
+                db.execute(f"INSERT INTO {name} SELECT * FROM finished.{name}")
+            facts = {"job": job.to_json(), "base": "finished"}
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+            recheck = (("to be checked again", y, x) for x, y in pending.recheck)
+            db.executemany("UPDATE blocks SET pending = ? WHERE y = ? AND x = ?", recheck)
+            damaged = (("to be repaired", "damaged", y, x) for x, y in pending.damaged)
+            db.executemany("UPDATE blocks SET pending = ?, inputs = ? WHERE y = ? AND x = ?", damaged)
+            for key in pending.removed:
+                _remove_block(db, job, key)
+                db.execute("DELETE FROM blocks WHERE y = ? AND x = ?", (key[1], key[0]))
+            orphans = ((name, tile.z, tile.x, tile.y) for name, tiles in pending.orphans.items() for tile in tiles)
+            db.executemany("INSERT OR IGNORE INTO removed VALUES (?, ?, ?, ?)", orphans)
+            db.execute("COMMIT")
+        return cls(path)
+
+    @property
+    def job(self) -> Job:
+        """The job of a run."""
+        assert isinstance(self.recipe, Job), "a conversion has no job"
+        return self.recipe
+
+    def adopt(self, job: Job) -> None:
+        """Goes on with a job of the same tiles that presents them in another way."""
+        text = job.to_json()
+        self.recipe = Job.from_json(text)  # in the order of its JSON, as after any reopening
+        self._set("job", text)
+
+    @property
+    def stage(self) -> Stage:
+        """How far the output is."""
+        return Stage(self._get("stage") or Stage.MAKING)
+
+    @stage.setter
+    def stage(self, stage: Stage) -> None:
+        self._set("stage", stage)
+
+    @property
+    def is_overlay(self) -> bool:
+        """Whether a finished output is being changed."""
+        return self._get("base") == "finished"
+
+    @property
+    def may_replace(self) -> bool:
+        """Whether an output of the name may go: as the user allowed, or since it is this journal's."""
+        return self.is_overlay or self._get("replace") == "yes"
+
+    @may_replace.setter
+    def may_replace(self, allowed: bool) -> None:
+        self._set("replace", "yes" if allowed else "no")
+
+    def seal(self, layer: str = MAP) -> Seal | None:
+        """What a finished layer has to be; None where only its tiles are recorded."""
+        size, content = self._get(f"size {layer}"), self._get(f"content {layer}")
+        return None if size is None or content is None else Seal(int(size), content)
+
+    def merged_digest(self, shard: str) -> str | None:
+        """The digest of a part that was merged into this output; None where it was not."""
+        return self._get(f"shard {shard}")
+
+    def merge(self, shard: str, digest: str, records: Path | None = None) -> None:
+        """Records that a part was merged.
+
+        Args:
+            records: the part's journal, whose blocks and tiles become this one's; None leaves them there.
+        """
+        if records is not None:
+            with self.access():
+                copy_records(self.db, records, "main")
+        self._set(f"shard {shard}", digest)
+
+    def forget_blocks(self) -> None:
+        """Empties the records of blocks and tiles: parts hold all of them."""
+        with self.access():
+            for name in ("blocks", "tiles", "data"):
+                self.db.execute(f"DELETE FROM {name}")
+
+    def layer(self, name: str = MAP) -> LayerRecords:
+        """The records of one layer's tiles."""
+        return LayerRecords(self, name)
+
+    def blocks(self) -> dict[BlockKey, BlockRecord]:
+        """The state of each block, by its key; some hundred bytes a block."""
+        with self.access():
+            rows = self.db.execute("SELECT x, y, inputs, tiles, pending FROM blocks")
+            return {(x, y): BlockRecord(inputs, tiles, reason) for x, y, inputs, tiles, reason in rows}
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether some block is still to be rendered."""
+        with self.access():
+            return self.db.execute("SELECT 1 FROM blocks WHERE pending IS NOT NULL LIMIT 1").fetchone() is not None
+
+    def record(self, done: BlockDone, tiles: LayerTiles) -> None:
+        """Records that a block is done and which tiles it has, in one transaction with everything spooled since the
+        last one; tiles that it had before and has no more are to be removed."""
+        row = {"x": done.key[0], "y": done.key[1], "inputs": done.inputs, "tiles": done.tiles, "pending": done.error}
+        with self.transaction():
+            if done.error is not None or done.unchanged:  # an older record stays, but for whether it is pending
+                self.db.execute("UPDATE blocks SET pending = :pending WHERE y = :y AND x = :x", row)
+                self.db.execute("INSERT OR IGNORE INTO blocks VALUES (:y, :x, :inputs, :tiles, :pending)", row)
+                return
+            _remove_block(self.db, self.job, done.key)
+            for name, some in tiles.items():
+                self.layer(name).add(some)
+            self.db.execute("INSERT OR REPLACE INTO blocks VALUES (:y, :x, :inputs, :tiles, NULL)", row)
+
+    def write_final(self, path: Path, parts: Sequence[Path] = (), *, seals: dict[str, Seal] | None = None) -> None:
+        """Writes what a finished output keeps of the journal; the same content gives the same bytes.
+
+        Args:
+            parts: other journals, whose blocks and tiles are the output's, too.
+            seals: what its layers have to be, where that is not recorded tile by tile.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        sealed = {f"size {name}": str(seal.size) for name, seal in (seals or {}).items()}
+        sealed |= {f"content {name}": seal.content for name, seal in (seals or {}).items()}
+        path.unlink(missing_ok=True)
+        with self._lock, journal_errors(path):
+            self.db.execute("ATTACH ? AS final", (str(path),))
+            try:
+                self.db.execute("PRAGMA final.journal_mode = OFF")
+                self.db.execute("BEGIN")
+                create_tables(self.db, {f"final.{name}": columns for name, columns in TABLES.items()})
+                self.db.execute("INSERT INTO final.meta SELECT * FROM meta WHERE key IN ('job', 'version') ORDER BY 1")
+                self.db.executemany("INSERT INTO final.meta VALUES (?, ?)", sorted(sealed.items()))
+                for name in ("blocks", "tiles"):
+                    self.db.execute(f"INSERT INTO final.{name} SELECT * FROM main.{name} ORDER BY 1, 2, 3, 4")
+                self.db.execute("COMMIT")
+                for part in parts:
+                    copy_records(self.db, part, "final")
+            finally:
+                self.db.execute("DETACH final")
+
+    def flush_at_end(self) -> None:
+        """Leaves flushing to whoever publishes the file: an unfinished part counts for nothing."""
+        with self.access():
+            self.db.execute("PRAGMA synchronous = OFF")
+
+    def make_single_file(self) -> None:
+        """Ends the writing of a part: its file is whole without others beside it."""
+        with self.access():
+            self.db.execute("PRAGMA journal_mode = DELETE")
+
+    def _get(self, key: str) -> str | None:
+        with self.access():
+            row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _set(self, key: str, value: str) -> None:
+        with self.access():
+            self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def is_begun(path: Path) -> bool:
+    """Whether a journal was made whole: a run that was killed while making it has done nothing else.
+
+    Raises:
+        OutputError: it is damaged.
+    """
+    with journal_errors(path), closing(sqlite3.connect(path)) as db:
+        return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
+
+
+def _remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
+    """Marks the tiles of a block, and the overviews it holds whole, as to be removed, in every layer."""
+    plan = job.plan
+    span, world = plan.block_span, 2**plan.maxzoom
+    for level in range(plan.block_levels + 1):
+        side = span >> level
+        left, top = key[0] * span % world >> level, key[1] * side
+        inside = "layer = ? AND z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?"
+        for name in job.layers:
+            box = (name, plan.maxzoom - level, left, left + side, top, top + side)
+            db.execute(f"INSERT OR IGNORE INTO removed SELECT layer, z, x, y FROM tiles WHERE {inside}", box)
+            db.execute(f"DELETE FROM tiles WHERE {inside}", box)

@@ -1,0 +1,111 @@
+"""From what a set of tiles was converted: the recipe in its record, as a job is that of a render."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from geo2map.files.clutter import is_clutter
+from geo2map.tiles.inventory import JOURNAL_NAME
+from geo2map.tiles.layer import MAP, layer_path
+
+_MARK = '{"converted"'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Which tiles a set was made of, and how. A value with a JSON form.
+
+    Attributes:
+        source: where they were.
+        state: a digest of the names, sizes and times of the source's files.
+        options: what was taken and how it was written, by option; plain JSON values.
+        versions: of the libraries, see `geo2map.plan.job.library_versions`.
+        storage_layers: names of the layers besides the map.
+    """
+
+    source: str
+    state: str
+    options: Mapping[str, Any]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    storage_layers: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, source: Path, options: Mapping[str, Any], versions: Mapping[str, str], layers: tuple[str, ...] = ()
+    ) -> Origin:
+        """From what a set would be converted now."""
+        plain = json.loads(json.dumps(dict(options), default=str))
+        places = [source] if source.is_dir() else [layer_path(source, name, is_folder=False) for name in (MAP, *layers)]
+        state = _state(places)
+        return cls(
+            source=str(source.resolve()), state=state, options=plain, versions=dict(versions), storage_layers=layers
+        )
+
+    def differences(self, asked: Origin) -> list[str]:
+        """What another conversion would do otherwise, in words; versions of libraries do not count."""
+        words = [] if self.source == asked.source else [f"it was made of {self.source}"]
+        if not words and self.state != asked.state:
+            words = [f"{self.source} has changed since"]
+        for name in {**self.options, **asked.options}:
+            before, now = self.options.get(name), asked.options.get(name)
+            if before != now:
+                words.append(f"{name.replace('_', ' ')} was {_spell(before)} and is {_spell(now)}")
+        return words
+
+    def to_json(self) -> str:
+        """One JSON object, which begins as no job does."""
+        return json.dumps({"converted": 1} | asdict(self))
+
+    @staticmethod
+    def is_json(text: str) -> bool:
+        """Whether a text is what `to_json` wrote, not a job."""
+        return text.startswith(_MARK)
+
+    @classmethod
+    def from_json(cls, text: str) -> Origin:
+        """Reads what `to_json` wrote."""
+        values = json.loads(text)
+        values.pop("converted")
+        return cls(**{**values, "storage_layers": tuple(values["storage_layers"])})
+
+
+def _state(places: Sequence[Path]) -> str:
+    """A digest that changes with any file of a set, by name, size and time; no file is read."""
+    digest = blake2b(digest_size=8)
+    for name, status in (file for place in places for file in _files(place)):
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _files(source: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Names below a folder, or "" for a file, with what the system tells of them; what systems leave is passed over."""
+    if not source.is_dir():
+        with suppress(OSError):
+            yield "", source.stat()
+        return
+    yield from _files_below(str(source), "")
+
+
+def _files_below(folder: str, name: str) -> Iterator[tuple[str, os.stat_result]]:
+    with suppress(OSError), os.scandir(folder) as found:
+        for entry in sorted(found, key=lambda entry: entry.name):
+            if entry.name != JOURNAL_NAME and is_clutter(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(entry.path, f"{name}{entry.name}/")
+            else:
+                with suppress(OSError):
+                    yield f"{name}{entry.name}", entry.stat()
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "not set" if value is None else str(value)

@@ -1,0 +1,212 @@
+"""An output in the making: everything done of it is kept, whatever happens, and it is visible once it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from geo2map.errors import Geo2MapError, OutputError, TileSetError
+from geo2map.files.atomic import output_errors, write_whole
+from geo2map.formats.containers import Container
+from geo2map.formats.documents.sidecars import job_sidecars
+from geo2map.formats.geotiff.held_crs import crs_beside
+from geo2map.grid.block import Block
+from geo2map.grid.raster import RasterGrid
+from geo2map.ledger.finished import open_finished
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.overlay import OverlayStore
+from geo2map.ledger.overviews import build_overviews
+from geo2map.ledger.publication import Publication
+from geo2map.ledger.spool import SpoolStore
+from geo2map.ledger.state import Stage
+from geo2map.ledger.workspace import Workspace
+from geo2map.pipeline.blocks import LayerTiles
+from geo2map.pipeline.reading import BlockDone, BlockKey
+from geo2map.pipeline.records import BlockRecord
+from geo2map.pipeline.run import pending_blocks
+from geo2map.protocols import Progress, StoredTiles, TileStore
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.layer import MAP, Layer
+from geo2map.tiles.store import FolderStore, MemoryStore
+
+
+class Output:
+    """One output and the journal of its run; see `geo2map.ledger.open_output`. A context manager that lets go of it.
+
+    Attributes:
+        path: as the caller spelled it.
+        job: what is being made.
+        container: which kind of output it is.
+        journal: what is done so far.
+        records: the state of each block when the output was opened.
+        resumed: whether an earlier run left something.
+        complete: nothing is left to do.
+        lowest_complete_zoom: lowest zoom whose tiles were all kept, overviews included; None is the lowest that blocks
+            hold.
+        stores: where the tiles of each layer are; replaced where they are not kept here.
+        parts: journals of tiles that lie in parts, which this one does not list.
+    """
+
+    lowest_complete_zoom: int | None = None
+    parts: Sequence[Path] = ()
+
+    def __init__(
+        self, path: Path, container: Container, workspace: Workspace, journal: Journal, *, resumed: bool
+    ) -> None:
+        self.path, self.job, self.container, self.journal = path, journal.job, container, journal
+        self.records: dict[BlockKey, BlockRecord] = journal.blocks()
+        self.resumed, self.complete = resumed, False
+        self.publication = Publication(workspace, container, journal)
+        self._workspace, self._kept, self._open = workspace, 0, ExitStack()
+
+    @cached_property
+    def stores(self) -> dict[str, TileStore]:
+        """The tiles made so far, by layer."""
+        return {name: self._store(layer) for name, layer in self.job.layers.items()}
+
+    @property
+    def store(self) -> TileStore:
+        """The tiles of the map made so far."""
+        return self.stores[MAP]
+
+    def _store(self, layer: Layer) -> TileStore:
+        name, final = layer.name, self.publication.layer(layer.name)
+        made: TileStore = SpoolStore(self.journal, name)
+        if self.container.is_folder:
+            folder = self.publication.making(name)
+            with output_errors(self.path):
+                folder.mkdir(exist_ok=True)
+            made = FolderStore(folder, layer.codec.suffix, self.job.storage.scheme)
+        if not self.journal.is_overlay:
+            return made
+        return OverlayStore(made, self._finished(final, layer), self.journal.layer(name), str(self.path))
+
+    def _finished(self, final: Path, layer: Layer) -> StoredTiles:
+        """The finished layer that is being changed; nothing where it is missing and has to be made anew."""
+        if not final.exists():
+            return MemoryStore()
+        if self.container.is_folder:
+            return XyzFolder(final)
+        opened = open_finished(final, self.container, self.job.storage, layer.codec)
+        self._open.callback(opened.close)
+        return opened
+
+    @property
+    def block_count(self) -> int:
+        """How many blocks the job has."""
+        return self.job.plan.block_count
+
+    def blocks(self) -> Iterator[Block]:
+        """The blocks that are still to be rendered."""
+        return pending_blocks(self.job, self.records)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Keeps what is done, unless that is nothing, and adds to the error how to go on."""
+        if not self.complete and not (self._kept or self.resumed):
+            self._close()
+            with suppress(Geo2MapError):
+                self._workspace.discard()
+        elif not self.complete and error is not None:
+            error.add_note(self._way_on())
+        self._close()
+        self._workspace.release()
+
+    def _close(self) -> None:
+        self.journal.close()
+        self._open.close()
+
+    def _way_on(self) -> str:
+        with suppress(Geo2MapError):
+            self.records = self.journal.blocks()
+        done = sum(record.pending_reason is None for record in self.records.values())
+        return (
+            f"{done} of {self.block_count} blocks of {self.path} are kept; run the same command again to resume, or "
+            f"delete them with: geo2map clean {self.path}"
+        )
+
+    def keep(self, done: BlockDone, tiles: LayerTiles) -> None:
+        """Stores a block: its tiles first, then its record.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        for name, some in tiles.items():
+            for tile, data in some.items():
+                self.stores[name].put(tile, data)
+        for name in tiles:
+            self.stores[name].sync()
+        self.journal.record(done, tiles)
+        self._kept += done.error is None
+
+    def finish(self, progress: Progress | None = None) -> None:
+        """Makes the overviews above the blocks and the container, and gives it its name.
+
+        Raises:
+            OutputError: no block has a tile, or it cannot be written; in the latter case what is done is kept.
+            TileSetError: a stored tile was damaged meanwhile.
+        """
+        if not self.journal.layer().any() and not (self.parts and self.store.zooms):
+            self._kept, self.resumed = 0, False
+            raise OutputError(f"{self.path} would be empty: {self._why_empty()}")
+        try:
+            self._make(progress)
+        except TileSetError:
+            if self.journal.is_overlay and not self.container.is_folder:  # the file has to be repaired first
+                self._kept, self.resumed = 0, False
+            raise
+        self._open.close()  # Windows renames over no open file
+        self.publication.commit()
+        self.settle()
+
+    def _why_empty(self) -> str:
+        records = self.journal.blocks().values()
+        unread = [record.pending_reason for record in records if record.pending_reason is not None]
+        if not unread:
+            return "no pixel is valid there; check the scene and the area"
+        if len(unread) == len(records):
+            return f"no block could be read ({unread[0]})"
+        return f"{len(unread)} of {len(records)} blocks could not be read ({unread[0]}), the others hold no valid pixel"
+
+    def _make(self, progress: Progress | None) -> None:
+        made: dict[str, Path] = {}
+        for name, layer in self.job.layers.items():
+            told = progress if name == MAP else None
+            store, records = self.stores[name], self.journal.layer(name)
+            build_overviews(self.job, layer, store, records, self.lowest_complete_zoom, progress=told)
+            tileset = self.job.tileset_of(layer)
+            made[name] = self.publication.write_layer(name, store, tileset, self.job.storage, told)
+            grid = self.job.storage.grid
+            crs = crs_beside(made[name], grid) if isinstance(grid, RasterGrid) else None
+            self.publication.stage_companions(name, tileset, crs)
+        if self.container.is_folder:
+            self._write_sidecars(made[MAP])
+        if self.container.is_folder or not self.job.storage.bare:
+            self.publication.stage_record(made, self.parts, sealed=not self.container.is_folder)
+
+    def _write_sidecars(self, folder: Path) -> None:
+        if not self.job.storage.bare:
+            for name, data in job_sidecars(self.job).items():
+                write_whole(folder / name, data)
+
+    def settle(self) -> None:
+        """Ends the run of a published output: its workspace goes, unless some blocks could not be read: then a later
+        run makes the file anew with them."""
+        self.complete = True
+        if self.journal.is_incomplete and not self.container.is_folder:
+            self.journal.stage, self.journal.may_replace = Stage.PUBLISHED, True
+            return
+        self._close()
+        self._workspace.discard()
+
+
+Sink = Callable[[Output, str], TileStore]
+"""Where the tiles of a folder's layer go instead of into it, once the output is open."""

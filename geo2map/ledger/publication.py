@@ -1,0 +1,200 @@
+"""The last steps of every output: its files are staged, and get their names. Each can be repeated after a kill."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from geo2map.errors import OutputError
+from geo2map.files.atomic import hidden_sibling, output_errors, replace_folder, sync_folder, write_whole
+from geo2map.formats.containers import Container
+from geo2map.formats.documents.companions import STYLE, companion_files
+from geo2map.ledger.content import content_digest, size_on_disk
+from geo2map.ledger.finished_record import recorded_layers
+from geo2map.ledger.journal import Journal
+from geo2map.ledger.state import Seal, Stage
+from geo2map.ledger.workspace import Workspace
+from geo2map.plan.storage import Storage
+from geo2map.protocols import Progress, StoredTiles
+from geo2map.tiles.folder import XyzFolder
+from geo2map.tiles.inventory import JOURNAL_NAME, check_replaceable, first_unexpected
+from geo2map.tiles.layer import MAP, layer_path
+from geo2map.tiles.tilejson import FILE_NAME, TileSet
+
+
+class Publication:
+    """One output on its way from stored tiles to its name.
+
+    Attributes:
+        workspace: where it is made.
+        container: which kind of output it is.
+        journal: says how far it is.
+    """
+
+    def __init__(self, workspace: Workspace, container: Container, journal: Journal) -> None:
+        self.workspace, self.container, self.journal = workspace, container, journal
+
+    def making(self, name: str = MAP) -> Path:
+        """A layer under construction."""
+        if self.container.is_folder:
+            return layer_path(self.workspace.result, name, is_folder=True)
+        return layer_path(self.workspace.making, name, is_folder=False)
+
+    def layer(self, name: str = MAP) -> Path:
+        """A layer of the finished output."""
+        return layer_path(self.workspace.final, name, is_folder=self.container.is_folder)
+
+    def write_layer(
+        self, name: str, store: StoredTiles, tileset: TileSet, storage: Storage, progress: Progress | None = None
+    ) -> Path:
+        """Makes a layer out of its tiles.
+
+        Returns:
+            Where it is until it is published.
+
+        Raises:
+            OutputError: it cannot be written; nothing is left of it.
+            TileSetError: a stored tile is damaged.
+        """
+        making = self.making(name)
+        if self.container.is_folder:
+            with output_errors(self.workspace.final):
+                making.mkdir(exist_ok=True)
+            self.container.writer(storage)(store, tileset, making, progress)
+            return making
+        try:
+            self.container.writer(storage)(store, tileset, making, progress)
+            made = self.workspace.result if name == MAP else self.workspace.beside(self.layer(name).name)
+            self.workspace.take(making, made)
+            return made
+        except BaseException:
+            making.unlink(missing_ok=True)
+            raise
+
+    def stage_companions(self, name: str, tileset: TileSet, crs: str | None = None) -> None:
+        """Writes the files that are to lie beside a layer that is a raster."""
+        if self.container.is_raster:
+            self._stage(companion_files(self.layer(name), tileset, crs))
+
+    def stage_record(self, layers: Mapping[str, Path], parts: Sequence[Path] = (), *, sealed: bool = True) -> None:
+        """Writes the record that the finished output keeps.
+
+        Args:
+            layers: what was made, by layer.
+            parts: see `Journal.write_final`.
+            sealed: whether the record states sizes and contents of the layers; else their tiles alone.
+        """
+        final = self.workspace.final
+        seals = (
+            {name: Seal(size_on_disk(path), content_digest(path)) for name, path in layers.items()} if sealed else {}
+        )
+        where = self.workspace.result / JOURNAL_NAME
+        if not self.container.is_folder:
+            where = self.workspace.beside(hidden_sibling(final, "journal").name)
+        self.journal.write_final(where, parts, seals=seals)
+
+    def commit(self) -> None:
+        """Declares that all is made, and publishes it."""
+        self.journal.stage = Stage.PUBLISHING
+        self.publish()
+
+    def publish(self) -> None:
+        """Gives the output its name; the next command repeats it if this one is killed in it.
+
+        Raises:
+            OutputError: an output of the name turned up meanwhile, or it cannot be renamed.
+        """
+        if not self.container.is_folder:
+            self._publish_files()
+        elif self.journal.is_overlay:
+            self._publish_changes()
+        else:
+            self._publish_folder()
+
+    def _stage(self, files: Mapping[str, bytes]) -> None:
+        for name, data in files.items():
+            write_whole(self.workspace.beside(name), data)
+
+    def _publish_files(self) -> None:
+        """Renames the file, then those staged beside it. What others noted beside an older one of the name is no longer
+        true and goes first."""
+        result, final, staged = self.workspace.result, self.workspace.final, self.workspace.staged()
+        with output_errors(final):
+            if result.exists():
+                self._require_free([final])
+                for path in (result, *staged.values()):
+                    with path.open("rb+") as file:
+                        os.fsync(file.fileno())
+                noted = [final.name + suffix for suffix in (".aux.xml", ".ovr")]
+                noted += [path.name for path in recorded_layers(final)]
+                for name in {*noted, hidden_sibling(final, "journal").name} - staged.keys():
+                    (final.parent / name).unlink(missing_ok=True)
+                result.replace(final)
+            for name, path in staged.items():
+                if name.endswith(STYLE) and (final.parent / name).exists():
+                    path.unlink()
+                else:
+                    path.replace(final.parent / name)
+            sync_folder(final.parent)
+
+    def _require_free(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            if path.exists() and not self.journal.may_replace:
+                raise OutputError(f"{path} exists now: move it away and run again", option="overwrite")
+
+    def _publish_folder(self) -> None:
+        """Renames a folder of tiles; an older one is moved aside first and removed afterwards."""
+        result, final = self.workspace.result, self.workspace.final
+        with output_errors(final):
+            if os.path.lexists(final) and result.exists() and any(final.iterdir()):
+                self._require_free([final])
+                check_replaceable(final)
+            if result.exists():
+                replace_folder(result, final, first_unexpected)
+            sync_folder(final.parent)
+
+    def _publish_changes(self) -> None:
+        """Moves changed tiles into the finished folder and removes those that are to go; its documents come last.
+
+        Between the first and the last of these moves the folder is neither the old nor the new one; a run that was
+        killed there goes on when it is started again.
+        """
+        result, final = self.workspace.result, self.workspace.final
+        with output_errors(final):
+            for name in reversed(list(self.journal.job.layers)):
+                made, target = self.making(name), self.layer(name)
+                target.mkdir(exist_ok=True)
+                if made.is_dir():
+                    _move_tiles(XyzFolder(made), target)
+                finished = XyzFolder(target)
+                for tile in self.journal.layer(name).removed():
+                    if (path := finished.tile_path(tile)) is not None:
+                        path.unlink()
+                        _remove_empty(path.parent, target)
+                if name != MAP:
+                    _move_documents(made, target)
+            _move_documents(result, final)
+            sync_folder(final)
+
+
+def _move_documents(made: Path, target: Path) -> None:
+    documents = [path for path in sorted(made.iterdir()) if path.is_file()] if made.is_dir() else []
+    for path in sorted(documents, key=lambda path: path.name in (FILE_NAME, JOURNAL_NAME)):
+        path.replace(target / path.name)
+
+
+def _move_tiles(made: XyzFolder, final: Path) -> None:
+    for zoom in made.zooms:
+        for tile in made.tiles(zoom):
+            source = made.tile_path(tile)
+            assert source is not None
+            target = final / source.relative_to(made.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    while folder != top and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -1,0 +1,72 @@
+"""The tables of a journal, and SQLite's errors about them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from geo2map.errors import Geo2MapError, OutputError
+
+_PLACE = "layer TEXT, z INTEGER, x INTEGER, y INTEGER"
+_KEY = "PRIMARY KEY (layer, z, x, y)"
+TABLES = {
+    "meta": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
+    "blocks": "y INTEGER, x INTEGER, inputs TEXT NOT NULL, tiles INTEGER NOT NULL, pending TEXT, PRIMARY KEY (y, x)",
+    "tiles": f"{_PLACE}, digest BLOB NOT NULL, {_KEY}",
+}
+"""The tables of every journal; a finished output keeps these."""
+WORKING = {"removed": f"{_PLACE}, {_KEY}", "data": f"{_PLACE}, data BLOB NOT NULL, {_KEY}"}
+"""The tables of a run in progress: tiles to be removed, and the bytes of tiles that have no folder yet."""
+
+
+def create_tables(db: sqlite3.Connection, tables: Mapping[str, str]) -> None:
+    """Makes empty tables."""
+    for name, columns in tables.items():
+        rowid = "" if name == "data" else " WITHOUT ROWID"  # long rows are better off outside the key's tree
+        db.execute(f"CREATE TABLE {name} ({columns}){rowid}")
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Opens an existing journal, for any thread."""
+    uri = f"{path.resolve().as_uri()}?{'immutable=1' if read_only else 'mode=rw'}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+
+@contextmanager
+def journal_errors(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors about a journal into one sentence.
+
+    Raises:
+        OutputError: in their place.
+    """
+    try:
+        yield
+    except Geo2MapError:
+        raise
+    except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
+        text = str(error)
+        if "full" in text:
+            raise OutputError(f"{path} cannot be written: the disk is full; free some space and run again") from error
+        if "readonly" in text or "unable to open" in text:
+            raise OutputError(f"{path} cannot be opened for writing ({text}); check the folder") from error
+        raise OutputError(f"{path} is damaged ({text}): start anew (resume=False)", option="resume") from error
+
+
+def copy_records(db: sqlite3.Connection, part: Path, schema: str) -> None:
+    """Copies another journal's records of blocks and tiles, in one transaction.
+
+    Args:
+        schema: which of the connection's files takes them, e.g. "main".
+    """
+    db.execute("ATTACH ? AS part", (f"{part.resolve().as_uri()}?immutable=1",))
+    try:
+        db.execute("BEGIN")
+        for name in ("blocks", "tiles"):
+            db.execute(f"INSERT OR REPLACE INTO {schema}.{name} SELECT * FROM part.{name}")
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        db.execute("DETACH part")

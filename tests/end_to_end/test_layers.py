@@ -1,0 +1,194 @@
+"""Layers: one of the tests' own goes wherever the map goes, and nothing but its own file knows what it shows."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from brightness import NAME, brightness_layer
+from snapshots import read_tiles
+
+from geo2map import check, repair, update
+from geo2map.api import render
+from geo2map.api.converting import convert
+from geo2map.api.serving import open_live, stored_site
+from geo2map.cluster import merge_parts, plan_job, render_shard
+from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.engine import Engine
+from geo2map.errors import DataError, OutputError
+from geo2map.formats.opened import find_layers, open_tiles
+from geo2map.model import ModelOptions
+from geo2map.protocols import StoredTiles
+from geo2map.tiles import layer as layers
+from geo2map.tiles.codec import decode_tile
+from geo2map.types import Tile
+
+LAYERED: dict[str, Any] = {"block_span": 2, "layers": (NAME, "source", "classes")}
+OPTIONS = LAYERED | {"legend": MAPS_PALETTE.entries}  # the engine of these tests has none of its own
+
+
+@pytest.fixture(autouse=True)
+def _known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(layers.LAYERS, NAME, brightness_layer)
+
+
+@pytest.fixture(scope="module")
+def made(quick_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scene of the town, its map alone, and its map with three more layers; not to be changed."""
+    from geo2map import make_town
+
+    folder = tmp_path_factory.mktemp("layers")
+    make_town(folder / "a.tif", size=600, seed=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(layers.LAYERS, NAME, brightness_layer)
+        render(folder / "a.tif", folder / "alone", engine=quick_engine, block_span=2)
+        render(folder / "a.tif", folder / "tiles", engine=quick_engine, **OPTIONS)
+        render(folder / "a.tif", folder / "town.pmtiles", engine=quick_engine, **OPTIONS)
+    return folder
+
+
+def tiles_in(path: Path) -> dict[str, dict[Tile, bytes]]:
+    """Every tile of an output, by layer."""
+
+    def all_tiles(store: StoredTiles) -> dict[Tile, bytes]:
+        return {tile: store.get(tile) or b"" for zoom in store.zooms for tile in store.tiles(zoom)}
+
+    with open_tiles(path) as (_, tileset):
+        places = find_layers(path, tileset)
+    found = {}
+    for name, place in places.items():
+        with open_tiles(place) as (store, _):
+            found[name] = all_tiles(store)
+    return found
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_the_map_is_the_same_with_and_without(made: Path) -> None:
+    assert tiles_in(made / "tiles")["map"] == tiles_in(made / "alone")["map"]
+    assert {path.name for path in (made / "tiles").iterdir() if path.is_dir()} >= {NAME, "source", "classes"}
+    grey, mask = decode_tile(next(iter(tiles_in(made / "tiles")[NAME].values())))
+    assert np.ptp(grey[mask], axis=1).max() == 0
+    assert len(Path(__file__).with_name("brightness.py").read_text().splitlines()) <= 40
+
+
+def test_an_overview_is_a_mean_or_a_vote_as_the_layer_has_it(made: Path) -> None:
+    found = tiles_in(made / "tiles")
+    assert all(set(tiles) == set(found["map"]) for tiles in found.values())
+    codes = {colour for tile, data in found["classes"].items() for colour in _colours(data) if tile.z < 17}
+    assert codes <= {colour for tile, data in found["classes"].items() for colour in _colours(data) if tile.z == 17}
+
+
+def _colours(data: bytes) -> set[tuple[int, ...]]:
+    pixels, mask = decode_tile(data)
+    return {tuple(colour) for colour in np.unique(pixels[mask], axis=0).tolist()}
+
+
+@pytest.mark.parametrize("name", ["t.pmtiles", "t.mbtiles", "t.tif", "folder"])
+def test_every_container_holds_them_and_gives_them_back(
+    made: Path, quick_engine: Engine, tmp_path: Path, name: str
+) -> None:
+    report = render(made / "a.tif", tmp_path / name, engine=quick_engine, **OPTIONS)
+    assert check(tmp_path / name).ok
+    found, expected = tiles_in(tmp_path / name), tiles_in(made / "tiles")
+    assert found.keys() == expected.keys()
+    for layer in found:
+        if name != "t.tif":
+            assert found[layer] == expected[layer]
+        elif layer != "source":  # whose tiles are lossy where they are tiles
+            with rasterio.open(layers.layer_path(tmp_path / name, layer, is_folder=False)) as dataset:
+                assert dataset.read(1).any()
+    assert not report.complete
+    assert render(made / "a.tif", tmp_path / name, engine=quick_engine, **OPTIONS).complete
+    convert(tmp_path / name, tmp_path / "back")
+    if name != "t.tif":
+        assert read_tiles(tmp_path / "back") == read_tiles(made / "tiles")
+    assert convert(tmp_path / name, tmp_path / "back").complete
+
+
+def test_an_interrupted_run_goes_on_with_other_documents(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
+    """What is beside the tiles may change on the way, and what changes a tile may not."""
+
+    small = OPTIONS | {"block_span": 1}
+
+    def stop(stage: str, done: int, total: int) -> None:  # noqa: ARG001
+        if stage == "blocks" and done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render(made / "a.tif", tmp_path / "t", engine=quick_engine, progress=stop, **small)
+    with pytest.raises(OutputError, match="layers"):
+        render(made / "a.tif", tmp_path / "t", engine=quick_engine, **small | {"layers": (NAME,)})
+    address = "https://maps.example/town"
+    report = render(made / "a.tif", tmp_path / "t", engine=quick_engine, address=address, **small)
+    assert 2 <= report.resumed < 9
+    render(made / "a.tif", tmp_path / "whole", engine=quick_engine, **small)
+    assert read_tiles(tmp_path / "t") == read_tiles(tmp_path / "whole")
+    assert address in (tmp_path / "t" / "tiles.xml").read_text()
+
+
+def test_damage_is_found_and_repaired_in_each(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
+    shutil.copytree(made / "tiles", tmp_path / "t")
+    whole = files(tmp_path / "t")
+    for layer in (NAME, "classes"):
+        next((tmp_path / "t" / layer / "17").rglob("*.png")).write_bytes(b"")
+    problems = check(tmp_path / "t").problems
+    assert {problem.layer for problem in problems} == {NAME, "classes"}
+    assert repair(tmp_path / "t", engine=quick_engine).ok
+    assert files(tmp_path / "t") == whole
+
+
+@pytest.mark.parametrize("name", ["tiles", "town.pmtiles"])
+def test_an_update_changes_all(quick_engine: Engine, write_sheet: Any, tmp_path: Path, name: str) -> None:
+    a, b = write_sheet("a.tif", side=300), write_sheet("b.tif", east=200, south=100, seed=4, side=300)
+    first = render(a, tmp_path / name, engine=quick_engine, **OPTIONS)
+    update(b, tmp_path / name, engine=quick_engine)
+    from geo2map.ledger.finished_record import load_journal
+
+    journal = load_journal(tmp_path / name)
+    assert journal is not None
+    options = {**OPTIONS, "rendition": journal.job.plan.view.rendition, "minzoom": first.minzoom}
+    journal.close()
+    render([a, b], tmp_path / f"whole-{name}", engine=quick_engine, **options)
+    assert tiles_in(tmp_path / name) == tiles_in(tmp_path / f"whole-{name}")
+    assert check(tmp_path / name).ok
+
+
+def test_the_live_server_has_them(made: Path, quick_engine: Engine) -> None:
+    expected = tiles_in(made / "tiles")
+    with open_live(made / "a.tif", engine=quick_engine, **OPTIONS) as live:
+        assert set(live.layers) == set(expected)
+        for name in (NAME, "classes", "source"):
+            tile = next(tile for tile in expected[name] if tile.z == 17)
+            assert live.layers[name].ask(tile).result() == expected[name][tile]
+    with stored_site(made / "town.pmtiles") as site:
+        tile = next(tile for tile in expected[NAME] if tile.z == 17)
+        assert site.layers[f"{NAME}/"].ask(tile).result() == expected[NAME][tile]
+
+
+@pytest.mark.slow
+def test_shards_have_them(made: Path, tmp_path: Path) -> None:
+    model = ModelOptions(model="sat2map", device="cpu", precision="fp32")
+    job = plan_job(made / "a.tif", model=model, shard_zoom=16, **LAYERED)
+    for shard in job.shards():
+        render_shard(job, shard, tmp_path / "parts")
+    merge_parts(tmp_path / "parts", tmp_path / "merged.pmtiles")
+    merge_parts(tmp_path / "parts", tmp_path / "merged")
+    render(made / "a.tif", tmp_path / "whole", engine=model, **LAYERED)
+    assert tiles_in(tmp_path / "merged.pmtiles") == tiles_in(tmp_path / "merged") == tiles_in(tmp_path / "whole")
+
+
+def test_a_layer_that_does_not_exist_is_refused(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a layer; choose from source, classes") as caught:
+        render(made / "a.tif", tmp_path / "t", engine=quick_engine, layers=("heights",))
+    assert caught.value.option == "layers"
+    (tmp_path / f"town.{NAME}.pmtiles").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="exists already"):
+        render(made / "a.tif", tmp_path / "town.pmtiles", engine=quick_engine, **OPTIONS)
+    assert (tmp_path / f"town.{NAME}.pmtiles").read_bytes() == b"mine"
