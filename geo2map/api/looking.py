@@ -128,7 +128,7 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
     cell = max(1, min(64, plan.window.width // 4, plan.window.height // 4))
     rows, columns = look(plan, scene, cell)
     if not rows.size:
-        raise TileSetError(f"{plan.name} has no valid pixel where a preview is asked for: check the scene and the area")
+        raise TileSetError(f"{plan.name} has no valid pixel to preview; check the scene and the area of interest")
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
     x, y = (int(pixels[middle]) // TILE_SIZE - span // 2 for pixels in (columns, rows))
     part = PixelWindow(x, y, x + span, y + span).intersection(plan.tiles)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geo2map.api.rendering import PathLike, as_choice, as_engine, make_job
+from geo2map.api.rendering import PathLike, as_choice, make_job, open_engine
 from geo2map.errors import ModelFileError, OutputError
 from geo2map.model import ModelOptions, find_model, load_card
 from geo2map.outputs import end_publishing, open_update
@@ -76,8 +76,11 @@ def _render_again(
     progress: Progress | None,
 ) -> None:
     paths = [scene.path for scene in job.scenes]
-    with open_scenes(paths, **asdict(job.reading)) as opened:
-        loaded = as_engine(as_choice(engine) if engine is not None else _find_model(job)) if job.plan.model else None
+    with open_scenes(paths, **asdict(job.reading)) as opened, ExitStack() as stack:
+        loaded = None
+        if job.plan.model:
+            choice = as_choice(engine) if engine is not None else _find_model(job)
+            loaded = stack.enter_context(open_engine(choice))
         now = make_job(opened, job.plan, loaded, storage=job.storage, reading=job.reading, facts=job.facts)
         if loaded is not None and f"{loaded.card.name} {loaded.card.fingerprint}" != job.plan.model:
             raise OutputError(f"{path} was made with another model, {job.plan.model}: use that one", option="model")

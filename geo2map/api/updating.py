@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.api.rendering import PathLike, Scenes, as_choice, as_engine, make_job, on_engine, write_failures
+from geo2map.api.rendering import PathLike, Scenes, as_choice, make_job, on_engine, open_engine, write_failures
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.address import is_file_path
 from geo2map.files.place import require_apart, resolve_place
@@ -66,15 +67,15 @@ def update(
     before, records = _load(out)
     fresh, remarks = find_imagery(scenes)
     require_apart(out, filter(is_file_path, fresh))
-    paths = _merge([scene.path for scene in before.scenes], fresh)
+    paths, reading = _merge([scene.path for scene in before.scenes], fresh), asdict(before.reading)
     choice = as_choice(engine)
     if before.plan.model:
         _require_model(before, choice, out)
-    with open_scenes(paths, on_error=on_error, found=(paths, remarks), **asdict(before.reading)) as opened:
+    with open_scenes(paths, on_error=on_error, found=(paths, remarks), **reading) as opened, ExitStack() as stack:
         job = _extended(before, opened, choice if before.plan.model else None)
         if not before.refusals(job) and (complete := find_complete(out, job)) is not None:
             return complete
-        loaded = as_engine(choice) if before.plan.model else None
+        loaded = stack.enter_context(open_engine(choice)) if before.plan.model else None
         job = on_engine(job, loaded)
         _require_alike(before, job)
         gone = set(records) - {job.plan.block_key(block) for block in job.plan.blocks()}

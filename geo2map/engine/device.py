@@ -40,14 +40,18 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise DeviceError(f"device {name!r} asked: give auto, cpu, cuda, cuda:N or mps") from error
+        raise DeviceError(
+            f"device {name!r}: not a device; give auto, cpu, cuda, cuda:N or mps", option="device"
+        ) from error
     if device.type not in ("cpu", "cuda", "mps"):
-        raise DeviceError(f"device {name!r} asked: give auto, cpu, cuda, cuda:N or mps")
+        raise DeviceError(f"device {name!r}: not a device; give auto, cpu, cuda, cuda:N or mps", option="device")
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise DeviceError(f"device {name!r} asked, but torch sees {count} CUDA devices: give --device cpu or auto")
+        raise DeviceError(
+            f"device {name!r}: not available, torch finds {count} CUDA devices; give cpu or auto", option="device"
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise DeviceError("device 'mps' asked, but torch sees none: give --device cpu or auto")
+        raise DeviceError("device 'mps': not available; give cpu or auto", option="device")
     return device
 
 
@@ -60,10 +64,10 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     if precision == "auto":
         return torch.float32
     if precision == "fp16" and device.type == "cpu":
-        raise DeviceError("precision fp16 asked on the CPU, which computes it slower than fp32: give fp32 or bf16")
+        raise DeviceError("precision fp16: slower than fp32 on a CPU; give fp32 or bf16", option="precision")
     return DTYPES[precision]
 
 
 def device_name(device: torch.device) -> str:
-    """What a device is called, e.g. "cuda NVIDIA H100 80GB HBM3" or "cpu"."""
+    """The name of a device, e.g. "cuda NVIDIA H100 80GB HBM3" or "cpu"."""
     return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type

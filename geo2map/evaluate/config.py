@@ -51,6 +51,8 @@ class EvaluateConfig:
         asked = (self.size_multiple, self.margin, 1 if self.limit is None else self.limit, self.seams, self.tile)
         for (name, lowest), value in zip(least.items(), asked, strict=True):
             if value < lowest:
-                raise DataError(f"{name} {value} asked: give at least {lowest}")
+                raise DataError(f"{name} {value}: too small; give at least {lowest}")
         if self.margin % self.size_multiple:
-            raise DataError(f"margin {self.margin} asked: the model needs a multiple of {self.size_multiple} px")
+            raise DataError(
+                f"margin {self.margin}: the model needs a multiple of {self.size_multiple} px", option="margin"
+            )

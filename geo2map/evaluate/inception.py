@@ -48,7 +48,7 @@ class Inception:
 
     def __init__(self, weights: Path, device: torch.device) -> None:
         if not weights.is_file():
-            raise ModelFileError(f"Inception weights {weights} asked, but there is no such file: get {URL}")
+            raise ModelFileError(f"{weights}: not found; download the Inception weights from {URL}", option="inception")
         self.device = torch.device("cpu") if device.type == "mps" else device  # torchmetrics sums in double
         self.fingerprint = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
         self._network = _load(weights).to(self.device)

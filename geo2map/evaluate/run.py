@@ -78,7 +78,7 @@ def evaluate(
     """
     files = files[: config.limit]
     if not files:
-        raise DataError("an evaluation on no pairs asked: give at least one")
+        raise DataError("no pairs to evaluate on; give at least one")
     spread = np.linspace(0, len(files) - 1, min(config.seams, len(files))).round().astype(int).tolist()
     total: Scores | None = None
     seams = Seams()

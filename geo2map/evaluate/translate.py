@@ -85,8 +85,7 @@ def _checked(translator: PixelTranslator, batch: Batch) -> Batch:
     translated = translator.translate_pixels(batch)
     if translated.shape != (*batch.shape[:3], 3):
         raise DataError(
-            f"a translation of {batch.shape[2]} x {batch.shape[1]} px asked, found an array of shape "
-            f"{translated.shape} for one of {batch.shape}: check the model's size multiple"
+            f"the model returned an array of shape {translated.shape} for one of {batch.shape}: check its size multiple"
         )
     return translated
 

@@ -111,17 +111,23 @@ class TrainConfig:
     def __post_init__(self) -> None:
         multiple = 2 ** len(self.widths)
         if self.crop % multiple:
-            raise DataError(f"crop {self.crop} asked, but {len(self.widths)} levels need a multiple of {multiple} px")
+            raise DataError(
+                f"crop {self.crop}: not a multiple of {multiple} px, which {len(self.widths)} levels need",
+                option="crop",
+            )
         if self.residual_blocks and len(self.residual_blocks) != len(self.widths):
             raise DataError(
-                f"{len(self.widths)} widths but {len(self.residual_blocks)} residual blocks asked: give one a level"
+                f"{len(self.widths)} widths but {len(self.residual_blocks)} residual blocks; give one a level",
+                option="residual_blocks",
             )
         if self.resize is not None and self.resize < self.crop:
-            raise DataError(f"crop {self.crop} of pictures resized to {self.resize} px asked: lower --crop")
+            raise DataError(
+                f"crop {self.crop}: larger than pictures resized to {self.resize} px; lower it", option="crop"
+            )
         if not 0 <= self.noise <= MOST_NOISE:
-            raise DataError(f"{self.noise} bands of noise asked: give 0 to {MOST_NOISE}")
+            raise DataError(f"noise {self.noise}: out of range; give 0 to {MOST_NOISE}", option="noise")
         if self.steps < 1 or self.batch < 1 or (self.epochs is not None and self.epochs <= 0):
-            raise DataError(f"{self.steps} steps, {self.epochs} epochs, batch {self.batch} asked: give more than 0")
+            raise DataError(f"steps {self.steps}, epochs {self.epochs}, batch {self.batch}: each must be more than 0")
 
     def generator(self, palette: Palette | None) -> dict[str, Any]:
         """The generator's literal configuration, as `geo2map.families.build` and the card take it.
@@ -131,7 +137,7 @@ class TrainConfig:
         """
         config = {"widths": list(self.widths), "residual_blocks": list(self.residual_blocks), "norm": "batch"}
         if self.legend and (palette is None or self.direction == "b2a"):
-            raise DataError("legend asked, but what is to be drawn has no palette: leave it out", option="legend")
+            raise DataError("legend: the output has no palette; leave it out", option="legend")
         legend = palette.colours.tolist() if palette is not None and self.legend else None
         return config | ({"in_channels": 3 + self.noise} if self.noise else {}) | ({"legend": legend} if legend else {})
 

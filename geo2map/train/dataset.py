@@ -108,7 +108,8 @@ class Pairs:
         a, b = self._sides(file)
         if min(a.shape[:2]) < self.config.crop:
             raise DataError(
-                f"{file.a} is {a.shape[1]} x {a.shape[0]} px a side, smaller than crop {self.config.crop}: lower --crop"
+                f"{file.a}: {a.shape[1]} x {a.shape[0]} px a side, smaller than crop {self.config.crop}; lower it",
+                option="crop",
             )
         return a, b
 

@@ -1,4 +1,4 @@
-"""What a generator is asked for besides fooling: the true map, its classes, a teacher's map, flat colours."""
+"""The generator's losses beside the adversarial one: L1, classes, a teacher's output, palette commitment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEED_CLASSES = ("lambda_cross_entropy", "lambda_jaccard", "lambda_commit", "teac
 
 
 class Objective(nn.Module):
-    """The losses of a fake map against the true one, each masked to the pixels it can be told for.
+    """The losses of a fake map against the true one, each masked to the pixels for which it is defined.
 
     Args:
         pairs: palette, class shares and configuration are used.
@@ -39,7 +39,7 @@ class Objective(nn.Module):
             if self.config.lambda_cross_entropy or self.config.lambda_jaccard:
                 self.classes = ClassLoss(palette, shares, self.config.balance, KNOWN_BITS)
         elif unmet := [name for name in NEED_CLASSES if getattr(self.config, name)]:
-            raise DataError(f"{unmet[0]} asked, but what is to be drawn has no classes: leave it out", option=unmet[0])
+            raise DataError(f"{unmet[0]}: the output has no classes; leave it out", option=unmet[0])
 
     def forward(
         self, fake_b: Tensor, real_b: Tensor, known: Tensor, teacher_output: Tensor, scores: Tensor | None = None

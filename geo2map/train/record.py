@@ -34,9 +34,7 @@ class LossLog:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("w", encoding="utf-8", newline="")
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"losses in {path} asked, but it cannot be written ({error}): give another --run"
-            ) from error
+            raise DataError(f"{path}: losses cannot be written ({error}); give another run folder") from error
         self._writer = csv.DictWriter(self._file, COLUMNS, extrasaction="ignore", lineterminator="\n")
         self._writer.writeheader()
         self._writer.writerows(rows)

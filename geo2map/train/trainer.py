@@ -104,7 +104,9 @@ class Trainer:
         self.step += 1
         self.losses = {name: value.item() for name, value in (parts | found).items()}
         if not np.isfinite(list(self.losses.values())).all():
-            raise DataError(f"training diverged at step {self.step}: lower --learning-rate and --resume")
+            raise DataError(
+                f"training diverged at step {self.step}: resume with a lower learning rate", option="learning_rate"
+            )
 
     def _discriminator_step(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor, known: Tensor) -> dict[str, Tensor]:
         """The discriminator's step, and what the generator loses to it ("fooling") with its parts.
@@ -216,7 +218,7 @@ class Trainer:
         for name in vars(self.config).keys() - MAY_DIFFER:
             ours, saved = getattr(self.config, name), getattr(theirs, name)
             if ours != saved:
-                raise DataError(f"{name} {ours} asked, but {path} was trained with {saved}: give that, or start anew")
+                raise DataError(f"{name} {ours}: {path} was trained with {saved}; give that, or start a new run")
         try:
             for name, part in self._parts().items():
                 part.load_state_dict(state[name])
@@ -261,4 +263,4 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
             raise ValueError("no step and configuration in it")
         return state
     except Exception as error:  # torch raises half a dozen kinds for damaged files
-        raise DataError(f"checkpoint {path} asked, but it cannot be read ({error}): train without --resume") from error
+        raise DataError(f"{path}: not a readable checkpoint ({error}); start a new run") from error

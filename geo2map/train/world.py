@@ -63,8 +63,8 @@ def open_world(device: torch.device) -> Iterator[World]:
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
             raise DeviceError(
-                f"process {local} of torchrun asked for a CUDA device, but torch sees {torch.cuda.device_count()}: "
-                "start fewer with --nproc-per-node"
+                f"process {local} of torchrun: no CUDA device left, torch finds {torch.cuda.device_count()}; start "
+                "fewer processes a node"
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)

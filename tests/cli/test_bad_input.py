@@ -214,7 +214,7 @@ def test_a_bad_model_file(
         (("--block-span", 3), ("block span 3", "2 or 4 (--block-span)")),
         (("--zoom", 14, "--minzoom", 16), ("minzoom 16", "zoom 14: lower it (--minzoom)")),
         (("--margin", 17), ("margin 17", "multiple of 16", "(--margin)")),
-        (("--device", "cuda:9"), ("cuda:9", "--device cpu or auto")),
+        (("--device", "cuda:9"), ("cuda:9", "give cpu or auto (--device)")),
         (("--device", "abacus"), ("abacus", "cuda:N or mps")),
         (("--device", "cpu", "--precision", "fp16"), ("fp16", "fp32 or bf16")),
         (("--indexes", "1,2,4"), ("no bands 1,2,4", "1 to 3", "(--indexes)")),

@@ -173,7 +173,7 @@ def test_bad_data_is_one_sentence_that_names_it(what: str, geo2map: Command, pai
 def test_inception_weights_that_are_not_there(geo2map: Command, pairs: Path, tiny_model: Path) -> None:
     result = geo2map("evaluate", "--data", pairs, "--model", tiny_model, "--inception", "nowhere.pth", *QUICK)
     assert (result.code, result.out) == (1, "")
-    assert "nowhere.pth asked, but there is no such file: get https://" in result.err
+    assert "nowhere.pth: not found; download the Inception weights from https://" in result.err
 
 
 @pytest.mark.parametrize("options", [("--limit", 0), ("--json", "--markdown"), ("--seams", -1), ("--margin", 5)])

@@ -159,7 +159,7 @@ def test_what_was_done_before_is_not_done_again() -> None:
 
 
 def test_not_even_one_picture_fits() -> None:
-    with pytest.raises(DeviceError, match=r"16 x 16 px: lower --block-span") as caught:
+    with pytest.raises(DeviceError, match=r"16 x 16 px; give a smaller block span") as caught:
         engine_of(OnlyFits(0), 4).translate_pixels(noise(4))
     assert isinstance(caught.value.__cause__, torch.OutOfMemoryError)
 
@@ -323,7 +323,7 @@ def test_devices_that_are_none(name: str) -> None:
 def test_devices_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert devices.choose_device("cuda:1") == torch.device("cuda:1")
-    with pytest.raises(DeviceError, match="sees 2 CUDA devices"):
+    with pytest.raises(DeviceError, match="finds 2 CUDA devices"):
         devices.choose_device("cuda:9")
 
 

@@ -108,7 +108,7 @@ def test_weights_are_found_in_torch_hubs_cache(tmp_path: Path, monkeypatch: pyte
 
 
 def test_missing_weights_are_an_error_that_says_where_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"no such file: get https://.*6726825d\.pth"):
+    with pytest.raises(ModelFileError, match=r"not found; download the Inception weights from https://.*6726825d\.pth"):
         Inception(tmp_path / "missing.pth", CPU)
 
 
