@@ -96,9 +96,9 @@ class TrainKeywords(RecipeKeywords, total=False):
     """Folder of the run: checkpoint, losses, samples; None is `out` with .run."""
     place: str | None
     """Where the pictures are from, for the card."""
-    elsewhere_folder: Path | None
+    other_places: Path | None
     """Other places: a folder of pairs for each."""
-    elsewhere_aside: Path | None
+    held_out: Path | None
     """List of PLACE/NAME to leave out of the other places."""
     teacher_cache: Path | None
     """Folder for the teacher's output."""

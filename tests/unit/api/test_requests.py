@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import InitVar
 from pathlib import Path
-from typing import Any, Optional, get_type_hints
+from typing import Any, ClassVar, Optional, get_origin, get_type_hints
 
 import pytest
 
@@ -34,19 +35,20 @@ from geo2map.train.config import TrainConfig
 from geo2map.types import OnError
 
 OF_RENDER = (ReadingOptions, PlanOptions, Storage, OutputOptions)
-INTERNAL = {"away"}
+INTERNAL = {"sink"}
 """Fields that the library fills by itself."""
 ENGINE = {"Engine": object}
 """A name that is imported for type checkers only."""
 
 
 def hints(*kinds: type) -> dict[str, Any]:
-    return {
-        name: hint
-        for kind in kinds
-        for name, hint in get_type_hints(kind, None, ENGINE).items()
-        if name not in INTERNAL
-    }
+    """The types of what the kinds take, by name."""
+    found: dict[str, Any] = {}
+    for kind in kinds:
+        for name, hint in get_type_hints(kind, None, ENGINE).items():
+            if name not in INTERNAL and get_origin(hint) is not ClassVar:
+                found[name] = hint.type if isinstance(hint, InitVar) else hint
+    return found
 
 
 def test_keywords_are_the_fields_of_the_options() -> None:
