@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio.io import DatasetWriter
 
 
-def write_raster(path: Path, bands: np.ndarray, **profile: Any) -> Path:
-    """Writes bands (bands, rows, columns) as a GeoTIFF; the profile as rasterio has it, e.g. crs and transform."""
+def write_raster(
+    path: Path, bands: np.ndarray, describe: Callable[[DatasetWriter], None] = lambda _: None, **profile: Any
+) -> Path:
+    """Writes bands (bands, rows, columns) as a GeoTIFF.
+
+    Args:
+        describe: called with the dataset before the pixels are written; GDAL's writer drops some of it after.
+        profile: as rasterio has it, e.g. crs and transform.
+    """
     count, height, width = bands.shape
     path.parent.mkdir(exist_ok=True)
-    with rasterio.open(
-        path, "w", **{"driver": "GTiff"} | profile, count=count, height=height, width=width, dtype=bands.dtype
-    ) as dataset:
+    shape = {"count": count, "height": height, "width": width, "dtype": bands.dtype}
+    with rasterio.open(path, "w", **{"driver": "GTiff"} | profile | shape) as dataset:
+        describe(dataset)
         dataset.write(bands)
     return path
 

@@ -24,6 +24,7 @@ from geo2map.families import build
 from geo2map.families.unet.generator import UNetGenerator
 from geo2map.metrics import classify, overlap, overlap_iou
 from geo2map.model import ModelCard, find_model, load_card, load_weights
+from geo2map.protocols import PixelTranslator
 from geo2map.train.pictures import PairFile, list_pairs, list_places
 
 STEPS = (0.4, 0.2, 0.1)
@@ -40,13 +41,13 @@ class Sample(NamedTuple):
     certain: npt.NDArray[np.bool_]
 
 
-class Listener:
+class Listener(PixelTranslator):
     """A translator that keeps the scores and draws nothing."""
 
     def __init__(self, network: UNetGenerator) -> None:
         self.network, self.scores = network, np.zeros((0, 0, 0), np.float32)
 
-    def translate(self, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def translate_pixels(self, batch: npt.NDArray[np.uint8], _: int = 0) -> npt.NDArray[np.uint8]:
         x = torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.inference_mode():
             found = self.network(x.contiguous(memory_format=torch.channels_last), return_logits=True)

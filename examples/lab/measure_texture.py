@@ -98,7 +98,7 @@ def main() -> None:
     for model in asked.models:
         engine = load_engine(model)
         card = engine.card
-        made = [translate_picture(maps, engine, card.size_multiple, card.margin, noise=card.noise) for _, maps in pairs]
+        made = [translate_picture(maps, engine, card.size_multiple, card.margin) for _, maps in pairs]
         found = (np.concatenate([features(network, picture) for picture in made]) - centre) / scale
         seen = np.nanmean([flat(maps, picture) for (_, maps), picture in zip(pairs, made, strict=True)], 0)
         print(f"{model:40s} KID {kid(found, true):.1f}, flat {seen[0]:.2f}, repeats {seen[1]:.2f}", flush=True)

@@ -14,12 +14,14 @@ from geo2map.api.model_keywords import EvaluateKeywords
 from geo2map.api.models import ModelLike, as_choice, open_engine
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.engine import Engine
+from geo2map.engine.transfer import torch_threads
 from geo2map.errors import Geo2MapError
 from geo2map.evaluate import TILE, Direction, EvaluateConfig, ProtocolName, Row, constant_baseline, evaluate
 from geo2map.evaluate.inception import WEIGHTS, Inception, find_weights
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.plan import choose_margin
 from geo2map.protocols import PixelTranslator, Progress
+from geo2map.threads import Budget
 from geo2map.train.pictures import PairFile, has_places, list_pairs, list_places
 
 log = logging.getLogger(__name__)
@@ -93,7 +95,7 @@ def evaluate_model(
     protocols = asked.protocols or (("scene",) if len(places) > 1 else ("native",))
     with open_engine(choice) as loaded:
         config, notes = _config(loaded.card, asked)
-        table = _Table(places, protocols, _inception(asked.inception, loaded), progress)
+        table = _Table(places, protocols, _inception(asked.inception, loaded), progress, loaded.budget)
         own, others = table.rows(loaded, config), []
     for model in baselines:
         with open_engine(replace(choice, model=model) if isinstance(choice, ModelOptions) else model) as other:
@@ -142,13 +144,15 @@ class _Table:
     protocols: Sequence[ProtocolName]
     inception: Inception | None
     progress: Progress | None
+    budget: Budget
 
     def rows(self, translator: PixelTranslator, config: EvaluateConfig) -> list[Row]:
         """A translator's rows, by protocol and place."""
         rows = []
         for protocol, (place, files) in product(self.protocols, self.places.items()):
             distances = self.inception.distances() if self.inception else None
-            row = evaluate(files, translator, replace(config, protocol=protocol), self.progress, distances)
+            with torch_threads(self.budget.threads):
+                row = evaluate(files, translator, replace(config, protocol=protocol), self.progress, distances)
             rows.append(replace(row, place=place))
         return rows
 

@@ -82,7 +82,7 @@ def _map_resolution(plan: Plan, scene: Scene) -> float:
 def _own_transform(scene: Scene) -> Affine:
     if scene.transform is None:
         raise PlanError(
-            f"{scene.name} is placed by control points and has no pixel grid on the Earth: choose a CRS",
+            f"{scene.name} is georeferenced by control points and has no pixel grid on the Earth; choose a CRS",
             option="crs_out",
         )
     return scene.transform

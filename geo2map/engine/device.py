@@ -65,5 +65,5 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 
 def device_name(device: torch.device) -> str:
-    """What a device is called, e.g. "cuda NVIDIA H100 80GB HBM3" or "cpu"."""
+    """The name of a device, e.g. "cuda NVIDIA H100 80GB HBM3" or "cpu"."""
     return f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type

@@ -36,9 +36,9 @@ TILES = 8
 class Engine(PixelTranslator, Closing):
     """Translates blocks with a model. The only place where uint8 becomes float and back.
 
-    BatchNorm uses its running statistics and dropout is off, so a picture's pixels depend neither on its
-    batch mates nor on the order of calls. Where the card is not exact, the same holds for each tile of a picture:
-    the network gets one tile at a time. Not thread-safe: call from one thread.
+    The network runs in evaluation mode, so a picture's pixels depend neither on the rest of its batch nor on the
+    order of calls. Where the card is not exact, the same holds for each tile of a picture: the network gets one tile
+    at a time. Not thread-safe: call from one thread. A context manager that ends its threads.
 
     Attributes:
         card: the model's card.
@@ -58,7 +58,7 @@ class Engine(PixelTranslator, Closing):
         batch: int | None = None,
         threads: int | None = None,
     ) -> None:
-        """Takes a copy of a U-Net's weights; any other module is moved to the device itself."""
+        """The family may copy the generator's weights; otherwise the generator itself moves to the device."""
         hold_instructions(device, dtype)
         self.card, self.device, self.dtype, self.threads = card, device, dtype, threads
         self.batch = batch or (min(_AT_ONCE, threads or 1) if device.type == "cpu" else 8)
@@ -143,7 +143,7 @@ class Engine(PixelTranslator, Closing):
                 option="block_span",
             ) from error
         self.batch //= 2
-        log.warning("%s ran out of memory: going on with batches of %d", self.device, self.batch)
+        log.warning("%s out of memory: continuing with batches of %d", self.device, self.batch)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

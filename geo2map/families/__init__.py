@@ -1,4 +1,4 @@
-"""Families of networks. What depends on the kind of network is asked of its family; importing this needs no torch."""
+"""Families of networks. What depends on the kind of network belongs to its family. Importing this needs no torch."""
 
 from geo2map.families.family import FAMILIES, Family, build, find_family, register
 from geo2map.families.unet import UNET

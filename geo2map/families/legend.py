@@ -1,4 +1,4 @@
-"""A generator's last step where it draws with the colours of a legend: scores in, their mean colour out."""
+"""The head of a generator with a legend: class scores in, their mean colour out."""
 
 from __future__ import annotations
 

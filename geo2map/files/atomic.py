@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from geo2map.errors import Geo2MapError, OutputError
 
@@ -131,7 +132,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file atomically: beside its name, flushed, then renamed.
+    """Writes a file whole or not at all, see `whole_file`.
+
+    Raises:
+        OutputError: it cannot be written; nothing is left.
+    """
+    with whole_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that gets its name only when it is whole: written beside it, flushed, then renamed.
 
     Raises:
         OutputError: it cannot be written; nothing is left behind.
@@ -140,11 +152,11 @@ def write_whole(path: Path, data: bytes) -> None:
     with output_errors(path):
         try:
             with fresh.open("wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(path)
-        except OSError:
+        except BaseException:
             with suppress(OSError):
                 fresh.unlink()
             raise

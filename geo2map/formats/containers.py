@@ -85,7 +85,7 @@ class Container:
 
     def adapt(self, storage: Storage) -> Storage:
         """The storage of tiles of which this container is made: a raster gives back only those without loss."""
-        return replace(storage, exact_layers=self.is_raster)
+        return replace(storage, exact_layers=self.is_raster and bool(storage.layers))
 
     def check_storage(self, storage: Storage) -> None:
         """Refuses what means nothing to this container.

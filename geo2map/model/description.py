@@ -74,7 +74,9 @@ class ModelDescription:
         try:
             return find_family(self.card.architecture).gflop_per_tile(self.card.config)
         except ValueError as error:
-            raise ModelFileError(f"{self.path} has a card of no network ({error}): get the model again") from error
+            raise ModelFileError(
+                f"{self.path} has a card that describes no known network ({error}); get the model again"
+            ) from error
 
     @property
     def line(self) -> str:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from geo2map.errors import ModelFileError, OutputError
+from geo2map.errors import ModelFileError
+from geo2map.files.atomic import output_errors, write_whole
 from geo2map.model.card import ModelCard
 from geo2map.model.fit import misfit
 from geo2map.model.header import Header, HeaderError, read_header
@@ -70,17 +71,9 @@ def replace_card(path: Path, card: ModelCard) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
+    with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise OutputError(
-            f"cannot write {path}: {error.strerror or error}; check the folder and the free space, and run again"
-        ) from error
+    write_whole(path, content)
 
 
 @contextmanager

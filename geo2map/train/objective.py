@@ -1,4 +1,4 @@
-"""What a generator is asked for besides fooling: the true map, its classes, a teacher's map, flat colours."""
+"""The generator's losses beside the adversarial one: L1, classes, a teacher's output, palette commitment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEED_CLASSES = ("lambda_cross_entropy", "lambda_jaccard", "lambda_commit", "teac
 
 
 class Objective(nn.Module):
-    """The losses of a fake map against the true one, each masked to the pixels it can be told for.
+    """The losses of a fake map against the true one, each masked to the pixels for which it is defined.
 
     Args:
         pairs: palette, class shares and configuration are used.

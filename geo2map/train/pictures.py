@@ -77,7 +77,9 @@ class PairFile:
             return None
         known, shape = _read_label_mask(path), self.load()[0].shape[:2]
         if known.shape != shape:
-            raise DataError(f"{path} is {known.shape[1]} x {known.shape[0]} px, the pair's halves are not: remake it")
+            raise DataError(
+                f"{path} is {known.shape[1]} x {known.shape[0]} px, unlike the halves of its pair; make it again"
+            )
         return known
 
 
@@ -108,7 +110,7 @@ def list_places(folder: Path, held_out: Path | None = None) -> dict[str, list[Pa
     names = _read_names(held_out, known)
     unknown = names - known
     if unknown:
-        raise DataError(f"{sorted(unknown)[0]} of {held_out} is none of the pairs in {folder}: mend the list")
+        raise DataError(f"{sorted(unknown)[0]} of {held_out} is not a pair in {folder}; correct the list")
     kept = {place: [f for f in files if f"{place}/{f.name}" not in names] for place, files in places.items()}
     return {place: files for place, files in kept.items() if files}
 
@@ -148,8 +150,8 @@ def list_splits(data: Path, validation: Path | None = None) -> tuple[list[PairFi
     names = _read_names(validation, known)
     unknown = names - known
     if unknown or len(names) == len(files):
-        found = f"{sorted(unknown)[0]} is none of its pictures" if unknown else "nothing is left to train on"
-        raise DataError(f"pictures of {data} held out as {validation} says, but {found}: mend the list")
+        found = f"{sorted(unknown)[0]} is not one of them" if unknown else "nothing is left to train on"
+        raise DataError(f"{validation}: cannot hold out pictures of {data}, {found}; correct the list")
     return [f for f in files if f.name not in names], [f for f in files if f.name in names]
 
 
@@ -189,7 +191,7 @@ def list_pictures(folder: Path) -> list[Path]:
         raise DataError(f"{folder} holds no .jpg or .png; {advice}")
     for path in found:
         if path.is_symlink() and not path.exists():
-            raise DataError(f"{path} is a link to a file that does not exist; mend or remove it")
+            raise DataError(f"{path} is a link to a file that does not exist; correct or remove it")
     return found
 
 

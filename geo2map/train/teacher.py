@@ -11,6 +11,7 @@ import torch
 from geo2map.errors import DataError
 from geo2map.families import build
 from geo2map.families.generator import Generator
+from geo2map.files.atomic import whole_file
 from geo2map.model import load_card, load_weights
 from geo2map.train.augment import noisy
 from geo2map.train.pictures import PairFile, Picture
@@ -40,10 +41,8 @@ def distill(
     network.load_state_dict(load_weights(model))
     network = network.eval().to(device)
     for number, file in enumerate(missing):
-        path = _path(folder, file)
-        partial = path.with_name("." + path.name)
-        np.save(partial, _translated(network, file.load()[0], card.size_multiple, device))
-        partial.replace(path)
+        with whole_file(_path(folder, file)) as written:
+            np.save(written, _translated(network, file.load()[0], card.size_multiple, device))
         on_picture(number + 1, len(missing))
 
 

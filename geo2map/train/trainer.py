@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from geo2map.errors import DataError, OutputError
 from geo2map.families import find_family
 from geo2map.families.generator import Generator
+from geo2map.files.atomic import output_errors, whole_file
 from geo2map.train.augment import SEEN, Crops
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
@@ -194,17 +195,13 @@ class Trainer:
             OutputError: the file cannot be written; an older one of that name is kept.
         """
         state: dict[str, Any] = {name: part.state_dict() for name, part in self._parts().items()}
-        partial = path.with_name(path.name + ".partial")
-        try:
+        with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:  # torch's own writer says RuntimeError, and not what is wrong
+        try:
+            with whole_file(path) as file:
                 torch.save(state | {"config": self.config.to_json(), "step": self.step}, file)
-            partial.replace(path)
-        except (OSError, RuntimeError) as error:
-            with suppress(OSError):
-                partial.unlink()
-            found = getattr(error, "strerror", None) or error
-            raise OutputError(f"cannot write {path}: {found}; free some space or choose another folder") from error
+        except RuntimeError as error:
+            raise OutputError(f"{path} cannot be written: {error}; free some space or choose another folder") from error
         log.info("checkpoint %s at step %d", path, self.step)
 
     def load(self, path: Path) -> None:

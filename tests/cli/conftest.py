@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import rasterio
 import torch
 from affine import Affine
 from geo2map_cli.main import main
+from rasters import noise, write_raster
 
 from geo2map.colour import ColourStatistics
 from geo2map.families.unet.generator import UNetGenerator
@@ -62,20 +62,9 @@ def write_scene(tmp_path: Path) -> SceneWriter:
 
     def write(name: str, pixels: np.ndarray | None = None, **profile: Any) -> Path:
         if pixels is None:
-            pixels = np.random.default_rng(0).integers(1, 255, (3, 280, 300), dtype=np.uint8)
-        count, height, width = pixels.shape
-        profile = {
-            "driver": "GTiff",
-            "crs": "EPSG:32618",
-            "transform": Affine(0.9, 0, 590_000, 0, -0.9, 4_510_000),
-            "width": width,
-            "height": height,
-            "count": count,
-            "dtype": pixels.dtype,
-        } | profile
-        with rasterio.open(tmp_path / name, "w", **profile) as dataset:
-            dataset.write(pixels)
-        return tmp_path / name
+            pixels = noise(3, 280, 300)
+        place = {"crs": "EPSG:32618", "transform": Affine(0.9, 0, 590_000, 0, -0.9, 4_510_000)}
+        return write_raster(tmp_path / name, pixels, **place | profile)
 
     return write
 

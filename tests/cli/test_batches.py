@@ -181,7 +181,7 @@ def test_a_refusal_in_a_batch_names_the_option_and_the_mending(
     lost = geo2map(*command)
     assert (lost.code, lost.out) == (1, "town.v2: complete\n")
     said = next(line for line in lost.err.splitlines() if line.startswith("plain: failed: "))
-    assert f"geo2map check {tmp_path / 'maps' / 'plain'} lists what differs and can repair them" in said
+    assert f"geo2map check {tmp_path / 'maps' / 'plain'} lists what differs and can repair it" in said
     assert said.endswith(" (--overwrite)")
 
 

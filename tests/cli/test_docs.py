@@ -21,6 +21,7 @@ from rasters import noise, write_raster
 from test_serve_command import started
 
 from geo2map.demo import make_town
+from geo2map.model import find_model, load_card
 
 if TYPE_CHECKING:
     from conftest import Command
@@ -289,3 +290,10 @@ def test_the_readme_starts_with_what_everybody_types() -> None:
     assert [line[0] for line in words] == ["git", "pip", "geo2map", "pytest"]
     assert words[2][1:3] == ["render", "scene.tif"]
     assert "\npytest\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["sat2map", "sat2map-large", "map2sat"])
+def test_files_that_a_packaged_card_names_are_there(name: str) -> None:
+    named = re.findall(r"(?:docs|examples)/[\w./-]+\w", load_card(find_model(name)).to_json())
+    assert named
+    assert all((ROOT / path).is_file() for path in named), named

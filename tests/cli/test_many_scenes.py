@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasters import write_raster
 from snapshots import read_tiles
 
 from geo2map import grid
@@ -37,10 +38,9 @@ def sheets(tmp_path: Path, whole: np.ndarray) -> Path:
     folder.mkdir()
 
     def write(path: Path, row: int, column: int, side: int) -> None:
-        profile = {"driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8", "crs": "EPSG:3857"}
         place = grid.window_transform(CORNER, ZOOM) @ Affine.translation(column, row)
-        with rasterio.open(path, "w", **profile, transform=place) as dataset:
-            dataset.write(whole[:, row : row + side, column : column + side])
+        pixels = whole[:, row : row + side, column : column + side]
+        write_raster(path, pixels, crs="EPSG:3857", transform=place)
 
     for number in range(16):
         row, column = (CUT * n for n in divmod(number, 4))

@@ -13,6 +13,7 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
+from rasters import write_raster
 from scipy.ndimage import gaussian_filter
 
 import geo2map
@@ -61,10 +62,8 @@ def write(tmp_path: Path) -> SceneWriter:
         blobs = gaussian_filter(np.random.default_rng(2).standard_normal((3, 500, 620)), (0, 2, 2))
         pixels = np.clip(130 + 60 * blobs / blobs.std(), 1, 254) * (1 if dtype == "uint8" else 20)
         pixels *= ~corner | (rows + columns > 450)
-        profile = {"driver": "GTiff", "count": 3, "height": 500, "width": 620, "dtype": dtype, "nodata": 0}
-        with rasterio.open(tmp_path / "scene.tif", "w", **profile, crs="EPSG:32618", transform=matrix) as dataset:
-            dataset.write(pixels.astype(dtype))
-        return tmp_path / "scene.tif"
+        place = {"crs": "EPSG:32618", "transform": matrix}
+        return write_raster(tmp_path / "scene.tif", pixels.astype(dtype), nodata=0, **place)
 
     return write_scene
 

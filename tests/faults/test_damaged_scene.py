@@ -11,6 +11,7 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.enums import Resampling
+from rasters import write_raster
 from scipy.ndimage import gaussian_filter
 
 from geo2map import open_scenes, tile
@@ -32,15 +33,14 @@ def write(tmp_path: Path) -> Writer:
         pixels = np.clip(900 + 2000 * noise + 2 * np.arange(SIDE)[None, :, None], 1, 9999).astype(np.uint16)
         if alpha:
             pixels = np.concatenate([pixels, np.full((1, SIDE, SIDE), 65535, np.uint16)])
-        profile = {"driver": "GTiff", "width": SIDE, "height": SIDE, "count": len(pixels), "dtype": "uint16"}
-        profile |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate"}
+        profile = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate"}
         profile |= {"photometric": "RGB", **({"alpha": "YES"} if alpha else {})}
         matrix = Affine(1.2, 0, 590_000 + 1.2 * east, 0, -1.2, 4_510_000)
-        with rasterio.open(tmp_path / name, "w", **profile, crs="EPSG:32618", transform=matrix) as dataset:
-            dataset.write(pixels)
-            if levels:
+        path = write_raster(tmp_path / name, pixels, crs="EPSG:32618", transform=matrix, **profile)
+        if levels:
+            with rasterio.open(path, "r+") as dataset:
                 dataset.build_overviews(levels, Resampling.nearest)
-        return tmp_path / name
+        return path
 
     return write_scene
 

@@ -42,13 +42,12 @@ ENGINE = {"Engine": object}
 
 
 def hints(*kinds: type) -> dict[str, Any]:
-    """The types of what the kinds take, by name."""
-    found: dict[str, Any] = {}
-    for kind in kinds:
-        for name, hint in get_type_hints(kind, None, ENGINE).items():
-            if name not in INTERNAL and get_origin(hint) is not ClassVar:
-                found[name] = hint.type if isinstance(hint, InitVar) else hint
-    return found
+    return {
+        name: hint.type if isinstance(hint, InitVar) else hint
+        for kind in kinds
+        for name, hint in get_type_hints(kind, None, ENGINE).items()
+        if name not in INTERNAL and get_origin(hint) is not ClassVar
+    }
 
 
 def test_keywords_are_the_fields_of_the_options() -> None:

@@ -159,7 +159,7 @@ def test_what_was_done_before_is_not_done_again() -> None:
 
 
 def test_not_even_one_picture_fits() -> None:
-    with pytest.raises(DeviceError, match=r"16 x 16 px: lower --block-span") as caught:
+    with pytest.raises(DeviceError, match=r"16 x 16 px; use smaller blocks") as caught:
         engine_of(OnlyFits(0), 4).translate_pixels(noise(4))
     assert isinstance(caught.value.__cause__, torch.OutOfMemoryError)
 

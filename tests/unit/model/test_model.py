@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,9 +117,9 @@ def test_a_failed_save_leaves_the_older_model(
     def fail(*_: object) -> None:
         raise OSError("no space left on device")
 
-    for method in ("write_bytes", "replace"):
+    for owner, method in ((os, "fsync"), (Path, "replace")):
         with monkeypatch.context() as patch:
-            patch.setattr(Path, method, fail)
+            patch.setattr(owner, method, fail)
             with pytest.raises(OutputError, match="no space"):
                 save_model(path, weights, replace(CARD, name="newer"))
         assert path.read_bytes() == before

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 import shapely
 import torch
 from affine import Affine
 from rasterio.warp import transform
+from rasters import noise, write_raster
 
 from geo2map.api import make_job
 from geo2map.colour import ColourStatistics
@@ -46,12 +46,9 @@ def write(tmp_path: Path) -> SceneWriter:
 
     def write_scene(valid: np.ndarray, turn: float = 0.0, east: float = 0.0) -> Path:
         height, width = valid.shape
-        noise = np.random.default_rng(0).integers(1, 255, (3, height, width), dtype=np.uint8)
         matrix = Affine.translation(590_000 + east, 4_510_000) @ Affine.rotation(turn) @ Affine.scale(0.9, -0.9)
-        profile = {"driver": "GTiff", "count": 3, "height": height, "width": width, "dtype": "uint8", "nodata": 0}
-        with rasterio.open(tmp_path / "scene.tif", "w", **profile, crs="EPSG:32618", transform=matrix) as dataset:
-            dataset.write(noise * valid)
-        return tmp_path / "scene.tif"
+        place = {"crs": "EPSG:32618", "transform": matrix}
+        return write_raster(tmp_path / "scene.tif", noise(3, height, width) * valid, nodata=0, **place)
 
     return write_scene
 

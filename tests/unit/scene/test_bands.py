@@ -11,6 +11,8 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp
+from rasterio.io import DatasetWriter
+from rasters import write_raster
 
 from geo2map import grid
 from geo2map.colour.stretch import SHOWN
@@ -33,14 +35,12 @@ def write(tmp_path: Path) -> Writer:
     """Writes bands (C, SIDE, SIDE), a pixel a global pixel, and marks them."""
 
     def write_bands(bands: np.ndarray, roles: tuple[ColorInterp, ...] = (), **profile: Any) -> Path:
-        count, height, width = bands.shape
-        fixed = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
-        fixed |= {"crs": "EPSG:3857", "transform": GRID, "photometric": "MINISBLACK"}
-        with rasterio.open(tmp_path / "scene.tif", "w", **fixed | profile) as dataset:
-            if roles:  # before the pixels: GDAL's writer forgets them after
+        def describe(dataset: DatasetWriter) -> None:
+            if roles:
                 dataset.colorinterp = roles
-            dataset.write(bands)
-        return tmp_path / "scene.tif"
+
+        fixed = {"crs": "EPSG:3857", "transform": GRID, "photometric": "MINISBLACK"}
+        return write_raster(tmp_path / "scene.tif", bands, describe, **fixed | profile)
 
     return write_bands
 

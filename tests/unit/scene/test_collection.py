@@ -17,6 +17,7 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 from rasterio.warp import transform_bounds
+from rasters import write_raster
 from scipy.ndimage import gaussian_filter
 
 from geo2map import grid
@@ -49,14 +50,11 @@ def write(tmp_path: Path) -> Writer:
         **more: Any,
     ) -> Path:
         place = grid.window_transform(FRAME, ZOOM) @ Affine.translation(column, row)
-        count, height, width = pixels.shape
-        profile = {"driver": "GTiff", "width": width, "height": height, "count": count, "dtype": pixels.dtype}
-        profile |= {"crs": "EPSG:3857", "transform": place} | more
-        with rasterio.open(tmp_path / name, "w", **profile) as dataset:
-            dataset.write(pixels)
-            if tags:  # which move the directory to the end of the file
+        path = write_raster(tmp_path / name, pixels, **{"crs": "EPSG:3857", "transform": place} | more)
+        if tags:  # which move the directory to the end of the file
+            with rasterio.open(path, "r+") as dataset:
                 dataset.update_tags(**tags)
-        return tmp_path / name
+        return path
 
     return write
 
@@ -302,10 +300,8 @@ def test_sheets_on_both_sides_of_the_antimeridian_are_near(swapped: bool, tmp_pa
     paths = []
     for level, west in ((50, 179.99), (90, -179.998)):  # a gap of 0.002 degrees, the antimeridian in it
         matrix = Affine(1e-5, 0, west, 0, -1e-5, -16.5)
-        profile = {"driver": "GTiff", "width": 800, "height": 500, "count": 3, "dtype": "uint8", "crs": "EPSG:4326"}
-        paths.append(tmp_path / f"{level}.tif")
-        with rasterio.open(paths[-1], "w", **profile, transform=matrix) as dataset:
-            dataset.write(plain(level, 500, 800))
+        path = tmp_path / f"{level}.tif"
+        paths.append(write_raster(path, plain(level, 500, 800), crs="EPSG:4326", transform=matrix))
     world = grid.world_window(ZOOM).width
     with together(paths[::-1] if swapped else paths) as scenes:
         window = scenes.window(ZOOM)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -181,6 +181,6 @@ def test_scenes_one_by_one_have_the_note_once(with_maps: Path, tmp_path: Path) -
 
 def test_many_names_are_looked_up_at_once() -> None:
     """Linear in their number: 20,000 names took seconds where each was sought in a list."""
-    start = perf_counter()
+    start = process_time()
     assert len(find_scenes([f"s{number}.tif" for number in range(20_000)])) == 20_000
-    assert perf_counter() - start < 2
+    assert process_time() - start < 2  # of the processor, however busy the machine is

@@ -15,6 +15,7 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetWriter
 from rasterio.vrt import WarpedVRT
+from rasters import write_raster
 
 from geo2map import grid
 from geo2map.colour.stretch import SHOWN, stretch_of_bits
@@ -36,16 +37,13 @@ def write(tmp_path: Path) -> Writer:
     """Writes bands (C, SIDE, SIDE), a pixel a global pixel."""
 
     def write_bands(
-        bands: np.ndarray, describe: Callable[[DatasetWriter], None] | None = None, name: str = "scene", **profile: Any
+        bands: np.ndarray,
+        describe: Callable[[DatasetWriter], None] = lambda _: None,
+        name: str = "scene",
+        **profile: Any,
     ) -> Path:
-        count, height, width = bands.shape
-        fixed = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
-        path = tmp_path / f"{name}.tif"
-        with rasterio.open(path, "w", **fixed | {"crs": "EPSG:3857", "transform": GRID} | profile) as dataset:
-            if describe is not None:
-                describe(dataset)
-            dataset.write(bands)
-        return path
+        place = {"crs": "EPSG:3857", "transform": GRID}
+        return write_raster(tmp_path / f"{name}.tif", bands, describe, **place | profile)
 
     return write_bands
 

@@ -19,6 +19,7 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.env import get_gdal_config
 from rasterio.warp import reproject, transform
 from rasterio.windows import Window
+from rasters import write_raster
 from scipy.ndimage import gaussian_filter
 
 from geo2map import grid
@@ -62,11 +63,7 @@ def write(tmp_path: Path) -> SceneWriter:
 
     def write_scene(bands: np.ndarray, place: str = "UTM 18N", **profile: Any) -> Path:
         crs, matrix = PLACES[place]
-        count, height, width = bands.shape
-        fixed = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
-        with rasterio.open(tmp_path / "scene.tif", "w", **fixed, crs=crs, transform=matrix, **profile) as dataset:
-            dataset.write(bands)
-        return tmp_path / "scene.tif"
+        return write_raster(tmp_path / "scene.tif", bands, crs=crs, transform=matrix, **profile)
 
     return write_scene
 

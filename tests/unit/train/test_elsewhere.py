@@ -217,7 +217,7 @@ def test_listing_places(tmp_path: Path) -> None:
     assert found is not None
     assert found.tolist() == [[1] * 40] * 40
     (tmp_path / "aside.txt").write_text("oslo/9.png")
-    with pytest.raises(DataError, match=r"oslo/9.png of .* is none of the pairs"):
+    with pytest.raises(DataError, match=r"oslo/9.png of .* is not a pair in"):
         list_places(folder, tmp_path / "aside.txt")
     with pytest.raises(DataError, match="holds no folder of pairs"):
         list_places(folder / "oslo")

@@ -163,7 +163,7 @@ def test_a_line_of_several_names(tmp_path: Path) -> None:
         listed.write_text(text)
         assert {pair.name for pair in list_splits(tmp_path / "pairs", listed)[1]} == names
     listed.write_text("1.jpg 9.jpg")
-    with pytest.raises(DataError, match=r"1\.jpg 9\.jpg is none of its pictures"):
+    with pytest.raises(DataError, match=r"1\.jpg 9\.jpg is not one of them"):
         list_splits(tmp_path / "pairs", listed)
 
 
