@@ -40,7 +40,7 @@ def find_complete(path: str | Path, job: Job, options: OutputOptions | None = No
             nothing records what made it.
     """
     options, final = options or OutputOptions(), resolve_place(path)
-    if options.overwrite or Workspace(final).exists or (journal := _open_record(Path(path), final)) is None:
+    if options.overwrite or Workspace(final).exists or (journal := _open_record(path, final)) is None:
         return None
     with closing(journal):
         if not isinstance(journal.recipe, Job):
@@ -64,7 +64,7 @@ def find_converted(path: str | Path, origin: Origin) -> tuple[str, ...] | None:
         OutputError: it was made from other tiles, in another way or by a render, or is no longer what was made.
     """
     final = resolve_place(path)
-    if (journal := _open_record(Path(path), final)) is None:
+    if (journal := _open_record(path, final)) is None:
         return None
     with closing(journal):
         if not isinstance(journal.recipe, Origin):
@@ -76,8 +76,8 @@ def find_converted(path: str | Path, origin: Origin) -> tuple[str, ...] | None:
         return version_changes(journal.recipe.versions, origin.versions)
 
 
-def _open_record(path: Path, final: Path) -> Journal | None:
-    if not has_record(final, is_folder=find_container(path).is_folder):
+def _open_record(path: str | Path, final: Path) -> Journal | None:
+    if not has_record(final, is_folder=find_container(path).is_folder):  # of the text: a slash at its end counts
         return None
     try:
         return load_record(final)
