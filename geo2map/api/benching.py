@@ -1,4 +1,4 @@
-"""How fast this machine makes maps, and what of it is slow."""
+"""Measures how fast this machine makes maps, and which stage is slow."""
 
 from __future__ import annotations
 

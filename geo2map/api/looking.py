@@ -1,4 +1,4 @@
-"""A look before anyone waits: a few blocks, or what a run would cost."""
+"""Previews of a run: a few blocks, or its cost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run would do and cost.
+    """The plan and the cost of a run.
 
     Attributes:
         plan: what it would do.
@@ -52,7 +52,7 @@ class DryRun:
 def dry_run(
     scenes: Scenes, out: PathLike = "", *, engine: Engine | ModelOptions | PathLike = "sat2map", **options: Any
 ) -> DryRun:
-    """Says what `geo2map.render` would do and cost; renders a few blocks for that and writes nothing.
+    """Plans a run of `geo2map.render` and estimates its cost; renders a few blocks for that and writes nothing.
 
     Args:
         out: of the run; only its kind counts.
@@ -74,7 +74,7 @@ def dry_run(
 
 
 def _elsewhere(found: Estimate, out: Path, tmp: Path) -> Estimate:
-    """What is taken where; on another disk than the output's the finished file lies, too, until it is copied."""
+    """Disk use by place; on another disk than the output's, the finished file takes space until it is copied."""
     devices = [_existing(path).stat().st_dev for path in (out, tmp)]
     spool = found.spool + (found.bytes if devices[0] != devices[1] else 0)
     return replace(found, spool=spool, place=str(tmp))

@@ -1,4 +1,4 @@
-"""Makes the blocks that are waited for: readers, one thread for the model, encoders."""
+"""Makes requested blocks: readers, one thread for the model, encoders."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class BlockMaker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the threads; what is at work is waited for, and kept where blocks are kept."""
+        """Ends the threads after the blocks in hand."""
         self._flights.close()
         self._threads.shutdown(wait=True)
         self._encoders.shutdown(wait=True)
@@ -79,7 +79,7 @@ class BlockMaker:
                 self._fail([flight], error)
 
     def _may_be_read(self, flight: Flight) -> bool:
-        """Not too far ahead of the model: what is read takes memory, and a newer request may come."""
+        """Whether a block may be read: not far ahead of the model, since pixels take memory and newer requests win."""
         if flight.wanted.layer == "source":
             return True
         ahead = self._flights.count("reading", "map") + self._flights.count("ready")

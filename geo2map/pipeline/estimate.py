@@ -1,4 +1,4 @@
-"""What a run will cost, from a decimated look at the scene and a few blocks really rendered."""
+"""Estimates the cost of a run from a decimated sample of the scene and a few rendered blocks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_BLOCKS = 32
 
 
 class Kind(Protocol):
-    """What an estimate needs to know of a container."""
+    """What an estimate needs of a container."""
 
     @property
     def is_folder(self) -> bool: ...
@@ -123,7 +123,7 @@ class _Sample:
         self.translator.translate([TranslatorInput(grey)])
 
     def run(self, source: Source, blocks: list[Block]) -> None:
-        """Renders blocks as a run does, and forgets their tiles."""
+        """Renders blocks as a run does, and drops their tiles."""
         started = time.perf_counter()
         rendered = render_blocks(self.plan, source, self.translator, self.storage, blocks)
         self.bytes = sum(
