@@ -1,4 +1,4 @@
-"""The cost of a run, from a decimated read of the scene and a few rendered blocks."""
+"""Estimates the cost of a run from a decimated sample of the scene and a few rendered blocks."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class _Sample:
         self.translator.translate([TranslatorInput(grey)])
 
     def run(self, source: Source, blocks: list[Block]) -> None:
-        """Renders blocks as a run does, without storing tiles."""
+        """Renders blocks as a run does, and drops their tiles."""
         started = time.perf_counter()
         rendered = render_blocks(self.plan, source, self.translator, self.storage, blocks)
         self.bytes = sum(len(data) for _, layers in rendered for tiles in layers.values() for data in tiles.values())

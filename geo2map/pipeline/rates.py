@@ -1,4 +1,4 @@
-"""How fast each stage is by itself, how fast all are together, and what holds them back."""
+"""Measures the rate of each stage alone and of all together, and finds the bottleneck."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured: the stages of one plan.
+    """A benchmark of the stages of one plan.
 
     Attributes:
         source: opens the plan's scene anew, nothing cached.
@@ -148,7 +148,7 @@ class Bench:
         )
 
     def _run(self) -> tuple[float, Report, float]:
-        """Everything once to warm up as far as it has to be, then timed: seconds, report, share of the cores."""
+        """Warms up, then times a whole run: seconds, report, share of the cores."""
         image = next(iter(self.plan.blocks()))
         with self.source() as source:
             self.translator.translate([prepare(self.plan, source, image)])
@@ -196,7 +196,7 @@ class Bench:
 
 
 class _Clock:
-    """Stages as they are timed."""
+    """Times stages."""
 
     def __init__(self, tiles: int) -> None:
         self.stages: list[StageRate] = []
@@ -212,7 +212,7 @@ class _Clock:
 
 
 class _Held:
-    """Images that were read, as a source."""
+    """A source of images that were read before."""
 
     def __init__(self, images: list[BlockImage]) -> None:
         self._images = {(image.block.x, image.block.y): image for image in images}

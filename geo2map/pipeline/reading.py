@@ -1,4 +1,4 @@
-"""Blocks from a source, as the network shall see them, in the plan's order, by several threads where it allows."""
+"""Reads and prepares blocks in the plan's order, in several threads where the source allows it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BlockKey = tuple[int, int]
 
 @dataclass(frozen=True)
 class BlockDone:
-    """What became of a block; its tiles come with it.
+    """The outcome of a block.
 
     Attributes:
         block: as the plan has it.
@@ -119,7 +119,7 @@ def digest(image: BlockImage) -> str:
 
 @dataclass(frozen=True)
 class BlockReader:
-    """Reads blocks of a plan.
+    """Reads and prepares the blocks of a plan.
 
     What comes, and in which order, does not depend on the number of threads, nor on which blocks are read at once.
 
@@ -136,7 +136,7 @@ class BlockReader:
     budget: Budget = field(default_factory=Budget.make)
 
     def read(self, blocks: Iterable[Block]) -> Generator[Prepared]:
-        """The blocks in order, a bounded number of them before they are asked for. Closing it drops those.
+        """Yields the blocks in order and reads a bounded number ahead; closing the generator drops these.
 
         Raises:
             Geo2MapError: whatever the source raises.
@@ -163,7 +163,7 @@ class BlockReader:
         return [replace(one, done=replace(one.done, seconds=each)) for one in done]
 
     def _side_by_side(self, source: Source, blocks: list[Block]) -> list[Prepared]:
-        """Reads blocks at once; where that fails, one by one, to see whose fault it is."""
+        """Reads blocks at once; where that fails, one by one, to find the block that cannot be read."""
         if len(blocks) > 1:
             first, columns = blocks[0], sum(block.columns for block in blocks)
             around = self.plan.margin + self.plan.fill_radius
@@ -193,7 +193,7 @@ class BlockReader:
 
 
 class _Readers:
-    """Threads that read, each with a source of its own: the one that is there, and more of its kind.
+    """Threads that read, each with its own copy of the source.
 
     A source is given, as far as may be, the strips of the same columns in every row: it still has in GDAL's cache
     what it read there of the rows between. One that has nothing of its own to do takes what waits longest.
@@ -209,7 +209,7 @@ class _Readers:
         self._pool = pool
 
     def submit(self, number: int, blocks: list[Block]) -> Future[list[Prepared]]:
-        """Has a strip read, of this number in its row."""
+        """Queues a strip; `number` is its place in its row."""
         found: Future[list[Prepared]] = Future()
         with self._lock:
             self._waiting.append((number % len(self._sources), blocks, found))
