@@ -191,7 +191,7 @@ def test_a_repair_needs_the_scene_that_it_was(
         with pytest.raises(Exception, match=r"a\.tif"):
             repair(tiles, engine=quick_engine)
         write_sheet("x.tif").rename(finished / "a.tif")
-        with pytest.raises(OutputError, match="cannot be mended"):
+        with pytest.raises(OutputError, match="cannot be repaired"):
             repair(tiles, engine=quick_engine)
     finally:
         moved.rename(finished / "a.tif")
