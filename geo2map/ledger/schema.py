@@ -35,8 +35,11 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def journal_errors(path: Path) -> Iterator[None]:
+def journal_errors(path: Path, *, finished: bool = False) -> Iterator[None]:
     """Turns SQLite's errors about a journal into one sentence.
+
+    Args:
+        finished: whether it is the record of a finished output, not of a run in progress.
 
     Raises:
         OutputError: in their place.
@@ -51,6 +54,8 @@ def journal_errors(path: Path) -> Iterator[None]:
             raise OutputError(f"{path} cannot be written: the disk is full; free some space and run again") from error
         if "readonly" in text or "unable to open" in text:
             raise OutputError(f"{path} cannot be opened for writing ({text}); check the folder") from error
+        if finished:
+            raise OutputError(f"{path}: damaged record ({text}); render the output again") from error
         raise OutputError(f"{path} is damaged ({text}): start anew (resume=False)", option="resume") from error
 
 
