@@ -81,6 +81,17 @@ class OutputError(Geo2MapError, OSError):
         return cls(f"{what}: choose another name or allow overwriting it", option="overwrite")
 
 
+class OtherVersionError(OutputError):
+    """An output, or the partial results of a run, whose journal another version of geo2map wrote."""
+
+    @classmethod
+    def of(cls, path: object, *, finished: bool) -> Self:
+        """Says so of a journal: of a finished output, or of a run in progress."""
+        if finished:
+            return cls(f"{path}: record of another version of geo2map; render or convert the output again")
+        return cls(f"{path}: partial results of another version of geo2map; resume with that, or run geo2map clean")
+
+
 class TileSetError(Geo2MapError, ValueError):
     """A folder of tiles is not what a stage needs: no tiles, mixed zooms, broken images."""
 

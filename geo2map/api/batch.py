@@ -74,9 +74,10 @@ def render_requests(
 ) -> Iterator[Report]:
     """Carries out split requests one by one; a failed one is reported and does not stop the rest."""
     with ExitStack() as stack:
+        for model in {id(request.model): request.model for request in requests}.values():
+            if isinstance(model, ResolvedModel):
+                stack.push(model)
         for request in requests:
-            if isinstance(request.model, ResolvedModel):
-                stack.push(request.model)
             try:
                 yield render_request(request, progress=progress, begin=begin)
             except Geo2MapError as error:

@@ -9,11 +9,11 @@ from typing import Any, Unpack
 
 from geo2map.api.keywords import ConvertKeywords
 from geo2map.api.requests import ConvertRequest
-from geo2map.files.place import check_place, require_outside, require_writable
+from geo2map.files.place import check_place, require_apart, require_outside, require_writable
 from geo2map.formats.containers import find_container
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.formats.subset import Subset, select
-from geo2map.ledger.checks import check_final, check_tmp, names_around
+from geo2map.ledger.checks import check_final, check_tmp, names_around, occupied
 from geo2map.ledger.complete import find_converted
 from geo2map.ledger.conversion import Conversion
 from geo2map.ledger.finished import require_complete
@@ -88,6 +88,8 @@ def convert_request(request: ConvertRequest, *, progress: Progress | None = None
     finished = end_publishing(out)
     with ExitStack() as stack:
         layers = _open_layers(stack, source, request)
+        for place in occupied(out, container, tuple(layers)[1:]):
+            require_apart(place, find_layers(source, layers[MAP].tileset).values(), _SOURCE)
         origin = Origin.of(source, request.choices, library_versions(translating=False), tuple(layers)[1:])
         if finished == origin:
             return Converted(str(out), complete=True)

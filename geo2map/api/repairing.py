@@ -7,6 +7,7 @@ from pathlib import Path
 
 from geo2map.api.jobs import make_job
 from geo2map.api.models import ModelLike, open_engine
+from geo2map.api.rendering import write_failures
 from geo2map.checking import CheckReport, check
 from geo2map.errors import ModelFileError, OutputError
 from geo2map.ledger import Pending, end_publishing, open_output
@@ -14,6 +15,7 @@ from geo2map.ledger.finished_record import load_journal
 from geo2map.ledger.journal import Journal
 from geo2map.model import ModelOptions, find_model, load_card, split_identity
 from geo2map.pipeline.reading import BlockKey
+from geo2map.pipeline.report import Report
 from geo2map.pipeline.run import run
 from geo2map.plan import Job, Plan
 from geo2map.protocols import Progress
@@ -47,7 +49,7 @@ def repair(
     before = check(path)
     journal = load_journal(Path(path).resolve())
     if journal is None:
-        raise OutputError(f"{path} keeps no record of how it was made and cannot be mended: render it anew")
+        raise OutputError(f"{path} keeps no record of how it was made and cannot be repaired: render it anew")
     try:
         job, pending, is_incomplete = journal.job, broken(journal, before), journal.is_incomplete
     finally:
@@ -59,6 +61,7 @@ def repair(
     else:
         with open_output(path, job, pending=pending) as output:
             output.finish(progress)
+    write_failures(path, Report.of(job))  # whatever could not be read was rendered now
     return check(path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, get_args
@@ -14,6 +14,7 @@ from geo2map.errors import PlanError
 from geo2map.files.place import check_place, require_apart
 from geo2map.formats.containers import Container
 from geo2map.ledger import OutputOptions, check_output, end_publishing
+from geo2map.ledger.checks import occupied
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.plan import Job, Plan, PlanOptions, Storage, make_plan
 from geo2map.scene import Imagery, ReadingOptions, Scenes, SceneSelection, open_imagery, select_scenes
@@ -175,8 +176,13 @@ class ResolvedRequest:
         """
         with open_imagery(self.scenes, self.request.reading, on_error=self.request.on_error) as imagery:
             if self.request.out is not None:
-                require_apart(self.request.out, imagery.files)
+                self._require_apart(imagery.files)
             yield imagery
+
+    def _require_apart(self, files: Sequence[str]) -> None:
+        assert self.container is not None, "the request has an output"
+        for place in occupied(self.out, self.container, self.request.storage.layers):
+            require_apart(place, files)
 
     def plan(self, imagery: Imagery) -> Plan:
         """The plan of the opened scenes."""
@@ -215,6 +221,6 @@ def resolve(request: RenderRequest) -> ResolvedRequest:
     scenes, container = select_scenes(request.scenes), None
     if request.out is not None:
         check_place(request.out, keep=scenes.files)
-        end_publishing(request.out)
+        end_publishing(request.out, runs=False)  # `open_output` ends that of a run
         container = check_output(request.out, request.output, request.storage)
     return ResolvedRequest(request, scenes, resolve_model(request.model), container)

@@ -15,8 +15,10 @@ from geo2map.api.models import ModelLike, as_choice, open_engine
 from geo2map.api.rendering import write_failures
 from geo2map.errors import OutputError, PlanError
 from geo2map.files.place import require_apart, resolve_place
+from geo2map.formats import find_container
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
 from geo2map.ledger import Pending, end_publishing, find_complete, open_output
+from geo2map.ledger.checks import occupied
 from geo2map.ledger.finished_record import journal_path, load_journal, load_origin
 from geo2map.model import ModelOptions
 from geo2map.pipeline.reading import BlockKey
@@ -64,7 +66,8 @@ def update(
     end_publishing(out)
     before, records = _load(out)
     fresh = select_scenes(scenes)
-    require_apart(out, fresh.files)
+    for place in occupied(out, find_container(out), before.storage.layers):
+        require_apart(place, fresh.files)
     paths = dict.fromkeys([*(scene.path for scene in before.scenes), *fresh.full_paths])
     choice = as_choice(engine)
     if before.plan.model:

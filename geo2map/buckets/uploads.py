@@ -247,8 +247,10 @@ def _send_folder(store: ObjectStore, local: Path, prefix: str, sending: _Sending
 
 
 def _is_tile(name: str) -> bool:
-    """Whether an object of this name is a tile of the map or of a further layer."""
-    return re.fullmatch(rf"(({'|'.join(LAYERS)})/)?\d+/\d+/\d+\.(png|webp|avif|jpg)", name) is not None
+    """Whether an object of this name is a tile of the map or of a further layer, or the document of such a layer."""
+    layers = "|".join(LAYERS)
+    tile = rf"(({layers})/)?\d+/\d+/\d+\.(png|webp|avif|jpg)"
+    return re.fullmatch(rf"{tile}|({layers})/{re.escape(FILE_NAME)}", name) is not None
 
 
 class _Known(NamedTuple):

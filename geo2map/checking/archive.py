@@ -10,15 +10,16 @@ from geo2map.checking.findings import CheckReport, Problem
 from geo2map.checking.geotiff import check_geotiff
 from geo2map.checking.stated import false_order, false_statements
 from geo2map.checking.tiles import TilesCheck, add_missing, add_pending_blocks
-from geo2map.errors import Geo2MapError, TileSetError
+from geo2map.errors import Geo2MapError, OtherVersionError, TileSetError
 from geo2map.formats.containers import CONTAINERS
 from geo2map.formats.mbtiles import MbtilesStore
 from geo2map.formats.pmtiles.read import PmtilesStore
 from geo2map.ledger.content import content_digest
 from geo2map.ledger.finished import open_finished
-from geo2map.ledger.finished_record import load_journal
+from geo2map.ledger.finished_record import load_record
 from geo2map.ledger.journal import Journal
 from geo2map.pipeline.records import tile_digest
+from geo2map.plan import Job
 from geo2map.tiles.layer import MAP, layer_path
 from geo2map.tiles.place import Reach
 from geo2map.tiles.tilejson import TileSet
@@ -75,27 +76,43 @@ def check_raster(path: Path) -> CheckReport:
 
 
 def _check_layers(path: Path, check: Callable[[Path, Journal | None, str], CheckReport]) -> CheckReport:
-    """Checks a file, and the files of further layers beside it where a journal lists them."""
-    report, journal = CheckReport(path.name), None
+    """Checks a file, and the files of further layers beside it where its record lists them."""
+    report, record = CheckReport(path.name), None
     try:
-        journal = load_journal(path.resolve())
+        record = load_record(path.resolve())
+    except OtherVersionError:  # it is checked for consistency
+        pass
     except Geo2MapError as error:
         report.problems.append(Problem("metadata", "journal", str(error)))
     try:
-        for name in (MAP,) if journal is None else journal.job.layers:
+        journal = record if record is not None and isinstance(record.recipe, Job) else None
+        for name in (MAP, *(record.recipe.storage_layers if record is not None else ())):
             place = layer_path(path, name, is_folder=False)
-            if name != MAP and journal is not None and not place.is_file():
-                found = CheckReport(place.name)
-                add_missing(journal.layer(name), found)
-            else:
-                found = check(place, journal, name)
-                if journal is not None:
-                    _check_bytes(place, journal, name, found)
+            found = _check_layer(place, journal, name, check)
+            if record is not None:
+                _check_bytes(place, record, name, found)
             report.absorb(found, name)
     finally:
-        if journal is not None:
-            journal.close()
+        if record is not None:
+            record.close()
     return report
+
+
+def _check_layer(
+    place: Path, journal: Journal | None, name: str, check: Callable[[Path, Journal | None, str], CheckReport]
+) -> CheckReport:
+    """A further layer that is missing or cannot be opened lacks all of its tiles; without a map there is no output."""
+    try:
+        return check(place, journal, name)
+    except TileSetError as error:
+        if name == MAP:
+            raise
+        found = CheckReport(place.name)
+        if journal is None:
+            found.problems.append(Problem("broken", place.name, str(error)))
+        else:
+            add_missing(journal.layer(name), found)
+        return found
 
 
 def _check_tiles_of_archive(path: Path, journal: Journal | None, name: str) -> CheckReport:

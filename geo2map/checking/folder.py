@@ -11,7 +11,8 @@ from pathlib import Path
 from geo2map.checking.findings import CheckReport, Problem
 from geo2map.checking.stated import false_order, false_statements
 from geo2map.checking.tiles import TilesCheck, add_missing
-from geo2map.errors import Geo2MapError
+from geo2map.errors import Geo2MapError, OtherVersionError
+from geo2map.formats.opened import find_layers
 from geo2map.ledger.finished_record import load_journal
 from geo2map.ledger.journal import Journal
 from geo2map.tiles.documents import read_statements
@@ -66,6 +67,8 @@ def check_folder(path: Path) -> CheckReport:
     report = CheckReport(path.resolve().name)
     try:
         journal = load_journal(path)
+    except OtherVersionError:  # it is checked for consistency
+        journal = None
     except Geo2MapError as error:
         report.problems.append(Problem("metadata", "journal", str(error)))
         journal = None
@@ -95,5 +98,5 @@ def layer_names(path: Path, journal: Journal | None) -> tuple[str, ...]:
         return tuple(journal.job.layers)
     with suppress(Geo2MapError):  # a damaged document is reported by the check of the map
         if (tileset := TileSet.load(path)) is not None:
-            return MAP, *tileset.layers
+            return tuple(find_layers(path, tileset))
     return (MAP,)

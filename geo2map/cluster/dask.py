@@ -26,7 +26,9 @@ from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.files.address import is_file_path
 from geo2map.files.atomic import hidden_sibling, output_errors
 from geo2map.files.place import require_apart
+from geo2map.formats import find_container
 from geo2map.ledger import OutputOptions, check_output, find_complete
+from geo2map.ledger.checks import occupied
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
@@ -160,7 +162,8 @@ def render_job(
     job_file, options = job if isinstance(job, JobFile) else JobFile.read(job), options or OutputOptions()
     require_cluster(client)
     check_output(out, options, Storage())
-    require_apart(out, [scene.path for scene in job_file.job.scenes if is_file_path(scene.path)])
+    for place in occupied(out, find_container(out), job_file.job.storage.layers):
+        require_apart(place, [scene.path for scene in job_file.job.scenes if is_file_path(scene.path)])
     if (complete := find_complete(out, job_file.wanted, options)) is not None:
         return complete
     if begin is not None:

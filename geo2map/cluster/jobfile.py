@@ -103,7 +103,7 @@ class JobFile:
         values = {"geo2map_job": _VERSION, "scenes": self.scenes, "model": model, "shard_zoom": self.shard_zoom}
         if self.sheets is not None:
             values["sheets"] = {**self.sheets.to_dict(), "digest": _digest(self.sheets)}
-        return json.dumps({**values, "fingerprint": self.fingerprint, "job": self.job.to_dict()}) + "\n"
+        return json.dumps({**values, "digest": self.job.digest, "job": self.job.to_dict()}) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -121,7 +121,7 @@ class JobFile:
             sheets = values.get("sheets") and SheetIndex.from_dict(values["sheets"])
             scenes, zoom = tuple(values["scenes"]), int(values["shard_zoom"])
             found = cls(job=job, scenes=scenes, model=model, shard_zoom=zoom, sheets=sheets)
-            changed = values["fingerprint"] != found.fingerprint
+            changed = values["digest"] != found.job.digest
             changed |= sheets is not None and values["sheets"]["digest"] != _digest(sheets)
         except Geo2MapError:
             raise

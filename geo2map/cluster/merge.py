@@ -131,7 +131,7 @@ def check_merge(order: JobFile, out: str | Path, options: OutputOptions) -> None
         raise OutputError(
             f"{out} would be {container.name}, which holds no layers that were planned for tiles: choose another kind"
         )
-    end_publishing(out)
+    end_publishing(out, runs=False)
     check_output(out, options, Storage())
 
 

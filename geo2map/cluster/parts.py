@@ -18,7 +18,7 @@ from typing import Self
 
 from geo2map.cluster.jobfile import JobFile
 from geo2map.errors import OutputError, PlanError
-from geo2map.files.atomic import output_errors, sync_folder
+from geo2map.files.atomic import output_errors, sync_folder, write_whole
 from geo2map.ledger.part import PartContent, PartOutput
 from geo2map.ledger.pending import Pending
 from geo2map.plan import Job, Shard
@@ -121,6 +121,8 @@ class PartFolder:
             raise OutputError(
                 f"{self.path} holds parts of another job: {'; '.join(others[:3])}. Choose another folder, or remove it"
             )
+        if make and known.job.digest != order.job.digest:  # the same tiles, to be presented in another way
+            write_whole(self.path / JOB_NAME, order.to_json().encode())
 
     def order(self) -> JobFile:
         """The job whose parts these are.

@@ -106,7 +106,7 @@ def merge_to_bucket(
         return merge_parts(parts, path, options=OutputOptions(sink=sink), progress=progress, begin=begin)
 
     job_file = PartFolder(parts).order()
-    delivery = _Delivery(out, make, job_key(job_file.fingerprint), options or OutputOptions(), progress)
+    delivery = _Delivery(out, make, job_key(job_file.job.digest), options or OutputOptions(), progress)
     return delivery.send() or _of_complete(job_file.wanted)
 
 

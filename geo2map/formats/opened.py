@@ -11,9 +11,9 @@ from geo2map.files.plain_text import plain_text
 from geo2map.formats.containers import CONTAINERS
 from geo2map.protocols import StoredTiles
 from geo2map.tiles.folder import XyzFolder
-from geo2map.tiles.layer import MAP, layer_path
+from geo2map.tiles.layer import LAYERS, MAP, layer_path
 from geo2map.tiles.place import footprint
-from geo2map.tiles.tilejson import TileSet, foreign_words
+from geo2map.tiles.tilejson import FILE_NAME, TileSet, foreign_words
 
 
 @contextmanager
@@ -40,9 +40,14 @@ def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
 
 
 def find_layers(path: str | Path, tileset: TileSet) -> dict[str, Path]:
-    """Where the layers of a finished set lie, the map first; those that somebody removed are left out."""
+    """Where the layers of a finished set lie, the map first; those that somebody removed are left out.
+
+    Earlier versions did not list the layer in a folder `source`, which has a document of its own.
+    """
     path = Path(path)
-    places = {name: layer_path(path, name, is_folder=path.is_dir()) for name in tileset.layers}
+    unlisted = (name for name in LAYERS if path.is_dir() and tileset.extra and (path / name / FILE_NAME).is_file())
+    names = dict.fromkeys([*tileset.layers, *unlisted])
+    places = {name: layer_path(path, name, is_folder=path.is_dir()) for name in names}
     return {MAP: path} | {name: place for name, place in places.items() if place.exists()}
 
 

@@ -11,7 +11,7 @@ from geo2map.errors import OutputError
 from geo2map.files.atomic import hidden_sibling, output_errors
 from geo2map.files.place import check_place, nearest_folder, require_writable, resolve_place
 from geo2map.formats.containers import Container, find_container
-from geo2map.ledger.finished_record import has_record
+from geo2map.ledger.finished_record import has_record, recorded_layers, require_own_layers
 from geo2map.ledger.output import Sink
 from geo2map.ledger.workspace import Workspace
 from geo2map.plan.storage import Storage
@@ -73,6 +73,13 @@ def names_around(path: str | Path, container: Container) -> list[str]:
     return names
 
 
+def occupied(path: str | Path, container: Container, layers: Sequence[str]) -> list[Path]:
+    """What an output takes or removes: its own place, its layers, and those of an older output of the name."""
+    final = resolve_place(path)
+    beside = [layer_path(final, name, is_folder=container.is_folder) for name in layers]
+    return [final, *dict.fromkeys([*beside, *recorded_layers(final)])]
+
+
 def check_tmp(path: str | Path, container: Container, tmp: str | Path | None) -> None:
     """Refuses a folder to make an output in that cannot be one, or for an output that is made in its place.
 
@@ -100,11 +107,9 @@ def check_final(path: Path, container: Container, options: OutputOptions, layers
         OutputError: says by what.
     """
     final = resolve_place(path)
+    if not container.is_folder:
+        require_own_layers(final, layers, may_replace=options.overwrite)
     if not os.path.lexists(final):
-        if not container.is_folder and not options.overwrite:
-            for name in layers:
-                if os.path.lexists(beside := layer_path(path, name, is_folder=False)):
-                    raise OutputError.exists(beside)
         return
     if container.is_folder != final.is_dir():
         found = "a folder" if final.is_dir() else "a file"

@@ -45,9 +45,10 @@ def find_complete(path: str | Path, job: Job, options: OutputOptions | None = No
     with closing(journal):
         if not isinstance(journal.recipe, Job):
             raise OutputError.exists(path, "it was converted from other tiles")
-        if refusals := journal.job.refusals(job):
+        is_incomplete = journal.is_incomplete
+        if refusals := journal.job.tile_refusals(job) if is_incomplete else journal.job.refusals(job):
             raise OutputError.exists(path, f"made by another job: {'; '.join(refusals[:3])}")
-        if journal.is_incomplete:
+        if is_incomplete:
             return None
         _require_whole(Path(path), final, journal)
         changes = version_changes(journal.job.versions, job.versions)

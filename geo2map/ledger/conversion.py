@@ -8,6 +8,7 @@ from pathlib import Path
 
 from geo2map.colour.palette import Palette
 from geo2map.colour.snap import Snap
+from geo2map.errors import OutputError
 from geo2map.files.atomic import output_errors, write_whole
 from geo2map.files.place import resolve_place
 from geo2map.formats.containers import Container
@@ -18,12 +19,13 @@ from geo2map.formats.stored import require_tile, require_zooms
 from geo2map.formats.subset import Subset
 from geo2map.grid import one_tile_zoom
 from geo2map.ledger.checks import OutputOptions, check_final
-from geo2map.ledger.journal import Journal
+from geo2map.ledger.journal import Journal, read_partial
 from geo2map.ledger.origin import Origin
 from geo2map.ledger.overlay import OverlayStore
 from geo2map.ledger.publication import Publication
 from geo2map.ledger.state import Stage
 from geo2map.ledger.workspace import Workspace
+from geo2map.plan.job import Job
 from geo2map.plan.storage import Storage
 from geo2map.protocols import Codec, Progress, StoredTiles
 from geo2map.tiles.classes import ClassCodec
@@ -66,6 +68,7 @@ class Conversion:
         workspace = self.workspace
         workspace.acquire()
         try:
+            self._require_no_run()
             workspace.create()
             journal, is_kept = Journal.create(workspace.journal, origin), False
             try:
@@ -80,6 +83,17 @@ class Conversion:
                     workspace.discard()
         finally:
             workspace.release()
+
+    def _require_no_run(self) -> None:
+        """
+        Raises:
+            OutputError: the hidden folder holds what an interrupted render has done.
+        """
+        if self.options.overwrite or (journal := read_partial(self.workspace)) is None:
+            return
+        journal.close()
+        if isinstance(journal.recipe, Job):
+            raise OutputError(f"{self.out} holds the partial results of a render: complete it, or run geo2map clean")
 
     def _make(
         self, publication: Publication, layers: Mapping[str, Subset], source: Path, progress: Progress | None

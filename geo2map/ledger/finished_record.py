@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from geo2map.errors import OutputError
+from geo2map.errors import OutputError, TileSetError
 from geo2map.files.atomic import hidden_sibling
+from geo2map.formats.opened import open_tiles
 from geo2map.ledger.journal import Journal
 from geo2map.ledger.origin import Origin
 from geo2map.plan.job import Job
@@ -58,10 +61,29 @@ def load_origin(path: Path) -> Origin | None:
     return journal.recipe if isinstance(journal.recipe, Origin) else None
 
 
+def require_own_layers(final: Path, layers: Sequence[str], *, may_replace: bool) -> None:
+    """Refuses a layer's name beside a file that something else has.
+
+    Args:
+        may_replace: whether layers of an older output of the name may go.
+
+    Raises:
+        OutputError: names the file.
+    """
+    replaced = recorded_layers(final) if may_replace else []
+    for beside in (layer_path(final, name, is_folder=False) for name in layers):
+        if os.path.lexists(beside) and (beside not in replaced or journal_path(beside).exists()):
+            raise OutputError(f"{beside} exists already, and {final.name} does not list it as a layer: move it away")
+
+
 def recorded_layers(path: Path) -> list[Path]:
     """The files of further layers beside a finished output, by its record; none where that is unreadable."""
+    if not path.is_file():
+        return []
     with suppress(OutputError):
-        if path.is_file() and (journal := load_record(path)) is not None:
+        if (journal := load_record(path)) is not None:
             journal.close()
             return [layer_path(path, name, is_folder=False) for name in journal.recipe.storage_layers]
+    with suppress(TileSetError), open_tiles(path) as (_, tileset):  # one without a record states its layers itself
+        return [layer_path(path, name, is_folder=False) for name in tileset.layers]
     return []

@@ -6,12 +6,13 @@ file lie in the journal itself until the file is made of them, in one transactio
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from geo2map.errors import OutputError
+from geo2map.errors import OtherVersionError, OutputError
 from geo2map.files.atomic import sync_folder
 from geo2map.ledger.database import Database
 from geo2map.ledger.layer_records import LayerRecords
@@ -19,6 +20,7 @@ from geo2map.ledger.origin import Origin
 from geo2map.ledger.pending import Pending
 from geo2map.ledger.schema import TABLES, WORKING, copy_records, create_tables, journal_errors
 from geo2map.ledger.state import Seal, Stage
+from geo2map.ledger.workspace import Workspace
 from geo2map.pipeline.blocks import LayerTiles
 from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord
@@ -42,13 +44,15 @@ class Journal(Database):
         Raises:
             OutputError: there is none, it is damaged, or another version of geo2map wrote it.
         """
+        if read_only and _is_text(path):
+            raise OtherVersionError.of(path, finished=True)
         super().__init__(path, read_only=read_only)
         try:
             with self.access():
                 self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # no shared memory: works on network drives, too
                 self.db.execute("PRAGMA synchronous = NORMAL")
                 if self._get("version") != _VERSION:
-                    raise _other_version(path, finished=read_only)
+                    raise OtherVersionError.of(path, finished=read_only)
                 text = self._get("job") or ""
                 self.recipe: Job | Origin = Origin.from_json(text) if Origin.is_json(text) else Job.from_json(text)
         except BaseException:
@@ -135,6 +139,15 @@ class Journal(Database):
     @may_replace.setter
     def may_replace(self, allowed: bool) -> None:
         self._set("replace", "yes" if allowed else "no")
+
+    @property
+    def stale_names(self) -> list[str]:
+        """Names beside the output that are no longer true once it is published."""
+        return [str(name) for name in json.loads(self._get("stale") or "[]")]
+
+    @stale_names.setter
+    def stale_names(self, names: Sequence[str]) -> None:
+        self._set("stale", json.dumps(list(names)))
 
     def seal(self, layer: str = MAP) -> Seal | None:
         """What a finished layer has to be; None where only its tiles are recorded."""
@@ -251,6 +264,14 @@ def is_begun(path: Path) -> bool:
         return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is not None
 
 
+def read_partial(workspace: Workspace) -> Journal | None:
+    """The journal of an interrupted command; None where that did nothing yet or cannot be read."""
+    try:
+        return Journal(workspace.journal) if workspace.exists and is_begun(workspace.journal) else None
+    except OutputError:
+        return None
+
+
 def _remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
     """Marks the tiles of a block, and the overviews it holds whole, as to be removed, in every layer."""
     plan = job.plan
@@ -265,7 +286,10 @@ def _remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
             db.execute(f"DELETE FROM tiles WHERE {inside}", box)
 
 
-def _other_version(path: Path, *, finished: bool) -> OutputError:
-    if finished:
-        return OutputError(f"{path}: record of another version of geo2map; render the output again")
-    return OutputError(f"{path}: partial results of another version of geo2map; resume with that, or run geo2map clean")
+def _is_text(path: Path) -> bool:
+    """Whether a record is the JSON text that conversions of the version before kept."""
+    try:
+        with path.open("rb") as file:
+            return file.read(1) == b"{"
+    except OSError:
+        return False

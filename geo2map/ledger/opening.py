@@ -13,7 +13,7 @@ from geo2map.formats.containers import Container, find_container
 from geo2map.ledger.checks import OutputOptions, check_final
 from geo2map.ledger.finished import require_tiles
 from geo2map.ledger.finished_record import journal_path, load_journal
-from geo2map.ledger.journal import Journal, is_begun
+from geo2map.ledger.journal import Journal, is_begun, read_partial
 from geo2map.ledger.origin import Origin
 from geo2map.ledger.output import Output
 from geo2map.ledger.pending import UNFINISHED, Pending
@@ -64,8 +64,11 @@ def open_output(
     return _Opening(target, job, options or OutputOptions(), pending).open()
 
 
-def end_publishing(path: str | Path) -> Job | Origin | None:
+def end_publishing(path: str | Path, *, runs: bool = True) -> Job | Origin | None:
     """Ends the last step of a command that was killed while it gave an output its name; otherwise does nothing.
+
+    Args:
+        runs: of renders, too, not of conversions alone; `open_output` ends those of the render that it resumes.
 
     Returns:
         What the output is made from, if it was published now.
@@ -79,10 +82,10 @@ def end_publishing(path: str | Path) -> Job | Origin | None:
             return None
     workspace.acquire()
     try:
-        if (journal := _readable(workspace)) is None:
+        if (journal := read_partial(workspace)) is None:
             return None
         try:
-            if journal.stage is not Stage.PUBLISHING:
+            if journal.stage is not Stage.PUBLISHING or (isinstance(journal.recipe, Job) and not runs):
                 return None
             publish_again(Path(path), find_container(path), workspace, journal)
             return journal.recipe
@@ -107,14 +110,6 @@ def publish_again(path: Path, container: Container, workspace: Workspace, journa
     journal.close()
     workspace.discard()
     return None
-
-
-def _readable(workspace: Workspace) -> Journal | None:
-    """The journal of an interrupted command; None where that did nothing yet or cannot be read."""
-    try:
-        return Journal(workspace.journal) if workspace.exists and is_begun(workspace.journal) else None
-    except OutputError:
-        return None
 
 
 def clean_output(path: str | Path) -> bool:
@@ -154,12 +149,18 @@ class _Opening:
         try:
             with output_errors(self.path):
                 restore_replaced(self.workspace.final)
+                if not self.workspace.exists:  # killed while it was removed
+                    self.workspace.discard()
                 output = self._ended() or self._interrupted() or self._begin()
                 if output.complete:
                     return output
-                output.journal.may_replace = self.options.overwrite or output.journal.stage is Stage.PUBLISHED
-                if self.options.sink is not None:
-                    output.stores = {name: self.options.sink(output, name) for name in self.job.layers}
+                try:
+                    output.journal.may_replace = self.options.overwrite or output.journal.stage is Stage.PUBLISHED
+                    if self.options.sink is not None:
+                        output.stores = {name: self.options.sink(output, name) for name in self.job.layers}
+                except BaseException:
+                    output.close()
+                    raise
                 return output
         except BaseException:
             self.workspace.release()
@@ -173,7 +174,7 @@ class _Opening:
         if not self.workspace.exists or not self.options.resume:
             return None
         if self.options.overwrite:
-            return _readable(self.workspace)
+            return read_partial(self.workspace)
         return Journal(self.workspace.journal) if is_begun(self.workspace.journal) else None
 
     def _ended(self) -> Output | None:
@@ -183,7 +184,12 @@ class _Opening:
                 journal.close()
             return None
         output = publish_again(self.path, self.container, self.workspace, journal)
-        return None if output is None or output.job.refusals(self.job) else output
+        if output is None:
+            return None
+        if output.is_incomplete or output.job.refusals(self.job):
+            output.close()
+            return None
+        return output
 
     def _interrupted(self) -> Output | None:
         """The output of an interrupted run of this job; None where there is none that counts."""
@@ -208,7 +214,8 @@ class _Opening:
 
     def _begin(self) -> Output:
         """A new output, or a finished one to be changed."""
-        if self.pending.finished or (self.options.resume and self._is_incomplete()):
+        takes_up = self.options.resume and not self.options.overwrite
+        if self.pending.finished or (takes_up and self._is_incomplete()):
             self.workspace.create()
             finished = journal_path(self.workspace.final)
             journal = Journal.reopen(finished, self.workspace.journal, self.job, self.pending)
@@ -227,6 +234,6 @@ class _Opening:
         if not self.container.is_folder or not folder.is_dir() or (journal := load_journal(folder)) is None:
             return False
         try:
-            return journal.is_incomplete and not journal.job.differences(self.job)
+            return journal.is_incomplete and not journal.job.tile_differences(self.job)
         finally:
             journal.close()

@@ -53,6 +53,7 @@ class Output:
 
     lowest_complete_zoom: int | None = None
     parts: Sequence[Path] = ()
+    _incomplete = False
 
     def __init__(
         self, path: Path, container: Container, workspace: Workspace, journal: Journal, *, resumed: bool
@@ -61,7 +62,7 @@ class Output:
         self.records: dict[BlockKey, BlockRecord] = journal.blocks()
         self.resumed, self.complete = resumed, False
         self.publication = Publication(workspace, container, journal)
-        self._workspace, self._kept, self._open = workspace, 0, ExitStack()
+        self._workspace, self._kept, self._discarded, self._open = workspace, 0, False, ExitStack()
 
     @cached_property
     def stores(self) -> dict[str, TileStore]:
@@ -86,12 +87,17 @@ class Output:
         return OverlayStore(made, self._finished(final, layer), self.journal.layer(name), str(self.path))
 
     def _finished(self, final: Path, layer: Layer) -> StoredTiles:
-        """The finished layer that is being changed; nothing where it is missing and has to be made anew."""
+        """The finished layer that is being changed; nothing where it is missing or damaged: its tiles are made anew."""
         if not final.exists():
             return MemoryStore()
         if self.container.is_folder:
             return XyzFolder(final)
-        opened = open_finished(final, self.container, self.job.storage, layer.codec)
+        try:
+            opened = open_finished(final, self.container, self.job.storage, layer.codec)
+        except TileSetError:
+            if layer.name == MAP:
+                raise
+            return MemoryStore()
         self._open.callback(opened.close)
         return opened
 
@@ -111,16 +117,28 @@ class Output:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Keeps what is done, unless that is nothing, and adds to the error how to go on."""
-        if not self.complete and not (self._kept or self.resumed):
-            self._close()
+        if not self.complete and self._is_worthless:
+            self.close()
             with suppress(Geo2MapError):
                 self._workspace.discard()
         elif not self.complete and error is not None:
             error.add_note(self._way_on())
-        self._close()
+        self.close()
         self._workspace.release()
 
-    def _close(self) -> None:
+    @property
+    def _is_worthless(self) -> bool:
+        """Whether nothing of the run is worth keeping. An output that is half published is."""
+        idle = not (self._kept or self.resumed) and self.journal.stage is Stage.MAKING
+        return self._discarded or idle
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether it is published without blocks that a later run renders."""
+        return self._incomplete
+
+    def close(self) -> None:
+        """Lets go of the journal and of the finished files; harmless when repeated."""
         self.journal.close()
         self._open.close()
 
@@ -155,13 +173,13 @@ class Output:
             TileSetError: a stored tile was damaged meanwhile.
         """
         if not self.journal.layer().any() and not (self.parts and self.store.zooms):
-            self._kept, self.resumed = 0, False
+            self._discarded = True
             raise OutputError(f"{self.path} would be empty: {self._why_empty()}")
         try:
             self._make(progress)
         except TileSetError:
             if self.journal.is_overlay and not self.container.is_folder:  # the file has to be repaired first
-                self._kept, self.resumed = 0, False
+                self._discarded = True
             raise
         self._open.close()  # Windows renames over no open file
         self.publication.commit()
@@ -178,6 +196,8 @@ class Output:
 
     def _make(self, progress: Progress | None) -> None:
         made: dict[str, Path] = {}
+        for stale in self._workspace.staged().values():  # of an attempt that may have had another presentation
+            stale.unlink(missing_ok=True)
         for name, layer in self.job.layers.items():
             told = progress if name == MAP else None
             store, records = self.stores[name], self.journal.layer(name)
@@ -201,10 +221,11 @@ class Output:
         """Ends the run of a published output: its workspace goes, unless some blocks could not be read: then a later
         run makes the file anew with them."""
         self.complete = True
-        if self.journal.is_incomplete and not self.container.is_folder:
+        self._incomplete = self.journal.is_incomplete and not self.container.is_folder
+        if self._incomplete:
             self.journal.stage, self.journal.may_replace = Stage.PUBLISHED, True
             return
-        self._close()
+        self.close()
         self._workspace.discard()
 
 

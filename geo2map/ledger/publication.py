@@ -7,11 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from geo2map.errors import OutputError
-from geo2map.files.atomic import hidden_sibling, output_errors, replace_folder, sync_folder, write_whole
+from geo2map.files.atomic import (
+    hidden_sibling,
+    output_errors,
+    remove_stale,
+    replace_folder,
+    restore_replaced,
+    sync_folder,
+    write_whole,
+)
 from geo2map.formats.containers import Container
 from geo2map.formats.documents.companions import STYLE, companion_files
 from geo2map.ledger.content import content_digest, size_on_disk
-from geo2map.ledger.finished_record import recorded_layers
+from geo2map.ledger.finished_record import recorded_layers, require_own_layers
 from geo2map.ledger.journal import Journal
 from geo2map.ledger.state import Seal, Stage
 from geo2map.ledger.workspace import Workspace
@@ -96,6 +104,8 @@ class Publication:
 
     def commit(self) -> None:
         """Declares that all is made, and publishes it."""
+        if not self.container.is_folder:
+            self.journal.stale_names = self._stale_names()
         self.journal.stage = Stage.PUBLISHING
         self.publish()
 
@@ -117,20 +127,18 @@ class Publication:
             write_whole(self.workspace.beside(name), data)
 
     def _publish_files(self) -> None:
-        """Renames the file, then those staged beside it. What others noted beside an older one of the name is no longer
-        true and goes first."""
+        """Renames the file, then those staged beside it, and removes what lies beside an older one of the name."""
         result, final, staged = self.workspace.result, self.workspace.final, self.workspace.staged()
         with output_errors(final):
             if result.exists():
-                self._require_free([final])
+                self._require_free()
                 for path in (result, *staged.values()):
                     with path.open("rb+") as file:
                         os.fsync(file.fileno())
-                noted = [final.name + suffix for suffix in (".aux.xml", ".ovr")]
-                noted += [path.name for path in recorded_layers(final)]
-                for name in {*noted, hidden_sibling(final, "journal").name} - staged.keys():
-                    (final.parent / name).unlink(missing_ok=True)
                 result.replace(final)
+            for name in self.journal.stale_names:
+                if name not in staged:
+                    (final.parent / name).unlink(missing_ok=True)
             for name, path in staged.items():
                 if name.endswith(STYLE) and (final.parent / name).exists():
                     path.unlink()
@@ -138,20 +146,36 @@ class Publication:
                     path.replace(final.parent / name)
             sync_folder(final.parent)
 
-    def _require_free(self, paths: Sequence[Path]) -> None:
-        for path in paths:
-            if path.exists() and not self.journal.may_replace:
-                raise OutputError(f"{path} exists now: move it away and run again", option="overwrite")
+    def _stale_names(self) -> list[str]:
+        """What lies beside an older output of the name: notes of other programs, its record, its further layers."""
+        final = self.workspace.final
+        names = [final.name + suffix for suffix in (".aux.xml", ".ovr")]
+        names += [path.name for path in recorded_layers(final)]
+        return sorted({*names, hidden_sibling(final, "journal").name} - self.workspace.staged().keys())
+
+    def _require_free(self) -> None:
+        """
+        Raises:
+            OutputError: another output turned up under the name, or a file under that of a layer.
+        """
+        final = self.workspace.final
+        if final.exists() and not self.journal.may_replace:
+            raise OutputError(f"{final} exists now: move it away and run again", option="overwrite")
+        if not self.container.is_folder:
+            require_own_layers(final, self.journal.recipe.storage_layers, may_replace=self.journal.may_replace)
 
     def _publish_folder(self) -> None:
         """Renames a folder of tiles; an older one is moved aside first and removed afterwards."""
         result, final = self.workspace.result, self.workspace.final
         with output_errors(final):
             if os.path.lexists(final) and result.exists() and any(final.iterdir()):
-                self._require_free([final])
+                self._require_free()
                 check_replaceable(final)
             if result.exists():
+                restore_replaced(final)
                 replace_folder(result, final, first_unexpected)
+            elif os.path.lexists(final):  # killed between the last rename and the removal of the old folder
+                remove_stale(hidden_sibling(final, "replaced"), first_unexpected)
             sync_folder(final.parent)
 
     def _publish_changes(self) -> None:

@@ -79,9 +79,13 @@ class LiveMap:
         self.cache = BlockCache(chosen.cache << 20)
         self.queue = BlockQueue(chosen.queue, self.tally, self.cache.get)
         self._files = start_threads(FILE_THREADS, "files")
-        self._maker = BlockMaker(job.plan, job.storage, sources, translator, self.queue, self.cache, self.tally)
-        shown = [*job.layers.values(), imagery_layer(None)]
-        self.layers = {layer.name: LiveLayer(layer, job, self.queue, self.cache, self._files) for layer in shown}
+        plan, storage = job.plan, job.storage
+        self._maker = BlockMaker(plan, storage, sources, translator, self.queue, self.cache, self.tally)
+        shown = {**job.layers}
+        shown.setdefault("source", imagery_layer(None))
+        self.layers = {
+            name: LiveLayer(layer, job, self.queue, self.cache, self._files) for name, layer in shown.items()
+        }
         self.kept = None if output is None else PersistedBlocks(output, self.tally)
         self._maker.kept = self.kept
         for name in job.layers:

@@ -52,6 +52,7 @@ class BlockMaker:
         self.kept: PersistedBlocks | None = None
         self._plan, self._storage, self._translator = plan, storage, translator or Untranslated()
         self._cut, self._layers = plan.untranslated(), storage.tile_layers
+        self._imagery = [layer for layer in self._layers if layer.is_imagery] or [imagery_layer(None)]
         self._queue, self._cache, self._tally = queue, cache, tally
         self._sources: SimpleQueue[Source] = SimpleQueue()
         for source in sources:
@@ -98,7 +99,7 @@ class BlockMaker:
             self._resolve(pending, prepared.done, {})
         elif work == "source":
             imagery = prepared.image.core()
-            self._resolve(pending, prepared.done, self._encode([imagery_layer(None)], imagery, Prediction(imagery)))
+            self._resolve(pending, prepared.done, self._encode(self._imagery, imagery, Prediction(imagery)))
         else:
             self._queue.move(pending, "ready", prepared)
         self._tally.add("seconds", "read", by=time.perf_counter() - started)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -96,13 +96,26 @@ class Job:
 
     def tile_differences(self, other: Job) -> list[str]:
         """The differences that change a tile; an interrupted run may go on with any other."""
-        return self.differences(replace(other, storage=other.storage.presented_as(self.storage)))
+        found = _value_differences(self, other, passed_over=PRESENTATION)
+        return [*_scene_differences(self.scenes, other.scenes), *found]
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that change with anything of the job, how its output is presented included."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
     def refusals(self, asked: Job) -> list[str]:
         """What makes this finished job another one than is asked for, in words. Not versions of libraries, which change
         under everybody's hands, nor the device where that is left open."""
+        return self.differences(self._as_far_as_open(asked))
+
+    def tile_refusals(self, asked: Job) -> list[str]:
+        """The refusals that concern tiles, not how they are presented."""
+        return self.tile_differences(self._as_far_as_open(asked))
+
+    def _as_far_as_open(self, asked: Job) -> Job:
         device = self.device if asked.device == ANY_DEVICE else asked.device
-        return self.differences(replace(asked, device=device, versions=self.versions))
+        return replace(asked, device=device, versions=self.versions)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -157,11 +170,12 @@ def _scene_differences(before: tuple[SceneIdentity, ...], now: tuple[SceneIdenti
     return [said for old, new in zip(before, now, strict=True) if (said := old.difference(new))]
 
 
-def _value_differences(before: Job, now: Job) -> list[str]:
+def _value_differences(before: Job, now: Job, passed_over: Sequence[str] = ()) -> list[str]:
     flat = [_flat({key: value for key, value in job.to_dict().items() if key != "scenes"}) for job in (before, now)]
     names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
     names.sort(key=lambda name: name.startswith(_DERIVED))  # what somebody chose comes before what follows from it
-    return [_say(name, flat[0].get(name), flat[1].get(name)) for name in names if not name.startswith("plan.notes")]
+    ignored = ("plan.notes", *(f"storage.{name}" for name in passed_over))
+    return [_say(name, flat[0].get(name), flat[1].get(name)) for name in names if not name.startswith(ignored)]
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:

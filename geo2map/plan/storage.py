@@ -141,10 +141,6 @@ class Storage:
         further = (LAYERS[name](self.legend) for name in self.layers)
         return first, *(layer.without_loss() if self.exact_layers else layer for layer in further)
 
-    def presented_as(self, other: Storage) -> Storage:
-        """The same tiles with another output's documents, addresses and lossless compression."""
-        return replace(self, **{name: getattr(other, name) for name in PRESENTATION})
-
     @property
     def wants_grid(self) -> bool:
         """Whether a raster is to lie elsewhere than on the tiles' grid."""
