@@ -114,7 +114,7 @@ def test_other_commands_refuse_a_bad_scene_as_well(
     command: str, out: str, refused: Callable[..., None], write_scene: SceneWriter, tmp_path: Path
 ) -> None:
     scene, out_path = write_scene("bad.tif", NOTHING, nodata=0), tmp_path / "new" / out
-    phrase = {"tile": "no pixel is valid", "preview": "no valid pixel"}[command]
+    phrase = {"tile": "no valid pixel", "preview": "no valid pixel"}[command]
     refused(command, scene, "--out", out_path, phrases=(phrase,))
     cut_in_half(scene)
     refused(command, scene, "--out", out_path, phrases=("truncated",))
@@ -138,7 +138,7 @@ def test_a_coarse_scene_may_be_forced(
     scene = write_scene("coarse.tif", transform=metres(590_000, 4_510_000, 10))
     result = geo2map("render", scene, "--out", tmp_path / "tiles", "--model", tiny_model, "--force", "--zoom", 13)
     assert result.code == 0
-    assert "warning: the scene resolves only 10 m" in result.err
+    assert "warning: the scene has only 10 m per pixel" in result.err
     assert (tmp_path / "tiles" / "tilejson.json").exists()
 
 
@@ -206,7 +206,7 @@ def test_a_bad_model_file(
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
-        (("--zoom", 22), ("zoom 18 is its finest useful one", "(--force)")),
+        (("--zoom", 22), ("lower the zoom to 18", "(--force)")),
         (("--zoom", 19), ("zoom 19 would only enlarge the pixels", "(--force)")),
         (("--block-span", 3), ("block span 3", "2 or 4 (--block-span)")),
         (("--zoom", 14, "--minzoom", 16), ("minzoom 16", "zoom 14: lower it (--minzoom)")),
@@ -284,10 +284,10 @@ def taken(tmp_path: Path) -> Path:
         ("taken/letter.txt/tiles", (), "is a file"),
         ("taken/letter.txt/map.tif", (), "is a file"),
         ("taken", (), "exists already"),
-        ("taken", ("--overwrite",), "letter.txt in it is no part of a tile set"),
+        ("taken", ("--overwrite",), "letter.txt does not belong to a tile set"),
         ("small.tif", (), "the scene itself"),
         ("older.tif", (), "(--overwrite)"),
-        ("map.tif", ("--format", "webp"), "no tile format: leave it out (webp) (--format)"),
+        ("map.tif", ("--format", "webp"), "no tile format; leave it out (--format)"),
     ],
 )
 def test_an_output_that_cannot_be(

@@ -282,7 +282,7 @@ def test_a_mosaic_of_nothing_but_transparency_is_refused(tmp_path: Path) -> None
     tiles = _foreign(tmp_path / "t", "3/1/1.png")
     blank = encode_tile(np.zeros((256, 256, 3), np.uint8), np.zeros((256, 256), np.bool_), "png")
     (tiles / "3" / "1" / "1.png").write_bytes(blank)
-    with pytest.raises(TileSetError, match="no map"):
+    with pytest.raises(TileSetError, match="no valid pixel"):
         mosaic_tiles(tiles, tmp_path / "out.tif")
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
 

@@ -29,7 +29,7 @@ def tiles(tmp_path: Path) -> Path:
 
 def test_an_output_within_its_source_is_refused(tiles: Path) -> None:
     for out in (tiles / "m.tif", tiles / "3" / "set"):
-        with pytest.raises(OutputError, match="lies within the set that is converted"):
+        with pytest.raises(OutputError, match="lies within the source of the conversion"):
             convert(tiles, out)
     assert check(tiles).ok
 
