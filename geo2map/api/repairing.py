@@ -48,7 +48,7 @@ def repair(
     if journal is None:
         raise OutputError(f"{path}: has no record, so it cannot be repaired; render it again")
     try:
-        job, pending, is_incomplete = journal.job, broken(journal, before), journal.is_incomplete
+        job, pending, is_incomplete = journal.job, _damaged_blocks(journal, before), journal.is_incomplete
     finally:
         journal.close()
     if before.ok:
@@ -92,7 +92,7 @@ def _find_model(job: Job) -> ModelOptions:
     raise OutputError(f"model {job.plan.model}: not packaged; give its file", option="model")
 
 
-def broken(journal: Journal, report: CheckReport) -> Pending:
+def _damaged_blocks(journal: Journal, report: CheckReport) -> Pending:
     """The blocks of a finished output with damaged tiles, and the tiles that belong to no block."""
     records, plan = journal.blocks(), journal.job.plan
     damaged: set[BlockKey] = set()

@@ -77,7 +77,7 @@ def update(
         with open_engine(choice) if before.plan.model else nullcontext() as loaded:
             job = on_engine(job, loaded)
             _require_alike(before, job)
-            pending = touched(before, job, records)
+            pending = _affected_blocks(before, job, records)
             with opened.at(job.plan.view) as source, open_output(out, job, pending=pending) as output:
                 report = run(source, loaded, output, on_error=on_error, progress=progress, begin=begin)
     write_failures(out, report)
@@ -131,7 +131,7 @@ def _extend(plan: Plan, opened: Imagery) -> Plan:
     return replace(plan, window=window, content=sample_digest(opened.sample(), opened), notes=opened.notes)
 
 
-def touched(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> Pending:
+def _affected_blocks(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> Pending:
     """The blocks of a finished output that another job may change."""
     removed = set(records) - {now.plan.block_key(block) for block in now.plan.blocks()}
     return Pending(finished=True, recheck=_may_change(before, now, records), removed=sorted(removed))

@@ -32,7 +32,7 @@ from geo2map.grid import PixelWindow
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.place import number_rows, row_number, row_order
 from geo2map.tiles.sniff import unpack
-from geo2map.tiles.statement import require_mercator, state
+from geo2map.tiles.statement import parse_statement, require_mercator
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Scheme, Tile
 
@@ -175,7 +175,7 @@ class MbtilesStore(Closing):
             facts = self._facts()
             # other programs mark gaps by empty tiles
             self._there = "zoom_level = ?" if facts.get("geo2map") else "length(tile_data) > 0 AND zoom_level = ?"
-            self.statement = state("metadata", facts)
+            self.statement = parse_statement("metadata", facts)
             self.scheme: Scheme = "tms"
             if not facts.get("geo2map") and self.zooms:
                 require_mercator(self.path, self.statement)

@@ -16,7 +16,7 @@ from geo2map.grid import PixelWindow
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.place import HasExtent, footprint
 from geo2map.tiles.sniff import format_of, is_vector, is_vector_format, parse_format
-from geo2map.tiles.statement import state
+from geo2map.tiles.statement import parse_statement
 from geo2map.tiles.tilejson import DESCRIPTION, TileSet, foreign_words
 from geo2map.types import Tile, TileFormat
 
@@ -131,7 +131,7 @@ def restore_tileset(path: Path, facts: Mapping[str, Any], store: ArchivedTiles) 
             minzoom, maxzoom = (int(facts.get(key) or own) for key, own in (("minzoom", minzoom), ("maxzoom", maxzoom)))
             window = PixelWindow(*map(int, asked))
         else:
-            window = footprint(store, state(path.name, facts).boxes)
+            window = footprint(store, parse_statement(path.name, facts).boxes)
         name, words = plain_text(str(facts.get("name") or path.stem)), foreign_words(facts, extra)
         return TileSet(name, format, minzoom, maxzoom, window, extra, words=words)
     except (TypeError, ValueError, IndexError, Geo2MapError) as error:

@@ -38,7 +38,7 @@ def find_complete(path: str | Path, job: Job, options: OutputOptions | None = No
         OutputError: another job wrote the output (states the differences), it has changed since, or it has no record.
     """
     options, final = options or OutputOptions(), resolve_place(path)
-    if options.overwrite or Workspace(final).exists or (journal := _open_record(Path(path), final)) is None:
+    if options.overwrite or Workspace(final).exists or (journal := _open_record(path, final)) is None:
         return None
     with closing(journal):
         if not isinstance(journal.recipe, Job):
@@ -62,7 +62,7 @@ def find_converted(path: str | Path, origin: Origin) -> tuple[str, ...] | None:
         OutputError: it was converted from other tiles, with other options, or rendered; or it has changed since.
     """
     final = resolve_place(path)
-    if (journal := _open_record(Path(path), final)) is None:
+    if (journal := _open_record(path, final)) is None:
         return None
     with closing(journal):
         if not isinstance(journal.recipe, Origin):
@@ -74,7 +74,7 @@ def find_converted(path: str | Path, origin: Origin) -> tuple[str, ...] | None:
         return version_changes(journal.recipe.versions, origin.versions)
 
 
-def _open_record(path: Path, final: Path) -> Journal | None:
+def _open_record(path: str | Path, final: Path) -> Journal | None:
     if not has_record(final, is_folder=find_container(path).is_folder):
         return None
     try:

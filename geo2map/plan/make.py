@@ -138,7 +138,9 @@ def choose_margin(card: ModelCard, requested: int | None) -> tuple[int, tuple[st
                 "faithful); leave it out",
                 option="margin",
             )
-        return 0, (f"warning: {card.name} translates each tile by itself (mode faithful): expect seams between tiles",)
+        return 0, (
+            f"warning: {card.name} translates each tile by itself (mode faithful): there are seams between its tiles",
+        )
     margin = min(card.margin, WIDEST_MARGIN) if requested is None else requested
     if margin < 0 or margin % card.size_multiple:
         raise PlanError(

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from geo2map.files.encoding import decode_text
-from geo2map.tiles.statement import Statement, other_grid, read_boxes, state, swapped_grid, words_of
+from geo2map.tiles.statement import Statement, other_grid, parse_statement, read_boxes, swapped_grid, words_of
 
 _LARGEST = 2**21
 """Size limit of a document, in bytes."""
@@ -51,7 +51,7 @@ def _read(path: Path) -> str:
 
 def _json(name: str, text: str) -> Statement | None:
     found = json.loads(text)
-    return state(name, found) if isinstance(found, dict) else None
+    return parse_statement(name, found) if isinstance(found, dict) else None
 
 
 def _tile_map_service(name: str, text: str) -> Statement | None:

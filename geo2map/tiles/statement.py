@@ -57,7 +57,7 @@ class Statement:
         return next((box for box in self.boxes if in_metres or box[:2] == self.bounds[:2]), None)
 
 
-def state(document: str, facts: Mapping[str, Any]) -> Statement:
+def parse_statement(document: str, facts: Mapping[str, Any]) -> Statement:
     """Statements of a TileJSON document, or of metadata with the same keys."""
     templates = facts.get("tiles")
     template = next((text for text in templates if isinstance(text, str)), "") if isinstance(templates, list) else ""

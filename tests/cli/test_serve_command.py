@@ -69,9 +69,9 @@ def test_looking_keeps_and_rendering_completes(
         (["serve", "nowhere.tif"], "scene not found"),
         (["serve", "SCENE", "--token", "short"], "token is malformed"),
         (["serve", "SCENE", "--keep", "out.xyz"], "not a supported output type"),
-        (["serve", "SCENE", "--under", "nowhere"], "nowhere is not there"),
+        (["serve", "SCENE", "--under", "nowhere"], "nowhere: not found"),
         (["serve", "SCENE", "--host", "no.such.host.invalid"], "cannot listen"),
-        (["view", "nowhere"], "nowhere is not there"),
+        (["view", "nowhere"], "nowhere: not found"),
         (["view", "SCENE"], "not a tile set"),
     ],
 )

@@ -294,7 +294,7 @@ def test_a_mosaic_is_a_geotiff(tmp_path: Path, name: str) -> None:
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(TileSetError, match="no such folder"):
+    with pytest.raises(TileSetError, match="folder not found"):
         mosaic_tiles(tmp_path / "nowhere", tmp_path / "out.tif")
 
 

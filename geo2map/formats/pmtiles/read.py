@@ -33,7 +33,7 @@ from geo2map.formats.pmtiles.write import TILE_TYPES, header_facts, metadata_of
 from geo2map.formats.stored import agrees, restore_tileset
 from geo2map.grid import PixelWindow
 from geo2map.tiles.sniff import unpack
-from geo2map.tiles.statement import state
+from geo2map.tiles.statement import parse_statement
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
 
@@ -226,7 +226,7 @@ class PmtilesStore(Closing):
         stated = {"format": named, "minzoom": header["min_zoom"], "maxzoom": header["max_zoom"]}
         if any(edges):
             stated["bounds"] = edges
-        self.statement = state("header", metadata | stated)
+        self.statement = parse_statement("header", metadata | stated)
         own = {key: metadata[key] for key in ("minzoom", "maxzoom") if key in metadata}
         return restore_tileset(self.path, metadata | stated | own, self)
 
