@@ -1,4 +1,4 @@
-"""The speed of this machine, stage by stage."""
+"""Measures how fast this machine makes maps, and which stage is slow."""
 
 from __future__ import annotations
 

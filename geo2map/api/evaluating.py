@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """What of the pairs is measured, and how.
+    """The options of an evaluation.
 
     Attributes:
         protocols: see `geo2map.evaluate`; None is "native", or "scene" where there are several places.
@@ -50,7 +50,7 @@ class Measuring:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured.
+    """The results of an evaluation.
 
     Attributes:
         own: rows of the model, by protocol and place.
@@ -109,7 +109,7 @@ def evaluate_model(
 
 
 def _config(card: ModelCard, asked: Measuring) -> tuple[EvaluateConfig, tuple[str, ...]]:
-    """What suits a model, and a word where the choice does not."""
+    """The configuration for a model, and notes where an option does not suit it."""
     trained = card.direction
     direction = asked.direction or trained
     palette = card.palette if direction == trained else None
@@ -132,13 +132,13 @@ def _config(card: ModelCard, asked: Measuring) -> tuple[EvaluateConfig, tuple[st
 
 
 def _places(data: Path) -> dict[str, list[PairFile]]:
-    """The pairs of each place; those of a folder that is no folder of places have no place, ""."""
+    """The pairs of each place; "" for a folder that is not a folder of places."""
     return list_places(data) if has_places(data) else {"": list_pairs(data)}
 
 
 @dataclass(frozen=True)
 class _Table:
-    """Rows in the making."""
+    """Makes rows."""
 
     places: Mapping[str, Sequence[PairFile]]
     protocols: Sequence[ProtocolName]

@@ -1,4 +1,4 @@
-"""Before a long run: a few blocks, or its cost."""
+"""Previews of a run: a few blocks, or its cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DryRun:
-    """Plan and cost of a run.
+    """The plan and the cost of a run.
 
     Attributes:
         plan: the run's.
@@ -54,7 +54,7 @@ class DryRun:
 def dry_run(
     scenes: Scenes, out: PathLike = "", *, engine: ModelLike = "sat2map", **options: Unpack[RenderKeywords]
 ) -> DryRun:
-    """What `geo2map.render` would do and cost; renders a few blocks to measure and writes nothing.
+    """Plans a run of `geo2map.render` and estimates its cost; renders a few blocks for that and writes nothing.
 
     Args:
         out: output of the run; only its kind counts.
@@ -79,7 +79,7 @@ def estimate_request(request: RenderRequest) -> DryRun:
 
 
 def _elsewhere(found: Estimate, out: Path, tmp: Path) -> Estimate:
-    """The spool in `tmp`; on another disk than the output's it holds the finished file, too, until that is copied."""
+    """Disk use by place; on another disk than the output's, the finished file takes space until it is copied."""
     devices = [_existing(path).stat().st_dev for path in (out, tmp)]
     spool = found.spool + (found.bytes if devices[0] != devices[1] else 0)
     return replace(found, spool=spool, place=str(tmp))

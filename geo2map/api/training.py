@@ -33,7 +33,7 @@ from geo2map.train.world import World, open_world
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """What is asked of a training beside its recipe; the same names as the command's options.
+    """The options of a training beside its recipe.
 
     Attributes:
         data: folder of pairs; see `geo2map.train.pictures.list_splits`.
@@ -185,7 +185,7 @@ def _trainer(
     world: World,
     progress: Progress | None,
 ) -> Trainer:
-    """The state a run begins with: anew, of a model's weights, or of its checkpoint."""
+    """The state at the start of a run: new, from a model's weights, or from its checkpoint."""
 
     places = list_places(asked.other_places, asked.held_out) if asked.other_places else {}
     teacher_output = _teacher_output(files, asked, config.teacher, world, progress) if config.teacher else None
@@ -199,7 +199,7 @@ def _trainer(
 
 
 def _network(start: str) -> dict[str, Any]:
-    """The network of the model to start from, which is the one to train unless another is asked for."""
+    """The network of the model to start from, which is trained unless options change it."""
     card = load_card(find_model(start))
     own = find_family(card.architecture).choices(card.config)
     return own | ({"noise": card.noise} if card.noise else {}) | ({"legend": True} if "legend" in card.config else {})
@@ -222,7 +222,7 @@ def _palette(asked: str, files: list[PairFile], config: TrainConfig) -> Palette 
 
 
 def _cost(trainer: Trainer) -> dict[str, float]:
-    """What the network asked for costs where it is used."""
+    """The cost of the network where it is used."""
 
     config, family = trainer.network, trainer.family
     with torch.device("meta"):

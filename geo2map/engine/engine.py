@@ -155,7 +155,7 @@ class Engine(PixelTranslator, Closing):
         return Download((torch.cat(done) if len(done) > 1 else done[0])[: len(batch)])
 
     def _side_by_side(self, parts: Sequence[Tensor], margin: int) -> list[Tensor]:
-        """Every other picture in this thread, the rest in another; torch's threads are each thread's own business."""
+        """Translates every other picture in this thread, the rest in another; torch counts threads for each."""
         if self.threads is None or self.threads < _AT_ONCE:
             return [self._run(part, margin) for part in parts]
         share = self.threads // _AT_ONCE
@@ -182,7 +182,7 @@ class Engine(PixelTranslator, Closing):
 
 
 def _calls(pixels: Tensor, count: int) -> list[Tensor]:
-    """Pictures in calls of exactly so many, the last filled up with copies of its last one.
+    """Splits pictures into calls of exactly `count`, the last one padded with copies of its last picture.
 
     A CPU's convolutions may sum in an order that depends on how many pictures there are.
     """

@@ -1,4 +1,4 @@
-"""Pictures between main memory and a device, and how many threads the CPU gives meanwhile."""
+"""Transfer of pictures between main memory and a device, and torch's number of CPU threads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def upload(batch: Batch, device: torch.device) -> Tensor:
 
 
 class Download:
-    """uint8 (N, 3, H, W) on its way from a device; from CUDA the copy waits for its turn, and nobody for it."""
+    """uint8 (N, 3, H, W) on its way from a device; from CUDA the copy is asynchronous."""
 
     def __init__(self, levels: Tensor) -> None:
         levels = levels.permute(0, 2, 3, 1).contiguous()
@@ -38,7 +38,7 @@ class Download:
             self._levels = levels.cpu()
 
     def wait(self) -> Batch:
-        """The values as (N, H, W, 3), once they are there."""
+        """Waits for the values, (N, H, W, 3)."""
         if self._arrived is not None:
             self._arrived.synchronize()
         done: Batch = self._levels.numpy()
@@ -47,7 +47,7 @@ class Download:
 
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
-    """Gives torch so many CPU threads meanwhile; None leaves it as it is."""
+    """Sets torch's number of CPU threads within the block; None leaves it unchanged."""
     before = torch.get_num_threads()
     if count is None or count == before:
         yield

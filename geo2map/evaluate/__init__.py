@@ -1,4 +1,4 @@
-"""How good a translator is on pairs of pictures, beside baselines.
+"""Scores of a translator on pairs of pictures, next to baselines.
 
 Four protocols. "native": A is translated at its own size and compared with B there, with its reflection around it.
 "scene": the same as a renderer would do it: its colours are matched to the training imagery's if they are far from

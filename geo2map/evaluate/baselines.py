@@ -1,4 +1,4 @@
-"""What a model has to beat: one colour everywhere."""
+"""The baseline that a model has to beat: one colour everywhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STRIDE = 8
 
 @dataclass(frozen=True, eq=False)
 class Constant(PixelTranslator):
-    """A translator that gives the same colour for anything.
+    """A translator that returns one colour for any input.
 
     Attributes:
         name: in the table.

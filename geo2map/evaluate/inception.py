@@ -1,4 +1,4 @@
-"""FID and KID: how far the look of translations is from that of true pictures, to the eyes of Inception v3.
+"""FID and KID: distances between the Inception v3 features of translations and of true pictures.
 
 torchmetrics computes both, with torch-fidelity's port of the TensorFlow network, its resize included: the figures are
 those of torch-fidelity and pytorch-fid. Nothing is ever downloaded; the weights are a file that the user has.
@@ -32,7 +32,7 @@ def find_weights() -> Path | None:
 
 
 class Inception:
-    """The network that looks at pictures.
+    """The feature network.
 
     Args:
         weights: torch-fidelity's (or pytorch-fid's) file of weights, about 91 MB.

@@ -21,7 +21,7 @@ from geo2map.types import Direction, Image
 
 
 class PictureDistances(Protocol):
-    """Something that compares the look of all translations with that of all true pictures, such as FID."""
+    """A distance between the distributions of translations and true pictures, such as FID."""
 
     def add(self, truth: Image, prediction: Image) -> None:
         """Takes note of two uint8 (H, W, 3)."""

@@ -75,7 +75,7 @@ def find_converted(path: str | Path, origin: Origin) -> tuple[str, ...] | None:
 
 
 def _open_record(path: str | Path, final: Path) -> Journal | None:
-    if not has_record(final, is_folder=find_container(path).is_folder):
+    if not has_record(final, is_folder=find_container(path).is_folder):  # before Path() drops a trailing slash
         return None
     try:
         return load_record(final)

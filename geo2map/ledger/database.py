@@ -24,14 +24,14 @@ class Database:
         Raises:
             OutputError: the file is missing or damaged.
         """
-        self.path, self._lock = path, RLock()
+        self.path, self._lock, self._read_only = path, RLock(), read_only
         with self.access():
             self.db: sqlite3.Connection = connect(path, read_only=read_only)
 
     @contextmanager
     def access(self) -> Iterator[None]:
         """Exclusive use of the connection; SQLite errors become OutputError."""
-        with self._lock, journal_errors(self.path):
+        with self._lock, journal_errors(self.path, finished=self._read_only):
             yield
 
     @contextmanager

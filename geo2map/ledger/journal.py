@@ -48,10 +48,7 @@ class Journal(Database):
                 self.db.execute("PRAGMA locking_mode = EXCLUSIVE")  # no shared memory: works on network drives, too
                 self.db.execute("PRAGMA synchronous = NORMAL")
                 if self._get("version") != _VERSION:
-                    raise OutputError(
-                        f"{path}: written by another version of geo2map; use that one, or start over (resume=False)",
-                        option="resume",
-                    )
+                    raise _other_version(path, finished=read_only)
                 text = self._get("job") or ""
                 self.recipe: Job | Origin = Origin.from_json(text) if Origin.is_json(text) else Job.from_json(text)
         except BaseException:
@@ -265,3 +262,9 @@ def _remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
             box = (name, plan.maxzoom - level, left, left + side, top, top + side)
             db.execute(f"INSERT OR IGNORE INTO removed SELECT layer, z, x, y FROM tiles WHERE {inside}", box)
             db.execute(f"DELETE FROM tiles WHERE {inside}", box)
+
+
+def _other_version(path: Path, *, finished: bool) -> OutputError:
+    if finished:
+        return OutputError(f"{path}: record of another version of geo2map; render the output again")
+    return OutputError(f"{path}: partial results of another version of geo2map; resume with that, or run geo2map clean")

@@ -34,8 +34,12 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 @contextmanager
-def journal_errors(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite into OutputError."""
+def journal_errors(path: Path, *, finished: bool = False) -> Iterator[None]:
+    """Turn errors of SQLite into OutputError.
+
+    Args:
+        finished: whether it is the record of a finished output, not the journal of a run.
+    """
     try:
         yield
     except Geo2MapError:
@@ -46,6 +50,8 @@ def journal_errors(path: Path) -> Iterator[None]:
             raise OutputError(f"{path}: the disk is full; free some space and run again") from error
         if "readonly" in text or "unable to open" in text:
             raise OutputError(f"{path}: not writable ({text}); check the folder") from error
+        if finished:
+            raise OutputError(f"{path}: damaged record ({text}); render the output again") from error
         raise OutputError(f"{path}: damaged ({text}); start over (resume=False)", option="resume") from error
 
 

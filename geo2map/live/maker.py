@@ -1,4 +1,4 @@
-"""Makes the blocks that are waited for: readers, one thread for the model, encoders."""
+"""Makes requested blocks: readers, one thread for the model, encoders."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class BlockMaker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the threads; what is at work is waited for, and kept where blocks are kept."""
+        """Ends the threads after the blocks in hand."""
         self._queue.close()
         self._threads.shutdown(wait=True)
         self._encoders.shutdown(wait=True)
@@ -82,7 +82,7 @@ class BlockMaker:
                 self._fail([pending], error)
 
     def _may_be_read(self, pending: PendingBlock) -> bool:
-        """Not too far ahead of the model: what is read takes memory, and a newer request may come."""
+        """Whether a block may be read: not far ahead of the model, since pixels take memory and newer requests win."""
         if pending.key.work == "source":
             return True
         ahead = self._queue.count("reading", "map") + self._queue.count("ready")

@@ -1,4 +1,4 @@
-"""The mean of models that grew from the same one."""
+"""The weighted mean of models of one training."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _normalised(shares: Sequence[float], count: int) -> list[float]:
 
 
 def _like(first: Path, model: Path) -> ModelCard:
-    """The card of a model that can be averaged with the first."""
+    """The card of a model that can be averaged with the first one."""
     ours, theirs = load_card(first), load_card(model)
     for field in _ALIKE:
         found = getattr(ours, field), getattr(theirs, field)

@@ -1,4 +1,4 @@
-"""The card inside a model file: everything about the weights that a user must not have to type."""
+"""The card inside a model file: everything about the weights that a user should not have to type."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEEPEST_ZOOM = 30
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What a generator is, needs and was made of.
+    """Describes a generator: its network, its input and its training.
 
     Attributes:
         name: short name, e.g. "sat2map".

@@ -1,4 +1,4 @@
-"""What a model file says about itself, for people and for programs. Needs no torch."""
+"""The description of a model file, for people and for programs. Needs no torch."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def misfit(card: ModelCard, tensors: Mapping[str, TensorEntry]) -> str | None:
 
 
 def _immodest(config: Mapping[str, Any], nested: frozenset[str]) -> str | None:
-    """What in a configuration could make a network of absurd size, even on the meta device."""
+    """The entry of a configuration that would make an absurdly large network, even on the meta device."""
     for name, value in config.items():
         if name in nested:
             continue

@@ -26,7 +26,7 @@ class HeaderError(ValueError):
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """What a header says of a tensor.
+    """A tensor's entry in a header.
 
     Attributes:
         dtype: as safetensors names it, e.g. "F16".
@@ -42,7 +42,7 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Header:
-    """What a .safetensors file says of itself: texts by name, and tensors by name."""
+    """The header of a .safetensors file: metadata and tensors, by name."""
 
     metadata: dict[str, str]
     tensors: dict[str, TensorEntry]

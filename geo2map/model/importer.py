@@ -29,7 +29,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "netG")
 
 @dataclass(frozen=True, kw_only=True)
 class ImportFacts:
-    """What a file of foreign weights does not say of itself.
+    """Facts that a file of foreign weights does not hold.
 
     Attributes:
         name: of the model; None is the stem of the model file.

@@ -32,7 +32,7 @@ class ModelOptions:
     mode: Mode | None = None
 
     def load_card(self) -> ModelCard:
-        """The card, as the mode has it.
+        """The card in the chosen mode.
 
         Raises:
             ModelFileError: not a model, or it has no such mode.

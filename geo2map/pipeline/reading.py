@@ -119,7 +119,7 @@ def digest(image: BlockImage) -> str:
 
 @dataclass(frozen=True)
 class BlockReader:
-    """Reads blocks of a plan.
+    """Reads and prepares the blocks of a plan.
 
     Results and order do not depend on the number of threads or the grouping into strips.
 

@@ -24,7 +24,7 @@ _Pixels = TypeVar("_Pixels", bound=npt.NDArray[np.uint8])
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A pair as it is trained on.
+    """A pair in memory.
 
     Attributes:
         a, b: input and output, uint8 (H, W, 3).
@@ -42,7 +42,7 @@ class Pair:
 
 
 class Crops(NamedTuple):
-    """Crops as a step takes them, each uint8 with a leading dimension for the pictures.
+    """The crops of a step, each uint8 with a leading dimension for the pictures.
 
     Attributes:
         a, b: input and output, (N, crop, crop, 3); the input has its bands of noise after that.

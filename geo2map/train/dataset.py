@@ -31,7 +31,7 @@ RECOGNISED = 0.7
 
 @dataclass(frozen=True)
 class Sources:
-    """Where a run's pairs come from.
+    """The sources of a run's pairs.
 
     Attributes:
         files: the run's own, see `geo2map.train.pictures.list_pairs`.

@@ -1,4 +1,4 @@
-"""The losses of pix2pix; its L1 can be balanced over the classes of a map style."""
+"""The losses of pix2pix; L1 can be balanced over the classes of a map style."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def first_highest(planes: Tensor) -> Tensor:
 
 
 def palette_commitment(fake_b: Tensor, colours: Tensor, mask: Tensor) -> Tensor:
-    """Mean absolute distance to the nearest of the colours: what makes an undecided blend choose.
+    """Mean absolute distance to the nearest of the colours: blends move to the nearer colour.
 
     The choice is the one that classifying the pixel would make, so that no pixel changes its class by it; a border
     becomes as steep as the network can draw it, and a flat area as flat.

@@ -29,7 +29,7 @@ SAMPLE_RECALIBRATION = 8
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a run is.
+    """The progress of a run.
 
     Attributes:
         step, total: optimiser steps.
@@ -55,7 +55,7 @@ class TrainingProgress:
 
 @dataclass(kw_only=True)
 class Run:
-    """Where a run keeps its files and what it tells.
+    """The files and callbacks of a run.
 
     Attributes:
         folder: gets `checkpoint.pt`, `losses.csv` and `samples/epoch-0001.png`.

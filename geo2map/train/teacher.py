@@ -23,7 +23,7 @@ CONTEXT = 16
 def distill(
     files: Sequence[PairFile], model: Path, folder: Path, device: torch.device, on_picture: Callable[[int, int], None]
 ) -> None:
-    """Writes the model's output for the A side of every pair to `folder`; what lies there is kept.
+    """Writes the model's output for the A side of every pair to `folder`; existing files are kept.
 
     Args:
         files: pairs whose A side the model translates.

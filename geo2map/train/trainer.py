@@ -73,7 +73,7 @@ class Trainer:
 
     @property
     def adversarial_active(self) -> bool:
-        """Whether the discriminator has joined."""
+        """Whether the adversarial loss is active."""
         return self.config.lambda_gan > 0 and self.step >= self.config.adversarial_from * self.total
 
     def batch(self, step: int) -> Crops:
@@ -171,7 +171,7 @@ class Trainer:
         return exported.cpu().fold().eval()
 
     def start_from(self, weights: dict[str, Tensor], legend: Sequence[Sequence[float]] = ()) -> None:
-        """Takes over the weights of a model file of the same architecture, as a new run's beginning.
+        """Starts from the weights of a model file of the same architecture.
 
         A network that differs as its family can mend starts as nearly the same function.
 
@@ -189,7 +189,7 @@ class Trainer:
         self.average.module.load_state_dict(self.generator.state_dict())
 
     def save(self, path: Path) -> None:
-        """Writes everything needed to go on: networks, optimisers, average, step. Beside its name, then renamed.
+        """Writes everything needed to resume: networks, optimisers, average, step. Atomic.
 
         Raises:
             OutputError: the file cannot be written; an older one of that name is kept.

@@ -29,11 +29,11 @@ class World:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes the files and tells the user."""
+        """Whether this process writes files and reports progress."""
         return self.rank == 0
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Waits for all processes."""
         if self.size > 1:
             distributed.barrier()
 

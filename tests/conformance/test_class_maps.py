@@ -184,7 +184,7 @@ def test_classes_are_those_of_the_model() -> None:
             resolve_legend(asked, card)
         assert caught.value.option == "classes"
     for options in ({"format": "webp"}, {"palette": "maps"}, {"compress": "webp"}):
-        with pytest.raises(DataError, match="classes are written as PNG"):
+        with pytest.raises(DataError, match="classes: written as PNG"):
             Storage(classes=True, **options)
 
 

@@ -260,7 +260,7 @@ def test_a_mosaic_of_mixed_formats_takes_the_largest_zoom_or_the_one_asked(tmp_p
     ("names", "zoom", "said"),
     [
         ((), None, "no tiles"),
-        (("3/1/1.png",), 4, "zooms 3"),
+        (("3/1/1.png",), 4, "which has 3"),
         (("18/0/0.png", "18/200000/200000.png"), None, "scattered"),
     ],
 )

@@ -267,7 +267,7 @@ def test_a_geotiff_cut_short(quick_engine: Engine, finished: Path, tmp_path: Pat
     (tmp_path / "short.tif").write_bytes(data[: len(data) // 2])  # its overviews come first, and are whole
     assert "broken" in kinds(check(tmp_path / "short.tif"))
     (tmp_path / "short.tif").write_bytes(data[:300])
-    with pytest.raises(TileSetError, match=r"short\.tif cannot be read"):
+    with pytest.raises(TileSetError, match=r"short\.tif: cannot be read"):
         check(tmp_path / "short.tif")
 
 

@@ -98,7 +98,7 @@ def test_what_has_no_other_grid(quick_engine: Engine, write_sheet: Any, tmp_path
         render(scene, tmp_path / "a2.tif", engine=quick_engine, crs_out="EPSG:0")
     assert caught.value.option == "crs_out"
     cut(scene, tmp_path / "tiles", quick_engine)
-    with pytest.raises(PlanError, match="no other grid"):
+    with pytest.raises(PlanError, match=r"has only the tiles. grid"):
         render(tmp_path / "tiles", tmp_path / "a2.tif", engine=quick_engine, grid="scene", force=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tif", "tiles"]
 

@@ -23,7 +23,7 @@ RUNNING = ("running_mean", "running_var", COUNTER)
 
 
 def convert_state_dict(state: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """A reference generator's state as ours.
+    """Converts a reference generator's state.
 
     Args:
         state: of a U-Net generator of any depth and width, with batch norm or instance norm.
@@ -61,7 +61,7 @@ def _without_prefixes(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
 
 
 def _likely(state: Mapping[str, Tensor]) -> str:
-    """What network a state that is no U-Net generator's may be of."""
+    """The likely network of a state that is not a U-Net generator's."""
     first = next(iter(state), "no tensor")
     if any(".conv_block." in key for key in state):
         return "a ResNet generator"

@@ -94,7 +94,7 @@ class Sharpen(nn.Module):
         return self._committed(values) if self.palette_commitment else values
 
     def _committed(self, x: Tensor) -> Tensor:
-        """Drawn towards the chosen colour."""
+        """Moves colours towards the chosen one."""
         values = x.flatten(2)
         scores = torch.baddbmm(self._offset.to(x), self._choose.to(x).expand(len(x), -1, -1), values)
         return torch.lerp(values, self.legend.mixed(scores), self.palette_commitment).view_as(x)
