@@ -86,7 +86,7 @@ class OtherVersionError(OutputError):
 
     @classmethod
     def of(cls, path: object, *, finished: bool) -> Self:
-        """Says so of a journal: of a finished output, or of a run in progress."""
+        """The error for a journal of a finished output or of a run in progress."""
         if finished:
             return cls(f"{path}: record of another version of geo2map; render or convert the output again")
         return cls(f"{path}: partial results of another version of geo2map; resume with that, or run geo2map clean")

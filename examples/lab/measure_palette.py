@@ -19,7 +19,7 @@ import numpy as np
 from geo2map.colour.colours import colours_json, maps_colours
 from geo2map.colour.learn import learn_palette
 from geo2map.colour.palette import MAPS_PALETTE
-from geo2map.colour.snap import Snap
+from geo2map.colour.quantizer import PaletteQuantizer
 from geo2map.engine import load_engine
 from geo2map.evaluate.scores import Scores
 from geo2map.evaluate.translate import translate_picture
@@ -56,7 +56,7 @@ def translations(maps: Path, kept: Path) -> list[tuple[Image, Image]]:
     return [(found["t"], found["p"]) for found in map(np.load, sorted(kept.glob("*.npz")))]
 
 
-def indexed(name: str, snap: Snap) -> Variant:
+def indexed(name: str, snap: PaletteQuantizer) -> Variant:
     return Variant(name, snap, lambda pixels: encode_indexed(snap.indices(pixels), WHOLE, snap.colours))
 
 
@@ -73,7 +73,7 @@ def cost(encode: Callable[[Image], bytes], tiles: list[Image]) -> tuple[float, f
 def measure(maps: Path, kept: Path) -> None:
     pairs = translations(maps, kept)
     tiles = [np.ascontiguousarray(p[y : y + 256, x : x + 256]) for _, p in pairs for y in (0, 256) for x in (0, 256)]
-    learned, seven = Snap(maps_colours()), Snap(FIXED)
+    learned, seven = PaletteQuantizer(maps_colours()), PaletteQuantizer(FIXED)
     variants = [Variant("RGB PNG, as the network drew", lambda p: p, lambda p: encode_tile(p, WHOLE, "png"))]
     variants += [indexed(f"{len(learned.colours)} learned colours", learned), indexed("7 class colours", seven)]
     print(f"{len(pairs)} pictures, {len(tiles)} tiles; snapping a tile: {cost(_bytes(learned), tiles)[0]:.2f} ms\n")
@@ -89,7 +89,7 @@ def measure(maps: Path, kept: Path) -> None:
         print("<!-- IoU", {key: round(value, 3) for key, value in total["class_iou"].items()}, "-->", flush=True)
 
 
-def _bytes(snap: Snap) -> Callable[[Image], bytes]:
+def _bytes(snap: PaletteQuantizer) -> Callable[[Image], bytes]:
     return lambda pixels: snap.indices(pixels).tobytes()
 
 

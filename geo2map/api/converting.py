@@ -1,4 +1,4 @@
-"""A finished set of tiles as another kind of output, its bytes kept; a raster of a folder of tiles is a case of it."""
+"""Converting a finished tile set to another output type, without re-encoding; also used by `mosaic`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from geo2map.ledger.checks import check_final, check_tmp, names_around, occupied
 from geo2map.ledger.complete import find_converted
 from geo2map.ledger.conversion import Conversion
 from geo2map.ledger.finished import require_complete
-from geo2map.ledger.opening import end_publishing
+from geo2map.ledger.opening import finish_publishing
 from geo2map.ledger.origin import Origin
-from geo2map.pipeline.report import say_complete
+from geo2map.pipeline.report import complete_note
 from geo2map.plan.job import library_versions
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.codec import TileCodec
@@ -27,17 +27,17 @@ from geo2map.tiles.layer import MAP
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import LngLatBounds
 
-_SOURCE = "the set that is converted"
+_SOURCE = "the source of the conversion"
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What became of a conversion.
+    """Result of a conversion.
 
     Attributes:
-        out: the output, as it was asked for.
-        complete: it had been made before, of the same tiles in the same way, and was left as it is.
-        since: libraries that have other versions than they had then, in words.
+        out: path of the output, as given.
+        complete: whether the same conversion had been completed before, and the output left untouched.
+        since: library versions changed since then, in words.
     """
 
     out: str
@@ -45,47 +45,46 @@ class Converted:
     since: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able values."""
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.out}: {say_complete(self.since)}" if self.complete else self.out
+        return f"{self.out}: {complete_note(self.since)}" if self.complete else self.out
 
 
 def convert(
     source: str | Path, out: str | Path, *, progress: Progress | None = None, **options: Unpack[ConvertKeywords]
 ) -> Converted:
-    """Writes a set of tiles as another kind of output; no tile is encoded again where its bytes can be kept.
+    """Convert a tile set to another output type; tiles keep their bytes if possible.
 
-    A GeoTIFF's overviews are the set's own lower zooms; of a set that geo2map did not make, or that lacks them, they
-    are made from the largest zoom.
+    Overviews of a GeoTIFF are the lower zooms of a tile set of geo2map; otherwise they are computed from the largest
+    zoom.
 
     Args:
         source: a folder of tiles, an .mbtiles, a .pmtiles or a .tif on the tile grid.
-        out: any kind of output, see `geo2map.formats.CONTAINERS`.
-        progress: told about the stages.
+        out: any output type, see `geo2map.formats.CONTAINERS`.
+        progress: called with each stage.
         options: see `geo2map.api.keywords.ConvertKeywords`.
 
     Returns:
-        What became of it: an output that the same conversion made before is left as it is.
+        The result; an output of the same conversion is left untouched.
 
     Raises:
-        TileSetError: no such set, a tile is damaged, or the bounds touch none.
-        ZoomError: no tiles at the largest zoom.
-        OutputError: `out` exists and is not what this conversion made, is not a supported kind, or cannot be written.
+        TileSetError: the source does not exist, a tile is damaged, or the bounds touch none.
+        ZoomError: there are no tiles at the largest zoom.
+        OutputError: `out` exists with other contents, is not a supported type, or cannot be written.
     """
     return convert_request(ConvertRequest.of(source, out, options), progress=progress)
 
 
 def convert_request(request: ConvertRequest, *, progress: Progress | None = None) -> Converted:
-    """Carries out a conversion; see `convert`."""
+    """Run a conversion; see `convert`."""
     source, out, output = Path(request.source), request.out, request.output
     container = find_container(out)
     container.check_storage(request.storage)
     check_place(out, names_around(out, container), keep=[source], kept=_SOURCE)
     require_outside(out, source, _SOURCE)
     check_tmp(out, container, output.tmp)
-    finished = end_publishing(out)
+    finished = finish_publishing(out)
     with ExitStack() as stack:
         layers = _open_layers(stack, source, request)
         for place in occupied(out, container, tuple(layers)[1:]):
@@ -103,20 +102,20 @@ def convert_request(request: ConvertRequest, *, progress: Progress | None = None
 
 
 def _open_layers(stack: ExitStack, source: Path, request: ConvertRequest) -> dict[str, Subset]:
-    """The part of each layer of a set that is converted; only the map is encoded anew."""
+    """The selected tiles of each layer; only the map is re-encoded."""
     store, tileset = stack.enter_context(open_tiles(source))
     places = find_layers(source, tileset)
     if tileset.layers:
         tileset = replace(tileset, extra={**tileset.extra, "layers": list(places)[1:]})
-    found = {MAP: _choose(request, store, tileset)}
+    found = {MAP: _select(request, store, tileset)}
     kept = replace(request, storage=replace(request.storage, format=None, quality=None, lossless=False))
     for name, place in list(places.items())[1:]:
-        found[name] = _choose(kept, *stack.enter_context(open_tiles(place)))
+        found[name] = _select(kept, *stack.enter_context(open_tiles(place)))
     return found
 
 
-def _choose(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> Subset:
-    """The part of a set that is converted."""
+def _select(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> Subset:
+    """The selected tiles of a layer."""
     bounds = None if request.bounds is None else LngLatBounds(*request.bounds)
     storage = request.storage
     chosen = select(store, tileset, bounds=bounds, zooms=request.zooms, format=storage.format)

@@ -46,7 +46,7 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
     Raises:
         PlanError: no such CRS, or a scene without a grid of its own.
     """
-    if not storage.wants_grid or isinstance(storage.grid, RasterGrid):
+    if not storage.has_own_grid or isinstance(storage.grid, RasterGrid):
         return storage
     with open_imagery(scene.identities[0].path, reading) as first:
         if not isinstance(first, Scene):

@@ -1,4 +1,4 @@
-"""A finished set of tiles checked and mended."""
+"""Checking and repairing a finished output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from geo2map.api.models import ModelLike, open_engine
 from geo2map.api.rendering import write_failures
 from geo2map.checking import CheckReport, check
 from geo2map.errors import ModelFileError, OutputError
-from geo2map.ledger import Pending, end_publishing, open_output
+from geo2map.ledger import Pending, finish_publishing, open_output
 from geo2map.ledger.finished_record import load_journal
 from geo2map.ledger.journal import Journal
 from geo2map.model import ModelOptions, find_model, load_card, split_identity
@@ -29,29 +29,28 @@ def repair(
     engine: ModelLike | None = None,
     progress: Progress | None = None,
 ) -> CheckReport:
-    """Mends an output that geo2map made: renders broken blocks again, makes overviews anew, removes strays.
+    """Repair a finished output: re-render damaged blocks, rebuild overviews, delete stray tiles.
 
-    What is mended is byte for byte what it was; a file is made anew with it. Files that are no tiles are left where
-    they are.
+    Repairs byte for byte; a file is rebuilt. Files other than tiles are left alone.
 
     Args:
-        engine: the model that the set was made with; None finds the packaged one of its name.
+        engine: the model that rendered the output; None is the packaged model of the recorded name.
         progress: see `geo2map.run`.
 
     Returns:
-        What a check finds afterwards.
+        The report of a check afterwards.
 
     Raises:
-        OutputError: it keeps no journal or lies on another grid than the tiles', or scenes or model are not what they
-            were: nothing is changed.
+        OutputError: it has no journal, is on another grid than the tiles', or scenes or model have changed: nothing is
+            modified.
     """
-    end_publishing(path)
+    finish_publishing(path)
     before = check(path)
     journal = load_journal(Path(path).resolve())
     if journal is None:
-        raise OutputError(f"{path} keeps no record of how it was made and cannot be repaired: render it anew")
+        raise OutputError(f"{path}: has no record, so it cannot be repaired; render it again")
     try:
-        job, pending, is_incomplete = journal.job, broken(journal, before), journal.is_incomplete
+        job, pending, is_incomplete = journal.job, _damaged_blocks(journal, before), journal.is_incomplete
     finally:
         journal.close()
     if before.ok:
@@ -78,24 +77,26 @@ def _render_again(
         with open_engine(choice) if choice is not None and job.plan.model else nullcontext() as loaded:
             now = make_job(opened, job.plan, loaded, storage=job.storage, reading=job.reading, facts=job.facts)
             if loaded is not None and loaded.card.identity != job.plan.model:
-                raise OutputError(f"{path} was made with another model, {job.plan.model}: use that one", option="model")
+                raise OutputError(
+                    f"{path}: rendered with another model, {job.plan.model}; use that one", option="model"
+                )
             if differences := job.differences(now):
-                raise OutputError(f"{path} cannot be repaired, since {'; '.join(differences[:3])}: render it anew")
+                raise OutputError(f"{path}: cannot be repaired, since {'; '.join(differences[:3])}; render it again")
             with opened.at(job.plan.view) as source, open_output(path, job, pending=pending) as output:
                 run(source, loaded, output, progress=progress)
 
 
 def _find_model(job: Job) -> ModelOptions:
-    """The packaged model that a job names, with the job's precision and device."""
+    """The packaged model of a job, with its precision and device."""
     name, fingerprint = split_identity(job.plan.model)
     with suppress(ModelFileError):
         if load_card(find_model(name)).fingerprint == fingerprint:
             return ModelOptions(model=name, device=job.device, precision=job.precision)  # type: ignore[arg-type]
-    raise OutputError(f"the model {job.plan.model} is not packaged here: name its file", option="model")
+    raise OutputError(f"model {job.plan.model}: not packaged; give its file", option="model")
 
 
-def broken(journal: Journal, report: CheckReport) -> Pending:
-    """The blocks of a finished output in which a check found damaged tiles, and the tiles that no block has."""
+def _damaged_blocks(journal: Journal, report: CheckReport) -> Pending:
+    """The blocks of a finished output with damaged tiles, and the tiles that belong to no block."""
     records, plan = journal.blocks(), journal.job.plan
     damaged: set[BlockKey] = set()
     orphans: dict[str, list[Tile]] = {}
@@ -109,7 +110,7 @@ def broken(journal: Journal, report: CheckReport) -> Pending:
 
 
 def _descendant(journal: Journal, layer: str, tile: Tile) -> Tile:
-    """The tile itself where a block makes it, else one below it that a block makes."""
+    """The tile itself if a block renders it, else a descendant that a block renders."""
     zoom = journal.job.plan.maxzoom - journal.job.plan.block_levels
     if tile.z >= zoom:
         return tile
@@ -119,7 +120,7 @@ def _descendant(journal: Journal, layer: str, tile: Tile) -> Tile:
 
 
 def _keys(plan: Plan, tile: Tile) -> list[BlockKey]:
-    """The blocks that may make a tile: columns of blocks go on beyond the antimeridian."""
+    """The blocks that may render a tile: columns of blocks continue beyond the antimeridian."""
     level, span = plan.maxzoom - tile.z, plan.block_span
     x, y = (tile.x << level) // span, (tile.y << level) // span
     return [(x, y), (x + 2**plan.maxzoom // span, y)]

@@ -13,7 +13,7 @@ from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
 from geo2map.errors import PlanError
 from geo2map.files.place import check_place, require_apart
 from geo2map.formats.containers import Container
-from geo2map.ledger import OutputOptions, check_output, end_publishing
+from geo2map.ledger import OutputOptions, check_output, finish_publishing
 from geo2map.ledger.checks import occupied
 from geo2map.model import ModelCard, ModelOptions
 from geo2map.plan import Job, Plan, PlanOptions, Storage, make_plan
@@ -221,6 +221,6 @@ def resolve(request: RenderRequest) -> ResolvedRequest:
     scenes, container = select_scenes(request.scenes), None
     if request.out is not None:
         check_place(request.out, keep=scenes.files)
-        end_publishing(request.out, runs=False)  # `open_output` ends that of a run
+        finish_publishing(request.out, runs=False)  # `open_output` finishes that of a run
         container = check_output(request.out, request.output, request.storage)
     return ResolvedRequest(request, scenes, resolve_model(request.model), container)

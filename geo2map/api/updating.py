@@ -1,4 +1,4 @@
-"""A finished set of tiles brought up to date: scenes added or replaced, and only what they change rendered again."""
+"""Updating a finished output: add or replace scenes, and re-render only affected tiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from geo2map.errors import OutputError, PlanError
 from geo2map.files.place import require_apart, resolve_place
 from geo2map.formats import find_container
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
-from geo2map.ledger import Pending, end_publishing, find_complete, open_output
+from geo2map.ledger import Pending, find_complete, finish_publishing, open_output
 from geo2map.ledger.checks import occupied
 from geo2map.ledger.finished_record import journal_path, load_journal, load_origin
 from geo2map.model import ModelOptions
@@ -44,26 +44,26 @@ def update(
     progress: Progress | None = None,
     begin: Begin | None = None,
 ) -> Report:
-    """Adds scenes to a finished output, or takes up those of them that changed.
+    """Add scenes to a finished output, or re-render those that changed.
 
-    A folder's tiles are changed in place; a file is made anew of its own tiles and those that change.
+    A folder is changed in place; a file is rebuilt from its old tiles and the changed ones.
 
-    The set remembers how it was made: colours, zooms, area of interest, format stay as they are. A scene that is in
-    the set is replaced in its place, any other comes last; which is on top is for the set's `order` to say. Only blocks
-    whose pixels changed are translated, and only their ancestors are made anew. The tiles are those of a render of all
-    scenes with the same colours. Where no scene is new and none has changed, nothing is touched.
+    Colours, zooms, area of interest and format are those of the record. A scene that the output already has keeps its
+    position, others are appended; the recorded `order` decides which is on top. Only blocks whose pixels changed are
+    translated, and only their ancestors are rebuilt. The tiles equal those of a render of all scenes with the same
+    colours. If no scene is new or changed, nothing is touched.
 
     Args:
-        scenes: as `geo2map.render` has them.
-        out: made by `geo2map.render`; not a raster on another grid than the tiles'.
-        engine: the model that the set was made with.
+        scenes: see `geo2map.render`.
+        out: written by `geo2map.render`; not a raster on another grid than the tiles'.
+        engine: the model that rendered the output.
         on_error, progress, begin: see `geo2map.render`.
 
     Raises:
-        OutputError: no such set, or it cannot be written.
-        PlanError: another model, precision or device than the set was made with.
+        OutputError: there is no such output, or it cannot be written.
+        PlanError: another model, precision or device than recorded.
     """
-    end_publishing(out)
+    finish_publishing(out)
     before, records = _load(out)
     fresh = select_scenes(scenes)
     for place in occupied(out, find_container(out), before.storage.layers):
@@ -80,7 +80,7 @@ def update(
         with open_engine(choice) if before.plan.model else nullcontext() as loaded:
             job = on_engine(job, loaded)
             _require_alike(before, job)
-            pending = touched(before, job, records)
+            pending = _affected_blocks(before, job, records)
             with opened.at(job.plan.view) as source, open_output(out, job, pending=pending) as output:
                 report = run(source, loaded, output, on_error=on_error, progress=progress, begin=begin)
     write_failures(out, report)
@@ -99,53 +99,49 @@ def _load(out: PathLike) -> tuple[Job, dict[BlockKey, BlockRecord]]:
 
 def _no_journal(out: Path) -> str:
     if load_origin(out.resolve()) is not None:
-        return f"{out} was converted from other tiles and cannot be updated: update the set that it was made of"
+        return f"{out}: converted from other tiles, so it cannot be updated; update those and convert again"
     if out.is_file():
         return (
-            f"{out} keeps no record of how it was made ({journal_path(out.resolve()).name} beside it) and cannot be "
-            "updated: render it anew"
+            f"{out}: has no record ({journal_path(out.resolve()).name} beside it), so it cannot be updated; render it "
+            "again"
         )
-    return f"{out} is not a finished output of geo2map, so there is nothing to update: check the path"
+    return f"{out}: not a finished output of geo2map; check the path"
 
 
 def _require_model(before: Job, choice: Engine | ModelOptions, out: PathLike) -> None:
     card = choice.load_card() if isinstance(choice, ModelOptions) else choice.card
     if card.identity != before.plan.model:
-        raise PlanError(f"{out} was made with another model, {before.plan.model}: use that one", option="model")
+        raise PlanError(f"{out}: rendered with another model, {before.plan.model}; use that one", option="model")
 
 
 def _require_alike(before: Job, now: Job) -> None:
-    """
-    Raises:
-        PlanError: what was rendered before would not be rendered so now.
-    """
     same = replace(before, scenes=now.scenes, plan=now.plan, facts=now.facts)
     if differences := same.differences(now):
-        raise PlanError(f"the output was rendered with different settings: {'; '.join(differences)}. Render it anew")
+        raise PlanError(f"the output was rendered with different settings ({', '.join(differences)}); render it again")
 
 
 def _extended(before: Job, opened: Imagery, engine: Engine | ModelOptions | None) -> Job:
-    """The job of a set with more scenes."""
+    """The job of an output with more scenes."""
     plan, facts = _extend(before.plan, opened), {key: fact for key, fact in before.facts.items() if key != "scenes"}
     return make_job(opened, plan, engine, storage=before.storage, reading=before.reading, facts=facts)
 
 
 def _extend(plan: Plan, opened: Imagery) -> Plan:
-    """The same plan for more scenes: nothing that was decided changes, but for the area covered."""
+    """The same plan for more scenes: changes only the area covered."""
     window = opened.window(plan.maxzoom)
     if plan.aoi is not None:
         window = plan.aoi.cut(window, plan.maxzoom, plan.clip, plan.name)
     return replace(plan, window=window, content=sample_digest(opened.sample(), opened), notes=opened.notes)
 
 
-def touched(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> Pending:
+def _affected_blocks(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> Pending:
     """The blocks of a finished output that another job may change."""
     removed = set(records) - {now.plan.block_key(block) for block in now.plan.blocks()}
     return Pending(finished=True, recheck=_may_change(before, now, records), removed=sorted(removed))
 
 
 def _may_change(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> list[BlockKey]:
-    """Blocks that may change: all of them where a scene of the output changed, else those near the new scenes."""
+    """Blocks that may change: all if a scene of the output changed, else those near the new scenes."""
     known = {scene.path: scene for scene in before.scenes}
     if any(known[scene.path].difference(scene) for scene in now.scenes if scene.path in known):
         return list(records)
@@ -165,7 +161,7 @@ def _may_change(before: Job, now: Job, records: dict[BlockKey, BlockRecord]) -> 
 
 
 def _overlaps(corners: npt.NDArray[np.int64], side: int, frame: PixelWindow) -> npt.NDArray[np.bool_]:
-    """Which squares of `side` px, by their north-west corners, (N, 2), a window touches; (N,)."""
+    """Which squares of `side` px, by their north-west corners, (N, 2), intersect a window; (N,)."""
     x, y = corners.T
     across = (x < frame.right) & (x + side > frame.left)
     found: npt.NDArray[np.bool_] = across & (y < frame.bottom) & (y + side > frame.top)

@@ -1,1 +1,1 @@
-"""Object stores as a place for outputs: tiles sent as they are made, or finished outputs uploaded."""
+"""Object stores as output locations: tiles streamed while rendering, or finished outputs uploaded."""

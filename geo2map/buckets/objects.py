@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LOCK = ".geo2map.lock"
 JOB = "geo2map-job"
-"""Metadata of the object that completes an output: a digest of the job, sixteen hex digits."""
+"""Metadata key of the object that completes an output: a digest of the job, sixteen hex digits."""
 CONTENT_TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
@@ -37,26 +37,27 @@ ADVICE = (
     'for browsers, allow other origins on the bucket: CORS with methods GET and HEAD, headers "range" and "if-match", '
     'exposed "etag"; and add a lifecycle rule that aborts incomplete uploads, which are billed until then'
 )
-NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
+NO_BUCKET_CODES = {"NoSuchBucket", "ContainerNotFound"}
 """Error codes of S3 and Google, and of Azure."""
 _BUCKET = re.compile(r"(s3a?|gs|az|adl|azure|abfss?)://[^/]+/(.*)", re.IGNORECASE)
 _ANSWER = re.compile(r"<Code>(\w+)</Code>\s*<Message>([^<\n]+)")
 
 
 def is_bucket(address: str | Path) -> bool:
-    """Whether an output's address is in a bucket."""
+    """Whether an address is in a bucket."""
     return _BUCKET.fullmatch(str(address)) is not None
 
 
 def open_bucket(address: str, client: ClientConfig | None = None) -> tuple[ObjectStore, str]:
-    """The bucket of an address, and the name in it. Credentials and endpoint come from the usual variables.
+    """The bucket of an address, and the object name or prefix. Credentials and endpoint come from the usual environment
+    variables.
 
     Args:
-        client: timeouts, proxies and the like of the HTTP client.
+        client: options of the HTTP client such as timeouts and proxies.
 
     Raises:
         PlanError: the extra is not installed.
-        OutputError: not an address in a bucket, or the variables make no sense.
+        OutputError: not an address in a bucket, or invalid variables.
     """
     try:
         from obstore.exceptions import BaseError
@@ -68,11 +69,14 @@ def open_bucket(address: str, client: ClientConfig | None = None) -> tuple[Objec
     try:
         return from_url(address[: len(address) - len(found[2])].rstrip("/"), client_options=client), found[2]
     except (BaseError, ValueError) as error:
-        raise OutputError(f"{redact(address)} cannot be opened: {_first_line(error)}", option="out") from error
+        raise OutputError(
+            f"{redact(address)}: cannot be opened ({_first_line(error)}); check the address",
+            option="out",
+        ) from error
 
 
 def take_lock(store: ObjectStore, lock: str, identity: str, address: str) -> bool:
-    """Takes the lock for an output; True where it was free, False where an earlier run of the same left it.
+    """Lock an output; True if it was free, False if an earlier run of the same job left its lock.
 
     Raises:
         OutputError: another output is being written there.
@@ -86,14 +90,14 @@ def take_lock(store: ObjectStore, lock: str, identity: str, address: str) -> boo
         except AlreadyExistsError as error:
             if bytes(store.get(lock).bytes()).decode() != identity:
                 raise OutputError(
-                    f"{address} is locked by another run, running or stopped: wait for it, or remove {lock} "
-                    "if none is running"
+                    f"{address}: locked by another run, running or stopped; wait for it, or delete {lock} if none is "
+                    "running"
                 ) from error
             return False
-        except GenericError:  # it may have arrived or not, so obstore does not repeat it
+        except GenericError:  # obstore does not retry, since the request may have succeeded
             if last:
                 raise
-    raise AssertionError("the last try returns or raises")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def object_attributes(name: str, job: str = "") -> dict[str, str]:
@@ -107,14 +111,14 @@ def object_attributes(name: str, job: str = "") -> dict[str, str]:
 
 
 def job_of(store: ObjectStore, name: str) -> str:
-    """The digest of the job of the output that an object completes; "" where the object or its record is missing."""
+    """Job digest of the output that an object completes; "" without the object or the digest."""
     with suppress(FileNotFoundError):
         return str(store.get(name, options={"head": True}).attributes.get(JOB, ""))
     return ""
 
 
 def find_object(store: ObjectStore, name: str) -> Any:
-    """Metadata of an object, None where it does not exist."""
+    """Metadata of an object, None if it does not exist."""
     with suppress(FileNotFoundError):
         return store.head(name)
     return None
@@ -128,10 +132,7 @@ def list_objects(store: ObjectStore, prefix: str) -> Iterator[Any]:
 
 @contextmanager
 def bucket_errors(address: str) -> Iterator[None]:
-    """
-    Raises:
-        OutputError: in place of the bucket's or the network's error.
-    """
+    """Turn errors of the bucket or the network into OutputError."""
     from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
     try:
@@ -142,7 +143,7 @@ def bucket_errors(address: str) -> Iterator[None]:
         raise OutputError(f"{redact(address)}: access denied; check credentials and permissions") from error
     except (BaseError, FileNotFoundError) as error:
         answer = _ANSWER.search(str(error))
-        if answer and answer[1] in NO_BUCKET:
+        if answer and answer[1] in NO_BUCKET_CODES:
             raise OutputError(f"{redact(address)}: the bucket does not exist; create it, or fix the name") from error
         said = redact(f"{answer[1]}: {answer[2]}") if answer else _first_line(error)
         raise OutputError(f"{redact(address)}: the bucket rejected the upload ({said}); run again to resume") from error

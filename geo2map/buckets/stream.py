@@ -1,7 +1,6 @@
-"""Folders of tiles straight into a bucket: each tile when it is made, the documents when all are there.
+"""Folders of tiles streamed into a bucket: tiles as they are rendered, documents at the end.
 
-What is sent is in the journal of the run, on this machine's disk: a block is recorded when the bucket has all its
-tiles.
+The journal of the run stays on the local disk: a block is recorded after the bucket has received all its tiles.
 """
 
 from __future__ import annotations
@@ -22,10 +21,18 @@ from geo2map.buckets.objects import (
     open_bucket,
     take_lock,
 )
-from geo2map.buckets.uploads import check_bucket, files_before_document, is_complete, job_key, look_again, spool_for
+from geo2map.buckets.uploads import (
+    check_bucket,
+    files_before_document,
+    is_complete,
+    job_key,
+    reject_if_complete,
+    spool_for,
+)
 from geo2map.files.closing import Closing
 from geo2map.threads import start_threads
 from geo2map.tiles.layer import MAP
+from geo2map.tiles.place import row_number
 from geo2map.tiles.tilejson import FILE_NAME
 from geo2map.types import Tile
 
@@ -37,31 +44,30 @@ if TYPE_CHECKING:
 
 
 class BucketSink(Closing):
-    """A bucket as the place for a folder's tiles (a `geo2map.ledger.output.Sink`).
+    """A bucket as the destination of a folder's tiles (a `geo2map.ledger.output.Sink`).
 
-    A context manager that lets go of its threads.
+    A context manager that ends its threads.
     """
 
     def __init__(self, store: ObjectStore, prefix: str, address: str) -> None:
         """
         Args:
-            prefix: of the objects' names, with a slash at its end.
-            address: for errors.
+            prefix: common prefix of the object names, ending in a slash.
+            address: for messages.
         """
         self.store, self.prefix, self.address = store, prefix, address
         self.senders = start_threads(SENDERS, "put")
 
     def __call__(self, output: Output, layer: str) -> BucketTiles:
-        """The tiles of a layer of an open output."""
         return BucketTiles(self, output, layer)
 
     def close(self) -> None:
-        """Drops what is not sent; harmless when repeated."""
+        """Drop what is not sent; may be repeated."""
         self.senders.shutdown(cancel_futures=True)
 
 
 class BucketTiles:
-    """One layer's tiles as objects (a `geo2map.protocols.TileStore`); the output's journal lists them."""
+    """One layer's tiles as objects (a `geo2map.protocols.TileStore`), listed by the output's journal."""
 
     def __init__(self, sink: BucketSink, output: Output, layer: str) -> None:
         self._sink, self._lock = sink, Lock()
@@ -75,7 +81,7 @@ class BucketTiles:
         return self._records.zooms
 
     def put(self, tile: Tile, data: bytes) -> None:
-        """Begins to send a tile; `sync` tells whether that went well."""
+        """Start to send a tile; `sync` reports errors."""
         sending = self._sink.senders.submit(self._put, self._name(tile), data)
         with self._lock:
             self._under_way.append(sending)
@@ -93,7 +99,7 @@ class BucketTiles:
         return self._records.tiles(zoom)
 
     def sync(self) -> None:
-        """Waits until the bucket has everything put so far.
+        """Wait until the bucket has received everything put so far.
 
         Raises:
             OutputError: the bucket rejected it.
@@ -108,12 +114,12 @@ class BucketTiles:
         self._sink.store.put(name, data, attributes=object_attributes(name))
 
     def _name(self, tile: Tile) -> str:
-        row = 2**tile.z - 1 - tile.y if self._storage.scheme == "tms" else tile.y
+        row = row_number(tile.z, tile.y, self._storage.scheme)
         return f"{self._prefix}{tile.z}/{tile.x}/{row}{self._suffix}"
 
 
-def is_fresh(address: str) -> bool:
-    """Whether tiles may go straight to an address: a folder, and no finished map is there that they would spoil."""
+def can_stream(address: str) -> bool:
+    """Whether tiles may be streamed to an address: a folder without a finished output."""
     if not address.endswith("/"):
         return False
     store, prefix = open_bucket(address)
@@ -128,25 +134,25 @@ def stream_to_bucket(
     *,
     tmp: str | Path | None = None,
 ) -> Report | None:
-    """Makes a folder of tiles of which only documents and journal are made on this machine's disk.
+    """Render a folder into a bucket; only documents and journal are written to the local disk.
 
     Args:
-        make: makes the output at a path, with its tiles elsewhere.
-        key, tmp: as `geo2map.buckets.uploads.stage_and_upload` has them.
+        make: renders the output at a path, with its tiles in a sink.
+        key, tmp: see `geo2map.buckets.uploads.stage_and_upload`.
 
     Returns:
-        What `make` says; None where only the documents were left.
+        The report of `make`; None if only documents were left to send.
 
     Raises:
-        OutputError: something is there that is not ours, another writer is at work, or the bucket does not take it.
+        OutputError: the location holds foreign objects, another run is writing it, or the bucket rejects the upload.
     """
     check_bucket(address)
     store, prefix = open_bucket(address)
     home = spool_for(address, key, tmp)
     with bucket_errors(address):
         if take_lock(store, prefix + LOCK, job_key(address, key), address):
-            rmtree(home, ignore_errors=True)  # of a run whose tiles somebody removed
-            look_again(store, prefix, address)
+            rmtree(home, ignore_errors=True)  # left by a run whose tiles were deleted
+            reject_if_complete(store, prefix, address)
     home.mkdir(parents=True, exist_ok=True)
     local, report = home / "tiles", None
     if not local.exists():

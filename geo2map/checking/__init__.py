@@ -1,4 +1,4 @@
-"""Whether an output is whole, true and seamless."""
+"""Verification: is an output complete, intact and seamless?"""
 
 from geo2map.checking.find import check
 from geo2map.checking.findings import CheckReport, Problem

@@ -1,4 +1,4 @@
-"""An output that is one file, against the journal beside it where there is one, else against itself."""
+"""Checks a single-file output against the journal beside it, or else for internal consistency."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from geo2map.checking.findings import CheckReport, Problem
 from geo2map.checking.geotiff import check_geotiff
-from geo2map.checking.stated import false_order, false_statements
+from geo2map.checking.stated import row_order_problems, statement_problems
 from geo2map.checking.tiles import TilesCheck, add_missing, add_pending_blocks
 from geo2map.errors import Geo2MapError, OtherVersionError, TileSetError
 from geo2map.formats.containers import CONTAINERS
@@ -21,7 +21,7 @@ from geo2map.ledger.journal import Journal
 from geo2map.pipeline.records import tile_digest
 from geo2map.plan import Job
 from geo2map.tiles.layer import MAP, layer_path
-from geo2map.tiles.place import Reach
+from geo2map.tiles.place import CachedExtent
 from geo2map.tiles.tilejson import TileSet
 
 Archive = MbtilesStore | PmtilesStore
@@ -30,25 +30,24 @@ ARCHIVES: dict[str, type[Archive]] = {".mbtiles": MbtilesStore, ".pmtiles": Pmti
 
 @dataclass
 class ArchiveCheck(TilesCheck):
-    """One archive of tiles being checked."""
+    """Checks one archive of tiles."""
 
     store: Archive
 
     def check_documents(self) -> None:
-        """What the archive says of itself is what was written."""
         if self.journal is not None and not self.store.agrees(self.journal.job.tileset_of(self.described)):
-            self.report.problems.append(Problem("metadata", self.report.name, "not as it was written"))
+            self.report.problems.append(Problem("metadata", self.report.name, "differs from what was written"))
 
     def check_statements(self) -> Iterator[Problem]:
         exact = not self.store.tileset.extra
-        yield from false_statements(self.store.statement, Reach(self.store), self.formats, exact=exact)
+        yield from statement_problems(self.store.statement, CachedExtent(self.store), self.formats, exact=exact)
         if isinstance(self.store, MbtilesStore):
-            yield from _of_mbtiles(self.store)
+            yield from _mbtiles_problems(self.store)
 
 
-def _of_mbtiles(store: MbtilesStore) -> Iterator[Problem]:
-    """What tables allow that the specification does not."""
-    yield from false_order(store.statement, store.scheme, "unless bounds show otherwise, MBTiles counts them")
+def _mbtiles_problems(store: MbtilesStore) -> Iterator[Problem]:
+    """What the tables of MBTiles allow, but not the specification."""
+    yield from row_order_problems(store.statement, store.scheme, "unless bounds show otherwise, MBTiles counts them")
     if store.scheme == "xyz":
         yield Problem(
             "metadata",
@@ -58,7 +57,7 @@ def _of_mbtiles(store: MbtilesStore) -> Iterator[Problem]:
 
 
 def check_archive(path: Path) -> CheckReport:
-    """Checks an MBTiles file or a PMTiles archive; see `geo2map.check`.
+    """Check an MBTiles or PMTiles file; see `geo2map.check`.
 
     Raises:
         TileSetError: it cannot be read.
@@ -67,7 +66,7 @@ def check_archive(path: Path) -> CheckReport:
 
 
 def check_raster(path: Path) -> CheckReport:
-    """Checks a GeoTIFF; where a journal says how it was made, by tiles.
+    """Check a GeoTIFF, tile by tile if it has a journal.
 
     Raises:
         TileSetError: it cannot be read.
@@ -76,7 +75,7 @@ def check_raster(path: Path) -> CheckReport:
 
 
 def _check_layers(path: Path, check: Callable[[Path, Journal | None, str], CheckReport]) -> CheckReport:
-    """Checks a file, and the files of further layers beside it where its record lists them."""
+    """Check a file, and the files of further layers listed in its record."""
     report, record = CheckReport(path.name), None
     try:
         record = load_record(path.resolve())
@@ -101,7 +100,7 @@ def _check_layers(path: Path, check: Callable[[Path, Journal | None, str], Check
 def _check_layer(
     place: Path, journal: Journal | None, name: str, check: Callable[[Path, Journal | None, str], CheckReport]
 ) -> CheckReport:
-    """A further layer that is missing or cannot be opened lacks all of its tiles; without a map there is no output."""
+    """A further layer that is missing or unreadable lacks all its tiles; without a map there is no output."""
     try:
         return check(place, journal, name)
     except TileSetError as error:
@@ -127,18 +126,18 @@ def _check_pixels(path: Path, journal: Journal | None, name: str) -> CheckReport
     if journal is not None:
         if name == MAP:
             add_pending_blocks(journal, report)
-        if not journal.job.storage.wants_grid:
+        if not journal.job.storage.has_own_grid:
             _check_tiles(path, journal, name, report)
     return report
 
 
 def _check_tiles(path: Path, journal: Journal, name: str, report: CheckReport) -> None:
-    """Says of a raster that is not whole which of its tiles are damaged. One that is whole by its own account is only
-    held against what was to be written: its digest is of all its pixels."""
+    """Find the damaged tiles of a raster with problems. An intact one is only compared with its job: its digest covers
+    all pixels."""
     layer, records = journal.job.layers[name], journal.layer(name)
     with open_finished(path, CONTAINERS[path.suffix.lower()], journal.job.storage, layer.codec) as store:
         if not _is_alike(store.tileset, journal.job.tileset_of(layer)):
-            report.problems.append(Problem("metadata", path.name, "not the raster that was written"))
+            report.problems.append(Problem("metadata", path.name, "differs from the raster that was written"))
         if report.ok:
             return
         found: list[Problem] = []
@@ -157,12 +156,12 @@ def _check_tiles(path: Path, journal: Journal, name: str, report: CheckReport) -
 
 
 def _check_bytes(path: Path, journal: Journal, name: str, report: CheckReport) -> None:
-    """Says of a file in which nothing else is wrong that it is not, byte for byte, the one that was written."""
+    """Report a file whose bytes differ although nothing else does."""
     if report.ok and (seal := journal.seal(name)) is not None and seal.content != content_digest(path.resolve()):
-        report.problems.append(Problem("metadata", path.name, "its tiles are as written, its bytes are not"))
+        report.problems.append(Problem("metadata", path.name, "its tiles are as written, but its bytes differ"))
 
 
 def _is_alike(found: TileSet, expected: TileSet) -> bool:
-    """Whether a raster is of the same job, by what it says of itself."""
+    """Whether a raster belongs to the same job, by its metadata."""
     facts = [(tileset.name, tileset.maxzoom, tileset.window, dict(tileset.extra)) for tileset in (found, expected)]
     return facts[0] == facts[1]

@@ -1,4 +1,4 @@
-"""One door for all kinds of output."""
+"""`check` for every output type."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from geo2map.formats.geotiff.write import GEOTIFF_SUFFIXES
 
 
 def check(path: str | Path) -> CheckReport:
-    """Whether an output is whole and true: every tile is there, decodes and is the one that was written; nothing else
-    is there; documents are true; overviews follow from the tiles below them. Seams are measured, not judged.
+    """Check that an output is complete and intact: every tile exists, decodes and is the one written; nothing else is
+    in it; its documents are correct; overviews match the tiles below them. Seams are measured, not judged.
 
-    What geo2map made is held against its journal (in a folder, or hidden beside a file); what has none, against itself.
+    Outputs of geo2map are compared with their journal (in a folder, or hidden beside a file), others checked for
+    internal consistency.
 
     Args:
-        path: a folder of tiles, an .mbtiles or a .pmtiles, ours or anyone's, or a .tif.
+        path: a folder of tiles, an .mbtiles, .pmtiles or .tif, by any program.
 
     Raises:
-        TileSetError: there is no such output, or it is of a kind that cannot be checked.
+        TileSetError: it does not exist, or is not a supported type.
     """
     path = Path(path)
     if path.is_dir():
@@ -34,7 +35,7 @@ def check(path: str | Path) -> CheckReport:
         return check_archive(path)
     if path.is_file():
         known = ", ".join((*GEOTIFF_SUFFIXES, *ARCHIVES))
-        raise TileSetError(f"{path} cannot be checked: give a folder of tiles or a file that ends in one of {known}")
+        raise TileSetError(f"{path}: not a supported type; give a folder of tiles or a file ending in one of {known}")
     if hidden_sibling(resolve_place(path), "partial").exists():
-        raise TileSetError(f"{path} is not finished: run the command that makes it again")
-    raise TileSetError(f"{path} is not there: check the path")
+        raise TileSetError(f"{path}: not finished; run its command again to resume")
+    raise TileSetError(f"{path}: not found; check the path")

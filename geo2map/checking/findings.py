@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""Results of a check."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from typing import Any, Literal
 
 from geo2map.files.plain_json import plain_json
 from geo2map.grid import lnglat_bounds, tile_window
+from geo2map.pipeline.report import box_polygon
 from geo2map.tiles.layer import MAP
 from geo2map.types import Tile
 
 _Kind = Literal["missing", "broken", "changed", "stray", "stale", "metadata", "open", "unexpected"]
 MEANINGS: dict[_Kind, str] = {
-    "missing": "a tile that should be there is not",
+    "missing": "an expected tile does not exist",
     "broken": "a tile cannot be decoded",
-    "changed": "a tile is not the one that was written",
-    "stray": "a tile exists that was not written",
-    "stale": "an overview does not follow from the tiles below it",
-    "metadata": "a document does not say what is true",
+    "changed": "a tile differs from what was written",
+    "stray": "a tile exists that was never written",
+    "stale": "an overview does not match the tiles below it",
+    "metadata": "a document is incorrect",
     "open": "a block could not be read and is still to be rendered",
-    "unexpected": "something that is no part of a tile set",
+    "unexpected": "a file or folder that does not belong to a tile set",
 }
 _SHOWN = 10
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     Attributes:
-        kind: which of `MEANINGS`.
-        what: the tile as z/x/y, or the name of a file.
-        detail: more about it.
-        tile: where it is, None where it is nowhere in particular.
-        layer: which layer it is in.
+        kind: key of `MEANINGS`.
+        what: the tile as z/x/y, or a file name.
+        detail: further explanation.
+        tile: its location, None without one.
+        layer: the layer it was found in.
     """
 
     kind: _Kind
@@ -54,12 +55,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Seam:
-    """A border between two neighbouring tiles.
+    """A border between two adjacent tiles.
 
     Attributes:
-        tile: the one on its western or northern side.
-        side: which of its sides it is, "east" or "south".
-        excess: mean step across the border over that beside it, in levels.
+        tile: the western or northern one.
+        side: the side of that tile, "east" or "south".
+        excess: mean step across the border minus that beside it, in levels.
     """
 
     tile: Tile
@@ -69,17 +70,17 @@ class Seam:
 
 @dataclass
 class CheckReport:
-    """What a check found.
+    """Results of a check.
 
     Attributes:
-        name: of the output.
-        tiles: how many were looked at.
-        problems: all that is wrong.
-        seam_ratio: mean step across the borders of tiles over the mean step inside; 1 is seamless, None where there
-            are no or too few borders between two tiles, or nothing but flat tiles.
-        block_seam_ratio: the same for borders of blocks; None where blocks are unknown, too.
+        name: name of the output.
+        tiles: number of tiles checked.
+        problems: all problems.
+        seam_ratio: mean step across tile borders over the mean step inside tiles; 1 is seamless, None with too few
+            borders, or only flat tiles.
+        block_seam_ratio: the same for block borders; None also if the blocks are unknown.
         seams: the worst borders.
-        unknown_seams: why a ratio is missing though there are borders, by what they are of ("tiles", "blocks").
+        unknown_seams: why a ratio is missing although there are borders, by "tiles" and "blocks".
     """
 
     name: str
@@ -91,7 +92,7 @@ class CheckReport:
     unknown_seams: dict[str, str] = field(default_factory=dict)
 
     def absorb(self, found: CheckReport, layer: str) -> None:
-        """Adds what a check of one layer found; seams are those of the map."""
+        """Add the report of a layer; seams are those of the map."""
         self.tiles += found.tiles
         if layer == MAP:
             self.problems += found.problems
@@ -102,11 +103,10 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong; seams are for people to judge."""
+        """Whether there is no problem; seams do not count."""
         return not self.problems
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able values."""
         return {
             "name": self.name,
             "ok": self.ok,
@@ -118,13 +118,17 @@ class CheckReport:
         }
 
     def geojson(self) -> str:
-        """The problems that have a place, and the worst seams, as a FeatureCollection."""
-        features = [_feature(_ring(p.tile), {"kind": p.kind, "detail": p.detail}) for p in self.problems if p.tile]
+        """The problems with a location, and the worst seams, as a FeatureCollection."""
+        features = [
+            _feature(box_polygon(*_corners(p.tile)), {"kind": p.kind, "detail": p.detail})
+            for p in self.problems
+            if p.tile
+        ]
         features += [_feature(_line(seam), {"kind": "seam", "excess": seam.excess}) for seam in self.seams]
         return plain_json({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=2) + "\n"
 
     def __str__(self) -> str:
-        found = "nothing is wrong" if self.ok else f"{len(self.problems)} problems"
+        found = "no problems" if self.ok else f"{len(self.problems)} problems"
         lines = [f"{self.name}: {self.tiles} tiles, {found}"]
         for kind, count in Counter(problem.kind for problem in self.problems).items():
             lines.append(f"{count} x {kind}: {MEANINGS[kind]}")
@@ -135,7 +139,7 @@ class CheckReport:
         return "\n".join(lines)
 
     def _steps(self) -> list[str]:
-        """What is known of seams, as a line, or nothing."""
+        """Seam ratios as a line of text, or nothing."""
         told = []
         for name, ratio in (("tiles", self.seam_ratio), ("blocks", self.block_seam_ratio)):
             if ratio is not None:
@@ -152,14 +156,6 @@ def _feature(geometry: dict[str, Any], properties: dict[str, Any]) -> dict[str, 
 def _corners(tile: Tile) -> tuple[float, float, float, float]:
     west, south, east, north = (round(degrees, 7) for degrees in lnglat_bounds(tile_window(tile), tile.z))
     return west, south, east, north
-
-
-def _ring(tile: Tile) -> dict[str, Any]:
-    west, south, east, north = _corners(tile)
-    return {
-        "type": "Polygon",
-        "coordinates": [[[west, south], [east, south], [east, north], [west, north], [west, south]]],
-    }
 
 
 def _line(seam: Seam) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A folder of tiles, against its journal where it has one, else against itself."""
+"""Checks a folder of tiles against its journal, or else for internal consistency."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from geo2map.checking.findings import CheckReport, Problem
-from geo2map.checking.stated import false_order, false_statements
+from geo2map.checking.stated import row_order_problems, statement_problems
 from geo2map.checking.tiles import TilesCheck, add_missing
 from geo2map.errors import Geo2MapError, OtherVersionError
 from geo2map.formats.opened import find_layers
@@ -19,7 +19,7 @@ from geo2map.tiles.documents import read_statements
 from geo2map.tiles.folder import FORMAT_OF_SUFFIX, XyzFolder
 from geo2map.tiles.inventory import all_unexpected
 from geo2map.tiles.layer import MAP, layer_path
-from geo2map.tiles.place import Reach
+from geo2map.tiles.place import CachedExtent
 from geo2map.tiles.pyramid import Pixels
 from geo2map.tiles.sniff import format_of
 from geo2map.tiles.tilejson import FILE_NAME, TileSet, read_scheme
@@ -28,7 +28,7 @@ from geo2map.types import Tile, TileFormat
 
 @dataclass
 class FolderCheck(TilesCheck):
-    """One folder being checked: its tiles, its document, and what else lies in it."""
+    """Checks one folder: its tiles, documents and unexpected files."""
 
     store: XyzFolder
     misnamed: Counter[tuple[TileFormat, TileFormat | None]] = field(default_factory=Counter)
@@ -44,15 +44,15 @@ class FolderCheck(TilesCheck):
             self.report.problems.append(Problem("metadata", FILE_NAME, str(error)))
             return
         if self.journal is not None and found != self.journal.job.tileset_of(self.described).to_bytes():
-            self.report.problems.append(Problem("metadata", FILE_NAME, "not as it was written"))
+            self.report.problems.append(Problem("metadata", FILE_NAME, "differs from what was written"))
 
     def check_statements(self) -> Iterator[Problem]:
-        own, reach = read_scheme(self.store.path) is not None, Reach(self.store)
+        own, reach = read_scheme(self.store.path) is not None, CachedExtent(self.store)
         for statement in read_statements(self.store.path)[:1] if own else self.store.statements:
-            yield from false_statements(statement, reach, self.formats, exact=not own)
-            yield from false_order(statement, self.store.scheme)
+            yield from statement_problems(statement, reach, self.formats, exact=not own)
+            yield from row_order_problems(statement, self.store.scheme)
         for (promised, format), count in self.misnamed.items():
-            yield Problem("metadata", "names of tiles", f"{count} tiles are named as {promised}, but are {format}")
+            yield Problem("metadata", "names of tiles", f"{count} tiles are named {promised}, but are {format}")
 
     def _check_tile(self, tile: Tile, data: bytes, digest: bytes | None) -> Pixels | None:
         if self.journal is None and (path := self.store.tile_path(tile)) is not None:
@@ -63,7 +63,7 @@ class FolderCheck(TilesCheck):
 
 
 def check_folder(path: Path) -> CheckReport:
-    """Checks a folder of tiles; see `geo2map.check`."""
+    """Check a folder of tiles; see `geo2map.check`."""
     report = CheckReport(path.resolve().name)
     try:
         journal = load_journal(path)
@@ -93,7 +93,7 @@ def _check_layer(folder: Path, journal: Journal | None, name: str) -> CheckRepor
 
 
 def layer_names(path: Path, journal: Journal | None) -> tuple[str, ...]:
-    """The layers of a folder of tiles, by its journal, or else by its own document."""
+    """The layers of a folder of tiles, by its journal or its TileJSON."""
     if journal is not None:
         return tuple(journal.job.layers)
     with suppress(Geo2MapError):  # a damaged document is reported by the check of the map

@@ -1,4 +1,4 @@
-"""Whether an overview may follow from the pixels below it, whichever kernel made it: others have others."""
+"""Whether an overview is plausible for the pixels below it, with any resampling kernel."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import numpy as np
 from geo2map.tiles.pyramid import Pixels
 
 MEAN_TOLERANCE = 24.0
-"""Levels by which an overview may differ on average from means of four pixels: kernels that are smooth stay below, of
-noise, too."""
+"""Largest mean deviation in levels from 2 x 2 means: smooth kernels stay below, even on noise."""
 CHOICE_TOLERANCE = 8.0
-"""Levels by which it may differ on average from the likest of the four: nearest and mode choose one of them; a lossy
-format changes it a little."""
+"""Largest mean deviation in levels from the nearest of the four pixels: nearest and mode select one; a lossy format
+changes it a little."""
 
 
 def may_follow(found: Pixels, mean: Pixels, below: Pixels) -> bool:
-    """Whether an overview may be made of the pixels below it, by a kernel that mixes them or by one that chooses.
+    """Whether an overview may derive from the pixels below it, by an averaging or a selecting kernel.
 
     Args:
-        found: the overview's pixels, uint8 (H, W, 3), and mask, bool (H, W).
-        mean: what geo2map would make of them, the same shapes.
-        below: the pixels it follows from, uint8 (2 H, 2 W, 3), and their mask, bool (2 H, 2 W).
+        found: the overview: pixels, uint8 (H, W, 3), and mask, bool (H, W).
+        mean: geo2map's overview of the same pixels, same shapes.
+        below: the level below: pixels, uint8 (2 H, 2 W, 3), and mask, bool (2 H, 2 W).
     """
     both = mean[1] & found[1]
     if not both.any():
@@ -40,10 +39,10 @@ def may_follow(found: Pixels, mean: Pixels, below: Pixels) -> bool:
 
 
 def join_children(children: Mapping[tuple[int, int], Pixels]) -> Pixels:
-    """Up to four tiles as one picture, uint8 (512, 512, 3), and its mask, bool (512, 512).
+    """Up to four tiles as one image, uint8 (512, 512, 3), and its mask, bool (512, 512).
 
     Args:
-        children: by (dx, dy), each 0 or 1; what is missing is invalid.
+        children: by (dx, dy), each 0 or 1; missing ones are invalid.
     """
     height, width = next((mask.shape for _, mask in children.values()), (0, 0))
     pixels = np.zeros((2 * height, 2 * width, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Seams between stored tiles: how much larger steps across their borders are than steps beside them."""
+"""Seams between stored tiles: steps across their borders compared with steps beside them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from geo2map.types import Tile
 
 WORST = 20
 _PHASE = 32
-"""Pixels after which JPEG's grid and that of a U-Net of depth 5 repeat: only places at equal phase can be compared."""
+"""Period in pixels of the grids of JPEG and a U-Net of depth 5: only positions at equal phase are comparable."""
 
 
 LEAST_PIXELS = 1024
-"""Pixels along borders from which a ratio means something. At places without a seam in imagery of a town, ratios of 256
-pixels spread from 0.7 to 1.4 (nine in ten), of 512 from 0.75 to 1.3, of 1024 from 0.85 to 1.2: as little as a seam that
-people see. Neighbouring pixels are alike, so that many count as few."""
+"""Border pixels needed for a meaningful ratio. At positions without a seam in imagery of a town, ratios of 256 pixels
+spread from 0.7 to 1.4 (nine in ten), of 512 from 0.75 to 1.3, of 1024 from 0.85 to 1.2: less than a visible seam.
+Adjacent pixels correlate, so many count as few."""
 TOO_FEW = "too few pixels to tell"
 FLAT = "tiles too flat to tell"
 
@@ -43,12 +43,12 @@ class BorderSteps:
 
     @property
     def ratio(self) -> float | None:
-        """`across` over `beside`; None where that would mean nothing, see `why_not`."""
+        """`across` over `beside`; None if that is meaningless, see `why_not`."""
         return None if self.why_not else self.across / self.beside
 
     @property
     def why_not(self) -> str:
-        """Why there is no ratio, in words; "" where there is one."""
+        """Why there is no ratio, in words; "" if there is one."""
         if self.count < LEAST_PIXELS:
             return TOO_FEW
         return "" if self.beside else FLAT
@@ -56,11 +56,11 @@ class BorderSteps:
 
 @dataclass
 class SeamScan:
-    """Looks at the borders of tiles as they come, column by column; holds about two columns of border pixels.
+    """Compares borders of tiles as they arrive, column by column; holds about two columns of border pixels.
 
     Attributes:
-        span: tiles along a side of a block, None where that is unknown.
-        tiles, blocks: what was found at borders of tiles within blocks (or of all), and at borders of blocks.
+        span: tiles along a side of a block, None if unknown.
+        tiles, blocks: steps at tile borders within blocks (or at all borders), and at block borders.
     """
 
     span: int | None = None
@@ -71,7 +71,7 @@ class SeamScan:
     _worst: list[tuple[float, Tile, Literal["east", "south"]]] = field(default_factory=list)
 
     def add(self, tile: Tile, pixels: Pixels) -> None:
-        """Looks at the western and northern border of a tile; tiles come by column, then row."""
+        """Compare the western and northern border of a tile; tiles arrive by column, then row."""
         west = self._east.pop(tile._replace(x=tile.x - 1), None)
         if west is not None:
             self._compare(west, _edge(pixels, "west"), tile._replace(x=tile.x - 1), "east", tile.x)
@@ -87,8 +87,8 @@ class SeamScan:
         """The borders with the largest excess, worst first."""
         return [Seam(tile, side, round(excess, 2)) for excess, tile, side in sorted(self._worst, reverse=True)]
 
-    def tell(self, report: CheckReport) -> None:
-        """Puts what was found into a report."""
+    def write_to(self, report: CheckReport) -> None:
+        """Write the results to a report."""
         report.seam_ratio, report.block_seam_ratio, report.seams = self.tiles.ratio, self.blocks.ratio, self.worst
         both = {"tiles": self.tiles, "blocks": self.blocks}
         report.unknown_seams = {name: steps.why_not for name, steps in both.items() if steps.count and steps.why_not}
@@ -101,7 +101,7 @@ class SeamScan:
         side: Literal["east", "south"],
         place: int,
     ) -> None:
-        """Edges as `_edge` gives them, of the tiles before and after the border."""
+        """Compare edges from `_edge` on both sides of a border."""
         valid = (before[..., 3] > 0).all(axis=0) & (after[..., 3] > 0).all(axis=0)
         if not valid.any():
             return
@@ -118,8 +118,8 @@ class SeamScan:
 
 
 def _edge(pixels: Pixels, side: Literal["west", "north", "east", "south"]) -> npt.NDArray[np.int16]:
-    """The row of pixels along a side, and the two between which the place `_PHASE` px inside lies; int16 (3, 256, 4)
-    with the mask last."""
+    """Pixels along a side, and the two lines between which the reference position `_PHASE` px inside lies; int16 (3,
+    256, 4) with the mask last."""
     image, mask = pixels
     rows = (0, _PHASE - 1, _PHASE) if side in ("west", "north") else (-1, -_PHASE, -_PHASE - 1)
     if side in ("west", "east"):

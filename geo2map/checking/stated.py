@@ -1,4 +1,4 @@
-"""What documents state about a set of tiles, against the tiles themselves."""
+"""Checks what documents state about a tile set against its tiles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from geo2map.checking.findings import Problem
 from geo2map.grid import lnglat_bounds
-from geo2map.tiles.place import Reaching, covers, is_filled, tiles_window
+from geo2map.tiles.place import HasExtent, covers, is_filled, tiles_window
 from geo2map.tiles.sniff import parse_format
 from geo2map.tiles.statement import Statement
 from geo2map.types import LngLatBounds, Scheme, TileFormat
@@ -15,38 +15,37 @@ from geo2map.types import LngLatBounds, Scheme, TileFormat
 SIDES: dict[Scheme, str] = {"xyz": "north", "tms": "south"}
 
 
-def false_statements(
-    statement: Statement, store: Reaching, formats: Counter[TileFormat], *, exact: bool
+def statement_problems(
+    statement: Statement, store: HasExtent, formats: Counter[TileFormat], *, exact: bool
 ) -> Iterator[Problem]:
-    """What one document states that is not so.
+    """Incorrect statements of one document.
 
     Args:
-        store: the tiles; at least one.
-        formats: how many tiles have which format, by their bytes.
-        exact: whether the bounds are to be those of the tiles; otherwise they may be larger, where a set is of a scene
-            of which not all is valid.
+        store: at least one tile.
+        formats: number of tiles by format, from their bytes.
+        exact: whether the bounds must match the tiles; otherwise they may be larger, as for a scene with nodata.
     """
     for detail in (
-        _said_format(statement, formats),
-        _said_zooms(statement, (store.zooms[0], store.zooms[-1])),
-        _said_place(statement, store, exact=exact),
+        _format_error(statement, formats),
+        _zooms_error(statement, (store.zooms[0], store.zooms[-1])),
+        _bounds_error(statement, store, exact=exact),
     ):
         if detail:
             yield Problem("metadata", statement.document, detail)
 
 
-def false_order(statement: Statement, scheme: Scheme, known: str = "they are counted") -> Iterator[Problem]:
-    """What a document states about the order of rows that is not so.
+def row_order_problems(statement: Statement, scheme: Scheme, fact: str = "they are counted") -> Iterator[Problem]:
+    """An incorrect statement about the row order.
 
     Args:
-        known: how that is known, in words that go on "from the south".
+        fact: clause to be continued by "from the south".
     """
     if statement.order is not None and statement.order != scheme:
         stated = f"states that rows are counted from the {SIDES[statement.order]}"
-        yield Problem("metadata", statement.document, f"{stated}, but {known} from the {SIDES[scheme]}")
+        yield Problem("metadata", statement.document, f"{stated}, but {fact} from the {SIDES[scheme]}")
 
 
-def _said_format(statement: Statement, formats: Counter[TileFormat]) -> str:
+def _format_error(statement: Statement, formats: Counter[TileFormat]) -> str:
     stated = parse_format(statement.format)
     total = formats.total()
     others = [f"{count} of {total} tiles are {name}" for name, count in formats.items() if name != stated]
@@ -55,7 +54,7 @@ def _said_format(statement: Statement, formats: Counter[TileFormat]) -> str:
     return f"states the format {stated}, but {' and '.join(others)}"
 
 
-def _said_zooms(statement: Statement, zooms: tuple[int, int]) -> str:
+def _zooms_error(statement: Statement, zooms: tuple[int, int]) -> str:
     if statement.zooms is None or statement.zooms == zooms:
         return ""
     return (
@@ -63,10 +62,10 @@ def _said_zooms(statement: Statement, zooms: tuple[int, int]) -> str:
     )
 
 
-def _said_place(statement: Statement, store: Reaching, *, exact: bool) -> str:
+def _bounds_error(statement: Statement, store: HasExtent, *, exact: bool) -> str:
     zoom = store.zooms[-1]
-    there = lnglat_bounds(tiles_window(store.reach(zoom)), zoom)
-    where = f"but the tiles of zoom {zoom} lie within {_spell(there)}"
+    there = lnglat_bounds(tiles_window(store.extent(zoom)), zoom)
+    where = f"but the tiles of zoom {zoom} are within {_spell(there)}"
     if statement.bounds:
         box = statement.box
         if box is None or not covers(store, box) or (exact and not is_filled(store, box)):
@@ -77,7 +76,7 @@ def _said_place(statement: Statement, store: Reaching, *, exact: bool) -> str:
 
 
 def _is_inside(statement: Statement, there: LngLatBounds) -> bool:
-    """Whether a centre lies within the tiles, or within bounds that are true."""
+    """Whether the centre is within the tiles, or within correct bounds."""
     longitude, latitude = statement.center[:2]
     boxes = [there, *((statement.box,) if statement.box else ())]
     return any(

@@ -1,4 +1,4 @@
-"""Stored tiles, against the journal of how they were made where there is one, else against themselves."""
+"""Checks stored tiles against the journal of their run, or else for internal consistency."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from geo2map.types import Tile, TileFormat
 
 @dataclass
 class TilesCheck:
-    """One set of tiles being checked, whatever holds it.
+    """Checks one tile set in any container.
 
     Attributes:
         store: the tiles.
-        journal: what was written; None where nobody kept it.
-        layer: which layer of it this is.
-        report: what is found.
-        formats: how many tiles have which format, by their bytes.
+        journal: the record of what was written, None without one.
+        report: receives the results.
+        layer: name of the layer.
+        formats: number of tiles by format, from their bytes.
     """
 
     store: DescribedTiles
@@ -41,10 +41,10 @@ class TilesCheck:
     formats: Counter[TileFormat] = field(default_factory=Counter)
 
     def run(self) -> None:
-        """Looks at everything.
+        """Check everything.
 
         Raises:
-            TileSetError: the tiles have another size than geo2map's.
+            TileSetError: the tiles are not 256 px wide.
         """
         zooms = self.store.zooms
         if self.journal is None and zooms:
@@ -54,48 +54,48 @@ class TilesCheck:
             add_pending_blocks(self.journal, self.report)
         scan = SeamScan(self.journal.job.plan.block_span if self.journal else None)
         levels = range(max(zooms, default=0), min(zooms, default=1) - 1, -1)
-        for zoom in levels if self.journal is None else self._promised_zooms(zooms):
+        for zoom in levels if self.journal is None else self._expected_zooms(zooms):
             self._check_zoom(zoom, scan if zoom == max(zooms, default=0) else None)
         if self.layer == MAP:
-            scan.tell(self.report)
+            scan.write_to(self.report)
         if self.journal is None and zooms:
             self.report.problems.extend(self.check_statements())
 
     @property
     def described(self) -> Layer:
-        """The layer as the job of the journal has it."""
-        assert self.journal is not None, "of what was written"
+        """The layer by the job of the journal."""
+        assert self.journal is not None, "only with a journal"
         return self.journal.job.layers[self.layer]
 
     def check_documents(self) -> None:
-        """Looks at whatever is not a tile; for those that know what holds the tiles."""
+        """Check everything other than tiles; for subclasses."""
 
     def check_statements(self) -> Iterator[Problem]:
-        """What is stated about a set without a journal and is not so, once all tiles were seen; for those that know."""
+        """Incorrect statements about a tile set without a journal, after all tiles were read; for subclasses."""
         return iter(())
 
     def _require_size(self, zoom: int) -> None:
-        """Refuses a set whose first tile has another size: so will all others."""
+        """Refuse a tile set whose first tile has another size."""
         first = next(self.store.tiles(zoom), None)
         size = None if first is None else size_of(self._read(first) or b"")
         if size is not None and size != (TILE_SIZE, TILE_SIZE):
             raise TileSetError(
-                f"{self.report.name} holds tiles of {size[0]} x {size[1]} px, but geo2map checks tiles of {TILE_SIZE} "
-                f"x {TILE_SIZE} px: cut the set anew in that size"
+                f"{self.report.name}: tiles of {size[0]} x {size[1]} px, but geo2map checks tiles of {TILE_SIZE} x "
+                f"{TILE_SIZE} px; render them again"
             )
 
-    def _promised_zooms(self, zooms: tuple[int, ...]) -> list[int]:
+    def _expected_zooms(self, zooms: tuple[int, ...]) -> list[int]:
         assert self.journal is not None
         tileset = self.journal.job.tileset
         return sorted({*zooms, *range(tileset.minzoom, tileset.maxzoom + 1)}, reverse=True)
 
     def _check_zoom(self, zoom: int, scan: SeamScan | None) -> None:
-        """Tiles of a zoom, those promised and those there, side by side."""
+        """Check the expected and the existing tiles of a zoom."""
         parents: set[Tile] = set()
         for tile, digest in self._expected(zoom):
             data = self._read(tile)
             if data is None:
-                if self.journal is not None:  # or its name ends otherwise than those of the set
+                if self.journal is not None:  # without a journal: a file with another suffix
                     self.report.problems.append(Problem.of("stray" if digest is None else "missing", tile))
                 continue
             self.report.tiles += 1
@@ -120,10 +120,10 @@ class TilesCheck:
         return self.journal.job.tileset.minzoom if self.journal else self.store.zooms[0]
 
     def _expected(self, zoom: int) -> Iterator[tuple[Tile, bytes | None]]:
-        """Tiles that are there or should be, by column, then row, with the digest of those that should."""
+        """Existing or expected tiles, by column, then row, with the digest of the expected ones."""
         there = self.store.tiles(zoom)
-        promised = self.journal.layer(self.layer).digests(zoom) if self.journal else iter(())
-        one, other = next(there, None), next(promised, None)
+        recorded = self.journal.layer(self.layer).digests(zoom) if self.journal else iter(())
+        one, other = next(there, None), next(recorded, None)
         while one is not None or other is not None:
             if other is None or (one is not None and one < other[0]):
                 assert one is not None
@@ -133,7 +133,7 @@ class TilesCheck:
                 if one == other[0]:
                     one = next(there, None)
                 yield other
-                other = next(promised, None)
+                other = next(recorded, None)
 
     def _read(self, tile: Tile) -> bytes | None:
         try:
@@ -154,13 +154,13 @@ class TilesCheck:
         return pixels
 
     def _check_parent(self, tile: Tile, pixels: Pixels) -> None:
-        """Compares an overview with what follows from the tiles below it."""
+        """Compare an overview with the one derived from the tiles below it."""
         children: dict[tuple[int, int], Pixels] = {}
         for child in children_of(tile):
             if data := self._read(child):
                 try:
                     children[child.x % 2, child.y % 2] = decode_tile(data)
-                except TileSetError:  # said where the child itself is looked at
+                except TileSetError:  # reported when the child itself is checked
                     return
         codec = None if self.journal is None else self.described.codec
         expected, mask = make_parent(children, majority=codec is not None and codec.majority)
@@ -172,20 +172,20 @@ class TilesCheck:
             self.report.problems.append(Problem.of("stale", tile))
 
     def _check_complete(self, parents: set[Tile]) -> None:
-        """In a set without a journal: every tile has its parent."""
+        """Without a journal: check that every tile has its parent."""
         for parent in sorted(parents):
             if self._read(parent) is None:
-                self.report.problems.append(Problem.of("missing", parent, "its children are there"))
+                self.report.problems.append(Problem.of("missing", parent, "its children exist"))
 
 
 def add_missing(records: LayerRecords, report: CheckReport) -> None:
-    """Reports every tile of a layer that is missing as a whole."""
+    """Report every tile of a missing layer."""
     for zoom in records.zooms:
         report.problems += [Problem.of("missing", tile) for tile in records.tiles(zoom)]
 
 
 def add_pending_blocks(journal: Journal, report: CheckReport) -> None:
-    """Reports the blocks that are still to be rendered."""
+    """Report pending blocks."""
     for key, record in journal.blocks().items():
         if record.pending_reason is not None:
             report.problems.append(Problem("open", f"block {key[0]}/{key[1]}", record.pending_reason))

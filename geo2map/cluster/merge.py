@@ -10,7 +10,7 @@ from geo2map.cluster.jobfile import JobFile
 from geo2map.cluster.parts import PartFolder, ShardRecord
 from geo2map.errors import OutputError, TileSetError
 from geo2map.formats import find_container
-from geo2map.ledger import Output, OutputOptions, check_output, end_publishing, find_complete, open_output
+from geo2map.ledger import Output, OutputOptions, check_output, find_complete, finish_publishing, open_output
 from geo2map.ledger.journal import Journal
 from geo2map.ledger.overlay import OverlayStore
 from geo2map.ledger.part import count_part, part_content
@@ -65,7 +65,7 @@ def merge_parts(
             plan, storage = order.job.plan, order.job.storage
             output.lowest_complete_zoom = max(storage.minzoom or 0, plan.maxzoom - shard_levels(plan, order.shard_zoom))
             if not output.container.is_folder:
-                output.journal.forget_blocks()
+                output.journal.clear_blocks()
             for done, (shard, record) in enumerate(records.items(), 1):
                 _add(output, folder, shard, record)
                 _count(report, folder.part(shard))
@@ -131,7 +131,7 @@ def check_merge(order: JobFile, out: str | Path, options: OutputOptions) -> None
         raise OutputError(
             f"{out} would be {container.name}, which holds no layers that were planned for tiles: choose another kind"
         )
-    end_publishing(out, runs=False)
+    finish_publishing(out, runs=False)
     check_output(out, options, Storage())
 
 

@@ -15,8 +15,8 @@ from geo2map.api.models import ModelLike, ResolvedModel
 from geo2map.api.rendering import render_request
 from geo2map.api.requests import RenderRequest, resolve
 from geo2map.buckets.objects import open_bucket
-from geo2map.buckets.stream import is_fresh, stream_to_bucket
-from geo2map.buckets.uploads import holds, job_key, spool_for, stage_and_upload
+from geo2map.buckets.stream import can_stream, stream_to_bucket
+from geo2map.buckets.uploads import is_uploaded, job_key, spool_for, stage_and_upload
 from geo2map.cluster.merge import merge_parts
 from geo2map.cluster.parts import PartFolder
 from geo2map.errors import OutputError
@@ -129,9 +129,9 @@ class _Delivery:
 
     def send(self) -> Report | None:
         """Makes and sends the output; None where it was made before: does neither where the bucket holds it."""
-        if not self.overwrite and holds(self.out, self.key):
+        if not self.overwrite and is_uploaded(self.out, self.key):
             return None
-        if is_fresh(self.out):
+        if can_stream(self.out):
             return stream_to_bucket(self.out, self.make, self.key, tmp=self.tmp)
         return stage_and_upload(
             self.out, self.make, self.key, tmp=self.tmp, overwrite=self.overwrite, progress=self.progress

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from geo2map.colour.palette import load_palette
-from geo2map.colour.snap import Colours, check_colours
+from geo2map.colour.quantizer import Colours, check_colours
 from geo2map.errors import DataError
 from geo2map.files.encoding import read_text_file
 
@@ -35,7 +35,7 @@ def load_colours(path: str | Path) -> Colours:
         uint8 (N, 3), N from 1 to 255, no colour twice.
 
     Raises:
-        DataError: no such file, neither format, or colours that `Snap` cannot use.
+        DataError: no such file, neither format, or colours that `PaletteQuantizer` cannot use.
     """
     path = Path(path)
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.colour.snap import MOST_COLOURS, Colours, check_colours
+from geo2map.colour.quantizer import MOST_COLOURS, Colours, check_colours
 from geo2map.errors import DataError
 from geo2map.types import Image
 

@@ -1,4 +1,4 @@
-"""Formats: kinds of output with their writers, readers and sidecar documents, chosen by the path's suffix."""
+"""Output formats: writers, readers and sidecar documents, chosen by path suffix."""
 
 from geo2map.formats.containers import CONTAINERS, Container, find_container
 

@@ -1,4 +1,4 @@
-"""The kinds of output: a container is one function that makes a finished thing of stored tiles, and a line here."""
+"""Output types: a container is a writer function for stored tiles, registered in `CONTAINERS`."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
 
 Writer = Callable[[StoredTiles, TileSet, Path, Progress | None], None]
-"""Makes a container at a path out of stored tiles. Whoever calls it has made sure that the path is free, renames it
-when it is complete, and removes it when it is not."""
+"""Writes a container from stored tiles to an unused path; the caller renames it, or removes it after an error."""
 
 
 class TileFile(StoredTiles, Protocol):
-    """A finished output that is one file, open for reading.
+    """A finished single-file output, open for reading.
 
     Attributes:
-        tileset: what it says of itself.
+        tileset: its description.
     """
 
     tileset: TileSet
@@ -46,24 +45,22 @@ class TileFile(StoredTiles, Protocol):
     ) -> None: ...
 
     def close(self) -> None:
-        """Lets go of the file; harmless when repeated."""
-        ...
+        """Close the file; may be repeated."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """A kind of output.
+    """An output type.
 
     Attributes:
-        name: what it is called.
-        write: makes it.
-        is_folder: its tiles are files in a folder, put there as they are made; otherwise it is one file, made at the
-            end, and tiles wait in the journal.
-        configure: makes it as `Storage` says; None where nothing in there is about the finished thing.
-        read: opens a finished one that is a file; None where its tiles cannot be had back. Without, it can neither be
-            converted nor updated.
-        pace: seconds that it takes to write a tile when all are made, on one core, for a dry run's estimate.
-        takes_format: whether the user chooses how its tiles are encoded; otherwise they are kept without loss.
+        name: with its article, for messages.
+        write: the default writer.
+        is_folder: tiles are written to a folder block by block; otherwise one file is written at the end, from tiles
+            spooled in the journal.
+        configure: gives the writer for a `Storage`; None if no option affects it.
+        read: opens a finished file; None if its tiles cannot be read back: it can be neither converted nor updated.
+        pace: seconds to write one rendered tile, on one core, for estimates.
+        takes_format: whether the tile format is an option; otherwise tiles are lossless.
     """
 
     name: str
@@ -76,47 +73,49 @@ class Container:
 
     @property
     def is_raster(self) -> bool:
-        """Whether it is one raster, not a set of tiles."""
+        """Whether it is a single raster, not a tile set."""
         return not self.is_folder and not self.takes_format
 
     def writer(self, storage: Storage) -> Writer:
-        """What makes the container as it is wanted."""
+        """The writer for a storage."""
         return self.write if self.configure is None else self.configure(storage)
 
     def adapt(self, storage: Storage) -> Storage:
-        """The storage of tiles of which this container is made: a raster gives back only those without loss."""
+        """The storage of the tiles to build it from: a raster needs lossless layers."""
         return replace(storage, exact_layers=self.is_raster and bool(storage.layers))
 
     def check_storage(self, storage: Storage) -> None:
-        """Refuses what means nothing to this container.
+        """Refuse options that do not apply to this container.
 
         Raises:
-            OutputError: a tile format, a compression or a scheme for a container that has none.
+            OutputError: names the option.
         """
         if storage.scheme != "xyz" and not self.is_folder:
             raise OutputError(
-                f"{self.name} has a scheme of its own: leave it out ({storage.scheme})", option="scheme", usage=True
+                f"scheme {storage.scheme}: not an option of {self.name}; leave it out", option="scheme", usage=True
             )
         if storage.address is not None and not self.is_folder:
             raise OutputError(
-                f"{self.name} has no documents beside it: leave its address out", option="address", usage=True
+                f"address: {self.name} has no sidecar documents; leave it out", option="address", usage=True
             )
-        if storage.wants_grid and self.configure is None:
+        if storage.has_own_grid and self.configure is None:
             raise OutputError(
-                f"{self.name} lies on the grid of the tiles: choose a .tif for another", option="grid", usage=True
+                f"grid: {self.name} is on the web-mercator grid; choose a .tif for another",
+                option="grid",
+                usage=True,
             )
         if storage.compress is not None and self.configure is None:
-            raise OutputError(f"{self.name} has no compression of its own: leave it out", option="compress", usage=True)
-        for name, asked in (("quality", storage.quality), ("lossless", storage.lossless)):
-            if asked and not self.takes_format:
-                raise OutputError(f"{self.name} keeps all pixels by itself: leave {name} out", option=name, usage=True)
+            raise OutputError(f"compress: not an option of {self.name}; leave it out", option="compress", usage=True)
+        for name, value in (("quality", storage.quality), ("lossless", storage.lossless)):
+            if value and not self.takes_format:
+                raise OutputError(f"{name}: {self.name} is always lossless; leave it out", option=name, usage=True)
         if storage.format is not None and not self.takes_format:
             raise OutputError(
-                f"{self.name} has no tile format: leave it out ({storage.format})", option="format", usage=True
+                f"format {storage.format}: {self.name} has no tile format; leave it out", option="format", usage=True
             )
 
 
-# tests/benchmarks/containers.py has the figures: a raster is decoded, compressed twice and read back.
+# Measured by tests/benchmarks/containers.py: a raster is decoded, compressed twice and read back.
 _RASTER_PACE, _ARCHIVE_PACE = 0.020, 0.0002
 
 
@@ -138,20 +137,20 @@ CONTAINERS: dict[str, Container] = {
 }
 """By the suffix of the output's name; "" is a folder."""
 _FILE_SUFFIX = re.compile(r"\.[a-z][a-z0-9]*")
-"""What somebody meant as a kind of file; anything else after a dot is part of a name."""
+"""What counts as a file suffix; anything else after a dot belongs to the name."""
 
 
 def find_container(path: str | Path) -> Container:
-    """The kind of output that a path asks for.
+    """The output type of a path.
 
-    A name without a suffix, with a slash at its end, or of a folder that exists is a folder of tiles. So is one whose
-    last dot begins no file's suffix, as in "v1.2" or "houses_0.3m".
+    A path is a folder of tiles if it has no suffix, ends in a slash, or is an existing folder; so is a name like "v1.2"
+    or "houses_0.3m", whose last dot starts no suffix.
 
     Raises:
-        OutputError: an address of the cloud, or a suffix that means nothing.
+        OutputError: a cloud address, or an unsupported suffix.
     """
     if not is_file_path(path):
-        raise OutputError(f"{path} is not a path of this machine: write to a local folder or file and copy it there")
+        raise OutputError(f"{path}: not a local path; write to a local folder or file and copy it there")
     separators = tuple(filter(None, ("/", os.sep, os.altsep)))
     asked_folder = str(path).endswith(separators)
     with output_errors(Path(path)):
@@ -161,10 +160,10 @@ def find_container(path: str | Path) -> Container:
 
 
 def container_of_name(path: str | Path) -> Container:
-    """The kind of output that a name alone asks for, whatever lies there: a path, or an address in a bucket.
+    """The output type of a name alone, regardless of what exists: a path, or an address in a bucket.
 
     Raises:
-        OutputError: a suffix that means nothing.
+        OutputError: an unsupported suffix.
     """
     suffix = PurePath(path).suffix.lower()
     if suffix in CONTAINERS:
@@ -173,6 +172,6 @@ def container_of_name(path: str | Path) -> Container:
         return CONTAINERS[""]
     known = ", ".join(sorted(filter(None, CONTAINERS)))
     raise OutputError(
-        f"{path} ends in {suffix}, which is not a kind of output: choose a name that ends in one of {known}, or in a "
-        "slash (a folder of tiles)"
+        f"{path}: {suffix} is not a supported output type; choose a name that ends in one of {known}, or in a slash "
+        "(a folder of tiles)"
     )

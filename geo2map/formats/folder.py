@@ -9,7 +9,7 @@ from geo2map.tiles.tilejson import TileSet
 
 
 def write_folder(store: StoredTiles, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:  # noqa: ARG001
-    """Completes a folder whose tiles were written as they were made: adds the document.
+    """Complete a folder whose tiles are already written, by adding its TileJSON.
 
     Raises:
         OutputError: it cannot be written.

@@ -1,4 +1,4 @@
-"""MBTiles 1.3: a tile set in one SQLite file. The same tiles give the same bytes, with the same SQLite."""
+"""MBTiles 1.3: a tile set in one SQLite file. Deterministic for a given version of SQLite."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from geo2map.files.plain_text import plain_text
 from geo2map.formats.sqlite_file import open_read_only, read_errors
 from geo2map.formats.stored import (
     FORMAT_NAMES,
-    Repeats,
-    StoredSteps,
+    DuplicateIndex,
+    TileCounter,
     agrees,
     parse_json,
     require_tile,
@@ -30,16 +30,15 @@ from geo2map.formats.stored import (
 )
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Progress, StoredTiles
-from geo2map.tiles.place import row_order
+from geo2map.tiles.place import number_rows, row_number, row_order
 from geo2map.tiles.sniff import unpack
-from geo2map.tiles.statement import require_mercator, state
+from geo2map.tiles.statement import parse_statement, require_mercator
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Scheme, Tile
 
 log = logging.getLogger(__name__)
 
-# The file has a hidden name until it is whole, so a journal would protect nothing. 0x4D504258 is "MPBX", as the
-# specification has it.
+# No journal: the file is hidden until it is complete. 0x4D504258 is "MPBX", from the specification.
 _PREPARE = (
     "PRAGMA page_size = 4096",
     "PRAGMA encoding = 'UTF-8'",
@@ -60,19 +59,19 @@ _AS_NUMBERS = (
     "(SELECT CAST(zoom_level AS INTEGER) AS zoom_level, CAST(tile_column AS INTEGER) AS tile_column, "
     "CAST(tile_row AS INTEGER) AS tile_row, tile_data FROM tiles)"
 )
-"""The tiles of a file that keeps numbers as text, which sort and compare as such."""
+"""The tiles of a file that stores numbers as text, which would sort and compare as text."""
 
 
 def write_mbtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:
-    """Writes the tiles of a store as one MBTiles file, in order and in one transaction; equal tiles are stored once.
+    """Write the tiles of a store to an MBTiles file, in order and in one transaction; identical tiles are stored once.
 
-    Rows count from the south, as MBTiles has it. Memory does not grow with the tiles, but for what `Repeats` remembers.
+    Rows count from the south (MBTiles). Memory is constant except for the `DuplicateIndex`.
 
     Args:
-        store: the zooms that `tileset` speaks of are taken.
-        tileset: name, zooms, bounds and the rest for the metadata.
-        path: replaced where it exists; the caller writes under a hidden name and renames.
-        progress: told "mbtiles" and how many tiles are stored.
+        store: tiles at the zooms of `tileset`.
+        tileset: name, zooms, bounds etc. for the metadata.
+        path: replaced if it exists; the caller writes under a hidden name and renames.
+        progress: called with "mbtiles" and the number of tiles stored.
 
     Raises:
         TileSetError: there are no tiles, or one is missing or cannot be read.
@@ -80,7 +79,7 @@ def write_mbtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
     """
     path = Path(path)
     zooms = require_zooms(store, tileset)
-    steps = StoredSteps(store, zooms, "mbtiles", progress)
+    counter = TileCounter(store, zooms, "mbtiles", progress)
     with _write_errors(path):
         path.unlink(missing_ok=True)
         try:
@@ -88,7 +87,7 @@ def write_mbtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
                 for statement in _PREPARE:
                     database.execute(statement)
                 database.executemany("INSERT INTO metadata VALUES (?, ?)", sorted(_metadata(tileset).items()))
-                _write_tiles(database, store, zooms, steps)
+                _write_tiles(database, store, zooms, counter)
                 database.execute("COMMIT")
             sync_file(path)
         except BaseException:
@@ -110,21 +109,23 @@ def _metadata(tileset: TileSet) -> dict[str, str]:
     }
 
 
-def _write_tiles(database: sqlite3.Connection, store: StoredTiles, zooms: tuple[int, ...], steps: StoredSteps) -> None:
-    repeats, images = Repeats(), 0
+def _write_tiles(
+    database: sqlite3.Connection, store: StoredTiles, zooms: tuple[int, ...], counter: TileCounter
+) -> None:
+    duplicates, images = DuplicateIndex(), 0
     for tile in _in_order(store, zooms):
         data = require_tile(store, tile)
-        number = repeats.find(data, images + 1)
+        number = duplicates.find(data, images + 1)
         if number is None:
             images = number = images + 1
             database.execute("INSERT INTO images VALUES (?, ?)", (number, data))
-        row = 2**tile.z - 1 - tile.y
+        row = row_number(tile.z, tile.y, "tms")
         database.execute("INSERT INTO map VALUES (?, ?, ?, ?)", (tile.z, tile.x, row, number))
-        steps.advance()
+        counter.advance()
 
 
 def _in_order(store: StoredTiles, zooms: tuple[int, ...]) -> Iterator[Tile]:
-    """Tiles by zoom, column and MBTiles' row, which counts from the south."""
+    """Tiles by zoom, column and MBTiles row, which counts from the south."""
     for zoom in zooms:
         for _, column in groupby(store.tiles(zoom), key=lambda tile: tile.x):
             yield from sorted(column, key=lambda tile: -tile.y)
@@ -138,27 +139,27 @@ def _write_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         advice = "free some space and run again" if full else "check the path and the disk"
-        raise OutputError(f"{path} cannot be written: {error}; {advice}") from error
+        raise OutputError(f"{path}: cannot be written ({error}); {advice}") from error
 
 
 class MbtilesStore(Closing):
-    """Reads the tiles of an MBTiles file, ours or anyone's. A reader of `geo2map.protocols.TileStore`; thread-safe.
+    """Reads the tiles of any MBTiles file (a reader of `geo2map.protocols.TileStore`). Thread-safe.
 
     A context manager that closes the file.
 
     Attributes:
         path: the file.
-        zooms: those with at least one tile, ascending.
-        tileset: what the file says of itself; of another program's, as far as its tiles bear it out.
-        statement: what its metadata state.
-        scheme: how rows count: from the south ("tms"), as MBTiles has it, unless bounds fit the other way alone.
+        zooms: zooms with at least one tile, ascending.
+        tileset: its description; in files of other programs, as far as the tiles confirm it.
+        statement: its metadata.
+        scheme: row order: from the south ("tms", MBTiles), unless the bounds only fit "xyz".
     """
 
     def __init__(self, path: str | Path) -> None:
         """
         Raises:
-            TileSetError: there is no such file, it is not an MBTiles file, cut short or damaged, or its tiles are not
-                pictures or lie on another grid.
+            TileSetError: the file does not exist, is not MBTiles, truncated or damaged, or its tiles are not images or
+                on another grid.
         """
         self.path = Path(path)
         self._lock = Lock()
@@ -172,9 +173,9 @@ class MbtilesStore(Closing):
             )
             self.zooms: tuple[int, ...] = tuple(int(zoom) for (zoom,) in zooms)
             facts = self._facts()
-            # others mark gaps by empty tiles
+            # other programs mark gaps by empty tiles
             self._there = "zoom_level = ?" if facts.get("geo2map") else "length(tile_data) > 0 AND zoom_level = ?"
-            self.statement = state("metadata", facts)
+            self.statement = parse_statement("metadata", facts)
             self.scheme: Scheme = "tms"
             if not facts.get("geo2map") and self.zooms:
                 require_mercator(self.path, self.statement)
@@ -185,12 +186,12 @@ class MbtilesStore(Closing):
             raise
 
     def get(self, tile: Tile) -> bytes | None:
-        """The tile's bytes, None where there is none.
+        """The tile's bytes, None if it does not exist.
 
         Raises:
             TileSetError: the file is damaged.
         """
-        where = (tile.z, tile.x, self._row(tile.z, tile.y))
+        where = (tile.z, tile.x, row_number(tile.z, tile.y, self.scheme))
         found = self._query(
             "SELECT tile_data FROM tiles WHERE zoom_level = ? AND tile_column = ? AND tile_row = ?",
             *(map(str, where) if self._in_text else where),
@@ -204,7 +205,7 @@ class MbtilesStore(Closing):
             raise TileSetError(f"{self.path}, tile {tile.z}/{tile.x}/{tile.y}: {error}") from error
 
     def tiles(self, zoom: int) -> Iterator[Tile]:
-        """The tiles of a zoom by column, then row; holds one column's rows in memory at a time.
+        """The tiles of a zoom by column, then row; holds one column in memory.
 
         Raises:
             TileSetError: the file is damaged.
@@ -220,54 +221,48 @@ class MbtilesStore(Closing):
                 zoom,
                 column,
             )
-            yield from (Tile(column, self._row(zoom, row), zoom) for (row,) in rows)
+            yield from (Tile(column, row_number(zoom, row, self.scheme), zoom) for (row,) in rows)
 
     def first_tiles(self, zoom: int, count: int) -> list[Tile]:
         """The first tiles of a zoom, at most `count`."""
         return list(islice(self.tiles(zoom), count))
 
-    def reach(self, zoom: int) -> PixelWindow:
-        """Columns and rows of the tiles of a zoom that has some, right and bottom excluded.
+    def extent(self, zoom: int) -> PixelWindow:
+        """Columns and rows of the tiles of a non-empty zoom; right and bottom exclusive.
 
         Raises:
-            TileSetError: some of them lie outside the world.
+            TileSetError: some are outside the world.
         """
         numbers = self._numbers(zoom)
         if min(numbers) < 0 or max(numbers) > 2**zoom:
-            raise TileSetError(f"some tiles of zoom {zoom} lie outside the world")
-        if self.scheme == "xyz":
-            return numbers
-        return numbers._replace(top=2**zoom - numbers.bottom, bottom=2**zoom - numbers.top)
+            raise TileSetError(f"zoom {zoom}: tiles outside the world")
+        return number_rows(numbers, zoom, self.scheme)
 
     def _numbers(self, zoom: int) -> PixelWindow:
-        """Columns and rows of a zoom that has some, as they are numbered in the file."""
+        """Columns and rows of a non-empty zoom, as numbered in the file."""
         names = "min(tile_column), min(tile_row), max(tile_column) + 1, max(tile_row) + 1"
         found = self._query(f"SELECT {names} FROM {self._tiles} WHERE zoom_level = ?", zoom)
         return PixelWindow(*map(int, found[0]))
 
-    def _row(self, zoom: int, row: int) -> int:
-        """The number in the file for a row, and the other way round."""
-        return 2**zoom - 1 - row if self.scheme == "tms" else row
-
     def _row_order(self) -> Scheme:
-        """How rows count. A stated "scheme" alone decides nothing: programs copy it from the folder or the server that
-        the tiles came from, and others read rows as the specification has them."""
+        """Row order. A stated "scheme" alone does not count: programs copy it from the folder or server that the tiles
+        came from, and readers follow the specification."""
         zoom = self.zooms[-1]
         shown = row_order(self.statement.boxes, self._numbers(zoom), zoom)
         if shown is None and self.statement.order == "xyz":
             log.warning(
-                "%s states the scheme xyz, rows from the north, and no bounds confirm it: its rows are read from the "
-                "south, as MBTiles has it",
+                "%s: states the scheme xyz (rows from the north), which no bounds confirm; its rows are read from the "
+                "south, as MBTiles specifies",
                 self.path,
             )
         return shown or "tms"
 
     def agrees(self, tileset: TileSet) -> bool:
-        """Whether the file says of itself what `write_mbtiles` writes of a tile set."""
+        """Whether its metadata are those that `write_mbtiles` writes for a tile set."""
         return agrees(dict(self._query("SELECT name, value FROM metadata")), _metadata(tileset))
 
     def close(self) -> None:
-        """Closes the file; harmless when repeated."""
+        """Close the file; may be repeated."""
         self._database.close()
 
     def _facts(self) -> dict[str, Any]:

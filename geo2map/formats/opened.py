@@ -1,4 +1,4 @@
-"""A finished set of tiles opened for reading, whatever holds it."""
+"""Opening a finished tile set for reading, in any container."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from geo2map.tiles.tilejson import FILE_NAME, TileSet, foreign_words
 
 @contextmanager
 def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
-    """A finished set of tiles, and its description.
+    """Open a finished tile set; yields its tiles and its description.
 
     Raises:
-        TileSetError: there is none, or it is of a kind that holds no tiles.
+        TileSetError: it does not exist, or holds no tiles.
     """
     path = Path(path)
     if path.is_dir():
@@ -34,15 +34,15 @@ def open_tiles(path: str | Path) -> Iterator[tuple[StoredTiles, TileSet]]:
     readers = {suffix: container.read for suffix, container in CONTAINERS.items() if container.read is not None}
     if (reader := readers.get(path.suffix.lower())) is None:
         known = ", ".join(readers)
-        raise TileSetError(f"{path} holds no tiles: give a folder of tiles or a file that ends in one of {known}")
+        raise TileSetError(f"{path}: not a tile set; give a folder of tiles or a file that ends in one of {known}")
     with reader(path) as store:
         yield store, store.tileset
 
 
 def find_layers(path: str | Path, tileset: TileSet) -> dict[str, Path]:
-    """Where the layers of a finished set lie, the map first; those that somebody removed are left out.
+    """Paths of the layers of a finished tile set, the map first; deleted layers are omitted.
 
-    Earlier versions did not list the layer in a folder `source`, which has a document of its own.
+    Earlier versions did not list the layer in the folder `source`, which has its own TileJSON.
     """
     path = Path(path)
     unlisted = (name for name in LAYERS if path.is_dir() and tileset.extra and (path / name / FILE_NAME).is_file())
@@ -52,7 +52,7 @@ def find_layers(path: str | Path, tileset: TileSet) -> dict[str, Path]:
 
 
 def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
-    """Describes a folder that geo2map did not make: by its documents, as far as its tiles bear them out."""
+    """Describe another program's folder by its documents, as far as the tiles confirm them."""
     stated = folder.statements
     name = next((statement.name for statement in stated if statement.name), plain_text(folder.path.resolve().name))
     window = footprint(folder, [box for statement in stated for box in statement.boxes])

@@ -1,4 +1,4 @@
-"""What a container needs to know of the tiles it is made from, and the small tools that containers share."""
+"""Helpers that containers share."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from geo2map.files.atomic import output_errors
 from geo2map.files.plain_text import plain_text
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Progress, StoredTiles
-from geo2map.tiles.place import Reaching, footprint
+from geo2map.tiles.place import HasExtent, footprint
 from geo2map.tiles.sniff import format_of, is_vector, is_vector_format, parse_format
-from geo2map.tiles.statement import state
+from geo2map.tiles.statement import parse_statement
 from geo2map.tiles.tilejson import DESCRIPTION, TileSet, foreign_words
 from geo2map.types import Tile, TileFormat
 
 FORMAT_NAMES: dict[TileFormat, str] = {"png": "png", "webp": "webp", "jpeg": "jpg", "avif": "avif"}
-"""How MBTiles and PMTiles spell the formats."""
+"""Format names in MBTiles and PMTiles."""
 MOST_REMEMBERED = 2**20
 _TRIED = 16
-"""Tiles that may be empty before the first one that tells the format."""
+"""Number of tiles to try for one that is not empty."""
 
 
-class Repeats:
-    """Finds tiles that were there before, so that plain sea is stored once.
+class DuplicateIndex:
+    """Finds tiles with identical bytes, so that open sea is stored once.
 
-    Remembers at most `MOST_REMEMBERED` different tiles (about 120 bytes each): a repeat of a later one is stored
-    again, which costs space and nothing else. What is found depends on the tiles and their order alone.
+    Remembers at most `MOST_REMEMBERED` different tiles (about 120 bytes each); duplicates of later ones are stored
+    again. Depends only on the tiles and their order.
     """
 
     def __init__(self) -> None:
         self._places: dict[bytes, int] = {}
 
     def find(self, data: bytes, place: int) -> int | None:
-        """Where the same bytes are already; where they are new, None, and they are remembered as being at `place`."""
+        """Position of identical bytes; None if they are new, which are then remembered at `place`."""
         digest = blake2b(data, digest_size=16).digest()
         known = self._places.get(digest)
         if known is None and len(self._places) < MOST_REMEMBERED:
@@ -46,22 +46,22 @@ class Repeats:
         return known
 
 
-class StoredSteps:
-    """Counts the tiles of some zooms of a store for a progress callback; does not list them without one."""
+class TileCounter:
+    """Reports tiles of some zooms to a progress callback; without one, does not list them."""
 
     def __init__(self, store: StoredTiles, zooms: tuple[int, ...], stage: str, progress: Progress | None) -> None:
         self._done, self._stage, self._progress = 0, stage, progress
         self._total = sum(1 for zoom in zooms for _ in store.tiles(zoom)) if progress else 0
 
     def advance(self) -> None:
-        """One more tile is stored."""
+        """Count one stored tile."""
         self._done += 1
         if self._progress:
             self._progress(self._stage, self._done, self._total)
 
 
 def require_zooms(store: StoredTiles, tileset: TileSet) -> tuple[int, ...]:
-    """The zooms to store, ascending: those of the store that the tile set speaks of.
+    """The zooms to store, ascending: those of the store within the range of the tile set.
 
     Raises:
         TileSetError: there are none.
@@ -69,26 +69,26 @@ def require_zooms(store: StoredTiles, tileset: TileSet) -> tuple[int, ...]:
     zooms = tuple(zoom for zoom in store.zooms if tileset.minzoom <= zoom <= tileset.maxzoom)
     if not zooms:
         raise TileSetError(
-            f"the tile set {tileset.name!r} has no tiles at zooms {tileset.minzoom} to {tileset.maxzoom}: "
+            f"tile set {tileset.name!r}: no tiles at zooms {tileset.minzoom} to {tileset.maxzoom}; "
             "check the scene and the area of interest"
         )
     return zooms
 
 
 def require_tile(store: StoredTiles, tile: Tile) -> bytes:
-    """The bytes of a tile that was listed.
+    """The bytes of a listed tile.
 
     Raises:
-        TileSetError: it is gone, or empty.
+        TileSetError: it is missing or empty.
     """
     data = store.get(tile)
     if not data:
-        raise TileSetError(f"tile {tile.z}/{tile.x}/{tile.y} is missing or empty: make it again")
+        raise TileSetError(f"tile {tile.z}/{tile.x}/{tile.y}: missing or empty; create it again")
     return data
 
 
 def sync_file(path: Path) -> None:
-    """Returns when a finished file would survive a loss of power.
+    """Flush a finished file to disk.
 
     Raises:
         OutputError: it cannot be written.
@@ -97,32 +97,31 @@ def sync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-class DescribedTiles(StoredTiles, Reaching, Protocol):
-    """Stored tiles of a container that describes them."""
+class DescribedTiles(StoredTiles, HasExtent, Protocol):
+    """Stored tiles with known extents."""
 
 
 class ArchivedTiles(DescribedTiles, Protocol):
-    """Those of a container that is one file."""
+    """The tiles of a single-file container."""
 
     def first_tiles(self, zoom: int, count: int) -> Iterable[Tile]:
-        """A few tiles of a zoom, at most `count`, at no more cost than that of reading these."""
-        ...
+        """Up to `count` tiles of a zoom, without reading the others."""
 
 
 def restore_tileset(path: Path, facts: Mapping[str, Any], store: ArchivedTiles) -> TileSet:
-    """What a container tells of itself as a `TileSet`. Of another program's, its tiles decide: zooms and format are
-    theirs, and so is the window where they do not bear out the bounds.
+    """The `TileSet` of a container. In files of other programs, the tiles decide: zooms and format are theirs, and so
+    is the window unless they confirm the bounds.
 
     Args:
-        path: of the container, for messages and in place of a name.
+        path: the container, for messages and as a default name.
         facts: "name", "format", "minzoom", "maxzoom", "bounds" (degrees: west, south, east, north), "geo2map" and
-            `geo2map.tiles.statement.WORDS`, each of which may be missing.
+            `geo2map.tiles.statement.WORDS`, all optional.
 
     Raises:
-        TileSetError: the facts make no sense, or the tiles are no pictures that geo2map reads.
+        TileSetError: the metadata are invalid, or the tiles are not in a supported image format.
     """
     if not (zooms := store.zooms):
-        raise TileSetError(f"{path} holds no tiles: make it again")
+        raise TileSetError(f"{path}: no tiles; create it again")
     format = require_pictures(path, str(facts.get("format") or ""), store)
     try:
         extra = dict(facts.get("geo2map") or {})
@@ -132,33 +131,33 @@ def restore_tileset(path: Path, facts: Mapping[str, Any], store: ArchivedTiles) 
             minzoom, maxzoom = (int(facts.get(key) or own) for key, own in (("minzoom", minzoom), ("maxzoom", maxzoom)))
             window = PixelWindow(*map(int, asked))
         else:
-            window = footprint(store, state(path.name, facts).boxes)
+            window = footprint(store, parse_statement(path.name, facts).boxes)
         name, words = plain_text(str(facts.get("name") or path.stem)), foreign_words(facts, extra)
         return TileSet(name, format, minzoom, maxzoom, window, extra, words=words)
     except (TypeError, ValueError, IndexError, Geo2MapError) as error:
-        raise TileSetError(f"what {path} says of itself makes no sense ({error}): make it again") from error
+        raise TileSetError(f"{path}: invalid metadata ({error}); create it again") from error
 
 
 def require_pictures(path: Path, stated: str, store: ArchivedTiles) -> TileFormat:
-    """The format of a container's tiles: that of the first one's bytes; where these are damaged, the one stated.
+    """The tile format of a container, by the first tile's bytes, or as stated if that tile is damaged.
 
     Raises:
-        TileSetError: they are vector tiles, or of a format that geo2map does not read.
+        TileSetError: they are vector tiles, or in an unsupported format.
     """
     data = _first_tile(store)
     if is_vector_format(stated) or is_vector(data):
         raise TileSetError(
-            f"{path} holds {stated or 'pbf'} tiles, which are vector tiles without pixels: give raster tiles, or draw "
-            "them as such first"
+            f"{path}: {stated or 'pbf'} tiles are vector tiles, which have no pixels; give raster tiles, or render "
+            "them first"
         )
     if (format := format_of(data) or parse_format(stated)) is None:
         known = ", ".join(get_args(TileFormat))
-        raise TileSetError(f"{path} holds {stated or 'unknown'} tiles: geo2map reads {known}")
+        raise TileSetError(f"{path}: {stated or 'unknown'} tiles are not supported; give {known}")
     return format
 
 
 def _first_tile(store: ArchivedTiles) -> bytes:
-    """The first tile of the largest zoom that has bytes; nothing where it is damaged."""
+    """The first non-empty tile of the largest zoom; empty if it is damaged."""
     try:
         return next((data for tile in store.first_tiles(store.zooms[-1], _TRIED) if (data := store.get(tile))), b"")
     except TileSetError:
@@ -166,14 +165,14 @@ def _first_tile(store: ArchivedTiles) -> bytes:
 
 
 def agrees(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether an archive's metadata are those that would be written; earlier versions called imagery drawn, too."""
+    """Whether an archive's metadata are as expected; earlier versions described imagery as a map, too."""
     if found.get("description") == DESCRIPTION:
         found = {**found, "description": wanted.get("description")}
     return found == wanted
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text; None where it is none."""
+    """The value of a JSON text; None if it is invalid."""
     try:
         return json.loads(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A part of a set of tiles, or the same tiles encoded otherwise: what a conversion takes of its source."""
+"""A selection of the tiles of a tile set, possibly re-encoded: the input of a conversion."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from geo2map.errors import TileSetError, ZoomError
 from geo2map.grid import PixelWindow, tile_range, world_window
+from geo2map.plan.area_tiles import parent_range
 from geo2map.protocols import StoredTiles
 from geo2map.tiles.codec import TileCodec, decode_tile, is_whole
 from geo2map.tiles.place import degrees_window, hull, tiles_window
@@ -17,16 +18,16 @@ from geo2map.types import LngLatBounds, Tile, TileFormat
 
 @dataclass(frozen=True)
 class Subset:
-    """Some of the tiles of a store (a `geo2map.protocols.StoredTiles`), all in one format.
+    """Some tiles of a store (a `geo2map.protocols.StoredTiles`), all in one format.
 
-    A tile that has the format already keeps its bytes.
+    Tiles already in that format keep their bytes.
 
     Attributes:
-        store: the tiles.
-        tileset: of the subset: its zooms, window and format are what is taken.
-        limited: whether only tiles that touch the window are taken.
-        recode: whether tiles of another format are encoded anew; otherwise all are left as they are.
-        codec: encodes all tiles anew, whatever they are; None is that of the format for those of another.
+        store: all tiles.
+        tileset: description of the subset: its zooms, window and format define it.
+        limited: whether to restrict it to tiles that touch the window.
+        recode: whether to re-encode tiles of another format.
+        codec: re-encodes every tile; None re-encodes only tiles of another format.
     """
 
     store: StoredTiles
@@ -44,13 +45,13 @@ class Subset:
         """The tile's bytes.
 
         Raises:
-            TileSetError: it is damaged, as far as that shows.
+            TileSetError: it is visibly damaged.
         """
         if not self.tileset.minzoom <= tile.z <= self.tileset.maxzoom or (data := self.store.get(tile)) is None:
             return None
         if not is_whole(data):
             name = f"tile {tile.z}/{tile.x}/{tile.y}"
-            raise TileSetError(f"{name} is damaged ({len(data)} bytes): make it again, or remove it to go without")
+            raise TileSetError(f"{name}: damaged ({len(data)} bytes); create it again, or delete it to go without")
         if not self.recode or (self.codec is None and format_of(data) == self.tileset.format):
             return data
         try:
@@ -59,7 +60,7 @@ class Subset:
             raise TileSetError(f"tile {tile.z}/{tile.x}/{tile.y}: {error}") from error
 
     def tiles(self, zoom: int) -> Iterator[Tile]:
-        """Those that are taken, of any zoom of the store."""
+        """The selected tiles of a zoom."""
         if not self.limited:
             yield from self.store.tiles(zoom)
             return
@@ -74,11 +75,10 @@ class Subset:
 
 
 def rescale(window: PixelWindow, zoom: int, other: int) -> PixelWindow:
-    """The smallest window of pixels of another zoom that holds a window."""
+    """The smallest window at another zoom that contains a window."""
     if other >= zoom:
         return PixelWindow(*(edge << other - zoom for edge in window))
-    down = zoom - other
-    return PixelWindow(window.left >> down, window.top >> down, -(-window.right >> down), -(-window.bottom >> down))
+    return parent_range(window, zoom - other)
 
 
 def select(
@@ -89,31 +89,31 @@ def select(
     zooms: tuple[int, int] | None = None,
     format: TileFormat | None = None,
 ) -> Subset:
-    """What of a set is asked for.
+    """Select tiles of a tile set.
 
     Args:
-        bounds: degrees; tiles that touch them are taken whole. West may lie east of east: across the antimeridian.
+        bounds: degrees; selects all tiles that touch them. West > east crosses the antimeridian.
         zooms: lowest and largest.
-        format: of the tiles; None is that of the set.
+        format: tile format; None keeps that of the tile set.
 
     Raises:
-        ZoomError: there are no tiles at the largest zoom asked for.
+        ZoomError: there are no tiles at the largest zoom.
         TileSetError: the bounds touch no tile.
     """
     if "classes" in tileset.extra and format not in (None, "png"):
         raise TileSetError(
-            f"class tiles are PNG, since {format} would mix their colours: leave it out", option="format"
+            f"format {format}: would mix the colours of class tiles, which are PNG; leave it out", option="format"
         )
     low, high = zooms or (tileset.minzoom, tileset.maxzoom)
     if low > high:
         raise ZoomError(
-            f"zooms {low} to {high} are in the wrong order: give the lower one first", option="zoom", usage=True
+            f"zooms {low} to {high}: in the wrong order; give the lower one first", option="zoom", usage=True
         )
     known = store.zooms
     if zooms is not None and high not in known:
-        raise ZoomError(f"zoom {high}: not in the set, which has {', '.join(map(str, known))}", option="zoom")
+        raise ZoomError(f"zoom {high}: not in the tile set, which has {', '.join(map(str, known))}", option="zoom")
     window = rescale(tileset.window, tileset.maxzoom, high)
-    if high != tileset.maxzoom and not tileset.extra:  # others' zooms may cover different places
+    if high != tileset.maxzoom and not tileset.extra:  # zooms of other programs may differ in extent
         window = tiles_window(hull((tile.x, tile.y) for tile in store.tiles(high)))
     if bounds is not None:
         window = _cut(window, bounds, high)
@@ -129,14 +129,14 @@ def _cut(window: PixelWindow, bounds: LngLatBounds, zoom: int) -> PixelWindow:
     west, south, east, north = bounds
     if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 360 and west != east):
         raise TileSetError(
-            f"{west},{south},{east},{north} is not an area: give west,south,east,north in degrees",
+            f"bounds {west},{south},{east},{north}: not an area; give west,south,east,north in degrees",
             option="bounds",
             usage=True,
         )
     asked = degrees_window(LngLatBounds(west, south, east + 360 if east < west else east, north), zoom)
     world = world_window(zoom).width
     here, east_of, west_of = (asked.shift(columns).intersection(window) for columns in (0, world, -world))
-    if not here.empty and not west_of.empty:  # a set that ends at the antimeridian and begins again there
+    if not here.empty and not west_of.empty:  # a tile set on both sides of the antimeridian
         return here._replace(right=west_of.right + world)
     for part in (here, east_of, west_of):
         if not part.empty:
@@ -146,4 +146,4 @@ def _cut(window: PixelWindow, bounds: LngLatBounds, zoom: int) -> PixelWindow:
 
 def _outside(bounds: LngLatBounds) -> TileSetError:
     given = ",".join(f"{degrees:g}" for degrees in bounds)
-    return TileSetError(f"{given}: no tiles within; the order is west,south,east,north", option="bounds")
+    return TileSetError(f"bounds {given}: no tiles within; give west,south,east,north", option="bounds")

@@ -1,8 +1,8 @@
-"""The ledger: the record of what is done of an output, until it is complete and published."""
+"""The ledger: records the progress of an output until it is complete and published."""
 
 from geo2map.ledger.checks import OutputOptions, check_output
 from geo2map.ledger.complete import find_complete
-from geo2map.ledger.opening import clean_output, end_publishing, open_output
+from geo2map.ledger.opening import clean_output, finish_publishing, open_output
 from geo2map.ledger.output import Output
 from geo2map.ledger.pending import Pending
 
@@ -12,7 +12,7 @@ __all__ = [
     "Pending",
     "check_output",
     "clean_output",
-    "end_publishing",
     "find_complete",
+    "finish_publishing",
     "open_output",
 ]

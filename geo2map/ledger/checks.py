@@ -1,4 +1,4 @@
-"""What is refused of an output before any work: its kind, its place, what lies there already."""
+"""Early refusals of an output: its type, its location, and what already exists there."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from geo2map.tiles.layer import layer_path
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """What to do with an output that is there, whole or interrupted.
+    """How to treat an existing output, complete or interrupted.
 
     Attributes:
-        overwrite: replace it, at the end; an interrupted run of another job is thrown away at once.
-        resume: go on with an interrupted run of the same job; False throws it away.
-        tmp: a folder to make an output in that is one file, e.g. on a larger disk; None is beside it. An interrupted
-            run is taken up where it was begun.
-        sink: where the tiles of a folder go instead; the folder has its documents only.
+        overwrite: replace it when the new one is complete; an interrupted run of another job is deleted at once.
+        resume: continue an interrupted run of the same job; False deletes it.
+        tmp: working folder for single-file outputs, e.g. on a larger disk; None is beside the output. An interrupted
+            run resumes where it was started.
+        sink: receives the tiles of a folder, which then holds documents only.
     """
 
     overwrite: bool = False
@@ -38,13 +38,12 @@ class OutputOptions:
 
 
 def check_output(path: str | Path, options: OutputOptions, storage: Storage) -> Container:
-    """Refuses at once what would be refused later anyway, before anything that takes time. Writes nothing.
+    """Refuse an output before any expensive work. Writes nothing.
 
-    An output that says how it was made is passed: whether it is complete is for `find_complete` to say.
+    An output with a record passes: `find_complete` decides whether it is complete.
 
     Raises:
-        OutputError: not a kind of output, a format that it has not, or an output that is there already and that nothing
-            says to replace or continue.
+        OutputError: an unsupported type or format, or an existing output that is neither to be replaced nor resumed.
     """
     container = find_container(path)
     container.check_storage(storage)
@@ -61,7 +60,7 @@ def check_output(path: str | Path, options: OutputOptions, storage: Storage) -> 
 
 
 def names_around(path: str | Path, container: Container) -> list[str]:
-    """The names that are needed beside an output, and in its hidden folder for what is to lie beside it."""
+    """Names of temporary and sidecar files that an output needs beside it and in its workspace."""
     final = resolve_place(path)
     names = [hidden_sibling(final, kind).name for kind in ("partial", "lock", "replaced", "parts")]
     if not container.is_folder:
@@ -74,37 +73,37 @@ def names_around(path: str | Path, container: Container) -> list[str]:
 
 
 def occupied(path: str | Path, container: Container, layers: Sequence[str]) -> list[Path]:
-    """What an output takes or removes: its own place, its layers, and those of an older output of the name."""
+    """Paths that an output writes or removes: its own, its layers', and those of an older output of the name."""
     final = resolve_place(path)
     beside = [layer_path(final, name, is_folder=container.is_folder) for name in layers]
     return [final, *dict.fromkeys([*beside, *recorded_layers(final)])]
 
 
 def check_tmp(path: str | Path, container: Container, tmp: str | Path | None) -> None:
-    """Refuses a folder to make an output in that cannot be one, or for an output that is made in its place.
+    """Validate the working folder.
 
     Raises:
-        OutputError: says so.
+        OutputError: it is unusable, or the output writes in place and has none.
     """
     if tmp is None:
         return
     if container.is_folder:
         raise OutputError(
-            f"the tiles of {path} are written in their place: leave it out ({tmp})", option="tmp", usage=True
+            f"tmp {tmp}: {path} is a folder, whose tiles are written in place; leave it out", option="tmp", usage=True
         )
     folder, final = resolve_place(tmp), resolve_place(path)
     if final in (folder, *folder.parents):
-        raise OutputError(f"{path} cannot be made in itself ({tmp}): choose another folder", option="tmp")
+        raise OutputError(f"tmp {tmp}: inside the output {path}; choose another folder", option="tmp")
     above = nearest_folder(folder)
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise OutputError(f"{above} is not a folder that you may write to: choose another", option="tmp")
+        raise OutputError(f"tmp {above}: not a writable folder; choose another", option="tmp")
 
 
 def check_final(path: Path, container: Container, options: OutputOptions, layers: Sequence[str] = ()) -> None:
-    """Refuses a place that is taken, by the output itself or by a file of a further layer.
+    """Refuse a path that is taken, by the output itself or by the file of a further layer.
 
     Raises:
-        OutputError: says by what.
+        OutputError: names what exists.
     """
     final = resolve_place(path)
     if not container.is_folder:
@@ -113,7 +112,7 @@ def check_final(path: Path, container: Container, options: OutputOptions, layers
         return
     if container.is_folder != final.is_dir():
         found = "a folder" if final.is_dir() else "a file"
-        raise OutputError(f"{path} is {found}, not {container.name}: choose another name")
+        raise OutputError(f"{path}: {found} of this name exists, not {container.name}; choose another name")
     if container.is_folder and not any(final.iterdir()):
         return
     if not options.overwrite:

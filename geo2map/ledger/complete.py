@@ -1,6 +1,6 @@
-"""Whether a finished output is what a command would make, and still whole. Nothing is written.
+"""Whether a finished output matches a job and is intact. Writes nothing.
 
-An output of the same job is left as it is; one of another job is refused, with what is different.
+An output of the same job is left untouched; one of another job is refused, with the differences.
 """
 
 from __future__ import annotations
@@ -25,19 +25,17 @@ from geo2map.tiles.tilejson import FILE_NAME
 
 
 def find_complete(path: str | Path, job: Job, options: OutputOptions | None = None) -> Report | None:
-    """Looks for a finished output of a job.
+    """Find a finished output of a job.
 
     Args:
         job: its device may be `geo2map.plan.job.ANY_DEVICE`.
-        options: with overwriting nothing is looked for.
+        options: with `overwrite`, the result is None.
 
     Returns:
-        The report of a run that has nothing to do; None where there is no finished output, or where an earlier run has
-        left something to go on with.
+        The report of a run with nothing to do; None if there is no finished output, or an interrupted run to resume.
 
     Raises:
-        OutputError: another job made the output (states what is different), it is no longer what that job made, or
-            nothing records what made it.
+        OutputError: another job wrote the output (states the differences), it has changed since, or it has no record.
     """
     options, final = options or OutputOptions(), resolve_place(path)
     if options.overwrite or Workspace(final).exists or (journal := _open_record(path, final)) is None:
@@ -47,7 +45,7 @@ def find_complete(path: str | Path, job: Job, options: OutputOptions | None = No
             raise OutputError.exists(path, "it was converted from other tiles")
         is_incomplete = journal.is_incomplete
         if refusals := journal.job.tile_refusals(job) if is_incomplete else journal.job.refusals(job):
-            raise OutputError.exists(path, f"made by another job: {'; '.join(refusals[:3])}")
+            raise OutputError.exists(path, f"rendered by another job: {'; '.join(refusals[:3])}")
         if is_incomplete:
             return None
         _require_whole(Path(path), final, journal)
@@ -56,13 +54,13 @@ def find_complete(path: str | Path, job: Job, options: OutputOptions | None = No
 
 
 def find_converted(path: str | Path, origin: Origin) -> tuple[str, ...] | None:
-    """Looks for a finished output that was converted from other tiles.
+    """Find a finished output of a conversion.
 
     Returns:
-        Libraries that have other versions now, in words; None where there is no finished output with a record.
+        Libraries whose versions have changed since, in words; None if there is no finished output with a record.
 
     Raises:
-        OutputError: it was made from other tiles, in another way or by a render, or is no longer what was made.
+        OutputError: it was converted from other tiles, with other options, or rendered; or it has changed since.
     """
     final = resolve_place(path)
     if (journal := _open_record(path, final)) is None:
@@ -78,23 +76,19 @@ def find_converted(path: str | Path, origin: Origin) -> tuple[str, ...] | None:
 
 
 def _open_record(path: str | Path, final: Path) -> Journal | None:
-    if not has_record(final, is_folder=find_container(path).is_folder):  # of the text: a slash at its end counts
+    if not has_record(final, is_folder=find_container(path).is_folder):  # before Path() drops a trailing slash
         return None
     try:
         return load_record(final)
     except OutputError as error:
-        raise OutputError.exists(path, f"its record cannot be read: {error}") from error
+        raise OutputError.exists(path, f"unreadable record: {error}") from error
 
 
 def _require_whole(path: Path, final: Path, journal: Journal) -> None:
-    """
-    Raises:
-        OutputError: a tile or a file is not what was written.
-    """
-    repair = f"geo2map check {path} lists what differs and can repair it"
+    repair = f"geo2map check {path} lists the differences and can repair them"
     if final.is_file():
         for name in journal.job.layers:
-            _require_sealed(path, final, journal, name, "" if journal.job.storage.wants_grid else f"; {repair}")
+            _require_sealed(path, final, journal, name, "" if journal.job.storage.has_own_grid else f"; {repair}")
         return
     if not (final / FILE_NAME).is_file():
         raise OutputError.exists(path, f"damaged: its {FILE_NAME} is missing; {repair}")
@@ -108,10 +102,6 @@ def _require_whole(path: Path, final: Path, journal: Journal) -> None:
 
 
 def _require_sealed(path: Path, final: Path, journal: Journal, layer: str, advice: str) -> None:
-    """
-    Raises:
-        OutputError: a layer is not what its seal states.
-    """
     place = layer_path(final, layer, is_folder=final.is_dir())
     if (seal := journal.seal(layer)) is None:
         return
@@ -121,6 +111,6 @@ def _require_sealed(path: Path, final: Path, journal: Journal, layer: str, advic
         raise OutputError.exists(path, f"damaged: its layer {layer} is missing{advice}") from error
     if size != seal.size:
         what = "tiles" if final.is_dir() else "bytes"
-        raise OutputError.exists(path, f"it had {seal.size} {what} when it was made and has {size}{advice}")
+        raise OutputError.exists(path, f"damaged: {size} {what} instead of {seal.size}{advice}")
     if seal.content != content_digest(place):
-        raise OutputError.exists(path, f"damaged: its content is not what was written{advice}")
+        raise OutputError.exists(path, f"damaged: its content differs from what was written{advice}")

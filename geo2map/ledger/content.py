@@ -1,4 +1,4 @@
-"""Whether a finished output still holds the bytes that were written: all of it is read, nothing is decoded."""
+"""Whether a finished output still holds the bytes that were written: reads everything, decodes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AT_ONCE = 1024
 
 
 def content_digest(path: Path) -> str:
-    """Thirty-two hex digits that change with any byte of a file, or with any tile of a folder.
+    """Thirty-two hex digits over the bytes of a file, or the tiles of a folder.
 
     Raises:
         OutputError: it cannot be read.
@@ -35,7 +35,7 @@ def content_digest(path: Path) -> str:
 
 
 def size_on_disk(path: Path) -> int:
-    """Bytes of a file, tiles of a folder."""
+    """Bytes of a file, or number of tiles in a folder."""
     if path.is_file():
         return path.stat().st_size
     folder = XyzFolder(path)
@@ -43,16 +43,16 @@ def size_on_disk(path: Path) -> int:
 
 
 def first_damaged(store: StoredTiles, records: LayerRecords) -> tuple[Tile, str] | None:
-    """The first tile that is not the recorded one, and what is wrong with it; None where all are."""
+    """The first tile that differs from its record and what is wrong with it; None if all match."""
     listed = (entry for zoom in records.zooms for entry in records.digests(zoom))
     for tile, expected, found in _read(store, listed):
         if found != expected:
-            return tile, "missing" if found is None else "not the one that was written"
+            return tile, "missing" if found is None else "not the recorded one"
     return None
 
 
 def _folder_digest(folder: XyzFolder) -> str:
-    """The digest of the tiles and their places, whatever else lies there."""
+    """Digest of the tiles and their positions; other files do not count."""
     listed = ((tile, b"") for zoom in folder.zooms for tile in folder.tiles(zoom))
     whole = blake2b(digest_size=16)
     for tile, _, found in _read(folder, listed):
@@ -61,7 +61,7 @@ def _folder_digest(folder: XyzFolder) -> str:
 
 
 def _read(store: StoredTiles, listed: Iterable[tuple[Tile, bytes]]) -> Iterator[tuple[Tile, bytes, bytes | None]]:
-    """Tiles with the digests that they are to have and that they have (None: no tile), in order, some at a time."""
+    """Tiles with their expected and actual digests (None: missing), in order, in batches."""
     rest = iter(listed)
     with Budget.make().pool(_READERS, "check") as pool:
         while some := list(islice(rest, _AT_ONCE)):
@@ -72,6 +72,6 @@ def _read(store: StoredTiles, listed: Iterable[tuple[Tile, bytes]]) -> Iterator[
 def _digest(store: StoredTiles, tile: Tile) -> bytes | None:
     try:
         data = store.get(tile)
-    except TileSetError:  # a tile that cannot be read is not the one that was written
+    except TileSetError:  # unreadable: differs from any record
         return b""
     return None if data is None else tile_digest(data)

@@ -1,4 +1,4 @@
-"""An output made from stored tiles: the layers of one finished set written as another kind of output."""
+"""Conversion: stored tiles of a finished output written as another type of output."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from geo2map.colour.palette import Palette
-from geo2map.colour.snap import Snap
+from geo2map.colour.quantizer import PaletteQuantizer
 from geo2map.errors import OutputError
 from geo2map.files.atomic import output_errors, write_whole
 from geo2map.files.place import resolve_place
 from geo2map.formats.containers import Container
 from geo2map.formats.documents.companions import class_legend
 from geo2map.formats.documents.sidecars import stored_sidecars
-from geo2map.formats.geotiff.bands import find_ink
+from geo2map.formats.geotiff.bands import choose_layout
 from geo2map.formats.stored import require_tile, require_zooms
 from geo2map.formats.subset import Subset
 from geo2map.grid import one_tile_zoom
@@ -37,16 +37,16 @@ from geo2map.tiles.store import FolderStore
 from geo2map.tiles.tilejson import TileSet
 
 _AT_ONCE = 1024
-"""Tiles of a folder that are flushed to the disk together."""
+"""Tiles of a folder that are flushed to disk together."""
 
 
 class Conversion:
-    """One output being made from stored tiles.
+    """One output converted from stored tiles.
 
     Attributes:
-        out: as the caller spelled it.
-        container: which kind of output it is.
-        storage: how it is presented: scheme, compression, without documents.
+        out: path as given by the caller.
+        container: type of the output.
+        storage: its presentation: scheme, compression, documents.
     """
 
     def __init__(self, out: Path, container: Container, storage: Storage, options: OutputOptions) -> None:
@@ -54,16 +54,16 @@ class Conversion:
         self.workspace = Workspace(resolve_place(out), options.tmp)
 
     def run(self, layers: Mapping[str, Subset], source: Path, origin: Origin, progress: Progress | None = None) -> None:
-        """Makes it beside its name and gives it that. One that is killed is made anew, unless it was being published.
+        """Write and publish the output. An interrupted conversion restarts, unless it was being published.
 
         Args:
-            layers: what is taken, by layer.
-            source: the set that they are of.
-            origin: what the record states.
+            layers: the tiles to convert, by layer.
+            source: the output that they belong to.
+            origin: written to the record.
 
         Raises:
             TileSetError: a tile is damaged or missing.
-            OutputError: it cannot be written, or an output of the name turned up meanwhile.
+            OutputError: it cannot be written, or an output of the same name has appeared meanwhile.
         """
         workspace = self.workspace
         workspace.acquire()
@@ -74,7 +74,7 @@ class Conversion:
             try:
                 journal.may_replace = self.options.overwrite
                 self._make(Publication(workspace, self.container, journal), layers, source, progress)
-            except BaseException:  # what is half published stays for the next command to end
+            except BaseException:  # the next command finishes a partial publication
                 is_kept = journal.stage is Stage.PUBLISHING and not workspace.result.exists()
                 raise
             finally:
@@ -93,7 +93,7 @@ class Conversion:
             return
         journal.close()
         if isinstance(journal.recipe, Job):
-            raise OutputError(f"{self.out} holds the partial results of a render: complete it, or run geo2map clean")
+            raise OutputError(f"{self.out}: has partial results of a render; complete it, or run geo2map clean")
 
     def _make(
         self, publication: Publication, layers: Mapping[str, Subset], source: Path, progress: Progress | None
@@ -117,10 +117,10 @@ class Conversion:
     def _prepare(
         self, publication: Publication, name: str, subset: Subset, progress: Progress | None
     ) -> tuple[StoredTiles, TileSet]:
-        """The tiles of a layer as the container takes them, and their description."""
+        """The tiles of a layer in the form that the container needs, and their description."""
         tileset = replace(subset.tileset, scheme=self.storage.scheme)
         if self.container.is_folder:
-            return self._copy(publication.making(name), subset, tileset, progress), tileset
+            return self._copy(publication.draft(name), subset, tileset, progress), tileset
         if self.container.takes_format:
             return subset, tileset
         return self._with_overviews(name, replace(subset, recode=False), tileset, progress)
@@ -145,7 +145,7 @@ class Conversion:
     def _with_overviews(
         self, name: str, subset: Subset, tileset: TileSet, progress: Progress | None
     ) -> tuple[StoredTiles, TileSet]:
-        """The tiles of a raster: geo2map's overviews where the set has them all, new ones otherwise."""
+        """The tiles of a raster with their overviews: those of geo2map if complete, else new ones."""
         lowest = one_tile_zoom(tileset.window, tileset.maxzoom)
         zooms = set(subset.store.zooms)
         needed = range(max(lowest, min(*zooms, tileset.maxzoom - 1)), tileset.maxzoom)
@@ -165,8 +165,8 @@ class Conversion:
 
 
 def codec_like(store: StoredTiles, tileset: TileSet) -> Codec:
-    """The codec that makes overviews of stored tiles: of classes, of few colours, or of any."""
+    """The codec for overviews of stored tiles: class codes, a palette, or any colours."""
     if legend := class_legend(tileset):
         return ClassCodec(Palette(tuple(legend)))
-    table = find_ink(store, range(tileset.maxzoom, tileset.maxzoom + 1)).table
-    return TileCodec("png") if table is None else IndexedCodec(Snap(table))
+    table = choose_layout(store, range(tileset.maxzoom, tileset.maxzoom + 1)).table
+    return TileCodec("png") if table is None else IndexedCodec(PaletteQuantizer(table))

@@ -1,4 +1,4 @@
-"""One SQLite file of a journal: its connection, for any thread."""
+"""The SQLite connection of a journal, shared by threads."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from geo2map.ledger.schema import connect, journal_errors
 
 
 class Database:
-    """An open connection. Safe to use from several threads; one process at a time.
+    """An open connection. Thread-safe; one process at a time.
 
     Attributes:
-        path: of the file.
-        db: the connection, to be used within `access`.
+        path: the file.
+        db: the connection; use it within `access`.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """
         Raises:
-            OutputError: there is none, or it is damaged.
+            OutputError: the file is missing or damaged.
         """
         self.path, self._lock, self._read_only = path, RLock(), read_only
         with self.access():
@@ -30,13 +30,13 @@ class Database:
 
     @contextmanager
     def access(self) -> Iterator[None]:
-        """Exclusive use of the connection, with SQLite's errors as this package's."""
+        """Exclusive use of the connection; SQLite errors become OutputError."""
         with self._lock, journal_errors(self.path, finished=self._read_only):
             yield
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One transaction, which also commits what was spooled before."""
+        """One transaction, which also commits tiles spooled before."""
         with self.access():
             if not self.db.in_transaction:
                 self.db.execute("BEGIN")
@@ -49,6 +49,6 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Lets go of the file; harmless when repeated."""
+        """Close the file; may be repeated."""
         with self._lock:
             self.db.close()

@@ -1,4 +1,4 @@
-"""Tiles out of a finished output that is one file, for a run that makes it anew with some of them changed."""
+"""Tiles read back from a finished single-file output, for a run that rebuilds it with changes."""
 
 from __future__ import annotations
 
@@ -18,47 +18,46 @@ from geo2map.types import Tile
 
 
 def require_tiles(path: Path, container: Container, storage: Storage) -> None:
-    """Refuses an output whose tiles cannot be had back.
+    """Refuse an output whose tiles cannot be read back.
 
     Raises:
-        OutputError: says why.
+        OutputError: a raster on a grid of its own, or a container without a reader.
     """
-    if storage.wants_grid:
-        why = "its pixels lie on a grid of their own, and the tiles that they were made of are gone"
-        raise OutputError(f"{path} can be neither updated nor mended ({why}): render it anew")
+    if storage.has_own_grid:
+        raise OutputError(f"{path}: a raster on its own grid cannot be updated or repaired; render it again")
     if container.read is None and not container.is_folder:
-        raise OutputError(f"{path} is {container.name}, which can be neither updated nor mended: render it anew")
+        raise OutputError(f"{path}: {container.name} cannot be updated or repaired; render it again")
 
 
 def open_finished(path: Path, container: Container, storage: Storage, codec: Codec) -> TileFile:
-    """The tiles of a finished file as they were written.
+    """The tiles of a finished file, as they were written.
 
     Args:
-        codec: that encoded them.
+        codec: the one that encoded them.
 
     Raises:
-        OutputError: they cannot be had back.
+        OutputError: they cannot be read back.
         TileSetError: the file is damaged.
     """
     require_tiles(path, container, storage)
-    assert container.read is not None, "a folder is no file"
+    assert container.read is not None, "folders are read as XyzFolder"
     opened = container.read(path)
     return RasterTiles(opened, codec) if isinstance(opened, GeotiffStore) else opened
 
 
 def require_complete(path: Path, layers: Mapping[str, Subset]) -> None:
-    """Refuses a set that lacks tiles which its journal lists, by their names; passes one that keeps no journal.
+    """Refuse an output that lacks tiles listed in its journal; pass one without a journal.
 
     Args:
-        path: of the set.
-        layers: what is taken of each of its layers.
+        path: the output.
+        layers: the tiles to convert, by layer.
 
     Raises:
-        TileSetError: names the first.
+        TileSetError: names the first missing tile.
     """
     try:
         journal = load_journal(path.resolve())
-    except OutputError:  # of another version of geo2map, or damaged: nothing is known
+    except OutputError:  # another version of geo2map, or damaged
         return
     if journal is None:
         return
@@ -69,15 +68,15 @@ def require_complete(path: Path, layers: Mapping[str, Subset]) -> None:
                 continue
             if (tile := first_missing(tiles.store, journal.layer(name), zooms)) is not None:
                 raise TileSetError(
-                    f"tile {tile.z}/{tile.x}/{tile.y} is missing in {path}, which {journal.path.name} lists: repair "
-                    "the output (geo2map check, with repair), or remove that file to go without"
+                    f"{path}: tile {tile.z}/{tile.x}/{tile.y} is missing, but listed in {journal.path.name}; repair "
+                    "the output (geo2map check, with repair), or remove that file to convert without it"
                 )
     finally:
         journal.close()
 
 
 def first_missing(store: StoredTiles, records: LayerRecords, zooms: Iterable[int]) -> Tile | None:
-    """The first recorded tile that a set lacks, by name; None where it has all of them."""
+    """The first recorded tile that is not in a store, by name; None if it has all of them."""
     for zoom in zooms:
         there = iter(store.tiles(zoom))
         for tile, _ in records.digests(zoom):
@@ -89,8 +88,8 @@ def first_missing(store: StoredTiles, records: LayerRecords, zooms: Iterable[int
 
 
 class RasterTiles:
-    """The tiles that a GeoTIFF was made of (a `geo2map.formats.containers.TileFile`): what it shows, encoded as they
-    were. Zooms below its last overview are made of that."""
+    """The tiles of a GeoTIFF (a `geo2map.formats.containers.TileFile`): its pixels, encoded again with the same codec.
+    Zooms below its last overview are computed from that."""
 
     def __init__(self, raster: GeotiffStore, codec: Codec) -> None:
         self._raster, self._codec = raster, codec

@@ -1,4 +1,4 @@
-"""The record that a finished output keeps: in its folder, or hidden beside its file."""
+"""The record of a finished output: a journal in its folder, or hidden beside its file."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from geo2map.tiles.layer import layer_path
 
 
 def journal_path(path: Path) -> Path:
-    """Where a finished output keeps its journal."""
+    """Path of the journal of a finished output."""
     return path / JOURNAL_NAME if path.is_dir() else hidden_sibling(path, "journal")
 
 
 def has_record(final: Path, *, is_folder: bool) -> bool:
-    """Whether an output of this kind exists, with a record of how it was made."""
+    """Whether an output of this type exists together with its record."""
     return (final.is_dir() if is_folder else final.is_file()) and journal_path(final).is_file()
 
 
 def load_record(path: Path) -> Journal | None:
-    """The journal of a finished output, for reading; None where it keeps none.
+    """Open the journal of a finished output read-only; None if it has none.
 
     Raises:
-        OutputError: it is damaged, or of another version of geo2map.
+        OutputError: it is damaged, or written by another version of geo2map.
     """
     path = journal_path(path)
     return Journal(path, read_only=True) if path.is_file() else None
 
 
 def load_journal(path: Path) -> Journal | None:
-    """The journal of a finished output that was rendered, for reading; None of a conversion, or where there is none.
+    """Open the journal of a rendered output read-only; None for a conversion, or without a journal.
 
     Raises:
-        OutputError: it is damaged, or of another version of geo2map.
+        OutputError: it is damaged, or written by another version of geo2map.
     """
     if (journal := load_record(path)) is None or isinstance(journal.recipe, Job):
         return journal
@@ -50,10 +50,10 @@ def load_journal(path: Path) -> Journal | None:
 
 
 def load_origin(path: Path) -> Origin | None:
-    """From what a finished output was converted; None of one that was rendered, or where nothing says.
+    """The origin of a converted output; None for a rendered one, or without a record.
 
     Raises:
-        OutputError: its record is damaged, or of another version of geo2map.
+        OutputError: its record is damaged, or written by another version of geo2map.
     """
     if (journal := load_record(path)) is None:
         return None
@@ -62,7 +62,7 @@ def load_origin(path: Path) -> Origin | None:
 
 
 def require_own_layers(final: Path, layers: Sequence[str], *, may_replace: bool) -> None:
-    """Refuses a layer's name beside a file that something else has.
+    """Refuse the file name of a layer that another file has taken.
 
     Args:
         may_replace: whether layers of an older output of the name may go.
@@ -73,11 +73,11 @@ def require_own_layers(final: Path, layers: Sequence[str], *, may_replace: bool)
     replaced = recorded_layers(final) if may_replace else []
     for beside in (layer_path(final, name, is_folder=False) for name in layers):
         if os.path.lexists(beside) and (beside not in replaced or journal_path(beside).exists()):
-            raise OutputError(f"{beside} exists already, and {final.name} does not list it as a layer: move it away")
+            raise OutputError(f"{beside}: exists, and {final.name} does not list it as a layer; move it away")
 
 
 def recorded_layers(path: Path) -> list[Path]:
-    """The files of further layers beside a finished output, by its record; none where that is unreadable."""
+    """Files of further layers beside a finished output, by its record; empty if that is unreadable."""
     if not path.is_file():
         return []
     with suppress(OutputError):

@@ -1,7 +1,7 @@
-"""The journal of an output: its job, the blocks that are done, and a digest a tile and layer. One SQLite file.
+"""The journal of an output: its job, its finished blocks, and a digest per tile and layer. One SQLite file.
 
-A block's record is written after its tiles, so whatever the journal lists exists. The tiles of outputs that are one
-file lie in the journal itself until the file is made of them, in one transaction with the record.
+A block is recorded after its tiles are written, so every tile in the journal exists. Tiles of single-file outputs are
+spooled in the journal itself, in the same transaction as the record, until the file is written.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _VERSION = "2"
 
 
 class Journal(Database):
-    """An open journal. Safe to use from several threads; one process at a time.
+    """An open journal. Thread-safe; one process at a time.
 
     Attributes:
-        path: of the file.
+        path: the file.
         recipe: the job of a run, or the origin of a conversion.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Opens a journal.
+        """Open a journal.
 
         Raises:
-            OutputError: there is none, it is damaged, or another version of geo2map wrote it.
+            OutputError: it is missing, damaged, or written by another version of geo2map.
         """
         if read_only and _is_text(path):
             raise OtherVersionError.of(path, finished=True)
@@ -61,7 +61,7 @@ class Journal(Database):
 
     @classmethod
     def create(cls, path: Path, recipe: Job | Origin) -> Journal:
-        """Makes an empty journal; a file of that name must not exist.
+        """Create an empty journal; the file must not exist.
 
         Raises:
             OutputError: it cannot be written.
@@ -78,10 +78,10 @@ class Journal(Database):
 
     @classmethod
     def reopen(cls, finished: Path, path: Path, job: Job, pending: Pending) -> Journal:
-        """A journal that changes a finished output, out of that output's own, which is left as it is.
+        """A journal for changing a finished output, copied from that output's journal.
 
         Raises:
-            OutputError: the finished output's journal is damaged, or the new one cannot be written.
+            OutputError: the finished journal is damaged, or the new one cannot be written.
         """
         cls(finished, read_only=True).close()
         with journal_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -107,19 +107,18 @@ class Journal(Database):
 
     @property
     def job(self) -> Job:
-        """The job of a run."""
         assert isinstance(self.recipe, Job), "a conversion has no job"
         return self.recipe
 
     def adopt(self, job: Job) -> None:
-        """Goes on with a job of the same tiles that presents them in another way."""
+        """Continue with a job of the same tiles and another presentation."""
         text = job.to_json()
         self.recipe = Job.from_json(text)  # in the order of its JSON, as after any reopening
         self._set("job", text)
 
     @property
     def stage(self) -> Stage:
-        """How far the output is."""
+        """Progress of the output."""
         return Stage(self._get("stage") or Stage.MAKING)
 
     @stage.setter
@@ -128,12 +127,12 @@ class Journal(Database):
 
     @property
     def is_overlay(self) -> bool:
-        """Whether a finished output is being changed."""
+        """Whether the run changes a finished output."""
         return self._get("base") == "finished"
 
     @property
     def may_replace(self) -> bool:
-        """Whether an output of the name may go: as the user allowed, or since it is this journal's."""
+        """Whether an existing output may be replaced: allowed by the user, or written by this journal."""
         return self.is_overlay or self._get("replace") == "yes"
 
     @may_replace.setter
@@ -142,7 +141,7 @@ class Journal(Database):
 
     @property
     def stale_names(self) -> list[str]:
-        """Names beside the output that are no longer true once it is published."""
+        """Names beside the output that are outdated once it is published."""
         return [str(name) for name in json.loads(self._get("stale") or "[]")]
 
     @stale_names.setter
@@ -150,27 +149,27 @@ class Journal(Database):
         self._set("stale", json.dumps(list(names)))
 
     def seal(self, layer: str = MAP) -> Seal | None:
-        """What a finished layer has to be; None where only its tiles are recorded."""
+        """Size and content of a finished layer; None if its tiles are recorded instead."""
         size, content = self._get(f"size {layer}"), self._get(f"content {layer}")
         return None if size is None or content is None else Seal(int(size), content)
 
     def merged_digest(self, shard: str) -> str | None:
-        """The digest of a part that was merged into this output; None where it was not."""
+        """Digest of a part that was merged into this output; None if it was not."""
         return self._get(f"shard {shard}")
 
     def merge(self, shard: str, digest: str, records: Path | None = None) -> None:
-        """Records that a part was merged.
+        """Record that a part was merged.
 
         Args:
-            records: the part's journal, whose blocks and tiles become this one's; None leaves them there.
+            records: the part's journal, to copy blocks and tiles from; None leaves them in the part.
         """
         if records is not None:
             with self.access():
                 copy_records(self.db, records, "main")
         self._set(f"shard {shard}", digest)
 
-    def forget_blocks(self) -> None:
-        """Empties the records of blocks and tiles: parts hold all of them."""
+    def clear_blocks(self) -> None:
+        """Empty the records of blocks and tiles, which the parts hold."""
         with self.access():
             for name in ("blocks", "tiles", "data"):
                 self.db.execute(f"DELETE FROM {name}")
@@ -180,23 +179,23 @@ class Journal(Database):
         return LayerRecords(self, name)
 
     def blocks(self) -> dict[BlockKey, BlockRecord]:
-        """The state of each block, by its key; some hundred bytes a block."""
+        """The record of each block, by key; some hundred bytes a block."""
         with self.access():
             rows = self.db.execute("SELECT x, y, inputs, tiles, pending FROM blocks")
             return {(x, y): BlockRecord(inputs, tiles, reason) for x, y, inputs, tiles, reason in rows}
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether some block is still to be rendered."""
+        """Whether any block is pending."""
         with self.access():
             return self.db.execute("SELECT 1 FROM blocks WHERE pending IS NOT NULL LIMIT 1").fetchone() is not None
 
     def record(self, done: BlockDone, tiles: LayerTiles) -> None:
-        """Records that a block is done and which tiles it has, in one transaction with everything spooled since the
-        last one; tiles that it had before and has no more are to be removed."""
+        """Record a finished block and its tiles, in one transaction with everything spooled before. Tiles that the
+        block no longer has are marked for removal."""
         row = {"x": done.key[0], "y": done.key[1], "inputs": done.inputs, "tiles": done.tiles, "pending": done.error}
         with self.transaction():
-            if done.error is not None or done.unchanged:  # an older record stays, but for whether it is pending
+            if done.error is not None or done.unchanged:  # an older record stays; only `pending` changes
                 self.db.execute("UPDATE blocks SET pending = :pending WHERE y = :y AND x = :x", row)
                 self.db.execute("INSERT OR IGNORE INTO blocks VALUES (:y, :x, :inputs, :tiles, :pending)", row)
                 return
@@ -206,11 +205,11 @@ class Journal(Database):
             self.db.execute("INSERT OR REPLACE INTO blocks VALUES (:y, :x, :inputs, :tiles, NULL)", row)
 
     def write_final(self, path: Path, parts: Sequence[Path] = (), *, seals: dict[str, Seal] | None = None) -> None:
-        """Writes what a finished output keeps of the journal; the same content gives the same bytes.
+        """Write the record that a finished output keeps; deterministic.
 
         Args:
-            parts: other journals, whose blocks and tiles are the output's, too.
-            seals: what its layers have to be, where that is not recorded tile by tile.
+            parts: further journals with blocks and tiles of the output.
+            seals: sizes and contents of layers that are not recorded tile by tile.
 
         Raises:
             OutputError: it cannot be written.
@@ -234,13 +233,13 @@ class Journal(Database):
             finally:
                 self.db.execute("DETACH final")
 
-    def flush_at_end(self) -> None:
-        """Leaves flushing to whoever publishes the file: an unfinished part counts for nothing."""
+    def skip_flushing(self) -> None:
+        """Disable fsync: the part is flushed when it is published, and an unfinished one is discarded."""
         with self.access():
             self.db.execute("PRAGMA synchronous = OFF")
 
     def make_single_file(self) -> None:
-        """Ends the writing of a part: its file is whole without others beside it."""
+        """Finish writing a part: leave WAL mode, so that the file stands alone."""
         with self.access():
             self.db.execute("PRAGMA journal_mode = DELETE")
 
@@ -254,8 +253,8 @@ class Journal(Database):
             self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
-def is_begun(path: Path) -> bool:
-    """Whether a journal was made whole: a run that was killed while making it has done nothing else.
+def is_initialized(path: Path) -> bool:
+    """Whether a journal was completely created; if not, the run was killed before doing anything else.
 
     Raises:
         OutputError: it is damaged.
@@ -265,15 +264,15 @@ def is_begun(path: Path) -> bool:
 
 
 def read_partial(workspace: Workspace) -> Journal | None:
-    """The journal of an interrupted command; None where that did nothing yet or cannot be read."""
+    """The journal of an interrupted command; None if it is empty or unreadable."""
     try:
-        return Journal(workspace.journal) if workspace.exists and is_begun(workspace.journal) else None
+        return Journal(workspace.journal) if workspace.exists and is_initialized(workspace.journal) else None
     except OutputError:
         return None
 
 
 def _remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
-    """Marks the tiles of a block, and the overviews it holds whole, as to be removed, in every layer."""
+    """Mark the tiles of a block and its overviews for removal, in every layer."""
     plan = job.plan
     span, world = plan.block_span, 2**plan.maxzoom
     for level in range(plan.block_levels + 1):
@@ -287,7 +286,7 @@ def _remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
 
 
 def _is_text(path: Path) -> bool:
-    """Whether a record is the JSON text that conversions of the version before kept."""
+    """Whether a record is the JSON document that conversions wrote before version 2."""
     try:
         with path.open("rb") as file:
             return file.read(1) == b"{"

@@ -1,4 +1,4 @@
-"""The one door of the ledger: an output opened new, taken up again, to be changed, or refused."""
+"""Opening an output: a new one, an interrupted one to resume, or a finished one to change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from geo2map.formats.containers import Container, find_container
 from geo2map.ledger.checks import OutputOptions, check_final
 from geo2map.ledger.finished import require_tiles
 from geo2map.ledger.finished_record import journal_path, load_journal
-from geo2map.ledger.journal import Journal, is_begun, read_partial
+from geo2map.ledger.journal import Journal, is_initialized, read_partial
 from geo2map.ledger.origin import Origin
 from geo2map.ledger.output import Output
 from geo2map.ledger.pending import UNFINISHED, Pending
@@ -25,11 +25,10 @@ from geo2map.plan.job import Job
 
 
 class Target(Protocol):
-    """A place other than a path that takes the blocks of a job, e.g. a part of an output."""
+    """A destination other than a path for the blocks of a job, e.g. a part of an output."""
 
     def open(self, job: Job, pending: Pending) -> BlockSink:
-        """Opens it for some blocks of a job; a context manager that lets go of it."""
-        ...
+        """Open it for some blocks of a job; a context manager."""
 
 
 @overload
@@ -47,34 +46,34 @@ def open_output(
 def open_output(
     target: str | Path | Target, job: Job, options: OutputOptions | None = None, *, pending: Pending = UNFINISHED
 ) -> BlockSink:
-    """Opens the output of a job: new, or where an earlier run of the same job stopped.
+    """Open the output of a job: a new one, or an interrupted run of the same job.
 
     Args:
-        target: the output's path, or another place for its blocks.
+        target: the output's path, or another destination for its blocks.
         options: for an output at a path.
-        pending: which blocks are to be rendered. A render takes all that are not done; an update or a repair changes a
-            finished output, of which a file is made anew out of its own tiles and those that change.
+        pending: the blocks to render. A render takes all unfinished ones; an update or repair changes a finished
+            output (a single file is rebuilt from its old tiles and the changed ones).
 
     Raises:
-        OutputError: an output that exists, or none where one is to be changed; an interrupted run of another job
-            (states what is different); another process at work on it; or a place that cannot be written.
+        OutputError: the output exists, or does not where it is to be changed; an interrupted run of another job
+            (states the differences); another process is writing it; or the path is not writable.
     """
     if not isinstance(target, str | Path):
         return target.open(job, pending)
     return _Opening(target, job, options or OutputOptions(), pending).open()
 
 
-def end_publishing(path: str | Path, *, runs: bool = True) -> Job | Origin | None:
-    """Ends the last step of a command that was killed while it gave an output its name; otherwise does nothing.
+def finish_publishing(path: str | Path, *, runs: bool = True) -> Job | Origin | None:
+    """Complete a publication that was killed halfway; otherwise do nothing.
 
     Args:
         runs: of renders, too, not of conversions alone; `open_output` ends those of the render that it resumes.
 
     Returns:
-        What the output is made from, if it was published now.
+        The recipe of the output, if it was published now.
 
     Raises:
-        OutputError: another process is at work on it, or it cannot be written.
+        OutputError: another process is writing it, or it cannot be written.
     """
     workspace = Workspace(resolve_place(path))
     with output_errors(Path(path)):
@@ -87,7 +86,7 @@ def end_publishing(path: str | Path, *, runs: bool = True) -> Job | Origin | Non
         try:
             if journal.stage is not Stage.PUBLISHING or (isinstance(journal.recipe, Job) and not runs):
                 return None
-            publish_again(Path(path), find_container(path), workspace, journal)
+            resume_publishing(Path(path), find_container(path), workspace, journal)
             return journal.recipe
         finally:
             journal.close()
@@ -95,11 +94,11 @@ def end_publishing(path: str | Path, *, runs: bool = True) -> Job | Origin | Non
         workspace.release()
 
 
-def publish_again(path: Path, container: Container, workspace: Workspace, journal: Journal) -> Output | None:
-    """Ends the last step of a run or a conversion that was killed in it.
+def resume_publishing(path: Path, container: Container, workspace: Workspace, journal: Journal) -> Output | None:
+    """Complete the publication of a killed run or conversion.
 
     Returns:
-        The output of a run, which is complete.
+        The complete output of a run; None for a conversion.
     """
     if isinstance(journal.recipe, Job):
         output = Output(path, container, workspace, journal, resumed=True)
@@ -113,13 +112,13 @@ def publish_again(path: Path, container: Container, workspace: Workspace, journa
 
 
 def clean_output(path: str | Path) -> bool:
-    """Throws away what an interrupted run has kept; a finished output is left alone.
+    """Delete the partial results of an interrupted run; a finished output is left alone.
 
     Returns:
-        Whether there was anything.
+        Whether anything was deleted.
 
     Raises:
-        OutputError: a run is at work on it, or it cannot be removed.
+        OutputError: a run is writing it, or it cannot be removed.
     """
     workspace = Workspace(resolve_place(path))
     if not os.path.lexists(workspace.final.parent):
@@ -137,21 +136,21 @@ class _Opening:
     """One output being opened."""
 
     def __init__(self, path: str | Path, job: Job, options: OutputOptions, pending: Pending) -> None:
-        self.container = find_container(path)  # of the text: a slash at its end counts
+        self.container = find_container(path)  # before Path() drops a trailing slash
         self.path, self.job, self.options, self.pending = Path(path), job, options, pending
         self.workspace = Workspace(resolve_place(path), options.tmp)
         if pending.finished:
             require_tiles(self.path, self.container, job.storage)
 
     def open(self) -> Output:
-        """The output: one that is complete already, an interrupted one, or a new one."""
+        """The output: already complete, resumed, or new."""
         self.workspace.acquire()
         try:
             with output_errors(self.path):
                 restore_replaced(self.workspace.final)
-                if not self.workspace.exists:  # killed while it was removed
+                if not self.workspace.exists:  # killed during cleanup
                     self.workspace.discard()
-                output = self._ended() or self._interrupted() or self._begin()
+                output = self._published() or self._resumed() or self._begin()
                 if output.complete:
                     return output
                 try:
@@ -170,20 +169,20 @@ class _Opening:
         return Output(self.path, self.container, self.workspace, journal, resumed=resumed)
 
     def _journal(self) -> Journal | None:
-        """The journal of an interrupted run, None where there is none that counts."""
+        """The journal of an interrupted run to resume, else None."""
         if not self.workspace.exists or not self.options.resume:
             return None
         if self.options.overwrite:
             return read_partial(self.workspace)
-        return Journal(self.workspace.journal) if is_begun(self.workspace.journal) else None
+        return Journal(self.workspace.journal) if is_initialized(self.workspace.journal) else None
 
-    def _ended(self) -> Output | None:
-        """Ends the last step of a run that was killed in it; its output, if that is the requested one."""
+    def _published(self) -> Output | None:
+        """Complete an interrupted publication; the output, if it belongs to the requested job."""
         if (journal := self._journal()) is None or journal.stage is not Stage.PUBLISHING:
             if journal is not None:
                 journal.close()
             return None
-        output = publish_again(self.path, self.container, self.workspace, journal)
+        output = resume_publishing(self.path, self.container, self.workspace, journal)
         if output is None:
             return None
         if output.is_incomplete or output.job.refusals(self.job):
@@ -191,11 +190,11 @@ class _Opening:
             return None
         return output
 
-    def _interrupted(self) -> Output | None:
-        """The output of an interrupted run of this job; None where there is none that counts."""
+    def _resumed(self) -> Output | None:
+        """The output of an interrupted run of this job, else None."""
         if (journal := self._journal()) is None:
             return None
-        if not isinstance(journal.recipe, Job):  # a conversion keeps nothing to go on with
+        if not isinstance(journal.recipe, Job):  # conversions cannot be resumed
             journal.close()
             return None
         if not (differences := journal.job.tile_differences(self.job)):
@@ -207,8 +206,8 @@ class _Opening:
         if self.options.overwrite:
             return None
         raise OutputError(
-            f"{self.path} holds the partial results of another run: {'; '.join(differences[:3])}. Restore these "
-            "settings to resume, or allow overwriting to start anew",
+            f"{self.path}: partial results of another run ({', '.join(differences[:3])}); restore these settings to "
+            "resume, or allow overwriting to start over",
             option="overwrite",
         )
 
@@ -229,7 +228,7 @@ class _Opening:
         check_final(self.path, self.container, self.options, self.job.storage.layers)
 
     def _is_incomplete(self) -> bool:
-        """Whether a finished folder of this job has blocks that are still to be rendered."""
+        """Whether a finished folder of this job has pending blocks."""
         folder = self.workspace.final
         if not self.container.is_folder or not folder.is_dir() or (journal := load_journal(folder)) is None:
             return False

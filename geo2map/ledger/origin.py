@@ -1,4 +1,4 @@
-"""From what a set of tiles was converted: the recipe in its record, as a job is that of a render."""
+"""The recipe of a converted output: the tiles it was converted from, and how. What a job is to a render."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from geo2map.files.clutter import is_clutter
+from geo2map.plan.job import change_text
 from geo2map.tiles.inventory import JOURNAL_NAME
 from geo2map.tiles.layer import MAP, layer_path
 
@@ -20,13 +21,13 @@ _MARK = '{"converted"'
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Which tiles a set was made of, and how. A value with a JSON form.
+    """Source and options of a conversion. A value with a JSON form.
 
     Attributes:
-        source: where they were.
-        state: a digest of the names, sizes and times of the source's files.
-        options: what was taken and how it was written, by option; plain JSON values.
-        versions: of the libraries, see `geo2map.plan.job.library_versions`.
+        source: path of the source.
+        state: digest of names, sizes and times of the source's files.
+        options: option values that decide the output; plain JSON values.
+        versions: library versions, see `geo2map.plan.job.library_versions`.
         storage_layers: names of the layers besides the map.
     """
 
@@ -40,7 +41,7 @@ class Origin:
     def of(
         cls, source: Path, options: Mapping[str, Any], versions: Mapping[str, str], layers: tuple[str, ...] = ()
     ) -> Origin:
-        """From what a set would be converted now."""
+        """The origin of a conversion started now."""
         plain = json.loads(json.dumps(dict(options), default=str))
         places = [source] if source.is_dir() else [layer_path(source, name, is_folder=False) for name in (MAP, *layers)]
         state = _state(places)
@@ -48,36 +49,35 @@ class Origin:
             source=str(source.resolve()), state=state, options=plain, versions=dict(versions), storage_layers=layers
         )
 
-    def differences(self, asked: Origin) -> list[str]:
-        """What another conversion would do otherwise, in words; versions of libraries do not count."""
-        words = [] if self.source == asked.source else [f"it was made of {self.source}"]
-        if not words and self.state != asked.state:
+    def differences(self, other: Origin) -> list[str]:
+        """Differences to another conversion, in words; library versions do not count."""
+        words = [] if self.source == other.source else [f"it was converted from {self.source}"]
+        if not words and self.state != other.state:
             words = [f"{self.source} has changed since"]
-        for name in {**self.options, **asked.options}:
-            before, now = self.options.get(name), asked.options.get(name)
+        for name in {**self.options, **other.options}:
+            before, now = self.options.get(name), other.options.get(name)
             if before != now:
-                words.append(f"{name.replace('_', ' ')} was {_spell(before)} and is {_spell(now)}")
+                words.append(change_text(name.replace("_", " "), before, now))
         return words
 
     def to_json(self) -> str:
-        """One JSON object, which begins as no job does."""
+        """One JSON object, distinguishable from a job by its start."""
         return json.dumps({"converted": 1} | asdict(self))
 
     @staticmethod
     def is_json(text: str) -> bool:
-        """Whether a text is what `to_json` wrote, not a job."""
+        """Whether a text was written by `to_json`."""
         return text.startswith(_MARK)
 
     @classmethod
     def from_json(cls, text: str) -> Origin:
-        """Reads what `to_json` wrote."""
         values = json.loads(text)
         values.pop("converted")
         return cls(**{**values, "storage_layers": tuple(values["storage_layers"])})
 
 
 def _state(places: Sequence[Path]) -> str:
-    """A digest that changes with any file of a set, by name, size and time; no file is read."""
+    """Digest over name, size and time of every file; reads no file."""
     digest = blake2b(digest_size=8)
     for name, status in (file for place in places for file in _files(place)):
         digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
@@ -85,7 +85,7 @@ def _state(places: Sequence[Path]) -> str:
 
 
 def _files(source: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Names below a folder, or "" for a file, with what the system tells of them; what systems leave is passed over."""
+    """Names below a folder ("" for a file) with their stat results; skips files of the operating system."""
     if not source.is_dir():
         with suppress(OSError):
             yield "", source.stat()
@@ -103,9 +103,3 @@ def _files_below(folder: str, name: str) -> Iterator[tuple[str, os.stat_result]]
             else:
                 with suppress(OSError):
                     yield f"{name}{entry.name}", entry.stat()
-
-
-def _spell(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return "not set" if value is None else str(value)

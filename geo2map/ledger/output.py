@@ -1,4 +1,4 @@
-"""An output in the making: everything done of it is kept, whatever happens, and it is visible once it is complete."""
+"""An output under construction: finished blocks persist, and it becomes visible when it is complete."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ from geo2map.tiles.store import FolderStore, MemoryStore
 
 
 class Output:
-    """One output and the journal of its run; see `geo2map.ledger.open_output`. A context manager that lets go of it.
+    """One output and its journal; see `geo2map.ledger.open_output`. A context manager.
 
     Attributes:
-        path: as the caller spelled it.
-        job: what is being made.
-        container: which kind of output it is.
-        journal: what is done so far.
-        records: the state of each block when the output was opened.
-        resumed: whether an earlier run left something.
-        complete: nothing is left to do.
-        lowest_complete_zoom: lowest zoom whose tiles were all kept, overviews included; None is the lowest that blocks
-            hold.
-        stores: where the tiles of each layer are; replaced where they are not kept here.
-        parts: journals of tiles that lie in parts, which this one does not list.
+        path: path as given by the caller.
+        job: the job of the run.
+        container: type of the output.
+        journal: progress so far.
+        records: the record of each block when the output was opened.
+        resumed: whether an interrupted run is resumed.
+        complete: whether nothing is left to do.
+        lowest_complete_zoom: lowest zoom whose tiles are all stored, overviews included; None is the lowest zoom that
+            blocks hold.
+        stores: the tiles of each layer; replaced by a sink's stores.
+        parts: journals of parts whose tiles this journal does not list.
     """
 
     lowest_complete_zoom: int | None = None
@@ -66,19 +66,19 @@ class Output:
 
     @cached_property
     def stores(self) -> dict[str, TileStore]:
-        """The tiles made so far, by layer."""
+        """The tiles stored so far, by layer."""
         return {name: self._store(layer) for name, layer in self.job.layers.items()}
 
     @property
     def store(self) -> TileStore:
-        """The tiles of the map made so far."""
+        """The tiles of the map stored so far."""
         return self.stores[MAP]
 
     def _store(self, layer: Layer) -> TileStore:
         name, final = layer.name, self.publication.layer(layer.name)
         made: TileStore = SpoolStore(self.journal, name)
         if self.container.is_folder:
-            folder = self.publication.making(name)
+            folder = self.publication.draft(name)
             with output_errors(self.path):
                 folder.mkdir(exist_ok=True)
             made = FolderStore(folder, layer.codec.suffix, self.job.storage.scheme)
@@ -87,7 +87,7 @@ class Output:
         return OverlayStore(made, self._finished(final, layer), self.journal.layer(name), str(self.path))
 
     def _finished(self, final: Path, layer: Layer) -> StoredTiles:
-        """The finished layer that is being changed; nothing where it is missing or damaged: its tiles are made anew."""
+        """The finished layer to be changed; empty if it is missing or damaged and has to be rebuilt."""
         if not final.exists():
             return MemoryStore()
         if self.container.is_folder:
@@ -103,11 +103,10 @@ class Output:
 
     @property
     def block_count(self) -> int:
-        """How many blocks the job has."""
         return self.job.plan.block_count
 
     def blocks(self) -> Iterator[Block]:
-        """The blocks that are still to be rendered."""
+        """The blocks still to be rendered."""
         return pending_blocks(self.job, self.records)
 
     def __enter__(self) -> Self:
@@ -116,33 +115,33 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Keeps what is done, unless that is nothing, and adds to the error how to go on."""
+        """Keep finished blocks, discard an empty workspace, and add a note on resuming to the error."""
         if not self.complete and self._is_worthless:
             self.close()
             with suppress(Geo2MapError):
                 self._workspace.discard()
         elif not self.complete and error is not None:
-            error.add_note(self._way_on())
+            error.add_note(self._resume_hint())
         self.close()
         self._workspace.release()
 
     @property
     def _is_worthless(self) -> bool:
-        """Whether nothing of the run is worth keeping. An output that is half published is."""
+        """Whether nothing of the run is worth keeping; a half-published output always is."""
         idle = not (self._kept or self.resumed) and self.journal.stage is Stage.MAKING
         return self._discarded or idle
 
     @property
     def is_incomplete(self) -> bool:
-        """Whether it is published without blocks that a later run renders."""
+        """Whether it was published with blocks still to be rendered."""
         return self._incomplete
 
     def close(self) -> None:
-        """Lets go of the journal and of the finished files; harmless when repeated."""
+        """Close the journal and the finished files; may be repeated."""
         self.journal.close()
         self._open.close()
 
-    def _way_on(self) -> str:
+    def _resume_hint(self) -> str:
         with suppress(Geo2MapError):
             self.records = self.journal.blocks()
         done = sum(record.pending_reason is None for record in self.records.values())
@@ -152,7 +151,7 @@ class Output:
         )
 
     def keep(self, done: BlockDone, tiles: LayerTiles) -> None:
-        """Stores a block: its tiles first, then its record.
+        """Store a block: its tiles first, then its record.
 
         Raises:
             OutputError: it cannot be written.
@@ -166,22 +165,22 @@ class Output:
         self._kept += done.error is None
 
     def finish(self, progress: Progress | None = None) -> None:
-        """Makes the overviews above the blocks and the container, and gives it its name.
+        """Build the overviews above the blocks and the container, and publish it.
 
         Raises:
-            OutputError: no block has a tile, or it cannot be written; in the latter case what is done is kept.
+            OutputError: no block has a tile, or it cannot be written (finished blocks persist).
             TileSetError: a stored tile was damaged meanwhile.
         """
         if not self.journal.layer().any() and not (self.parts and self.store.zooms):
             self._discarded = True
-            raise OutputError(f"{self.path} would be empty: {self._why_empty()}")
+            raise OutputError(f"{self.path}: would be empty; {self._why_empty()}")
         try:
             self._make(progress)
         except TileSetError:
-            if self.journal.is_overlay and not self.container.is_folder:  # the file has to be repaired first
+            if self.journal.is_overlay and not self.container.is_folder:  # the old file needs repair first
                 self._discarded = True
             raise
-        self._open.close()  # Windows renames over no open file
+        self._open.close()  # Windows cannot replace an open file
         self.publication.commit()
         self.settle()
 
@@ -189,14 +188,14 @@ class Output:
         records = self.journal.blocks().values()
         unread = [record.pending_reason for record in records if record.pending_reason is not None]
         if not unread:
-            return "no pixel is valid there; check the scene and the area"
+            return "no valid pixel there; check the scene and the area"
         if len(unread) == len(records):
             return f"no block could be read ({unread[0]})"
         return f"{len(unread)} of {len(records)} blocks could not be read ({unread[0]}), the others hold no valid pixel"
 
     def _make(self, progress: Progress | None) -> None:
         made: dict[str, Path] = {}
-        for stale in self._workspace.staged().values():  # of an attempt that may have had another presentation
+        for stale in self._workspace.staged().values():  # an earlier attempt may have had another presentation
             stale.unlink(missing_ok=True)
         for name, layer in self.job.layers.items():
             told = progress if name == MAP else None
@@ -218,8 +217,8 @@ class Output:
                 write_whole(folder / name, data)
 
     def settle(self) -> None:
-        """Ends the run of a published output: its workspace goes, unless some blocks could not be read: then a later
-        run makes the file anew with them."""
+        """End the run of a published output. The workspace is removed, unless unreadable blocks are pending: a later
+        run rebuilds the file with them."""
         self.complete = True
         self._incomplete = self.journal.is_incomplete and not self.container.is_folder
         if self._incomplete:
@@ -230,4 +229,4 @@ class Output:
 
 
 Sink = Callable[[Output, str], TileStore]
-"""Where the tiles of a folder's layer go instead of into it, once the output is open."""
+"""Provides the stores for the layers of an open folder output, e.g. in a bucket."""

@@ -1,4 +1,4 @@
-"""Tiles over tiles: what is made lies over what exists, of which nothing is touched."""
+"""Changed tiles on top of unchanged ones, which are never modified."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from geo2map.types import Tile
 
 
 class OverlayStore:
-    """The tiles of one store over those of another (a `geo2map.protocols.TileStore`).
+    """The tiles of one store on top of another's (a `geo2map.protocols.TileStore`).
 
-    With records it is a finished output being changed: the records say which tiles it has, and what they are.
+    With records it is a finished output being changed: they define which tiles exist, and their content.
     """
 
     def __init__(self, top: TileStore, base: StoredTiles, records: LayerRecords | None = None, name: str = "") -> None:
         """
         Args:
-            top: takes what is put.
-            base: has the other tiles.
-            records: of the output that both will be; None is all tiles of both.
-            name: of the finished output, for messages.
+            top: receives new tiles.
+            base: the other tiles.
+            records: tiles of the combined output; None is the union of both stores.
+            name: the finished output, for messages.
         """
         self._top, self._base, self._records, self._name = top, base, records, name
 
@@ -39,10 +39,10 @@ class OverlayStore:
         self._top.put(tile, data)
 
     def get(self, tile: Tile) -> bytes | None:
-        """The tile's bytes, None where there is none.
+        """The tile's bytes, None if it does not exist.
 
         Raises:
-            TileSetError: it is not the recorded one: the finished output is damaged, or another one.
+            TileSetError: it differs from its record: the finished output is damaged, or was replaced.
         """
         if self._records is None:
             return found if (found := self._top.get(tile)) is not None else self._base.get(tile)
@@ -53,8 +53,8 @@ class OverlayStore:
         data = self._base.get(tile)
         if data is None or tile_digest(data) != digest:
             raise TileSetError(
-                f"tile {tile.z}/{tile.x}/{tile.y} in {self._name} is not the one that was written: repair the output "
-                "first (geo2map check, with repair), or render it anew"
+                f"{self._name}: tile {tile.z}/{tile.x}/{tile.y} differs from what was written; repair the output "
+                "first (geo2map check, with repair), or render it again"
             )
         return data
 
@@ -65,7 +65,7 @@ class OverlayStore:
         return (tile for tile, _ in groupby(both))
 
     def changed(self, zoom: int) -> Iterator[Tile]:
-        """Tiles that differ from those of a finished output, removed ones too; all tiles where there are no records."""
+        """Tiles added, changed or removed with respect to the finished output; all tiles without records."""
         if self._records is None:
             return self.tiles(zoom)
         return iter(sorted({*self._top.tiles(zoom), *self._records.removed(zoom)}))

@@ -1,4 +1,4 @@
-"""The overviews above the blocks, made of stored tiles at the end of a run."""
+"""The overviews above the blocks, built from stored tiles at the end of a run."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def build_overviews(
     down_to: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Makes a layer's overviews above the blocks, and records them.
+    """Build a layer's overviews above the blocks, and record them.
 
     Args:
-        lowest_complete_zoom: lowest zoom whose tiles are complete; None is the lowest that blocks hold whole.
-        down_to: lowest zoom to make; None is the output's.
+        lowest_complete_zoom: lowest zoom whose tiles are complete; None is the lowest zoom that blocks hold.
+        down_to: lowest zoom to build; None is the output's.
 
     Raises:
         TileSetError: a stored tile was damaged meanwhile.

@@ -1,4 +1,4 @@
-"""A part of an output: the blocks of one shard with all overviews that it holds whole, in a journal of their own."""
+"""A part of an output: the blocks of one shard with the overviews they determine, in a journal of its own."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from geo2map.protocols import Progress
 
 
 class PartContent(NamedTuple):
-    """What a part holds.
+    """Size and digest of a part.
 
     Attributes:
-        tiles, bytes: of all layers and zooms.
-        digest: sixteen hex digits that change with any of its tiles.
+        tiles, bytes: totals over all layers and zooms.
+        digest: sixteen hex digits over all tiles.
     """
 
     tiles: int
@@ -36,32 +36,30 @@ class PartContent(NamedTuple):
 
 
 class PartOutput:
-    """A part in the making (a `geo2map.pipeline.run.BlockSink`). It is whole or nothing: a draft cannot be resumed."""
+    """A part being written (a `geo2map.pipeline.run.BlockSink`). A draft cannot be resumed."""
 
     def __init__(self, draft: Path, job: Job, shard: Shard, publish: Callable[[Path, PartContent], None]) -> None:
         """
         Args:
-            draft: a free name for the journal.
-            publish: gives the finished draft its name.
+            draft: unused path for the journal.
+            publish: gives the finished draft its final name.
         """
         self.job, self.shard, self._draft, self._publish = job, shard, draft, publish
         self.records: dict[BlockKey, BlockRecord] = {}
         self.resumed, self.complete = False, False
         self._journal = Journal.create(draft, job)
-        self._journal.flush_at_end()
+        self._journal.skip_flushing()
         self._stores = {name: SpoolStore(self._journal, name) for name in job.layers}
 
     @property
     def block_count(self) -> int:
-        """How many blocks the shard has."""
         return sum(1 for _ in self.blocks())
 
     def blocks(self) -> Iterator[Block]:
-        """The blocks of the shard."""
         return self.shard.blocks(self.job.plan)
 
     def keep(self, done: BlockDone, tiles: LayerTiles) -> None:
-        """Stores a block.
+        """Store a block.
 
         Raises:
             OutputError: it cannot be written.
@@ -72,7 +70,7 @@ class PartOutput:
         self._journal.record(done, tiles)
 
     def finish(self, progress: Progress | None = None) -> None:
-        """Makes the overviews within the shard and publishes the part.
+        """Build the overviews within the shard and publish the part.
 
         Raises:
             OutputError: it cannot be written.
@@ -94,7 +92,6 @@ class PartOutput:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Removes what is left of the draft."""
         self._journal.close()
         for end in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):
@@ -102,7 +99,7 @@ class PartOutput:
 
 
 def part_content(journal: Journal) -> PartContent:
-    """Reads a part whole, and digests it."""
+    """Read and digest a whole part."""
     digest, tiles, size = blake2b(digest_size=8), 0, 0
     for name in journal.job.layers:
         for tile, data in SpoolStore(journal, name).items():
@@ -114,7 +111,7 @@ def part_content(journal: Journal) -> PartContent:
 
 
 def count_part(path: Path) -> tuple[int, int, int]:
-    """How many blocks a part has, how many of them have a tile, and how many tiles at maxzoom."""
+    """Number of blocks of a part, of blocks with tiles, and of tiles at maxzoom."""
     with journal_errors(path), closing(connect(path, read_only=True)) as db:
         blocks, full, tiles = db.execute("SELECT count(*), sum(tiles > 0), sum(tiles) FROM blocks").fetchone()
     return blocks, full or 0, tiles or 0

@@ -1,4 +1,4 @@
-"""One layer's tiles in all parts of an output as one store: whatever is made of them reads each where it lies."""
+"""One layer's tiles across all parts of an output as one store; nothing is copied."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from geo2map.plan.shards import Shard
 from geo2map.types import Tile
 
 OPEN_PARTS = 32
-"""Files that are open at once; a system may allow a process no more than 256."""
+"""Files open at once; a system may allow a process no more than 256."""
 CACHE_KIB = 256
 
 
 class PartsStore(Closing):
     """Tiles of parts (a `geo2map.protocols.StoredTiles`).
 
-    All tiles below a shard follow one another in a PMTiles archive, so the archive reads each part from one end to the
-    other, a zoom at a time. Memory: an entry a shard, and the places of one column of shards while they are listed.
+    The tiles of a shard are contiguous in a PMTiles archive, so writing one reads each part sequentially, a zoom at a
+    time. Memory: an entry a shard, and the tile numbers of one column of shards during listing.
 
     A context manager that closes the files.
 
     Attributes:
-        zooms: that the parts hold, all of them whole.
+        zooms: complete zooms of the parts.
     """
 
     def __init__(self, part_of: Callable[[Shard], Path], shards: Collection[Shard], zooms: range, layer: str) -> None:
         """
         Args:
-            part_of: the file of a shard's part.
-            shards: all that hold tiles; of one zoom.
-            zooms: that the parts hold, all of them whole.
-            layer: of the tiles.
+            part_of: gives the file of a shard's part.
+            shards: all shards with tiles; of one zoom.
+            zooms: complete zooms of the parts.
+            layer: name of the layer.
         """
         self._part_of, self.zooms, self._layer = part_of, tuple(zooms) if shards else (), layer
         self._shard_zoom = next(iter(shards)).z if shards else 0
         self._columns: dict[int, dict[int, list[Shard]]] = {}
-        for shard in shards:  # beyond the antimeridian two shards may be one place
+        for shard in shards:  # two shards coincide across the antimeridian
             rows = self._columns.setdefault(shard.x % 2**shard.z, {})
             rows.setdefault(shard.y, []).append(shard)
         self._open: OrderedDict[Shard, tuple[Path, sqlite3.Connection]] = OrderedDict()
@@ -70,13 +70,13 @@ class PartsStore(Closing):
                 yield Tile(x, y, zoom)
 
     def close(self) -> None:
-        """Closes the files; harmless when repeated."""
+        """Close the files; may be repeated."""
         with self._lock:
             while self._open:
                 self._open.popitem()[1][1].close()
 
     def _places(self, shard: Shard, zoom: int) -> npt.NDArray[np.int64]:
-        """Columns and rows, int64 (N, 2), of a part's tiles of a zoom."""
+        """Columns and rows of a part's tiles at a zoom, int64 (N, 2)."""
         found = self._query(shard, "SELECT x, y FROM data WHERE layer = ? AND z = ?", zoom)
         return np.array(found, dtype=np.int64).reshape(-1, 2)
 

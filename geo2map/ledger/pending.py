@@ -1,4 +1,4 @@
-"""Which blocks of an output are to be rendered: all that tells a render from an update, a repair or a shard."""
+"""Which blocks of an output to render: what distinguishes a render from an update, a repair or a shard."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from geo2map.types import Tile
 
 @dataclass(frozen=True, kw_only=True)
 class Pending:
-    """The blocks of a job that are to be rendered. The default is all that no earlier run has done.
+    """The blocks of a job to be rendered; by default all unfinished ones.
 
     Attributes:
-        recheck: blocks of a finished output whose pixels may have changed: they are rendered where that is so.
-        damaged: blocks of a finished output whose tiles are damaged: they are rendered in any case.
-        removed: blocks of a finished output that the job no longer has: their tiles are removed.
-        orphans: tiles of a finished output, by layer, that no block has: they are removed.
-        finished: whether a finished output is changed; what it has stays until something better is there.
-        shard: the only blocks of the job that are rendered here; None is all.
+        recheck: finished blocks whose pixels may have changed; rendered if they have.
+        damaged: finished blocks with damaged tiles; always rendered.
+        removed: finished blocks that the job no longer has; their tiles are removed.
+        orphans: tiles that belong to no block, by layer; removed.
+        finished: whether a finished output is changed; its tiles stay until they are replaced.
+        shard: restricts the run to the blocks of one shard; None is all blocks.
     """
 
     recheck: Sequence[BlockKey] = ()
@@ -32,4 +32,4 @@ class Pending:
 
 
 UNFINISHED = Pending()
-"""All blocks that no earlier run has done."""
+"""All unfinished blocks."""

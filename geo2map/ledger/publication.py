@@ -1,4 +1,4 @@
-"""The last steps of every output: its files are staged, and get their names. Each can be repeated after a kill."""
+"""Publishing an output: its files are staged, then renamed. Every step can be repeated after a kill."""
 
 from __future__ import annotations
 
@@ -32,66 +32,66 @@ from geo2map.tiles.tilejson import FILE_NAME, TileSet
 
 
 class Publication:
-    """One output on its way from stored tiles to its name.
+    """Stages and publishes one output.
 
     Attributes:
-        workspace: where it is made.
-        container: which kind of output it is.
-        journal: says how far it is.
+        workspace: holds the staged files.
+        container: type of the output.
+        journal: records the progress.
     """
 
     def __init__(self, workspace: Workspace, container: Container, journal: Journal) -> None:
         self.workspace, self.container, self.journal = workspace, container, journal
 
-    def making(self, name: str = MAP) -> Path:
-        """A layer under construction."""
+    def draft(self, name: str = MAP) -> Path:
+        """Path of a layer under construction."""
         if self.container.is_folder:
             return layer_path(self.workspace.result, name, is_folder=True)
-        return layer_path(self.workspace.making, name, is_folder=False)
+        return layer_path(self.workspace.draft, name, is_folder=False)
 
     def layer(self, name: str = MAP) -> Path:
-        """A layer of the finished output."""
+        """Path of a layer of the finished output."""
         return layer_path(self.workspace.final, name, is_folder=self.container.is_folder)
 
     def write_layer(
         self, name: str, store: StoredTiles, tileset: TileSet, storage: Storage, progress: Progress | None = None
     ) -> Path:
-        """Makes a layer out of its tiles.
+        """Write a layer from its tiles.
 
         Returns:
-            Where it is until it is published.
+            Its staged path.
 
         Raises:
             OutputError: it cannot be written; nothing is left of it.
             TileSetError: a stored tile is damaged.
         """
-        making = self.making(name)
+        draft = self.draft(name)
         if self.container.is_folder:
             with output_errors(self.workspace.final):
-                making.mkdir(exist_ok=True)
-            self.container.writer(storage)(store, tileset, making, progress)
-            return making
+                draft.mkdir(exist_ok=True)
+            self.container.writer(storage)(store, tileset, draft, progress)
+            return draft
         try:
-            self.container.writer(storage)(store, tileset, making, progress)
+            self.container.writer(storage)(store, tileset, draft, progress)
             made = self.workspace.result if name == MAP else self.workspace.beside(self.layer(name).name)
-            self.workspace.take(making, made)
+            self.workspace.stage(draft, made)
             return made
         except BaseException:
-            making.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
             raise
 
     def stage_companions(self, name: str, tileset: TileSet, crs: str | None = None) -> None:
-        """Writes the files that are to lie beside a layer that is a raster."""
+        """Write the files that accompany a raster layer."""
         if self.container.is_raster:
             self._stage(companion_files(self.layer(name), tileset, crs))
 
     def stage_record(self, layers: Mapping[str, Path], parts: Sequence[Path] = (), *, sealed: bool = True) -> None:
-        """Writes the record that the finished output keeps.
+        """Write the record that the finished output keeps.
 
         Args:
-            layers: what was made, by layer.
+            layers: staged paths, by layer.
             parts: see `Journal.write_final`.
-            sealed: whether the record states sizes and contents of the layers; else their tiles alone.
+            sealed: whether to record size and content of the layers besides their tiles.
         """
         final = self.workspace.final
         seals = (
@@ -103,17 +103,17 @@ class Publication:
         self.journal.write_final(where, parts, seals=seals)
 
     def commit(self) -> None:
-        """Declares that all is made, and publishes it."""
+        """Mark the output as ready, and publish it."""
         if not self.container.is_folder:
             self.journal.stale_names = self._stale_names()
         self.journal.stage = Stage.PUBLISHING
         self.publish()
 
     def publish(self) -> None:
-        """Gives the output its name; the next command repeats it if this one is killed in it.
+        """Give the output its name; if killed, the next command repeats it.
 
         Raises:
-            OutputError: an output of the name turned up meanwhile, or it cannot be renamed.
+            OutputError: an output of the same name has appeared meanwhile, or it cannot be renamed.
         """
         if not self.container.is_folder:
             self._publish_files()
@@ -127,7 +127,7 @@ class Publication:
             write_whole(self.workspace.beside(name), data)
 
     def _publish_files(self) -> None:
-        """Renames the file, then those staged beside it, and removes what lies beside an older one of the name."""
+        """Rename the file, then those staged beside it, and remove the companions of an older file of the name."""
         result, final, staged = self.workspace.result, self.workspace.final, self.workspace.staged()
         with output_errors(final):
             if result.exists():
@@ -147,7 +147,7 @@ class Publication:
             sync_folder(final.parent)
 
     def _stale_names(self) -> list[str]:
-        """What lies beside an older output of the name: notes of other programs, its record, its further layers."""
+        """Names of the companions of an older output: files of other programs, its record, its further layers."""
         final = self.workspace.final
         names = [final.name + suffix for suffix in (".aux.xml", ".ovr")]
         names += [path.name for path in recorded_layers(final)]
@@ -160,12 +160,12 @@ class Publication:
         """
         final = self.workspace.final
         if final.exists() and not self.journal.may_replace:
-            raise OutputError(f"{final} exists now: move it away and run again", option="overwrite")
+            raise OutputError(f"{final}: has appeared meanwhile; move it away and run again", option="overwrite")
         if not self.container.is_folder:
             require_own_layers(final, self.journal.recipe.storage_layers, may_replace=self.journal.may_replace)
 
     def _publish_folder(self) -> None:
-        """Renames a folder of tiles; an older one is moved aside first and removed afterwards."""
+        """Rename a folder of tiles; an older one is moved aside first and removed afterwards."""
         result, final = self.workspace.result, self.workspace.final
         with output_errors(final):
             if os.path.lexists(final) and result.exists() and any(final.iterdir()):
@@ -179,15 +179,14 @@ class Publication:
             sync_folder(final.parent)
 
     def _publish_changes(self) -> None:
-        """Moves changed tiles into the finished folder and removes those that are to go; its documents come last.
+        """Move changed tiles into the finished folder, delete removed ones, and replace its documents last.
 
-        Between the first and the last of these moves the folder is neither the old nor the new one; a run that was
-        killed there goes on when it is started again.
+        In between, the folder mixes old and new tiles; a killed run continues when it is started again.
         """
         result, final = self.workspace.result, self.workspace.final
         with output_errors(final):
             for name in reversed(list(self.journal.job.layers)):
-                made, target = self.making(name), self.layer(name)
+                made, target = self.draft(name), self.layer(name)
                 target.mkdir(exist_ok=True)
                 if made.is_dir():
                     _move_tiles(XyzFolder(made), target)

@@ -1,4 +1,4 @@
-"""The tables of a journal, and SQLite's errors about them."""
+"""Tables of a journal, and errors of SQLite."""
 
 from __future__ import annotations
 
@@ -16,33 +16,29 @@ TABLES = {
     "blocks": "y INTEGER, x INTEGER, inputs TEXT NOT NULL, tiles INTEGER NOT NULL, pending TEXT, PRIMARY KEY (y, x)",
     "tiles": f"{_PLACE}, digest BLOB NOT NULL, {_KEY}",
 }
-"""The tables of every journal; a finished output keeps these."""
+"""Tables of every journal; a finished output keeps these."""
 WORKING = {"removed": f"{_PLACE}, {_KEY}", "data": f"{_PLACE}, data BLOB NOT NULL, {_KEY}"}
-"""The tables of a run in progress: tiles to be removed, and the bytes of tiles that have no folder yet."""
+"""Tables of a run in progress: tiles to be removed, and spooled tiles of single-file outputs."""
 
 
 def create_tables(db: sqlite3.Connection, tables: Mapping[str, str]) -> None:
-    """Makes empty tables."""
     for name, columns in tables.items():
-        rowid = "" if name == "data" else " WITHOUT ROWID"  # long rows are better off outside the key's tree
+        rowid = "" if name == "data" else " WITHOUT ROWID"  # long rows would bloat the key's B-tree
         db.execute(f"CREATE TABLE {name} ({columns}){rowid}")
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Opens an existing journal, for any thread."""
+    """Open an existing journal, for any thread."""
     uri = f"{path.resolve().as_uri()}?{'immutable=1' if read_only else 'mode=rw'}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
 
 
 @contextmanager
 def journal_errors(path: Path, *, finished: bool = False) -> Iterator[None]:
-    """Turns SQLite's errors about a journal into one sentence.
+    """Turn errors of SQLite into OutputError.
 
     Args:
-        finished: whether it is the record of a finished output, not of a run in progress.
-
-    Raises:
-        OutputError: in their place.
+        finished: whether it is the record of a finished output, not the journal of a run.
     """
     try:
         yield
@@ -51,19 +47,19 @@ def journal_errors(path: Path, *, finished: bool = False) -> Iterator[None]:
     except (sqlite3.DatabaseError, ValueError, KeyError, TypeError) as error:
         text = str(error)
         if "full" in text:
-            raise OutputError(f"{path} cannot be written: the disk is full; free some space and run again") from error
+            raise OutputError(f"{path}: the disk is full; free some space and run again") from error
         if "readonly" in text or "unable to open" in text:
-            raise OutputError(f"{path} cannot be opened for writing ({text}); check the folder") from error
+            raise OutputError(f"{path}: not writable ({text}); check the folder") from error
         if finished:
             raise OutputError(f"{path}: damaged record ({text}); render the output again") from error
-        raise OutputError(f"{path} is damaged ({text}): start anew (resume=False)", option="resume") from error
+        raise OutputError(f"{path}: damaged ({text}); start over (resume=False)", option="resume") from error
 
 
 def copy_records(db: sqlite3.Connection, part: Path, schema: str) -> None:
-    """Copies another journal's records of blocks and tiles, in one transaction.
+    """Copy the blocks and tiles of another journal, in one transaction.
 
     Args:
-        schema: which of the connection's files takes them, e.g. "main".
+        schema: the connection's database to copy into, e.g. "main".
     """
     db.execute("ATTACH ? AS part", (f"{part.resolve().as_uri()}?immutable=1",))
     try:

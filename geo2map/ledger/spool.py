@@ -1,4 +1,4 @@
-"""Tiles in a journal: those of an output that is one file wait there until the file is made of them."""
+"""Tiles spooled in a journal, until the single-file output is written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AT_ONCE = 256
 
 
 class SpoolStore:
-    """One layer's tiles in a journal (a `geo2map.protocols.TileStore`). They count from the next record on."""
+    """One layer's tiles in a journal (a `geo2map.protocols.TileStore`). Committed with the next record."""
 
     def __init__(self, journal: Database, layer: str = MAP) -> None:
         self._journal, self._layer = journal, layer
@@ -53,4 +53,4 @@ class SpoolStore:
             yield from ((Tile(x, y, z), bytes(data)) for x, y, z, data in some)
 
     def sync(self) -> None:
-        """The record that follows does it."""
+        """Nothing to do: the next record commits."""

@@ -1,4 +1,4 @@
-"""How far an output is, and what a finished one has to be."""
+"""Progress of an output, and the seal of a finished one."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import NamedTuple
 
 
 class Stage(StrEnum):
-    """How far an output is."""
+    """Progress of an output."""
 
     MAKING = "making"
     PUBLISHING = "publishing"
     PUBLISHED = "published"
-    """It has its name, and its tiles are kept for a run that renders the blocks which are still pending."""
+    """Published; the workspace stays for a run that renders the pending blocks."""
 
 
 class Seal(NamedTuple):
-    """What a finished file, or a finished folder of converted tiles, has to be.
+    """Size and content of a finished file, or of a finished folder of converted tiles.
 
     Attributes:
         size: bytes of a file, tiles of a folder.
-        content: its digest, see `geo2map.ledger.content.content_digest`.
+        content: see `geo2map.ledger.content.content_digest`.
     """
 
     size: int

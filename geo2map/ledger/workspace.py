@@ -1,4 +1,4 @@
-"""The hidden place beside an output, or elsewhere, where it is made, and the lock that keeps a second run away."""
+"""The hidden folder in which an output is built, and the lock against concurrent runs."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from geo2map.tiles.inventory import first_unexpected
 
 _JOURNAL = "journal.sqlite"
 _BESIDE = "result.beside."
-_ELSEWHERE = "result.elsewhere"
+_SPOOL_POINTER = "result.elsewhere"
 
 
 class Workspace:
-    """`.NAME.partial` beside an output NAME: the journal, and the result in the making.
+    """`.NAME.partial` beside an output NAME: the journal and the result under construction.
 
-    Of an output that is one file, both may be made elsewhere; the hidden folder then says where, so that whoever comes
-    next finds it, and takes the result before it is given its name.
+    With a working folder, a single-file output is built there: the hidden folder then holds a pointer to it, and
+    receives the result before publication.
 
-    The lock is the operating system's: it ends with its process, however that ends.
+    The lock is the operating system's, released when the process ends in any way.
 
     Attributes:
-        final: the output.
+        final: path of the output.
         folder: the hidden folder.
-        result: the output when it is complete, a folder as it is made.
+        result: the staged output; a folder is built in place.
     """
 
     def __init__(self, final: Path, tmp: str | Path | None = None) -> None:
         """
         Args:
-            tmp: a folder to make the output in, from `create` on; None is beside it.
+            tmp: working folder for `create`; None is beside the output.
         """
         self.final = final
         self.folder = hidden_sibling(final, "partial")
@@ -49,26 +49,25 @@ class Workspace:
 
     @property
     def spool(self) -> Path:
-        """The folder in which the output is made: the hidden one, or what that says."""
+        """The folder in which the output is built: the hidden one, or the one it points to."""
         with suppress(OSError):
-            return Path((self.folder / _ELSEWHERE).read_text(encoding="utf-8"))
+            return Path((self.folder / _SPOOL_POINTER).read_text(encoding="utf-8"))
         return self.folder
 
     @property
     def journal(self) -> Path:
-        """File of the journal."""
         return self.spool / _JOURNAL
 
     @property
-    def making(self) -> Path:
-        """The output under construction where it is one file."""
+    def draft(self) -> Path:
+        """A single-file output under construction."""
         return self.spool / self.result.name
 
     def acquire(self) -> None:
-        """Takes the output for this process and makes the folders above it.
+        """Lock the output for this process and create its parent folders.
 
         Raises:
-            OutputError: another process has it, or the place cannot be written.
+            OutputError: another process holds the lock, or the path is not writable.
         """
         with output_errors(self.final):
             self._parents = make_parents(self.final.parent)
@@ -76,17 +75,17 @@ class Workspace:
                 self._lock.acquire()
             except Timeout as error:
                 raise OutputError(
-                    f"{self.final} is being written by another geo2map: wait for it, or choose another name"
+                    f"{self.final}: another geo2map is writing it; wait for that, or choose another name"
                 ) from error
             except OSError:
                 remove_parents(self._parents)
                 raise
 
     def release(self) -> None:
-        """Lets others have the output; harmless when repeated. Folders that were made for nothing go."""
+        """Release the lock and remove parent folders that stayed empty; may be repeated."""
         if self._lock.is_locked:
             path = Path(self._lock.lock_file)
-            with suppress(OSError):  # while it is held, so that nobody else can have taken it; Windows refuses that
+            with suppress(OSError):  # while held, so nobody else can lock it; refused on Windows
                 path.unlink()
             self._lock.release()
             with suppress(OSError):
@@ -94,64 +93,64 @@ class Workspace:
 
     @property
     def exists(self) -> bool:
-        """Whether an earlier run left something to go on with."""
+        """Whether an earlier run left a journal."""
         return self.journal.is_file()
 
     def beside(self, name: str) -> Path:
-        """Where a file is made that is to lie beside an output that is one file."""
+        """Staged path of a file to be published beside a single-file output."""
         return self.folder / f"{_BESIDE}{name}"
 
     def staged(self) -> dict[str, Path]:
-        """The files that wait to be moved beside the output, by their names there."""
+        """Files staged to be published beside the output, by final name."""
         found = self.folder.glob(f"{_BESIDE}*")
         return {path.name.removeprefix(_BESIDE): path for path in sorted(found)}
 
     def create(self) -> None:
-        """Makes the folder anew; what is there and ours goes.
+        """Create an empty workspace; a previous one is discarded.
 
         Raises:
-            OutputError: it holds something that is not ours, or cannot be written.
+            OutputError: it holds foreign files, or cannot be written.
         """
         self.discard()
         with output_errors(self.final):
             self.folder.mkdir()
         if self._tmp is not None:
-            self._create_elsewhere(self._tmp)
+            self._create_spool(self._tmp)
 
-    def _create_elsewhere(self, tmp: Path) -> None:
-        """Says where the output is made, and makes that place."""
+    def _create_spool(self, tmp: Path) -> None:
+        """Create the spool in a working folder, and point to it."""
         digest = blake2b(str(self.final).encode(errors="surrogateescape"), digest_size=4).hexdigest()
         spool = tmp / f".{self.final.name}.{digest}.partial"
         with output_errors(spool):
             tmp.mkdir(parents=True, exist_ok=True)
             remove_stale(spool, _first_unexpected)
-            write_whole(self.folder / _ELSEWHERE, str(spool).encode())
+            write_whole(self.folder / _SPOOL_POINTER, str(spool).encode())
             spool.mkdir()
 
-    def take(self, making: Path, result: Path) -> None:
-        """Moves a file to where it waits to be published, by a copy from another file system.
+    def stage(self, draft: Path, result: Path) -> None:
+        """Move a finished file into the workspace, by copy from another file system.
 
         Raises:
             OutputError: it cannot be written.
         """
-        if making == result:
+        if draft == result:
             return
         with output_errors(self.final):
             try:
-                making.replace(result)
+                draft.replace(result)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
                 copy = self.folder / "result.copy"
-                shutil.copyfile(making, copy)
-                copy.replace(result)  # it is flushed when it is published
-                making.unlink()
+                shutil.copyfile(draft, copy)
+                copy.replace(result)  # flushed at publication
+                draft.unlink()
 
     def discard(self) -> None:
-        """Removes the folder; nothing can be taken up again.
+        """Remove the workspace; the run can no longer be resumed.
 
         Raises:
-            OutputError: it holds something that is not ours, or cannot be removed.
+            OutputError: it holds foreign files, or cannot be removed.
         """
         with output_errors(self.final):
             if (spool := self.spool) != self.folder:
@@ -160,11 +159,11 @@ class Workspace:
 
 
 def _first_unexpected(folder: Path) -> Path | None:
-    """The first thing in a workspace that is not ours; earlier versions kept the tiles themselves in it."""
+    """The first foreign entry of a workspace; earlier versions stored the tiles directly in it."""
     if folder.is_symlink() or not folder.is_dir():
         return folder
     for path in sorted(folder.iterdir()):
-        if path.name.removeprefix(".").startswith("result"):  # hidden while it is written
+        if path.name.removeprefix(".").startswith("result"):  # hidden during writing
             if path.is_dir() and (unexpected := first_unexpected(path)) is not None:
                 return unexpected
         elif not path.name.startswith(_JOURNAL):

@@ -1,4 +1,4 @@
-"""Blocks from pixels to encoded tiles: read, fill, translate, encode. No files here, nothing is kept."""
+"""Blocks from pixels to encoded tiles: read, fill, translate, encode. Writes no files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from geo2map.grid.block import Block, BlockImage
-from geo2map.pipeline.reading import READ_AHEAD, BlockDone, BlockKey, BlockReader, Prepared, digest, prepare, read_block
+from geo2map.pipeline.reading import BlockDone, BlockKey, BlockReader, Prepared
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Prediction, Source, Translator, Untranslated
@@ -19,22 +19,8 @@ from geo2map.tiles.layer import MAP, Layer
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import OnError, Tile
 
-__all__ = [
-    "READ_AHEAD",
-    "BlockDone",
-    "BlockKey",
-    "LayerTiles",
-    "OnError",
-    "Rendered",
-    "digest",
-    "encode_layers",
-    "prepare",
-    "read_block",
-    "render_blocks",
-]
-
 MOST_ENCODERS = 16
-"""Threads that encode; twice as many blocks, and those in hand, wait for them at most."""
+"""Encoding threads; at most twice as many blocks, plus those being encoded, queue for them."""
 
 LayerTiles = Mapping[str, Mapping[Tile, bytes]]
 """Encoded tiles by layer."""
@@ -51,20 +37,20 @@ def render_blocks(
     known: Mapping[BlockKey, str] | None = None,
     on_error: OnError = "fail",
 ) -> Iterator[Rendered]:
-    """Renders blocks: reads ahead in threads, translates in this one, encodes in others.
+    """Render blocks: read ahead in threads, translate in this one, encode in others.
 
-    A block's tiles are those at maxzoom and their overviews as far up as the block holds them whole. Every block
-    comes out once, not always in order; memory depends on block and batch. Closing the iterator drops what is in hand;
-    an error or Ctrl-C comes after the blocks that were translated before it.
+    Tiles of a block are those at maxzoom and the overviews it holds completely. Yields each block once, not always in
+    order; memory depends on block and batch size. Closing the iterator drops unfinished blocks; an error or Ctrl-C is
+    raised after the blocks translated before it.
 
     Args:
-        translator: None makes tiles of the source's own pixels.
-        storage: of the tiles, resolved.
-        known: digests of blocks that were rendered before: where a block's is the same, nothing is made of it.
-        on_error: whether a block that cannot be read is an error, or comes out with its `error`.
+        translator: None renders the source's pixels.
+        storage: resolved.
+        known: digests of previously rendered blocks: those with the same digest are skipped.
+        on_error: whether an unreadable block raises, or is yielded with its `error`.
 
     Raises:
-        Geo2MapError: whatever source and translator raise.
+        Geo2MapError: raised by source or translator.
     """
     translator = translator or Untranslated()
     budget = translator.budget
@@ -79,10 +65,10 @@ def render_blocks(
 
 @dataclass(frozen=True)
 class _Pipeline:
-    """The stages of one run; every queue between them is bounded.
+    """The stages of a run; all queues between them are bounded.
 
     Attributes:
-        waiting: blocks that may wait for an encoder.
+        waiting: blocks that may queue for an encoder.
     """
 
     plan: Plan
@@ -92,7 +78,7 @@ class _Pipeline:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Those to be encoded."""
+        """The layers to encode."""
         return self.storage.tile_layers
 
     @property
@@ -110,7 +96,7 @@ class _Pipeline:
                 encoding.append(encoders.submit(self._encode, prepared, prediction, seconds))
                 while len(encoding) > self.waiting or (encoding and encoding[0].done()):
                     yield encoding.popleft().result()
-        except (Exception, KeyboardInterrupt) as error:  # translating costs the most: what is translated is not lost
+        except (Exception, KeyboardInterrupt) as error:  # finish blocks already translated, the costliest stage
             stopped = error
         while encoding:
             yield encoding.popleft().result()
@@ -118,8 +104,7 @@ class _Pipeline:
             raise stopped
 
     def _translated(self, reading: Iterator[Prepared]) -> Iterator[tuple[Prepared, Prediction | None, float]]:
-        """Blocks with their predictions and the seconds of each; where the translator can, the next batch is begun
-        before."""
+        """Blocks with their predictions and seconds; starts the next batch early if the translator supports it."""
         begun: deque[tuple[list[Prepared], Callable[[], list[Prediction]], float]] = deque()
         for some in self._batches(reading):
             inputs = [prepared.input for prepared in some if prepared.input is not None]
@@ -135,7 +120,7 @@ class _Pipeline:
             yield from self._finished(*begun.popleft())
 
     def _batches(self, reading: Iterator[Prepared]) -> Iterator[list[Prepared]]:
-        """Blocks of equal shape together, as many as the translator wants; those with nothing in them alone."""
+        """Batches of blocks of equal shape, up to the translator's batch size; empty blocks alone."""
         waiting: list[Prepared] = []
         shape: tuple[int, ...] = ()
         for prepared in reading:
@@ -156,7 +141,7 @@ class _Pipeline:
     def _finished(
         self, some: list[Prepared], wait: Callable[[], list[Prediction]], spent: float
     ) -> Iterator[tuple[Prepared, Prediction, float]]:
-        """A batch as it comes from the translator, without imagery that no layer needs any more."""
+        """A translated batch, without imagery that no layer needs."""
         started = time.perf_counter()
         predictions = wait()
         each = (spent + time.perf_counter() - started) / len(some)
@@ -173,10 +158,10 @@ class _Pipeline:
 
 
 def encode_layers(layers: Iterable[Layer], imagery: BlockImage, prediction: Prediction, levels: int) -> LayerTiles:
-    """The tiles of a block in every layer, and the overviews that it holds whole.
+    """The tiles of a block in every layer, with the overviews that it holds completely.
 
     Args:
-        imagery: as the network sees it, without margin; any image where no layer shows it.
+        imagery: the network input without margin; any image if no layer uses it.
         levels: zooms of overviews, see `geo2map.plan.Storage.levels`.
     """
     found: dict[str, dict[Tile, bytes]] = {}

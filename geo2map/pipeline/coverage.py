@@ -1,4 +1,4 @@
-"""Where a plan will have pixels to write, seen without reading the whole scene: right for estimates and previews."""
+"""Where a plan will write pixels, from a sample of the scene; for estimates and previews."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from geo2map.scene import Imagery
 from geo2map.types import Mask
 
 FINEST_CELLS = 4096
-"""Looks along a side of the scene, at most."""
+"""Largest number of samples along a side of the scene."""
 
 Cover = npt.NDArray[np.float64]
 _Points = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
@@ -24,19 +24,19 @@ _Points = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
 
 
 def survey(plan: Plan, scene: Imagery, cell: int) -> _Points:
-    """Pixels with data that the plan wants, one of every `cell` x `cell` (of more, in a scene that is too large)."""
-    return _wanted(plan, _data(plan, scene, cell))
+    """Pixels with data to be written, one of every `cell` x `cell` (fewer in a very large scene)."""
+    return _within(plan, _data(plan, scene, cell))
 
 
 def tile_cover(plan: Plan, scene: Imagery) -> Cover:
-    """Share of each tile of `plan.tiles` that will be written, float (rows, columns); 0 only where nothing will.
+    """Share of each tile of `plan.tiles` to be written, float (rows, columns); 0 only for tiles that will not exist.
 
-    A look at every 16th pixel or fewer sees nearly all; the tiles around those, which may hold a sliver, are read.
+    Samples every 16th pixel or fewer; adjacent tiles, which may contain a sliver, are read.
     """
     frame = grid.tile_range(scene.window(plan.maxzoom))
     data = _data(plan, scene, 16)
     seen = _by_tile(data, frame) > 0
-    cover = _by_tile(_wanted(plan, data), plan.tiles) * (_cell(plan, scene, 16) / TILE_SIZE) ** 2
+    cover = _by_tile(_within(plan, data), plan.tiles) * (_cell(plan, scene, 16) / TILE_SIZE) ** 2
     near = (binary_dilation(seen, np.ones((3, 3))) | (not seen.any()))[plan.tiles.slices(frame)]
     source_plan = plan.untranslated()
     with scene.at(plan.view) as source:
@@ -52,15 +52,15 @@ def _cell(plan: Plan, scene: Imagery, finest: int) -> int:
 
 
 def _data(plan: Plan, scene: Imagery, finest: int) -> _Points:
-    """The middles of the cells of the scene that have data, wanted or not."""
+    """Centres of the cells of the scene with data, inside or outside the plan."""
     window, cell = scene.window(plan.maxzoom), _cell(plan, scene, finest)
     rows, columns = np.nonzero(scene.coverage(plan.maxzoom, cell))
     rows = np.minimum(window.top + rows * cell + cell // 2, window.bottom - 1)
     return rows, np.minimum(window.left + columns * cell + cell // 2, window.right - 1)
 
 
-def _wanted(plan: Plan, points: _Points) -> _Points:
-    """Those points that lie in the plan's window and area of interest."""
+def _within(plan: Plan, points: _Points) -> _Points:
+    """The points in the plan's window and area of interest."""
     rows, columns = points
     window, tiles = plan.window, plan.tiles
     inside = (rows >= window.top) & (rows < window.bottom) & (columns >= window.left) & (columns < window.right)
@@ -81,7 +81,7 @@ def _touched(plan: Plan) -> Mask:
 
 
 def _by_tile(points: _Points, tiles: PixelWindow) -> Cover:
-    """How many points lie in each tile, float (rows, columns)."""
+    """Number of points in each tile, float (rows, columns)."""
     counts = np.zeros((tiles.height, tiles.width))
     np.add.at(counts, (points[0] // TILE_SIZE - tiles.top, points[1] // TILE_SIZE - tiles.left), 1.0)
     return counts

@@ -1,4 +1,4 @@
-"""Estimates the cost of a run from a decimated sample of the scene and a few rendered blocks."""
+"""Cost of a run, estimated from a sample of the scene and a few rendered blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from geo2map.types import Mask
 
 SAMPLE_BLOCKS = 8
 SAMPLE_SECONDS = 4.0
-"""A sample that is quicker than this takes more blocks, up to `MOST_BLOCKS`: short times are noise."""
+"""Shorter samples take more blocks, up to `MOST_BLOCKS`, against timing noise."""
 MOST_BLOCKS = 32
 
 
@@ -39,13 +39,13 @@ class Estimate:
     """Cost and result of a run.
 
     Attributes:
-        tiles: to be written, by zoom.
-        layers: names of further layers, each of as many tiles.
-        blocks: to be translated.
-        bytes: of the finished output.
+        tiles: number of tiles, by zoom.
+        layers: names of further layers, each with as many tiles.
+        blocks: number of blocks to translate.
+        bytes: size of the finished output.
         spool: additional bytes on disk during the run.
         place: folder of the spool; "" is the output's disk.
-        memory: peak of main memory in bytes, None where the system does not report it.
+        memory: peak of main memory in bytes, None if the system does not report it.
         seconds: wall-clock without loading the model.
     """
 
@@ -59,7 +59,6 @@ class Estimate:
     place: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The estimate as JSON-able values."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -75,11 +74,11 @@ class Estimate:
 
 
 def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translator, kind: _Kind) -> Estimate:
-    """Counts tiles and blocks with data, renders some of them for real and scales up.
+    """Count tiles and blocks with data, render a sample, and extrapolate.
 
     Args:
         storage: resolved.
-        kind: of the output.
+        kind: container of the output.
     """
     cover = tile_cover(plan, scene)
     tiles = _tiles_by_zoom(plan, storage, cover > 0)
@@ -98,7 +97,7 @@ def estimate(plan: Plan, storage: Storage, scene: Imagery, translator: Translato
             count *= 2
     growth = cover.sum() / max(sum(_covered(plan, cover, block) for block in chosen), 1e-9)
     every, made = plan.maxzoom - (storage.minzoom or 0), storage.levels(plan)
-    above = (1 - 4.0 ** -(every + 1)) / (1 - 4.0 ** -(made + 1))  # bytes follow pixels: each zoom has a quarter
+    above = (1 - 4.0 ** -(every + 1)) / (1 - 4.0 ** -(made + 1))  # bytes scale with pixels: a quarter per zoom
     size = round(sample.bytes * growth * above)
     seconds = sample.seconds * sum(map(_pixels, blocks)) / sum(map(_pixels, chosen))
     if kind.is_folder:
@@ -115,7 +114,7 @@ class _Sample:
         self.rendered, self.seconds, self.bytes = 0, 0.0, 0
 
     def warm_up(self) -> None:
-        """The first call allocates, which is not the run's pace."""
+        """Translate once before timing: the first call allocates."""
         span = min(self.plan.block_span, self.plan.tiles.width)
         window = (block := Block(self.plan.maxzoom, 0, 0, span, span, self.plan.margin)).window
         shape = (window.height, window.width)
@@ -123,7 +122,6 @@ class _Sample:
         self.translator.translate([TranslatorInput(grey)])
 
     def run(self, source: Source, blocks: list[Block]) -> None:
-        """Renders blocks as a run does, and drops their tiles."""
         started = time.perf_counter()
         rendered = render_blocks(self.plan, source, self.translator, self.storage, blocks)
         self.bytes = sum(len(data) for _, layers in rendered for tiles in layers.values() for data in tiles.values())
@@ -131,7 +129,7 @@ class _Sample:
 
 
 def _spread(blocks: list[Block], count: int) -> list[Block]:
-    """A number of blocks, evenly spread."""
+    """About `count` blocks, evenly spaced."""
     return blocks[:: max(1, -(-len(blocks) // count))]
 
 
@@ -146,7 +144,7 @@ def _tiles_by_zoom(plan: Plan, storage: Storage, valid: Mask) -> dict[int, int]:
 
 
 def _covered(plan: Plan, cover: Cover, block: Block) -> float:
-    """The data in a block, in tiles."""
+    """Data in a block, in tiles."""
     top, left = block.y - plan.tiles.top, block.x - plan.tiles.left
     return float(cover[top : top + block.rows, left : left + block.columns].sum())
 

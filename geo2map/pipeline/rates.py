@@ -1,4 +1,4 @@
-"""Measures the rate of each stage alone and of all together, and finds the bottleneck."""
+"""Benchmark of a run: the rate of each stage alone, of all together, and the bottleneck."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from geo2map.protocols import Prediction, Source, SplitSource, Translator, Trans
 from geo2map.tiles.layer import MAP
 
 BUSY = 0.85
-"""Share of the cores' time from which it is they that hold a run back."""
+"""Share of the cores' time from which the CPU counts as the bottleneck."""
 
 
 @dataclass(frozen=True)
 class StageRate:
-    """A stage by itself, with the threads that a run gives it and nothing beside it.
+    """A stage alone, with the threads of a run.
 
     Attributes:
         name: "read", "fill", "translate", "encode" or "write".
-        threads: that work at it; of "translate" those of this process, whatever its device has.
+        threads: number of threads; for "translate" those of this process, not of the device.
         seconds: wall-clock for the tiles measured.
-        busy: seconds of all its threads; those of the device where that is longer.
-        rate: tiles per second, its ceiling.
-        share: of the busy seconds of all stages, 0 to 1.
+        busy: CPU seconds of all its threads, or of the device if longer.
+        rate: tiles per second, its maximum.
+        share: share of the busy seconds of all stages, 0 to 1.
     """
 
     name: str
@@ -46,18 +46,18 @@ class StageRate:
 
 @dataclass(frozen=True)
 class Rates:
-    """What was measured.
+    """Results of a benchmark.
 
     Attributes:
-        tiles: at maxzoom, that were rendered for it.
-        stages: each by itself, in the order of a run.
+        tiles: number of tiles rendered at maxzoom.
+        stages: each stage alone, in the order of a run.
         rate: tiles per second from scene to finished output.
-        seconds: of that run.
-        cores: that this process may use.
-        cores_busy: share of their time that the run used, 0 to 1.
-        bound: tiles per second if nothing ever waited: all busy seconds spread evenly over the cores.
-        memory: most bytes of main memory in use, None where the system does not tell.
-        device: what translated.
+        seconds: wall-clock of that run.
+        cores: number of cores available.
+        cores_busy: share of their time used by the run, 0 to 1.
+        bound: tiles per second without any waiting: all busy seconds spread evenly over the cores.
+        memory: peak of main memory in bytes, None if the system does not report it.
+        device: device of the translator.
     """
 
     tiles: int
@@ -72,21 +72,20 @@ class Rates:
 
     @property
     def verdict(self) -> str:
-        """What holds the run back, in one sentence."""
+        """The bottleneck, in one sentence."""
         slowest = min(self.stages, key=lambda stage: stage.rate)
         largest = max(self.stages, key=lambda stage: stage.share)
         if self.device == "cpu" and self.cores_busy >= BUSY:
             cores = "core is" if self.cores == 1 else f"{self.cores} cores are"
             return f"The {cores} busy, {largest.share:.0%} of it with {largest.name}: only less work would be faster."
         if self.rate >= 0.75 * slowest.rate:
-            return f"It is {slowest.name} that holds it back: alone it makes {slowest.rate:.1f} tiles/s at most."
+            return f"{slowest.name.capitalize()} is the bottleneck: alone it reaches {slowest.rate:.1f} tiles/s."
         return (
-            f"No stage alone: the slowest, {slowest.name}, could make {slowest.rate:.1f} tiles/s, and "
-            f"{self.cores_busy:.0%} of the cores' time is used; stages wait for each other, as they do in a short run."
+            f"No single bottleneck: the slowest stage, {slowest.name}, would reach {slowest.rate:.1f} tiles/s, and "
+            f"{self.cores_busy:.0%} of the cores' time is used; stages wait for each other, as in a short run."
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able values."""
         return {**asdict(self), "verdict": self.verdict}
 
     def __str__(self) -> str:
@@ -106,12 +105,12 @@ class Rates:
 
 @dataclass(frozen=True)
 class Bench:
-    """A benchmark of the stages of one plan.
+    """A benchmark of one plan.
 
     Attributes:
-        source: opens the plan's scene anew, nothing cached.
+        source: opens the scene of the plan with cold caches.
         output: opens an empty output for the plan.
-        device: name of the translator's.
+        device: name of the translator's device.
     """
 
     plan: Plan
@@ -121,10 +120,10 @@ class Bench:
     device: str = "cpu"
 
     def measure(self) -> Rates:
-        """Runs each stage by itself, then all together.
+        """Run each stage alone, then all together.
 
         Raises:
-            Geo2MapError: whatever the stages raise.
+            Geo2MapError: raised by a stage.
         """
         together, report, cores_busy = self._run()
         clock = _Clock(report.tiles)
@@ -148,7 +147,7 @@ class Bench:
         )
 
     def _run(self) -> tuple[float, Report, float]:
-        """Warms up, then times a whole run: seconds, report, share of the cores."""
+        """A complete run after warming up: seconds, report, share of the cores."""
         image = next(iter(self.plan.blocks()))
         with self.source() as source:
             self.translator.translate([prepare(self.plan, source, image)])
@@ -165,7 +164,7 @@ class Bench:
             threads = budget.share(MOST_READERS) if isinstance(source, SplitSource) else 1
             with clock.stage("read", threads):
                 found = [one.image for one in BlockReader(wide, source, budget=budget).read(wide.blocks()) if one.image]
-        held = _Held(found)
+        held = _MemorySource(found)
         with budget.pool(threads, "fill") as pool, clock.stage("fill", threads):
             return list(pool.map(lambda image: prepare(self.plan, held, image.block), found))
 
@@ -196,7 +195,7 @@ class Bench:
 
 
 class _Clock:
-    """Times stages."""
+    """Times the stages."""
 
     def __init__(self, tiles: int) -> None:
         self.stages: list[StageRate] = []
@@ -211,8 +210,8 @@ class _Clock:
         self.stages.append(StageRate(name, threads, seconds, longest, self._tiles / max(seconds, 1e-9)))
 
 
-class _Held:
-    """A source of images that were read before."""
+class _MemorySource:
+    """Images in memory as a source."""
 
     def __init__(self, images: list[BlockImage]) -> None:
         self._images = {(image.block.x, image.block.y): image for image in images}
@@ -222,7 +221,7 @@ class _Held:
 
 
 def peak_memory() -> int | None:
-    """Most bytes this process ever used."""
+    """Peak memory of this process in bytes."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""Reads and prepares blocks in the plan's order, in several threads where the source allows it."""
+"""Reading blocks as network input, in the order of the plan, by several threads if the source supports it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from geo2map.threads import Budget
 from geo2map.types import OnError
 
 READ_AHEAD = 4
-"""Blocks that are read before they are asked for, by one thread and one by one."""
+"""Blocks read ahead of their use, one by one in a single thread."""
 MOST_READERS = 8
 
 BlockKey = tuple[int, int]
@@ -33,16 +33,16 @@ BlockKey = tuple[int, int]
 
 @dataclass(frozen=True)
 class BlockDone:
-    """The outcome of a block.
+    """Outcome of a block, without its tiles.
 
     Attributes:
-        block: as the plan has it.
-        key: `Plan.block_key` of it.
-        inputs: digest of the prepared pixels that decide its tiles; "" where nothing is to be written.
-        tiles: how many it has at maxzoom.
-        unchanged: the digest is the one that was known, and nothing was made.
-        error: why it could not be read, None if it was.
-        seconds: spent on it, by stage; the time of what is done with several at once is shared evenly.
+        block: the block of the plan.
+        key: its `Plan.block_key`.
+        inputs: digest of the prepared pixels, which decide its tiles; "" without a pixel to write.
+        tiles: number of tiles at maxzoom.
+        unchanged: whether it was skipped, since the digest is unchanged.
+        error: why it could not be read, else None.
+        seconds: by stage; shared evenly among blocks processed together.
     """
 
     block: Block
@@ -56,7 +56,7 @@ class BlockDone:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A block on its way; `input` is trimmed to the tiles that will be written, None where nothing is to be made."""
+    """A block in the pipeline; `input` is trimmed to the tiles to be written, None if there are none."""
 
     done: BlockDone
     input: TranslatorInput | None = None
@@ -68,20 +68,20 @@ class Prepared:
 
 
 def prepare(plan: Plan, source: Source, block: Block) -> TranslatorInput:
-    """Reads a block as the network will see it: with the plan's margin, filled where the scene has no data.
+    """Read a block as network input: with the margin of the plan, filled where the scene has no data.
 
-    The fill reads `plan.fill_radius` farther than the margin, so that it is the same in every block. A block whose
-    core has no pixel to write is not filled, since it will not be translated. The mask of the core is True where
-    there are data inside the plan's area of interest.
+    The fill reads `plan.fill_radius` beyond the margin, so that it is the same in every block. A block without a core
+    pixel to write is not filled, since it is not translated. The mask of the core is True for data inside the plan's
+    area of interest.
     """
     return _filled(plan, source.read(block.with_margin(plan.margin + plan.fill_radius)))
 
 
 def read_block(plan: Plan, source: Source, block: Block, known: str | None = None) -> Prepared:
-    """Reads one block with its input digest.
+    """Read one block with its input digest.
 
     Args:
-        known: digest of an earlier run; where it is the same, there is nothing to make.
+        known: digest of an earlier run; if it is the same, the block is unchanged.
     """
     return _ready(plan, block, prepare(plan, source, block), known)
 
@@ -103,14 +103,14 @@ def _filled(plan: Plan, image: BlockImage) -> TranslatorInput:
 
 
 def _limit(image: BlockImage, aoi: Aoi, clip: bool) -> BlockImage:
-    """The image, its core's mask False wherever the aoi wants nothing."""
+    """The image with the mask of its core restricted to the aoi."""
     mask = image.mask.copy()
     mask[image.block.core.slices(image.block.window)] &= aoi.mask(image.block, clip)
     return replace(image, mask=mask)
 
 
 def digest(image: BlockImage) -> str:
-    """Sixteen hex digits for the pixels of an image, its mask and its place: all that its tiles are a function of."""
+    """Sixteen hex digits over the pixels, mask and position of an image, which determine its tiles."""
     found = hashlib.blake2b(repr(image.block).encode(), digest_size=8)
     found.update(np.ascontiguousarray(image.pixels).data)
     found.update(np.packbits(image.core().mask).data)
@@ -121,12 +121,12 @@ def digest(image: BlockImage) -> str:
 class BlockReader:
     """Reads and prepares the blocks of a plan.
 
-    What comes, and in which order, does not depend on the number of threads, nor on which blocks are read at once.
+    Results and order do not depend on the number of threads or the grouping into strips.
 
     Attributes:
-        known: digests of blocks that were rendered before: where a block's is the same, nothing is to be made of it.
-        on_error: whether a block that cannot be read is an error, or comes with its `error`.
-        budget: a source that allows it is read by several threads; one strip more than these is under way or waits.
+        known: digests of previously rendered blocks: those with the same digest are unchanged.
+        on_error: whether an unreadable block raises, or is yielded with its `error`.
+        budget: number of threads, if the source supports several; one more strip is queued.
     """
 
     plan: Plan
@@ -136,10 +136,10 @@ class BlockReader:
     budget: Budget = field(default_factory=Budget.make)
 
     def read(self, blocks: Iterable[Block]) -> Generator[Prepared]:
-        """Yields the blocks in order and reads a bounded number ahead; closing the generator drops these.
+        """The blocks in order, a bounded number ahead. Closing the generator drops these.
 
         Raises:
-            Geo2MapError: whatever the source raises.
+            Geo2MapError: raised by the source.
         """
         split = isinstance(self.source, SplitSource)
         readers = self.budget.share(MOST_READERS) if split else 1
@@ -163,7 +163,7 @@ class BlockReader:
         return [replace(one, done=replace(one.done, seconds=each)) for one in done]
 
     def _side_by_side(self, source: Source, blocks: list[Block]) -> list[Prepared]:
-        """Reads blocks at once; where that fails, one by one, to find the block that cannot be read."""
+        """Read adjacent blocks at once, or one by one after an error, to find the faulty one."""
         if len(blocks) > 1:
             first, columns = blocks[0], sum(block.columns for block in blocks)
             around = self.plan.margin + self.plan.fill_radius
@@ -193,10 +193,10 @@ class BlockReader:
 
 
 class _Readers:
-    """Threads that read, each with its own copy of the source.
+    """Reader threads, each with its own copy of the source.
 
-    A source is given, as far as may be, the strips of the same columns in every row: it still has in GDAL's cache
-    what it read there of the rows between. One that has nothing of its own to do takes what waits longest.
+    Strips of the same columns go to the same copy if possible, whose GDAL cache still has pixels of the rows between.
+    An idle reader takes the longest waiting strip.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class _Readers:
         self._pool = pool
 
     def submit(self, number: int, blocks: list[Block]) -> Future[list[Prepared]]:
-        """Queues a strip; `number` is its place in its row."""
+        """Queue a strip, with its number in its row."""
         found: Future[list[Prepared]] = Future()
         with self._lock:
             self._waiting.append((number % len(self._sources), blocks, found))
@@ -225,7 +225,7 @@ class _Readers:
         error: BaseException | None = None
         try:
             ready = self._read(self._sources[chosen], blocks)
-        except BaseException as caught:  # it belongs to whoever waits for the strip
+        except BaseException as caught:  # re-raised by the future
             error = caught
         with self._lock:
             self._free.add(chosen)

@@ -1,4 +1,4 @@
-"""The state of a block in the record of a run, as values."""
+"""Records of blocks and tiles in a journal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 
 class BlockRecord(NamedTuple):
-    """The recorded state of a block.
+    """The record of a block.
 
     Attributes:
-        inputs: digest of its prepared pixels, "" where it has no tile.
-        tiles: how many it has at maxzoom.
-        pending_reason: why it has to be rendered (again), None where it is done.
+        inputs: digest of its prepared pixels, "" without a tile.
+        tiles: number of tiles at maxzoom.
+        pending_reason: why it has to be rendered (again), None if it is finished.
     """
 
     inputs: str
@@ -21,5 +21,5 @@ class BlockRecord(NamedTuple):
 
 
 def tile_digest(data: bytes) -> bytes:
-    """Eight bytes that change with any of a tile's."""
+    """Eight bytes over a tile's data."""
     return hashlib.blake2b(data, digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""The report of a run: a fold over its blocks."""
+"""The report of a run, accumulated over its blocks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class Report:
     """The report of a run.
 
     Attributes:
-        name: the scene's.
-        maxzoom, minzoom: of the output.
-        translated, empty: blocks with and without a pixel to write (`geo2map.tile` only cuts them).
-        unchanged: blocks that were read again and had not changed.
-        resumed: blocks done by an earlier run.
-        tiles: tiles at maxzoom that this run wrote.
-        failed: blocks that could not be read: zoom, columns and rows of tiles, degrees, and why.
-        seconds: wall-clock of the run ("total"), and the time spent in each stage; stages overlap.
+        name: name of the scene.
+        maxzoom, minzoom: zooms of the output.
+        translated, empty: blocks with and without a pixel to write (`geo2map.tile` does not translate them).
+        unchanged: blocks that were read again, but had not changed.
+        resumed: blocks finished by an earlier run.
+        tiles: tiles written at maxzoom by this run.
+        failed: unreadable blocks: zoom, columns and rows of tiles, degrees, and the error.
+        seconds: wall-clock of the run ("total") and of each stage; stages overlap.
         notes: the plan's notes.
-        complete: an earlier run of the same job had finished the output, which is untouched.
-        since: libraries whose versions have changed since that run, in words.
+        complete: whether an earlier run of the same job had completed the output, which is untouched.
+        since: library versions changed since that run, in words.
         error: reason of a failure, else None.
-        option: the Python name of the option that would help then, see `geo2map.Geo2MapError`.
+        option: Python name of the option that helps, see `geo2map.Geo2MapError`.
     """
 
     name: str
@@ -49,16 +49,16 @@ class Report:
 
     @classmethod
     def of(cls, job: Job) -> Report:
-        """The report of a run before its first block."""
+        """An empty report of a job."""
         return cls(job.plan.name, job.plan.maxzoom, job.storage.minzoom or 0, notes=job.plan.notes)
 
     @classmethod
     def of_complete(cls, job: Job, blocks: int, since: tuple[str, ...] = ()) -> Report:
-        """The report of a run whose output is finished already."""
+        """The report of a job whose output is already complete."""
         return replace(cls.of(job), resumed=blocks, complete=True, since=since, seconds={"total": 0.0})
 
     def add(self, done: BlockDone) -> None:
-        """Counts a block."""
+        """Count a block."""
         if done.error is not None:
             self.failed.append(_failure(done))
         elif done.unchanged:
@@ -72,17 +72,15 @@ class Report:
             self.add_seconds(stage, seconds)
 
     def add_seconds(self, stage: str, seconds: float) -> None:
-        """Adds time to a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON-able values."""
         return asdict(self)
 
     def failed_geojson(self) -> str:
-        """The blocks that could not be read, as a GeoJSON FeatureCollection of their outlines."""
+        """Outlines of the unreadable blocks as a GeoJSON FeatureCollection."""
         features = [
-            {"type": "Feature", "geometry": _box(*failure["bounds"]), "properties": {"error": failure["error"]}}
+            {"type": "Feature", "geometry": box_polygon(*failure["bounds"]), "properties": {"error": failure["error"]}}
             for failure in self.failed
         ]
         return plain_json({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=2) + "\n"
@@ -91,7 +89,7 @@ class Report:
         if self.error:
             return f"{self.name}: failed: {self.error}"
         if self.complete:
-            return f"{self.name}: {say_complete(self.since)}"
+            return f"{self.name}: {complete_note(self.since)}"
         parts = [f"{self.translated} block{'s' * (self.translated != 1)} translated", f"{self.empty} empty"]
         parts += [f"{self.unchanged} unchanged"] if self.unchanged else []
         parts += [f"{self.resumed} resumed"] if self.resumed else []
@@ -102,13 +100,13 @@ class Report:
         )
 
 
-def say_complete(since: tuple[str, ...]) -> str:
-    """That an output is complete, and which libraries have changed since.
+def complete_note(since: tuple[str, ...]) -> str:
+    """ "complete", and which library versions have changed since.
 
     Args:
         since: see `Report`.
     """
-    return f"complete (rendered with {'; '.join(since)}: overwrite it to render again)" if since else "complete"
+    return f"complete (rendered with {'; '.join(since)}: overwrite to render again)" if since else "complete"
 
 
 def _failure(done: BlockDone) -> dict[str, Any]:
@@ -120,6 +118,7 @@ def _failure(done: BlockDone) -> dict[str, Any]:
     }
 
 
-def _box(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+def box_polygon(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    """A box in degrees as a GeoJSON polygon."""
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     return {"type": "Polygon", "coordinates": [ring]}

@@ -1,4 +1,4 @@
-"""A run: what is left of a job, block by block, into its output."""
+"""A run: renders the pending blocks of a job into its output."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from geo2map.threads import start_threads
 from geo2map.types import OnError
 
 WAITING = 4
-"""Blocks that may wait to be written."""
+"""Blocks that may queue to be written."""
 
 log = logging.getLogger(__name__)
 
 
 class BlockSink(Protocol):
-    """What takes the blocks of a run: `geo2map.ledger.Output`, or a part of one. A context manager that lets go of it.
+    """Receives the blocks of a run: `geo2map.ledger.Output`, or a part of one. A context manager.
 
     Attributes:
-        job: what is made.
-        records: the state of each block when it was opened.
-        complete: nothing is left to do.
-        resumed: whether an earlier run left something.
+        job: the job of the run.
+        records: the record of each block when it was opened.
+        complete: whether nothing is left to do.
+        resumed: whether an interrupted run is resumed.
     """
 
     job: Job
@@ -44,20 +44,16 @@ class BlockSink(Protocol):
 
     @property
     def block_count(self) -> int:
-        """How many blocks it takes in all."""
-        ...
+        """Total number of blocks."""
 
     def blocks(self) -> Iterator[Block]:
-        """The blocks that are still to be rendered."""
-        ...
+        """The blocks still to be rendered."""
 
     def keep(self, done: BlockDone, tiles: LayerTiles) -> None:
-        """Stores a block."""
-        ...
+        """Store a block."""
 
     def finish(self, progress: Progress | None = None) -> None:
-        """Completes and publishes it."""
-        ...
+        """Complete and publish it."""
 
     def __enter__(self) -> Self: ...
 
@@ -67,7 +63,7 @@ class BlockSink(Protocol):
 
 
 def pending_blocks(job: Job, records: Mapping[BlockKey, BlockRecord]) -> Iterator[Block]:
-    """The blocks of a job that are not recorded as done."""
+    """The blocks of a job that are not recorded as finished."""
     done = {key for key, record in records.items() if record.pending_reason is None}
     return (block for block in job.plan.blocks() if job.plan.block_key(block) not in done)
 
@@ -81,19 +77,19 @@ def run(
     progress: Progress | None = None,
     begin: Begin | None = None,
 ) -> Report:
-    """Renders what is left of the output's job and finishes the output.
+    """Render the pending blocks of the output's job and finish the output.
 
-    Whatever stops it, Ctrl-C included, what is done is kept: the output's journal says so, and another run goes on.
+    After any interruption, including Ctrl-C, finished blocks persist, and another run resumes.
 
     Args:
-        translator: None writes the source's own pixels.
-        on_error: "skip" leaves blocks open that cannot be read, and finishes without them.
-        progress: called with ("resumed", done, total) where an earlier run is taken up, then with ("blocks", done,
-            total) and what `finish` says, from this thread.
-        begin: told the plan's notes before the first block.
+        translator: None writes the source's pixels.
+        on_error: "skip" leaves unreadable blocks pending, and finishes without them.
+        progress: called with ("resumed", done, total) if an earlier run is resumed, then with ("blocks", done, total)
+            and the stages of `finish`, from this thread.
+        begin: called with the plan's notes before the first block.
 
     Raises:
-        Geo2MapError: whatever source, translator or output raise.
+        Geo2MapError: raised by source, translator or output.
     """
     job, started = output.job, time.perf_counter()
     report, total = Report.of(job), output.block_count
@@ -124,9 +120,9 @@ def run(
 
 
 def _kept(blocks: Iterator[Rendered], output: BlockSink) -> Iterator[BlockDone]:
-    """Hands blocks to the output in a thread of their own, one after the other; yields those that are kept.
+    """Store blocks in a writer thread, one after the other; yields those stored.
 
-    Whatever stops the blocks, those that came before it are kept; where keeping one fails, no other is begun.
+    Blocks rendered before an error are still stored; after a write error no other is started.
     """
     writing: deque[Future[BlockDone]] = deque()
     with start_threads(1, "write") as writer:
@@ -138,11 +134,11 @@ def _kept(blocks: Iterator[Rendered], output: BlockSink) -> Iterator[BlockDone]:
             while writing:
                 yield _oldest(writing)
         finally:
-            blocks.close()  # type: ignore[attr-defined]  # a generator: drops what is in hand
+            blocks.close()  # type: ignore[attr-defined]  # a generator: drops unfinished blocks
 
 
 def _oldest(writing: deque[Future[BlockDone]]) -> BlockDone:
-    """The block handed over first, once it is kept."""
+    """The block submitted first, once it is stored."""
     try:
         return writing.popleft().result()
     except Exception:

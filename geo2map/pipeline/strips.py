@@ -1,4 +1,4 @@
-"""Strips: blocks that lie side by side and are read at once, so that they share their margins."""
+"""Strips: adjacent blocks of a row that are read at once, so that they share margins."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from geo2map.plan.value import Plan
 
 STRIP_BLOCKS = 4
 STRIP_PIXELS = 7_000_000
-"""Blocks of a strip, and pixels of one: 28 MB with their mask."""
+"""Largest number of blocks, and of pixels, of a strip: 28 MB with the mask."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Rows of a plan's blocks cut into strips, as many for each reader, the same columns in every row.
+    """Divides rows of blocks into strips, an equal number for each reader, at the same columns in every row.
 
     Attributes:
-        plan: whose rows.
+        plan: the plan of the blocks.
         columns: blocks in a row.
-        strips: that a row is cut into.
+        strips: strips in a row.
     """
 
     plan: Plan
@@ -30,7 +30,7 @@ class Layout:
 
     @classmethod
     def of(cls, plan: Plan, readers: int) -> Layout:
-        """Strips as long as memory allows."""
+        """The longest strips that fit into memory."""
         tiles, span = plan.tiles, plan.block_span
         columns = -(-tiles.right // span) - tiles.left // span
         around = 2 * (plan.margin + plan.fill_radius)
@@ -45,7 +45,7 @@ class Layout:
 
 
 def cut_strips(blocks: Iterable[Block], layout: Layout | None) -> Iterator[tuple[int, list[Block]]]:
-    """Blocks that lie side by side in one strip together, with its number; without layout each by itself."""
+    """Strips of adjacent blocks, with their number in the row; without a layout, single blocks."""
     if layout is None:
         yield from ((0, [block]) for block in blocks)
         return

@@ -1,4 +1,4 @@
-"""Plans: a value that decides every pixel of an output, what a user may choose of it, and how the rest is decided."""
+"""Plans: values that decide every pixel of an output, their options, and their defaults."""
 
 from geo2map.plan.job import Job
 from geo2map.plan.make import (

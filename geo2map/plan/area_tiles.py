@@ -1,4 +1,4 @@
-"""Which tiles, and which squares of tiles, an area of interest touches: counted and listed without visiting each."""
+"""Which tiles, and squares of tiles, an area of interest touches, without visiting each tile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AreaTiles:
     Attributes:
         tiles: columns and rows of the plan's tiles.
         aoi: the area; None means everywhere.
-        zoom: of the tiles.
+        zoom: zoom of the tiles.
     """
 
     tiles: PixelWindow
@@ -38,14 +38,14 @@ class AreaTiles:
     zoom: int
 
     def places(self, level: int) -> Iterator[tuple[int, int]]:
-        """Columns and rows of the squares of 2^level tiles a side that hold a tile to write, row by row."""
+        """Columns and rows of the squares of 2^level tiles a side with a tile to write, row by row."""
         frame = parent_range(self.tiles, level)
         for y in range(frame.top, frame.bottom):
             row = np.array([(x, y) for x in range(frame.left, frame.right)])
             yield from map(tuple, row[self._touching(row, level)].tolist())
 
     def count(self, level: int) -> int:
-        """How many squares of 2^level tiles a side hold a tile to write."""
+        """Number of squares of 2^level tiles a side with a tile to write."""
         step = min(self.zoom, max(level, max(self.tiles.width, self.tiles.height).bit_length() - 3))
         frame, total = parent_range(self.tiles, step), 0
         squares = np.stack(np.meshgrid(*(np.arange(a, b) for a, b in zip(frame[:2], frame[2:], strict=True))), -1)
@@ -60,21 +60,21 @@ class AreaTiles:
             squares, _ = self._children(squares, step)
 
     def _squares(self, squares: _Squares, step: int, level: int) -> int:
-        """How many squares of one level lie in those of a coarser one, as far as the plan reaches."""
+        """Number of squares of one level within those of a coarser one, clipped to the plan."""
         frame = np.array(parent_range(self.tiles, level))
         low = np.maximum(squares << (step - level), frame[:2])
         high = np.minimum((squares + 1) << (step - level), frame[2:])
         return int(np.prod(high - low, axis=1).sum())
 
     def _children(self, squares: _Squares, level: int) -> tuple[_Squares, npt.NDArray[np.intp]]:
-        """The four squares in each, as far as they are in the plan, and in which they are."""
+        """The four squares in each, clipped to the plan, and the index of their parents."""
         four = (2 * squares[:, None] + np.array([(0, 0), (1, 0), (0, 1), (1, 1)])).reshape(-1, 2)
         frame = np.array(parent_range(self.tiles, level))
         kept = ((four >= frame[:2]) & (four < frame[2:])).all(axis=1)
         return four[kept], np.arange(len(squares)).repeat(4)[kept]
 
     def _classify(self, squares: _Squares, level: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Which squares lie in the area, and which are crossed by its border, bool (N,) each."""
+        """Which squares are inside the area, and which cross its border, bool (N,) each."""
         if self.aoi is None or not len(squares):
             return np.ones(len(squares), dtype=np.bool_), np.zeros(len(squares), dtype=np.bool_)
         across = 1 << (self.zoom - level)
@@ -85,7 +85,7 @@ class AreaTiles:
         return inside, shapely.intersects(self.aoi.geometry, boxes) & ~inside
 
     def _touching(self, squares: _Squares, level: int) -> npt.NDArray[np.bool_]:
-        """Which squares hold a tile of the area, exactly as `Aoi.tiles` has it, bool (N,)."""
+        """Which squares contain a tile of the area, consistent with `Aoi.tiles`, bool (N,)."""
         inside, crossed = self._classify(squares, level)
         if level == 0 and crossed.any():
             inside[crossed] = self._touched(squares[crossed])

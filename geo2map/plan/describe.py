@@ -28,27 +28,27 @@ COLOURS = ("red", "green", "blue")
 
 @dataclass(frozen=True, kw_only=True)
 class SceneDescription:
-    """A scene's facts and the plan that `geo2map.render` would follow by default.
+    """A scene's facts and the default plan of `geo2map.render`.
 
     Attributes:
         name, path: the scene's.
         driver: GDAL's, e.g. "GTiff".
         width, height: pixels.
-        dtypes, roles: numpy's name and the file's colour interpretation of each band.
+        dtypes, roles: numpy dtype and colour interpretation of each band.
         indexes: the bands used as red, green and blue, counted from 1.
-        overviews: factors by which the file's overviews are coarser.
+        overviews: decimation factors of the file's overviews.
         crs: authority and code, or WKT.
         bounds: degrees; east is beyond 180 where the scene crosses the antimeridian.
         footprint: outline in degrees, a polygon, cut in two at the antimeridian.
         ground_resolution: metres per pixel on the ground.
         native_zoom: the zoom nearest to it.
-        nodata: values of pixels without data, for each of the bands read; None where none is declared.
-        alpha: the validity band or mask, by GDAL's name; None where there is none.
+        nodata: nodata value of each band read; None if not declared.
+        alpha: the validity band or mask, by GDAL's name; None without one.
         nodata_share: share of pixels without data, 0 to 1.
         rendition: stretch and match of a render.
         colour_distance: grey levels from the model's imagery, after the stretch; None without colour statistics.
         model: the model's name.
-        plan: the plan of a render; None where it would be refused.
+        plan: the plan of a render; None if it would be refused.
         refused: the reason, else None.
         notes: on how the scene is read.
     """
@@ -132,7 +132,7 @@ class SceneDescription:
 
 
 def describe(scene: Scene, card: ModelCard) -> SceneDescription:
-    """Describes an open scene and what rendering it with a model would do. Needs no torch.
+    """Describe an open scene and its rendering with a model. Does not import torch.
 
     Raises:
         SceneError: the scene's pixels cannot be sampled.
@@ -175,12 +175,12 @@ def _plan(scene: Scene, card: ModelCard) -> tuple[Plan | None, str | None]:
 
 
 def _footprint(scene: Scene) -> shapely.Geometry:
-    """The outline to half a pixel, within web-mercator's range; the bounds where it is not a ring."""
+    """The outline to half a pixel, within web-mercator's range; the bounds if it is not a ring."""
     longitudes, latitudes = scene.outline
     ring = np.isfinite([longitudes, latitudes]).all() and abs(longitudes[-1] - longitudes[0]) < 1.0
     try:
         area = make_aoi(shapely.Polygon(scene.outline.T) if ring else shapely.box(*grid.to_lnglat(scene.bounds)))
-    except AoiError:  # an outline that crosses itself, far out
+    except AoiError:  # a self-intersecting outline near the edge of the CRS
         area = make_aoi(shapely.box(*grid.to_lnglat(scene.bounds)))
     simple = shapely.simplify(area.geometry, scene.ground_resolution / 2)
     return shapely.transform(simple, lambda xy: np.array([mercantile.lnglat(*point) for point in xy]).round(7))
@@ -200,5 +200,5 @@ def _stretch(rendition: ColourTransform) -> str:
 
 
 def _distinct(words: Iterable[str]) -> str:
-    """Distinct words, which are often the same for all bands."""
+    """Distinct words, joined: often the same for all bands."""
     return ", ".join(dict.fromkeys(words))

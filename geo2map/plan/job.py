@@ -1,4 +1,4 @@
-"""A job: a run as a value, all that its output depends on; another job is another output."""
+"""A job: everything that an output depends on, as a value."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from geo2map.tiles.layer import MAP, Layer
 from geo2map.tiles.tilejson import TileSet
 
 LIBRARIES = ("geo2map", "numpy", "pillow", "rasterio", "scipy", "shapely")
-"""Packages whose versions may change a bit of the output; torch comes on top where a network runs."""
+"""Packages whose versions may change bits of the output; torch is added for networks."""
 ANY_DEVICE = "auto"
-"""The device of a job that is not to run: it is left open where it would."""
+"""Placeholder device of a job that is only compared, not run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a run does. A value with a JSON form; says nothing of threads, batches, and where the output is.
+    """A run as a value with a JSON form; excludes threads, batch size and the output's path.
 
     Attributes:
-        scenes: which files are read.
+        scenes: the files read.
         reading: how they are read.
-        plan: what is made of them.
-        storage: how tiles are stored, nothing left open.
-        precision: number format of the network, "" where nothing is translated.
-        device: kind of device, e.g. "cpu"; "" where nothing is translated; `ANY_DEVICE` before one is chosen.
-        versions: of the libraries that may change a bit, by name.
-        facts: what the output's tilejson.json says besides.
+        plan: how they are rendered.
+        storage: how tiles are stored, resolved.
+        precision: number format of the network, "" without a model.
+        device: device type, e.g. "cpu"; "" without a model; `ANY_DEVICE` before one is chosen.
+        versions: library versions, by name.
+        facts: additional metadata for the output's tilejson.json.
     """
 
     scenes: tuple[SceneIdentity, ...]
@@ -57,16 +57,16 @@ class Job:
 
     @property
     def storage_layers(self) -> tuple[str, ...]:
-        """Names of the layers besides the map."""
+        """Names of further layers."""
         return self.storage.layers
 
     @property
     def tileset(self) -> TileSet:
-        """How the map is described in the output. Holds no path and no time."""
+        """Metadata of the map. Holds no path and no time."""
         return self.tileset_of(self.layers[MAP])
 
     def tileset_of(self, layer: Layer) -> TileSet:
-        """How a layer is described in the output."""
+        """Metadata of a layer."""
         plan, storage = self.plan, self.storage
         assert storage.minzoom is not None, "the storage of a job is resolved"
         if layer.is_imagery:
@@ -82,8 +82,8 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change when any byte of the tiles may. Files count by size and content here, not by
-        path and time, so that a copy is the same job; how the output is presented does not count."""
+        """Sixteen hex digits over everything that affects the bytes of tiles. Files count by size and content, not by
+        path and time, so that copies give the same job; presentation does not count."""
         values = self.to_dict()
         values["plan"].pop("notes")
         values["storage"] = {key: value for key, value in values["storage"].items() if key not in PRESENTATION}
@@ -91,34 +91,33 @@ class Job:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def differences(self, other: Job) -> list[str]:
-        """What another job does otherwise, in words a user understands; empty where both give the same bytes."""
+        """Differences to another job, in words; empty if both give the same bytes."""
         return [*_scene_differences(self.scenes, other.scenes), *_value_differences(self, other)]
 
     def tile_differences(self, other: Job) -> list[str]:
-        """The differences that change a tile; an interrupted run may go on with any other."""
+        """The differences that affect tiles; with any others an interrupted run may be resumed."""
         found = _value_differences(self, other, passed_over=PRESENTATION)
         return [*_scene_differences(self.scenes, other.scenes), *found]
 
     @property
     def digest(self) -> str:
-        """Sixteen hex digits that change with anything of the job, how its output is presented included."""
+        """Sixteen hex digits that change with any part of the job, presentation included."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
-    def refusals(self, asked: Job) -> list[str]:
-        """What makes this finished job another one than is asked for, in words. Not versions of libraries, which change
-        under everybody's hands, nor the device where that is left open."""
-        return self.differences(self._as_far_as_open(asked))
+    def refusals(self, requested: Job) -> list[str]:
+        """Differences between this finished job and a requested one, in words; ignores library versions, and the device
+        if that is open."""
+        return self.differences(self._with_open_values(requested))
 
-    def tile_refusals(self, asked: Job) -> list[str]:
-        """The refusals that concern tiles, not how they are presented."""
-        return self.tile_differences(self._as_far_as_open(asked))
+    def tile_refusals(self, requested: Job) -> list[str]:
+        """The refusals that affect tiles, not their presentation."""
+        return self.tile_differences(self._with_open_values(requested))
 
-    def _as_far_as_open(self, asked: Job) -> Job:
-        device = self.device if asked.device == ANY_DEVICE else asked.device
-        return replace(asked, device=device, versions=self.versions)
+    def _with_open_values(self, requested: Job) -> Job:
+        device = self.device if requested.device == ANY_DEVICE else requested.device
+        return replace(requested, device=device, versions=self.versions)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return values
 
@@ -128,7 +127,6 @@ class Job:
 
     @classmethod
     def from_json(cls, text: str) -> Job:
-        """Reads what `to_json` wrote."""
         values = json.loads(text)
         return cls(
             scenes=tuple(SceneIdentity(**scene) for scene in values.pop("scenes")),
@@ -140,19 +138,19 @@ class Job:
 
 
 def library_versions(translating: bool) -> dict[str, str]:
-    """Versions of Python and of the libraries that may change a bit of the output, by name."""
+    """Versions of Python and of libraries that may change bits of the output, by name."""
     names = (*LIBRARIES, "torch") if translating else LIBRARIES
     found = {"python": ".".join(map(str, sys.version_info[:2])), "GDAL": rasterio.__gdal_version__}
     for name in names:
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # installed by other means than pip
+        except PackageNotFoundError:  # not installed by pip
             found[name] = "unknown"
     return found
 
 
 def version_changes(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """Which libraries have other versions than they had, in words: "numpy 2.3, now 2.4"."""
+    """Changed library versions in words: "numpy 2.3, now 2.4"."""
     return tuple(
         f"{name} {before.get(name, 'unknown')}, now {now.get(name, 'unknown')}"
         for name in {**before, **now}
@@ -164,16 +162,16 @@ def _scene_differences(before: tuple[SceneIdentity, ...], now: tuple[SceneIdenti
     if [scene.path for scene in before] != [scene.path for scene in now]:
         fresh = [scene.path for scene in now if scene.path not in {old.path for old in before}]
         gone = [scene.path for scene in before if scene.path not in {new.path for new in now}]
-        words = [f"{path} was not among its scenes" for path in fresh]
-        words += [f"{path} is not among the scenes given" for path in gone]
-        return words or ["the scenes come in another order"]
+        words = [f"{path} was added" for path in fresh]
+        words += [f"{path} was removed" for path in gone]
+        return words or ["the order of the scenes changed"]
     return [said for old, new in zip(before, now, strict=True) if (said := old.difference(new))]
 
 
 def _value_differences(before: Job, now: Job, passed_over: Sequence[str] = ()) -> list[str]:
     flat = [_flat({key: value for key, value in job.to_dict().items() if key != "scenes"}) for job in (before, now)]
     names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
-    names.sort(key=lambda name: name.startswith(_DERIVED))  # what somebody chose comes before what follows from it
+    names.sort(key=lambda name: name.startswith(_DERIVED))  # options before derived values
     ignored = ("plan.notes", *(f"storage.{name}" for name in passed_over))
     return [_say(name, flat[0].get(name), flat[1].get(name)) for name in names if not name.startswith(ignored)]
 
@@ -210,6 +208,11 @@ def _say(name: str, before: object, now: object) -> str:
         word = f"the version of {word}"
     if name in _WORDS or max(len(str(before)), len(str(now))) > 40:
         return f"{word} changed"
+    return change_text(word, before, now)
+
+
+def change_text(word: str, before: object, now: object) -> str:
+    """The change of a setting in words, e.g. "bare was off and is on"."""
     return f"{word} was {_spell(before)} and is {_spell(now)}"
 
 

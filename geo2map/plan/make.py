@@ -1,4 +1,4 @@
-"""Deciding a plan: zoom, window, margin and colours of a scene for a model."""
+"""Deciding a plan: zoom, window, margin and colours for a scene and a model."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from geo2map.scene.view import View
 _COARSEST = 3.0
 """Scene metres per model metre above which a model cannot recognise anything."""
 BEYOND = 1
-"""Zooms beyond the one nearest to the scene's resolution that are still useful."""
+"""Useful zooms beyond the one nearest to the scene's resolution."""
 ENLARGED = 1.5
-"""Scene metres per output metre, or per model metre, from which a note warns."""
+"""Scene metres per output metre, or per model metre, above which a note warns."""
 FAR = 40.0
-"""Grey levels between a scene and the model's imagery from which a note warns."""
+"""Grey levels between a scene and the model's imagery above which a note warns."""
 WIDEST_MARGIN = 256
 """Largest default margin; a model that needs more is exact only with an explicit `margin`."""
 
 
 def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = None) -> Plan:
-    """Decides everything about rendering imagery with a model.
+    """Decide everything about rendering imagery with a model.
 
     Raises:
         ResolutionError: the scene is far coarser than the model was trained for.
-        ZoomError: a zoom that is out of range, missing, or only enlarges pixels.
+        ZoomError: the zoom is out of range, missing, or only enlarges pixels.
         SceneError: the scene's pixels cannot be sampled.
     """
     options = options or PlanOptions()
     if options.match == "model" and card.colours is None:
-        raise PlanError(f"{card.name}: the card has no colour statistics to match to; leave match out", option="match")
+        raise PlanError(f"match: the card of {card.name} has no colour statistics; leave it out", option="match")
     zoom = choose_zoom(scene, card, options)
     sample = scene.sample()
     rendition, colour_note = _choose_colours(scene, sample, card, options)
@@ -69,7 +69,7 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
 
 
 def sample_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
-    """Sixteen hex digits that change with the pixels of a scene's sample, or with where it lies and how it is read."""
+    """Sixteen hex digits over the pixels of a scene's sample, its position and reading options."""
     pixels = hashlib.sha256(sample.tobytes()).hexdigest()[:16]
     return hashlib.sha256(f"{pixels} {scene.layout_digest}".encode()).hexdigest()[:16]
 
@@ -78,7 +78,7 @@ def _choose_colours(
     scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
 ) -> tuple[ColourTransform, str]:
     if options.rendition is not None:
-        return options.rendition, "colours: those of another map"
+        return options.rendition, "colours: taken from another map"
     if scene.colours_for == card.name:
         options = replace(options, match="none")
     rendition, distance = choose_rendition(sample, card, options, scene.bits)
@@ -88,18 +88,18 @@ def _choose_colours(
 def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
     """The requested zoom, or the one nearest to the model's ground resolution.
 
-    Imagery with pixels at some zooms only, such as tiles, gives its largest by default.
+    Imagery at fixed zooms, such as tiles, defaults to the largest.
     """
     if scene.zooms is not None:
         if options.zoom is not None and options.zoom not in scene.zooms:
             found = ", ".join(map(str, scene.zooms))
-            raise ZoomError(f"{scene.name} has no tiles at zoom {options.zoom}: choose among {found}", option="zoom")
+            raise ZoomError(f"zoom {options.zoom}: not in {scene.name}, which has {found}", option="zoom")
         return scene.zooms[-1] if options.zoom is None else options.zoom
     coarser = scene.ground_resolution / card.ground_resolution
     if coarser > _COARSEST and not options.force:
         raise ResolutionError(
-            f"{scene.name} resolves {scene.ground_resolution:.3g} m on the ground, too coarse for {card.name}, which "
-            f"was trained at {card.ground_resolution:.3g} m: use finer imagery or another model, or force it",
+            f"{scene.name}: {scene.ground_resolution:.3g} m on the ground is too coarse for {card.name}, which was "
+            f"trained at {card.ground_resolution:.3g} m; use finer imagery or another model, or force it",
             option="force",
         )
     usual = grid.nearest_zoom(card.ground_resolution, scene.latitude)
@@ -108,9 +108,8 @@ def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
     finest = max(usual, grid.nearest_zoom(scene.ground_resolution, scene.latitude) + BEYOND)
     if options.zoom > finest and not options.force:
         raise ZoomError(
-            f"zoom {options.zoom} would only enlarge the pixels of {scene.name}, which resolves "
-            f"{scene.ground_resolution:.3g} m on the ground: zoom {finest} is its finest useful one; lower the zoom, "
-            "or force it",
+            f"zoom {options.zoom}: would only enlarge the pixels of {scene.name}, which has "
+            f"{scene.ground_resolution:.3g} m on the ground; lower the zoom to {finest}, or force it",
             option="force",
         )
     return options.zoom
@@ -122,35 +121,35 @@ def choose_rendition(
     """Stretch and match, and the distance to the model's colours; see `make_rendition`.
 
     Args:
-        bits: of the scene's values, where its files state them; see `geo2map.scene.Imagery`.
+        bits: bit depth of the scene, if its files state one; see `geo2map.scene.Imagery`.
     """
-    # the colours of a map are classes: not matched by default
+    # colours of a map denote classes: not matched by default
     match = "none" if options.match == "auto" and card.direction == "b2a" else options.match
     stretch = stretch_of_bits(options.stretch, bits)
     return make_rendition(sample, card.colours, match, stretch, card.matching)
 
 
-def choose_margin(card: ModelCard, asked: int | None) -> tuple[int, tuple[str, ...]]:
-    """The margin, and a warning where it is too small for an exact output."""
+def choose_margin(card: ModelCard, requested: int | None) -> tuple[int, tuple[str, ...]]:
+    """The margin, and a warning if it is too small for an exact output."""
     if not card.exact:
-        if asked:
+        if requested:
             raise PlanError(
-                f"margin {asked} has no effect on {card.name}, which translates each tile by itself (mode faithful): "
-                "leave it out",
+                f"margin {requested}: has no effect on {card.name}, which translates each tile by itself (mode "
+                "faithful); leave it out",
                 option="margin",
             )
         return 0, (
             f"warning: {card.name} translates each tile by itself (mode faithful): there are seams between its tiles",
         )
-    margin = min(card.margin, WIDEST_MARGIN) if asked is None else asked
+    margin = min(card.margin, WIDEST_MARGIN) if requested is None else requested
     if margin < 0 or margin % card.size_multiple:
         raise PlanError(
-            f"margin {margin} does not fit {card.name}: give a multiple of {card.size_multiple} px", option="margin"
+            f"margin {margin}: does not fit {card.name}; give a multiple of {card.size_multiple} px", option="margin"
         )
     if margin < card.margin:
         return margin, (
             f"warning: {card.name} needs a margin of {card.margin} px for seamless output; with {margin} "
-            f"px its seams are reduced, not absent (a margin of {card.margin} removes them)",
+            f"px seams remain, but weaker (a margin of {card.margin} removes them)",
         )
     return margin, ()
 
@@ -166,9 +165,9 @@ def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
         finest, coarsest = card.resolutions
         note += f"; warning: outside the {finest:.3g} to {coarsest:.3g} m of its training, check the map visually"
     if scene.ground_resolution > ENLARGED * card.ground_resolution:
-        note += f"; warning: the scene resolves only {scene.ground_resolution:.3g} m, expect a coarse map"
+        note += f"; warning: the scene has only {scene.ground_resolution:.3g} m per pixel, expect a coarse map"
     elif scene.ground_resolution > ENLARGED * resolution:
-        note += f"; warning: the scene resolves only {scene.ground_resolution:.3g} m, its pixels are enlarged"
+        note += f"; warning: the scene has only {scene.ground_resolution:.3g} m per pixel, its pixels are enlarged"
     return note
 
 

@@ -1,4 +1,4 @@
-"""What a user may choose about a plan."""
+"""Options of a plan."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from geo2map.types import Match, Resampling
 
 @dataclass(frozen=True, kw_only=True)
 class PlanOptions:
-    """What a user may choose about a plan; the defaults suit the model's card.
+    """Options of a plan; the defaults suit the model's card.
 
     Attributes:
         zoom: maxzoom; None takes the zoom nearest to the model's ground resolution.
         block_span: tiles along a side of a block, a power of two.
-        margin: pixels of context; None takes the model's own, at most `WIDEST_MARGIN`.
-        rendition: colours decided elsewhere, e.g. those of a map that this one is to match; None decides them.
-        stretch: how other numbers than 8-bit ones become such, see `geo2map.colour.stretch.parse_stretch`.
+        margin: pixels of context; None takes the model's, at most `WIDEST_MARGIN`.
+        rendition: given colours, e.g. of a map to be matched; None decides them.
+        stretch: conversion of other data to 8-bit, see `geo2map.colour.stretch.parse_stretch`.
         match: "auto", "model" or "none", see `geo2map.colour.transform.make_rendition`.
-        resampling: rasterio's name.
+        resampling: kernel, by its name in rasterio.
         force: allow a scene far coarser than the model, or a zoom far finer than the scene.
-        aoi: where output is wanted: a vector file, bounds, or whatever else `geo2map.aoi.make_aoi` takes.
-        clip: write only pixels inside the aoi; otherwise all of the tiles that it touches.
+        aoi: area of interest: a vector file, bounds, or any other input of `geo2map.aoi.make_aoi`.
+        clip: write only pixels inside the aoi; otherwise all tiles that it touches.
     """
 
     zoom: int | None = None
@@ -43,8 +43,8 @@ class PlanOptions:
 
     def __post_init__(self) -> None:
         if self.zoom is not None and not 0 <= self.zoom <= MAX_ZOOM:
-            raise ZoomError(f"zoom {self.zoom} is out of range: give 0 to {MAX_ZOOM}", option="zoom", usage=True)
+            raise ZoomError(f"zoom {self.zoom}: out of range; give 0 to {MAX_ZOOM}", option="zoom", usage=True)
         parse_stretch(self.stretch)
         require_power_of_two(self.block_span)
         if self.clip and self.aoi is None:
-            raise PlanError("there is nothing to clip to: give an area of interest, too", option="aoi", usage=True)
+            raise PlanError("clip: needs an area of interest; give one", option="aoi", usage=True)

@@ -1,4 +1,4 @@
-"""Shards: the parts of a plan that machines share out, each the tiles below one parent tile."""
+"""Shards: the parts of a plan distributed to machines, each the tiles below one parent tile."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from geo2map.plan.area_tiles import AreaTiles, parent_range
 from geo2map.plan.value import Plan
 
 SHARD_LEVELS = 6
-"""Zooms that a shard spans unless asked otherwise: 4,096 tiles."""
+"""Default number of zooms of a shard: 4,096 tiles."""
 MANY = 16
-"""Shards that a plan falls into at least where its blocks allow it: of a few, the last ones would have one worker."""
+"""Minimum number of shards, if blocks allow it: with few, the last ones occupy only some workers."""
 
 
 @dataclass(frozen=True, order=True)
 class Shard:
-    """The tiles below one parent tile, whole blocks. A value: picklable, comparable, spelled by its name.
+    """The tiles below one parent tile, whole blocks. A value: picklable, comparable, identified by its name.
 
     Attributes:
         z: zoom of the parent.
-        y, x: its row and column; columns go on over the world's right edge.
+        y, x: its row and column; columns continue beyond the world's right edge.
     """
 
     z: int
@@ -37,30 +37,31 @@ class Shard:
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """Reads a name.
+        """Parse a name.
 
         Raises:
-            PlanError: it is none.
+            PlanError: it is not a shard name.
         """
         parts = name.split("-")
         if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-            raise PlanError(f"{name!r} is no shard: give zoom-column-row, e.g. 11-1054-672")
+            raise PlanError(f"{name!r}: not a shard name (expected zoom-column-row); give e.g. 11-1054-672")
         z, x, y = map(int, parts)
         return cls(z, y, x)
 
     def tiles(self, plan: Plan) -> PixelWindow:
-        """Columns and rows of its tiles at the plan's zoom, as far as the plan reaches."""
+        """Columns and rows of its tiles at the plan's zoom, clipped to the plan."""
         side = 1 << (plan.maxzoom - self.z)
         left, top = self.x * side, self.y * side
         return PixelWindow(left, top, left + side, top + side).intersection(plan.tiles)
 
     def blocks(self, plan: Plan) -> Iterator[Block]:
-        """Its blocks with a tile to write: those of `plan.blocks()` that lie in it."""
+        """Its blocks with a tile to write: a subset of `plan.blocks()`."""
         return plan.blocks(self.tiles(plan))
 
 
 def choose_shard_zoom(plan: Plan, zoom: int | None = None) -> int:
-    """The zoom of the parents: the one asked for, or `SHARD_LEVELS` above the plan's; less if not `MANY`.
+    """The zoom of the parents: the given one, or `SHARD_LEVELS` above the plan's; larger if there would be less than
+    `MANY`.
 
     Raises:
         PlanError: a shard would not hold whole blocks.
@@ -72,15 +73,15 @@ def choose_shard_zoom(plan: Plan, zoom: int | None = None) -> int:
         return next((zoom for zoom, frame in whole if frame.width * frame.height >= MANY), max(first, lowest))
     if not 0 <= zoom <= lowest:
         raise PlanError(
-            f"shards below tiles of zoom {zoom} do not hold whole blocks of {plan.block_span} x {plan.block_span} "
-            f"tiles of zoom {plan.maxzoom}: give a zoom from 0 to {max(0, lowest)}",
+            f"shard zoom {zoom}: would split blocks of {plan.block_span} x {plan.block_span} tiles at zoom "
+            f"{plan.maxzoom}; give 0 to {max(0, lowest)}",
             option="shard_zoom",
         )
     return zoom
 
 
 def find_shards(plan: Plan, zoom: int | None = None) -> Iterator[Shard]:
-    """The shards with a tile to write, row by row; lazily, and without looking at the blocks inside the area.
+    """The shards with a tile to write, row by row; lazy, without visiting blocks inside the area.
 
     Raises:
         PlanError: see `choose_shard_zoom`.
@@ -90,6 +91,6 @@ def find_shards(plan: Plan, zoom: int | None = None) -> Iterator[Shard]:
 
 
 def shard_levels(plan: Plan, zoom: int) -> int:
-    """Zooms above the plan's that a shard holds whole; beyond the antimeridian as `Plan.block_levels` has it."""
+    """Zooms above the plan's that a shard holds completely; across the antimeridian see `Plan.block_levels`."""
     level = plan.maxzoom - zoom
     return level if parent_range(plan.tiles, level).width << level <= 1 << plan.maxzoom else plan.block_levels

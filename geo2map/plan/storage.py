@@ -1,4 +1,4 @@
-"""How the tiles of an output are stored: nothing here changes what the network sees or says."""
+"""How the tiles of an output are stored; does not affect the network or its predictions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from geo2map.colour.colours import load_colours, maps_colours
 from geo2map.colour.palette import Palette
-from geo2map.colour.snap import Snap
+from geo2map.colour.quantizer import PaletteQuantizer
 from geo2map.errors import DataError, ZoomError
 from geo2map.grid.raster import RasterGrid
 from geo2map.grid.window import MAX_ZOOM, one_tile_zoom
@@ -25,37 +25,37 @@ from geo2map.types import Compression, Scheme, TileFormat
 
 _ADDRESS = re.compile(r"(https?|file)://[^\s?#\"'<>{}]+")
 PRESENTATION = ("address", "bare", "compress", "grid", "crs_out", "resolution")
-"""Fields that decide documents and files made of the tiles, and no tile."""
+"""Fields that affect documents and files built from tiles, but no tile."""
 _Colours = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """Format and overviews of an output. A value.
+    """Formats, layers and overviews of an output. A value.
 
     Attributes:
-        format: of the tiles; None is PNG.
+        format: tile format; None is PNG.
         minzoom: lowest overview; None goes down to where the scene fits one tile.
-        palette: the only colours that tiles may have, at most 255, stored as indexed PNG: "maps" for those of the maps
-            pictures, a JSON file of colours, or the colours; None keeps what the network drew. PNG only.
-        compress: of a GeoTIFF, without loss: "deflate", "zstd" or "webp"; None is deflate.
-        scheme: how the files of a folder count rows: "xyz" from the north, "tms" from the south.
-        grid: of a GeoTIFF: "scene" for the scene's own pixels, or where its pixels lie; None is the tiles'.
-        crs_out, resolution: of a GeoTIFF that is not to lie on the tiles' grid: its CRS (None is the scene's), and the
-            width of a pixel in the CRS's units (None is the map's on the ground, or the scene's where that is wider).
-        classes: keep which class a pixel is, not its colour.
-        legend: names and colours of the classes, taken from the model where a layer needs them.
-        quality: of WebP, JPEG or AVIF tiles, 1 to 100; None is the format's own.
-        lossless: WebP tiles without loss.
-        bare: leave out the files that make a folder of tiles open by itself: the page, the QGIS layer, the provenance.
-        address: of a folder: the absolute URL under which others will find it, for tiles.xml; None leaves that out.
-        layers: further sets of tiles of the same places, by the names of `geo2map.tiles.layer.LAYERS`.
-        exact_layers: keep further layers without loss, as a raster does.
-        with_source: shorthand for the layer "source", the imagery as the network sees it.
+        palette: quantizes tiles to at most 255 colours, stored as indexed PNG: "maps" for those of the maps data set,
+            a JSON file of colours, or the colours; None keeps the network's colours. PNG only.
+        compress: lossless compression of a GeoTIFF: "deflate", "zstd" or "webp"; None is deflate.
+        scheme: row order of a folder's files: "xyz" from the north, "tms" from the south.
+        grid: pixel grid of a GeoTIFF: "scene" for the scene's, or any other; None is the tiles'.
+        crs_out, resolution: CRS (None is the scene's) and pixel width in its units (None is the map's on the ground, or
+            the scene's if wider) of a GeoTIFF on another grid than the tiles'.
+        classes: store class codes instead of colours.
+        legend: names and colours of the classes, taken from the model if a layer needs them.
+        quality: 1 to 100 for WebP, JPEG or AVIF tiles; None is the format's default.
+        lossless: lossless WebP tiles.
+        bare: omit the files for viewing a folder of tiles: the web page, the QGIS layer, the provenance.
+        address: public URL of a folder, for tiles.xml; None omits that.
+        layers: further layers, by the names of `geo2map.tiles.layer.LAYERS`.
+        exact_layers: store further layers losslessly, as rasters need.
+        with_source: shorthand for the layer "source", the imagery as fed to the network.
 
     Raises:
-        ZoomError: a minzoom that is out of range.
-        DataError: no list of colours, a palette for another format than PNG, or an encoding that the format has not.
+        ZoomError: minzoom is out of range.
+        DataError: invalid colours, a palette for another format than PNG, or an option that the format lacks.
     """
 
     format: TileFormat | None = None
@@ -84,38 +84,40 @@ class Storage:
                 f"layer {unknown[0]!r}: not a layer; choose from {', '.join(LAYERS)}", option="layers", usage=True
             )
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
-            raise ZoomError(f"minzoom {self.minzoom} is out of range: give 0 to {MAX_ZOOM}", option="minzoom")
+            raise ZoomError(f"minzoom {self.minzoom}: out of range; give 0 to {MAX_ZOOM}", option="minzoom")
         object.__setattr__(self, "palette", _colours(self.palette))
         if self.palette is not None and self.format not in (None, "png"):
             raise DataError(
-                f"a palette needs PNG tiles, not {self.format}: leave out one of them", option="palette", usage=True
+                f"palette: needs PNG tiles, not {self.format}; leave out one of them", option="palette", usage=True
             )
         require_encoding(self.format or "png", self.quality, self.lossless)
         if self.grid not in (None, "scene"):
             object.__setattr__(self, "grid", RasterGrid.of(self.grid))
         if self.resolution is not None and not 0 < self.resolution < float("inf"):
             raise DataError(
-                f"resolution {self.resolution} is not a pixel width: give a positive number",
+                f"resolution {self.resolution}: must be positive; give a pixel width",
                 option="resolution",
                 usage=True,
             )
         self._check_classes()
         if self.address is not None and not _ADDRESS.fullmatch(self.address):
             raise DataError(
-                f"{self.address} is not an address: give one such as https://maps.example/town",
+                f"address {self.address}: not an absolute URL; give e.g. https://maps.example/town",
                 option="address",
                 usage=True,
             )
         if self.scheme not in get_args(Scheme):
-            raise DataError(f"scheme {self.scheme!r} is not known: give xyz or tms", option="scheme", usage=True)
+            raise DataError(f"scheme {self.scheme!r}: unknown; give xyz or tms", option="scheme", usage=True)
         if self.compress not in (None, *get_args(Compression)):
             known = ", ".join(get_args(Compression))
             raise DataError(
-                f"compression {self.compress!r} is not known: give one of {known}", option="compress", usage=True
+                f"compression {self.compress!r}: unknown; give one of {known}", option="compress", usage=True
             )
         if self.palette is not None and self.compress == "webp":
             raise DataError(
-                "WebP has no palette: choose deflate or zstd, or leave the palette out", option="compress", usage=True
+                "compress webp: has no palette; choose deflate or zstd, or omit the palette",
+                option="compress",
+                usage=True,
             )
 
     def _check_classes(self) -> None:
@@ -125,12 +127,12 @@ class Storage:
         if not self.classes:
             return
         if self.palette is not None or self.format not in (None, "png") or self.compress == "webp":
-            said = "classes are written as PNG or as a .tif with deflate or zstd: leave palette, format, WebP out"
+            said = "classes: written as PNG, or as a .tif with deflate or zstd; leave out palette, format and WebP"
             raise DataError(said, option="classes", usage=True)
 
     @property
     def needs_legend(self) -> bool:
-        """Whether some layer is written as class codes."""
+        """Whether any layer stores class codes."""
         return self.classes or "classes" in self.layers
 
     @property
@@ -142,13 +144,13 @@ class Storage:
         return first, *(layer.without_loss() if self.exact_layers else layer for layer in further)
 
     @property
-    def wants_grid(self) -> bool:
-        """Whether a raster is to lie elsewhere than on the tiles' grid."""
-        return any(asked is not None for asked in (self.grid, self.crs_out, self.resolution))
+    def has_own_grid(self) -> bool:
+        """Whether a raster is on another grid than the tiles'."""
+        return any(value is not None for value in (self.grid, self.crs_out, self.resolution))
 
     @property
     def codec(self) -> Codec:
-        """How tiles become bytes."""
+        """The codec of the map."""
         if self.classes and self.legend is not None:
             return _make_class_codec(self.legend)
         if self.palette is None:
@@ -156,18 +158,18 @@ class Storage:
         return _make_codec(self.palette)
 
     def resolve(self, plan: Plan) -> Storage:
-        """The same with nothing left open, for the output of a plan.
+        """The same with all defaults resolved for a plan.
 
         Raises:
             ZoomError: minzoom is above the plan's zoom.
         """
         minzoom = one_tile_zoom(plan.window, plan.maxzoom) if self.minzoom is None else self.minzoom
         if minzoom > plan.maxzoom:
-            raise ZoomError(f"minzoom {minzoom} is above the map's zoom {plan.maxzoom}: lower it", option="minzoom")
+            raise ZoomError(f"minzoom {minzoom}: above the map's zoom {plan.maxzoom}; lower it", option="minzoom")
         return replace(self, format=self.codec.format, minzoom=minzoom)
 
     def levels(self, plan: Plan) -> int:
-        """Zooms of overviews that are made with each block; the storage must be resolved."""
+        """Zooms of overviews built with each block; the storage must be resolved."""
         return min(plan.block_levels, plan.maxzoom - (self.minzoom or 0))
 
 
@@ -182,8 +184,8 @@ def _colours(palette: str | Path | Sequence[Sequence[int]] | None) -> _Colours |
 
 @lru_cache(maxsize=4)
 def _make_codec(palette: _Colours) -> Codec:
-    """The codec of a palette has a table of all colours, so it is made once."""
-    return IndexedCodec(Snap(palette))
+    """Cached: the codec of a palette holds a table of all colours."""
+    return IndexedCodec(PaletteQuantizer(palette))
 
 
 @lru_cache(maxsize=4)

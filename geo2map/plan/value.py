@@ -21,18 +21,17 @@ class Plan:
     """What is rendered. Blocks are derived, never stored.
 
     Attributes:
-        name: the scene's.
+        name: name of the scene.
         view: zoom, colours and kernel; the engine runs at its zoom, all others are overviews.
-        window: global pixels at that zoom that hold the scene, cut to the aoi.
+        window: global pixels of the scene at that zoom, clipped to the aoi.
         block_span: tiles along a side of a block, a power of two; blocks start on multiples of it.
-        margin: pixels of context for the model; 0 where nothing is translated.
+        margin: pixels of context for the model; 0 without one.
         fill_radius, neutral: how pixels without data are filled, see `geo2map.grid.fill`.
-        noise: bands of noise after the image's, see `geo2map.grid.add_noise`.
-        model: the card's identity, "" where nothing is translated.
-        content: hash of the scene's decimated sample, so that another scene of the same name is another plan.
-        aoi, clip: what is written of the window: tiles of the area, or its pixels; None writes all. What is read
-            does not depend on it.
-        notes: scale mismatch, match, warnings, in sentences. Not part of the fingerprint.
+        noise: additional bands of noise, see `geo2map.grid.add_noise`.
+        model: the card's identity, "" without a model.
+        content: hash of the scene's decimated sample, which distinguishes scenes of the same name.
+        aoi, clip: restricts what is written to tiles of the area, or to its pixels; does not affect what is read.
+        notes: scale mismatch, match and warnings in sentences; not part of the fingerprint.
     """
 
     name: str
@@ -51,12 +50,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.window.empty:
-            raise PlanError(f"{self.name} covers no pixel at zoom {self.maxzoom}: there is nothing to render")
+            raise PlanError(f"{self.name}: covers no pixel at zoom {self.maxzoom}; choose a larger zoom")
         require_power_of_two(self.block_span)
 
     @property
     def maxzoom(self) -> int:
-        """The zoom at which pixels are made."""
+        """The zoom that is rendered."""
         return self.view.zoom
 
     @property
@@ -65,10 +64,10 @@ class Plan:
         return tile_range(self.window)
 
     def blocks(self, within: PixelWindow | None = None) -> Iterator[Block]:
-        """The blocks with a tile to write, row by row (most rasters are stored so), trimmed to `tiles`.
+        """The blocks with a tile to write, row by row (like most rasters), clipped to `tiles`.
 
         Args:
-            within: columns and rows of tiles, whole blocks, to which they are limited.
+            within: restricts them to columns and rows of tiles, whole blocks.
         """
         tiles, span = self.tiles if within is None else within.intersection(self.tiles), self.block_span
         for top in range(tiles.top // span * span, tiles.bottom, span):
@@ -79,10 +78,10 @@ class Plan:
 
     @property
     def block_count(self) -> int:
-        """How many blocks `blocks` yields."""
+        """Number of `blocks`."""
         if self.aoi is not None:
             level = self.block_span.bit_length() - 1
-            if level > self.maxzoom:  # one block is more than the world
+            if level > self.maxzoom:  # a block is larger than the world
                 return sum(1 for _ in self.blocks())
             return AreaTiles(self.tiles, self.aoi, self.maxzoom).count(level)
         columns, rows = self._block_range
@@ -90,7 +89,7 @@ class Plan:
 
     @property
     def tile_count(self) -> int:
-        """Tiles that window and area of interest touch: upper bound of those written at maxzoom."""
+        """Number of tiles that the window and area touch: upper bound of those written at maxzoom."""
         return AreaTiles(self.tiles, self.aoi, self.maxzoom).count(0)
 
     @property
@@ -100,23 +99,22 @@ class Plan:
 
     @property
     def block_levels(self) -> int:
-        """Zooms above maxzoom that a block holds whole: its parents depend on no other block.
+        """Zooms above maxzoom that a block holds completely: their tiles depend on no other block.
 
-        None where the first and the last column of blocks are one and the same beyond the antimeridian.
+        0 if the first and last column of blocks coincide across the antimeridian.
         """
         levels = min(self.block_span.bit_length() - 1, self.maxzoom)
         return levels if self._block_range[0] * self.block_span <= 2**self.maxzoom else 0
 
     def block_key(self, block: Block) -> tuple[int, int]:
-        """Column and row of a block in units of `block_span`, independent of the window's trim."""
+        """Column and row of a block in units of `block_span`, independent of clipping."""
         return block.x // self.block_span, block.y // self.block_span
 
     def untranslated(self) -> Plan:
-        """The same pixels, cut only: no margin, no fill, no model."""
+        """The same pixels without translation: no margin, fill or model."""
         return replace(self, margin=0, fill_radius=0, noise=0, model="")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return values
 
@@ -126,7 +124,6 @@ class Plan:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Plan:
-        """Reads what `to_dict` made."""
         values = dict(values)
         values["window"] = PixelWindow(*values["window"])
         values["aoi"] = values["aoi"] and Aoi(**values["aoi"])
@@ -139,12 +136,11 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """Reads what `to_json` wrote."""
         return cls.from_dict(json.loads(text))
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change when any pixel of the output may."""
+        """Sixteen hex digits over everything that affects pixels of the output."""
         values = {key: value for key, value in self.to_dict().items() if key != "notes"}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -161,9 +157,9 @@ class Plan:
 def require_power_of_two(span: int) -> None:
     """
     Raises:
-        PlanError: it is none; names the two nearest.
+        PlanError: it is not one; names the two nearest.
     """
     if span < 1 or span & (span - 1):
         below = 1 << max(0, max(span, 1).bit_length() - 1)
         nearest = f"{below} or {2 * below}" if span > 1 else "1 or 2"
-        raise PlanError(f"block span {span} is not a power of two: give {nearest}", option="block_span", usage=True)
+        raise PlanError(f"block span {span}: not a power of two; give {nearest}", option="block_span", usage=True)

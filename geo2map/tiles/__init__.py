@@ -1,1 +1,1 @@
-"""Tiles at rest: encoding, folders, pyramids, and what a tile set says of itself."""
+"""Stored tiles: encoding, folders, pyramids and metadata."""

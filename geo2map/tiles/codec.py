@@ -1,6 +1,6 @@
-"""One 256 px tile as PNG, WebP, JPEG or AVIF bytes, and back; the same pixels always give the same bytes.
+"""One 256 px tile as PNG, WebP, JPEG or AVIF bytes, and back. Deterministic.
 
-Everything here is pure and thread-safe; Pillow releases the interpreter lock while it compresses.
+All functions are pure and thread-safe; Pillow releases the interpreter lock during compression.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SUFFIXES: dict[TileFormat, str] = {"png": ".png", "webp": ".webp", "jpeg": ".jpg
 
 # Measured on one core, 48 map tiles of 256 px with GAN-like noise (Pillow 13, zlib-ng 2.3.3), ms / KiB a tile:
 # level 1: 5.5 / 106, level 3: 7.8 / 104, level 6 (Pillow's own choice): 24.4 / 92, run lengths only: 4.8 / 90.
-# Noise leaves nothing to find for deflate's search, so run lengths are the fastest and the smallest at once; on
-# clean tiles they cost 3 % more bytes than level 1 in less time. The level plays no part with this strategy.
+# Deflate finds no matches in noise, so run lengths are both the fastest and the smallest; on clean tiles they cost
+# 3 % more bytes than level 1 in less time. The level has no effect with this strategy.
 _PNG = {"format": "PNG", "compress_level": 1, "compress_type": zlib.Z_RLE}
 # Method 0: 1.1 ms / 5.5 KiB, 2: 1.9 / 4.1, 4: 4.6 / 4.1. Alpha is lossless at alpha_quality 100.
 _WEBP = {"format": "WEBP", "quality": 85, "method": 2, "alpha_quality": 100, "exact": False}
@@ -37,7 +37,7 @@ _JPEG = {"format": "JPEG", "quality": 90, "subsampling": 0}
 # Lossless, on tiles with noise of 2 levels: method 0: 2.9 ms / 91.5 KiB, 2: 26.7 / 87.0. "quality" is effort here.
 _WEBP_LOSSLESS = {"format": "WEBP", "lossless": True, "quality": 50, "method": 0, "exact": False}
 # The same tiles: speed 6: 71 ms / 6.0 KiB, 8: 21 / 6.4, 9: 8.7 / 6.8 (WebP at 85: 8.5 / 5.5, error 2.5 and not 2.1).
-# One encoder and one thread, so that bytes depend on nothing else; alpha is lossless.
+# One encoder and one thread, for deterministic bytes; alpha is lossless.
 _AVIF: dict[str, Any] = {
     "format": "AVIF",
     "quality": 75,
@@ -49,7 +49,7 @@ _AVIF: dict[str, Any] = {
 }
 
 LOSSY = ("webp", "jpeg", "avif")
-"""Formats with a quality."""
+"""Formats with a quality setting."""
 _READABLE = ("PNG", "WEBP", "JPEG", *(("AVIF",) if PIL.features.check("avif") else ()))
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, struct.error, zlib.error)
 _WHITE = np.uint8(255)
@@ -60,9 +60,9 @@ class TileCodec:
     """A `geo2map.protocols.Codec` for one format.
 
     Attributes:
-        format: of the tiles.
-        quality: 1 to 100, of a lossy format; None is `encode_tile`'s own.
-        exact: WebP without loss.
+        format: tile format.
+        quality: 1 to 100, for lossy formats; None is the default of `encode_tile`.
+        exact: lossless WebP.
     """
 
     format: TileFormat
@@ -71,46 +71,44 @@ class TileCodec:
 
     @property
     def suffix(self) -> str:
-        """Of a tile's file name, e.g. ".png"."""
+        """File name suffix, e.g. ".png"."""
         return SUFFIXES[self.format]
 
     @property
     def lossless(self) -> bool:
-        """Whether decoding gives back every valid pixel and the mask as they were."""
+        """Whether decoding restores every valid pixel and the mask."""
         return self.format == "png" or self.exact
 
     @property
     def majority(self) -> bool:
-        """Parents are means."""
+        """Overviews are means."""
         return False
 
     def encode(self, pixels: Image, mask: Mask) -> bytes:
-        """See `encode_tile`."""
         return encode_tile(pixels, mask, self.format, quality=self.quality, lossless=self.exact)
 
     def decode(self, data: bytes) -> tuple[Image, Mask]:
-        """See `decode_tile`."""
         return decode_tile(data)
 
 
 def encode_tile(
     pixels: Image, mask: Mask, format: TileFormat, *, quality: int | None = None, lossless: bool = False
 ) -> bytes:
-    """Encodes one tile.
+    """Encode one tile.
 
-    Tiles are RGB where they are fully valid and RGBA otherwise, with invalid pixels zeroed (PNG) or smoothed over
-    (WebP, AVIF). JPEG has no alpha: invalid pixels become white. PNG is lossless, and so is the others' alpha. What the
-    invalid pixels held never reaches the bytes.
+    Fully valid tiles are RGB, others RGBA, with invalid pixels zeroed (PNG) or smoothed over (WebP, AVIF). JPEG has no
+    alpha: invalid pixels become white. PNG is lossless, and so is the alpha of the others. The values of invalid pixels
+    never affect the bytes.
 
     Args:
         pixels: uint8 (256, 256, 3); views are fine.
         mask: bool (256, 256), True where valid.
         format: "png", "webp", "jpeg" or "avif".
         quality: 1 to 100; None is 85 of WebP, 90 of JPEG, 75 of AVIF.
-        lossless: of WebP.
+        lossless: only for WebP.
 
     Returns:
-        The file's bytes, a function of the arguments and the installed Pillow only.
+        The encoded bytes, which depend only on the arguments and the Pillow version.
     """
     options = _WEBP_LOSSLESS if lossless and format == "webp" else _OPTIONS[format]
     if quality is not None:
@@ -123,28 +121,33 @@ def encode_tile(
 
 
 def require_encoding(format: TileFormat, quality: int | None, lossless: bool) -> None:
-    """Refuses what a format cannot do.
+    """Validate the encoding options of a format.
 
     Raises:
-        DataError: says what.
+        DataError: the format does not support an option.
     """
     if format == "avif" and not has_avif():
-        raise DataError("the installed Pillow writes no AVIF: choose webp, or install another Pillow", option="format")
+        raise DataError(
+            "format avif: not supported by the installed Pillow; choose webp, or install another Pillow",
+            option="format",
+        )
     if quality is not None and format not in LOSSY:
         raise DataError(
-            f"{format} tiles have no quality: leave it out, or choose {', '.join(LOSSY)}", option="quality", usage=True
+            f"quality: not an option of {format}; leave it out, or choose {', '.join(LOSSY)}",
+            option="quality",
+            usage=True,
         )
     if quality is not None and not 1 <= quality <= 100:
-        raise DataError(f"quality {quality} is out of range: give 1 to 100", option="quality", usage=True)
+        raise DataError(f"quality {quality}: out of range; give 1 to 100", option="quality", usage=True)
     if lossless and format not in ("png", "webp"):
-        raise DataError(f"{format} tiles are never without loss: choose png or webp", option="lossless", usage=True)
+        raise DataError(f"lossless: not available for {format}; choose png or webp", option="lossless", usage=True)
     if lossless and quality is not None:
-        raise DataError("tiles without loss have no quality: leave out one of them", option="lossless", usage=True)
+        raise DataError("lossless: not combined with quality; leave out one of them", option="lossless", usage=True)
 
 
 @lru_cache(maxsize=1)
 def has_avif() -> bool:
-    """Whether the installed Pillow writes AVIF as it is wanted here."""
+    """Whether the installed Pillow supports AVIF with the required options."""
     if not PIL.features.check("avif"):
         return False
     try:
@@ -155,17 +158,17 @@ def has_avif() -> bool:
 
 
 def decode_tile(data: bytes) -> tuple[Image, Mask]:
-    """Decodes a PNG, WebP, JPEG or AVIF tile of any 8-bit kind: RGB, RGBA, palette, grey.
+    """Decode a PNG, WebP, JPEG or AVIF tile with 8-bit RGB, RGBA, palette or grey.
 
     Returns:
         Pixels, uint8 (256, 256, 3), zero where invalid, and mask, bool (256, 256), True where alpha is above 0;
-        an image without transparency is valid everywhere. Both are the caller's own.
+        an image without transparency is valid everywhere. Both may be modified.
 
     Raises:
-        TileSetError: the bytes are no such image, or it is not of 256 x 256 px. Names no file: the caller does.
+        TileSetError: not such an image, or not 256 x 256 px; does not name the file.
     """
     if not data:
-        raise TileSetError("the tile is an empty file: delete it or make it again")
+        raise TileSetError("empty file; delete it or create it again")
     try:
         with PIL.Image.open(io.BytesIO(data), formats=_READABLE) as picture:
             _check(picture)
@@ -174,13 +177,13 @@ def decode_tile(data: bytes) -> tuple[Image, Mask]:
         raise
     except (*_BROKEN, PIL.Image.DecompressionBombError) as error:
         raise TileSetError(
-            f"the tile cannot be read as a PNG, WebP, JPEG or AVIF image ({type(error).__name__}, {len(data)} bytes): "
-            "delete it or make it again"
+            f"cannot be read as PNG, WebP, JPEG or AVIF ({type(error).__name__}, {len(data)} bytes); delete it or "
+            "create it again"
         ) from error
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether a tile is complete and, of a PNG, unharmed, as far as that shows without decoding it: some 50 us."""
+    """Whether a tile is complete, and a PNG undamaged, judged without decoding: about 50 us."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return _is_whole_png(data)
     if data.startswith(b"RIFF"):
@@ -191,7 +194,7 @@ def is_whole(data: bytes) -> bool:
 
 
 def _is_whole_png(data: bytes) -> bool:
-    """Walks through the chunks and their checksums to the last one."""
+    """Verify the checksums of all chunks."""
     at = 8
     while at + 12 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
@@ -204,7 +207,7 @@ def _is_whole_png(data: bytes) -> bool:
 
 
 def _is_whole_avif(data: bytes) -> bool:
-    """Walks through the boxes to the end."""
+    """Verify that the boxes end with the data."""
     at = 0
     while at + 8 <= len(data):
         size = int.from_bytes(data[at : at + 4], "big")
@@ -218,11 +221,10 @@ def _check(picture: PIL.Image.Image) -> None:
     if picture.size != (TILE_SIZE, TILE_SIZE):
         width, height = picture.size
         raise TileSetError(
-            f"the tile has {width} x {height} px, but geo2map reads tiles of {TILE_SIZE} x {TILE_SIZE} px: cut the set "
-            "anew in that size"
+            f"{width} x {height} px, but geo2map reads tiles of {TILE_SIZE} x {TILE_SIZE} px; render them again"
         )
     if picture.mode.startswith(("I", "F")):
-        raise TileSetError(f"the tile has more than 8 bits a band (mode {picture.mode}): make it again with 8 bits")
+        raise TileSetError(f"more than 8 bits a band (mode {picture.mode}); create it again with 8 bits")
 
 
 def _arrays(picture: PIL.Image.Image) -> tuple[Image, Mask]:
@@ -234,7 +236,7 @@ def _arrays(picture: PIL.Image.Image) -> tuple[Image, Mask]:
 
 
 def _with_alpha(pixels: Image, mask: Mask) -> npt.NDArray[np.uint8]:
-    """RGB where everything is valid, else RGBA with zeros where invalid; (256, 256, 3 or 4)."""
+    """RGB if fully valid, else RGBA with invalid pixels zeroed; (256, 256, 3 or 4)."""
     if mask.all():
         return pixels
     return np.dstack([pixels * mask[..., None], mask * _WHITE])
@@ -247,7 +249,7 @@ def _save(array: npt.NDArray[np.uint8], options: dict[str, Any]) -> bytes:
 
 
 def _smoothed(pixels: Image, mask: Mask) -> npt.NDArray[np.uint8]:
-    """Invalid pixels repeat the nearest valid one: zeros would bleed into the rim (mean error there 2.8, not 2.1)."""
+    """Invalid pixels repeat the nearest valid one; zeros would bleed into the edge (mean error there 2.8, not 2.1)."""
     nearest = distance_transform_edt(~mask, return_distances=False, return_indices=True)
     return np.dstack([pixels[tuple(nearest)], mask * _WHITE])
 

@@ -1,4 +1,4 @@
-"""The documents that other programs put beside their tiles: gdal2tiles, mbutil, MapTiler, GDAL, servers of WMTS."""
+"""Other programs' documents beside tiles: gdal2tiles, mbutil, MapTiler, GDAL, WMTS servers."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from geo2map.files.encoding import decode_text
-from geo2map.tiles.statement import Statement, other_grid, read_boxes, state, swapped_grid, words_of
+from geo2map.tiles.statement import Statement, other_grid, parse_statement, read_boxes, swapped_grid, words_of
 
 _LARGEST = 2**21
-"""Bytes of a document that is looked at."""
+"""Size limit of a document, in bytes."""
 _TEMPLATE = re.compile(r"""["'](?:\./)?(\{z\}/[^"']*?)["']""")
 _PROJECTION = re.compile(r"""projection:\s*(?:new\s+ol\.proj\.Projection\(\{\s*code:\s*)?["']([A-Za-z]+:\d+)["']""")
 _LEAFLET_ORDER = re.compile(r"\btms\s*:\s*(1|0|true|false)\b")
 _BROKEN = (ValueError, ParseError, TypeError, KeyError, AttributeError, RecursionError)
 _HALF_WORLD = 2e7
-"""Metres, a little less: an origin that far north is the world's upper edge."""
+"""Slightly less than half the world in metres: an origin that far north is the upper edge."""
 
 
 def read_statements(folder: Path) -> tuple[Statement, ...]:
-    """What the documents in a folder of tiles state, those of most weight first; what cannot be read is silent."""
+    """The statements of the documents in a folder of tiles, most reliable first; unreadable ones are ignored."""
     found = []
     for name, read in _READERS.items():
         text = _read(folder / name)
@@ -45,17 +45,17 @@ def _read(path: Path) -> str:
         return ""
     try:
         return decode_text(data)
-    except UnicodeDecodeError:  # in Latin-1, for instance: what counts is ASCII
+    except UnicodeDecodeError:  # e.g. Latin-1: the relevant parts are ASCII
         return data.decode(errors="replace")
 
 
 def _json(name: str, text: str) -> Statement | None:
     found = json.loads(text)
-    return state(name, found) if isinstance(found, dict) else None
+    return parse_statement(name, found) if isinstance(found, dict) else None
 
 
 def _tile_map_service(name: str, text: str) -> Statement | None:
-    """tilemapresource.xml of OSGeo's TMS: rows count from its origin, below as a rule."""
+    """tilemapresource.xml of OSGeo's TMS: rows count from its origin, usually the south."""
     root = _xml(text, "TileMap")
     sets, box, origin = (next(_all(root, tag), None) for tag in ("TileSets", "BoundingBox", "Origin"))
     system = _first(root, "SRS")
@@ -95,7 +95,7 @@ def _open_layers(name: str, text: str) -> Statement | None:
 
 
 def _wmts(name: str, text: str) -> Statement | None:
-    """Rows count from the north; a grid is another one where none of those listed is web-mercator's."""
+    """Rows count from the north; the grid is another one if none of those listed is web-mercator."""
     root = _xml(text, "Capabilities")
     systems = [entry.text or "" for entry in _all(root, "SupportedCRS")]
     grids = [other_grid(None, system) for system in systems]
@@ -106,7 +106,7 @@ def _wmts(name: str, text: str) -> Statement | None:
 
 
 def _gdal(name: str, text: str) -> Statement | None:
-    """GDAL's description of a WMS, of the kind TMS."""
+    """A GDAL WMS description of type TMS."""
     root = _xml(text, "GDAL_WMS")
     address = _first(root, "ServerUrl").replace("${", "{")
     top = _first(root, "YOrigin").lower() == "top"
@@ -116,7 +116,7 @@ def _gdal(name: str, text: str) -> Statement | None:
 
 
 def _stac(name: str, text: str) -> Statement | None:
-    """A STAC item with the extension "tiled assets", as `gdal raster tile` writes it: rows count from the north."""
+    """A STAC item with the "tiled assets" extension, as written by `gdal raster tile`: rows count from the north."""
     found: Any = json.loads(text)
     sets = found["properties"]["tiles:tile_matrix_sets"].values()
     systems = [entry.get("supportedCRS") or entry.get("crs") for entry in sets]
@@ -124,10 +124,10 @@ def _stac(name: str, text: str) -> Statement | None:
 
 
 def _xml(text: str, tag: str) -> Element:
-    """The root of an XML document of some kind.
+    """The root of an XML document of a given type.
 
     Raises:
-        ValueError: it is of another kind, or defines entities, which no such document needs and which grow without end.
+        ValueError: it is of another type, or defines entities, which may expand without limit.
     """
     if "<!ENTITY" in text or (root := fromstring(text)).tag.rpartition("}")[2] != tag:
         raise ValueError(f"no {tag}")
@@ -135,7 +135,7 @@ def _xml(text: str, tag: str) -> Element:
 
 
 def _all(root: Element, tag: str) -> Iterator[Element]:
-    """Elements of a name, whatever namespace they are in."""
+    """Elements of a name, in any namespace."""
     return (entry for entry in root.iter() if entry.tag.rpartition("}")[2] == tag)
 
 

@@ -1,7 +1,7 @@
-"""A folder of tiles, ours or anyone's: `{z}/{x}/{y}` with .png, .webp, .jpg, .jpeg or .avif.
+"""A folder of tiles by any program: `{z}/{x}/{y}` with .png, .webp, .jpg, .jpeg or .avif.
 
-Row 0 is in the north, unless a document beside the zooms states that files count rows from the south ("tms"). Whoever
-asks for a tile counts from the north in either case. Tiles on another grid than web-mercator's are refused.
+Files count rows from the north, unless a document states that they count from the south ("tms"); the methods always
+count from the north. Tiles on other grids than web-mercator are refused.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from geo2map.errors import TileSetError, ZoomError
 from geo2map.grid import MAX_ZOOM, PixelWindow
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.documents import read_statements
-from geo2map.tiles.place import hull, row_order, tiles_window
+from geo2map.tiles.place import hull, number_rows, row_number, row_order, tiles_window
 from geo2map.tiles.sniff import format_of, unpack
 from geo2map.tiles.statement import Statement, require_mercator
 from geo2map.tiles.tilejson import read_scheme, read_suffix
@@ -29,18 +29,16 @@ FORMAT_OF_SUFFIX: dict[str, TileFormat] = {
     ".jpeg": "jpeg",
     ".avif": "avif",
 }
-"""Which format a tile's file name promises, in small letters; the order decides where a tile is there twice."""
+"""Tile format by lower-case suffix; the first one wins if a tile exists twice."""
 
 _ARCGIS = re.compile(r"L\d\d")
 _PADDED = re.compile(r"0\d")
 
 
 class XyzFolder:
-    """Lists and reads the tiles of a folder. Keeps no state but the path, its documents and how its tiles' names end:
-    what is on the disk counts.
+    """Lists and reads the tiles of a folder. Caches only its documents and suffixes, never the listing.
 
-    Files and folders whose names are not plain numbers are no tiles and are passed over. Safe to use from several
-    threads.
+    Files and folders whose names are not plain numbers are ignored. Thread-safe.
 
     Attributes:
         path: the folder.
@@ -49,33 +47,33 @@ class XyzFolder:
     def __init__(self, path: str | Path, scheme: Scheme | None = None) -> None:
         """
         Args:
-            scheme: how its files count rows; None follows its documents.
+            scheme: row order of the files; None follows the documents.
 
         Raises:
-            TileSetError: there is no such folder.
+            TileSetError: the folder does not exist.
         """
         self.path = Path(path)
         if not self.path.is_dir():
-            raise TileSetError(f"{self.path} was given as a tile folder, but there is no such folder: check the path")
+            raise TileSetError(f"{self.path}: folder not found; check the path")
         self._scheme = scheme
 
     @cached_property
     def statements(self) -> tuple[Statement, ...]:
-        """What other programs' documents state about the tiles; nothing of a set that is geo2map's."""
+        """Statements of other programs' documents; empty for a tile set of geo2map."""
         return () if read_scheme(self.path) else read_statements(self.path)
 
     @cached_property
     def scheme(self) -> Scheme:
-        """How the files count rows: as bounds show that fit one way alone, else as documents state, else "xyz".
+        """Row order of the files: by bounds that fit only one, else by documents, else "xyz".
 
-        Bounds come first, since a statement may be about the archive that the files were taken from: mbutil copies one.
+        Bounds come first, since a document may describe the archive that the files were extracted from (mbutil).
 
         Raises:
-            TileSetError: two documents contradict each other, and no bounds tell which is right.
+            TileSetError: two documents contradict each other, and no bounds decide.
         """
         if (known := self._scheme or read_scheme(self.path)) is not None:
             return known
-        if any(statement.grid for statement in self.statements):  # which `require_grid` refuses
+        if any(statement.grid for statement in self.statements):  # refused by `require_grid`
             return "xyz"
         boxes = [box for statement in self.statements for box in statement.boxes]
         zoom = max(_numbered_folders(self.path, MAX_ZOOM + 1), default=0)
@@ -85,13 +83,13 @@ class XyzFolder:
         if len(stated) > 1:
             raise TileSetError(
                 f"{self.path}: rows are counted from the south (tms) by {stated['tms']} and from the north (xyz) by "
-                f"{stated['xyz']}: remove the document that is wrong"
+                f"{stated['xyz']}; delete the incorrect document"
             )
         return next(iter(stated), "xyz")
 
     @cached_property
     def suffixes(self) -> tuple[str, ...]:
-        """How tiles' names end: as geo2map's document states if a tile bears it out, else all spellings there are."""
+        """Suffixes of the tiles: that of geo2map's document if a tile confirms it, else all that occur."""
         own, known = read_suffix(self.path), list(FORMAT_OF_SUFFIX)
         if own is not None and next(self._endings(), own) == own:
             return (own,)
@@ -106,24 +104,24 @@ class XyzFolder:
                         yield suffix
 
     def require_scheme(self) -> Scheme:
-        """The `scheme`; raises as that does."""
+        """The `scheme`, for its errors."""
         return self.scheme
 
     def require_grid(self) -> None:
-        """Refuses tiles on another grid than web-mercator's.
+        """Refuse tiles on another grid than web-mercator.
 
         Raises:
-            TileSetError: names the grid, and the document that states it.
+            TileSetError: names the grid and the document.
         """
         require_mercator(self.path, *self.statements)
         if (beyond := self._beyond_the_world()) is not None:
             raise TileSetError(
-                f"{self.path} holds tiles of another scheme ({beyond} lies outside web-mercator's world, as of tiles "
-                "in degrees), but geo2map reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for that"
+                f"{self.path}: tiles of another grid ({beyond} is outside web-mercator's world, perhaps degrees), but "
+                "geo2map reads web-mercator tiles named {z}/{x}/{y}; tile the scene again for that"
             )
 
     def _beyond_the_world(self) -> str | None:
-        """A column of the largest zoom with tiles that web-mercator does not have; None where there is none."""
+        """A non-empty column of the largest zoom outside web-mercator; None if all are inside."""
         zoom = max(_numbered_folders(self.path, MAX_ZOOM + 1), default=0)
         for column in _numbered_folders(self.path / str(zoom), 2 ** (zoom + 2)):
             if column >= 2**zoom and _numbered_tiles(self.path / str(zoom) / str(column), 2 ** (zoom + 2)):
@@ -135,14 +133,14 @@ class XyzFolder:
         """Zooms with at least one tile, ascending.
 
         Raises:
-            TileSetError: a folder cannot be listed; so do the other listing functions.
+            TileSetError: a folder cannot be listed (also raised by the other listing methods).
         """
         zooms = _numbered_folders(self.path, MAX_ZOOM + 1)
         return tuple(zoom for zoom in zooms if any(self._rows_as_named(zoom, column) for column in self.columns(zoom)))
 
     @property
     def format(self) -> TileFormat:
-        """The format of the first tile of the largest zoom: by its first bytes, else by its name.
+        """The format of the first tile of the largest zoom, by its first bytes or else its name.
 
         Raises:
             TileSetError: there are no tiles.
@@ -155,79 +153,71 @@ class XyzFolder:
         """The zooms, at least one.
 
         Raises:
-            TileSetError: there are no tiles, or they lie on another grid.
+            TileSetError: there are no tiles, or they are on another grid.
         """
         self.require_grid()
         if not (zooms := self.zooms):
-            raise TileSetError(
-                f"{self.path} holds no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg: {_hint(self.path)}"
-            )
+            raise TileSetError(f"{self.path}: no tiles named {{z}}/{{x}}/{{y}}.png, .webp or .jpg; {_hint(self.path)}")
         return zooms
 
-    def pick_zoom(self, asked: int | None) -> int:
-        """The zoom asked for, or the largest.
+    def pick_zoom(self, zoom: int | None) -> int:
+        """The given zoom, or the largest.
 
         Raises:
-            ZoomError: there are no tiles at the zoom asked for.
+            ZoomError: there are no tiles at that zoom.
             TileSetError: there are no tiles.
         """
         zooms = self.require_zooms()
-        if asked is not None and asked not in zooms:
-            raise ZoomError(f"zoom {asked}: not in {self.path}, which has {', '.join(map(str, zooms))}", option="zoom")
-        return zooms[-1] if asked is None else asked
+        if zoom is not None and zoom not in zooms:
+            raise ZoomError(f"zoom {zoom}: not in {self.path}, which has {', '.join(map(str, zooms))}", option="zoom")
+        return zooms[-1] if zoom is None else zoom
 
     def columns(self, zoom: int) -> list[int]:
-        """Columns with a folder at a zoom, ascending; some may turn out to be empty."""
+        """Columns with a folder at a zoom, ascending; some may be empty."""
         return _numbered_folders(self.path / str(zoom), 2**zoom)
 
     def rows(self, zoom: int, column: int) -> list[int]:
         """Rows with a tile in a column, ascending."""
         found = self._rows_as_named(zoom, column)
-        return [self._row(zoom, number) for number in reversed(found)] if self.scheme == "tms" else found
-
-    def _row(self, zoom: int, row: int) -> int:
-        """The number in a file's name for a row, and the other way round."""
-        return 2**zoom - 1 - row if self.scheme == "tms" else row
+        return [row_number(zoom, number, "tms") for number in reversed(found)] if self.scheme == "tms" else found
 
     def tiles(self, zoom: int) -> Iterator[Tile]:
-        """The tiles of a zoom by column, then row; holds one column's rows in memory at a time."""
+        """The tiles of a zoom by column, then row; holds one column in memory."""
         for column in self.columns(zoom):
             for row in self.rows(zoom, column):
                 yield Tile(column, row, zoom)
 
     def window(self, zoom: int) -> PixelWindow:
-        """The smallest window of global pixels that holds the tiles of a zoom, of which there is at least one."""
-        return tiles_window(self.reach(zoom))
+        """The smallest window of global pixels with the tiles of a non-empty zoom."""
+        return tiles_window(self.extent(zoom))
 
-    def reach(self, zoom: int) -> PixelWindow:
-        """Columns and rows of the tiles of a zoom, of which there is at least one; right and bottom excluded."""
+    def extent(self, zoom: int) -> PixelWindow:
+        """Columns and rows of the tiles of a non-empty zoom; right and bottom exclusive."""
         numbers = self._numbers(zoom)
-        assert numbers is not None, "a zoom with tiles"
-        if self.scheme == "xyz":
-            return numbers
-        return numbers._replace(top=2**zoom - numbers.bottom, bottom=2**zoom - numbers.top)
+        assert numbers is not None, "the zoom has tiles"
+        return number_rows(numbers, zoom, self.scheme)
 
     def _numbers(self, zoom: int) -> PixelWindow | None:
-        """Columns and rows of a zoom as its files are numbered; None where there are none."""
+        """Columns and rows of a zoom as numbered in file names; None if it is empty."""
         columns = ((column, self._rows_as_named(zoom, column)) for column in self.columns(zoom))
         ends = [(column, row) for column, rows in columns if rows for row in (rows[0], rows[-1])]
         return hull(iter(ends)) if ends else None
 
     def _rows_as_named(self, zoom: int, column: int) -> list[int]:
-        """Rows of a column as its files are numbered, ascending."""
+        """Rows of a column as numbered in file names, ascending."""
         return _numbered_tiles(self.path / str(zoom) / str(column), 2**zoom)
 
     def tile_path(self, tile: Tile) -> Path | None:
-        """The tile's file, None where there is none."""
+        """The tile's file, None if it does not exist."""
         column = self.path / str(tile.z) / str(tile.x)
-        paths = (column / f"{self._row(tile.z, tile.y)}{suffix}" for suffix in self.suffixes)
+        paths = (column / f"{row_number(tile.z, tile.y, self.scheme)}{suffix}" for suffix in self.suffixes)
         return next((path for path in paths if path.is_file()), None)
 
     def read(self, tile: Tile) -> tuple[Image, Mask] | None:
-        """Pixels, uint8 (256, 256, 3), and mask, bool (256, 256); None where there is no such tile.
+        """Pixels, uint8 (256, 256, 3), and mask, bool (256, 256); None if the tile does not exist.
 
         Raises:
-            TileSetError: the file is broken, unreadable or not of 256 px; names it.
+            TileSetError: the file is broken, unreadable or not 256 px wide.
         """
         if (data := self.get(tile)) is None:
             return None
@@ -237,23 +227,23 @@ class XyzFolder:
             raise TileSetError(f"{self.tile_path(tile)}: {error}") from error
 
     def get(self, tile: Tile) -> bytes | None:
-        """The tile's bytes as they are; None where there is no such tile.
+        """The tile's bytes; None if it does not exist.
 
         Raises:
-            TileSetError: the file cannot be read; names it.
+            TileSetError: the file cannot be read.
         """
         if (path := self.tile_path(tile)) is None:
             return None
         try:
             return unpack(path.read_bytes())
         except OSError as error:
-            raise TileSetError(f"{path} cannot be read ({error.strerror or error}): check the file") from error
+            raise TileSetError(f"{path}: cannot be read ({error.strerror or error}); check the file") from error
         except TileSetError as error:
             raise TileSetError(f"{path}: {error}") from error
 
 
 def parse_number(text: str, limit: int) -> int | None:
-    """A number from 0 to `limit` - 1 in its plain spelling ("7", never "07"), else None."""
+    """A number below `limit` in its plain spelling ("7", not "07"), else None."""
     if text.isascii() and text.isdigit() and str(int(text)) == text and int(text) < limit:
         return int(text)
     return None
@@ -277,11 +267,11 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise TileSetError(f"{folder} cannot be listed ({error.strerror or error}): check the folder") from error
+        raise TileSetError(f"{folder}: cannot be listed ({error.strerror or error}); check the folder") from error
 
 
 def _hint(folder: Path) -> str:
-    """What to do about a folder without tiles, by what it looks like."""
+    """Advice for a folder without tiles, by its contents."""
     names = {entry.name for entry in _entries(folder)}
     if "conf.xml" in names or "_alllayers" in names or any(_ARCGIS.fullmatch(name) for name in names):
         return "it is an ArcGIS cache; export it as {z}/{x}/{y} tiles or as an MBTiles file first"

@@ -1,4 +1,4 @@
-"""Indexed PNG tiles: a map in the few colours of its style takes a fraction of the bytes and of the time."""
+"""Indexed PNG tiles: with the few colours of a map style, a fraction of the bytes and time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from geo2map.colour.snap import Colours, Indices, Snap
+from geo2map.colour.quantizer import Colours, Indices, PaletteQuantizer
 from geo2map.tiles.codec import decode_tile
 from geo2map.types import Image, Mask, TileFormat
 
@@ -19,17 +19,17 @@ _OPTIONS: dict[str, Any] = {"format": "PNG", "compress_level": 5, "compress_type
 
 
 def encode_indexed(indices: Indices, mask: Mask, colours: Colours) -> bytes:
-    """Encodes one tile as an indexed PNG that holds the colours it needs and no others.
+    """Encode one tile as an indexed PNG with the colours it uses.
 
-    Few colours take fewer bits a pixel. Where a pixel is invalid, one more index is transparent.
+    Few colours take fewer bits a pixel. Invalid pixels take one more index, which is transparent.
 
     Args:
-        indices: uint8 (256, 256), numbers of colours.
+        indices: uint8 (256, 256), colour indices.
         mask: bool (256, 256), True where valid.
         colours: uint8 (N, 3), N at most 255.
 
     Returns:
-        The file's bytes, a function of the arguments and the installed Pillow only.
+        The encoded bytes, which depend only on the arguments and the Pillow version.
     """
     whole = bool(mask.all())
     used = np.flatnonzero(np.bincount(indices.ravel() if whole else indices[mask], minlength=len(colours)))
@@ -46,23 +46,23 @@ def encode_indexed(indices: Indices, mask: Mask, colours: Colours) -> bytes:
 
 
 class IndexedCodec:
-    """A `geo2map.protocols.Codec` that snaps every pixel to a palette and writes indexed PNG.
+    """A `geo2map.protocols.Codec` that quantizes pixels to a palette and writes indexed PNG.
 
-    What it decoded it encodes to the same bytes again. A parent is averaged in colour by the pyramid, and snapped here.
+    Decoded tiles encode to the same bytes again. The pyramid averages colours of overviews, which are quantized here.
 
     Attributes:
-        snap: to which colours, and how.
+        quantizer: maps pixels to the palette.
     """
 
     format: TileFormat = "png"
     suffix = ".png"
     lossless = False
     majority = False
-    decode = staticmethod(decode_tile)  # reads indexed tiles, too
+    decode = staticmethod(decode_tile)  # also decodes indexed PNG
 
-    def __init__(self, snap: Snap) -> None:
-        self.snap = snap
+    def __init__(self, quantizer: PaletteQuantizer) -> None:
+        self.quantizer = quantizer
 
     def encode(self, pixels: Image, mask: Mask) -> bytes:
-        """Encodes uint8 (256, 256, 3) and bool (256, 256); pixels that are snapped already stay as they are."""
-        return encode_indexed(self.snap.indices(pixels), mask, self.snap.colours)
+        """Encode uint8 (256, 256, 3) and bool (256, 256); palette colours stay unchanged."""
+        return encode_indexed(self.quantizer.indices(pixels), mask, self.quantizer.colours)

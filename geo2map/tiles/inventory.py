@@ -1,4 +1,4 @@
-"""What belongs in a folder of tiles: nothing is ever deleted or replaced before every name in it was looked at."""
+"""The files that belong in a folder of tiles; nothing is deleted or replaced unless every name in it is accepted."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from geo2map.tiles.layer import LAYERS
 from geo2map.tiles.tilejson import FILE_NAME
 
 JOURNAL_NAME = ".geo2map.journal"
-"""What a finished set keeps of its run: its job, its blocks and the digests of its tiles."""
+"""The record of a finished folder: its job, blocks and tile digests."""
 FAILED_NAME = "failed.geojson"
-"""Where blocks that could not be read are listed."""
+"""Lists blocks that could not be read."""
 
 _SIDECARS = frozenset(
     {
@@ -37,30 +37,30 @@ _SIDECARS = frozenset(
     }
     | {"index.html", "viewer.html", "leaflet.html", "openlayers.html", "googlemaps.html", "mapml.mapml"}
 )
-"""Files that we and others put beside the zooms of a tile set; QGIS layers (.qlr) and styles (.qml), named by the
-scene, come on top."""
+"""Files that geo2map and other programs put beside the zooms of a tile set, in addition to QGIS layers (.qlr) and
+styles (.qml), which are named after the scene."""
 
 _LIMITS = (MAX_ZOOM + 1, 2**MAX_ZOOM)
 _TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "avif", "tmp", "xml", "kml"})
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuses to replace a folder that is not a tile set through and through.
+    """Refuse to replace a folder that contains anything other than a tile set.
 
     Raises:
-        OutputError: it holds something else, or neither tiles nor a tilejson.json.
+        OutputError: it has other contents, or neither tiles nor a tilejson.json.
         OSError: it cannot be listed.
     """
     advice = "choose another folder or delete it yourself"
     if (unexpected := first_unexpected(folder)) is not None:
-        raise OutputError(f"{folder} was to be overwritten, but {unexpected} in it is no part of a tile set: {advice}")
+        raise OutputError(f"{folder}: not overwritten, since {unexpected} does not belong to a tile set; {advice}")
     names = {entry.name for entry in folder.iterdir()}
     if FILE_NAME not in names and not any(parse_number(name, MAX_ZOOM + 1) is not None for name in names):
-        raise OutputError(f"{folder} was to be overwritten, but it has neither zooms nor a {FILE_NAME}: {advice}")
+        raise OutputError(f"{folder}: not overwritten, since it has neither zooms nor a {FILE_NAME}; {advice}")
 
 
 def first_unexpected(folder: Path) -> Path | None:
-    """The first thing in a folder that is no part of a tile set, None where all is.
+    """The first entry of a folder that does not belong to a tile set, else None.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -69,10 +69,10 @@ def first_unexpected(folder: Path) -> Path | None:
 
 
 def all_unexpected(folder: Path) -> Iterator[Path]:
-    """Everything in a folder that is no part of a tile set.
+    """All entries of a folder that do not belong to a tile set.
 
-    Parts are zoom folders, column folders in them and tiles in those, each named by a number, `SIDECARS`, and further
-    layers, each a tile set by itself. Links are none. What systems put into any folder for themselves is passed over.
+    A tile set has zoom folders, column folders in these and tiles in those, each named by a number, sidecars, and
+    further layers, each a tile set itself. Links do not belong to it. Files of the operating system are ignored.
 
     Raises:
         OSError: a folder cannot be listed.
@@ -84,7 +84,7 @@ def all_unexpected(folder: Path) -> Iterator[Path]:
 
 
 def _all_unexpected(folder: Path, limits: tuple[int, ...], within: tuple[str, ...] = ()) -> Iterator[Path]:
-    """Looks below `folder`, where subfolders are numbers below `limits[0]`, or sets called as `within` says; without
+    """Check entries of `folder`, where subfolders are numbers below `limits[0]` or layers named in `within`; without
     limits it is a column."""
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -103,11 +103,11 @@ def _all_unexpected(folder: Path, limits: tuple[int, ...], within: tuple[str, ..
 
 
 def _belongs(name: str, depth: int) -> bool:
-    """Whether a file of this name has a place in a tile set: sidecars at its top, tiles in its columns (depth 2)."""
+    """Whether a file name belongs in a tile set: sidecars at the top, tiles in columns (depth 2)."""
     if is_clutter(name):
         return True
     if depth == 0:
-        if name.startswith(".") and name.endswith(".partial"):  # one that was being written when its run was killed
+        if name.startswith(".") and name.endswith(".partial"):  # left by a killed run
             name = name[1:].removesuffix(".partial")
         return name in _SIDECARS or name.endswith((".qlr", ".qml"))
     stem, *endings = name.split(".")

@@ -1,8 +1,8 @@
-"""Overviews: each parent is made from its four children as they are stored.
+"""Overviews: each parent is computed from its four stored children.
 
-A parent is a function of its children's decoded pixels, so a pyramid that was taken up again equals one that was
-made in one go, lossy formats included. Most parents are made with their block, from pixels in hand; the few above
-the blocks are made at the end, from stored tiles.
+A parent is a function of its children's decoded pixels, so a resumed pyramid equals one built in one go, even with
+lossy formats. Most parents are computed with their block, from pixels in memory; the few above the blocks are computed
+at the end, from stored tiles.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Pixels = tuple[Image, Mask]
 
 
 def parent_of(tile: Tile) -> Tile:
-    """The tile one zoom up that holds a tile."""
+    """The tile one zoom up that contains a tile."""
     return Tile(tile.x // 2, tile.y // 2, tile.z - 1)
 
 
@@ -39,14 +39,13 @@ def children_of(tile: Tile) -> list[Tile]:
 def make_parent(children: Mapping[tuple[int, int], Pixels], *, majority: bool = False) -> Pixels:
     """The parent of up to four tiles, by a 2 x 2 box average in premultiplied alpha.
 
-    A parent pixel is valid where any of its four is, and is the mean of the valid ones, rounded half up in integers.
-    So thin footprints do not fray away zoom by zoom, and no invalid pixel ever bleeds into a colour.
+    A parent pixel is valid if any of its four is, and is the mean of the valid ones, rounded half up in integers. Thin
+    footprints thus persist at all zooms, and invalid pixels never bleed into colours.
 
     Args:
         children: (pixels uint8 (256, 256, 3), mask bool (256, 256)) by (dx, dy), each 0 or 1, (0, 0) in the
-            north-west; what is missing is invalid.
-        majority: the colour that most of the valid ones have instead, the first by row and column where two are equally
-            frequent.
+            north-west; missing ones are invalid.
+        majority: take the most frequent colour of the valid ones instead, in a tie the first by row and column.
 
     Returns:
         Pixels, uint8 (256, 256, 3), zero where invalid, and mask, bool (256, 256).
@@ -60,10 +59,10 @@ def make_parent(children: Mapping[tuple[int, int], Pixels], *, majority: bool = 
 
 
 def encode_pyramid(tiles: Mapping[Tile, Pixels], codec: Codec, levels: int) -> dict[Tile, bytes]:
-    """Encodes tiles of one zoom and their parents over `levels` zooms.
+    """Encode tiles of one zoom and their parents over `levels` zooms.
 
     Args:
-        tiles: with at least one valid pixel each; every child that its parents have.
+        tiles: each with a valid pixel, together with all siblings.
 
     Returns:
         Encoded tiles, children before parents.
@@ -89,17 +88,16 @@ def _parents(tiles: Mapping[Tile, Pixels], majority: bool) -> dict[Tile, Pixels]
 def build_parents(
     store: TileStore, codec: Codec, children: Iterable[Tile], minzoom: int, *, progress: Progress | None = None
 ) -> Iterator[tuple[Tile, bytes | None]]:
-    """Makes the parents of some stored tiles, and theirs, down to `minzoom`, and stores them.
+    """Compute and store the ancestors of some stored tiles down to `minzoom`.
 
-    Streams: holds the names of one zoom's parents and a few decoded tiles. The result does not depend on the
-    threads, or on what was made before: what is there is replaced.
+    Streams: holds the names of one zoom's parents and a few decoded tiles. Deterministic; replaces existing parents.
 
     Args:
-        children: of one zoom; all that changed, whether they are still there or not.
-        progress: told "overviews" and how many zooms are done.
+        children: all tiles of one zoom that changed, including removed ones.
+        progress: called with "overviews" and the number of zooms done.
 
     Yields:
-        Every parent with its bytes, None where it has no child any more.
+        Every parent with its bytes, None if it has no child any more.
 
     Raises:
         TileSetError: a child is broken.
@@ -107,14 +105,14 @@ def build_parents(
     """
     wanted = sorted({parent_of(tile) for tile in children if tile.z > minzoom})
     total = max(0, wanted[0].z - minzoom + 1) if wanted else 0
-    gone: set[Tile] = set()
+    removed: set[Tile] = set()
     with Budget.make().pool(_MOST_THREADS, "overviews") as pool:
         for done in range(1, total + 1):
-            make, gone = partial(_make, store, codec, gone), set()
+            make, removed = partial(_make, store, codec, removed), set()
             for _, column in groupby(wanted, key=lambda tile: tile.x):
                 for tile, data in pool.map(lambda parent, make=make: (parent, make(parent)), list(column)):
                     if data is None:
-                        gone.add(tile)
+                        removed.add(tile)
                     else:
                         store.put(tile, data)
                     yield tile, data
@@ -124,11 +122,11 @@ def build_parents(
                 wanted = sorted({parent_of(tile) for tile in wanted})
 
 
-def _make(store: TileStore, codec: Codec, gone: Collection[Tile], parent: Tile) -> bytes | None:
-    """A parent of the stored children but for those that are gone, None where there is none."""
+def _make(store: TileStore, codec: Codec, removed: Collection[Tile], parent: Tile) -> bytes | None:
+    """A parent of the stored children except removed ones, None without any."""
     children: dict[tuple[int, int], Pixels] = {}
     for child in children_of(parent):
-        if child not in gone and (data := store.get(child)) is not None:
+        if child not in removed and (data := store.get(child)) is not None:
             try:
                 children[child.x % 2, child.y % 2] = codec.decode(data)
             except TileSetError as error:
@@ -147,7 +145,7 @@ def _halve(pixels: Image, mask: Mask) -> Pixels:
 
 
 def _sums(values: npt.NDArray[np.uint8 | np.bool_]) -> npt.NDArray[np.uint16]:
-    """Of 2 x 2, (256, 256, bands) to uint16 (128, 128, bands): rows first, of which memory has many at once."""
+    """Sums of 2 x 2, (256, 256, bands) to uint16 (128, 128, bands); rows first, which are contiguous in memory."""
     rows = values.reshape(_HALF, 2, -1)
     both = np.add(rows[:, 0], rows[:, 1], dtype=np.uint16).reshape(_HALF, _HALF, 2, -1)
     total: npt.NDArray[np.uint16] = both[:, :, 0] + both[:, :, 1]
@@ -155,7 +153,7 @@ def _sums(values: npt.NDArray[np.uint8 | np.bool_]) -> npt.NDArray[np.uint16]:
 
 
 def _vote(pixels: Image, mask: Mask) -> Pixels:
-    """(256, 256) to (128, 128): the most frequent colour of the valid ones, the first of those equally frequent."""
+    """(256, 256) to (128, 128): the most frequent colour of the valid ones, in a tie the first."""
     codes = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
     codes[~mask] = -1
     four = codes.reshape(_HALF, 2, _HALF, 2).transpose(1, 3, 0, 2).reshape(4, _HALF, _HALF)

@@ -1,4 +1,4 @@
-"""What a tile is by its first bytes: those decide, whatever a name or a document states."""
+"""Tile format detection by content, regardless of names and documents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from geo2map.types import TileFormat
 
 _GZIP = b"\x1f\x8b"
 _LARGEST = 2**26
-"""Bytes that a compressed tile may unpack to: far above any picture of a tile, far below any machine's memory."""
+"""Size limit of an unpacked tile, in bytes."""
 _SPELLINGS: dict[str, TileFormat] = {
     "png": "png",
     "png8": "png",
@@ -30,7 +30,7 @@ _VECTOR_SPELLINGS = frozenset(
 
 
 def format_of(data: bytes) -> TileFormat | None:
-    """The format of a tile, None where it is none that geo2map reads."""
+    """The format of a tile, None if it is not supported."""
     if data.startswith(b"\x89PNG"):
         return "png"
     if data.startswith(b"RIFF") and data[8:12] in (b"WEBP", b""):
@@ -41,25 +41,25 @@ def format_of(data: bytes) -> TileFormat | None:
 
 
 def parse_format(text: str) -> TileFormat | None:
-    """The format that somebody spells "PNG", "image/png" or ".png"; None where it is none that geo2map reads."""
+    """The format of a spelling such as "PNG", "image/png" or ".png"; None if it is not supported."""
     return _SPELLINGS.get(_plain(text))
 
 
 def is_vector_format(text: str) -> bool:
-    """Whether somebody spells a format of vector tiles."""
+    """Whether a spelling names a vector tile format."""
     return _plain(text) in _VECTOR_SPELLINGS
 
 
 def is_vector(data: bytes) -> bool:
-    """Whether a tile's bytes are those of a Mapbox vector tile: its only field, a layer, has the number 3."""
+    """Whether the bytes are a Mapbox vector tile, whose only field, layers, has number 3."""
     return data.startswith(b"\x1a") and format_of(data) is None
 
 
 def unpack(data: bytes) -> bytes:
-    """A tile's own bytes, where somebody compressed it with gzip on top; any other as it is.
+    """A tile without additional gzip compression.
 
     Raises:
-        TileSetError: it is damaged, or unpacks to more than a tile has.
+        TileSetError: it is damaged, or unpacks to too many bytes.
     """
     if not data.startswith(_GZIP):
         return data
@@ -67,14 +67,14 @@ def unpack(data: bytes) -> bytes:
     try:
         found = unpacker.decompress(data, _LARGEST)
     except zlib.error as error:
-        raise TileSetError(f"the tile cannot be unpacked ({error}): make it again") from error
+        raise TileSetError(f"damaged gzip compression ({error}); create it again") from error
     if not unpacker.eof:
-        raise TileSetError("the tile is compressed with gzip and damaged, or far too large: make it again")
+        raise TileSetError("damaged gzip compression, or far too large; create it again")
     return found
 
 
 def size_of(data: bytes) -> tuple[int, int] | None:
-    """Width and height of a tile in pixels, by its head; None where that cannot be read."""
+    """Width and height of a tile in pixels, from its header; None if unreadable."""
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("PNG", "WEBP", "JPEG", "AVIF")) as picture:
             return picture.size

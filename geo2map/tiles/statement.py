@@ -1,4 +1,4 @@
-"""What a document states about a set of tiles that geo2map did not make: to be held against the tiles themselves."""
+"""Statements of a document about a tile set of another program, to be compared with its tiles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from geo2map.grid import MAX_ZOOM, to_lnglat
 from geo2map.types import Bounds, LngLatBounds, Scheme
 
 WORDS = ("attribution", "description", "legend", "license", "type", "version")
-"""What people say of a set in their own words, as TileJSON and MBTiles name it: kept wherever a set goes."""
+"""Descriptive texts of TileJSON and MBTiles, preserved by conversions."""
 _MERCATOR = re.compile(
     r'(^|[:/"\s])(3857|900913|3785|102100|102113|41001)"?\]*$|pseudo.mercator|mercator_auxiliary_sphere'
 )
@@ -25,18 +25,18 @@ _OTHER_PROFILES = frozenset({"geodetic", "global-geodetic", "raster", "local", "
 
 @dataclass(frozen=True)
 class Statement:
-    """What one document states; what it is silent about is empty or None.
+    """Statements of one document; empty or None if not stated.
 
     Attributes:
-        document: its name.
-        order: how it counts rows: "xyz" from the north, "tms" from the south.
-        grid: another grid than web-mercator's, in words for a message.
-        bounds: degrees, as the document has them; any four numbers.
-        boxes: the same as it may be meant: lower left and upper right, or latitudes first, or metres.
-        name, format: of the set.
+        document: file name.
+        order: row order: "xyz" from the north, "tms" from the south.
+        grid: a grid other than web-mercator, in words for a message.
+        bounds: the four numbers of the document, nominally degrees.
+        boxes: their possible interpretations: lower left and upper right, latitudes first, or metres.
+        name, format: of the tile set.
         zooms: lowest and largest.
-        center: degrees, and a zoom where there is one.
-        words: the `WORDS` that are there.
+        center: degrees, optionally with a zoom.
+        words: texts by `WORDS`.
     """
 
     document: str
@@ -52,13 +52,13 @@ class Statement:
 
     @property
     def box(self) -> LngLatBounds | None:
-        """The bounds as they should be read: west, south, east, north; None where they make no such sense."""
+        """The bounds by their standard interpretation: west, south, east, north; None if that is invalid."""
         in_metres = max(map(abs, self.bounds), default=0) > 360
         return next((box for box in self.boxes if in_metres or box[:2] == self.bounds[:2]), None)
 
 
-def state(document: str, facts: Mapping[str, Any]) -> Statement:
-    """The statement of a TileJSON document, or of metadata with the same names."""
+def parse_statement(document: str, facts: Mapping[str, Any]) -> Statement:
+    """Statements of a TileJSON document, or of metadata with the same keys."""
     templates = facts.get("tiles")
     template = next((text for text in templates if isinstance(text, str)), "") if isinstance(templates, list) else ""
     bounds = _numbers(facts.get("bounds"), 4)
@@ -77,27 +77,27 @@ def state(document: str, facts: Mapping[str, Any]) -> Statement:
 
 
 def require_mercator(where: object, *statements: Statement) -> None:
-    """Refuses tiles that are stated to lie on another grid than web-mercator's.
+    """Refuse tiles stated to be on another grid than web-mercator.
 
     Raises:
-        TileSetError: names the grid, and the document that states it.
+        TileSetError: names the grid and the document.
     """
     for statement in statements:
         if statement.grid:
             raise TileSetError(
-                f"{where} holds tiles of another scheme ({statement.grid}; see {statement.document}), but geo2map "
-                "reads web-mercator tiles named {z}/{x}/{y}: cut the scene anew for web-mercator"
+                f"{where}: tiles of another grid ({statement.grid}; see {statement.document}), but geo2map reads "
+                "web-mercator tiles named {z}/{x}/{y}; tile the scene again for web-mercator"
             )
 
 
 def words_of(facts: Mapping[str, Any]) -> dict[str, str]:
-    """The `WORDS` that facts have."""
+    """The texts by `WORDS` in some metadata."""
     found = {key: _text(facts.get(key)) for key in WORDS}
     return {key: text for key, text in found.items() if text}
 
 
 def other_grid(profile: Any, *systems: Any) -> str:
-    """A profile or reference system that is not web-mercator's, as a document names it; "" where there is none."""
+    """Name of a profile or reference system other than web-mercator; "" without one."""
     for system in map(_text, systems):
         if system and not _MERCATOR.search(system.lower()):
             named = _WKT_NAME.match(system)
@@ -107,13 +107,13 @@ def other_grid(profile: Any, *systems: Any) -> str:
 
 
 def swapped_grid(template: str) -> str:
-    """What is special about a tile's address that names the row before the column, "" where it does not."""
+    """Description of a URL template with the row before the column; "" for any other."""
     row, column = (max(template.find(word) for word in words) for words in (("{y}", "{-y}"), ("{x}",)))
     return "{z}/{y}/{x}, rows before columns" if 0 <= row < column else ""
 
 
 def read_boxes(bounds: tuple[float, ...]) -> tuple[LngLatBounds, ...]:
-    """Four numbers as bounds in degrees, the likeliest reading first."""
+    """Interpretations of four numbers as bounds in degrees, the likeliest first."""
     if len(bounds) != 4:
         return ()
     first, second, third, fourth = bounds
@@ -143,7 +143,7 @@ def _zooms(facts: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def _numbers(value: Any, *lengths: int) -> tuple[float, ...]:
-    """Some numbers, of a list or a text with commas; () where it is anything else."""
+    """Numbers from a list or a comma-separated text; () for anything else."""
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or len(parts) not in lengths:
         return ()
@@ -155,7 +155,7 @@ def _numbers(value: Any, *lengths: int) -> tuple[float, ...]:
 
 
 def _text(value: Any) -> str:
-    """A value as text that any file can hold: numbers and objects are spelled, nothing is ""."""
+    """A value as text for any file: numbers and objects as JSON, None as ""."""
     if value is None or isinstance(value, bool):
         return ""
     return plain_text(value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""The TileJSON 3.0.0 document beside a tile set: what it is, where it lies, and where it came from."""
+"""The TileJSON 3.0.0 document of a tile set: description, extent and provenance."""
 
 from __future__ import annotations
 
@@ -27,27 +27,26 @@ _OWN_WORDS = {
     "type": {"overlay"},
     "version": {"1"},
 }
-"""What geo2map itself writes of its sets, in whatever container."""
+"""geo2map's texts, in any container."""
 
 
 @dataclass(frozen=True)
 class TileSet:
-    """What is known of a tile set as a whole. A value; holds no time and no path of this machine.
+    """Description of a tile set. A value; holds no time and no local path.
 
     Attributes:
-        name: what to call it, as a rule the scene's name.
-        format: of its tiles.
-        minzoom, maxzoom: its zooms.
-        window: the exact footprint of the scene's pixels, global pixels at `maxzoom`; goes on over the world's right
-            edge where the scene crosses the antimeridian.
-        extra: JSON-able facts such as the model and its colours, kept under the key "geo2map".
-        scheme: how the files of a folder count rows: "xyz" from the north, "tms" from the south. Means nothing to
-            other containers.
-        words: what others say of it (`geo2map.tiles.statement.WORDS`), in place of geo2map's own words.
+        name: display name, usually the scene's.
+        format: tile format.
+        minzoom, maxzoom: range of zooms.
+        window: exact footprint of the scene in global pixels at `maxzoom`; continues beyond the world's right edge if
+            the scene crosses the antimeridian.
+        extra: JSON-able facts such as the model and its colours, stored under the key "geo2map".
+        scheme: row order of a folder's files: "xyz" from the north, "tms" from the south. Ignored by other containers.
+        words: texts by `geo2map.tiles.statement.WORDS` that replace geo2map's defaults.
 
     Raises:
         ZoomError: `minzoom` and `maxzoom` are not in order or out of range.
-        TileSetError: the window is empty, the format unknown, or `extra` cannot be spelled as JSON.
+        TileSetError: the window is empty, the format unknown, or `extra` is not JSON-able.
     """
 
     name: str
@@ -65,7 +64,7 @@ class TileSet:
         if self.format not in get_args(TileFormat):
             raise TileSetError(f"tile format {self.format!r}: unknown; give one of {', '.join(get_args(TileFormat))}")
         if self.window.empty:
-            raise TileSetError(f"tile set {self.name!r} has the empty window {tuple(self.window)}: give it some pixels")
+            raise TileSetError(f"tile set {self.name!r}: empty window {tuple(self.window)}; give at least one pixel")
         _check_extra(self.extra)
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,47 +93,47 @@ class TileSet:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """Names of further layers beside this set."""
+        """Names of further layers."""
         found: Any = self.extra.get("layers", ())
         return tuple(str(name) for name in found) if isinstance(found, list | tuple) else ()
 
     @property
     def is_imagery(self) -> bool:
-        """Whether geo2map cut it from imagery and no model drew it."""
+        """Whether it shows imagery that geo2map tiled without a model."""
         return self.extra.get("model") == ""
 
     @property
     def is_drawn(self) -> bool:
-        """Whether a model drew it."""
+        """Whether a model rendered it."""
         return bool(self.extra.get("model"))
 
     @property
     def attribution(self) -> str:
-        """Whose work it is; "" where geo2map did not make it and nobody says."""
-        return self._say("attribution", ATTRIBUTION, SOURCE_ATTRIBUTION)
+        """Attribution; "" for another program's tile set without one."""
+        return self._text_or_default("attribution", ATTRIBUTION, SOURCE_ATTRIBUTION)
 
     @property
     def description(self) -> str:
-        """What it is, in a sentence; "" where geo2map did not make it and nobody says."""
-        return self._say("description", DESCRIPTION, SOURCE_DESCRIPTION)
+        """Description in a sentence; "" for another program's tile set without one."""
+        return self._text_or_default("description", DESCRIPTION, SOURCE_DESCRIPTION)
 
     def all_words(self) -> dict[str, str]:
-        """What an archive says of the set: others' words, and geo2map's own of a set that it made."""
+        """Texts for an archive: those given, else geo2map's defaults for its outputs."""
         own = {"type": "overlay", "version": "1"} if "model" in self.extra else {}
         said = {"attribution": self.attribution, "description": self.description}
         return {key: text for key, text in {**own, **said, **self.words}.items() if text}
 
-    def _say(self, word: str, drawn: str, cut: str) -> str:
+    def _text_or_default(self, word: str, drawn: str, cut: str) -> str:
         own = drawn if self.is_drawn else cut if self.is_imagery else ""
         return self.words.get(word, own)
 
     @property
     def row(self) -> str:
-        """What stands for a file's row in an address where {y} counts from the north, as Leaflet and QGIS have it."""
+        """Row placeholder in a URL template for clients where {y} counts from the north (Leaflet, QGIS)."""
         return "{-y}" if self.scheme == "tms" else "{y}"
 
     def write(self, folder: Path) -> None:
-        """Writes the document as tilejson.json, whole or not at all.
+        """Write the document as tilejson.json, atomically.
 
         Raises:
             OutputError: it cannot be written.
@@ -142,16 +141,16 @@ class TileSet:
         write_whole(Path(folder) / FILE_NAME, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The document as UTF-8 JSON; a half surrogate is spelled as an escape."""
+        """The document as UTF-8 JSON; lone surrogates are escaped."""
         text = json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
         return f"{text}\n".encode(errors="backslashreplace")
 
     @classmethod
     def load(cls, folder: Path) -> TileSet | None:
-        """Reads a folder's tilejson.json.
+        """Read a folder's tilejson.json.
 
         Returns:
-            None where there is none, or where it is another program's (it has no "geo2map" part).
+            None without one, or if another program wrote it (no "geo2map" key).
 
         Raises:
             TileSetError: the file is damaged.
@@ -162,9 +161,9 @@ class TileSet:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise TileSetError(f"{path} cannot be read as JSON ({error}): delete it or make it again") from error
+            raise TileSetError(f"{path}: not valid JSON ({error}); delete it or create it again") from error
         if not isinstance(document, dict):
-            raise TileSetError(f"{path} holds no JSON object: delete it or make it again")
+            raise TileSetError(f"{path}: not a JSON object; delete it or create it again")
         return cls._parse(document, path) if "geo2map" in document else None
 
     @classmethod
@@ -178,30 +177,30 @@ class TileSet:
             return cls(str(document["name"]), document["format"], *zooms, window, extra, scheme, words)
         except (KeyError, TypeError, ValueError) as error:
             raise TileSetError(
-                f"{path} is not as geo2map writes it ({type(error).__name__}: {error}): delete it or make it again"
+                f"{path}: invalid ({type(error).__name__}: {error}); delete it or create it again"
             ) from error
 
 
 def foreign_words(facts: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, str]:
-    """What is said of a set in other words than geo2map's own.
+    """Texts of a tile set other than geo2map's defaults.
 
     Args:
-        facts: what its container says.
-        extra: geo2map's facts; of a set that has none, "overlay" and "1" are others' words, too.
+        facts: metadata of its container.
+        extra: geo2map's facts; without them, "overlay" and "1" are not defaults.
     """
     own = _OWN_WORDS if "model" in extra else {key: _OWN_WORDS[key] for key in ("attribution", "description")}
     return {key: text for key, text in words_of(facts).items() if text not in own.get(key, ())}
 
 
 def read_scheme(folder: Path) -> Scheme | None:
-    """How the files of a folder that geo2map made count rows; None where its tilejson.json is another's, or none."""
+    """Row order of a folder that geo2map wrote; None if its tilejson.json is missing or another program's."""
     if (document := _own_document(folder)) is None:
         return None
     return "tms" if document.get("scheme") == "tms" else "xyz"
 
 
 def read_suffix(folder: Path) -> str | None:
-    """How the names of tiles end in a folder that geo2map made; None as `read_scheme`, or where it does not tell."""
+    """Suffix of the tiles of a folder that geo2map wrote; None as for `read_scheme`, or if not stated."""
     found = (_own_document(folder) or {}).get("format")
     return next((suffix for format, suffix in SUFFIXES.items() if format == found), None)
 
@@ -209,17 +208,15 @@ def read_suffix(folder: Path) -> str | None:
 def _own_document(folder: Path) -> dict[str, Any] | None:
     try:
         document = json.loads(read_text_file(folder / FILE_NAME))
-    except (OSError, ValueError):  # whoever reads the document says so
+    except (OSError, ValueError):  # reported by `TileSet.load`
         return None
     return document if isinstance(document, dict) and "geo2map" in document else None
 
 
 def _check_extra(extra: Mapping[str, Any]) -> None:
     if "window" in extra:
-        raise TileSetError("the key 'window' is the tile set's own: give the extra fact another name")
+        raise TileSetError("extra key 'window': reserved; give the fact another name")
     try:
         json.dumps(dict(extra), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise TileSetError(
-            f"the extra facts of a tile set must be spelled in JSON, but {error}: use plain values"
-        ) from error
+        raise TileSetError(f"extra facts of a tile set: not JSON-able ({error}); use plain values") from error

@@ -91,7 +91,7 @@ class CheapParts:
         for shard in self.order.shards():
             draft = folder.draft(shard)
             journal = Journal.create(draft, self.order.job)
-            journal.flush_at_end()
+            journal.skip_flushing()
             spool = SpoolStore(journal)
             with journal.transaction():
                 for zoom in self.zooms:

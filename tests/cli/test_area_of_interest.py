@@ -202,7 +202,7 @@ def test_an_area_without_data(geo2map: Command, write_scene: SceneWriter, tiny_m
     command = ("render", scene, "--aoi", tmp_path / "west.geojson", "--model", tiny_model, "--block-span", 1)
     result = geo2map(*command, "--out", tmp_path / "part")
     assert result.code == 1
-    assert "would be empty: no pixel is valid there; check the scene and the area" in result.err.splitlines()[-1]
+    assert "would be empty; no valid pixel there; check the scene and the area" in result.err.splitlines()[-1]
     assert not (tmp_path / "part").exists()
 
 

@@ -82,7 +82,7 @@ BAD_SCENES: dict[str, tuple[Callable[[SceneWriter, Path], object], tuple[str, ..
         lambda write, _: write("bad.tif", transform=metres(590_000, 4_510_000, 10)),
         ("10 m", "0.905 m", "--force"),
     ),
-    "nodata only": (lambda write, _: write("bad.tif", NOTHING, nodata=0), ("would be empty: no pixel is valid",)),
+    "nodata only": (lambda write, _: write("bad.tif", NOTHING, nodata=0), ("would be empty; no valid pixel",)),
     "on Mars": (
         lambda write, _: write("bad.tif", crs=MARS, transform=Affine(1e-5, 0, 10, 0, -1e-5, 10)),
         ("Mars", "a terrestrial CRS"),
@@ -114,7 +114,7 @@ def test_other_commands_refuse_a_bad_scene_as_well(
     command: str, out: str, refused: Callable[..., None], write_scene: SceneWriter, tmp_path: Path
 ) -> None:
     scene, out_path = write_scene("bad.tif", NOTHING, nodata=0), tmp_path / "new" / out
-    phrase = {"tile": "no pixel is valid", "preview": "no valid pixel"}[command]
+    phrase = {"tile": "no valid pixel", "preview": "no valid pixel"}[command]
     refused(command, scene, "--out", out_path, phrases=(phrase,))
     cut_in_half(scene)
     refused(command, scene, "--out", out_path, phrases=("truncated",))
@@ -138,7 +138,7 @@ def test_a_coarse_scene_may_be_forced(
     scene = write_scene("coarse.tif", transform=metres(590_000, 4_510_000, 10))
     result = geo2map("render", scene, "--out", tmp_path / "tiles", "--model", tiny_model, "--force", "--zoom", 13)
     assert result.code == 0
-    assert "warning: the scene resolves only 10 m" in result.err
+    assert "warning: the scene has only 10 m per pixel" in result.err
     assert (tmp_path / "tiles" / "tilejson.json").exists()
 
 
@@ -206,10 +206,10 @@ def test_a_bad_model_file(
 @pytest.mark.parametrize(
     ("options", "phrases"),
     [
-        (("--zoom", 22), ("zoom 18 is its finest useful one", "(--force)")),
-        (("--zoom", 19), ("zoom 19 would only enlarge the pixels", "(--force)")),
+        (("--zoom", 22), ("lower the zoom to 18", "(--force)")),
+        (("--zoom", 19), ("zoom 19: would only enlarge the pixels", "(--force)")),
         (("--block-span", 3), ("block span 3", "2 or 4 (--block-span)")),
-        (("--zoom", 14, "--minzoom", 16), ("minzoom 16", "zoom 14: lower it (--minzoom)")),
+        (("--zoom", 14, "--minzoom", 16), ("minzoom 16", "zoom 14; lower it (--minzoom)")),
         (("--margin", 17), ("margin 17", "multiple of 16", "(--margin)")),
         (("--device", "cuda:9"), ("cuda:9", "cpu or auto (--device)")),
         (("--device", "abacus"), ("abacus", "cuda:N or mps")),
@@ -280,14 +280,14 @@ def taken(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("out", "options", "phrase"),
     [
-        ("map.jpg", (), "ends in .jpg, which is not a kind of output"),
+        ("map.jpg", (), ".jpg is not a supported output type"),
         ("taken/letter.txt/tiles", (), "is a file"),
         ("taken/letter.txt/map.tif", (), "is a file"),
         ("taken", (), "exists already"),
-        ("taken", ("--overwrite",), "letter.txt in it is no part of a tile set"),
+        ("taken", ("--overwrite",), "letter.txt does not belong to a tile set"),
         ("small.tif", (), "the scene itself"),
         ("older.tif", (), "(--overwrite)"),
-        ("map.tif", ("--format", "webp"), "no tile format: leave it out (webp) (--format)"),
+        ("map.tif", ("--format", "webp"), "no tile format; leave it out (--format)"),
     ],
 )
 def test_an_output_that_cannot_be(
@@ -337,7 +337,7 @@ def test_the_scene_is_not_overwritten_by_its_map(command: str, refused: Callable
 @pytest.mark.parametrize("command", ["translate", "mosaic"])
 def test_tiles_that_are_none(command: str, geo2map: Command, taken: Path, tmp_path: Path) -> None:
     before = snapshot(tmp_path)
-    said = ("not a folder of tiles",) * 2 if command == "translate" else ("holds no tiles", "there is no such folder")
+    said = ("not a folder of tiles",) * 2 if command == "translate" else ("no tiles named", "folder not found")
     for folder, phrase in zip((taken, taken / "no"), said, strict=True):
         assert_one_sentence(geo2map(command, folder, "--out", tmp_path / "map.tif"), str(folder), phrase)
     assert snapshot(tmp_path) == before

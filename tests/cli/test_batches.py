@@ -131,7 +131,7 @@ def test_so_it_is_with_options(
     other = geo2map(*command)
     assert (other.code, other.out) == (1, "")
     assert f"{options[1].strip('-')} " in other.err
-    assert "exists already (made by another job: " in other.err
+    assert "exists already (rendered by another job: " in other.err
     assert stamps(tmp_path) == before
 
 
@@ -169,7 +169,7 @@ def test_an_output_that_lost_something_is_not_complete(
     lost, cut = (geo2map(*command) for command in commands)
     assert (lost.code, cut.code) == (1, 1)
     assert "damaged: tile 17/" in lost.err
-    assert "bytes when it was made and has" in cut.err
+    assert " bytes instead of " in cut.err
 
 
 def test_a_refusal_in_a_batch_names_the_option_and_the_mending(
@@ -191,10 +191,10 @@ def test_a_set_with_another_scene_is_named_by_what_differs(
     out, options = tmp_path / "map", ("--model", tiny_model, "--out", tmp_path / "map")
     assert geo2map("tile", scenes[0], "--out", out, "--model", tiny_model).code == 0
     more = geo2map("tile", *scenes[:2], *options)
-    assert f"made by another job: {scenes[1]} was not among its scenes" in more.err
+    assert f"rendered by another job: {scenes[1]} was added" in more.err
     assert geo2map("tile", *scenes[:2], *options, "--overwrite").code == 0
     fewer = geo2map("tile", scenes[0], *options)
-    assert f"made by another job: {scenes[1]} is not among the scenes given" in fewer.err
+    assert f"rendered by another job: {scenes[1]} was removed" in fewer.err
 
 
 def _spoil_sqlite(statement: str) -> Callable[[Path], None]:
@@ -216,7 +216,11 @@ def _swap_tile(path: Path) -> None:
 
 
 SPOILT = [
-    ("map.mbtiles", _spoil_sqlite("DELETE FROM map WHERE zoom_level = 16"), "its content is not what was written"),
+    (
+        "map.mbtiles",
+        _spoil_sqlite("DELETE FROM map WHERE zoom_level = 16"),
+        "its content differs from what was written",
+    ),
     ("map.mbtiles", _spoil_sqlite("UPDATE images SET tile_data = zeroblob(length(tile_data))"), "its content"),
     ("map.mbtiles", _spoil_sqlite("PRAGMA user_version = 7"), "its content"),
     ("map", _swap_tile, "tile 17/"),
@@ -263,7 +267,7 @@ def test_a_conversion_of_the_same_size_with_other_content_is_not_complete(
         assert geo2map("convert", tiles, out).code == 0
         spoil(out)
         again = geo2map("convert", tiles, out)
-        assert (again.code, "damaged: its content is not what was written" in again.err) == (1, True)
+        assert (again.code, "damaged: its content differs from what was written" in again.err) == (1, True)
 
 
 def test_a_record_without_a_digest_is_believed_by_size(
@@ -297,7 +301,7 @@ def test_newer_libraries_leave_what_is_finished(
     again = geo2map(*command)
     assert again.code == 0
     assert again.out == (
-        f"plain: complete (rendered with numpy {found['numpy']}, now 99.0: overwrite it to render again)\n"
+        f"plain: complete (rendered with numpy {found['numpy']}, now 99.0: overwrite to render again)\n"
     )
     assert stamps(tmp_path / "map") == before
 

@@ -33,7 +33,7 @@ def test_options_arrive(geo2map: Any, tiles: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("a.tif", "--format", "webp"), 2, "no tile format: leave it out"),
+        (("a.tif", "--format", "webp"), 2, "no tile format; leave it out"),
         (("a.mbtiles", "--scheme", "tms"), 2, "--scheme"),
         (("t", "--compress", "zstd"), 2, "--compress"),
         (("t", "--zoom", "17-3"), 2, "give the lower one first"),
@@ -55,9 +55,9 @@ def test_mistakes(arguments: tuple[str, ...], code: int, said: str, geo2map: Any
     ("options", "said"),
     [
         (("--grid", "scene"), "--grid"),
-        (("--crs-out", "EPSG:32618"), "lies on the grid of the tiles"),
+        (("--crs-out", "EPSG:32618"), "is on the web-mercator grid"),
         (("--classes", "--palette", "maps"), "--classes"),
-        (("--classes", "--format", "webp"), "leave palette, format, WebP out"),
+        (("--classes", "--format", "webp"), "leave out palette, format and WebP"),
     ],
 )
 def test_renders_that_cannot_be(

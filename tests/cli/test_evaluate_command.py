@@ -121,7 +121,7 @@ def test_no_context_shows_seams(geo2map: Command, tmp_path: Path, tiny_model: Pa
     Pillow.fromarray(picture(4, 1200, 600)).save(tmp_path / "wide" / "1.png")
     result = geo2map("evaluate", "--data", tmp_path / "wide", "--model", tiny_model, "--margin", 0, "--json", *TILED)
     (model, _) = rows(result)
-    assert "seams are reduced, not absent" in result.err
+    assert "seams remain, but weaker" in result.err
     assert model["seams"]["tile_mismatch"]["mean"] > 0
     assert model["seams"]["whole_vs_tiled"]["max"] > 1
 

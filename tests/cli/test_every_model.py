@@ -61,7 +61,7 @@ def test_every_command_takes_every_model(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
-def test_tiles_are_translated_and_mended(
+def test_tiles_are_translated_and_repaired(
     geo2map: Command, write_scene: SceneWriter, tmp_path: Path, model: str
 ) -> None:
     """`tile`, `translate`, then a broken tile that `check --repair` renders again."""
@@ -71,8 +71,8 @@ def test_tiles_are_translated_and_mended(
     before = tile.read_bytes()
     tile.write_bytes(before[:-20])
     assert geo2map("check", tmp_path / "map").code == 1
-    mended = geo2map("check", tmp_path / "map", "--repair")
-    assert mended.code == 0, mended.err
+    repaired = geo2map("check", tmp_path / "map", "--repair")
+    assert repaired.code == 0, repaired.err
     assert tile.read_bytes() == before
 
 

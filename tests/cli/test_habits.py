@@ -334,4 +334,4 @@ def test_the_version_is_the_packages(geo2map: Command) -> None:
 def test_the_module_runs_as_the_command_does() -> None:
     done = subprocess.run([*MODULE, "mosaic", "no-such-folder", "--out", "map.tif"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("geo2map: no-such-folder was given as a tile folder")
+    assert done.stderr.startswith("geo2map: no-such-folder: folder not found")

@@ -155,7 +155,7 @@ def test_an_alpha_band(info: Callable[..., dict[str, Any]], write_scene: SceneWr
 def test_a_scene_that_the_model_refuses(info: Callable[..., dict[str, Any]], write_scene: SceneWriter) -> None:
     found = info(write_scene("coarse.tif", transform=Affine(10, 0, 590_000, 0, -10, 4_510_000)))
     assert found["plan"] is None
-    assert "resolves 10 m on the ground" in found["refused"]
+    assert "10 m on the ground is too coarse" in found["refused"]
     assert (found["native_zoom"], found["refused"].count("\n")) == (14, 0)
 
 

@@ -156,7 +156,7 @@ def test_errors_are_one_sentence_and_leave_nothing(
         (("models", "list", tmp_path / "missing"), "not found"),
         (("render", small_scene, *tiles, "--model", model, "--mode", "exact"), "leave mode out"),
         (("render", small_scene, *tiles, "--model", model, "--margin", 256), "leave it out (--margin)"),
-        (("render", small_scene, *tiles, "--model", model, "--match", "model"), "leave match out (--match)"),
+        (("render", small_scene, *tiles, "--model", model, "--match", "model"), "leave it out (--match)"),
     ):
         result = geo2map(*arguments)
         assert (result.code, result.out) == (1, ""), result

@@ -55,7 +55,7 @@ def test_tiles_of_a_folder_have_their_place(
         "render", write_scene("a.tif"), "--out", out, "--model", tiny_model, "--dask", "local:1", "--tmp", disk
     )
     assert ran.code == 2
-    assert "are written in their place" in ran.err
+    assert "written in place" in ran.err
     assert "--tmp" in ran.err
     assert not out.exists()
 

@@ -68,11 +68,11 @@ def test_looking_keeps_and_rendering_completes(
     [
         (["serve", "nowhere.tif"], "scene not found"),
         (["serve", "SCENE", "--token", "short"], "token is malformed"),
-        (["serve", "SCENE", "--keep", "out.xyz"], "not a kind of output"),
+        (["serve", "SCENE", "--keep", "out.xyz"], "not a supported output type"),
         (["serve", "SCENE", "--under", "nowhere"], "nowhere: not found"),
         (["serve", "SCENE", "--host", "no.such.host.invalid"], "cannot listen"),
         (["view", "nowhere"], "nowhere: not found"),
-        (["view", "SCENE"], "holds no tiles"),
+        (["view", "SCENE"], "not a tile set"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(

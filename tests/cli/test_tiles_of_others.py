@@ -69,7 +69,7 @@ def test_another_grid(command: str, geo2map: Any, south: Path, tiny_model: Path,
     }
     done = geo2map(command, south, *options.get(command, []))
     assert done.code == 1
-    assert "holds tiles of another scheme (EPSG:4326; see tilemapresource.xml)" in done.err
+    assert "tiles of another grid (EPSG:4326; see tilemapresource.xml)" in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 

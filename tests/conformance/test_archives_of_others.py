@@ -144,7 +144,7 @@ def test_tiles_packed_with_gzip_are_read(tmp_path: Path) -> None:
 def test_a_tile_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
     bomb = gzip.compress(bytes(2**27))
     path = write_mbtiles(tmp_path / "a.mbtiles", {"format": "png"}, pack=lambda _: bomb)
-    with pytest.raises(TileSetError, match=r"17/\d+/\d+: the tile is compressed .* far too large"):
+    with pytest.raises(TileSetError, match=r"17/\d+/\d+: damaged gzip compression, or far too large"):
         convert(path, tmp_path / "b")
 
 
@@ -213,14 +213,14 @@ def test_what_stands_in_the_way_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA cache_size = 1")
         database.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(TileSetError, match="is locked by another program"):
+        with pytest.raises(TileSetError, match="locked by another program"):
             MbtilesStore(path)
         for _ in range(200):
             database.execute("INSERT INTO tiles VALUES (1, 0, 0, ?)", (os.urandom(3000),))
         for ending in ("", "-journal"):
             shutil.copy(f"{path}{ending}", tmp_path / f"left.mbtiles{ending}")
         database.execute("ROLLBACK")
-    with pytest.raises(TileSetError, match=r"unfinished changes lie in left\.mbtiles-journal"):
+    with pytest.raises(TileSetError, match=r"unfinished changes in left\.mbtiles-journal"):
         MbtilesStore(tmp_path / "left.mbtiles")
     with closing(sqlite3.connect(tmp_path / "other.mbtiles")) as database, database:
         database.execute("CREATE TABLE gpkg_contents (a)")

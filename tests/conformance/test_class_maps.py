@@ -165,7 +165,7 @@ def test_every_kind_keeps_the_codes(made: Path, tmp_path: Path) -> None:
     convert(made / "tiles", tmp_path / "one", zooms=(6, 6))
     convert(tmp_path / "one", tmp_path / "b.tif")
     assert np.array_equal(codes(tmp_path / "b.tif"), codes(made / "map.tif"))
-    with pytest.raises(TileSetError, match="class tiles are PNG"):
+    with pytest.raises(TileSetError, match="class tiles, which are PNG"):
         convert(made / "tiles", tmp_path / "c", format="webp")
 
 
@@ -184,7 +184,7 @@ def test_classes_are_those_of_the_model() -> None:
             resolve_legend(asked, card)
         assert caught.value.option == "classes"
     for options in ({"format": "webp"}, {"palette": "maps"}, {"compress": "webp"}):
-        with pytest.raises(DataError, match="classes are written as PNG"):
+        with pytest.raises(DataError, match="classes: written as PNG"):
             Storage(classes=True, **options)
 
 
@@ -193,6 +193,6 @@ def test_a_tile_of_other_colours_is_named(made: Path, tmp_path: Path) -> None:
     path = next((tmp_path / "tiles" / "6").rglob("*.png"))
     PIL.Image.new("RGB", (256, 256), (1, 2, 3)).save(path)
     tile = Tile(int(path.parent.name), int(path.stem), 6)
-    with pytest.raises(TileSetError, match=rf"tile 6/{tile.x}/{tile.y}: the colour \(1, 2, 3\) is none of the 6"):
+    with pytest.raises(TileSetError, match=rf"tile 6/{tile.x}/{tile.y}: colour \(1, 2, 3\): not among the 6"):
         convert(tmp_path / "tiles", tmp_path / "a.tif")
     assert decode_tile(path.read_bytes())[1].all()

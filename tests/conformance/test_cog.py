@@ -101,7 +101,7 @@ def test_one_tile_that_is_not_indexed_makes_it_rgba(indexed: MemoryStore, rgba: 
 
 
 def test_webp_has_no_table(indexed: MemoryStore, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="table of colours") as caught:
+    with pytest.raises(OutputError, match="colour table") as caught:
         write_geotiff(indexed, TILESET, tmp_path / "a.tif", compression="webp")
     assert caught.value.option == "compress"
     with pytest.raises(DataError, match="no palette"):

@@ -145,7 +145,7 @@ def test_a_tile_that_went_away_leaves_nothing(kind: str, store: Tiles, tmp_path:
         def get(self, tile: Tile, default: Any = None) -> bytes | None:
             return None if tile == Tile(13058, 8469, 14) else super().get(tile, default)
 
-    with pytest.raises(TileSetError, match="14/13058/8469 is missing"):
+    with pytest.raises(TileSetError, match="14/13058/8469: missing"):
         WRITERS[kind](Torn(store), TILESET, tmp_path / "x")
     assert not list(tmp_path.iterdir())
 
@@ -173,7 +173,7 @@ def test_a_disk_that_fills_up_is_one_sentence_and_leaves_nothing(kind: str, stor
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
     try:
-        with pytest.raises(OutputError, match=r"cannot be written: .*disk"):
+        with pytest.raises(OutputError, match=r"cannot be written.*disk"):
             WRITERS[kind](store, TILESET, tmp_path / "x")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -188,7 +188,7 @@ def test_a_file_cut_short_is_one_sentence(kind: str, keep: float, files: dict[st
     data = files[kind].read_bytes()
     cut = data[: int(keep * len(data)) if 0 < keep < 1 else int(keep)]
     (tmp_path / "x").write_bytes(cut)
-    with pytest.raises(TileSetError, match=r"x is (cut short|no |not an |damaged)"):
+    with pytest.raises(TileSetError, match=r"x: (truncated|not an? |damaged)"):
         READERS[kind](tmp_path / "x")
 
 
@@ -216,9 +216,9 @@ def test_noise_in_a_file_is_one_sentence_or_passes(kind: str, files: dict[str, P
 )
 def test_files_of_other_kinds(kind: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(content)
-    with pytest.raises(TileSetError, match="x "):
+    with pytest.raises(TileSetError, match="x: "):
         READERS[kind](tmp_path / "x")
-    with pytest.raises(TileSetError, match="there is no file"):
+    with pytest.raises(TileSetError, match="not found"):
         READERS[kind](tmp_path / "y")
 
 
@@ -305,7 +305,7 @@ def test_mbtiles_of_others(store: Tiles, tmp_path: Path) -> None:
         assert {tile: found.get(tile) for zoom in found.zooms for tile in found.tiles(zoom)} == wanted(store)
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE metadata SET value = 'pbf' WHERE name = 'format'")
-    with pytest.raises(TileSetError, match="holds pbf tiles"):
+    with pytest.raises(TileSetError, match="pbf tiles are vector tiles"):
         MbtilesStore(path)
 
 
@@ -372,7 +372,7 @@ def test_archives_of_others(store: Tiles, tmp_path: Path) -> None:
     with PmtilesStore(write(TileType.WEBP)) as found:
         assert (found.tileset.name, found.tileset.format, found.zooms) == ("other", "png", (12, 13, 14))
         assert {tile: found.get(tile) for zoom in found.zooms for tile in found.tiles(zoom)} == wanted(store)
-    with pytest.raises(TileSetError, match="holds mvt tiles"):
+    with pytest.raises(TileSetError, match="mvt tiles are vector tiles"):
         PmtilesStore(write(TileType.MVT))
     with pytest.raises(TileSetError, match="compressed with zstd"):
         PmtilesStore(write(TileType.PNG, Compression.ZSTD))

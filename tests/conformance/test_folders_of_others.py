@@ -129,7 +129,7 @@ def test_columns_beyond_the_world_are_not_lost(tmp_path: Path) -> None:
     """Tiles in degrees have twice as many columns; a document need not say so."""
     folder = write_folder(tmp_path / "set")
     (folder / "17" / str(LEFT)).rename(folder / "17" / str(2**17 + LEFT))
-    with pytest.raises(TileSetError, match=rf"17/{2**17 + LEFT} lies outside web-mercator's world"):
+    with pytest.raises(TileSetError, match=rf"17/{2**17 + LEFT} is outside web-mercator's world"):
         convert(folder, tmp_path / "a.pmtiles")
 
 
@@ -175,7 +175,7 @@ def test_larger_tiles_are_kept_or_refused_by_their_size(tmp_path: Path) -> None:
         lambda: check(folder),
         lambda: check(tmp_path / "a.mbtiles"),
     ):
-        with pytest.raises(TileSetError, match=r"512 x 512 px, but geo2map .* 256 x 256 px: cut the set anew"):
+        with pytest.raises(TileSetError, match=r"512 x 512 px, but geo2map .* 256 x 256 px; render them again"):
             read()
 
 
@@ -209,7 +209,7 @@ def test_the_bytes_of_a_tile_decide_its_format(tmp_path: Path) -> None:
     with open_tiles(folder) as (_, tileset):
         assert tileset.format == "jpeg"
     assert [str(problem) for problem in check(folder).problems] == [
-        "metadata: names of tiles (4 tiles are named as png, but are jpeg)"
+        "metadata: names of tiles (4 tiles are named png, but are jpeg)"
     ]
     assert check(write_folder(tmp_path / "upper", suffix=".JPG", format="JPEG")).ok
 

@@ -55,7 +55,7 @@ def test_what_cannot_be_converted(quick_engine: Engine, write_sheet: Any, tmp_pa
     scene = write_sheet("a.tif")
     with pytest.raises(TileSetError, match="not found"):
         convert(tmp_path / "nowhere", tmp_path / "a.pmtiles")
-    with pytest.raises(TileSetError, match="holds no tiles"):
+    with pytest.raises(TileSetError, match="not a tile set"):
         convert(scene, tmp_path / "a.pmtiles")
     render(scene, tmp_path / "tiles", engine=quick_engine)
     (tmp_path / "a.pmtiles").write_text("mine")

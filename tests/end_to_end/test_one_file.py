@@ -1,4 +1,4 @@
-"""Outputs that are one file are checked, updated and mended as folders are, by the journal beside them."""
+"""Outputs that are one file are checked, updated and repaired as folders are, by the journal beside them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def spoil_tile(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_damaged_tile_is_found_and_mended_to_the_byte(name: str, made: Path, quick_engine: Engine) -> None:
+def test_a_damaged_tile_is_found_and_repaired_to_the_byte(name: str, made: Path, quick_engine: Engine) -> None:
     out = make(made, name, quick_engine)
     clean = out.read_bytes()
     spoil_tile(out)
@@ -166,7 +166,7 @@ def test_a_raster_on_its_own_grid_is_not_updated(made: Path, quick_engine: Engin
     out = make(made, "own.tif", quick_engine, grid="scene")
     assert check(out).ok
     before = sorted(path.name for path in made.iterdir())
-    with pytest.raises(OutputError, match=r"own\.tif can be neither updated nor mended"):
+    with pytest.raises(OutputError, match=r"own\.tif: a raster on its own grid cannot be updated or repaired"):
         update(made / "b.tif", out)
     assert sorted(path.name for path in made.iterdir()) == before
 

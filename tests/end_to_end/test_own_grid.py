@@ -92,7 +92,7 @@ def test_a_table_of_colours_stays_one(quick_engine: Engine, write_sheet: Any, tm
 
 def test_what_has_no_other_grid(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     scene = write_sheet("a.tif", side=300)
-    with pytest.raises(OutputError, match="lies on the grid of the tiles"):
+    with pytest.raises(OutputError, match="is on the web-mercator grid"):
         cut(scene, tmp_path / "t", quick_engine, grid="scene")
     with pytest.raises(PlanError, match="is not a CRS that PROJ knows") as caught:
         render(scene, tmp_path / "a2.tif", engine=quick_engine, crs_out="EPSG:0")

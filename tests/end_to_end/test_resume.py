@@ -122,7 +122,7 @@ def test_a_model_of_another_precision_is_refused(quick_engine: Engine, write_she
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_starting_anew_and_cleaning(name: str, quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
+def test_starting_over_and_cleaning(name: str, quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     scene = write_sheet("a.tif")
     interrupt(scene, tmp_path / name, quick_engine, after=5)
     counting = Interrupting(quick_engine)
@@ -169,7 +169,7 @@ def test_two_runs_at_once(quick_engine: Engine, write_sheet: Any, tmp_path: Path
         other = subprocess.run(
             [sys.executable, "-c", code, tmp_path / "tiles"], capture_output=True, text=True, check=False
         )
-        assert "is being written by another geo2map" in other.stderr
+        assert "another geo2map is writing it" in other.stderr
     finally:
         going.set()
         first.join()

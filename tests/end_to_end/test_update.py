@@ -136,7 +136,7 @@ def test_a_lossy_set(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> 
 
 def test_what_cannot_be_updated(quick_engine: Engine, write_sheet: Any, tmp_path: Path) -> None:
     a = write_sheet("a.tif")
-    with pytest.raises(OutputError, match="nothing to update"):
+    with pytest.raises(OutputError, match="not a finished output"):
         update(a, tmp_path / "nowhere", engine=quick_engine)
     render(a, tmp_path / "tiles", engine=quick_engine)
     with pytest.raises(PlanError, match="another model"):

@@ -98,7 +98,7 @@ def test_an_update_that_was_stopped_goes_on_and_brings_both_up_to_date(
     assert check(out).ok
 
 
-def test_what_is_wrong_with_them_is_found_and_mended(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
+def test_what_is_wrong_with_them_is_found_and_repaired(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
     out = tmp_path / "tiles"
     shutil.copytree(made / "tiles", out)
     assert check(out).ok

@@ -16,7 +16,7 @@ from geo2map.api.converting import convert
 from geo2map.errors import OutputError
 from geo2map.grid import PixelWindow
 from geo2map.grid.raster import RasterGrid
-from geo2map.ledger import end_publishing, open_output
+from geo2map.ledger import finish_publishing, open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
@@ -108,7 +108,7 @@ def test_another_command_ends_it_but_replaces_nothing(classes: Path, tmp_path: P
     with pytest.raises(OutputError, match="exists already"):
         convert(classes, out, zooms=(5, 5))
     assert everything(tmp_path / "killed") == everything(tmp_path / "whole")
-    assert end_publishing(out) is None
+    assert finish_publishing(out) is None
 
 
 def test_a_style_of_the_users_stays(classes: Path, tmp_path: Path) -> None:

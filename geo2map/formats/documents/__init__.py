@@ -1,1 +1,1 @@
-"""The files beside tiles that make a set open by itself: viewer page, QGIS layers and styles, provenance, legend."""
+"""Documents for viewing a tile set: web page, QGIS layers and styles, provenance, legend."""

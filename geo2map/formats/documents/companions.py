@@ -1,4 +1,4 @@
-"""Files beside a raster, for whatever is built on GDAL and for QGIS: a CRS, names and colours of classes by code."""
+"""Companion files of a raster for GDAL and QGIS: a CRS, and names and colours of classes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from geo2map.formats.documents.text import xml_bytes
 from geo2map.tiles.tilejson import TileSet
 
 STYLE = ".qml"
-"""Suffix of a QGIS style; one that is there is the user's and stays."""
+"""Suffix of a QGIS style; an existing one belongs to the user and stays."""
 _FIELDS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
-"""Name, type (0 whole numbers, 2 text) and use of the table's columns, as GDAL numbers them."""
+"""Name, type (0 integer, 2 string) and usage of the table columns, by GDAL's codes."""
 
 
 def companion_files(path: Path, tileset: TileSet, crs: str | None = None) -> dict[str, bytes]:
-    """What lies beside a raster, by file name: `NAME.tif.aux.xml` where there is something to say, a style for classes.
+    """Companions of a raster by file name: `NAME.tif.aux.xml` if needed, and a style for classes.
 
     Args:
-        crs: WKT of one that the raster itself does not hold.
+        crs: WKT of a CRS that the raster cannot store.
     """
     legend = class_legend(tileset)
     files = {f"{path.name}.aux.xml": sidecar(legend, crs)} if legend or crs else {}
@@ -29,13 +29,13 @@ def companion_files(path: Path, tileset: TileSet, crs: str | None = None) -> dic
 
 
 def class_legend(tileset: TileSet) -> LegendEntries:
-    """Names and colours of the classes of a set of class tiles, in the order of their codes; empty for any other."""
+    """Names and colours of class tiles, by code; empty for other tile sets."""
     found: Any = tileset.extra.get("classes", ())
     return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in found]
 
 
 def sidecar(legend: LegendEntries, crs: str | None = None) -> bytes:
-    """GDAL's sidecar: a CRS, and a raster attribute table and the names of the values."""
+    """A .aux.xml file for GDAL: a CRS, a raster attribute table and the category names."""
     root = Element("PAMDataset")
     if crs is not None:
         SubElement(root, "SRS").text = plain_text(crs)

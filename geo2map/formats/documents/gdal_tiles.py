@@ -1,4 +1,4 @@
-"""A description of a tile set for GDAL's WMS driver: whatever is built on GDAL opens it as one raster."""
+"""A description of a tile set for GDAL's WMS driver, which opens it as one raster."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 from geo2map.files.plain_text import plain_text
 from geo2map.formats.documents.text import xml_bytes
 from geo2map.grid import TILE_SIZE, PixelWindow, tile_range, window_bounds
+from geo2map.plan.area_tiles import parent_range
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.tilejson import TileSet
 
@@ -15,14 +16,14 @@ _MEANING = "/:@!&=+,;~*'()?[]%"  # characters of a URL that stay as they are; "$
 
 
 def tiles_xml(tileset: TileSet, address: str) -> bytes:
-    """An XML file that GDAL opens as a raster of the whole tiles, overviews included.
+    """An XML file that GDAL opens as a raster of the whole tile set, overviews included.
 
     Args:
-        tileset: its window says which tiles there are; those that are missing are transparent.
-        address: absolute URL of the folder (http, https or file): GDAL resolves no relative one.
+        tileset: its window defines the extent; missing tiles are transparent.
+        address: absolute URL of the folder (http, https or file); GDAL does not resolve relative ones.
 
     Returns:
-        The XML file; the same arguments give the same bytes.
+        The XML file; deterministic.
     """
     root = Element("GDAL_WMS")
     service = SubElement(root, "Service", name="TMS")
@@ -40,14 +41,13 @@ def tiles_xml(tileset: TileSet, address: str) -> bytes:
 
 
 def _data_window(tileset: TileSet) -> dict[str, str]:
-    """Whole tiles of the coarsest overview, so that the grid of each begins at the corner.
+    """Whole tiles of the coarsest overview, so that the grids of all overviews share the corner.
 
-    What lies beyond the antimeridian is left out: GDAL's columns end there.
+    Tiles beyond the antimeridian are omitted, where GDAL's columns end.
     """
     steps = _overviews(tileset)
     fine, edge = tile_range(tileset.window), 2 ** (tileset.maxzoom - steps)
-    tiles = PixelWindow(fine.left >> steps, fine.top >> steps, -(-fine.right >> steps), -(-fine.bottom >> steps))
-    tiles = tiles.intersection(PixelWindow(0, 0, edge, edge))
+    tiles = parent_range(fine, steps).intersection(PixelWindow(0, 0, edge, edge))
     bounds = window_bounds(PixelWindow(*(place * TILE_SIZE for place in tiles)), tileset.maxzoom - steps)
     return {
         "UpperLeftX": repr(bounds.left),
@@ -64,7 +64,7 @@ def _data_window(tileset: TileSet) -> dict[str, str]:
 
 
 def _from_the_south(tileset: TileSet, tiles: PixelWindow, steps: int) -> dict[str, str]:
-    """Of a TMS folder: GDAL counts rows from the window's lower edge, and TileY is what brings that to the world's."""
+    """For TMS folders: GDAL counts rows from the window's lower edge, to which TileY gives the offset."""
     if tileset.scheme == "xyz":
         return {}
     world = 2 ** (tileset.maxzoom - steps)
@@ -72,6 +72,6 @@ def _from_the_south(tileset: TileSet, tiles: PixelWindow, steps: int) -> dict[st
 
 
 def _overviews(tileset: TileSet) -> int:
-    """As many as there are zooms, but none smaller than a tile: the raster would grow far beyond the map."""
+    """As many as there are zooms, but none smaller than a tile: padding would extend the raster far beyond the map."""
     fine = tile_range(tileset.window)
     return min(tileset.maxzoom - tileset.minzoom, max(fine.width, fine.height).bit_length() - 1)

@@ -1,4 +1,4 @@
-"""How somebody opens a finished output: one line to read when it is done."""
+"""A one-line hint on viewing a finished output."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from geo2map.tiles.tilejson import TileSet
 
 
 def way_to_open(out: str | Path) -> str:
-    """Where an output is and what opens it: QGIS, a browser, or `geo2map view`."""
+    """The path of an output and how to view it: QGIS, a browser, or `geo2map view`."""
     path = Path(out)
     if path.suffix.lower() in GEOTIFF_SUFFIXES and path.is_file():
         return f"{path}: drag it into QGIS"
     if path.is_file():
-        return f"{path}: drag it into QGIS, or look at it with: geo2map view {_quoted(path)}"
+        return f"{path}: drag it into QGIS, or view it with: geo2map view {_quoted(path)}"
     with suppress(Geo2MapError):
         if (tileset := TileSet.load(path)) is not None:
             layer, page = path / layer_name(tileset), path / PAGE
             if layer.is_file() and page.is_file():
                 return f"{path}: drag {layer} into QGIS, or open {page} in a browser"
-    return f"{path}: look at it with: geo2map view {_quoted(path)}"
+    return f"{path}: view it with: geo2map view {_quoted(path)}"
 
 
 def _quoted(path: Path) -> str:
-    """A path as it can be pasted behind a command."""
+    """A path quoted for the shell."""
     if os.name != "nt":
         return shlex.quote(str(path))
     return f'"{path}"' if set(str(path)) & set(" &()^;,=%!'") else str(path)

@@ -1,4 +1,4 @@
-"""The viewer: one HTML page that shows a tile set from a disk or a server, with Leaflet within it."""
+"""The viewer: a self-contained HTML page with Leaflet that shows a tile set from disk or a server."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _MAP_COMMENT = re.compile(r"\n//# sourceMappingURL=\S+\s*$")
 def viewer_page(tileset: TileSet, legend: LegendEntries, layers: Mapping[str, TileSet] | None = None) -> bytes:
     """The page `index.html` beside the zooms of a tile set.
 
-    It works from file:// and asks for nothing but the tiles: styles, script and Leaflet are within it, and its content
-    security policy lets it load pictures alone, from where it lies itself.
+    It works from file:// and loads only tiles: styles, script and Leaflet are embedded, and its content security
+    policy allows only images from its own location.
 
     Args:
         tileset: the map.
         legend: classes and colours, in order.
-        layers: further layers in folders beside the page, by name. The first is seen left of a swipe slider, the
+        layers: further layers in folders beside the page, by name. The first is shown left of a swipe slider, the
             others can be switched on.
 
     Returns:
-        HTML as UTF-8; the same arguments give the same bytes.
+        HTML as UTF-8; deterministic.
     """
     parts = _parts()
     below = [_layer(name, f"{name}/", described, described.attribution) for name, described in (layers or {}).items()]
@@ -60,7 +60,7 @@ def viewer_page(tileset: TileSet, legend: LegendEntries, layers: Mapping[str, Ti
 
 
 def statement_of(tileset: TileSet) -> str:
-    """What people must know of a set before they believe it; of a set of others, what these say of it."""
+    """A disclaimer on the origin of a tile set; for other programs' tile sets, their description."""
     if tileset.is_drawn:
         return STATEMENT
     return SOURCE_STATEMENT if tileset.is_imagery else plain_text(unmarked(tileset.description))
@@ -77,7 +77,7 @@ def _parts() -> dict[str, str]:
 
 @cache
 def _policy() -> str:
-    """Nothing is loaded but pictures; no script runs but the page's own two."""
+    """Allows only images, and the two scripts of the page."""
     scripts = (_parts()[name] for name in ("leaflet.js", "viewer.js"))
     digests = (b64encode(sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
@@ -86,7 +86,7 @@ def _policy() -> str:
 
 
 def _layer(role: str, folder: str, tileset: TileSet, attribution: str) -> dict[str, Any]:
-    """A layer for the script; "reach" are the columns and rows of tiles at its largest zoom."""
+    """A layer for the script; "reach" is the range of columns and rows at its largest zoom."""
     return {
         "role": role,
         "tiles": f"./{folder}{{z}}/{{x}}/{tileset.row}{SUFFIXES[tileset.format]}",
@@ -98,5 +98,5 @@ def _layer(role: str, folder: str, tileset: TileSet, attribution: str) -> dict[s
 
 
 def _bounds(tileset: TileSet) -> list[float]:
-    """West, south, east, north in degrees; east is beyond 180 where the map crosses the antimeridian."""
+    """West, south, east, north in degrees; east exceeds 180 across the antimeridian."""
     return [round(edge, 9) for edge in lnglat_bounds(tileset.window, tileset.maxzoom)]

@@ -1,4 +1,4 @@
-"""What QGIS opens with one drag: a layer definition (.qlr) for a folder of tiles; and a style (.qml) for classes."""
+"""QGIS documents: a layer definition (.qlr) for a folder of tiles, and a style (.qml) for classes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ _OUTLINE = "footprint"
 
 
 def layer_definition(tileset: TileSet, legend: LegendEntries) -> bytes:
-    """A QGIS layer definition that lies beside the zooms of a tile set.
+    """A QGIS layer definition beside the zooms of a tile set.
 
-    A group of two layers: the tiles, found by an address relative to the definition, and their outline, whose legend
-    are the map's classes. The outline is there because QGIS takes every XYZ layer for as large as the world, so that
-    "Zoom to Layer" needs another layer to go to the map. Checked with QGIS 3.22, which finds no XYZ tiles at all below
-    a folder with "#", "?" or "%" in its name.
+    A group of two layers: the tiles, by a relative URL, and their outline, whose legend shows the map's classes. The
+    outline is needed for "Zoom to Layer", since QGIS gives every XYZ layer the extent of the world. Tested with QGIS
+    3.22, which does not read XYZ tiles below a folder with "#", "?" or "%" in its name.
 
     Returns:
-        The .qlr file; the same arguments give the same bytes.
+        The .qlr file; deterministic.
     """
     name, key = plain_text(tileset.name), _key(tileset)
     root = Element("qlr")
-    tree = SubElement(root, "layer-tree-group")  # stands for the project's own
+    tree = SubElement(root, "layer-tree-group")  # represents the project's root
     group = SubElement(tree, "layer-tree-group", name=name, expanded="1", checked="Qt::Checked")
     layers = SubElement(root, "maplayers")
     for number, (title, provider) in enumerate(((f"{name}: outline and legend", "ogr"), (name, "wms"))):
@@ -45,7 +44,7 @@ def layer_definition(tileset: TileSet, legend: LegendEntries) -> bytes:
 
 
 def class_style(legend: LegendEntries) -> bytes:
-    """A QGIS style (.qml) for a raster of class codes: code i has the first colour of the i-th class of the legend."""
+    """A QGIS style (.qml) for a raster of class codes: code i has the first colour of class i."""
     root = Element("qgis", version="3.22.0", styleCategories="Symbology")
     pipe = SubElement(root, "pipe")
     renderer = SubElement(pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1")
@@ -59,12 +58,12 @@ def class_style(legend: LegendEntries) -> bytes:
 
 
 def _classes(legend: LegendEntries) -> list[str]:
-    """The classes of a legend, each once, in the order of their codes."""
+    """The classes of a legend, by code."""
     return list(dict.fromkeys(name for name, _ in legend))
 
 
 def _key(tileset: TileSet) -> str:
-    """QGIS renames layers whose id it has already; the same map has the same id wherever it lies."""
+    """A layer id that depends only on the map; QGIS renames layers whose id is taken."""
     facts = json.dumps([tileset.name, tileset.maxzoom, list(tileset.window)])
     return f"geo2map_{blake2b(facts.encode(), digest_size=8).hexdigest()}"
 
@@ -81,7 +80,7 @@ def _layer(layers: Element, key: str, title: str, source: str, attribution: str,
 
 
 def _tile_layer(layers: Element, key: str, title: str, tileset: TileSet) -> None:
-    """As QGIS 3.22 itself writes an XYZ layer whose tiles lie beside the definition."""
+    """An XYZ layer as written by QGIS 3.22, with tiles beside the definition."""
     row = tileset.row.replace("{", "%7B").replace("}", "%7D")
     url = f"file:./%7Bz%7D/%7Bx%7D/{row}{SUFFIXES[tileset.format]}"
     source = f"type=xyz&url={url}&zmax={tileset.maxzoom}&zmin={tileset.minzoom}"
@@ -89,7 +88,7 @@ def _tile_layer(layers: Element, key: str, title: str, tileset: TileSet) -> None
 
 
 def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, legend: LegendEntries) -> None:
-    """The outline as GeoJSON within the definition, with an unused category for each class, which is the legend."""
+    """The outline as embedded GeoJSON, with an unused category for each class as a legend."""
     west, south, east, north = (round(edge, 9) for edge in lnglat_bounds(tileset.window, tileset.maxzoom))
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
     feature = {"type": "Feature", "properties": {"class": _OUTLINE}} | {
@@ -109,7 +108,7 @@ def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, lege
 
 
 def _fill(symbol: Element, colour: tuple[int, int, int] | None) -> None:
-    """A patch of a colour, or just an outline."""
+    """A filled polygon, or just an outline."""
     layer = SubElement(symbol, "layer", {"class": "SimpleFill", "enabled": "1", "pass": "0", "locked": "0"})
     filled = {"style": "solid", "color": "{},{},{},255".format(*colour)} if colour else {"style": "no"}
     options = SubElement(layer, "Option", type="Map")

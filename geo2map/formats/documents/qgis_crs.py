@@ -1,6 +1,6 @@
 """The two CRSs of a QGIS layer definition, as QGIS stores them.
 
-QGIS takes no CRS from an authority code alone: without a WKT a layer has none, and is drawn nowhere.
+QGIS does not accept an authority code alone: without WKT the layer has no CRS and is not shown.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _FIELDS: dict[LayerCrs, dict[str, str]] = {
 
 
 def add_crs(layer: Element, crs: LayerCrs) -> None:
-    """Adds the `srs` element of a layer."""
+    """Add the `srs` element of a layer."""
     known = SubElement(SubElement(layer, "srs"), "spatialrefsys")
     for tag, text in _FIELDS[crs].items():
         SubElement(known, tag).text = text

@@ -1,4 +1,4 @@
-"""The files beside a tile set, which make it open by itself: in QGIS, in GDAL, in a browser."""
+"""Documents beside a tile set for viewing it in QGIS, GDAL or a browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROVENANCE = "provenance.json"
 TABLE = "legend.tsv"
 GDAL_FILE = "tiles.xml"
 SIDECAR_NAMES = frozenset({PAGE, PROVENANCE, TABLE, GDAL_FILE})
-"""Names of the files that `sidecars` makes; `NAME.qlr` and `NAME.qml`, called by the tile set's name, come on top."""
+"""Files written by `sidecars`, besides `NAME.qlr` and `NAME.qml`, which are named after the tile set."""
 
 
 def sidecars(
@@ -38,22 +38,22 @@ def sidecars(
     layers: Mapping[str, TileSet] | None = None,
     address: str | None = None,
 ) -> dict[str, bytes]:
-    """What lies beside the zooms of a tile set, by file name; a pure function, no time and no path goes in.
+    """Documents for a tile set, by file name; a pure function without time or path.
 
     Args:
-        tileset: names, places and zooms; any name will do.
+        tileset: the map; its name may contain any characters.
         legend: classes and colours, in order; may be empty.
-        provenance: JSON-able facts such as scene names, model, card hash and job; no paths. Wins over what is added:
+        provenance: JSON-able facts such as scene names, model, card hash and job; no paths. Overrides the defaults
             "statement", "geo2map" (the version), "name" and "tiles".
         layers: further layers in folders beside the zooms, by name, for the viewer.
-        address: absolute URL of the folder; without one there is no tiles.xml, since GDAL resolves no relative one.
+        address: absolute URL of the folder for tiles.xml, where GDAL needs one; None omits that file.
 
     Returns:
-        `NAME.qlr`, `index.html`, `provenance.json`, `legend.tsv` where there is a legend, `NAME.qml` for class tiles
-        (for a raster made of them), `tiles.xml` where there is an address.
+        `NAME.qlr`, `index.html`, `provenance.json`, with a legend `legend.tsv`, for class tiles `NAME.qml` (for rasters
+        built from them), with an address `tiles.xml`.
 
     Raises:
-        TileSetError: JSON cannot spell the provenance.
+        TileSetError: the provenance is not JSON-able.
     """
     made = {layer_name(tileset): layer_definition(tileset, legend)}
     if classes := class_legend(tileset):
@@ -68,12 +68,12 @@ def sidecars(
 
 
 def layer_name(tileset: TileSet) -> str:
-    """The name of a set's layer definition for QGIS."""
+    """File name of the QGIS layer definition of a tile set."""
     return f"{file_stem(tileset.name)}.qlr"
 
 
 def job_sidecars(job: Job) -> dict[str, bytes]:
-    """The files beside the tiles of a job."""
+    """Documents for the output of a job."""
     provenance = {
         "geo2map": job.versions.get("geo2map", ""),
         "scenes": list(job.facts.get("scenes", ())),
@@ -88,12 +88,12 @@ def job_sidecars(job: Job) -> dict[str, bytes]:
 
 
 def stored_sidecars(tileset: TileSet, before: Path, layers: Mapping[str, TileSet] | None = None) -> dict[str, bytes]:
-    """The files beside the tiles of a set that is made of another one; none where geo2map did not make that.
+    """Documents for a converted tile set; none unless geo2map rendered it.
 
     Args:
-        tileset: the new one.
-        before: the other: what its provenance.json says, where it is a folder that has one, is kept.
-        layers: as `sidecars` has them.
+        tileset: the new tile set.
+        before: path of the source; its provenance.json, if any, is preserved.
+        layers: see `sidecars`.
     """
     if "model" not in tileset.extra:
         return {}
@@ -107,7 +107,7 @@ def stored_sidecars(tileset: TileSet, before: Path, layers: Mapping[str, TileSet
 
 
 def legend_of(tileset: TileSet) -> LegendEntries:
-    """Classes and colours of a set: those of its codes where it has such, else those that its model draws with."""
+    """Classes and colours of a tile set: those of its codes, else those of its model."""
     if classes := class_legend(tileset):
         return classes
     entries: Any = tileset.extra.get("legend", ())
@@ -115,7 +115,7 @@ def legend_of(tileset: TileSet) -> LegendEntries:
 
 
 def legend_table(legend: LegendEntries) -> bytes:
-    """The colours as a tab-separated table of class, red, green, blue, which `geo2map.colour.load_palette` reads."""
+    """The colours as a tab-separated table of class, red, green, blue; see `geo2map.colour.load_palette`."""
     file = io.StringIO()
     writer = csv.writer(file, dialect="excel-tab", lineterminator="\n")
     writer.writerow(["class", "red", "green", "blue"])

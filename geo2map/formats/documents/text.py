@@ -1,4 +1,4 @@
-"""Names that come from anywhere, made safe for XML, HTML, JSON and file systems."""
+"""Escapes arbitrary names for XML, HTML, JSON and file systems."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from geo2map.files.plain_text import plain_text
 
 _IN_SCRIPT = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&'\u2028\u2029"}
 _NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*%#{}$\s\ufffd]+')
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # Windows keeps these to itself
-_LONGEST = 80  # bytes of UTF-8 in a file's name, which may be 255 with all that comes around it
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # reserved on Windows
+_LONGEST = 80  # bytes of UTF-8; file names are limited to 255 with prefixes and suffixes
 
 
 def unmarked(text: str) -> str:
-    """The words of a text that may be HTML, as attributions of web maps are: without its tags, its entities read."""
+    """Plain text of a possible HTML text such as an attribution: without tags, entities decoded."""
     if "<" not in text and "&" not in text:
         return text
     reader = _Words()
@@ -40,9 +40,9 @@ class _Words(HTMLParser):
 
 
 def file_stem(name: str) -> str:
-    """A file name without suffix for a scene's name, for every common system: no folder, no hidden file, no device.
+    """A portable file name stem for a scene's name: not hidden, no separators, no device names.
 
-    Letters of all scripts stay; what separates folders, queries, templates or words becomes "_"; never empty.
+    Letters of all scripts stay; separators of folders, queries, templates or words become "_"; never empty.
     """
     stem = _NOT_IN_NAMES.sub("_", plain_text(name)).strip("._ ")
     stem = stem.encode()[:_LONGEST].decode(errors="ignore").rstrip("._ ") or "map"
@@ -59,19 +59,19 @@ def xml_bytes(root: Element, doctype: str = "") -> bytes:
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:
-    """A JSON document as UTF-8, indented by two; a half surrogate is spelled as an escape.
+    """A JSON document as UTF-8, indented by two; lone surrogates are escaped.
 
     Raises:
-        TileSetError: JSON cannot spell a value.
+        TileSetError: a value is not JSON-able.
     """
     return (_dumps(value, indent=2) + "\n").encode(errors="backslashreplace")
 
 
 def script_json(value: Mapping[str, Any]) -> str:
-    """JSON that is safe within `<script type="application/json">`: no "<", ">" or "&" is left in it.
+    """JSON that is safe within `<script type="application/json">`: without "<", ">" or "&".
 
     Raises:
-        TileSetError: JSON cannot spell a value.
+        TileSetError: a value is not JSON-able.
     """
     return plain_text(_dumps(value)).translate(_IN_SCRIPT)
 
@@ -80,4 +80,4 @@ def _dumps(value: Mapping[str, Any], **options: Any) -> str:
     try:
         return json.dumps(dict(value), ensure_ascii=False, allow_nan=False, **options)
     except (TypeError, ValueError) as error:
-        raise TileSetError(f"facts that cannot be spelled in JSON ({error}): use plain values") from error
+        raise TileSetError(f"facts: not JSON-able ({error}); use plain values") from error

@@ -1,1 +1,1 @@
-"""GeoTIFFs: cloud-optimised, on the tile grid or on another; written, read, and described beside the file."""
+"""Cloud-optimized GeoTIFF on the tile grid or another grid: written, read, and described by sidecars."""

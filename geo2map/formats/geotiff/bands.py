@@ -1,4 +1,4 @@
-"""What a raster holds of a tile: colours with alpha, or numbers of colours with a table of them."""
+"""How tiles become bands of a raster: RGBA, or palette indices with a colour table."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
 
-from geo2map.colour.snap import MOST_COLOURS, Colours
+from geo2map.colour.quantizer import MOST_COLOURS, Colours, colour_codes
 from geo2map.errors import TileSetError
 from geo2map.formats.documents.qgis import LegendEntries
 from geo2map.protocols import StoredTiles
 from geo2map.types import Image, Mask
 
 COLOURS_TAG = "GEO2MAP_COLOURS"
-"""How many colours of a raster's table are meant: a TIFF has always 256."""
+"""Number of colours in use: a TIFF colour table always has 256."""
 MAJORITY_TAG = "GEO2MAP_CLASSES"
 NOTHING = 255
-"""The number of what is transparent in a raster with a table of colours."""
+"""Index of transparent pixels in a raster with a colour table."""
 
 BandArray = npt.NDArray[np.uint8]
 """uint8 (bands, H, W)."""
 
 
-class Ink(Protocol):
-    """How pixels become bands.
+class BandLayout(Protocol):
+    """Conversion between pixels and bands.
 
     Attributes:
-        count: of bands.
-        profile: what GDAL is to know of them.
-        table: colours by number; None where bands are colours themselves.
-        blank: value of a pixel that is not valid, in all bands.
-        majority: whether overviews are what most of the pixels below them are, as those of classes.
-        as_stored: whether a raster that is there has these very bands; otherwise `read_bands` makes them of others.
+        count: number of bands.
+        profile: creation options for GDAL.
+        table: colours by index; None for RGBA.
+        blank: value of invalid pixels in all bands.
+        majority: whether overviews are majority votes, as for classes.
+        as_stored: whether an existing raster has exactly these bands; otherwise `read_bands` converts.
     """
 
     count: int
@@ -48,23 +48,20 @@ class Ink(Protocol):
     as_stored: bool
 
     def bands(self, pixels: Image, mask: Mask) -> BandArray:
-        """Bands of pixels, uint8 (H, W, 3), and mask, bool (H, W).
+        """Bands from pixels, uint8 (H, W, 3), and mask, bool (H, W).
 
         Raises:
-            TileSetError: a colour that has no number.
+            TileSetError: a colour is not in the table.
         """
-        ...
 
     def pixels(self, bands: BandArray) -> tuple[Image, Mask]:
-        """The way back."""
-        ...
+        """The inverse of `bands`."""
 
     def describe(self, made: DatasetWriter) -> None:
-        """Tells a new raster of its colours."""
-        ...
+        """Write the colour table to a new raster."""
 
 
-class RgbaInk:
+class RgbaLayout:
     """Red, green, blue, and alpha that is 0 or 255."""
 
     count = 4
@@ -83,11 +80,11 @@ class RgbaInk:
         return np.moveaxis(bands[:3], 0, -1), bands[3] > 0
 
     def describe(self, made: DatasetWriter) -> None:
-        """The profile says all."""
+        """Nothing to write."""
 
 
-class TableInk:
-    """One band of numbers of colours; `NOTHING` is transparent."""
+class PaletteLayout:
+    """One band of palette indices; `NOTHING` is transparent."""
 
     count = 1
     profile: dict[str, Any] = {"nodata": NOTHING}  # noqa: RUF012
@@ -101,16 +98,16 @@ class TableInk:
         """
         self.majority = majority
         self.table: Colours | None = np.asarray(colours, dtype=np.uint8)
-        codes = _codes(self.table)
+        codes = colour_codes(self.table)
         self._order = codes.argsort()
         self._codes = codes[self._order]
 
     def bands(self, pixels: Image, mask: Mask) -> BandArray:
-        wanted = _codes(pixels)
+        wanted = colour_codes(pixels)
         place = np.minimum(np.searchsorted(self._codes, wanted), len(self._codes) - 1)
         if (strange := mask & (self._codes[place] != wanted)).any():
             raise TileSetError(
-                f"the colour {tuple(pixels[strange][0].tolist())} is none of the {len(self._codes)} of the table"
+                f"colour {tuple(pixels[strange][0].tolist())}: not among the {len(self._codes)} of the colour table"
             )
         return np.where(mask, self._order[place], NOTHING).astype(np.uint8)[None]
 
@@ -126,53 +123,47 @@ class TableInk:
         made.write_colormap(1, {number: (*colour, 255) for number, colour in enumerate(self.table.tolist())})
 
 
-def ink_of(dataset: DatasetReader) -> Ink:
-    """That of a raster that is there: a table where it has one band and colours, else RGBA."""
+def layout_of(dataset: DatasetReader) -> BandLayout:
+    """Layout of an existing raster: palette for one band with a colour table, else RGBA."""
     if dataset.count != 1 or dataset.colorinterp[0] is not ColorInterp.palette:
-        return RgbaInk(as_stored=dataset.colorinterp[3:] == (ColorInterp.alpha,))
+        return RgbaLayout(as_stored=dataset.colorinterp[3:] == (ColorInterp.alpha,))
     table = dataset.colormap(1)
     told = dataset.tags().get(COLOURS_TAG, "")
     count = int(told) if told.isdecimal() and 0 < int(told) <= MOST_COLOURS else MOST_COLOURS
     colours = [table.get(number, (0, 0, 0))[:3] for number in range(count)]
-    return TableInk(colours, majority=dataset.tags().get(MAJORITY_TAG) == "YES")
+    return PaletteLayout(colours, majority=dataset.tags().get(MAJORITY_TAG) == "YES")
 
 
-def read_bands(dataset: DatasetReader, ink: Ink, window: Window) -> BandArray:
-    """A window of any 8-bit raster as `ink_of` has it, uint8 (count, H, W): grey is repeated, and what others keep in a
-    mask beside the colours is alpha."""
-    if ink.as_stored:
+def read_bands(dataset: DatasetReader, layout: BandLayout, window: Window) -> BandArray:
+    """A window of any 8-bit raster in its `layout_of`, uint8 (count, H, W): grey is repeated, a mask becomes alpha."""
+    if layout.as_stored:
         bands: BandArray = dataset.read(window=window)
         return bands
     colours = dataset.read([1, 2, 3] if dataset.count >= 3 else [1, 1, 1], window=window)
     return np.concatenate([colours, dataset.dataset_mask(window=window)[None]])
 
 
-def _codes(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    red, green, blue = (image[..., band].astype(np.int32) for band in range(3))
-    return red << 16 | green << 8 | blue
+def choose_layout(store: StoredTiles, zooms: range, legend: LegendEntries = ()) -> BandLayout:
+    """Palette if every tile is an indexed image and all share at most 255 colours, else RGBA.
 
-
-def find_ink(store: StoredTiles, zooms: range, legend: LegendEntries = ()) -> Ink:
-    """A table of colours where every tile is an indexed picture and all have at most 255 colours, else RGBA.
-
-    Looks at the heads of all tiles, or as far as the first that is not indexed.
+    Reads the headers of all tiles, up to the first that is not indexed.
 
     Args:
-        legend: of class tiles: the table, whatever they hold; a code is a place in it.
+        legend: the colour table of class tiles, indexed by class code.
     """
     if legend:
-        return TableInk([colour for _, colour in legend], majority=True)
+        return PaletteLayout([colour for _, colour in legend], majority=True)
     found: set[tuple[int, int, int]] = set()
     for zoom in zooms:
         for tile in store.tiles(zoom):
-            colours = _own_colours(store.get(tile) or b"")
+            colours = _indexed_colours(store.get(tile) or b"")
             if colours is None or len(found := found | colours) > MOST_COLOURS:
-                return RgbaInk()
-    return TableInk(sorted(found)) if found else RgbaInk()
+                return RgbaLayout()
+    return PaletteLayout(sorted(found)) if found else RgbaLayout()
 
 
-def _own_colours(data: bytes) -> set[tuple[int, int, int]] | None:
-    """The colours of an indexed picture, but for the transparent one; None of any other, and of what is broken."""
+def _indexed_colours(data: bytes) -> set[tuple[int, int, int]] | None:
+    """Colours of an indexed image without the transparent one; None for any other, or a broken one."""
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             if picture.mode != "P" or picture.palette is None:

@@ -1,4 +1,4 @@
-"""A GeoTIFF laid out for reading by ranges: headers first, then overviews from the smallest on, then the pixels."""
+"""Cloud-Optimized GeoTIFF layout: headers first, then overviews from the smallest, then the pixels."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ _COMPRESSIONS: dict[Compression, dict[str, Any]] = {
 
 
 def copy_as_cog(source: Path, path: Path, compression: Compression) -> None:
-    """Copies a tiled GeoTIFF with overviews to a Cloud-Optimized GeoTIFF: the same pixels, blocks and overviews.
+    """Copy a tiled GeoTIFF with overviews to a Cloud-Optimized GeoTIFF: same pixels, blocks and overviews.
 
-    GDAL's driver does it block by block. BigTIFF where the file may come to need it. The same source gives the same
-    bytes.
+    GDAL's driver copies block by block; deterministic. BigTIFF if the file may need it.
 
     Args:
-        source: with its overviews and all its metadata; whatever changes the copy afterwards spoils its layout.
-        path: replaced.
+        source: complete with overviews and metadata, since later changes to the copy would break its layout.
+        path: replaced if it exists.
 
     Raises:
         OutputError: it cannot be written.
@@ -50,21 +49,17 @@ def copy_as_cog(source: Path, path: Path, compression: Compression) -> None:
 
 
 def _lossless(compression: Compression) -> dict[str, Any]:
-    """The driver hands a quality of 100 on to the overviews, but not that it is meant to be lossless."""
+    """The driver passes quality 100 on to the overviews, but not that they are lossless."""
     return {"WEBP_LOSSLESS_OVERVIEW": True} if compression == "webp" else {}
 
 
 @contextmanager
 def gdal_errors(path: Path) -> Iterator[None]:
-    """Turns GDAL's and the operating system's errors about an output into one sentence.
-
-    Raises:
-        OutputError: in place of them.
-    """
+    """Turn errors of GDAL and the operating system into OutputError."""
     try:
         with output_errors(path):
             yield
     except GDAL_ERRORS as error:
         free = shutil.disk_usage(path.parent).free
         advice = "the disk is full; free some space and run again" if free < 2**20 else "check the path and the disk"
-        raise OutputError(f"{path} cannot be written: GDAL says {error}; {advice}") from error
+        raise OutputError(f"{path}: cannot be written (GDAL: {error}); {advice}") from error

@@ -1,4 +1,4 @@
-"""Opens a GeoTIFF of tiles, which may be a stranger's: no file outside its folder is read for it."""
+"""Opens an untrusted GeoTIFF of tiles: reads no file outside its folder."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from geo2map.scene.trust import Trust
 
 
 def open_geotiff(path: Path, **options: Any) -> DatasetReader:
-    """Opens a GeoTIFF, no other kind of raster, and none that leads GDAL to files outside its folder.
+    """Open a GeoTIFF; refuses other raster formats, and files that make GDAL read outside their folder.
 
     Raises:
         RasterioError: it cannot be opened.
-        TileSetError: its overviews or its mask lie, or lead, elsewhere, or a document beside it is malformed.
+        TileSetError: its overviews or mask are, or refer, elsewhere, or a sidecar is malformed.
     """
     trust = Trust(path)
     try:
@@ -30,5 +30,5 @@ def open_geotiff(path: Path, **options: Any) -> DatasetReader:
             dataset.close()
             raise
     except SceneError as error:
-        raise TileSetError(str(error).replace(TRUST_ADVICE, "it is not opened as a map")) from error  # advice on scenes
+        raise TileSetError(str(error).replace(TRUST_ADVICE, "it is not opened as a map")) from error
     return dataset

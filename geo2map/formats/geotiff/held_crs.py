@@ -1,4 +1,4 @@
-"""Whether a GeoTIFF's tags hold its CRS; GDAL drops in silence what they cannot spell."""
+"""Whether the tags of a GeoTIFF preserve its CRS; GDAL silently drops what they cannot represent."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from geo2map.grid.apart import largest_distance, probe_points
 from geo2map.grid.raster import RasterGrid
 
 _NEAR = 1e-3
-"""Pixels by which the CRS that was read back may place a pixel elsewhere."""
+"""Tolerance in pixels for positions by the CRS that was read back."""
 
 
 def crs_beside(path: Path, grid: RasterGrid) -> str | None:
-    """The CRS that has to lie beside a GeoTIFF in a sidecar, as WKT; None where the tags of the file hold it.
+    """The CRS to be written to a sidecar, as WKT; None if the tags of the file preserve it.
 
     Args:
-        path: of the file, finished.
-        grid: what it was to lie on.
+        path: the finished file.
+        grid: its intended grid.
 
     Raises:
-        OutputError: a CRS that cannot be written as WKT, either.
+        OutputError: the CRS cannot be written as WKT either.
     """
     with rasterio.open(path, GEOREF_SOURCES="INTERNAL") as dataset:
         if _places_alike(dataset.crs, grid):
@@ -41,12 +41,12 @@ def crs_beside(path: Path, grid: RasterGrid) -> str | None:
     except CRSError:
         pass
     raise OutputError(
-        f"the CRS of {path.name} can be kept neither in a GeoTIFF nor beside it: choose another one", option="crs_out"
+        f"crs_out: the CRS of {path.name} fits neither a GeoTIFF nor a sidecar; choose another one", option="crs_out"
     )
 
 
 def _places_alike(crs: CRS | None, grid: RasterGrid) -> bool:
-    """Whether a CRS puts the corners and the middle of a grid where its own does."""
+    """Whether a CRS puts the corners and the centre of a grid in the same positions."""
     if crs is None:
         return False
     points: Any = np.array(probe_points(grid.width, grid.height))

@@ -1,4 +1,4 @@
-"""What was written to a raster against what is in it."""
+"""Verification of a raster: the pixels written against the pixels read back."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy as np
 import rasterio
 
 from geo2map.errors import OutputError
-from geo2map.formats.geotiff.bands import BandArray, Ink
+from geo2map.formats.geotiff.bands import BandArray, BandLayout
 
 
 class PixelDigest:
-    """A digest of the blocks of a raster that does not depend on the order in which they come.
+    """An order-independent digest of the blocks of a raster.
 
     Attributes:
-        visible: how many blocks have a valid pixel.
+        visible: number of blocks with a valid pixel.
     """
 
     def __init__(self, blank: int = 0) -> None:
         """
         Args:
-            blank: value of the last band where a pixel is not valid.
+            blank: value of the last band in invalid pixels.
         """
         self._sum, self._blank, self.visible = 0, blank, 0
 
     def add(self, column: int, row: int, bands: BandArray) -> bool:
-        """Takes a block, uint8 (bands, H, W); returns whether it has a valid pixel."""
+        """Add a block, uint8 (bands, H, W); returns whether it has a valid pixel."""
         data = np.ascontiguousarray(bands)
         found = hashlib.blake2b(f"{column} {row}".encode(), digest_size=8)
         found.update(data.data)
@@ -47,19 +47,19 @@ class PixelDigest:
 
 @contextmanager
 def open_level(path: Path, number: int, mode: str = "r") -> Iterator[Any]:
-    """A file's pixels (0) or one of its overviews (1 ...), as a context."""
+    """Open a file's pixels (0) or one of its overviews (1 ...)."""
     options = {"OVERVIEW_LEVEL": number - 1} if number else {}
     with rasterio.open(path, mode, **options) as dataset:
         yield dataset
 
 
-def level_digests(path: Path, ink: Ink) -> list[PixelDigest]:
-    """Of every level of a file, read block by block."""
+def level_digests(path: Path, layout: BandLayout) -> list[PixelDigest]:
+    """The digest of every level of a file, read block by block."""
     digests = []
     with rasterio.open(path) as dataset:
         levels = len(dataset.overviews(1)) + 1
     for number in range(levels):
-        digest = PixelDigest(ink.blank)
+        digest = PixelDigest(layout.blank)
         with open_level(path, number) as dataset:
             for (row, column), window in dataset.block_windows(1):
                 digest.add(column, row, dataset.read(window=window))
@@ -67,14 +67,14 @@ def level_digests(path: Path, ink: Ink) -> list[PixelDigest]:
     return digests
 
 
-def verify(path: Path, ink: Ink, written: list[PixelDigest]) -> None:
-    """Reads every block back.
+def verify(path: Path, layout: BandLayout, written: list[PixelDigest]) -> None:
+    """Read every block back.
 
     Raises:
-        OutputError: something was lost, or is not what was written.
+        OutputError: blocks are missing, or differ from what was written.
     """
-    found = level_digests(path, ink)
+    found = level_digests(path, layout)
     if lost := sum(digest.visible for digest in written) - sum(digest.visible for digest in found):
-        raise OutputError(f"{path} lacks {lost} of its blocks after writing: the disk may be full; free some space")
+        raise OutputError(f"{path}: {lost} blocks missing after writing; the disk may be full: free some space")
     if [digest.hex for digest in found] != [digest.hex for digest in written]:
-        raise OutputError(f"{path} does not hold what was written to it: check the disk and run again")
+        raise OutputError(f"{path}: differs from what was written; check the disk and run again")

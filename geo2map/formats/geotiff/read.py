@@ -1,4 +1,4 @@
-"""The tiles in a GeoTIFF on the tile grid: its blocks, and its overviews."""
+"""Tiles of a GeoTIFF on the tile grid: its blocks and overviews."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.files.closing import Closing
 from geo2map.files.plain_text import plain_text
 from geo2map.formats.documents.companions import class_legend
-from geo2map.formats.geotiff.bands import BandArray, ink_of, read_bands
+from geo2map.formats.geotiff.bands import BandArray, layout_of, read_bands
 from geo2map.formats.geotiff.files import open_geotiff
 from geo2map.formats.subset import rescale
 from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
@@ -30,25 +30,25 @@ from geo2map.tiles.tilejson import ATTRIBUTION, SOURCE_ATTRIBUTION, TileSet, for
 from geo2map.types import Image, Mask, Tile
 
 ON_GRID = 1e-6
-"""Pixels by which a file's corner may miss the grid."""
+"""Tolerance in pixels for a file's corner to be on the grid."""
 
 
 class GeotiffStore(Closing):
-    """Reads the tiles of a GeoTIFF that `write_geotiff` made, or of another one that lies on tiles
-    (a `geo2map.protocols.StoredTiles`). Every tile is encoded as PNG when it is asked for; thread-safe.
+    """Reads the tiles of a GeoTIFF written by `write_geotiff`, or of another one aligned to tiles (a
+    `geo2map.protocols.StoredTiles`). Encodes each tile as PNG on demand. Thread-safe.
 
     A context manager that closes the file.
 
     Attributes:
         path: the file.
-        zooms: of its pixels and its overviews, ascending.
-        tileset: what the file says of itself.
+        zooms: zooms of its pixels and overviews, ascending.
+        tileset: its description.
     """
 
     def __init__(self, path: str | Path) -> None:
         """
         Raises:
-            TileSetError: it cannot be read, or does not lie on the tile grid.
+            TileSetError: it cannot be read, or is not on the tile grid.
         """
         self.path, self._lock, self._stack = Path(path), Lock(), ExitStack()
         try:
@@ -56,7 +56,7 @@ class GeotiffStore(Closing):
             self._levels: list[DatasetReader] = [base]
             for level in range(len(base.overviews(1))):
                 self._levels.append(self._open(OVERVIEW_LEVEL=level))
-            self._ink = ink_of(base)
+            self._layout = layout_of(base)
             self._maxzoom, self._extent = self._place(base)
             self.zooms = tuple(self._maxzoom - level for level in reversed(range(len(self._levels))))
             self.tileset = self._describe(base)
@@ -65,23 +65,23 @@ class GeotiffStore(Closing):
         except UnicodeEncodeError as error:
             self._stack.close()
             raise TileSetError(
-                f"{plain_text(self.path.name)} cannot be opened, since its name is not UTF-8: rename it"
+                f"{plain_text(self.path.name)}: cannot be opened, since its name is not UTF-8; rename it"
             ) from error
         except RasterioError as error:
             self._stack.close()
-            raise TileSetError(f"{self.path} cannot be read: {error}; check the file") from error
+            raise TileSetError(f"{self.path}: cannot be read ({error}); check the file") from error
         except BaseException:
             self._stack.close()
             raise
 
     def _open(self, **options: int) -> DatasetReader:
-        """The file, until this is closed. Not as a context: that is its thread's, and any thread may close this."""
+        """Open the file until `close`. Not as a `with` context, which is bound to its thread."""
         dataset = open_geotiff(self.path, **options)
         self._stack.callback(dataset.close)
         return dataset
 
     def get(self, tile: Tile) -> bytes | None:
-        """The tile as PNG, None where it has no valid pixel.
+        """The tile as PNG, None if it has no valid pixel.
 
         Raises:
             TileSetError: the file is damaged.
@@ -91,44 +91,44 @@ class GeotiffStore(Closing):
         pixels, mask = found
         if self._classes is not None:
             return self._classes.encode(pixels, mask)
-        if self._ink.table is None:
+        if self._layout.table is None:
             return encode_tile(pixels, mask, "png")
-        return encode_indexed(self._ink.bands(pixels, mask)[0], mask, self._ink.table)
+        return encode_indexed(self._layout.bands(pixels, mask)[0], mask, self._layout.table)
 
     def pixels(self, tile: Tile) -> tuple[Image, Mask] | None:
-        """The tile's pixels, uint8 (256, 256, 3), and mask, bool (256, 256); None where it has no valid pixel.
+        """The tile's pixels, uint8 (256, 256, 3), and mask, bool (256, 256); None if it has no valid pixel.
 
         Raises:
             TileSetError: the file is damaged.
         """
         if tile.z not in self.zooms:
             return None
-        pixels, mask = self._ink.pixels(self._read(tile))
+        pixels, mask = self._layout.pixels(self._read(tile))
         return (pixels, mask) if mask.any() else None
 
     def tiles(self, zoom: int) -> Iterator[Tile]:
-        """Those with a valid pixel, by column, then row; reads every block.
+        """Tiles with a valid pixel, by column, then row; reads every block.
 
         Raises:
             TileSetError: the file is damaged.
         """
         frame = rescale(self._extent, self._maxzoom, zoom)
-        last = self._ink.count - 1
+        last = self._layout.count - 1
         for x in range(frame.left // TILE_SIZE, -(-frame.right // TILE_SIZE)):
             for y in range(frame.top // TILE_SIZE, -(-frame.bottom // TILE_SIZE)):
                 tile = Tile(x, y, zoom)
-                if (self._read(tile)[last] != self._ink.blank).any():
+                if (self._read(tile)[last] != self._layout.blank).any():
                     yield tile._replace(x=x % 2**zoom)
 
     def close(self) -> None:
-        """Closes the file; harmless when repeated."""
+        """Close the file; may be repeated."""
         self._stack.close()
 
     def _read(self, tile: Tile) -> BandArray:
-        """A tile's pixels, uint8 (bands, 256, 256); a column beyond the antimeridian may be asked for either way."""
+        """A tile's bands, uint8 (bands, 256, 256); columns beyond the antimeridian count either way."""
         level = self._levels[self._maxzoom - tile.z]
         left, top = (edge >> self._maxzoom - tile.z for edge in self._extent[:2])
-        bands = np.full((self._ink.count, TILE_SIZE, TILE_SIZE), self._ink.blank, dtype=np.uint8)
+        bands = np.full((self._layout.count, TILE_SIZE, TILE_SIZE), self._layout.blank, dtype=np.uint8)
         column = tile.x * TILE_SIZE - left
         if column + TILE_SIZE <= 0:
             column += TILE_SIZE * 2**tile.z
@@ -140,9 +140,9 @@ class GeotiffStore(Closing):
         window = Window(part.left, part.top, part.width, part.height)
         try:
             with self._lock:
-                bands[:, *part.slices(inside)] = read_bands(level, self._ink, window)
+                bands[:, *part.slices(inside)] = read_bands(level, self._layout, window)
         except RasterioError as error:
-            raise TileSetError(f"{self.path} is damaged ({error.__cause__ or error}): make it again") from error
+            raise TileSetError(f"{self.path}: damaged ({error.__cause__ or error}); create it again") from error
         return bands
 
     def _place(self, base: DatasetReader) -> tuple[int, PixelWindow]:
@@ -152,11 +152,11 @@ class GeotiffStore(Closing):
             raise self._no_tiles("its blocks are not on the tile grid")
         steps = [2**level for level in range(1, len(self._levels))]
         if base.overviews(1) != steps:
-            raise self._no_tiles("its overviews are not each half of the one before")
+            raise self._no_tiles("its overviews do not halve from one to the next")
         return found
 
     def _no_tiles(self, why: str) -> TileSetError:
-        return TileSetError(f"{self.path} holds no tiles ({why}): render it, or give a set of tiles")
+        return TileSetError(f"{self.path}: not a tile set ({why}); render it, or give a tile set")
 
     def _describe(self, base: DatasetReader) -> TileSet:
         tags = base.tags()
@@ -172,11 +172,11 @@ class GeotiffStore(Closing):
                 del words["description"]
             return TileSet(name, "png", self.zooms[0], self._maxzoom, window, facts, words=words)
         except (TypeError, ValueError, AttributeError, Geo2MapError) as error:
-            raise TileSetError(f"what {self.path} says of itself makes no sense ({error}): make it again") from error
+            raise TileSetError(f"{self.path}: invalid metadata ({error}); create it again") from error
 
 
 def frame_of(dataset: DatasetReader) -> tuple[int, PixelWindow] | None:
-    """Zoom and global pixels of a file on the web-mercator grid; None of any other."""
+    """Zoom and global pixels of a file on the web-mercator grid; None for any other."""
     size = dataset.transform.a
     world = window_transform(PixelWindow(0, 0, 1, 1), 0)
     if not 0 < size <= world.a:

@@ -1,1 +1,1 @@
-"""PMTiles 3 archives, written and read."""
+"""Writing and reading PMTiles 3 archives."""

@@ -1,4 +1,4 @@
-"""The order of tiles in a PMTiles archive: zoom by zoom along Hilbert curves; arrays of tiles at a time."""
+"""The order of tiles in a PMTiles archive: by zoom, along Hilbert curves. Vectorized."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from geo2map.types import Tile
 
 Numbers = npt.NDArray[np.int64]
 _AT_ONCE = 2**15
-"""Tiles that are objects at a time; the others are numbers."""
+"""Tiles held as objects at a time; all others are numbers."""
 
 
 def first_id(zoom: int) -> int:
-    """The id of the first tile of a zoom: how many tiles the smaller zooms have."""
+    """Id of the first tile of a zoom: the number of tiles at smaller zooms."""
     return (4**zoom - 1) // 3
 
 
 def tile_ids(zoom: int, columns: Numbers, rows: Numbers) -> Numbers:
-    """PMTiles' ids of the tiles of a zoom, int64 (N,), from their columns and rows, int64 (N,)."""
+    """PMTiles ids of the tiles of a zoom, int64 (N,), from their columns and rows, int64 (N,)."""
     x, y = columns.copy(), rows.copy()
     ids = np.full(x.shape, first_id(zoom), dtype=np.int64)
     for level in reversed(range(zoom)):
@@ -50,14 +50,14 @@ def tile_places(zoom: int, ids: Numbers) -> tuple[Numbers, Numbers]:
 
 
 class Squares(NamedTuple):
-    """Squares of tiles of one zoom, int64 (N,) each; `side` is a power of two."""
+    """Squares of tiles of one zoom, int64 (N,) each; sides are powers of two."""
 
     columns: Numbers
     rows: Numbers
     sides: Numbers
 
-    def reach(self) -> PixelWindow:
-        """Columns and rows of at least one square, right and bottom excluded."""
+    def extent(self) -> PixelWindow:
+        """Columns and rows of at least one square; right and bottom exclusive."""
         right, bottom = (self.columns + self.sides).max(), (self.rows + self.sides).max()
         return PixelWindow(int(self.columns.min()), int(self.rows.min()), int(right), int(bottom))
 
@@ -80,15 +80,15 @@ class Squares(NamedTuple):
 
 
 def squares_of(zoom: int, runs: Iterable[tuple[int, int]]) -> Squares:
-    """The squares that runs of ids make up, a few for each run however long it is.
+    """The squares that runs of ids consist of: a few for each run, however long.
 
     Args:
-        runs: first id and the one after the last of each, ascending.
+        runs: (first id, last id + 1), ascending.
     """
     ids, sides = array("q"), array("q")
     for first, last in _joined(runs):
         place, end = first - first_id(zoom), last - first_id(zoom)
-        while place < end:  # the curve passes 4**n tiles from a multiple of 4**n on within one square
+        while place < end:  # 4**n tiles from a multiple of 4**n are a square
             aligned = ((place & -place).bit_length() - 1) // 2 if place else zoom
             level = min(aligned, ((end - place).bit_length() - 1) // 2)
             ids.append(place + first_id(zoom))
@@ -100,7 +100,7 @@ def squares_of(zoom: int, runs: Iterable[tuple[int, int]]) -> Squares:
 
 
 def _joined(runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The same ids in as few runs as there can be."""
+    """The same ids in the fewest runs."""
     begun: tuple[int, int] | None = None
     for first, last in runs:
         if begun is not None and first <= begun[1]:
@@ -114,7 +114,7 @@ def _joined(runs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _turn(side: int, x: Numbers, y: Numbers, right: Numbers, low: Numbers) -> tuple[Numbers, Numbers]:
-    """Mirrors and swaps as the quarter of the curve asks."""
+    """Mirror and swap for a quarter of the curve."""
     swap = low == 0
     mirror = swap & (right != 0)
     x, y = np.where(mirror, side - 1 - x, x), np.where(mirror, side - 1 - y, y)

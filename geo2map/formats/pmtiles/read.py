@@ -1,4 +1,4 @@
-"""Reading PMTiles archives, ours or anyone's."""
+"""Reading any PMTiles archive."""
 
 from __future__ import annotations
 
@@ -33,39 +33,38 @@ from geo2map.formats.pmtiles.write import TILE_TYPES, header_facts, metadata_of
 from geo2map.formats.stored import agrees, restore_tileset
 from geo2map.grid import PixelWindow
 from geo2map.tiles.sniff import unpack
-from geo2map.tiles.statement import state
+from geo2map.tiles.statement import parse_statement
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
 
 _HEADER = 127
-_DEEPEST = 4  # levels of directories, as the reference reader has it
+_DEEPEST = 4  # levels of directories, as in the reference reader
 _MOST_TILES = 2**26
-"""Tiles that a zoom may have where the header does not count them."""
+"""Limit of tiles of a zoom if the header does not count them."""
 _SECTIONS = ("root", "metadata", "leaf_directory", "tile_data")
 _BROKEN = (OSError, EOFError, ValueError, IndexError, KeyError, zlib.error, OverflowError)
 
 
 class PmtilesStore(Closing):
-    """Reads the tiles of a PMTiles archive. A reader of `geo2map.protocols.TileStore`; thread-safe.
+    """Reads the tiles of a PMTiles archive (a reader of `geo2map.protocols.TileStore`). Thread-safe.
 
-    A context manager that closes the file. Keeps the 64 directories used last.
+    A context manager that closes the file. Caches 64 directories.
 
     Attributes:
         path: the file.
-        zooms: those with at least one tile, ascending.
-        tileset: what the file says of itself; of another program's, as far as its tiles bear it out.
-        statement: what its header and its metadata state.
+        zooms: zooms with at least one tile, ascending.
+        tileset: its description; in files of other programs, as far as the tiles confirm it.
+        statement: its header and metadata.
     """
 
     def __init__(self, path: str | Path) -> None:
         """
         Raises:
-            TileSetError: there is no such file, it is no PMTiles archive of version 3, cut short or damaged, or its
-                tiles are no pictures.
+            TileSetError: the file does not exist, is not PMTiles 3, truncated or damaged, or its tiles are not images.
         """
         self.path = Path(path)
         if not self.path.is_file():
-            raise TileSetError(f"there is no file {self.path}: check the path")
+            raise TileSetError(f"{self.path}: not found; check the path")
         self._lock = Lock()
         with self._errors():
             self._file = self.path.open("rb")
@@ -80,7 +79,7 @@ class PmtilesStore(Closing):
             raise
 
     def get(self, tile: Tile) -> bytes | None:
-        """The tile's bytes, None where there is none.
+        """The tile's bytes, None if it does not exist.
 
         Raises:
             TileSetError: the file is damaged.
@@ -99,10 +98,10 @@ class PmtilesStore(Closing):
                         return None
                     return self._unpack(tile, self._read(header["tile_data_offset"] + entry.offset, entry.length))
                 offset, length = header["leaf_directory_offset"] + entry.offset, entry.length
-        raise TileSetError(f"{self.path} is damaged (directories within directories): make it again")
+        raise TileSetError(f"{self.path}: damaged (directories nested too deep); create it again")
 
     def first_tiles(self, zoom: int, count: int) -> list[Tile]:
-        """The first tiles of a zoom in the archive's order, at most `count`; reads no further than these.
+        """Up to `count` tiles of a zoom in the archive's order, without reading the others.
 
         Raises:
             TileSetError: the file is damaged.
@@ -112,7 +111,7 @@ class PmtilesStore(Closing):
         return [Tile(column, row, zoom) for column, row in zip(columns.tolist(), rows.tolist(), strict=True)]
 
     def tiles(self, zoom: int) -> Iterator[Tile]:
-        """The tiles of a zoom by column, then row; memory depends on the directories, not on the tiles in them.
+        """The tiles of a zoom by column, then row; memory depends on the directories, not on the tiles.
 
         Raises:
             TileSetError: the file is damaged.
@@ -120,23 +119,23 @@ class PmtilesStore(Closing):
         for column, row in self._squares(zoom).by_column():
             yield Tile(column, row, zoom)
 
-    def reach(self, zoom: int) -> PixelWindow:
-        """Columns and rows of the tiles of a zoom that has some, right and bottom excluded.
+    def extent(self, zoom: int) -> PixelWindow:
+        """Columns and rows of the tiles of a non-empty zoom; right and bottom exclusive.
 
         Raises:
             TileSetError: the file is damaged.
         """
-        return self._squares(zoom).reach()
+        return self._squares(zoom).extent()
 
     def _squares(self, zoom: int) -> Squares:
         return squares_of(zoom, self._counted(self._runs(zoom)))
 
     def _counted(self, runs: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        """The runs, as long as they hold no more tiles than the header counts."""
+        """The runs, up to the number of tiles that the header counts."""
         left = self._header["addressed_tiles_count"] or _MOST_TILES
         for first, last in runs:
             if (left := left - (last - first)) < 0:
-                raise TileSetError(f"{self.path} is damaged (more tiles than its header counts): make it again")
+                raise TileSetError(f"{self.path}: damaged (more tiles than its header counts); create it again")
             yield first, last
 
     def _unpack(self, tile: Tile, data: bytes) -> bytes:
@@ -146,7 +145,7 @@ class PmtilesStore(Closing):
             raise TileSetError(f"{self.path}, tile {tile.z}/{tile.x}/{tile.y}: {error}") from error
 
     def _zoom_range(self) -> tuple[int, int]:
-        """The lowest and the largest zoom of the tiles, whatever the header states."""
+        """Lowest and largest zoom with tiles, regardless of the header."""
         header = self._header
         with self._errors():
             if not self._directory(header["root_offset"], header["root_length"])[0]:
@@ -156,7 +155,7 @@ class PmtilesStore(Closing):
         return first, last
 
     def _end(self, at: int) -> int:
-        """The first or the last id of a tile."""
+        """The first or last tile id."""
         header = self._header
         offset, length = header["root_offset"], header["root_length"]
         for _ in range(_DEEPEST):
@@ -164,27 +163,27 @@ class PmtilesStore(Closing):
             if entry.run_length:
                 return entry.tile_id + (entry.run_length - 1 if at else 0)
             offset, length = header["leaf_directory_offset"] + entry.offset, entry.length
-        raise ValueError("directories within directories")
+        raise ValueError("directories nested too deep")
 
     def agrees(self, tileset: TileSet) -> bool:
-        """Whether the archive says of itself what `write_pmtiles` writes of a tile set."""
+        """Whether header and metadata are those that `write_pmtiles` writes for a tile set."""
         wanted = header_facts(tileset)
         said = {key: self._header[key] for key in wanted}
         return said == wanted and agrees(self._read_metadata(), json.loads(json.dumps(metadata_of(tileset))))
 
     def close(self) -> None:
-        """Closes the file; harmless when repeated."""
+        """Close the file; may be repeated."""
         self._file.close()
 
     def _runs(self, zoom: int) -> Iterator[tuple[int, int]]:
-        """First id and the one after the last of each run of tiles of a zoom."""
+        """(first id, last id + 1) of each run of tiles of a zoom."""
         header, (low, high) = self._header, (first_id(zoom), first_id(zoom + 1))
         with self._errors():
             yield from self._runs_below(header["root_offset"], header["root_length"], (low, high), _DEEPEST)
 
     def _runs_below(self, offset: int, length: int, reach: tuple[int, int], depth: int) -> Iterator[tuple[int, int]]:
         if not depth:
-            raise ValueError("directories within directories")
+            raise ValueError("directories nested too deep")
         entries, ids = self._directory(offset, length)
         leaves = self._header["leaf_directory_offset"]
         for index in range(max(0, bisect_right(ids, reach[0]) - 1), len(entries)):
@@ -204,15 +203,15 @@ class PmtilesStore(Closing):
                 header: dict[str, Any] = {**deserialize_header(self._read(0, _HEADER))}
             except (MagicNumberNotFound, SpecVersionUnsupported, UnicodeDecodeError) as error:
                 raise TileSetError(
-                    f"{self.path} is no PMTiles archive of version 3: check the path or make it again"
+                    f"{self.path}: not a PMTiles archive of version 3; check the path or create it again"
                 ) from error
             expected = max(header[f"{name}_offset"] + header[f"{name}_length"] for name in _SECTIONS)
         if (size := self.path.stat().st_size) < expected:
-            raise TileSetError(f"{self.path} is cut short ({size} of {expected} bytes): copy it again or make it again")
+            raise TileSetError(f"{self.path}: truncated ({size} of {expected} bytes); copy or create it again")
         for part in ("internal_compression", "tile_compression"):
             if (how := header[part]) not in (Compression.NONE, Compression.UNKNOWN, Compression.GZIP):
                 raise TileSetError(
-                    f"{self.path} is compressed with {how.name.lower()}, which geo2map does not read: make it again "
+                    f"{self.path}: compressed with {how.name.lower()}, which geo2map does not support; create it again "
                     "with gzip or without"
                 )
         return header
@@ -227,7 +226,7 @@ class PmtilesStore(Closing):
         stated = {"format": named, "minzoom": header["min_zoom"], "maxzoom": header["max_zoom"]}
         if any(edges):
             stated["bounds"] = edges
-        self.statement = state("header", metadata | stated)
+        self.statement = parse_statement("header", metadata | stated)
         own = {key: metadata[key] for key in ("minzoom", "maxzoom") if key in metadata}
         return restore_tileset(self.path, metadata | stated | own, self)
 
@@ -235,19 +234,19 @@ class PmtilesStore(Closing):
         with self._errors():
             packed = self._read(self._header["metadata_offset"], self._header["metadata_length"])
             found = json.loads(self._plain(packed) or "{}")
-        return found if isinstance(found, dict) else {}  # the specification knows objects alone
+        return found if isinstance(found, dict) else {}  # only objects are valid
 
     def _read_directory(self, offset: int, length: int) -> tuple[list[Entry], list[int]]:
         data = self._read(offset, length)
-        entries = deserialize_directory(data if self._is_packed(data) else gzip.compress(data, 0))  # takes gzip alone
+        entries = deserialize_directory(data if self._is_packed(data) else gzip.compress(data, 0))  # takes gzip only
         return entries, [entry.tile_id for entry in entries]
 
     def _plain(self, data: bytes) -> bytes:
-        """The metadata without compression."""
+        """Uncompressed metadata."""
         return gzip.decompress(data) if self._is_packed(data) else data
 
     def _is_packed(self, data: bytes) -> bool:
-        """Whether a directory or the metadata are compressed with gzip."""
+        """Whether a directory or the metadata are gzipped."""
         how = self._header["internal_compression"]
         return how is Compression.GZIP or (how is Compression.UNKNOWN and data.startswith(b"\x1f\x8b"))
 
@@ -256,7 +255,7 @@ class PmtilesStore(Closing):
             self._file.seek(offset)
             data = self._file.read(length)
         if len(data) < length:
-            raise EOFError("the file ends too early")
+            raise EOFError("unexpected end of file")
         return data
 
     @contextmanager
@@ -266,4 +265,4 @@ class PmtilesStore(Closing):
         except TileSetError:
             raise
         except _BROKEN as error:
-            raise TileSetError(f"{self.path} is damaged ({type(error).__name__}: {error}): make it again") from error
+            raise TileSetError(f"{self.path}: damaged ({type(error).__name__}: {error}); create it again") from error

@@ -1,4 +1,4 @@
-"""PMTiles 3: a tile set in one file that web maps read by byte ranges. The same tiles give the same bytes."""
+"""PMTiles 3: a tile set in one file that web maps read by byte ranges. Deterministic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pmtiles.tile import Compression, TileType, serialize_header
 from geo2map.files.atomic import output_errors
 from geo2map.files.plain_text import plain_text
 from geo2map.formats.pmtiles.hilbert import in_hilbert_order
-from geo2map.formats.stored import Repeats, StoredSteps, require_tile, require_zooms
+from geo2map.formats.stored import DuplicateIndex, TileCounter, require_tile, require_zooms
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import TileFormat
@@ -28,25 +28,24 @@ TILE_TYPES: dict[TileFormat, TileType] = {
     "avif": TileType.AVIF,
 }
 _HEAD = 16384
-"""Bytes that header and root directory may take, so that one request brings both. Tiles begin behind them: the
-directories are known last, and so neither a spool nor a second pass is needed (Planetiler lays its files out so, too).
-"""
+"""Bytes reserved for header and root directory, so that one request reads both. Tiles follow: the directories are known
+last, so this needs neither a spool nor a second pass (Planetiler does the same)."""
 Column = npt.NDArray[np.integer[Any]]
 _HEADER = 127
 _LEAF = 4096
 
 
 def write_pmtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Progress | None = None) -> None:
-    """Writes the tiles of a store as one clustered PMTiles archive; equal tiles are stored once.
+    """Write the tiles of a store to a clustered PMTiles archive; identical tiles are stored once.
 
-    Tiles go straight to the file in Hilbert order, directories and metadata follow them. Memory: 24 bytes a tile, 16
-    more for those of one zoom while they are sorted, and what `Repeats` remembers.
+    Tiles are written in Hilbert order, followed by directories and metadata. Memory: 24 bytes a tile, 16 more while a
+    zoom is sorted, and the `DuplicateIndex`.
 
     Args:
-        store: the zooms that `tileset` speaks of are taken.
-        tileset: name, bounds and the rest for header and metadata.
-        path: replaced where it exists; the caller writes under a hidden name and renames.
-        progress: told "pmtiles" and how many tiles are stored.
+        store: tiles at the zooms of `tileset`.
+        tileset: name, bounds etc. for header and metadata.
+        path: replaced if it exists; the caller writes under a hidden name and renames.
+        progress: called with "pmtiles" and the number of tiles stored.
 
     Raises:
         TileSetError: there are no tiles, or one is missing or cannot be read.
@@ -54,12 +53,12 @@ def write_pmtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
     """
     path = Path(path)
     zooms = require_zooms(store, tileset)
-    steps = StoredSteps(store, zooms, "pmtiles", progress)
+    counter = TileCounter(store, zooms, "pmtiles", progress)
     with output_errors(path):
         try:
             with path.open("wb") as file:
                 file.write(bytes(_HEAD))
-                entries = _write_tiles(file, store, zooms, steps)
+                entries = _write_tiles(file, store, zooms, counter)
                 _write_directories(file, entries, tileset, zooms)
                 file.flush()
                 os.fsync(file.fileno())
@@ -69,7 +68,7 @@ def write_pmtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
 
 
 class _Entries:
-    """The directory's rows, 24 bytes each: runs of tiles with one content."""
+    """Directory entries, 24 bytes each: runs of tiles with one content."""
 
     def __init__(self) -> None:
         self.ids, self.offsets = array("Q"), array("Q")
@@ -93,14 +92,14 @@ class _Entries:
         return len(self.ids)
 
     def part(self, first: int, count: int) -> bytes:
-        """Some rows as a directory."""
+        """Some entries as a directory."""
         rows = slice(first, first + count)
         return pack_directory(*(np.array(column[rows]) for column in (self.ids, self.offsets, self.lengths, self.runs)))
 
 
 def pack_directory(ids: Column, offsets: Column, lengths: Column, runs: Column) -> bytes:
-    """Rows of a directory, unsigned integers (N,) each, as PMTiles has them: what `serialize_directory` of the
-    reference makes of objects, 40 x as fast."""
+    """Directory entries, unsigned integers (N,) each, serialized as by `serialize_directory` of the reference
+    implementation, 40 x as fast."""
     ids, offsets, lengths, runs = (column.astype(np.uint64) for column in (ids, offsets, lengths, runs))
     places = offsets + np.uint64(1)
     places[1:][offsets[1:] == offsets[:-1] + lengths[:-1]] = 0
@@ -110,7 +109,7 @@ def pack_directory(ids: Column, offsets: Column, lengths: Column, runs: Column) 
 
 
 def _varints(values: npt.NDArray[np.uint64]) -> bytes:
-    """Numbers, (N,), in groups of seven bits, the lowest first; the highest bit says that more follow."""
+    """Numbers, (N,), as varints: groups of seven bits, lowest first; the high bit marks continuation."""
     groups = values[:, None] >> np.arange(0, 64, 7, dtype=np.uint64)
     more = groups > 127
     used = np.hstack([np.ones((len(values), 1), dtype=np.bool_), more[:, :-1]])
@@ -118,22 +117,22 @@ def _varints(values: npt.NDArray[np.uint64]) -> bytes:
     return packed[used].tobytes()
 
 
-def _write_tiles(file: BinaryIO, store: StoredTiles, zooms: tuple[int, ...], steps: StoredSteps) -> _Entries:
-    entries, repeats = _Entries(), Repeats()
+def _write_tiles(file: BinaryIO, store: StoredTiles, zooms: tuple[int, ...], counter: TileCounter) -> _Entries:
+    entries, duplicates = _Entries(), DuplicateIndex()
     for zoom in zooms:
         for tile_id, tile in in_hilbert_order(store, zoom):
             data = require_tile(store, tile)
-            offset = repeats.find(data, entries.size)
+            offset = duplicates.find(data, entries.size)
             if offset is None:
                 offset = entries.size
                 file.write(data)
             entries.add(tile_id, offset, len(data))
-            steps.advance()
+            counter.advance()
     return entries
 
 
 def _write_directories(file: BinaryIO, entries: _Entries, tileset: TileSet, zooms: tuple[int, ...]) -> None:
-    """Leaves and metadata behind the tiles, then the header and the root at the front."""
+    """Write leaves and metadata behind the tiles, then header and root at the front."""
     root, leaves = _directories(entries)
     metadata = gzip.compress(json.dumps(metadata_of(tileset)).encode(), mtime=0)
     behind = _HEAD + entries.size
@@ -152,7 +151,7 @@ def _write_directories(file: BinaryIO, entries: _Entries, tileset: TileSet, zoom
 
 
 def _directories(entries: _Entries) -> tuple[bytes, bytes]:
-    """The root directory, and its leaves where it would not fit otherwise."""
+    """The root directory, and leaves if it does not fit by itself."""
     if len(entries) <= _HEAD and len(root := entries.part(0, len(entries))) <= _HEAD - _HEADER:
         return root, b""
     size = _LEAF
@@ -181,7 +180,7 @@ def _header(tileset: TileSet, zooms: tuple[int, ...], entries: _Entries) -> dict
 
 
 def header_facts(tileset: TileSet) -> dict[str, Any]:
-    """What a header says of a tile set: kind of tiles, bounds and center."""
+    """Header fields of a tile set: tile type, bounds and center."""
     document = tileset.to_dict()
     west, south, east, north = (_fixed(value) for value in document["bounds"])
     longitude, latitude, zoom = document["center"]
@@ -202,7 +201,7 @@ def _fixed(degrees: float) -> int:
 
 
 def metadata_of(tileset: TileSet) -> dict[str, Any]:
-    """The JSON metadata of a tile set, as plain values."""
+    """JSON metadata of a tile set, as plain values."""
     document = tileset.to_dict()
     return {
         "name": plain_text(tileset.name),

@@ -20,7 +20,7 @@ def scan(
     for x in range(columns):
         for y in range(rows):
             found.add(Tile(x, y, 5), (pixels, mask))
-    found.tell(report)
+    found.write_to(report)
     return report
 
 
@@ -63,7 +63,7 @@ def test_flat_tiles_do_not_tell() -> None:
         for y in range(4):
             pixels = np.full((256, 256, 3), 10 * x + y, np.uint8)
             found.add(Tile(x, y, 5), (pixels, np.ones((256, 256), np.bool_)))
-    found.tell(report)
+    found.write_to(report)
     assert report.seam_ratio is None
     assert report.unknown_seams == {"tiles": FLAT}
 

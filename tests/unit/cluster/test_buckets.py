@@ -140,7 +140,7 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
     from geo2map.api import tile
     from geo2map.api.rendering import render_request
     from geo2map.api.requests import RenderRequest
-    from geo2map.buckets.stream import is_fresh, stream_to_bucket
+    from geo2map.buckets.stream import can_stream, stream_to_bucket
     from geo2map.ledger import OutputOptions
     from geo2map.testing import make_card
 
@@ -155,7 +155,7 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
         request = RenderRequest.of(small_scene, path, card, options)
         return render_request(replace(request, output=OutputOptions(sink=sink)), progress=progress)
 
-    assert is_fresh(address)
+    assert can_stream(address)
     with pytest.raises(KeyboardInterrupt):
         stream_to_bucket(address, lambda path, sink: make(path, sink, stop), "key", tmp=tmp_path / "tmp")
     store, _ = open_bucket(address)
@@ -180,7 +180,7 @@ def test_tiles_go_straight_there(faults: Faults, small_scene: Path, tmp_path: Pa
         [name for name in local if name.endswith(".png")]
     )
     assert not list((tmp_path / "tmp").iterdir())
-    assert not is_fresh(address)
+    assert not can_stream(address)
 
 
 def test_a_map_that_is_finished_meanwhile_stays(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001

@@ -104,7 +104,7 @@ def test_rows_as_specified_need_no_word(write: Writing, caplog: pytest.LogCaptur
 def test_another_grid_is_refused_by_name(write: Writing, tmp_path: Path, facts: dict[str, str], named: str) -> None:
     path = write(**facts)
     for command in (lambda: convert(path, tmp_path / "out.pmtiles"), lambda: check(path)):
-        with pytest.raises(TileSetError, match=rf"another scheme \({named}; see metadata\)"):
+        with pytest.raises(TileSetError, match=rf"another grid \({named}; see metadata\)"):
             command()
 
 

@@ -94,7 +94,7 @@ def test_an_archive_of_four_million_tiles_is_opened_without_listing_them(
     tracemalloc.start()
     try:
         with PmtilesStore(path) as store:
-            assert store.reach(11) == (0, 0, 2048, 2048)
+            assert store.extent(11) == (0, 0, 2048, 2048)
             assert next(store.tiles(11)) == Tile(0, 0, 11)
         assert tracemalloc.get_traced_memory()[1] < 2**22
     finally:
@@ -111,15 +111,15 @@ def test_tiles_of_an_archive_are_those_of_its_runs(seed: int, others_archive: Ca
     expected = sorted(Tile(x, y, 11) for x, y in zip(columns.tolist(), rows.tolist(), strict=True))
     with PmtilesStore(others_archive(runs, count=len(ids))) as store:
         assert list(store.tiles(11)) == expected
-        assert store.reach(11) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        assert store.extent(11) == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
         assert set(store.first_tiles(11, 5)) == set(zip(columns[:5].tolist(), rows[:5].tolist(), [11] * 5, strict=True))
 
 
-def test_the_reach_of_others_tiles_is_found_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_extent_of_others_tiles_is_computed_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = XyzFolder(put(put(tmp_path / "tiles", "5/4/2.png"), "5/6/9.png"))
     asked: list[int] = []
-    reach = XyzFolder.reach
-    monkeypatch.setattr(XyzFolder, "reach", lambda self, zoom: asked.append(zoom) or reach(self, zoom))
+    extent = XyzFolder.extent
+    monkeypatch.setattr(XyzFolder, "extent", lambda self, zoom: asked.append(zoom) or extent(self, zoom))
     boxes = [LngLatBounds(10, 10, 20, 20), LngLatBounds(-180, -85, 180, 85)]
     assert footprint(folder, boxes) == tiles_window(PixelWindow(4, 2, 7, 10))
     assert asked == [5]

@@ -76,9 +76,9 @@ def rates(**rate: float) -> Rates:
 def test_the_verdict_names_what_holds_it_back() -> None:
     found = rates(read=50.0, translate=25.0, write=100.0)
     assert found.verdict.startswith("The 2 cores are busy, 57% of it with translate")
-    assert "It is read that holds it back" in replace(rates(read=21.0, translate=900.0), device="cuda").verdict
-    assert "No stage alone" in replace(rates(read=80.0, translate=900.0), device="cuda").verdict
-    assert "No stage alone" in replace(rates(read=80.0, translate=900.0), cores_busy=0.4).verdict
+    assert "Read is the bottleneck" in replace(rates(read=21.0, translate=900.0), device="cuda").verdict
+    assert "No single bottleneck" in replace(rates(read=80.0, translate=900.0), device="cuda").verdict
+    assert "No single bottleneck" in replace(rates(read=80.0, translate=900.0), cores_busy=0.4).verdict
 
 
 def test_no_block_is_too_few() -> None:

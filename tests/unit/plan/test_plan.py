@@ -162,7 +162,7 @@ def test_a_job_goes_round_in_json(plan: Plan) -> None:
 def test_plans_that_cannot_be() -> None:
     with pytest.raises(PlanError, match="covers no pixel"):
         replace(PLAN, window=PixelWindow(5, 5, 5, 9))
-    with pytest.raises(ZoomError, match=r"minzoom 18 is above the map's zoom 17: lower it") as caught:
+    with pytest.raises(ZoomError, match=r"minzoom 18: above the map's zoom 17; lower it") as caught:
         Storage(minzoom=18).resolve(PLAN)
     assert caught.value.option == "minzoom"
     for name, value in (("zoom", 25), ("zoom", -1), ("minzoom", 25), ("minzoom", -1)):
@@ -175,7 +175,7 @@ def test_plans_that_cannot_be() -> None:
     ("span", "said"), [(0, "1 or 2"), (-4, "1 or 2"), (3, "2 or 4"), (5, "4 or 8"), (63, "32 or 64")]
 )
 def test_a_block_span_that_is_no_power_of_two(span: int, said: str) -> None:
-    with pytest.raises(PlanError, match=f"block span {span} is not a power of two: give {said}") as caught:
+    with pytest.raises(PlanError, match=f"block span {span}: not a power of two; give {said}") as caught:
         PlanOptions(block_span=span)
     assert caught.value.option == "block_span"
     with pytest.raises(PlanError, match="not a power of two"):
@@ -227,7 +227,7 @@ def test_the_zoom_follows_the_ground_not_the_map(latitude: float, zoom: int) -> 
 
 def test_a_scene_too_coarse_for_the_model() -> None:
     assert choose_zoom(a_scene(0.905 * 3), CARD, PlanOptions()) == 17
-    with pytest.raises(ResolutionError, match=r"resolves 10 m .* trained at 0.905 m: .* force it") as caught:
+    with pytest.raises(ResolutionError, match=r"10 m on .* too coarse .* trained at 0.905 m; .* force it") as caught:
         choose_zoom(a_scene(10), CARD, PlanOptions())
     assert caught.value.option == "force"
     with pytest.raises(ResolutionError):
@@ -238,10 +238,10 @@ def test_a_scene_too_coarse_for_the_model() -> None:
 @given(st.floats(-85, 85), st.floats(0.1, 2.5))
 def test_the_finest_useful_zoom_is_named_and_allowed(latitude: float, resolution: float) -> None:
     scene = a_scene(resolution, latitude)
-    with pytest.raises(ZoomError, match="is its finest useful one") as caught:
+    with pytest.raises(ZoomError, match="lower the zoom to") as caught:
         choose_zoom(scene, CARD, PlanOptions(zoom=24))
     assert caught.value.option == "force"
-    finest = int(str(caught.value).split(": zoom ")[1].split()[0])
+    finest = int(str(caught.value).split("lower the zoom to ")[1].split(",")[0])
     assert choose_zoom(scene, CARD, PlanOptions(zoom=finest)) == finest
     usual = choose_zoom(scene, CARD, PlanOptions())
     enlarged = resolution / grid.ground_resolution(finest, latitude)
@@ -255,7 +255,7 @@ def test_the_finest_useful_zoom_is_named_and_allowed(latitude: float, resolution
 @pytest.mark.parametrize(("resolution", "finest"), [(0.9, 18), (0.5, 19), (2.0, 17), (2.7, 17)])
 def test_one_zoom_beyond_the_nearest_or_the_models_is_allowed(resolution: float, finest: int) -> None:
     assert choose_zoom(a_scene(resolution), CARD, PlanOptions(zoom=finest)) == finest
-    with pytest.raises(ZoomError, match=rf"zoom {finest + 1} would only enlarge the pixels of town, .* or force it"):
+    with pytest.raises(ZoomError, match=rf"zoom {finest + 1}: would only enlarge the pixels of town, .* or force it"):
         choose_zoom(a_scene(resolution), CARD, PlanOptions(zoom=finest + 1))
 
 
@@ -263,7 +263,7 @@ def test_tiles_give_their_own_zooms() -> None:
     tiles: Any = Imagined(10, zooms=(12, 13, 16))
     assert choose_zoom(tiles, CARD, PlanOptions()) == 16
     assert choose_zoom(tiles, CARD, PlanOptions(zoom=12)) == 12
-    with pytest.raises(ZoomError, match="town has no tiles at zoom 14: choose among 12, 13, 16") as caught:
+    with pytest.raises(ZoomError, match="zoom 14: not in town, which has 12, 13, 16") as caught:
         choose_zoom(tiles, CARD, PlanOptions(zoom=14))
     assert caught.value.option == "zoom"
 
@@ -280,7 +280,7 @@ def test_tiles_give_their_own_zooms() -> None:
         (CARD, 0, 0, "needs a margin of 160 px"),
         (UNET_256, None, 256, "a margin of 512 removes them"),
         (UNET_256, 512, 512, None),
-        (UNET_256, 256, 256, "reduced, not absent"),
+        (UNET_256, 256, 256, "seams remain, but weaker"),
         (LOOKS_AT_ALL, None, 0, "there are seams"),
         (LOOKS_AT_ALL, 0, 0, "there are seams"),
     ],
@@ -302,7 +302,7 @@ def test_a_margin_off_the_models_grid(asked: int) -> None:
 
 
 def test_a_margin_for_tiles_by_themselves() -> None:
-    with pytest.raises(PlanError, match=r"margin 256 .*each tile by itself .*leave it out") as caught:
+    with pytest.raises(PlanError, match=r"margin 256.*each tile by itself .*leave it out") as caught:
         choose_margin(LOOKS_AT_ALL, 256)
     assert caught.value.option == "margin"
 
@@ -321,7 +321,7 @@ def test_a_model_of_unknown_colours_leaves_the_scenes_alone() -> None:
     assert unknown.view.rendition == ColourTransform()
     assert unknown.neutral == (128, 128, 128)
     assert "no colour statistics: colours unchanged" in unknown.notes[1]
-    with pytest.raises(PlanError, match="no colour statistics to match to") as caught:
+    with pytest.raises(PlanError, match="no colour statistics") as caught:
         plan_of(replace(CARD, colours=None), PlanOptions(match="model"))
     assert caught.value.option == "match"
 

@@ -76,7 +76,7 @@ def test_names() -> None:
 
 
 def test_a_shard_of_half_a_block_is_refused() -> None:
-    with pytest.raises(PlanError, match="whole blocks"):
+    with pytest.raises(PlanError, match="would split blocks"):
         find_shards(make_plan(8, span=8), 15)
 
 

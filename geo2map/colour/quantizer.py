@@ -22,7 +22,7 @@ _BATCH = 64  # cells that are filled together
 _UNKNOWN = np.int16(-1)
 
 
-class Snap:
+class PaletteQuantizer:
     """Finds the nearest of some colours for each pixel, by squared RGB distance; the first wins a tie.
 
     The table of all 2^24 colours is filled cell by cell on demand, so start-up is fast. The
@@ -42,7 +42,7 @@ class Snap:
 
     def indices(self, image: npt.NDArray[np.uint8]) -> Indices:
         """Number of the nearest colour for each pixel of a uint8 (..., 3): uint8 (...)."""
-        codes = _codes(image)
+        codes = colour_codes(image)
         found = self._nearest[codes]
         if found.min(initial=0) < 0:
             self._fill(codes[found < 0])
@@ -119,7 +119,7 @@ def check_colours(colours: npt.ArrayLike) -> Colours:
     return given.astype(np.uint8)
 
 
-def _codes(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+def colour_codes(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
     """24-bit numbers of colours, red first."""
     red, green, blue = (image[..., band].astype(np.int32) for band in range(3))
     return red << 16 | green << 8 | blue

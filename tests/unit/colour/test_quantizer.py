@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as hnp
 from geo2map.colour.colours import colours_json, load_colours, maps_colours
 from geo2map.colour.learn import learn_palette
 from geo2map.colour.palette import MAPS_PALETTE
-from geo2map.colour.snap import Snap, check_colours
+from geo2map.colour.quantizer import PaletteQuantizer, check_colours
 from geo2map.errors import DataError
 from geo2map.formats.documents.sidecars import legend_table
 from geo2map.tiles.codec import decode_tile, encode_tile
@@ -51,49 +51,49 @@ def noisy_map(seed: int, noise: float = 4) -> np.ndarray:
 
 @given(palettes | close, hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
 def test_the_nearest_colour_is_found_exactly(colours: list[tuple[int, int, int]], pixels: np.ndarray) -> None:
-    assert np.array_equal(Snap(colours).indices(pixels), brute(pixels, colours))
+    assert np.array_equal(PaletteQuantizer(colours).indices(pixels), brute(pixels, colours))
 
 
 @given(close, hnp.arrays(np.uint8, (40, 3), elements=st.integers(96, 114)))
 def test_ties_go_to_the_first_across_borders_of_the_table(
     colours: list[tuple[int, int, int]], pixels: np.ndarray
 ) -> None:
-    assert np.array_equal(Snap(colours).indices(pixels), brute(pixels, colours))
+    assert np.array_equal(PaletteQuantizer(colours).indices(pixels), brute(pixels, colours))
 
 
 def test_the_packaged_colours_are_found_exactly_on_noise() -> None:
     pixels = np.random.default_rng(3).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     pixels[:30] = noisy_map(1)[:30, :60]
-    snap = Snap(maps_colours())
-    assert np.array_equal(snap.indices(pixels), brute(pixels, maps_colours()))
-    assert np.array_equal(snap(pixels), maps_colours()[brute(pixels, maps_colours())])
+    quantizer = PaletteQuantizer(maps_colours())
+    assert np.array_equal(quantizer.indices(pixels), brute(pixels, maps_colours()))
+    assert np.array_equal(quantizer(pixels), maps_colours()[brute(pixels, maps_colours())])
 
 
 def test_colours_of_the_palette_stay_as_they_are() -> None:
-    snap = Snap(maps_colours())
-    assert snap.indices(maps_colours()).tolist() == list(range(255))
-    once = snap(noisy_map(2))
-    assert np.array_equal(snap(once), once)
+    quantizer = PaletteQuantizer(maps_colours())
+    assert quantizer.indices(maps_colours()).tolist() == list(range(255))
+    once = quantizer(noisy_map(2))
+    assert np.array_equal(quantizer(once), once)
 
 
 def test_views_and_empty_pictures() -> None:
-    snap = Snap(FIXED)
+    quantizer = PaletteQuantizer(FIXED)
     picture = noisy_map(4)
-    assert np.array_equal(snap.indices(picture[::3, ::-2]), brute(picture[::3, ::-2], FIXED))
-    assert snap.indices(np.empty((0, 5, 3), np.uint8)).shape == (0, 5)
+    assert np.array_equal(quantizer.indices(picture[::3, ::-2]), brute(picture[::3, ::-2], FIXED))
+    assert quantizer.indices(np.empty((0, 5, 3), np.uint8)).shape == (0, 5)
 
 
 def test_many_threads_share_one() -> None:
     tiles = [noisy_map(seed) for seed in range(8)]
-    snap = Snap(maps_colours())
+    quantizer = PaletteQuantizer(maps_colours())
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(snap.indices, tiles))
-    alone = Snap(maps_colours())
+        found = list(pool.map(quantizer.indices, tiles))
+    alone = PaletteQuantizer(maps_colours())
     assert all(np.array_equal(one, alone.indices(tile)) for one, tile in zip(found, tiles, strict=True))
 
 
 def test_the_whole_table_says_the_same() -> None:
-    table = Snap(FIXED).table()
+    table = PaletteQuantizer(FIXED).table()
     assert (table.shape, table.dtype) == ((256, 256, 256), np.uint8)
     pixels = np.random.default_rng(5).integers(0, 256, (500, 3), dtype=np.uint8)
     assert np.array_equal(table[tuple(pixels.T)], brute(pixels, FIXED))
@@ -142,15 +142,15 @@ def test_noise_around_a_flat_colour_teaches_nothing_and_snaps_to_it() -> None:
     flat[:9, :9] = (20, 220, 220)
     learned = learn_palette([flat.astype(np.uint8)], [(200, 100, 50)])
     assert learned.tolist() == [[200, 100, 50], [20, 220, 220]]
-    assert (Snap(learned)(flat[9:].astype(np.uint8)) == (200, 100, 50)).all()
+    assert (PaletteQuantizer(learned)(flat[9:].astype(np.uint8)) == (200, 100, 50)).all()
 
 
 def test_more_colours_come_nearer() -> None:
     pictures = [noisy_map(seed) for seed in range(3)]
     errors = []
     for size in (7, 16, 64, 255):
-        snap = Snap(learn_palette(pictures, FIXED, size=size))
-        errors.append(sum(float(((snap(p).astype(float) - p) ** 2).mean()) for p in pictures))
+        quantizer = PaletteQuantizer(learn_palette(pictures, FIXED, size=size))
+        errors.append(sum(float(((quantizer(p).astype(float) - p) ** 2).mean()) for p in pictures))
     assert all(after < 0.9 * before for before, after in itertools.pairwise(errors))
 
 
@@ -193,13 +193,13 @@ def holed() -> np.ndarray:
 @pytest.mark.parametrize("mask", [WHOLE, holed(), ~WHOLE], ids=["whole", "holed", "empty"])
 @pytest.mark.parametrize("colours", [FIXED, "packaged"], ids=["seven", "packaged"])
 def test_an_indexed_tile_comes_back_as_it_was_snapped(colours: Any, mask: np.ndarray) -> None:
-    snap = Snap(maps_colours() if colours == "packaged" else colours)
+    quantizer = PaletteQuantizer(maps_colours() if colours == "packaged" else colours)
     pixels = noisy_map(1, noise=12)
-    codec = IndexedCodec(snap)
+    codec = IndexedCodec(quantizer)
     data = codec.encode(pixels, mask)
     found, valid = codec.decode(data)
     assert np.array_equal(valid, mask)
-    assert np.array_equal(found, snap(pixels) * mask[..., None])
+    assert np.array_equal(found, quantizer(pixels) * mask[..., None])
     assert codec.encode(found, valid) == data == codec.encode(pixels.copy(), mask)
     with PIL.Image.open(io.BytesIO(data)) as picture:
         assert (picture.mode, picture.format) == ("P", "PNG")
@@ -217,34 +217,34 @@ def test_what_invalid_pixels_held_never_reaches_the_bytes() -> None:
     mask = holed()
     one = noisy_map(1)
     other = np.where(mask[..., None], one, noisy_map(2, noise=50))
-    codec = IndexedCodec(Snap(maps_colours()))
+    codec = IndexedCodec(PaletteQuantizer(maps_colours()))
     assert codec.encode(one, mask) == codec.encode(other, mask)
 
 
 def test_few_colours_take_few_bytes() -> None:
-    codec = IndexedCodec(Snap(maps_colours()))
+    codec = IndexedCodec(PaletteQuantizer(maps_colours()))
     assert len(codec.encode(np.full((256, 256, 3), FIXED[3], np.uint8), WHOLE)) < 150
     pixels = noisy_map(5, noise=2)
     assert len(codec.encode(pixels, WHOLE)) < len(encode_tile(pixels, WHOLE, "png")) / 3
 
 
 def test_a_parent_is_averaged_in_colour_and_snapped() -> None:
-    codec = IndexedCodec(Snap(maps_colours()))
+    codec = IndexedCodec(PaletteQuantizer(maps_colours()))
     children = {
         place: codec.decode(codec.encode(noisy_map(seed), WHOLE))
         for seed, place in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)])
     }
     pixels, mask = make_parent(children)
     found, _ = codec.decode(codec.encode(pixels, mask))
-    assert np.array_equal(found, codec.snap(pixels))
+    assert np.array_equal(found, codec.quantizer(pixels))
 
 
 def test_gdal_reads_the_colours_of_an_indexed_tile(tmp_path: Path) -> None:
     mask = holed()
-    codec = IndexedCodec(Snap(maps_colours()))
+    codec = IndexedCodec(PaletteQuantizer(maps_colours()))
     (tmp_path / "t.png").write_bytes(codec.encode(noisy_map(1), mask))
     with rasterio.open(tmp_path / "t.png") as dataset:
         table = np.array([dataset.colormap(1)[i] for i in range(256) if i in dataset.colormap(1)], dtype=np.uint8)
         seen = table[dataset.read(1)]
     assert np.array_equal(seen[..., 3] > 0, mask)
-    assert np.array_equal(seen[..., :3][mask], codec.snap(noisy_map(1))[mask])
+    assert np.array_equal(seen[..., :3][mask], codec.quantizer(noisy_map(1))[mask])
