@@ -181,7 +181,7 @@ def test_a_refusal_in_a_batch_names_the_option_and_the_mending(
     lost = geo2map(*command)
     assert (lost.code, lost.out) == (1, "town.v2: complete\n")
     said = next(line for line in lost.err.splitlines() if line.startswith("plain: failed: "))
-    assert f"geo2map check {tmp_path / 'maps' / 'plain'} lists what differs and can repair it" in said
+    assert f"geo2map check {tmp_path / 'maps' / 'plain'} lists the differences and can repair them" in said
     assert said.endswith(" (--overwrite)")
 
 
@@ -249,7 +249,7 @@ def test_an_output_of_the_same_size_with_other_content_is_not_complete(
     again = geo2map(*command, made)
     assert (again.code, again.out) == (1, "")
     assert f"damaged: {said}" in again.err
-    assert f"geo2map check {made} lists what differs" in again.err
+    assert f"geo2map check {made} lists the differences" in again.err
     assert geo2map("check", made).code == 1
     if out == "map":
         return

@@ -273,7 +273,7 @@ def test_folders_a_mosaic_cannot_use(tmp_path: Path, names: tuple[str, ...], zoo
 def test_a_mosaic_names_a_broken_tile_and_leaves_nothing(tmp_path: Path) -> None:
     tiles = _foreign(tmp_path / "t", "3/1/1.png", "3/2/1.png")
     (tiles / "3" / "2" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(TileSetError, match=r"tile 3/2/1 is damaged"):
+    with pytest.raises(TileSetError, match=r"tile 3/2/1: damaged"):
         mosaic_tiles(tiles, tmp_path / "out.tif")
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
