@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from geo2map.api.converting import convert
 from geo2map.errors import OutputError
 from geo2map.grid import PixelWindow
 from geo2map.grid.raster import RasterGrid
-from geo2map.ledger import finish_publishing, open_output
+from geo2map.ledger import OutputOptions, check_output, find_complete, finish_publishing, open_output
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
 from geo2map.scene import View
@@ -34,6 +36,7 @@ ROTATED = RasterGrid(
 )
 """On a CRS that a GeoTIFF cannot hold, over the noise."""
 Command = Callable[[Path], None]
+OVERWRITE = OutputOptions(overwrite=True)
 
 
 def render(out: Path, grid: RasterGrid | None = None) -> None:
@@ -97,6 +100,54 @@ def test_killed_while_it_is_published(name: str, classes: Path, tmp_path: Path) 
             command(place / out)
         assert everything(place) == whole, steps[at - 1]
         assert not (place / f".{out}.partial").exists()
+
+
+def replace_by(out: Path, options: OutputOptions = OVERWRITE, seed: int = 7, **storage: Any) -> None:
+    """A render as the command makes it, over whatever is there."""
+    finish_publishing(out, runs=False)
+    settings = check_output(out, options, Storage(minzoom=4, **storage)).adapt(Storage(minzoom=4, **storage))
+    job = fake_job(PLAN, settings, BlurTranslator(seed))
+    if find_complete(out, job, options) is None:
+        with open_output(out, job, options) as output:
+            run(kill_anywhere.SOURCE, BlurTranslator(seed), output)
+
+
+REPLACED: dict[str, tuple[str, Command]] = {
+    "tiles by tiles": ("tiles", replace_by),
+    "a file by one without layers": ("map.pmtiles", replace_by),
+    "a file by one without a record": ("map.pmtiles", partial(replace_by, bare=True)),
+    "a file by one with other layers": ("map.pmtiles", partial(replace_by, layers=("classes",), legend=CLASSES)),
+    "a file by a conversion": ("map.mbtiles", lambda out: convert(out.parent.parent / "other", out, overwrite=True)),
+    "tiles by a conversion": ("tiles", lambda out: convert(out.parent.parent / "other", out, overwrite=True)),
+}
+"""Commands over an older output of the name that has a layer, by what they do; the source is not in the same folder."""
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_killed_while_it_replaces(name: str, tmp_path: Path) -> None:
+    """Before each of the last steps; of the older output nothing is left, neither a layer nor a hidden folder."""
+    file, command = REPLACED[name]
+    replace_by(tmp_path / "other", OutputOptions())
+    replace_by(tmp_path / "older" / file, OutputOptions(), seed=1, layers=("source",))
+    shutil.copytree(tmp_path / "older", tmp_path / "whole")
+    steps = steps_of(command, tmp_path / "whole" / file)
+    whole = everything(tmp_path / "whole")
+    assert whole != everything(tmp_path / "older")
+    for at in range(max(1, len(steps) - 16), len(steps) + 1):
+        place = tmp_path / str(at)
+        shutil.copytree(tmp_path / "older", place)
+        assert killed(command, place / file, at)
+        command(place / file)
+        assert everything(place) == whole, steps[at - 1]
+        assert {path.name for path in place.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
+
+
+def test_a_workspace_that_was_half_removed_goes_with_the_next_command(tmp_path: Path) -> None:
+    render(tmp_path / "map.tif")
+    (tmp_path / ".map.tif.partial").mkdir()
+    with pytest.raises(OutputError, match="exists"):
+        render(tmp_path / "map.tif")
+    assert not (tmp_path / ".map.tif.partial").exists()
 
 
 def test_another_command_ends_it_but_replaces_nothing(classes: Path, tmp_path: Path) -> None:
