@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from geo2map.api.serving import open_live, stored_site
 from geo2map.cluster import merge_parts, plan_job, render_shard
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.engine import Engine
-from geo2map.errors import DataError, OutputError
+from geo2map.errors import DataError, OtherVersionError, OutputError
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.model import ModelOptions
 from geo2map.protocols import StoredTiles
@@ -189,6 +191,64 @@ def test_a_layer_that_does_not_exist_is_refused(made: Path, quick_engine: Engine
         render(made / "a.tif", tmp_path / "t", engine=quick_engine, layers=("heights",))
     assert caught.value.option == "layers"
     (tmp_path / f"town.{NAME}.pmtiles").write_bytes(b"mine")
-    with pytest.raises(OutputError, match="exists already"):
+    with pytest.raises(OutputError, match="exists, and"):
         render(made / "a.tif", tmp_path / "town.pmtiles", engine=quick_engine, **OPTIONS)
     assert (tmp_path / f"town.{NAME}.pmtiles").read_bytes() == b"mine"
+
+
+def test_a_layer_takes_the_name_of_nothing_else(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
+    """Neither of the scene, nor of an output that has a record of its own, not even where overwriting is allowed."""
+    scene = shutil.copy(made / "a.tif", tmp_path / "town.source.tif")
+    before = files(tmp_path)
+    with pytest.raises(OutputError, match="exists, and"):
+        render(scene, tmp_path / "town.tif", engine=quick_engine, layers=("source",), overwrite=True)
+    assert files(tmp_path) == before
+    render(scene, tmp_path / "b.source.pmtiles", engine=quick_engine)
+    before = files(tmp_path)
+    with pytest.raises(OutputError, match="exists"):
+        render(scene, tmp_path / "b.pmtiles", engine=quick_engine, layers=("source",), overwrite=True)
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["town.pmtiles", "town.tif"])
+def test_a_layers_file_that_is_damaged_or_lost_is_repaired(
+    made: Path, quick_engine: Engine, tmp_path: Path, name: str
+) -> None:
+    render(made / "a.tif", tmp_path / name, engine=quick_engine, layers=("source",))
+    whole = tiles_in(tmp_path / name) if name.endswith(".pmtiles") else files(tmp_path)
+    layer = layers.layer_path(tmp_path / name, "source", is_folder=False)
+    for damage in (lambda: layer.write_bytes(b"no tiles"), layer.unlink):
+        damage()
+        assert not check(tmp_path / name).ok
+        assert repair(tmp_path / name, engine=quick_engine).ok
+        assert (tiles_in(tmp_path / name) if name.endswith(".pmtiles") else files(tmp_path)) == whole
+
+
+def test_an_interrupted_geotiff_goes_on_with_another_compression(
+    made: Path, quick_engine: Engine, tmp_path: Path
+) -> None:
+    def stop(stage: str, done: int, total: int) -> None:  # noqa: ARG001
+        if stage == "blocks" and done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render(made / "a.tif", tmp_path / "t.tif", engine=quick_engine, block_span=1, progress=stop)
+    with pytest.raises(OutputError, match="partial results"):
+        convert(made / "tiles", tmp_path / "t.tif")
+    assert render(made / "a.tif", tmp_path / "t.tif", engine=quick_engine, block_span=1, compress="zstd").resumed >= 2
+    with rasterio.open(tmp_path / "t.tif") as dataset:
+        assert dataset.compression.value == "ZSTD"
+
+
+def test_what_another_version_wrote_is_said_to_be_that(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
+    """It can be checked and overwritten, and nothing else."""
+    render(made / "a.tif", tmp_path / "t.pmtiles", engine=quick_engine)
+    with closing(sqlite3.connect(tmp_path / ".t.pmtiles.journal")) as journal, journal:
+        journal.execute("UPDATE meta SET value = '1' WHERE key = 'version'")
+    assert check(tmp_path / "t.pmtiles").ok
+    with pytest.raises(OtherVersionError, match="record of another version"):
+        update(made / "a.tif", tmp_path / "t.pmtiles", engine=quick_engine)
+    with pytest.raises(OutputError, match="another version"):
+        repair(tmp_path / "t.pmtiles", engine=quick_engine)
+    assert not render(made / "a.tif", tmp_path / "t.pmtiles", engine=quick_engine, overwrite=True).complete
+    assert render(made / "a.tif", tmp_path / "t.pmtiles", engine=quick_engine).complete

@@ -161,6 +161,20 @@ def test_one_file_is_kept_for_as_well(quick_engine: Engine, write_sheet: Any, tm
     assert (tmp_path / "a.pmtiles").read_bytes() == (tmp_path / "whole.pmtiles").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["a.tif", "a.mbtiles", "tiles"])
+def test_the_source_is_shown_but_kept_only_where_it_is_a_layer(
+    quick_engine: Engine, write_sheet: Any, tmp_path: Path, name: str
+) -> None:
+    scene = write_sheet("scene.tif", side=300)
+    for layers, out in (((), tmp_path / "without" / name), (("source",), tmp_path / "with" / name)):
+        with open_live(scene, engine=quick_engine, keep=out, layers=layers, block_span=2) as live:
+            tile = next(next(live.job.plan.blocks()).tiles)
+            assert all(live.layers[layer].ask(tile).result(PATIENCE) for layer in ("map", "source"))
+        assert render(scene, out, engine=quick_engine, layers=layers, block_span=2).resumed == 1
+        render(scene, tmp_path / "whole" / name, engine=quick_engine, layers=layers, block_span=2, overwrite=True)
+        assert read_files(out.parent, hidden=False) == read_files(tmp_path / "whole", hidden=False)
+
+
 KILLED = """
     import os, sys, time
     from geo2map.api.serving import open_live

@@ -193,6 +193,20 @@ def test_a_stopped_merge_goes_on(order: JobFile, tmp_path: Path) -> None:
     assert not merge_parts(tmp_path / "parts", tmp_path / "m.pmtiles", options=OutputOptions(overwrite=True)).complete
 
 
+def test_parts_are_merged_as_the_last_job_presents_them(scene: Path, order: JobFile, tmp_path: Path) -> None:
+    """What lies beside the tiles may change without a part being rendered again."""
+    other = plan_job(scene, model=None, card=CARD, shard_zoom=16, **CUT, address="https://maps.example/town")
+    render_all(order, tmp_path / "parts")
+    before = stamps(tmp_path / "parts")
+    render_all(other, tmp_path / "parts")
+    parts = {name: stamp for name, stamp in before.items() if name.endswith(".part")}
+    assert parts
+    assert {name: stamp for name, stamp in stamps(tmp_path / "parts").items() if name.endswith(".part")} == parts
+    merge_parts(tmp_path / "parts", tmp_path / "tiles")
+    assert "https://maps.example/town" in (tmp_path / "tiles" / "tiles.xml").read_text()
+    assert check(tmp_path / "tiles").ok
+
+
 def test_mixed_devices_are_reported(order: JobFile, tmp_path: Path) -> None:
     render_all(order, tmp_path / "parts")
     path = tmp_path / "parts" / f"{next(order.shards()).name}.json"
