@@ -1,0 +1,161 @@
+"""Buildings: one polygon for each, with square corners where that is honest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from scipy import ndimage as ndi
+from shapely import affinity
+
+from geo2map.features.areas import AreaLayer, Region
+from geo2map.features.coverage import trace_fields
+from geo2map.features.evidence import EVERY, Evidence, without_small
+from geo2map.features.streets import UNITS
+from geo2map.features.window import Box, Reading
+from geo2map.types import Mask
+
+LEAST_BUILDING = 25
+"""Square pixels."""
+LARGEST = 160
+"""Most extent of a building that is squared, pixels."""
+FILLS = 0.8
+"""Share of its smallest rectangle that a building fills if it is taken for one."""
+HONEST = 0.82
+"""Least intersection over union of an outline with its squared one."""
+APART = 0.75
+"""Pixels around a squared outline that must be nearer to its own building than to any other."""
+STEP = 2.5
+"""Edges shorter than this are steps of the raster, not of the building. Pixels."""
+
+
+class Buildings:
+    """The buildings of a window: small ones one by one, large ones as a layer of areas."""
+
+    def __init__(self, evidence: Evidence, classes: tuple[str, ...], reading: Reading) -> None:
+        drawn = np.array([name == "building" for name in (*classes, "unknown")])[evidence.kind]
+        opened = ndi.binary_opening(drawn, np.ones((2, 2), bool)) | ndi.binary_opening(drawn)
+        built = without_small(opened, LEAST_BUILDING)
+        self.number, _ = ndi.label(built, EVERY)
+        self.boxes = ndi.find_objects(self.number)
+        spans = np.array([max(side.stop - side.start for side in box) for box in self.boxes])
+        self.small = spans <= LARGEST
+        self.score = reading.building
+        large = np.append(False, ~self.small)[self.number]
+        self.layer = AreaLayer(("building",), np.stack([~large, large]).astype(np.float32))
+        self._nearest = (
+            ndi.distance_transform_edt(~built, return_distances=False, return_indices=True) if built.any() else None
+        )
+
+    def squared(self, window: Box, core: Box, metres: float) -> Iterator[Region]:
+        """The small buildings that belong to a core: those whose first pixel, row by row, lies in it."""
+        for index in np.flatnonzero(self.small).tolist():
+            rows, columns = self.boxes[index]
+            mask = self.number[rows, columns] == index + 1
+            first = int(np.argmax(mask[0])) + columns.start + window.left
+            if not (core.left <= first < core.right and core.top <= rows.start + window.top < core.bottom):
+                continue
+            outline = self._outline(index + 1, mask, rows.start, columns.start)
+            shift = UNITS * (columns.start + window.left), UNITS * (rows.start + window.top)
+            moved = shapely.transform(outline, lambda points, by=shift: points + by)
+            confidence = None
+            if self.score is not None:
+                confidence = round(int(self.score[rows, columns][mask].sum(dtype=np.int64)) / 255 / int(mask.sum()), 4)
+            yield Region("building", moved, moved.area / UNITS**2 * metres**2, confidence)
+
+    def _outline(self, number: int, mask: Mask, top: int, left: int) -> shapely.Polygon:
+        """A building's outline in units from its box's corner: squared if it stays on its own ground."""
+        plain = _traced(mask)
+        for candidate in (_rectangle(plain), _rectilinear(plain)):
+            if candidate is not None and _alike(candidate, plain) and self._own_ground(candidate, number, top, left):
+                return candidate
+        return plain
+
+    def _own_ground(self, outline: shapely.Polygon, number: int, top: int, left: int) -> bool:
+        assert self._nearest is not None
+        wide = shapely.buffer(outline, APART * UNITS)
+        x0, y0, x1, y1 = (int(value // UNITS) for value in wide.bounds)
+        y, x = np.mgrid[y0 : y1 + 1, x0 : x1 + 1].reshape(2, -1)
+        inside = shapely.contains_xy(wide, x * UNITS + UNITS // 2, y * UNITS + UNITS // 2)
+        rows, columns = y[inside] + top, x[inside] + left
+        if (
+            rows.min() < 0
+            or columns.min() < 0
+            or rows.max() >= self.number.shape[0]
+            or columns.max() >= self.number.shape[1]
+        ):
+            return False
+        nearest = tuple(axis[rows, columns] for axis in self._nearest)
+        return bool((self.number[nearest] == number).all())
+
+
+def _traced(mask: Mask) -> shapely.Polygon:
+    """The outline halfway between a building's pixels and others; corners are cut."""
+    inside = np.pad(mask, 1).astype(np.float32)
+    x, y = (np.arange(-1, size + 1) * UNITS + UNITS // 2 for size in mask.shape[::-1])
+    regions = trace_fields(np.stack([0.5 - inside / 2, inside / 2]), x, y, UNITS * 0.6)
+    return max((region.polygon for region in regions), key=lambda polygon: polygon.area)
+
+
+def _whole(polygon: shapely.Polygon) -> shapely.Polygon | None:
+    rounded = shapely.transform(polygon, np.rint)
+    return rounded.normalize() if rounded.is_valid and rounded.area > 0 and rounded.geom_type == "Polygon" else None
+
+
+def _alike(squared: shapely.Polygon, plain: shapely.Polygon) -> bool:
+    common = shapely.intersection(squared, plain).area
+    return bool(common >= HONEST * (squared.area + plain.area - common))
+
+
+def _rectangle(plain: shapely.Polygon) -> shapely.Polygon | None:
+    """The smallest rectangle about an outline that nearly fills it, made as large as the outline."""
+    box = shapely.minimum_rotated_rectangle(plain)
+    if box.geom_type != "Polygon" or plain.area < FILLS * box.area:
+        return None
+    factor = (plain.area / box.area) ** 0.5
+    centre = plain.centroid if plain.interiors else box.centroid
+    return _whole(affinity.scale(box, factor, factor, origin=centre))
+
+
+def _rectilinear(plain: shapely.Polygon) -> shapely.Polygon | None:
+    """An outline with all edges along its main direction or across it."""
+    outline = shapely.simplify(plain, 1.6 * UNITS).exterior
+    angle = _direction(shapely.get_coordinates(outline))
+    turned = affinity.rotate(shapely.Polygon(outline), -angle, origin=(0, 0), use_radians=True)
+    points = _snapped(shapely.get_coordinates(turned)[:-1])
+    if points is None:
+        return None
+    return _whole(affinity.rotate(shapely.Polygon(points), angle, origin=(0, 0), use_radians=True))
+
+
+def _direction(points: npt.NDArray[np.float64]) -> float:
+    """The direction, modulo a right angle, that most of an outline's length goes along."""
+    step = np.diff(points, axis=0)
+    length, angle = np.hypot(*step.T), np.arctan2(step[:, 1], step[:, 0])
+    turn = np.sum(length**2 * np.exp(4j * angle))
+    return float(np.angle(turn) / 4)
+
+
+def _snapped(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
+    """Corners of the outline whose edges are level or upright, by what each edge is nearer to."""
+    step = np.roll(points, -1, axis=0) - points
+    level = np.abs(step[:, 0]) >= np.abs(step[:, 1])
+    if level.all() or not level.any():
+        return None
+    first = int(np.flatnonzero(level != np.roll(level, 1))[0])
+    points, step, level = np.roll(points, -first, 0), np.roll(step, -first, 0), np.roll(level, -first)
+    middle = points + step / 2
+    length = np.hypot(*step.T)
+    run = np.cumsum(np.append(True, level[1:] != level[:-1])) - 1
+    count = int(run[-1]) + 1
+    if count < 4 or count % 2:
+        return None
+    across = np.where(level, middle[:, 1], middle[:, 0])  # where an edge's line lies
+    lies = np.bincount(run, across * length, count) / np.bincount(run, length, count)
+    is_level = level[np.searchsorted(run, np.arange(count))]
+    after = np.roll(lies, -1)
+    corners = np.where(is_level[:, None], np.stack((after, lies), -1), np.stack((lies, after), -1))
+    sides = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
+    return corners if sides.min() >= STEP * UNITS else None

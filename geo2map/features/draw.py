@@ -1,0 +1,137 @@
+"""Draws features: antialiased, by Anti-Grain Geometry, each tile alone and all of them as one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geo2map.features.areas import Region
+from geo2map.features.roads import RoadLine
+from geo2map.features.streets import UNITS
+from geo2map.features.style import Rule, Style
+from geo2map.types import Image
+
+Points = npt.NDArray[np.float64]
+
+BUFFER = 8
+"""Pixels of the drawing beyond its borders within which features still count, besides their widths."""
+GRID = 256
+"""Parts of a pixel that the rasteriser knows; corners are rounded to them before a tile's place is taken off."""
+
+
+class Drawing:
+    """Features ready to be drawn, as often as asked, any part of them.
+
+    Args:
+        features: of one map.
+        style: how to draw them.
+        metres: of a map's pixel, as its features were extracted with.
+    """
+
+    def __init__(self, features: Iterable[RoadLine | Region], style: Style, metres: float) -> None:
+        self.style, self._metres = style, metres
+        self._features = sorted(features, key=_order)
+        shapes = [f.polygon if isinstance(f, Region) else shapely.LineString(f.line) for f in self._features]
+        self._tree = shapely.STRtree(shapes)
+        widest = max((f.width for f in self._features if isinstance(f, RoadLine)), default=0.0)
+        self._reach = UNITS * widest / metres / 2
+
+    def draw(self, left: int, top: int, size: int, scale: float = 1.0, zoom: int = 17) -> Image:
+        """A square of the drawing, uint8 (size, size, 3).
+
+        Args:
+            left, top: of the square, in pixels of the drawing, which are `scale` to a pixel of the map.
+            size: its side.
+            scale: 1 draws as the map was; 2 is a zoom farther in.
+            zoom: of the drawing, which decides what is shown.
+        """
+        import aggdraw  # type: ignore[import-not-found]
+
+        canvas = aggdraw.Draw("RGB", (size, size), self.style.background)
+        canvas.setantialias(True)
+        near = self._near(left, top, size, scale)
+        for rule in self.style.rules:
+            if zoom < rule.least_zoom:
+                continue
+            path = aggdraw.Path()
+            rings = [ring for feature in near for ring in self._rings(feature, rule, (left, top, size), scale)]
+            for ring in rings:
+                path.moveto(*ring[0])
+                for point in ring[1:]:
+                    path.lineto(*point)
+                path.close()
+            if rings:
+                canvas.path(path, None, aggdraw.Brush(rule.colour))
+        return np.frombuffer(canvas.tobytes(), np.uint8).reshape(size, size, 3)
+
+    def _near(self, left: int, top: int, size: int, scale: float) -> list[RoadLine | Region]:
+        reach = self._reach + BUFFER * UNITS / scale
+        box = np.array((left, top, left + size, top + size)) * UNITS / scale
+        found = self._tree.query(shapely.box(box[0] - reach, box[1] - reach, box[2] + reach, box[3] + reach))
+        return [self._features[index] for index in sorted(found.tolist())]
+
+    def _rings(
+        self, feature: RoadLine | Region, rule: Rule, square: tuple[int, int, int], scale: float
+    ) -> list[list[tuple[float, float]]]:
+        """Rings to fill for a feature, outer ones one way about and holes the other."""
+        if feature.kind != rule.kind:
+            return []
+        left, top, size = square
+        if isinstance(feature, Region):
+            if rule.shape == "line":
+                return []
+            polygon = shapely.transform(feature.polygon, lambda points: _placed(points, left, top, scale))
+            if rule.shape == "casing":
+                polygon = shapely.buffer(polygon, rule.more)
+            margin = BUFFER
+        else:
+            if rule.shape == "area":
+                return []
+            width = max(feature.width / self._metres * scale + (2 * rule.more), rule.least)
+            margin = int(width) + BUFFER
+            runs = _runs(_placed(feature.line, left, top, scale), size, margin)
+            polygon = (
+                shapely.buffer(shapely.multilinestrings([shapely.linestrings(run) for run in runs]), width / 2)
+                if runs
+                else shapely.Polygon()
+            )
+        rings = []
+        for part in shapely.get_parts(shapely.orient_polygons(polygon)):
+            for ring in (part.exterior, *part.interiors):
+                points = _trimmed(np.rint(shapely.get_coordinates(ring)[:-1] * GRID) / GRID, size, BUFFER)
+                if len(points) > 2:
+                    rings.append([tuple(point) for point in points.tolist()])
+        return rings
+
+
+def _order(feature: RoadLine | Region) -> tuple[object, ...]:
+    if isinstance(feature, Region):
+        return 0, feature.kind, shapely.to_wkb(feature.polygon)
+    return 1, feature.kind, feature.line.tobytes()
+
+
+def _placed(points: npt.NDArray[Any], left: int, top: int, scale: float) -> Points:
+    """Pixels of a square from units of the map: rounded first, so that a neighbour's pixels fit."""
+    placed: Points = np.rint(points * (scale * GRID / UNITS)) / GRID - (left, top)
+    return placed
+
+
+def _runs(points: Points, size: int, margin: int) -> list[Points]:
+    """The stretches of a line that come near a square; corners stay as they are."""
+    low, high = np.minimum(points[:-1], points[1:]), np.maximum(points[:-1], points[1:])
+    near = ((high >= -margin) & (low <= size + margin)).all(1)
+    change = np.flatnonzero(np.diff(np.concatenate(([False], near, [False])).astype(np.int8)))
+    return [points[first : last + 1] for first, last in change.reshape(-1, 2)]
+
+
+def _trimmed(points: Points, size: int, margin: int) -> Points:
+    """A ring without corners between others beyond the same side of a square: what is filled there is the same."""
+    kept = np.ones(len(points), bool)
+    for axis in (0, 1):
+        for beyond in (points[:, axis] < -margin, points[:, axis] > size + margin):
+            kept &= ~(beyond & np.roll(beyond, 1) & np.roll(beyond, -1))
+    return points[kept]
