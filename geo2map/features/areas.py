@@ -12,14 +12,15 @@ import shapely
 from scipy import ndimage as ndi
 
 from geo2map.features.coverage import Fields, trace_fields
-from geo2map.features.evidence import EVERY, Evidence, smoothed, without_small
+from geo2map.features.evidence import EVERY, WIDEST, Evidence, smoothed, without_small
 from geo2map.features.streets import UNITS
 from geo2map.features.window import BLOCK, Box
 from geo2map.types import Mask
 
 LEAST_AREA = 150
 """Square pixels of the least park or water, and of the least wide road."""
-LEAST_HOLE = 60
+SPECK, HOLE = 64, 60
+"""Most extent of what is dropped for being less, pixels, and square pixels of holes that are filled."""
 AREA_BLUR = 2.0
 """Sigma that smooths outlines, pixels."""
 WIDE = 11
@@ -82,15 +83,15 @@ def layers(evidence: Evidence, classes: tuple[str, ...], lines: Mask) -> list[Ar
     wide = _wide(evidence)
     roads = [wide, (names == "highway")[evidence.kind]]
     shares = [smoothed(mask, AREA_BLUR) for mask in roads]
-    shares[1] *= without_small_field(shares[1])
+    shares[1] *= _without_specks(shares[1])
     paved = _against(shares)
     cut = smoothed(_corridor(evidence, lines) | ndi.binary_erosion(paved.argmax(0) > 0), 0.7)
     found = [AreaLayer(ROADS, paved)]
     kinds = tuple(dict.fromkeys(name for name in classes if name not in MADE))
     if kinds:
         drawn = np.isin(names, ROADS)[evidence.kind]
-        where = ndi.distance_transform_edt(drawn, return_distances=False, return_indices=True)
-        ground = evidence.kind[tuple(where)]
+        depth, where = ndi.distance_transform_edt(drawn, return_indices=True)
+        ground = np.where(depth <= WIDEST, evidence.kind[tuple(where)], len(classes))
         masks = [_whole((names == kind)[ground]) for kind in kinds]
         fields = _against([smoothed(mask, AREA_BLUR) for mask in masks])
         fields[0] = np.maximum(fields[0], 1.6 * cut)
@@ -98,16 +99,16 @@ def layers(evidence: Evidence, classes: tuple[str, ...], lines: Mask) -> list[Ar
     return found
 
 
-def without_small_field(share: Fields) -> Mask:
+def _without_specks(share: Fields) -> Mask:
     """Where a share of more than half belongs to an area that is not small."""
-    grown = ndi.binary_dilation(without_small(share > 0.5, LEAST_AREA), EVERY)
+    grown = ndi.binary_dilation(without_small(share > 0.5, LEAST_AREA, SPECK), EVERY)
     return grown | (share <= 0.5)
 
 
 def _whole(mask: Mask) -> Mask:
     """An area without specks and without pinholes."""
-    mask = without_small(mask, LEAST_AREA)
-    return ~without_small(~mask, LEAST_HOLE)
+    mask = without_small(mask, LEAST_AREA, SPECK)
+    return ~without_small(~mask, HOLE)
 
 
 def _against(shares: list[Fields]) -> Fields:

@@ -13,7 +13,7 @@ from geo2map.features.evidence import Evidence
 from geo2map.features.pruning import dead_ends
 from geo2map.types import Mask
 
-LONGEST = 64
+LONGEST = 52
 """Most pixels of a bridge."""
 BLIND = 20
 """Pixels that a bridge may have with no score at all along it."""

@@ -12,15 +12,17 @@ from shapely import affinity
 
 from geo2map.features.areas import AreaLayer, Region
 from geo2map.features.coverage import trace_fields
-from geo2map.features.evidence import EVERY, Evidence, without_small
+from geo2map.features.evidence import EVERY, Evidence, spans, without_small
 from geo2map.features.streets import UNITS
-from geo2map.features.window import Box, Reading
+from geo2map.features.window import Box, Codes
 from geo2map.types import Mask
 
 LEAST_BUILDING = 25
 """Square pixels."""
 LARGEST = 160
 """Most extent of a building that is squared, pixels."""
+TILE = 1024
+"""Side of the squares whose buildings are traced at once, pixels."""
 FILLS = 0.8
 """Share of its smallest rectangle that a building fills if it is taken for one."""
 HONEST = 0.82
@@ -34,15 +36,14 @@ STEP = 2.5
 class Buildings:
     """The buildings of a window: small ones one by one, large ones as a layer of areas."""
 
-    def __init__(self, evidence: Evidence, classes: tuple[str, ...], reading: Reading) -> None:
+    def __init__(self, evidence: Evidence, classes: tuple[str, ...], building: Codes | None) -> None:
         drawn = np.array([name == "building" for name in (*classes, "unknown")])[evidence.kind]
         opened = ndi.binary_opening(drawn, np.ones((2, 2), bool)) | ndi.binary_opening(drawn)
         built = without_small(opened, LEAST_BUILDING)
         self.number, _ = ndi.label(built, EVERY)
         self.boxes = ndi.find_objects(self.number)
-        spans = np.array([max(side.stop - side.start for side in box) for box in self.boxes])
-        self.small = spans <= LARGEST
-        self.score = reading.building
+        self.small = spans(self.number) <= LARGEST
+        self.score = building
         large = np.append(False, ~self.small)[self.number]
         self.layer = AreaLayer(("building",), np.stack([~large, large]).astype(np.float32))
         self._nearest = (
@@ -51,35 +52,48 @@ class Buildings:
 
     def squared(self, window: Box, core: Box, metres: float) -> Iterator[Region]:
         """The small buildings that belong to a core: those whose first pixel, row by row, lies in it."""
-        for index in np.flatnonzero(self.small).tolist():
-            rows, columns = self.boxes[index]
-            mask = self.number[rows, columns] == index + 1
-            first = int(np.argmax(mask[0])) + columns.start + window.left
-            if not (core.left <= first < core.right and core.top <= rows.start + window.top < core.bottom):
-                continue
-            outline = self._outline(index + 1, mask, rows.start, columns.start)
-            shift = UNITS * (columns.start + window.left), UNITS * (rows.start + window.top)
-            moved = shapely.transform(outline, lambda points, by=shift: points + by)
+        for number, plain in self._plain(window, core):
+            outline = self._outline(number, plain)
+            moved = shapely.transform(outline, lambda points: points + UNITS * np.array((window.left, window.top)))
             confidence = None
             if self.score is not None:
-                confidence = round(int(self.score[rows, columns][mask].sum(dtype=np.int64)) / 255 / int(mask.sum()), 4)
+                box = self.boxes[number - 1]
+                inside = self.score[box][self.number[box] == number]
+                confidence = round(int(inside.sum(dtype=np.int64)) / 255 / len(inside), 4)
             yield Region("building", moved, moved.area / UNITS**2 * metres**2, confidence)
 
-    def _outline(self, number: int, mask: Mask, top: int, left: int) -> shapely.Polygon:
-        """A building's outline in units from its box's corner: squared if it stays on its own ground."""
-        plain = _traced(mask)
+    def _plain(self, window: Box, core: Box) -> Iterator[tuple[int, shapely.Polygon]]:
+        """Number of each small building of a core, and its outline halfway between its pixels and others; in units
+        from the window's corner."""
+        corners = [
+            (columns.start + int(np.argmax(self.number[rows.start, columns] == number)), rows.start)
+            for number, (rows, columns) in enumerate(self.boxes, 1)
+        ]
+        at = np.array(corners, np.int64).reshape(-1, 2) + np.array((window.left, window.top))
+        x, y = at[:, 0], at[:, 1]
+        owned = np.append(False, self.small & core.contains(x, y))
+        for tile in core.tiled(TILE):
+            mine = owned & np.append(False, tile.contains(x, y))
+            if not mine.any():
+                continue
+            top, left = max(0, tile.top - window.top - 1), max(0, tile.left - window.left - LARGEST)
+            part = self.number[top : tile.bottom - window.top + LARGEST + 1, left : tile.right - window.left + LARGEST]
+            yield from _largest(_traced(mine[part], left, top), self.number, mine)
+
+    def _outline(self, number: int, plain: shapely.Polygon) -> shapely.Polygon:
+        """A building's outline: squared if it stays on its own ground."""
         for candidate in (_rectangle(plain), _rectilinear(plain)):
-            if candidate is not None and _alike(candidate, plain) and self._own_ground(candidate, number, top, left):
+            if candidate is not None and _alike(candidate, plain) and self._own_ground(candidate, number):
                 return candidate
         return plain
 
-    def _own_ground(self, outline: shapely.Polygon, number: int, top: int, left: int) -> bool:
+    def _own_ground(self, outline: shapely.Polygon, number: int) -> bool:
         assert self._nearest is not None
         wide = shapely.buffer(outline, APART * UNITS)
         x0, y0, x1, y1 = (int(value // UNITS) for value in wide.bounds)
         y, x = np.mgrid[y0 : y1 + 1, x0 : x1 + 1].reshape(2, -1)
         inside = shapely.contains_xy(wide, x * UNITS + UNITS // 2, y * UNITS + UNITS // 2)
-        rows, columns = y[inside] + top, x[inside] + left
+        rows, columns = y[inside], x[inside]
         if (
             rows.min() < 0
             or columns.min() < 0
@@ -91,12 +105,28 @@ class Buildings:
         return bool((self.number[nearest] == number).all())
 
 
-def _traced(mask: Mask) -> shapely.Polygon:
-    """The outline halfway between a building's pixels and others; corners are cut."""
+def _traced(mask: Mask, left: int, top: int) -> list[shapely.Polygon]:
+    """Outlines halfway between a mask's pixels and others; corners are cut."""
     inside = np.pad(mask, 1).astype(np.float32)
-    x, y = (np.arange(-1, size + 1) * UNITS + UNITS // 2 for size in mask.shape[::-1])
-    regions = trace_fields(np.stack([0.5 - inside / 2, inside / 2]), x, y, UNITS * 0.6)
-    return max((region.polygon for region in regions), key=lambda polygon: polygon.area)
+    height, width = mask.shape
+    x = np.arange(left - 1, left + width + 1) * UNITS + UNITS // 2
+    y = np.arange(top - 1, top + height + 1) * UNITS + UNITS // 2
+    return [region.polygon for region in trace_fields(np.stack([0.5 - inside / 2, inside / 2]), x, y, UNITS * 0.6)]
+
+
+def _largest(
+    outlines: list[shapely.Polygon], numbers: npt.NDArray[np.int32], mine: Mask
+) -> Iterator[tuple[int, shapely.Polygon]]:
+    """Each number's largest outline: where pixels touch at corners only, a building has several."""
+    found: dict[int, shapely.Polygon] = {}
+    for outline in outlines:
+        x, y = outline.exterior.coords[0]
+        before = int((y - UNITS // 2) // UNITS), int((x - UNITS // 2) // UNITS)
+        after = int(-((UNITS // 2 - y) // UNITS)), int(-((UNITS // 2 - x) // UNITS))
+        number = max(int(numbers[at]) for at in (before, after) if mine[numbers[at]])
+        if number not in found or outline.area > found[number].area:
+            found[number] = outline
+    yield from sorted(found.items())
 
 
 def _whole(polygon: shapely.Polygon) -> shapely.Polygon | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,7 @@ SURE, LIKELY = 0.5, 0.36
 """Of the smoothed classes, and of the smoothed probability: roads are where either is more."""
 WIDEST = 28
 """Half width beyond which what roads look like is treated as a hole: no centre line of a lot is a road. Pixels."""
-SMALL = 96
-"""Most extent of what counts as small, either way, pixels."""
-LEAST_ROAD, LEAST_HOLE = 60, 60
+LEAST_ROAD, LEAST_HOLE = 48, 48
 """Square pixels: smaller specks of road go, smaller holes are filled."""
 EVERY = np.ones((3, 3), bool)
 
@@ -49,6 +47,10 @@ class Evidence:
     highway: Mask
     blocked: Mask
 
+    def cropped(self, part: tuple[slice, slice]) -> Evidence:
+        """The evidence of a part of the window."""
+        return Evidence(*(np.ascontiguousarray(getattr(self, field.name)[part]) for field in fields(self)))
+
 
 def smoothed(plane: npt.NDArray[np.generic], sigma: float = BLUR) -> Field:
     """A plane through a Gaussian that ends after `4 sigma` pixels."""
@@ -56,21 +58,22 @@ def smoothed(plane: npt.NDArray[np.generic], sigma: float = BLUR) -> Field:
     return blurred
 
 
-def without_small(mask: Mask, least: int, extent: int = SMALL) -> Mask:
-    """Without its parts (4-connected) of fewer than `least` pixels that span at most `extent` pixels either way.
+def without_small(mask: Mask, least: int, extent: int | None = None) -> Mask:
+    """Without its parts (4-connected) of fewer than `least` pixels, if they span at most `extent` pixels either way.
 
-    A larger span keeps a part, so that each part's fate depends on nothing farther away than `extent`.
+    So each part's fate depends on nothing farther away than `extent`, or where that is not given, than `least`.
     """
-    parts, _ = ndi.label(mask)
-    return mask & ~_small(parts, least, extent)[parts]
+    parts, count = ndi.label(mask)
+    small = np.bincount(parts.ravel(), minlength=count + 1) < least
+    if extent is not None:
+        small[1:] &= spans(parts) <= extent
+    small[0] = False
+    return mask & ~small[parts]
 
 
-def _small(parts: npt.NDArray[np.int32], least: float, extent: int, weight: Field | None = None) -> Mask:
-    """Whether each part, by its number, spans little and weighs little."""
-    boxes = ndi.find_objects(parts)
-    spans = np.array([max(side.stop - side.start for side in box) for box in boxes], np.int64)
-    total = np.bincount(parts.ravel(), None if weight is None else weight.ravel(), len(boxes) + 1)
-    return np.append(False, (spans <= extent) & (total[1:] < least))
+def spans(parts: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Most extent of each numbered part either way, pixels."""
+    return np.array([max(side.stop - side.start for side in box) for box in ndi.find_objects(parts)], np.int64)
 
 
 def gather(reading: Reading, classes: tuple[str, ...]) -> Evidence:

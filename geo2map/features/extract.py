@@ -6,15 +6,35 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from geo2map.errors import DataError
-from geo2map.features.areas import AreaPart, Region, area_parts, layers
-from geo2map.features.buildings import Buildings
-from geo2map.features.evidence import gather
-from geo2map.features.roads import RoadLine, RoadPart, road_parts, skeleton
+from geo2map.features import lines, pruning
+from geo2map.features.areas import HOLE, SPECK, AreaPart, Region, area_parts, layers
+from geo2map.features.bridging import BEHIND, LONGEST, NEAR
+from geo2map.features.buildings import LARGEST, Buildings
+from geo2map.features.evidence import BLUR_REACH, LEAST_HOLE, LEAST_ROAD, WIDEST, gather
+from geo2map.features.lines import CELL, STIFF
+from geo2map.features.pruning import ISLAND, LONGEST_SPUR
+from geo2map.features.roads import PASSES, TIDY, RoadLine, RoadPart, road_parts, road_skeleton
 from geo2map.features.stitching import AreaStitcher, RoadStitcher
+from geo2map.features.streets import AHEAD, CLUSTER, FADE
 from geo2map.features.window import BLOCK, Box, ClassMap
 
-HALO = 640
+LINES_REACH = CLUSTER + AHEAD + FADE + (lines.ROUNDS + 1) * (CELL + FADE + (lines.ROUNDS + 1) * STIFF)
+"""Pixels around a core that its lines depend on, once there is a skeleton: nodes, smoothing, and lines that cross."""
+AREAS_REACH = max(SPECK + HOLE + WIDEST, LARGEST) + 2 * BLUR_REACH + 16
+"""Pixels around a core that its areas and buildings depend on, once there is a skeleton."""
+SKELETON_REACH = (
+    (BLUR_REACH + LEAST_ROAD + LEAST_HOLE)
+    + 2 * PASSES
+    + pruning.ROUNDS * (LONGEST_SPUR + 1)
+    + ISLAND
+    + (2 * LONGEST + BEHIND + 2 * NEAR)
+    + 2 * TIDY
+)
+"""Pixels that a skeleton's pixel depends on: evidence, thinning, pruning, bridges, and thinning once more."""
+HALO = SKELETON_REACH + max(LINES_REACH, AREAS_REACH)
 """Pixels around a core that its features may depend on."""
+BEYOND = 128
+"""Pixels for which the map's border goes on beyond it, so that roads run over it."""
 CORE = 2048
 """Side of a core unless another is given, pixels."""
 
@@ -52,23 +72,22 @@ def cores(bounds: Box, core: int = CORE) -> list[Box]:
 
 def extract_core(source: ClassMap, core: Box) -> CoreParts:
     """What one core holds; depends on nothing farther than `HALO` from it."""
-    window = core.clipped(source.bounds).grown(HALO)
+    inner, whole = core.clipped(source.bounds), source.bounds.grown(BEYOND)
+    window, by_lines, by_areas = (inner.grown(by).clipped(whole) for by in (HALO, LINES_REACH, AREAS_REACH))
     reading = source.beyond(window)
     evidence = gather(reading, source.classes)
-    lines, state = skeleton(evidence)
-    buildings = Buildings(evidence, source.classes, reading)
-    inner = core.clipped(source.bounds)
+    skeleton, state = road_skeleton(evidence)
+    near = by_lines.part(window)
+    roads = road_parts(skeleton[near], state[near], evidence.cropped(near), by_lines, inner, source.bounds)
+    near = by_areas.part(window)
+    evidence = evidence.cropped(near)
+    buildings = Buildings(evidence, source.classes, None if reading.building is None else reading.building[near])
     areas = [
         part
-        for layer in (*layers(evidence, source.classes, lines), buildings.layer)
-        for part in area_parts(layer, window, core, source.bounds)
+        for layer in (*layers(evidence, source.classes, skeleton[near]), buildings.layer)
+        for part in area_parts(layer, by_areas, core, source.bounds)
     ]
-    return CoreParts(
-        list(buildings.squared(window, inner, source.metres)),
-        road_parts(lines, state, evidence, window, core, source.bounds),
-        areas,
-        reading.road is not None,
-    )
+    return CoreParts(list(buildings.squared(by_areas, inner, source.metres)), roads, areas, reading.road is not None)
 
 
 def stitch(source: ClassMap, parts: Iterable[CoreParts]) -> Iterator[Feature]:

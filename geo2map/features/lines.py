@@ -16,11 +16,11 @@ from geo2map.features.streets import UNITS, Street, streets
 from geo2map.features.window import Box
 from geo2map.types import Mask
 
-CELL = 64
+CELL = 32
 """Side of the squares, aligned at global pixel 0, at whose borders lines are cut into pieces. Pixels."""
 TOLERANCE = 0.5
 """Of simplifying, pixels."""
-ROUNDS = 3
+ROUNDS = 2
 """Times that lines which cross are brought back to their pixels."""
 STIFF = 5
 """Pixels around a crossing that are brought back, more each time."""

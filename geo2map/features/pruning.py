@@ -7,14 +7,14 @@ import numpy.typing as npt
 from scipy import ndimage as ndi
 
 from geo2map.features.chains import Chains, Pixels, trace
-from geo2map.features.evidence import EVERY, Evidence
+from geo2map.features.evidence import EVERY, Evidence, spans
 from geo2map.types import Mask
 
-ROUNDS = 3
+ROUNDS = 2
 SPUR, SPUR_MORE = 1.3, 5.0
 """A dead end is a spur if it is shorter than the junction's half width times one plus the other, pixels."""
-LONGEST_SPUR = 48
-ISLAND = 96
+LONGEST_SPUR = 44
+ISLAND = 64
 """Extent up to which a part of its own needs evidence, pixels."""
 LEAST_EVIDENCE = 24.0
 """Sum of the score along a part's pixels."""
@@ -50,12 +50,10 @@ def _without_islands(skeleton: Mask, evidence: Evidence) -> Mask:
     parts, count = ndi.label(skeleton, EVERY)
     if not count:
         return skeleton
-    boxes = ndi.find_objects(parts)
-    spans = np.array([max(side.stop - side.start for side in box) for box in boxes])
     where = np.flatnonzero(parts)
     score = np.rint(evidence.score.flat[where] * 255).astype(np.int64)  # whole numbers add up alike in any order
     total = np.bincount(parts.flat[where], score, count + 1)[1:] / 255
-    weak = np.append(False, (spans <= ISLAND) & (total < LEAST_EVIDENCE))
+    weak = np.append(False, (spans(parts) <= ISLAND) & (total < LEAST_EVIDENCE))
     return skeleton & ~weak[parts]
 
 

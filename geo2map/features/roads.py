@@ -122,7 +122,7 @@ def _canonical(line: Ints) -> Ints:
     return line[::-1] if tuple(line[-1]) < tuple(line[0]) else line
 
 
-def skeleton(evidence: Evidence) -> tuple[Mask, npt.NDArray[np.uint8]]:
+def road_skeleton(evidence: Evidence) -> tuple[Mask, npt.NDArray[np.uint8]]:
     """Centre lines of the roads of a window, gaps bridged, and the state of each of their pixels."""
     sure = pruned(thin(evidence.road, PASSES), evidence)
     added = bridges(sure, trace(sure), evidence)

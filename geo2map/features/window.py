@@ -42,6 +42,12 @@ class Box(NamedTuple):
         """Whether pixels lie within."""
         return (x >= self.left) & (x < self.right) & (y >= self.top) & (y < self.bottom)
 
+    def part(self, of: Box) -> tuple[slice, slice]:
+        """Rows and columns of the box in an array of a larger one."""
+        left, top = self.left - of.left, self.top - of.top
+        height, width = self.shape
+        return slice(top, top + height), slice(left, left + width)
+
     @property
     def empty(self) -> bool:
         return self.right <= self.left or self.bottom <= self.top
