@@ -25,7 +25,7 @@ TILE = 1024
 """Side of the squares whose buildings are traced at once, pixels."""
 FILLS = 0.8
 """Share of its smallest rectangle that a building fills if it is taken for one."""
-HONEST = 0.82
+HONEST = 0.86
 """Least intersection over union of an outline with its squared one."""
 APART = 0.75
 """Pixels around a squared outline that must be nearer to its own building than to any other."""

@@ -27,6 +27,8 @@ BRIDGED, HIGHWAY = 1, 2
 """Bits of a skeleton pixel's state."""
 AHEAD = 96
 """Pixels of a street beyond a crossing whose width counts on this side, too."""
+EDGE = 0.75
+"""Pixels by which twice the distance to the nearest pixel beside a road is more than its width, on average."""
 BINS = 160
 """Widths in half pixels that are counted."""
 WIDTHS = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 25, 28, 32, 36, 40, 45, 50)
@@ -214,5 +216,5 @@ class _Measure:
 
     def _counted(self, path: Pixels) -> Ints:
         half = self.evidence.half_width.flat[path]
-        doubled = np.rint(2 * (2 * half[half > 0] - 1)).astype(np.int64)
+        doubled = np.rint(2 * (2 * half[half > 0] - EDGE)).astype(np.int64)
         return np.bincount(np.minimum(doubled, BINS - 1), minlength=BINS)

@@ -50,14 +50,30 @@ class RoadStitcher:
 
 
 class _Group:
-    """Parts of one area so far, and the stretches of border where it goes on."""
+    """Parts of one area so far, and how many stretches of border it goes on over."""
 
     def __init__(self, part: AreaPart) -> None:
-        self.kind, self.polygons, self.open = part.kind, [part.polygon], set(part.border)
+        self.kind, self.polygons, self.open = part.kind, [part.polygon], 0
+        self._into: _Group | None = None
 
-    def absorb(self, other: _Group) -> None:
-        self.polygons += other.polygons
-        self.open |= other.open
+    def root(self) -> _Group:
+        """The group that this one has become a part of."""
+        group = self
+        while group._into is not None:
+            if group._into._into is not None:
+                group._into = group._into._into
+            group = group._into
+        return group
+
+    def joined(self, other: _Group) -> _Group:
+        """Both groups as one."""
+        if other is self:
+            return self
+        more, less = (self, other) if len(self.polygons) >= len(other.polygons) else (other, self)
+        more.polygons += less.polygons
+        more.open += less.open
+        less.polygons, less._into = [], more
+        return more
 
 
 class AreaStitcher:
@@ -74,18 +90,10 @@ class AreaStitcher:
             other = self._open.pop((part.kind, *key), None)
             if other is None:
                 self._open[part.kind, *key] = group
-                continue
-            group.open.discard(key)
-            other.open.discard(key)
-            if other is not group:
-                if len(other.polygons) > len(group.polygons):
-                    group, other = other, group
-                group.absorb(other)
-                for moved in other.open:
-                    self._open[part.kind, *moved] = group
-                for own in part.border & group.open:
-                    if (part.kind, *own) in self._open:
-                        self._open[part.kind, *own] = group
+                group.open += 1
+            else:
+                group = group.joined(other.root())
+                group.open -= 1
         if not group.open:
             yield self._finished(group)
 
@@ -96,4 +104,4 @@ class AreaStitcher:
     @property
     def held(self) -> int:
         """How many parts are held."""
-        return sum(len(group.polygons) for group in {id(group): group for group in self._open.values()}.values())
+        return sum(len(group.polygons) for group in {group.root() for group in self._open.values()})
