@@ -25,6 +25,8 @@ AREA_BLUR = 2.0
 """Sigma that smooths outlines, pixels."""
 WIDE = 11
 """Half width from which on a road is an area, too, pixels."""
+BESIDE = 14
+"""Pixels from a highway within which a road is an area."""
 INSET = 0.75
 """By how much a road's own half width is more than what it cuts out of parks and water, pixels."""
 TOLERANCE = 0.8
@@ -80,8 +82,8 @@ class AreaLayer(NamedTuple):
 def layers(evidence: Evidence, classes: tuple[str, ...], lines: Mask) -> list[AreaLayer]:
     """What areas of a window are traced from: roads, then the ground that they cut."""
     names = np.array([*classes, "unknown"])
-    wide = _wide(evidence)
-    roads = [wide, (names == "highway")[evidence.kind]]
+    fast = (names == "highway")[evidence.kind]
+    roads = [_wide(evidence, without_small(fast, LEAST_AREA, SPECK)), fast]
     shares = [smoothed(mask, AREA_BLUR) for mask in roads]
     shares[1] *= _without_specks(shares[1])
     paved = _against(shares)
@@ -117,13 +119,14 @@ def _against(shares: list[Fields]) -> Fields:
     return np.stack([np.asarray(rest, np.float32), *shares])
 
 
-def _wide(evidence: Evidence) -> Mask:
-    """Plazas, lots and broad roads: opened by a disk, and lots that have no centre line."""
-    core = evidence.paved_depth > WIDE
-    if not core.any():
-        return core
-    grown: Mask = (ndi.distance_transform_edt(~core) <= WIDE + 1) & (evidence.paved_depth > 0) & ~evidence.highway
-    return grown
+def _wide(evidence: Evidence, fast: Mask) -> Mask:
+    """Plazas, lots and broad roads: opened by a disk; and roads along highways, whose common centre line is neither's."""
+    wide = np.zeros_like(fast)
+    paved = (evidence.paved_depth > 0) & ~fast
+    for core, around in ((evidence.paved_depth > WIDE, WIDE + 1), (fast, BESIDE)):
+        if core.any():
+            wide |= ndi.distance_transform_edt(~core) <= around
+    return wide & paved
 
 
 def _corridor(evidence: Evidence, lines: Mask) -> Mask:

@@ -98,7 +98,8 @@ class Drawing:
         else:
             if rule.shape == "area":
                 return []
-            width = max(feature.width / self._metres * scale + (2 * rule.more), rule.least)
+            width = 0.0 if feature.area else feature.width / self._metres * scale + 2 * rule.more
+            width = max(width, rule.least)
             margin = int(width) + BUFFER
             runs = _runs(_placed(feature.line, left, top, scale), size, margin)
             polygon = (

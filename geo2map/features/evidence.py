@@ -22,6 +22,8 @@ WIDEST = 28
 """Half width beyond which what roads look like is treated as a hole: no centre line of a lot is a road. Pixels."""
 LEAST_ROAD, LEAST_HOLE = 48, 48
 """Square pixels: smaller specks of road go, smaller holes are filled."""
+AROUND = 15
+"""Side of the square in which highways outnumber roads where a road is a highway, pixels."""
 EVERY = np.ones((3, 3), bool)
 
 
@@ -34,6 +36,7 @@ class Evidence:
         road: bool, where roads and highways are, lots left out.
         score: float32, probability of road or highway, smoothed.
         half_width: float32, distance to the nearest pixel that is none of `road`, and 0 there.
+        own_width: float32, the same of roads without highways where it is a road, and of all where it is a highway.
         paved_depth: float32, the same, lots included; exact up to `WIDEST`.
         highway: bool, where most of the roads around are highways.
         blocked: bool, where no gap in a road is bridged.
@@ -43,6 +46,7 @@ class Evidence:
     road: Mask
     score: Field
     half_width: Field
+    own_width: Field
     paved_depth: Field
     highway: Mask
     blocked: Mask
@@ -90,9 +94,16 @@ def gather(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     depth = _depth(road)
     road &= depth <= WIDEST
     half = np.where(road, depth, np.float32(0))
-    share = ndi.uniform_filter((np.array(names)[kind] == "highway").astype(np.int32) * 1024, 15, mode="nearest")
-    everything = ndi.uniform_filter(drawn.astype(np.int32) * 1024, 15, mode="nearest")
-    return Evidence(kind, road, score, half, depth, 2 * share > everything, ~ground)
+    fast = (names == "highway")[kind]
+    highway = 2 * _counted(fast) > _counted(drawn)
+    own = np.where(highway, half, _depth(road & ~fast)) if fast.any() else half
+    return Evidence(kind, road, score, half, own, depth, highway, ~ground)
+
+
+def _counted(mask: Mask) -> npt.NDArray[np.int32]:
+    """About how many pixels of a mask lie around each, in 1024ths of a square."""
+    counted: npt.NDArray[np.int32] = ndi.uniform_filter(mask.astype(np.int32) * 1024, AROUND, mode="nearest")
+    return counted
 
 
 def _depth(mask: Mask) -> Field:

@@ -50,6 +50,7 @@ class RoadLine:
         length: metres.
         confidence: mean probability of road along the line, 0 to 1; None where it was not kept.
         bridged: whether it was inferred over a gap.
+        area: whether an area of its class shows it, as with all highways but bridged ones.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class RoadLine:
     length: float
     confidence: float | None
     bridged: bool
+    area: bool
 
 
 class RoadPart(NamedTuple):
@@ -105,7 +107,8 @@ class RoadPart(NamedTuple):
             width = (int(np.searchsorted(counted, (counted[-1] + 1) // 2)) / 2) * metres
         kind = "highway" if self.state & HIGHWAY else "road"
         confidence = round(self.score / 255 / self.pixels, 4) if scored else None
-        return RoadLine(kind, line, _snapped(width), length, confidence, bool(self.state & BRIDGED))
+        bridged = bool(self.state & BRIDGED)
+        return RoadLine(kind, line, _snapped(width), length, confidence, bridged, kind == "highway" and not bridged)
 
 
 def _snapped(width: float) -> float:
@@ -215,6 +218,6 @@ class _Measure:
         return int(half[node]) + 2 if self.degree[node] > 2 else 0
 
     def _counted(self, path: Pixels) -> Ints:
-        half = self.evidence.half_width.flat[path]
+        half = self.evidence.own_width.flat[path]
         doubled = np.rint(2 * (2 * half[half > 0] - EDGE)).astype(np.int64)
         return np.bincount(np.minimum(doubled, BINS - 1), minlength=BINS)
