@@ -120,7 +120,7 @@ def _against(shares: list[Fields]) -> Fields:
 
 
 def _wide(evidence: Evidence, fast: Mask) -> Mask:
-    """Plazas, lots and broad roads: opened by a disk; and roads along highways, whose common centre line is neither's."""
+    """Plazas, lots and broad roads: opened by a disk; and roads along highways, which share a centre line."""
     wide = np.zeros_like(fast)
     paved = (evidence.paved_depth > 0) & ~fast
     for core, around in ((evidence.paved_depth > WIDE, WIDE + 1), (fast, BESIDE)):

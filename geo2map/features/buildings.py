@@ -12,13 +12,15 @@ from shapely import affinity
 
 from geo2map.features.areas import AreaLayer, Region
 from geo2map.features.coverage import trace_fields
-from geo2map.features.evidence import EVERY, Evidence, spans, without_small
+from geo2map.features.evidence import EVERY, Evidence, smoothed, spans, without_small
 from geo2map.features.streets import UNITS
 from geo2map.features.window import Box, Codes
 from geo2map.types import Mask
 
 LEAST_BUILDING = 25
 """Square pixels."""
+SHARE = 0.42
+"""Of the smoothed class from which on there is a building: somewhat less than half, for corners are rounded off."""
 LARGEST = 160
 """Most extent of a building that is squared, pixels."""
 TILE = 1024
@@ -38,8 +40,7 @@ class Buildings:
 
     def __init__(self, evidence: Evidence, classes: tuple[str, ...], building: Codes | None) -> None:
         drawn = np.array([name == "building" for name in (*classes, "unknown")])[evidence.kind]
-        opened = ndi.binary_opening(drawn, np.ones((2, 2), bool)) | ndi.binary_opening(drawn)
-        built = without_small(opened, LEAST_BUILDING)
+        built = without_small(smoothed(drawn, 1.0) > SHARE, LEAST_BUILDING)
         self.number, _ = ndi.label(built, EVERY)
         self.boxes = ndi.find_objects(self.number)
         self.small = spans(self.number) <= LARGEST

@@ -144,8 +144,9 @@ def _runs(points: Points, size: int, margin: int) -> list[Points]:
 
 def _trimmed(points: Points, size: int, margin: int) -> Points:
     """A ring without corners between others beyond the same side of a square: what is filled there is the same."""
-    kept = np.ones(len(points), bool)
     for axis in (0, 1):
-        for beyond in (points[:, axis] < -margin, points[:, axis] > size + margin):
-            kept &= ~(beyond & np.roll(beyond, 1) & np.roll(beyond, -1))
-    return points[kept]
+        for sign, limit in ((-1, margin), (1, size + margin)):
+            beyond = sign * points[:, axis] > limit
+            # side by side: a corner is only spared if it is not between two others as they are by now
+            points = points[~(beyond & np.roll(beyond, 1) & np.roll(beyond, -1))]
+    return points

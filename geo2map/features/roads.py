@@ -27,7 +27,7 @@ BRIDGED, HIGHWAY = 1, 2
 """Bits of a skeleton pixel's state."""
 AHEAD = 96
 """Pixels of a street beyond a crossing whose width counts on this side, too."""
-EDGE = 0.75
+EDGE = 0.5
 """Pixels by which twice the distance to the nearest pixel beside a road is more than its width, on average."""
 BINS = 160
 """Widths in half pixels that are counted."""
