@@ -82,8 +82,8 @@ class AreaLayer(NamedTuple):
 def layers(evidence: Evidence, classes: tuple[str, ...], lines: Mask) -> list[AreaLayer]:
     """What areas of a window are traced from: roads, then the ground that they cut."""
     names = np.array([*classes, "unknown"])
-    fast = (names == "highway")[evidence.kind]
-    roads = [_wide(evidence, without_small(fast, LEAST_AREA, SPECK)), fast]
+    drawn, fast = (np.isin(names, of)[evidence.kind] for of in (ROADS, ROADS[1:]))
+    roads = [_wide(evidence, drawn, without_small(fast, LEAST_AREA, SPECK)), fast]
     shares = [smoothed(mask, AREA_BLUR) for mask in roads]
     shares[1] *= _without_specks(shares[1])
     paved = _against(shares)
@@ -91,7 +91,6 @@ def layers(evidence: Evidence, classes: tuple[str, ...], lines: Mask) -> list[Ar
     found = [AreaLayer(ROADS, paved)]
     kinds = tuple(dict.fromkeys(name for name in classes if name not in MADE))
     if kinds:
-        drawn = np.isin(names, ROADS)[evidence.kind]
         depth, where = ndi.distance_transform_edt(drawn, return_indices=True)
         ground = np.where(depth <= WIDEST, evidence.kind[tuple(where)], len(classes))
         masks = [_whole((names == kind)[ground]) for kind in kinds]
@@ -119,14 +118,14 @@ def _against(shares: list[Fields]) -> Fields:
     return np.stack([np.asarray(rest, np.float32), *shares])
 
 
-def _wide(evidence: Evidence, fast: Mask) -> Mask:
+def _wide(evidence: Evidence, drawn: Mask, fast: Mask) -> Mask:
     """Plazas, lots and broad roads: opened by a disk; and roads along highways, which share a centre line."""
     wide = np.zeros_like(fast)
-    paved = (evidence.paved_depth > 0) & ~fast
-    for core, around in ((evidence.paved_depth > WIDE, WIDE + 1), (fast, BESIDE)):
+    lots = (evidence.paved_depth > 0) & ~fast
+    for core, around, paved in ((evidence.paved_depth > WIDE, WIDE + 1, lots), (fast, BESIDE, drawn & ~fast)):
         if core.any():
-            wide |= ndi.distance_transform_edt(~core) <= around
-    return wide & paved
+            wide |= (ndi.distance_transform_edt(~core) <= around) & paved
+    return wide
 
 
 def _corridor(evidence: Evidence, lines: Mask) -> Mask:

@@ -36,7 +36,7 @@ class Evidence:
         road: bool, where roads and highways are, lots left out.
         score: float32, probability of road or highway, smoothed.
         half_width: float32, distance to the nearest pixel that is none of `road`, and 0 there.
-        own_width: float32, the same of roads without highways where it is a road, and of all where it is a highway.
+        own_width: float32, the same as far as the classes are sure of, and of roads without highways beside them.
         paved_depth: float32, the same, lots included; exact up to `WIDEST`.
         highway: bool, where most of the roads around are highways.
         blocked: bool, where no gap in a road is bridged.
@@ -88,7 +88,7 @@ def gather(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     sure = smoothed(drawn) > SURE
     score = smoothed(drawn) if reading.road is None else smoothed(reading.road) / np.float32(255)
     ground = np.isin(names, ("land", "building", "road", "highway"))[kind]
-    road = sure | (score > LIKELY) & ground
+    road = sure if reading.road is None else sure | (score > LIKELY) & ground
     road = without_small(road, LEAST_ROAD)
     road = ~without_small(~road, LEAST_HOLE)
     depth = _depth(road)
@@ -96,7 +96,8 @@ def gather(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     half = np.where(road, depth, np.float32(0))
     fast = (names == "highway")[kind]
     highway = 2 * _counted(fast) > _counted(drawn)
-    own = np.where(highway, half, _depth(road & ~fast)) if fast.any() else half
+    own = _depth(road & sure & (highway | ~fast))
+    own = np.where(own > 0, own, np.where(sure, np.float32(0), half))
     return Evidence(kind, road, score, half, own, depth, highway, ~ground)
 
 
