@@ -64,7 +64,7 @@ class AreaPart(NamedTuple):
 
     kind: str
     polygon: shapely.Polygon
-    border: frozenset[tuple[int, int, int]]
+    border: frozenset[tuple[int, int, int, int]]
 
 
 class AreaLayer(NamedTuple):
@@ -158,7 +158,7 @@ def area_parts(layer: AreaLayer, window: Box, core: Box, bounds: Box) -> Iterato
             (0, UNITS * bounds.bottom),
         }
         for region in trace_fields(layer.fields[:, rows, columns], x, y, TOLERANCE * UNITS):
-            border = frozenset(key for key in region.border if (key[0], key[2 - key[0]]) not in edges)
+            border = frozenset(key for key in region.border if (key[0], key[3 - key[0]]) not in edges)
             yield AreaPart(layer.kinds[region.label - 1], region.polygon, border)
 
 

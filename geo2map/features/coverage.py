@@ -25,13 +25,14 @@ class Traced(NamedTuple):
     Attributes:
         label: its number.
         polygon: in the coordinates of the lattice.
-        border: keys of the stretches of the lattice's border that it covers: along a row (0) or a column (1), and the
-            x and y where the stretch begins. A lattice on the other side has the same keys.
+        border: keys of the stretches of the lattice's border that it covers: along a row (0) or a column (1), where
+            that side of the lattice begins, and the x and y where the stretch does. A lattice on the other side has
+            the same keys.
     """
 
     label: int
     polygon: shapely.Polygon
-    border: frozenset[tuple[int, int, int]]
+    border: frozenset[tuple[int, int, int, int]]
 
 
 class _Lattice(NamedTuple):
@@ -199,12 +200,12 @@ def _plain(ring: Ints, frame: tuple[int, int, int, int]) -> Ints:
 
 def _borders(
     top: Ints, x: Ints, y: Ints, places: dict[tuple[int, int], int], count: int
-) -> list[set[tuple[int, int, int]]]:
+) -> list[set[tuple[int, int, int, int]]]:
     """Keys of the stretches of the border that each region covers."""
-    found: list[set[tuple[int, int, int]]] = [set() for _ in range(count)]
+    found: list[set[tuple[int, int, int, int]]] = [set() for _ in range(count)]
     for way, at in ((0, 0), (0, -1), (1, 0), (1, -1)):
         labels = top[at] if way == 0 else top[:, at]
         for start in (0, *(np.flatnonzero(np.diff(labels)) + 1).tolist()):
             point = (int(x[start]), int(y[at])) if way == 0 else (int(x[at]), int(y[start]))
-            found[places[point]].add((way, *point))
+            found[places[point]].add((way, int(x[0] if way == 0 else y[0]), *point))
     return found

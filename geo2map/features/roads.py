@@ -68,6 +68,7 @@ class RoadPart(NamedTuple):
     Attributes:
         line: int64 (N, 2), units.
         start, end: the pixel where another core goes on, or None at a node or the map's border.
+        ring: whether the whole road ends where it begins without meeting another there.
         state: bits of `BRIDGED` and `HIGHWAY`.
         score: sum of 255 times the probability over the pixels.
         pixels: their number.
@@ -77,6 +78,7 @@ class RoadPart(NamedTuple):
     line: Ints
     start: tuple[int, int] | None
     end: tuple[int, int] | None
+    ring: bool
     state: int
     score: int
     pixels: int
@@ -91,6 +93,7 @@ class RoadPart(NamedTuple):
             np.concatenate((self.line, other.line[1:])),
             self.start,
             other.end,
+            self.ring,
             self.state,
             self.score + other.score,
             self.pixels + other.pixels,
@@ -99,7 +102,7 @@ class RoadPart(NamedTuple):
 
     def finished(self, metres: float, scored: bool) -> RoadLine:
         """The road that has no more parts."""
-        line = _canonical(self.line)
+        line = _canonical(self.line, self.ring)
         length = float(np.hypot(*np.diff(line, axis=0).T).sum()) / UNITS * metres
         counted = np.cumsum(self.widths)
         width = USUAL
@@ -115,16 +118,15 @@ def _snapped(width: float) -> float:
     return float(min(WIDTHS, key=lambda known: (abs(np.log(known / max(width, 0.1))), known)))
 
 
-def _canonical(line: Ints) -> Ints:
-    """A line from its first end in reading order; a ring from its first point, its second being the smaller one."""
-    if (line[0] == line[-1]).all():
+def _canonical(line: Ints, ring: bool) -> Ints:
+    """A line from its lesser end on; a ring from its first point in reading order, towards the lesser neighbour."""
+    if ring and (line[0] == line[-1]).all():  # the map's border may have cut it
         turn = line[:-1]
         first = int(np.lexsort((turn[:, 0], turn[:, 1]))[0])
         turn = np.roll(turn, -first, axis=0)
-        if tuple(turn[-1]) < tuple(turn[1]):
-            turn = np.roll(turn[::-1], 1, axis=0)
-        return np.concatenate((turn, turn[:1]))
-    return line[::-1] if tuple(line[-1]) < tuple(line[0]) else line
+        line = np.concatenate((turn, turn[:1]))
+    backward = line[::-1]
+    return min(line, backward, key=lambda points: points.tolist()).copy()
 
 
 def road_skeleton(evidence: Evidence) -> tuple[Mask, npt.NDArray[np.uint8]]:
@@ -177,9 +179,8 @@ def _part(street: Street, run: list[Piece], own: list[Piece], window: Box, measu
         if there and onward is not None:
             widths = widths + measure.ahead(onward)
     score, pixels = measure.score(street.path[first : last + 1])
-    return RoadPart(
-        line, key(first) if before else None, key(last) if after else None, measure.state(street), score, pixels, widths
-    )
+    start, end = key(first) if before else None, key(last) if after else None
+    return RoadPart(line, start, end, street.ring, measure.state(street), score, pixels, widths)
 
 
 @dataclass(frozen=True)

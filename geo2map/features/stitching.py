@@ -81,7 +81,7 @@ class AreaStitcher:
 
     def __init__(self, metres: float) -> None:
         self._metres = metres
-        self._open: dict[tuple[str, int, int, int], _Group] = {}
+        self._open: dict[tuple[str, int, int, int, int], _Group] = {}
 
     def add(self, part: AreaPart) -> Iterator[Region]:
         """Takes a part and yields the area that it completes, if it does."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -12,7 +14,6 @@ from scipy import ndimage as ndi
 
 from geo2map.errors import DataError
 from geo2map.features import Box, ClassMap, Reading, Region, RoadLine, cores, extract, extract_core, stitch
-from geo2map.features import extract as extracting
 
 CLASSES = ("land", "building", "road", "water", "park", "highway", "highway")
 LAND, BUILDING, ROAD, WATER, PARK, HIGHWAY = range(6)
@@ -68,7 +69,7 @@ def regions(source: ClassMap, kind: str) -> list[Region]:
 @pytest.mark.parametrize("scored", [True, False])
 @pytest.mark.parametrize("at", [(0, 0), (-700, 333)])
 def test_cores_do_not_matter(scored: bool, at: tuple[int, int]) -> None:
-    codes, road = noise(3, 1100, 5)
+    codes, road = noise(3, 1050, 8)
     source = class_map(codes, road if scored else None, at)
     whole = keys(source, 4096)
     assert len(whole) > 100
@@ -77,22 +78,22 @@ def test_cores_do_not_matter(scored: bool, at: tuple[int, int]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=4, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from([2.0, 4.0, 9.0]))
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([6.0, 9.0]))
 def test_cores_do_not_matter_on_noise(seed: int, scale: float) -> None:
-    source = class_map(*noise(seed, 700, scale))
+    source = class_map(*noise(seed, 600, scale))
     assert keys(source, 512) == keys(source, 1024)
 
 
 @pytest.mark.slow
 def test_a_smaller_halo_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """With less than half of the halo cores do matter: the other tests can fail."""
-    codes, road = noise(3, 1600, 6)
+    codes, road = noise(3, 700, 7)
     source = class_map(codes, road)
-    whole = keys(source, 2048)
-    monkeypatch.setattr(extracting, "HALO", 40)
-    monkeypatch.setattr(extracting, "LINES_REACH", 40)
-    monkeypatch.setattr(extracting, "AREAS_REACH", 40)
+    whole = keys(source, 1024)
+    extracting = sys.modules["geo2map.features.extract"]  # the package has a function of this name
+    for name in ("HALO", "LINES_REACH", "AREAS_REACH"):
+        monkeypatch.setattr(extracting, name, 40)
     assert keys(source, 512) != whole
 
 
@@ -135,7 +136,7 @@ def crossings(lines: list[RoadLine]) -> int:
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([3.0, 5.0]))
 def test_the_graph_is_noded(seed: int, scale: float) -> None:
-    lines = roads(class_map(*noise(seed, 500, scale)))
+    lines = roads(class_map(*noise(seed, 300, scale)))
     assert not crossings(lines)
     assert all(len(line.line) > 1 and line.length > 0 for line in lines)
 
