@@ -19,6 +19,9 @@ Points = npt.NDArray[np.float64]
 
 BUFFER = 8
 """Pixels of the drawing beyond its borders within which features still count, besides their widths."""
+CELL = 256
+"""Side of the squares, aligned at 0, that are drawn one by one: the rasteriser rounds a line where a picture's border
+cuts it, and so each pixel's border is always the same."""
 SHARPNESS = 4.0
 """How much steeper than a pixel's coverage its share of a colour rises: half way between land and road lies the colour
 of buildings, so blends are kept few."""
@@ -53,7 +56,24 @@ class Drawing:
             scale: 1 draws as the map was; 2 is a zoom farther in.
             zoom: of the drawing, which decides what is shown.
         """
+        picture = np.empty((size, size, 3), np.uint8)
+        for y in range(top // CELL * CELL, top + size, CELL):
+            for x in range(left // CELL * CELL, left + size, CELL):
+                rows, columns = (
+                    slice(max(y, top), min(y + CELL, top + size)),
+                    slice(max(x, left), min(x + CELL, left + size)),
+                )
+                cell = self._cell(x, y, scale, zoom)
+                picture[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = cell[
+                    rows.start - y : rows.stop - y, columns.start - x : columns.stop - x
+                ]
+        return picture
+
+    def _cell(self, left: int, top: int, scale: float, zoom: int) -> Image:
+        """A square of `CELL` pixels."""
         import aggdraw  # type: ignore[import-not-found]
+
+        size = CELL
 
         picture = np.broadcast_to(np.array(self.style.background, np.uint8), (size, size, 3))
         near = self._near(left, top, size, scale)
@@ -73,7 +93,7 @@ class Drawing:
             canvas.path(path, aggdraw.Pen(0, 0, 0), aggdraw.Brush(255))  # without a pen it adds a quarter pixel around
             covered = np.frombuffer(canvas.tobytes(), np.uint8).reshape(size, size, 1)
             picture = _over(picture, SHARPENED[covered], rule.colour)
-        return picture.copy()
+        return picture
 
     def _near(self, left: int, top: int, size: int, scale: float) -> list[RoadLine | Region]:
         reach = self._reach + BUFFER * UNITS / scale
