@@ -198,8 +198,9 @@ class _Measure:
         return int(self.states[path[1]]) if len(path) > 2 else int(self.states[path].min())
 
     def score(self, path: Pixels) -> tuple[int, int]:
-        """Sum of the probability, in 255ths, and number of pixels; the last one is the next part's."""
-        values = np.rint(255 * self.evidence.score.flat[path[:-1]]).astype(np.int64)
+        """Sum of the probability, in 255ths, over the steps of a path, and their number."""
+        firsts = np.minimum(path[:-1], path[1:])  # of each step, alike whichever way a path was followed
+        values = np.rint(255 * self.evidence.score.flat[firsts]).astype(np.int64)
         return int(values.sum()), len(values)
 
     def widths(self, street: Street, first: int, last: int) -> Ints:
@@ -209,7 +210,7 @@ class _Measure:
         if not street.ring:
             begin = max(first, self._crossing(path[0], half))
             end = min(last, len(path) - 1 - self._crossing(path[-1], half))
-        return self._counted(path[begin:end])
+        return self._counted(np.minimum(path[begin:end], path[begin + 1 : end + 1]))
 
     def ahead(self, onward: Pixels) -> Ints:
         """The same along the first pixels of what goes on beyond a crossing."""
