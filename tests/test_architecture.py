@@ -20,7 +20,7 @@ COMMANDS = ROOT / "cli" / "geo2map_cli"
 ROWS = (
     {"errors", "types", "threads"},
     {"files", "grid"},
-    {"colour"},
+    {"colour", "features"},
     {"aoi", "protocols", "families", "metrics", "demo"},
     {"tiles", "model"},
     {"scene", "engine", "train"},

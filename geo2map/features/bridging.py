@@ -1,0 +1,155 @@
+"""Gaps in roads, bridged where something speaks for it: scores along the gap, or a dead end that points back."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from geo2map.features.chains import Chains, PixelPath
+from geo2map.features.evidence import Evidence
+from geo2map.features.pruning import dead_ends
+from geo2map.types import Mask
+
+LONGEST_BRIDGE = 52
+"""Most pixels of a bridge."""
+BLIND = 20
+"""Pixels that a bridge may have with no score at all along it."""
+FACING = 52
+"""Pixels that it may have if it ends at a dead end that points back."""
+ENOUGH = 0.16
+"""Mean score along a bridge for which it may have its most pixels."""
+BEHIND = 16
+"""Pixels of a road that tell its direction."""
+TURNS = np.deg2rad((-32, -24, -16, -8, 0, 8, 16, 24, 32))
+BENDS = np.deg2rad((-0.6, -0.3, 0, 0.3, 0.6))
+"""By how much a bridge turns at its start, and at each pixel."""
+FIRST = 4
+"""Pixels from which on a bridge may meet another road."""
+NEAR = 2
+"""Pixels around a bridge's tip within which it meets a road."""
+
+_Points = npt.NDArray[np.float64]
+
+
+class _Fan(NamedTuple):
+    """All bridges tried: which end and way each has, and the pixels that they pass, (ends, ways, LONGEST_BRIDGE)."""
+
+    rows: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
+
+
+def bridges(skeleton: Mask, chains: Chains, evidence: Evidence) -> Mask:
+    """Pixels to add to a skeleton, all found in the skeleton as it is, so that their order does not matter."""
+    added = np.zeros_like(skeleton)
+    ends, _ = dead_ends(chains)
+    margin = LONGEST_BRIDGE + NEAR + 1
+    height, width = skeleton.shape
+    at = np.array([np.unravel_index(path[0], skeleton.shape) for path in ends]).reshape(-1, 2)
+    # what is too near the window's border to look around is farther from its core than any reach
+    roomy = np.all((at >= margin) & (at < np.array((height - margin, width - margin))), axis=1)
+    ends = [ends[number] for number in np.flatnonzero(roomy)]
+    if not ends:
+        return added
+    heading = np.array([_heading(path, width) for path in ends])
+    tips = {int(path[0]): number for number, path in enumerate(ends)}
+    fan = _fan(at[roomy], heading)
+    for number, path in enumerate(ends):
+        found = _best(number, path, fan, heading, skeleton, tips, evidence)
+        if found is not None:
+            added.flat[found] = True
+    return added & ~skeleton
+
+
+def _heading(path: PixelPath, width: int) -> tuple[float, float]:
+    """Unit vector, rows and columns, in which a dead end points."""
+    back = path[min(BEHIND, len(path) - 1)]
+    row, column = path[0] // width - back // width, path[0] % width - back % width
+    length = float(np.hypot(row, column)) or 1.0
+    return row / length, column / length
+
+
+def _fan(at: npt.NDArray[np.int64], heading: _Points) -> _Fan:
+    step = np.arange(1, LONGEST_BRIDGE + 1)
+    turn, bend = (grid.ravel() for grid in np.meshgrid(TURNS, BENDS, indexing="ij"))
+    angle = np.arctan2(heading[:, 0], heading[:, 1])[:, None, None] + turn[:, None] + bend[:, None] * step
+    # rounded before the place is added, so that the place has no part in it
+    rows, columns = (np.rint(np.cumsum(part, -1)).astype(np.int64) for part in (np.sin(angle), np.cos(angle)))
+    return _Fan(rows + at[:, 0, None, None], columns + at[:, 1, None, None])
+
+
+def _best(
+    number: int,
+    path: PixelPath,
+    fan: _Fan,
+    heading: _Points,
+    skeleton: Mask,
+    tips: dict[int, int],
+    evidence: Evidence,
+) -> PixelPath | None:
+    """The pixels of the best bridge from a dead end, or None."""
+    rows, columns = fan.rows[number], fan.columns[number]
+    score = evidence.score[rows, columns]
+    blocked = np.logical_or.accumulate(evidence.blocked[rows, columns], 1)
+    width = skeleton.shape[1]
+    near = _nearby(skeleton, path)
+    best: tuple[float, int, int, int] | None = None
+    top, left = int(path[0]) // width - LONGEST_BRIDGE - NEAR, int(path[0]) % width - LONGEST_BRIDGE - NEAR
+    meets = near[rows - top, columns - left]
+    for way in range(len(rows)):
+        hits = np.flatnonzero((meets[way] >= 0) & (np.arange(LONGEST_BRIDGE) >= FIRST))
+        if not len(hits) or blocked[way, hits[0]]:
+            continue
+        length, goal = int(hits[0]) + 1, int(meets[way, hits[0]])
+        mean = float(np.sum(np.rint(score[way, :length] * 255)) / 255 / length)
+        facing = goal in tips and float(np.dot(heading[number], heading[tips[goal]])) < -0.7
+        allowed = BLIND + (LONGEST_BRIDGE - BLIND) * min(1.0, mean / ENOUGH)
+        if length > max(allowed, FACING if facing else 0):
+            continue
+        turned = abs(float(TURNS[way // len(BENDS)])) + LONGEST_BRIDGE * abs(float(BENDS[way % len(BENDS)])) / 2
+        cost = length * (1.2 - mean) * (1 + turned) * (0.7 if facing else 1.0)
+        if best is None or (cost, way) < best[:2]:
+            best = cost, way, length, goal
+    if best is None:
+        return None
+    _, way, length, goal = best
+    start = (int(path[0]) // width, int(path[0]) % width)
+    last = (goal // width, goal % width)
+    corners = [start, *zip(rows[way, : length - 2 : 4].tolist(), columns[way, : length - 2 : 4].tolist(), strict=True)]
+    return _line([*corners, last], width)
+
+
+def _nearby(skeleton: Mask, path: PixelPath) -> npt.NDArray[np.int64]:
+    """For pixels around a dead end, the skeleton pixel of another road within `NEAR`, or -1."""
+    width = skeleton.shape[1]
+    row, column = int(path[0]) // width, int(path[0]) % width
+    reach = LONGEST_BRIDGE + NEAR
+    box = skeleton[row - reach : row + reach + 1, column - reach : column + reach + 1].copy()
+    back = path[: 2 * LONGEST_BRIDGE + 8]  # the road itself, as far as its own bridges could reach it
+    rows, columns = back // width - row + reach, back % width - column + reach
+    inside = (rows >= 0) & (rows <= 2 * reach) & (columns >= 0) & (columns <= 2 * reach)
+    box[rows[inside], columns[inside]] = False
+    meets = np.full(box.shape, -1, np.int64)
+    y, x = np.nonzero(box)
+    goal = (y + row - reach) * width + x + column - reach
+    around = [(dy, dx) for dy in range(-NEAR, NEAR + 1) for dx in range(-NEAR, NEAR + 1)]
+    for dy, dx in sorted(around, key=lambda step: (-(step[0] ** 2 + step[1] ** 2), step)):  # the nearest last
+        ty, tx = y + dy, x + dx
+        kept = (ty >= 0) & (ty < box.shape[0]) & (tx >= 0) & (tx < box.shape[1])
+        meets[ty[kept], tx[kept]] = goal[kept]
+    return meets
+
+
+def _line(corners: list[tuple[int, int]], width: int) -> PixelPath:
+    """Pixels along straight pieces from corner to corner."""
+    parts = []
+    for (y0, x0), (y1, x1) in pairwise(corners):
+        steps = max(abs(y1 - y0), abs(x1 - x0), 1)
+        along = np.arange(steps + 1)
+        # halves are rounded away from the start, alike in every window
+        y = y0 + (2 * along * abs(y1 - y0) + steps) // (2 * steps) * (1 if y1 >= y0 else -1)
+        x = x0 + (2 * along * abs(x1 - x0) + steps) // (2 * steps) * (1 if x1 >= x0 else -1)
+        parts.append(y * width + x)
+    return np.concatenate(parts)

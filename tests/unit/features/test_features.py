@@ -1,0 +1,287 @@
+"""Features are the same however a map is cut up, valid, apart, and hang together."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import shapely
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy import ndimage as ndi
+
+from geo2map.errors import DataError
+from geo2map.features import Box, ClassMap, Reading, Region, RoadLine, cores, extract, extract_core, stitch
+
+CLASSES = ("land", "building", "road", "water", "park", "highway", "highway")
+LAND, BUILDING, ROAD, WATER, PARK, HIGHWAY = range(6)
+CodesArray = npt.NDArray[np.uint8]
+
+
+def class_map(codes: CodesArray, road: CodesArray | None = None, at: tuple[int, int] = (0, 0)) -> ClassMap:
+    left, top = at
+
+    def read(window: Box) -> Reading:
+        part = np.s_[window.top - top : window.bottom - top, window.left - left : window.right - left]
+        return Reading(codes[part], None if road is None else road[part])
+
+    height, width = codes.shape
+    return ClassMap(read, Box(left, top, left + width, top + height), CLASSES, 0.9)
+
+
+def blank(height: int, width: int, kind: int = LAND) -> CodesArray:
+    return np.full((height, width), kind, np.uint8)
+
+
+def noise(seed: int, size: int, scale: float) -> tuple[CodesArray, CodesArray]:
+    """Blobs of all classes, a net of streets over them, and a probability of road that fits half of it."""
+    rng = np.random.default_rng(seed)
+    fields = [ndi.gaussian_filter(rng.normal(size=(size, size)), scale) for _ in range(4)]
+    codes = np.array([LAND, BUILDING, WATER, PARK], np.uint8)[np.argmax(fields, axis=0)]
+    ridges = np.abs(ndi.gaussian_filter(rng.normal(size=(size, size)), 4 * scale))
+    likely = np.exp(-ridges / ridges.mean() * 4)
+    codes[likely > 0.6] = ROAD
+    codes[(likely > 0.6) & (fields[0] > 0.5 * fields[0].max())] = HIGHWAY
+    return codes, np.rint(255 * likely).astype(np.uint8)
+
+
+def key(feature: RoadLine | Region) -> str:
+    if isinstance(feature, RoadLine):
+        return repr((feature.kind, feature.width, feature.bridged, feature.confidence, feature.line.tolist()))
+    return repr((feature.kind, feature.confidence, shapely.to_wkt(feature.polygon)))
+
+
+def keys(source: ClassMap, core: int) -> list[str]:
+    return sorted(key(feature) for feature in extract(source, core))
+
+
+def roads(source: ClassMap) -> list[RoadLine]:
+    return [feature for feature in extract(source) if isinstance(feature, RoadLine)]
+
+
+def regions(source: ClassMap, kind: str) -> list[Region]:
+    return [feature for feature in extract(source) if isinstance(feature, Region) and feature.kind == kind]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scored", [True, False])
+@pytest.mark.parametrize("at", [(0, 0), (-700, 333)])
+def test_cores_do_not_matter(scored: bool, at: tuple[int, int]) -> None:
+    codes, road = noise(3, 1050, 8)
+    source = class_map(codes, road if scored else None, at)
+    whole = keys(source, 4096)
+    assert len(whole) > 100
+    assert keys(source, 512) == whole
+    assert keys(source, 1024) == whole
+
+
+@pytest.mark.slow
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([6.0, 9.0]))
+@example(168, 9.0)
+def test_cores_do_not_matter_on_noise(seed: int, scale: float) -> None:
+    source = class_map(*noise(seed, 600, scale))
+    assert keys(source, 512) == keys(source, 1024)
+
+
+@pytest.mark.slow
+def test_a_smaller_halo_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With less than half of the halo cores do matter: the other tests can fail."""
+    codes, road = noise(3, 700, 7)
+    source = class_map(codes, road)
+    whole = keys(source, 1024)
+    extracting = sys.modules["geo2map.features.extract"]  # the package has a function of this name
+    for name in ("HALO", "LINES_REACH", "AREAS_REACH"):
+        monkeypatch.setattr(extracting, name, 40)
+    assert keys(source, 512) != whole
+
+
+def test_order_of_cores_does_not_matter() -> None:
+    source = class_map(*noise(5, 600, 6))
+    found = [extract_core(source, core) for core in cores(source.bounds, 512)]
+    assert sorted(map(key, stitch(source, found))) == sorted(map(key, stitch(source, found[::-1])))
+
+
+@pytest.mark.slow
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1.5, 3.0, 6.0]))
+def test_valid_and_apart(seed: int, scale: float) -> None:
+    codes, road = noise(seed, 400, scale)
+    found = list(extract(class_map(codes, road), 512))
+    areas = [feature for feature in found if isinstance(feature, Region)]
+    for area in areas:
+        assert area.polygon.is_valid
+        assert area.polygon.geom_type == "Polygon"
+        coordinates = shapely.get_coordinates(area.polygon)
+        assert (coordinates == np.rint(coordinates)).all()
+    for kind in {area.kind for area in areas}:
+        shapes = np.array([area.polygon for area in areas if area.kind == kind])
+        one, two = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+        pairs = one < two
+        assert shapely.area(shapely.intersection(shapes[one[pairs]], shapes[two[pairs]])).sum() == 0
+
+
+def crossings(lines: list[RoadLine]) -> int:
+    """Pairs of lines that meet elsewhere than at ends of both."""
+    shapes = np.array([shapely.LineString(line.line) for line in lines])
+    ends = shapely.multipoints(np.array([line.line[[0, -1]] for line in lines]))
+    one, two = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    one, two = one[one < two], two[one < two]
+    common = shapely.intersection(shapes[one], shapes[two])
+    return int((~shapely.is_empty(shapely.difference(common, shapely.intersection(ends[one], ends[two])))).sum())
+
+
+@pytest.mark.slow
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([3.0, 5.0]))
+def test_the_graph_is_noded(seed: int, scale: float) -> None:
+    lines = roads(class_map(*noise(seed, 300, scale)))
+    assert not crossings(lines)
+    assert all(len(line.line) > 1 and line.length > 0 for line in lines)
+
+
+def crossing_streets() -> CodesArray:
+    codes = blank(300, 400)
+    codes[140:151] = ROAD
+    codes[:, 195:206] = ROAD
+    return codes
+
+
+def test_two_streets_that_cross_are_four_roads_and_one_node() -> None:
+    lines = roads(class_map(crossing_streets()))
+    assert len(lines) == 4
+    ends = [tuple(point) for line in lines for point in line.line[[0, -1]].tolist()]
+    node = max(set(ends), key=ends.count)
+    assert ends.count(node) == 4
+    assert np.hypot(node[0] / 16 - 200.5, node[1] / 16 - 145.5) < 1.5
+    assert all(line.width == pytest.approx(10, abs=1) and not line.bridged for line in lines)
+    assert sum(line.length for line in lines) == pytest.approx((300 + 400) * 0.9, rel=0.02)
+
+
+def test_a_gap_is_bridged_and_told() -> None:
+    codes = crossing_streets()
+    codes[135:156, 80:100] = LAND
+    lines = roads(class_map(codes))
+    bridged = [line for line in lines if line.bridged]
+    assert len(bridged) == 1
+    assert 15 * 0.9 < bridged[0].length < 35 * 0.9
+    assert bridged[0].width == pytest.approx(10, abs=1)
+
+
+@pytest.mark.parametrize("kind", [WATER, PARK])
+def test_no_bridge_over_water_or_through_a_park(kind: int) -> None:
+    codes = crossing_streets()
+    codes[100:190, 80:100] = kind
+    assert not any(line.bridged for line in roads(class_map(codes)))
+
+
+def test_a_wide_gap_needs_a_score() -> None:
+    codes = blank(300, 400)
+    codes[140:151, :150] = codes[140:151, 195:] = ROAD
+    codes[60:230, 300:311] = ROAD
+    codes[:, 195:240] = LAND  # no road points back from so far away
+    score = np.where(codes == ROAD, 255, 0).astype(np.uint8)
+    assert not any(line.bridged for line in roads(class_map(codes, score)))
+    codes[140:151, 190:300] = ROAD
+    score = np.where(codes == ROAD, 255, 0).astype(np.uint8)
+    score[140:151, 150:190] = 60
+    assert any(line.bridged for line in roads(class_map(codes, score)))
+
+
+def test_scores_hold_roads_that_the_classes_lost() -> None:
+    codes = blank(200, 400)
+    score = blank(200, 400, 0)
+    score[95:106] = 120
+    assert not roads(class_map(codes))
+    found = roads(class_map(codes, score))
+    assert sum(line.length for line in found) == pytest.approx(400 * 0.9, rel=0.05)
+    assert found[0].confidence == pytest.approx(120 / 255, abs=0.05)
+
+
+def test_a_faint_speck_is_no_road() -> None:
+    codes, score = blank(200, 200), blank(200, 200, 0)
+    score[95:103, 80:110] = 110
+    assert not roads(class_map(codes, score))
+
+
+def test_buildings_get_square_corners() -> None:
+    codes = blank(120, 120)
+    rows, columns = np.mgrid[:120, :120]
+    u, v = (columns - 60) * 0.9 + (rows - 60) * 0.436, (rows - 60) * 0.9 - (columns - 60) * 0.436
+    codes[(np.abs(u) < 25) & (np.abs(v) < 12)] = BUILDING
+    (house,) = regions(class_map(codes), "building")
+    assert len(house.polygon.exterior.coords) == 5
+    assert house.area == pytest.approx(50 * 24 * 0.81, rel=0.04)
+
+
+def test_a_building_in_the_shape_of_an_l_has_six_corners() -> None:
+    codes = blank(120, 120)
+    codes[30:90, 30:50] = BUILDING
+    codes[70:90, 30:95] = BUILDING
+    (house,) = regions(class_map(codes), "building")
+    assert len(house.polygon.exterior.coords) == 7
+
+
+def test_large_buildings_are_kept_whole_over_blocks() -> None:
+    codes = blank(300, 1200)
+    codes[100:160, 100:1100] = BUILDING
+    (hall,) = regions(class_map(codes), "building")
+    assert hall.area == pytest.approx(60 * 1000 * 0.81, rel=0.01)
+
+
+def test_a_road_cuts_a_park_and_leaves_no_sliver() -> None:
+    codes = blank(300, 300, PARK)
+    codes[:, 145:156] = ROAD
+    parks = regions(class_map(codes), "park")
+    (road,) = roads(class_map(codes))
+    assert len(parks) == 2
+    drawn = shapely.LineString(road.line).buffer(road.width / 0.9 * 16 / 2, cap_style="flat")
+    left = shapely.box(0, 0, 300 * 16, 300 * 16) - shapely.union_all([park.polygon for park in parks]) - drawn
+    assert left.area / 256 < 30
+
+
+def test_park_and_water_share_their_border() -> None:
+    codes = blank(300, 700, PARK)
+    rows, columns = np.mgrid[:300, :700]
+    codes[rows > 150 + 40 * np.sin(columns / 40)] = WATER
+    source = class_map(codes)
+    (park,), (water,) = regions(source, "park"), regions(source, "water")
+    assert park.polygon.intersection(water.polygon).area == 0
+    assert park.polygon.area + water.polygon.area == 300 * 700 * 256
+
+
+def test_highways_are_areas_with_a_line() -> None:
+    codes = blank(200, 600)
+    codes[80:120] = HIGHWAY
+    source = class_map(codes)
+    (area,) = regions(source, "highway")
+    assert area.area == pytest.approx(40 * 600 * 0.81, rel=0.02)
+    assert all(line.kind == "highway" and line.area for line in roads(source))
+
+
+def test_nothing_known_nothing_there() -> None:
+    assert not list(extract(class_map(blank(600, 600, 255))))
+
+
+def test_only_what_is_unfinished_is_held() -> None:
+    source = class_map(*noise(7, 1024, 4))
+    seen = 0
+    for found in extract(source, 512):
+        seen += 1
+        assert found is not None
+        break
+    assert seen == 1  # before the second core is read
+
+
+@pytest.mark.parametrize("core", [0, 100, 513])
+def test_cores_are_made_of_blocks(core: int) -> None:
+    with pytest.raises(DataError, match="multiple of 512"):
+        list(extract(class_map(blank(10, 10)), core))
+
+
+def test_a_reading_of_the_wrong_size_is_refused() -> None:
+    source = ClassMap(lambda _: Reading(blank(3, 3)), Box(0, 0, 50, 50), CLASSES, 1.0)
+    with pytest.raises(DataError, match="one size"):
+        list(extract(source))
