@@ -21,8 +21,8 @@ from geo2map.grid.block import Block
 from geo2map.live.tally import Tally
 from geo2map.pipeline.blocks import LayerTiles
 
-BlockWork = Literal["map", "source"]
-"""Rendered for a block: every layer of the map, or the imagery alone, which needs no model."""
+BlockWork = Literal["map", "imagery"]
+"""Rendered for a block: every layer of the output, or the imagery alone, which needs no model."""
 QueueStage = Literal["queued", "reading", "ready", "making"]
 Tiles = LayerTiles
 LONGEST_WAIT = 30

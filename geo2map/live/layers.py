@@ -86,7 +86,7 @@ class LiveLayer:
             threads: read files and make parents.
         """
         self.name, self.job, self._codec = layer.name, job, layer.codec
-        self._work: BlockWork = "source" if layer.is_imagery else "map"
+        self._work: BlockWork = "imagery" if layer.is_imagery else "map"
         self._version = job.fingerprint  # takes a millisecond
         self.kept: PersistedBlocks | None = None
         self._under: StoredLayer | None = None

@@ -17,7 +17,7 @@ from geo2map.live.tally import Tally
 from geo2map.plan.job import Job
 from geo2map.protocols import Source, StoredTiles, Translator
 from geo2map.threads import start_threads
-from geo2map.tiles.layer import MAP, imagery_layer
+from geo2map.tiles.layer import MAP, viewed_layers
 from geo2map.tiles.tilejson import TileSet
 
 FILE_THREADS = 2
@@ -81,8 +81,7 @@ class LiveMap:
         self._files = start_threads(FILE_THREADS, "files")
         plan, storage = job.plan, job.storage
         self._maker = BlockMaker(plan, storage, sources, translator, self.queue, self.cache, self.tally)
-        shown = {**job.layers}
-        shown.setdefault("source", imagery_layer(None))
+        shown = viewed_layers(job.layers.values())
         self.layers = {
             name: LiveLayer(layer, job, self.queue, self.cache, self._files) for name, layer in shown.items()
         }

@@ -21,7 +21,7 @@ from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Prediction, Source, Translator, Untranslated
 from geo2map.threads import start_threads
-from geo2map.tiles.layer import MAP, Layer, imagery_layer
+from geo2map.tiles.layer import MAP, Layer, viewed_layers
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class BlockMaker:
         self.kept: PersistedBlocks | None = None
         self._plan, self._storage, self._translator = plan, storage, translator or Untranslated()
         self._cut, self._layers = plan.untranslated(), storage.tile_layers
-        self._imagery = [layer for layer in self._layers if layer.is_imagery] or [imagery_layer(None)]
+        self._imagery = [layer for layer in viewed_layers(self._layers).values() if layer.is_imagery]
         self._queue, self._cache, self._tally = queue, cache, tally
         self._sources: SimpleQueue[Source] = SimpleQueue()
         for source in sources:
@@ -84,7 +84,7 @@ class BlockMaker:
 
     def _may_be_read(self, pending: PendingBlock) -> bool:
         """Whether a block may be read: not far ahead of the model, since pixels take memory and newer requests win."""
-        if pending.key.work == "source":
+        if pending.key.work == "imagery":
             return True
         ahead = self._queue.count("reading", "map") + self._queue.count("ready")
         return ahead < self._translator.batch + 1
@@ -97,7 +97,7 @@ class BlockMaker:
             prepared = read_block(plan, source, block)
         if prepared.image is None:
             self._resolve(pending, prepared.done, {})
-        elif work == "source":
+        elif work == "imagery":
             imagery = prepared.image.core()
             self._resolve(pending, prepared.done, self._encode(self._imagery, imagery, Prediction(imagery)))
         else:

@@ -5,7 +5,7 @@ Only this module depends on the content of layers: a new one is a function and a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,6 +60,13 @@ def class_layer(legend: ClassLegend | None) -> Layer:
 
 LAYERS: dict[str, Callable[[ClassLegend | None], Layer]] = {"source": imagery_layer, "classes": class_layer}
 """Further layers of an output, by name."""
+
+
+def viewed_layers(layers: Iterable[Layer]) -> dict[str, Layer]:
+    """Layers that a viewer offers, by name: those of an output, and the imagery to compare the map with."""
+    found, imagery = {layer.name: layer for layer in layers}, imagery_layer(None)
+    found.setdefault(imagery.name, imagery)
+    return found
 
 
 def layer_path(path: Path, name: str, *, is_folder: bool) -> Path:
