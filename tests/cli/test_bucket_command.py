@@ -201,7 +201,7 @@ def test_a_palette_of_other_colours_is_another_job(
     [
         ("map", "a folder of tiles ends in a slash"),
         ("v1.2", "a folder of tiles ends in a slash"),
-        ("map.gif", "ends in .gif"),
+        ("map.gif", ".gif is not a supported output type"),
         ("", "not an address in a bucket"),
     ],
 )

@@ -284,7 +284,7 @@ def test_a_signal_stops_cleanly(
     assert (returned, stdout) == (code, "")
     kept = re.fullmatch(
         rf"stopped; (\d+) of \d+ blocks of {re.escape(str(out))} are kept; run the same command again to resume, or "
-        rf"throw them away with: geo2map clean {re.escape(str(out))}",
+        rf"delete them with: geo2map clean {re.escape(str(out))}",
         stderr.splitlines()[-1],
     )
     assert kept is not None, stderr

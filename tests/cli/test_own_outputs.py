@@ -23,7 +23,7 @@ def test_a_map_among_its_sheets(geo2map: Command, write_scene: SceneWriter, tiny
         again = geo2map(*arguments, "--out", sheets / out, *more)
         assert again.code == 0, again.err
         mine, word = (f"{sheets / 'map2.tif'}, {sheets / 'map.tif'}", "one") if more else (sheets / "map.tif", "it")
-        note = f"{mine}: made by geo2map, passed over; name {word} to use it as a scene"
+        note = f"{mine}: made by geo2map, skipped; name {word} to use it as a scene"
         assert again.err.splitlines().count(note) == 1
         assert (sheets / out).read_bytes() == (sheets / "map.tif").read_bytes()
     each = geo2map(*arguments, "--each", "--out", tmp_path / "maps")

@@ -14,13 +14,13 @@ from geo2map.ledger.workspace import Workspace
 def places(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Where outputs were made that were not made beside their names."""
     found: list[Path] = []
-    create = Workspace._create_elsewhere
+    create = Workspace._create_spool
 
     def noted(self: Workspace, tmp: Path) -> None:
         found.append(Path(tmp))
         create(self, tmp)
 
-    monkeypatch.setattr(Workspace, "_create_elsewhere", noted)
+    monkeypatch.setattr(Workspace, "_create_spool", noted)
     return found
 
 

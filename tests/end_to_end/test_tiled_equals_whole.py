@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from geo2map.engine import Engine
+from geo2map.engine import Engine, load_engine
 from geo2map.families import build
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
@@ -126,16 +126,9 @@ def test_too_short_a_fill_is_noticed() -> None:
 def test_bits_do_not_depend_on_the_batch(engine: Engine) -> None:
     source = ragged_source(500 * 256, 600 * 256, 600, 560)
     plan = make_plan(source, 1, engine.card.margin)
-    alone = render(plan, source, replace_batch(engine, 1))
-    both = render(plan, source, replace_batch(engine, 2))
+    alone, both = (render(plan, source, load_engine("sat2map", device="cpu", batch=batch)) for batch in (1, 2))
     for tile, (pixels, _) in alone.items():
         np.testing.assert_array_equal(pixels, both[tile][0])
-
-
-def replace_batch(engine: Engine, batch: int) -> Engine:
-    other = Engine(engine._generator, engine.card, engine.device, engine.dtype, batch)
-    assert other.batch == batch
-    return other
 
 
 @pytest.fixture(scope="module")

@@ -353,11 +353,11 @@ def test_a_map_that_lies_off_is_told_and_dropped(city: tuple[Path, Path], tmp_pa
     assert warned.registration is not None
     assert warned.registration.shift is not None
     assert (warned.registration.shift.x, warned.registration.shift.y) == pytest.approx((7, -4), abs=0.2)
-    assert re.search(r"8\.\d px \(7\.3 m\) off, 7\.0 px east and 4\.0 px north", warned.notes[0])
+    assert re.search(r"off by 8\.\d px \(7\.3 m\), 7\.0 px east and 4\.0 px north", warned.notes[0])
     assert "move the map 6.3 m west and 3.6 m south" in warned.notes[0]
     assert make_pairs(city[0], off, tmp_path / "allowed", zoom=ZOOM, size=256, max_shift=9).notes == ()
     assert make_pairs(city[0], off, tmp_path / "unseen", zoom=ZOOM, size=256, registration="off").registration is None
-    with pytest.raises(DataError, match=r"not one of the .* registration\).*8\.\d px .7.3 m. off.*max_shift"):
+    with pytest.raises(DataError, match=r"not one of the .* registration\).*off by 8\.\d px .7.3 m..*max_shift"):
         make_pairs(city[0], off, tmp_path / "dropped", zoom=ZOOM, size=256, registration="drop")
     assert not (tmp_path / "dropped").exists()
 
