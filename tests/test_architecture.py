@@ -20,7 +20,8 @@ COMMANDS = ROOT / "cli" / "geo2map_cli"
 ROWS = (
     {"errors", "types", "threads"},
     {"files", "grid"},
-    {"colour", "features"},
+    {"colour"},
+    {"features"},
     {"aoi", "protocols", "families", "metrics", "demo"},
     {"tiles", "model"},
     {"scene", "engine", "train"},

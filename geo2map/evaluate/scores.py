@@ -164,7 +164,7 @@ def certain_of(palette: Palette, known: LabelMask | None, valid: Mask) -> npt.ND
 
 
 def _index(palette: Palette, names: Sequence[str]) -> int:
-    """Of the first class of these names, else of the first class."""
+    """Index of the first class with one of these names, else 0."""
     return next((index for index, name in enumerate(palette.classes) if name in names), 0)
 
 

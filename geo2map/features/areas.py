@@ -30,7 +30,7 @@ BESIDE = 14
 INSET = 0.75
 """By how much a road's own half width is more than what it cuts out of parks and water, pixels."""
 _TOLERANCE = 0.8
-"""Of simplifying, pixels."""
+"""Tolerance of simplification, pixels."""
 ROADS = ("road", "highway")
 MADE = ("land", "building", *ROADS)
 """Classes that are no areas of the ground."""

@@ -20,7 +20,7 @@ from geo2map.types import Mask
 LEAST_BUILDING = 25
 """Square pixels."""
 SHARE = 0.42
-"""Of the smoothed class from which on there is a building: somewhat less than half, for corners are rounded off."""
+"""Threshold of the smoothed building class; below one half, since smoothing rounds corners off."""
 LARGEST = 160
 """Most extent of a building that is squared, pixels."""
 _TILE = 1024

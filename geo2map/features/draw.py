@@ -31,7 +31,7 @@ GRID = 256
 
 
 class Drawing:
-    """Features ready to be drawn, as often as asked, any part of them.
+    """Features ready to be drawn, repeatedly and in part.
 
     Args:
         features: of one map.

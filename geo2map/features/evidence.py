@@ -17,7 +17,7 @@ BLUR = 1.5
 """Sigma of the Gaussian that smooths borders before anything is read off them, pixels."""
 BLUR_REACH = 6
 SURE, LIKELY = 0.5, 0.36
-"""Of the smoothed classes, and of the smoothed probability: roads are where either is more."""
+"""Thresholds of the smoothed classes and of the smoothed probability; a pixel is road where either is exceeded."""
 WIDEST_ROAD = 28
 """Half width beyond which what roads look like is treated as a hole: no centre line of a lot is a road. Pixels."""
 LEAST_ROAD, LEAST_HOLE = 48, 48
@@ -37,7 +37,7 @@ class Evidence:
         score: float32, probability of road or highway, smoothed.
         half_width: float32, distance to the nearest pixel that is none of `road`, and 0 there.
         own_width: float32, the same as far as the classes are sure of, and of roads without highways beside them.
-        paved_depth: float32, the same, lots included; exact up to `WIDEST`.
+        paved_depth: float32, the same, lots included; exact up to `WIDEST_ROAD`.
         highway: bool, where most of the roads around are highways.
         blocked: bool, where no gap in a road is bridged.
     """
@@ -108,6 +108,6 @@ def _counted(mask: Mask) -> npt.NDArray[np.int32]:
 
 
 def _depth(mask: Mask) -> _Field:
-    """Distance to the nearest pixel outside, which beyond `WIDEST` only says that it is more."""
+    """Distance to the nearest pixel outside; beyond `WIDEST_ROAD` a lower bound."""
     depth: _Field = ndi.distance_transform_edt(mask).astype(np.float32)
     return depth

@@ -57,7 +57,7 @@ def extract(source: ClassMap, core: int = CORE) -> Iterator[Feature]:
         core: side of the squares worked on at once, a multiple of `BLOCK`; memory grows with its square.
 
     Raises:
-        DataError: a core that is no such multiple.
+        DataError: `core` is not a multiple of `BLOCK`.
     """
     return stitch(source, (extract_core(source, window) for window in cores(source.bounds, core)))
 

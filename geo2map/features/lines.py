@@ -19,7 +19,7 @@ from geo2map.types import Mask
 NODING_CELL = 32
 """Side of the squares, aligned at global pixel 0, at whose borders lines are cut into pieces. Pixels."""
 _TOLERANCE = 0.5
-"""Of simplifying, pixels."""
+"""Tolerance of simplification, pixels."""
 NODING_ROUNDS = 2
 """Times that lines which cross are brought back to their pixels."""
 STIFF = 5

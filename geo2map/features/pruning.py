@@ -1,4 +1,4 @@
-"""Skeletons without what is no road: spurs at uneven borders, and parts that little speaks for."""
+"""Removes false roads from a skeleton: spurs at uneven borders, and parts with little evidence."""
 
 from __future__ import annotations
 

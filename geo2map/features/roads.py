@@ -20,7 +20,7 @@ from geo2map.features.window import Box
 from geo2map.types import Mask
 
 TIDY_PASSES = 42
-"""Of thinning: enough for half widths of `evidence.WIDEST` across a diagonal."""
+"""Thinning passes: enough for half of `evidence.WIDEST_ROAD` along a diagonal."""
 TIDY = 3
 """Passes after bridges were added."""
 BRIDGED, HIGHWAY = 1, 2

@@ -21,7 +21,7 @@ UNITS = 16
 FINE = 4096
 """Parts of a pixel in which lines are smoothed: whole numbers have the same sum in any order."""
 SIGMA = 6.0
-"""Of the Gaussian along a street, pixels; it ends after three of them."""
+"""Standard deviation of the Gaussian along a street, pixels; truncated at three."""
 _WEIGHTS = np.exp(-0.5 * (np.arange(-18, 19) / SIGMA) ** 2)
 KERNEL = np.rint(FINE * _WEIGHTS / _WEIGHTS.sum()).astype(np.int64)
 KERNEL[18] += FINE - KERNEL.sum()

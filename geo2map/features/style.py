@@ -3,9 +3,11 @@ styles (MapLibre, QGIS) are made from."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError
 
 Rgb = tuple[int, int, int]
@@ -74,37 +76,34 @@ def _roads(road: Rgb, highway: Rgb, casing: Rgb | None = None, edge: Rgb | None 
     return tuple(rules)
 
 
-MAPS = Style(
-    "maps",
-    (232, 228, 222),
-    (
-        Rule("park", "area", (202, 222, 174)),
-        Rule("water", "area", (177, 208, 254)),
-        Rule("building", "area", (242, 240, 233)),
-        *_roads((254, 254, 252), (255, 224, 104)),
-    ),
+def _style(name: str, colours: Mapping[str, Rgb], casing: Rgb | None = None, edge: Rgb | None = None) -> Style:
+    """A style that draws areas below roads, in the colours of its classes, with casings of roads and of highways."""
+    areas = (Rule(kind, "area", colours[kind]) for kind in ("park", "water", "building"))
+    return Style(name, colours["land"], (*areas, *_roads(colours["road"], colours["highway"], casing, edge)))
+
+
+_DARK = {
+    "land": (36, 40, 47),
+    "park": (38, 56, 46),
+    "water": (23, 38, 60),
+    "building": (50, 55, 64),
+    "road": (92, 98, 110),
+    "highway": (166, 132, 72),
+}
+_PRINT = {
+    "land": (255, 255, 255),
+    "park": (222, 236, 208),
+    "water": (190, 218, 240),
+    "building": (206, 200, 192),
+    "road": (255, 255, 255),
+    "highway": (250, 190, 96),
+}
+_STYLES = (
+    _style("maps", dict(MAPS_PALETTE.entries)),
+    _style("dark", _DARK, (28, 31, 37), (28, 31, 37)),
+    _style("print", _PRINT, (128, 124, 118), (140, 92, 30)),
 )
-DARK = Style(
-    "dark",
-    (36, 40, 47),
-    (
-        Rule("park", "area", (38, 56, 46)),
-        Rule("water", "area", (23, 38, 60)),
-        Rule("building", "area", (50, 55, 64)),
-        *_roads((92, 98, 110), (166, 132, 72), (28, 31, 37), (28, 31, 37)),
-    ),
-)
-_PRINT = Style(
-    "print",
-    (255, 255, 255),
-    (
-        Rule("park", "area", (222, 236, 208)),
-        Rule("water", "area", (190, 218, 240)),
-        Rule("building", "area", (206, 200, 192)),
-        *_roads((255, 255, 255), (250, 190, 96), (128, 124, 118), (140, 92, 30)),
-    ),
-)
-STYLES = {style.name: style for style in (MAPS, DARK, _PRINT)}
+STYLES = {style.name: style for style in _STYLES}
 
 
 def find_style(name: str) -> Style:

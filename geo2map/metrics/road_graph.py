@@ -103,7 +103,7 @@ class RoadGraph:
 
     @property
     def length(self) -> float:
-        """Of all roads, pixels."""
+        """Total length of the roads, pixels."""
         return float(self.lengths.sum()) / 2
 
     def parts(self) -> list[float]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ZOOM, GROUND_RESOLUTION = 16, 1.9
-"""Of pix2pix's own recipe: the maps pictures have 0.905 m per pixel, and their 600 px are reduced to 286."""
+"""Zoom and metres per pixel of pix2pix's recipe: 600 px of 0.905 m are reduced to 286."""
 WRAPPERS = ("state_dict", "model_state_dict", "netG")
 """Keys under which training programs save a generator's state."""
 

@@ -14,7 +14,7 @@ from geo2map.scene.vrt import Size, band_vrt
 from geo2map.scene.vrt_sources import is_warped, open_sources
 
 _TOLERANCE = 0.1
-"""Of a factor, by which an overview may be coarser than wanted: that of `gdalwarp -ovr AUTO`."""
+"""How much coarser than requested an overview may be, as a fraction; as in `gdalwarp -ovr AUTO`."""
 
 _SMALLEST = 128
 """Pixels along a side of the smallest overviews of its source that a VRT lists; smaller ones are checked."""

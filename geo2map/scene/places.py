@@ -13,7 +13,7 @@ from geo2map.files.address import DRIVER, SCHEME, gdal_path
 from geo2map.scene.documents import is_inline
 
 PREFIX = re.compile(r"[A-Za-z][\w+.-]+:")
-"""Of addresses, and of drivers that take more than a path; two characters at least."""
+"""Prefix of addresses, and of drivers that take more than a path; two characters at least."""
 ARCHIVE = re.compile(r"/vsi(?:zip|tar|7z|rar)/(?:.*\.(?:zip|kmz|dwf|ods|xlsx|tar|tgz|gz|7z|rar)|.*\})(?=/|$)", re.I)
 SERVER = re.compile(r"/vsi(?!zip|tar|7z|rar|gzip|subfile|crypt|sparse|cached|stdin)\w+/(?:\w+://)?[^/]+(?=/|$)", re.I)
 """The part of a virtual path that is a whole archive, or a server or bucket: VRTs below it may name what is in it."""

@@ -28,7 +28,7 @@ ALL_LABELS = 15
 PARALLEL = (("A", "B"), ("a", "b"), ("trainA", "trainB"), ("testA", "testB"))
 """Names of two parallel folders: ours and CycleGAN's."""
 MAPS_ZOOM, MAPS_GROUND_RESOLUTION = 17, 0.905
-"""Of the pix2pix `maps` pictures: New York at zoom 17, metres per pixel."""
+"""Zoom and metres per pixel of the pix2pix `maps` pictures (New York)."""
 
 _WARNINGS = Lock()
 """Held while warnings are filtered: filters belong to the process, and several threads open pictures."""

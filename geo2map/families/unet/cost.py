@@ -8,7 +8,7 @@ from typing import Any
 
 _TILE = 256
 PAPER_WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
-"""Of a card that names none, as `geo2map.families.unet.generator.UNetGenerator` has it."""
+"""Widths of a card without `widths`, as `geo2map.families.unet.generator.UNetGenerator` has it."""
 
 
 def gflop_per_tile(
