@@ -26,6 +26,7 @@ from geo2map_cli.reporting import (
     Bar,
     conclude,
     finish,
+    flag_of,
     json_text,
     report_options,
     show,
@@ -114,8 +115,8 @@ def _update(request: RenderRequest, as_json: bool) -> None:
     context = click.get_current_context()
     given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if others := sorted(set(given) - UPDATE_MAY_HAVE - {"scenes", "out", "as_json", "verbose", "log_file"}):
-        option = others[0].replace("_", "-")
-        raise click.UsageError(f"--update keeps the options that the tiles were made with: leave out --{option}.")
+        message = f"--update keeps the options that the tiles were made with: leave out {flag_of(others[0])}."
+        raise click.UsageError(message)
     from geo2map.api import update
     from geo2map.model import ModelOptions
 

@@ -26,6 +26,8 @@ LOG_FAULTS: tuple[tuple[type[OSError], str], ...] = (
     (PermissionError, "you may not write there"),
 )
 
+_SINGULAR = {"layers": "layer", "zooms": "zoom"}
+
 
 def report_options(function: F) -> F:
     """--json, -v and --log-file, last in the help; as the outermost decorator it sets up logging before all else."""
@@ -131,9 +133,14 @@ def show(result: Any, as_json: bool) -> None:
     click.echo(json_text(result.to_dict()) if as_json else str(result))
 
 
+def flag_of(option: str) -> str:
+    """The command line's spelling of an option, e.g. "--on-error" of "on_error"; what may be repeated is singular."""
+    return f"--{_SINGULAR.get(option, option).replace('_', '-')}"
+
+
 def spell_option(option: str | None) -> str:
     """An error's option as the command line spells it, to follow its sentence; "" without one."""
-    return f" (--{option.replace('_', '-')})" if option else ""
+    return f" ({flag_of(option)})" if option else ""
 
 
 def show_failure(report: Report) -> None:

@@ -17,8 +17,9 @@ def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:
     """
     if not storage.needs_legend or storage.legend is not None:
         return storage
+    option = "classes" if storage.classes else "layers"
     if card is None:
-        raise PlanError("classes need a translated map: leave them out", option="classes")
+        raise PlanError("classes need a translated map: leave them out", option=option)
     if card.palette is None:
-        raise PlanError(f"the model {card.name} has no classes: choose another one", option="classes")
+        raise PlanError(f"the model {card.name} has no classes: choose another model", option=option)
     return replace(storage, legend=card.palette.entries)

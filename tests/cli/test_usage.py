@@ -10,6 +10,7 @@ from typing import Any
 import click
 import pytest
 from geo2map_cli.main import COMMANDS, cli
+from geo2map_cli.reporting import flag_of
 
 RENDER = ("render", "SCENE", "--out")
 
@@ -125,3 +126,13 @@ def _all_commands() -> Iterator[click.Command]:
         yield command
         if isinstance(command, click.Group):
             yield from command.commands.values()
+
+
+def test_errors_spell_options_as_the_help_does(run: Run, tmp_path: Path) -> None:
+    """Where Python has another name for an option that may be repeated, too."""
+    spelled = {option: flag_of(option) for option in ("layers", "on_error")}
+    assert spelled == {"layers": "--layer", "on_error": "--on-error"}
+    opts = {name for option in cli.get_command(click.Context(cli), "render").params for name in option.opts}
+    assert set(spelled.values()) <= opts
+    result = run(("render", tmp_path / "none.tif", "--out", tmp_path / "t", "--layer", "heights"))
+    assert "(--layer)" in result.err

@@ -21,7 +21,7 @@ from geo2map.api.serving import open_live, stored_site
 from geo2map.cluster import merge_parts, plan_job, render_shard
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.engine import Engine
-from geo2map.errors import DataError, OtherVersionError, OutputError
+from geo2map.errors import DataError, OtherVersionError, OutputError, PlanError
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.model import ModelOptions
 from geo2map.protocols import StoredTiles
@@ -194,6 +194,16 @@ def test_a_layer_that_does_not_exist_is_refused(made: Path, quick_engine: Engine
     with pytest.raises(OutputError, match="exists, and"):
         render(made / "a.tif", tmp_path / "town.pmtiles", engine=quick_engine, **OPTIONS)
     assert (tmp_path / f"town.{NAME}.pmtiles").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(("options", "option"), [({"classes": True}, "classes"), ({"layers": ("classes",)}, "layers")])
+def test_classes_of_a_model_without_a_legend_are_refused_by_the_option_given(
+    made: Path, tmp_path: Path, options: dict[str, Any], option: str
+) -> None:
+    with pytest.raises(PlanError, match="map2sat has no classes") as caught:
+        render(made / "a.tif", tmp_path / "t", engine="map2sat", **options)
+    assert caught.value.option == option
+    assert not (tmp_path / "t").exists()
 
 
 def test_a_layer_takes_the_name_of_nothing_else(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
