@@ -22,7 +22,9 @@ RawPixels = npt.NDArray[np.generic]
 
 PathLike = str | Path
 
-TileFormat = Literal["png", "webp", "jpeg", "avif"]
+PictureFormat = Literal["png", "webp", "jpeg", "avif"]
+TileFormat = Literal["png", "webp", "jpeg", "avif", "mvt"]
+"""Formats of tiles: pictures, and Mapbox vector tiles."""
 Compression = Literal["deflate", "zstd", "webp"]
 Scheme = Literal["xyz", "tms"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]

@@ -110,6 +110,13 @@ def convert_kind() -> type:
     return ConvertRequest
 
 
+def draw_kind() -> type:
+    """The request of a drawing."""
+    from geo2map.api.requests import DrawRequest
+
+    return DrawRequest
+
+
 def serve_kind() -> type:
     """The request of a live map."""
     from geo2map.api.serving import ServeRequest

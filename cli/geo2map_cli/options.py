@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -210,9 +211,25 @@ def format_option(default: str) -> Callable[[F], F]:
     return click.option("--format", "format", type=formats, help=f"Tile format. [default: {default}]")
 
 
-def as_storage(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Options of storage; the command gets `storage`, a `geo2map.plan.Storage`."""
-    return gather("storage", _storage, "Output format", *options)
+def as_storage(*options: Callable[[F], F], **fixed: Any) -> Callable[[F], F]:
+    """Options of storage; the command gets `storage`, a `geo2map.plan.Storage`.
+
+    Args:
+        fixed: values that the command does not offer.
+    """
+    return gather("storage", partial(_storage, **fixed), "Output format", *options)
+
+
+palette_option = click.option(
+    "--palette",
+    metavar="maps|none|FILE",
+    help="Snap to the 255 colours of the maps style, or to those in FILE; indexed PNG. [default: none]",
+)
+vector_option = click.option("--vector", is_flag=True, help="Vector tiles: roads, buildings, water, parks ...")
+redraw_option = click.option("--redraw", is_flag=True, help="Draw tiles from features: even streets, square corners.")
+style_option = click.option(
+    "--style", metavar="NAME|FILE", help="Style of features: maps, dark, print or a JSON file. [default: the map's]"
+)
 
 
 STORAGE = (
@@ -220,15 +237,14 @@ STORAGE = (
     quality_option,
     lossless_option,
     minzoom_option,
-    click.option(
-        "--palette",
-        metavar="maps|none|FILE",
-        help="Snap to the 255 colours of the maps style, or to those in FILE; indexed PNG. [default: none]",
-    ),
+    palette_option,
+    vector_option,
+    redraw_option,
+    style_option,
     click.option("--classes", is_flag=True, help="Store classes, not colours: land, road, water ..."),
     compress_option,
     click.option("--grid", type=click.Choice(["scene"]), help="A .tif on the scene's CRS and pixel grid."),
-    click.option("--crs-out", help="A .tif in this CRS, e.g. EPSG:32618. [default: web-mercator]"),
+    click.option("--crs-out", help="A .tif or vector file in this CRS. [default: web-mercator; WGS 84]"),
     click.option(
         "--resolution",
         type=click.FloatRange(min=0, min_open=True),

@@ -45,7 +45,7 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
 @report_options
 @click.argument("scenes", nargs=-1, type=click.Path())
 @click.option(
-    "--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles, .pmtiles; or s3:// ..."
+    "--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles, .pmtiles, .gpkg; or s3:// ..."
 )
 @click.option("--each", is_flag=True, help="Render scenes one by one into OUT/<scene name>.")
 @click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each.")

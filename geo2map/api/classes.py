@@ -17,7 +17,8 @@ def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:
     """
     if not storage.needs_legend or storage.legend is not None:
         return storage
-    option = "classes" if storage.classes else "layers"
+    options = {"redraw": storage.redraw, "vector": storage.vector, "classes": storage.classes}
+    option = next((name for name, given in options.items() if given), "layers")
     if card is None:
         raise PlanError("classes need a translated map: leave them out", option=option)
     if card.palette is None:

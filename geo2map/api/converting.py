@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
+from geo2map.api.converted import Converted
+from geo2map.api.drawing import convert_features, needs_features
 from geo2map.api.keywords import ConvertKeywords
 from geo2map.api.requests import ConvertRequest
+from geo2map.errors import OutputError
 from geo2map.files.place import check_place, require_apart, require_outside, require_writable
 from geo2map.formats.containers import find_container
 from geo2map.formats.opened import find_layers, open_tiles
+from geo2map.formats.stored import require_pictures
 from geo2map.formats.subset import Subset, select
 from geo2map.ledger.checks import check_final, check_tmp, names_around, occupied
 from geo2map.ledger.complete import find_converted
@@ -19,7 +23,6 @@ from geo2map.ledger.conversion import Conversion
 from geo2map.ledger.finished import require_complete
 from geo2map.ledger.opening import finish_publishing
 from geo2map.ledger.origin import Origin
-from geo2map.pipeline.report import complete_note
 from geo2map.plan.job import library_versions
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.codec import TileCodec
@@ -28,27 +31,6 @@ from geo2map.tiles.tilejson import TileSet
 from geo2map.types import LngLatBounds
 
 _SOURCE = "the source of the conversion"
-
-
-@dataclass(frozen=True)
-class Converted:
-    """Result of a conversion.
-
-    Attributes:
-        out: path of the output, as given.
-        complete: whether the same conversion had been completed before, and the output left untouched.
-        since: library versions changed since then, in words.
-    """
-
-    out: str
-    complete: bool = False
-    since: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def __str__(self) -> str:
-        return f"{self.out}: {complete_note(self.since)}" if self.complete else self.out
 
 
 def convert(
@@ -78,6 +60,11 @@ def convert(
 
 def convert_request(request: ConvertRequest, *, progress: Progress | None = None) -> Converted:
     """Run a conversion; see `convert`."""
+    if needs_features(request):
+        return convert_features(request, progress=progress)
+    for option, value in (("crs_out", request.storage.crs_out), ("palette", request.palette)):
+        if value is not None:
+            raise OutputError(f"{option}: only for features; leave it out", option=option, usage=True)
     source, out, output = Path(request.source), request.out, request.output
     container = find_container(out)
     container.check_storage(request.storage)
@@ -107,6 +94,9 @@ def _open_layers(stack: ExitStack, source: Path, request: ConvertRequest) -> dic
     places = find_layers(source, tileset)
     if tileset.layers:
         tileset = replace(tileset, extra={**tileset.extra, "layers": list(places)[1:]})
+    wanted = request.storage
+    if wanted.format or wanted.quality or wanted.lossless or find_container(request.out).is_raster:
+        require_pictures(source, tileset.format)
     found = {MAP: _select(request, store, tileset)}
     kept = replace(request, storage=replace(request.storage, format=None, quality=None, lossless=False))
     for name, place in list(places.items())[1:]:

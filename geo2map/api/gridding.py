@@ -46,6 +46,8 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
     Raises:
         PlanError: no such CRS, or a scene without a grid of its own.
     """
+    if storage.vector and storage.crs_out is not None:
+        return replace(storage, crs_out=_reachable(storage.crs_out, plan))
     if not storage.has_own_grid or isinstance(storage.grid, RasterGrid):
         return storage
     with open_imagery(scene.identities[0].path, reading) as first:
@@ -73,6 +75,24 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
     name = f"EPSG:{code}" if (code := crs.to_epsg()) else crs.to_wkt()
     grid = RasterGrid.of([name, placed[:6], right - left, bottom - top])
     return replace(storage, grid=grid, crs_out=None, resolution=None)
+
+
+def _reachable(name: str, plan: Plan) -> str:
+    """A CRS for features, by its code if it has one.
+
+    Raises:
+        PlanError: no such CRS, or it does not reach the map.
+    """
+    crs = _parse(name)
+    left, bottom, right, top = window_bounds(plan.window, plan.maxzoom)
+    across, up = np.meshgrid(np.linspace(left, right, _POINTS), np.linspace(bottom, top, _POINTS))
+    try:
+        placed = move("EPSG:3857", crs, across.ravel(), up.ravel())
+    except GDAL_ERRORS as error:
+        raise _out_of_reach(crs, plan) from error
+    if not np.isfinite(placed).all():
+        raise _out_of_reach(crs, plan)
+    return f"EPSG:{code}" if (code := crs.to_epsg()) else str(crs.to_wkt())
 
 
 def _map_resolution(plan: Plan, scene: Scene) -> float:

@@ -47,7 +47,7 @@ def make_job(
         precision=model.precision if model else "",
         device=model.device if model else "",
         versions=library_versions(translating=card is not None),
-        facts={**_facts(scene, card), **(facts or {})},
+        facts={**_facts(scene, card, stored), **(facts or {})},
     )
 
 
@@ -56,9 +56,11 @@ def on_engine(job: Job, engine: Engine | None) -> Job:
     return job if engine is None else replace(job, precision=engine.precision, device=engine.device.type)
 
 
-def _facts(scene: Imagery, card: ModelCard | None) -> dict[str, Any]:
+def _facts(scene: Imagery, card: ModelCard | None, storage: Storage) -> dict[str, Any]:
     """Facts for readers of the output: names of scenes, no paths, and the legend of the colours."""
     facts: dict[str, Any] = {"scenes": sorted({scene_name(identity.path) for identity in scene.identities})}
     if card is not None and card.palette is not None:
         facts["legend"] = [[name, list(colour)] for name, colour in card.palette.entries]
+    if card is not None and storage.is_derived and card.licence:
+        facts["licence"] = card.licence
     return facts

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 
 from geo2map.aoi import AoiLike
 from geo2map.colour.transform import ColourTransform
+from geo2map.features import Style
 from geo2map.grid.raster import RasterGrid
 from geo2map.scene.options import ReadingKeywords
 from geo2map.tiles.layer import ClassLegend
@@ -55,6 +56,12 @@ class RenderKeywords(ReadingKeywords, total=False):
     """Snap to these colours, stored as indexed PNG: "maps", a JSON file, or the colours."""
     classes: bool
     """Store the class of each pixel instead of its colour."""
+    vector: bool
+    """Store features, not pixels: vector tiles. Vector files always do."""
+    redraw: bool
+    """Draw the tiles from features: even streets, closed gaps, square corners."""
+    style: str | Path | Style | None
+    """How features are drawn: "maps", "dark", "print", or a JSON file; None takes the colours of the model's legend."""
     compress: Compression | None
     """GeoTIFF compression (lossless)."""
     grid: Literal["scene"] | RasterGrid | None
@@ -128,6 +135,45 @@ class ConvertKeywords(TypedDict, total=False):
     """Row order of a folder of tiles: "xyz" from the north, "tms" from the south."""
     compress: Compression | None
     """GeoTIFF compression (lossless)."""
+    vector: bool
+    """Vector tiles of the features; vector files always hold features."""
+    redraw: bool
+    """Draw the tiles from features: even streets, closed gaps, square corners."""
+    style: str | Path | Style | None
+    """How features are drawn: "maps", "dark", "print", or a JSON file; None takes the colours of the map's legend."""
+    crs_out: str | None
+    """CRS of a vector file; None is WGS 84."""
+    palette: str | Path | None
+    """Which colour is which class, where the map does not say: "maps", or a table of class, red, green, blue."""
+    bare: bool
+    """Leave out the page, the QGIS layer and the provenance."""
+    overwrite: bool
+    """Replace an existing output."""
+    tmp: str | Path | None
+    """Working folder for one-file outputs; None is beside the output."""
+
+
+class DrawKeywords(TypedDict, total=False):
+    """The options of `geo2map.draw`."""
+
+    zoom: int | None
+    """Zoom to draw at; None is the map's."""
+    style: str | Path | Style | None
+    """How features are drawn: "maps", "dark", "print", or a JSON file; None takes the colours of the map's legend."""
+    format: TileFormat | None
+    """Tile format; None is PNG."""
+    quality: int | None
+    """Quality of WebP, JPEG or AVIF tiles, 1 to 100."""
+    lossless: bool
+    """Lossless WebP tiles."""
+    minzoom: int | None
+    """Lowest overview; None goes down to where the map fits one tile."""
+    palette: str | Path | Sequence[Sequence[int]] | None
+    """Snap to these colours, stored as indexed PNG: "maps", a JSON file, or the colours."""
+    compress: Compression | None
+    """GeoTIFF compression (lossless)."""
+    scheme: Scheme
+    """Row order of a folder of tiles: "xyz" from the north, "tms" from the south."""
     bare: bool
     """Leave out the page, the QGIS layer and the provenance."""
     overwrite: bool

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geo2map.api.converting import Converted, convert
+from geo2map.api.converted import Converted
+from geo2map.api.converting import convert
 from geo2map.errors import OutputError
 from geo2map.formats.geotiff.write import GEOTIFF_SUFFIXES
 from geo2map.protocols import Progress

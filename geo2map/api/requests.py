@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 from geo2map.api.jobs import make_job
-from geo2map.api.keywords import ConvertKeywords, RenderKeywords, pick_options, require_known
+from geo2map.api.keywords import ConvertKeywords, DrawKeywords, RenderKeywords, pick_options, require_known
 from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
 from geo2map.errors import PlanError
+from geo2map.features import Style
 from geo2map.files.place import check_place, require_apart
 from geo2map.formats.containers import Container
 from geo2map.ledger import OutputOptions, check_output, finish_publishing
@@ -108,7 +110,10 @@ class ConvertRequest:
         out: any kind of output, see `geo2map.formats.CONTAINERS`.
         bounds: west, south, east, north in degrees: tiles that touch them are taken whole; None takes all.
         zooms: lowest and largest; None takes all.
-        storage: format (None keeps the tiles' bytes), quality, lossless, scheme, compress and bare.
+        storage: format (None keeps the tiles' bytes), quality, lossless, scheme, compress and bare; vector, redraw,
+            style and crs_out of features.
+        palette: which colour is which class, where the source does not say: "maps", or a table of class, red, green,
+            blue.
         output: overwrite and tmp.
     """
 
@@ -116,6 +121,7 @@ class ConvertRequest:
     out: PathLike
     bounds: tuple[float, float, float, float] | None = None
     zooms: tuple[int, int] | None = None
+    palette: str | Path | None = None
     storage: Storage = field(default_factory=Storage)
     output: OutputOptions = field(default_factory=OutputOptions)
 
@@ -133,15 +139,65 @@ class ConvertRequest:
             out=out,
             bounds=options.get("bounds"),
             zooms=options.get("zooms"),
-            storage=pick_options(Storage, options),
+            palette=options.get("palette"),
+            storage=pick_options(Storage, {name: value for name, value in options.items() if name != "palette"}),
             output=pick_options(OutputOptions, options),
         )
 
     @property
     def choices(self) -> dict[str, Any]:
         """The options that decide the output's bytes, as its record holds them."""
-        stored = ("format", "quality", "lossless", "scheme", "compress", "bare")
-        return {"bounds": self.bounds, "zooms": self.zooms} | {name: getattr(self.storage, name) for name in stored}
+        stored = ("format", "quality", "lossless", "scheme", "compress", "bare", "vector", "redraw", "crs_out")
+        chosen = {"bounds": self.bounds, "zooms": self.zooms, "palette": self.palette}
+        return chosen | {name: getattr(self.storage, name) for name in stored} | {"style": style_name(self.storage)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawRequest:
+    """Features to be drawn as raster tiles.
+
+    Attributes:
+        source: a GeoPackage that geo2map wrote.
+        out: any kind of output that holds pixels.
+        zoom: to draw at; None is the map's.
+        storage: style, format, quality, lossless, minzoom, palette, scheme, compress and bare.
+        output: overwrite and tmp.
+    """
+
+    source: PathLike
+    out: PathLike
+    zoom: int | None = None
+    storage: Storage = field(default_factory=Storage)
+    output: OutputOptions = field(default_factory=OutputOptions)
+
+    @classmethod
+    def of(cls, source: PathLike, out: PathLike, options: DrawKeywords) -> Self:
+        """The request of a call with keywords.
+
+        Raises:
+            TypeError: an unknown keyword.
+            Geo2MapError: a value that makes no sense.
+        """
+        require_known(options, DrawKeywords)
+        return cls(
+            source=source,
+            out=out,
+            zoom=options.get("zoom"),
+            storage=pick_options(Storage, {**options, "redraw": True}),
+            output=pick_options(OutputOptions, options),
+        )
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The options that decide the output's bytes, as its record holds them."""
+        stored = ("format", "quality", "lossless", "minzoom", "palette", "scheme", "compress", "bare")
+        chosen = {name: getattr(self.storage, name) for name in stored}
+        return {"zoom": self.zoom, **chosen, "style": style_name(self.storage)}
+
+
+def style_name(storage: Storage) -> dict[str, Any] | None:
+    """The style of a storage as plain values; None is that of the map."""
+    return None if storage.style is None else Style.of(storage.style).to_dict()
 
 
 @dataclass(frozen=True)
@@ -206,7 +262,10 @@ class ResolvedRequest:
     def job(self, imagery: Imagery, plan: Plan) -> Job:
         """The job of a plan; its device is only named until the model is loaded."""
         facts = {} if self.model.translates else {"colours_for": self.model.card.name}
-        storage = self.request.storage if self.container is None else self.container.adapt(self.request.storage)
+        storage = self.request.storage
+        if self.container is not None:
+            storage = self.container.adapt(storage)
+            self.container.check_size(plan.window)
         return make_job(imagery, plan, self.model, storage=storage, reading=self.request.reading, facts=facts)
 
 

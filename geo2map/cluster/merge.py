@@ -148,7 +148,7 @@ def _finish(
     zooms = range(output.lowest_complete_zoom, output.job.plan.maxzoom + 1)
     with ExitStack() as stack:
         stores: dict[str, TileStore] = {}
-        for name in output.job.layers:
+        for name in {**output.job.block_layers, **output.job.layers}:
             parts = stack.enter_context(PartsStore(folder.part, held, zooms, name))
             stores[name] = OverlayStore(SpoolStore(output.journal, name), parts)
         output.stores, output.parts = stores, [folder.part(shard) for shard in records]

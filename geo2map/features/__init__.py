@@ -5,24 +5,34 @@ what it finds depends neither on the cores nor on their order, and memory not on
 """
 
 from geo2map.features.areas import Region
-from geo2map.features.extract import CoreParts, cores, extract, extract_core, stitch
-from geo2map.features.roads import RoadLine
-from geo2map.features.style import STYLES, Rule, Style, find_style
+from geo2map.features.extract import CoreParts, Feature, cores, extract, extract_core, stitch
+from geo2map.features.roads import WIDTHS, RoadLine
+from geo2map.features.streets import UNITS
+from geo2map.features.style import STYLES, Rgb, Rule, Style, find_style
+from geo2map.features.table import KINDS_OF_COLUMNS, FeatureLayer, feature_layers, layer_of
 from geo2map.features.window import Box, ClassMap, Reading
 
 __all__ = [
+    "KINDS_OF_COLUMNS",
     "STYLES",
+    "UNITS",
+    "WIDTHS",
     "Box",
     "ClassMap",
     "CoreParts",
+    "Feature",
+    "FeatureLayer",
     "Reading",
     "Region",
+    "Rgb",
     "RoadLine",
     "Rule",
     "Style",
     "cores",
     "extract",
     "extract_core",
+    "feature_layers",
     "find_style",
+    "layer_of",
     "stitch",
 ]

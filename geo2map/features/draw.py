@@ -71,7 +71,7 @@ class Drawing:
 
     def _cell(self, left: int, top: int, scale: float, zoom: int) -> Image:
         """A square of `_CELL` pixels."""
-        import aggdraw  # type: ignore[import-not-found]
+        import aggdraw
 
         size = _CELL
 

@@ -31,10 +31,10 @@ from geo2map.formats.stored import (
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.place import number_rows, row_number, row_order
-from geo2map.tiles.sniff import unpack
+from geo2map.tiles.sniff import pack, unpack
 from geo2map.tiles.statement import parse_statement, require_mercator
 from geo2map.tiles.tilejson import TileSet
-from geo2map.types import Scheme, Tile
+from geo2map.types import Scheme, Tile, TileFormat
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def write_mbtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
                 for statement in _PREPARE:
                     database.execute(statement)
                 database.executemany("INSERT INTO metadata VALUES (?, ?)", sorted(_metadata(tileset).items()))
-                _write_tiles(database, store, zooms, counter)
+                _write_tiles(database, store, zooms, tileset.format, counter)
                 database.execute("COMMIT")
             sync_file(path)
         except BaseException:
@@ -106,15 +106,16 @@ def _metadata(tileset: TileSet) -> dict[str, str]:
         "maxzoom": str(tileset.maxzoom),
         **tileset.all_words(),
         "geo2map": json.dumps(document["geo2map"]),
+        **({"json": json.dumps({"vector_layers": document["vector_layers"]})} if "vector_layers" in document else {}),
     }
 
 
 def _write_tiles(
-    database: sqlite3.Connection, store: StoredTiles, zooms: tuple[int, ...], counter: TileCounter
+    database: sqlite3.Connection, store: StoredTiles, zooms: tuple[int, ...], format: TileFormat, counter: TileCounter
 ) -> None:
     duplicates, images = DuplicateIndex(), 0
     for tile in _in_order(store, zooms):
-        data = require_tile(store, tile)
+        data = pack(require_tile(store, tile), format)
         number = duplicates.find(data, images + 1)
         if number is None:
             images = number = images + 1

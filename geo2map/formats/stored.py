@@ -15,12 +15,12 @@ from geo2map.files.plain_text import plain_text
 from geo2map.grid import PixelWindow
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.place import HasExtent, footprint
-from geo2map.tiles.sniff import format_of, is_vector, is_vector_format, parse_format
+from geo2map.tiles.sniff import format_of, parse_format
 from geo2map.tiles.statement import parse_statement
 from geo2map.tiles.tilejson import DESCRIPTION, TileSet, foreign_words
 from geo2map.types import Tile, TileFormat
 
-FORMAT_NAMES: dict[TileFormat, str] = {"png": "png", "webp": "webp", "jpeg": "jpg", "avif": "avif"}
+FORMAT_NAMES: dict[TileFormat, str] = {"png": "png", "webp": "webp", "jpeg": "jpg", "avif": "avif", "mvt": "pbf"}
 """Format names in MBTiles and PMTiles."""
 MOST_REMEMBERED = 2**20
 _TRIED = 16
@@ -122,7 +122,7 @@ def restore_tileset(path: Path, facts: Mapping[str, Any], store: ArchivedTiles) 
     """
     if not (zooms := store.zooms):
         raise TileSetError(f"{path}: no tiles; create it again")
-    format = require_pictures(path, str(facts.get("format") or ""), store)
+    format = find_format(path, str(facts.get("format") or ""), store)
     try:
         extra = dict(facts.get("geo2map") or {})
         asked = extra.pop("window", None)
@@ -138,22 +138,29 @@ def restore_tileset(path: Path, facts: Mapping[str, Any], store: ArchivedTiles) 
         raise TileSetError(f"{path}: invalid metadata ({error}); create it again") from error
 
 
-def require_pictures(path: Path, stated: str, store: ArchivedTiles) -> TileFormat:
+def find_format(path: Path, stated: str, store: ArchivedTiles) -> TileFormat:
     """The tile format of a container, by the first tile's bytes, or as stated if that tile is damaged.
 
     Raises:
-        TileSetError: they are vector tiles, or in an unsupported format.
+        TileSetError: an unsupported format.
     """
     data = _first_tile(store)
-    if is_vector_format(stated) or is_vector(data):
-        raise TileSetError(
-            f"{path}: {stated or 'pbf'} tiles are vector tiles, which have no pixels; give raster tiles, or render "
-            "them first"
-        )
     if (format := format_of(data) or parse_format(stated)) is None:
         known = ", ".join(get_args(TileFormat))
         raise TileSetError(f"{path}: {stated or 'unknown'} tiles are not supported; give {known}")
     return format
+
+
+def require_pictures(path: Path, format: TileFormat) -> None:
+    """Refuse vector tiles where pixels are needed.
+
+    Raises:
+        TileSetError: they are vector tiles.
+    """
+    if format == "mvt":
+        raise TileSetError(
+            f"{path}: pbf tiles are vector tiles, which have no pixels; give raster tiles, or draw them first"
+        )
 
 
 def _first_tile(store: ArchivedTiles) -> bytes:

@@ -23,6 +23,10 @@ def require_tiles(path: Path, container: Container, storage: Storage) -> None:
     Raises:
         OutputError: a raster on a grid of its own, or a container without a reader.
     """
+    if storage.is_derived:
+        raise OutputError(
+            f"{path}: made from features, whose map is not in it; it cannot be updated or repaired: render it again"
+        )
     if storage.has_own_grid:
         raise OutputError(f"{path}: a raster on its own grid cannot be updated or repaired; render it again")
     if container.read is None and not container.is_folder:

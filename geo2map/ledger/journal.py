@@ -18,7 +18,7 @@ from geo2map.ledger.database import Database
 from geo2map.ledger.layer_records import LayerRecords
 from geo2map.ledger.origin import Origin
 from geo2map.ledger.pending import Pending
-from geo2map.ledger.schema import TABLES, WORKING, copy_records, create_tables, journal_errors
+from geo2map.ledger.schema import TABLES, WORKING, copy_records, copy_tiles, create_tables, journal_errors
 from geo2map.ledger.state import Seal, Stage
 from geo2map.ledger.workspace import Workspace
 from geo2map.pipeline.blocks import LayerTiles
@@ -216,6 +216,8 @@ class Journal(Database):
         """
         sealed = {f"size {name}": str(seal.size) for name, seal in (seals or {}).items()}
         sealed |= {f"content {name}": seal.content for name, seal in (seals or {}).items()}
+        layers = self.job.storage.block_layers if isinstance(self.recipe, Job) else ()
+        working = [layer.name for layer in layers if layer.is_working]
         path.unlink(missing_ok=True)
         with self._lock, journal_errors(path):
             self.db.execute("ATTACH ? AS final", (str(path),))
@@ -225,11 +227,11 @@ class Journal(Database):
                 create_tables(self.db, {f"final.{name}": columns for name, columns in TABLES.items()})
                 self.db.execute("INSERT INTO final.meta SELECT * FROM meta WHERE key IN ('job', 'version') ORDER BY 1")
                 self.db.executemany("INSERT INTO final.meta VALUES (?, ?)", sorted(sealed.items()))
-                for name in ("blocks", "tiles"):
-                    self.db.execute(f"INSERT INTO final.{name} SELECT * FROM main.{name} ORDER BY 1, 2, 3, 4")
+                self.db.execute("INSERT INTO final.blocks SELECT * FROM main.blocks ORDER BY 1, 2")
+                copy_tiles(self.db, "main", "final", working)
                 self.db.execute("COMMIT")
                 for part in parts:
-                    copy_records(self.db, part, "final")
+                    copy_records(self.db, part, "final", without=working)
             finally:
                 self.db.execute("DETACH final")
 
@@ -279,7 +281,7 @@ def _remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
         side = span >> level
         left, top = key[0] * span % world >> level, key[1] * side
         inside = "layer = ? AND z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?"
-        for name in job.layers:
+        for name in job.block_layers:
             box = (name, plan.maxzoom - level, left, left + side, top, top + side)
             db.execute(f"INSERT OR IGNORE INTO removed SELECT layer, z, x, y FROM tiles WHERE {inside}", box)
             db.execute(f"DELETE FROM tiles WHERE {inside}", box)

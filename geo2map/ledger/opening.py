@@ -156,7 +156,8 @@ class _Opening:
                 try:
                     output.journal.may_replace = self.options.overwrite or output.journal.stage is Stage.PUBLISHED
                     if self.options.sink is not None:
-                        output.stores = {name: self.options.sink(output, name) for name in self.job.layers}
+                        sinks = {name: self.options.sink(output, name) for name in self.job.layers}
+                        output.stores = output.stores | sinks
                 except BaseException:
                     output.close()
                     raise
@@ -230,7 +231,12 @@ class _Opening:
     def _is_incomplete(self) -> bool:
         """Whether a finished folder of this job has pending blocks."""
         folder = self.workspace.final
-        if not self.container.is_folder or not folder.is_dir() or (journal := load_journal(folder)) is None:
+        if (
+            self.job.storage.is_derived
+            or not self.container.is_folder
+            or not folder.is_dir()
+            or (journal := load_journal(folder)) is None
+        ):
             return False
         try:
             return journal.is_incomplete and not journal.job.tile_differences(self.job)

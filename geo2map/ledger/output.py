@@ -9,13 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from geo2map.colour.palette import Palette
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
+from geo2map.features import Style
 from geo2map.files.atomic import output_errors, write_whole
 from geo2map.formats.containers import Container
 from geo2map.formats.documents.sidecars import job_sidecars
 from geo2map.formats.geotiff.held_crs import crs_beside
+from geo2map.formats.vectors.read import FeatureFile
 from geo2map.grid.block import Block
 from geo2map.grid.raster import RasterGrid
+from geo2map.ledger.derivation import ClassTiles, fill_tiles
 from geo2map.ledger.finished import open_finished
 from geo2map.ledger.journal import Journal
 from geo2map.ledger.overlay import OverlayStore
@@ -28,10 +32,12 @@ from geo2map.pipeline.blocks import LayerTiles
 from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import pending_blocks
+from geo2map.plan.storage import EVIDENCE
 from geo2map.protocols import Progress, StoredTiles, TileStore
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.layer import MAP, Layer
 from geo2map.tiles.store import FolderStore, MemoryStore
+from geo2map.tiles.tilejson import TileSet
 
 
 class Output:
@@ -67,7 +73,7 @@ class Output:
     @cached_property
     def stores(self) -> dict[str, TileStore]:
         """The tiles stored so far, by layer."""
-        return {name: self._store(layer) for name, layer in self.job.layers.items()}
+        return {name: self._store(layer) for name, layer in {**self.job.layers, **self.job.block_layers}.items()}
 
     @property
     def store(self) -> TileStore:
@@ -77,7 +83,7 @@ class Output:
     def _store(self, layer: Layer) -> TileStore:
         name, final = layer.name, self.publication.layer(layer.name)
         made: TileStore = SpoolStore(self.journal, name)
-        if self.container.is_folder:
+        if self.container.is_folder and not layer.is_working:
             folder = self.publication.draft(name)
             with output_errors(self.path):
                 folder.mkdir(exist_ok=True)
@@ -171,7 +177,8 @@ class Output:
             OutputError: no block has a tile, or it cannot be written (finished blocks persist).
             TileSetError: a stored tile was damaged meanwhile.
         """
-        if not self.journal.layer().any() and not (self.parts and self.store.zooms):
+        first = next(iter(self.job.block_layers))
+        if not self.journal.layer(first).any() and not (self.parts and self.stores[first].zooms):
             self._discarded = True
             raise OutputError(f"{self.path}: would be empty; {self._why_empty()}")
         try:
@@ -199,9 +206,15 @@ class Output:
             stale.unlink(missing_ok=True)
         for name, layer in self.job.layers.items():
             told = progress if name == MAP else None
-            store, records = self.stores[name], self.journal.layer(name)
-            build_overviews(self.job, layer, store, records, self.lowest_complete_zoom, progress=told)
-            tileset = self.job.tileset_of(layer)
+            store, tileset = self.stores[name], self.job.tileset_of(layer)
+            if layer.pixels is None:
+                features = self._derive(store, layer, tileset, told)
+                if self.container.export is not None:
+                    made[name] = self.publication.write_features(features, self.job.storage, told)
+                    continue
+            else:
+                records = self.journal.layer(name)
+                build_overviews(self.job, layer, store, records, self.lowest_complete_zoom, progress=told)
             made[name] = self.publication.write_layer(name, store, tileset, self.job.storage, told)
             grid = self.job.storage.grid
             crs = crs_beside(made[name], grid) if isinstance(grid, RasterGrid) else None
@@ -210,6 +223,17 @@ class Output:
             self._write_sidecars(made[MAP])
         if self.container.is_folder or not self.job.storage.bare:
             self.publication.stage_record(made, self.parts, sealed=not self.container.is_folder)
+
+    def _derive(self, store: TileStore, layer: Layer, tileset: TileSet, progress: Progress | None) -> FeatureFile:
+        """Read the features out of the blocks, and make the map's tiles from them."""
+        storage, (classes, evidence) = self.job.storage, (self.stores[name] for name in EVIDENCE)
+        blocks = ClassTiles(classes, evidence, Palette(storage.legend or ()))
+        style = None if storage.style is None else Style.of(storage.style)
+        features = blocks.extract(tileset, style, self._workspace.spool, progress)
+        if self.container.export is None:
+            record = self.journal.layer(layer.name).record_parents
+            fill_tiles(store, features, blocks, tileset, storage, record=record, progress=progress)
+        return features
 
     def _write_sidecars(self, folder: Path) -> None:
         if not self.job.storage.bare:
@@ -220,7 +244,10 @@ class Output:
         """End the run of a published output. The workspace is removed, unless unreadable blocks are pending: a later
         run rebuilds the file with them."""
         self.complete = True
-        self._incomplete = self.journal.is_incomplete and not self.container.is_folder
+        rebuilt = (
+            self.container.is_folder and not self.job.storage.is_derived
+        )  # tile by tile, without the blocks kept here
+        self._incomplete = self.journal.is_incomplete and not rebuilt
         if self._incomplete:
             self.journal.stage, self.journal.may_replace = Stage.PUBLISHED, True
             return

@@ -49,7 +49,7 @@ class PartOutput:
         self.resumed, self.complete = False, False
         self._journal = Journal.create(draft, job)
         self._journal.skip_flushing()
-        self._stores = {name: SpoolStore(self._journal, name) for name in job.layers}
+        self._stores = {name: SpoolStore(self._journal, name) for name in job.block_layers}
 
     @property
     def block_count(self) -> int:
@@ -77,7 +77,9 @@ class PartOutput:
         """
         plan, storage = self.job.plan, self.job.storage
         bottom = max(storage.minzoom or 0, plan.maxzoom - shard_levels(plan, self.shard.z))
-        for name, layer in self.job.layers.items():
+        for name, layer in self.job.block_layers.items():
+            if layer.is_working:
+                continue
             records = self._journal.layer(name)
             build_overviews(self.job, layer, self._stores[name], records, down_to=bottom, progress=progress)
         self._journal.make_single_file()
@@ -101,7 +103,7 @@ class PartOutput:
 def part_content(journal: Journal) -> PartContent:
     """Read and digest a whole part."""
     digest, tiles, size = blake2b(digest_size=8), 0, 0
-    for name in journal.job.layers:
+    for name in journal.job.block_layers:
         for tile, data in SpoolStore(journal, name).items():
             digest.update(f"{name}/{tile.z}/{tile.x}/{tile.y}".encode() + tile_digest(data))
             tiles, size = tiles + 1, size + len(data)

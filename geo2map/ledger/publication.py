@@ -18,6 +18,7 @@ from geo2map.files.atomic import (
 )
 from geo2map.formats.containers import Container
 from geo2map.formats.documents.companions import STYLE, companion_files
+from geo2map.formats.vectors.read import FeatureFile
 from geo2map.ledger.content import content_digest, size_on_disk
 from geo2map.ledger.finished_record import recorded_layers, require_own_layers
 from geo2map.ledger.journal import Journal
@@ -76,6 +77,27 @@ class Publication:
             made = self.workspace.result if name == MAP else self.workspace.beside(self.layer(name).name)
             self.workspace.stage(draft, made)
             return made
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+    def write_features(self, features: FeatureFile, storage: Storage, progress: Progress | None = None) -> Path:
+        """Write the map as a vector file.
+
+        Returns:
+            Its staged path.
+
+        Raises:
+            OutputError: it cannot be written; nothing is left of it.
+            TileSetError: the CRS does not reach the map.
+        """
+        assert self.container.export is not None, "only for vector files"
+        draft = self.draft()
+        try:
+            draft.unlink(missing_ok=True)
+            self.container.export(features, draft, storage, progress)
+            self.workspace.stage(draft, self.workspace.result)
+            return self.workspace.result
         except BaseException:
             draft.unlink(missing_ok=True)
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,19 +55,32 @@ def journal_errors(path: Path, *, finished: bool = False) -> Iterator[None]:
         raise OutputError(f"{path}: damaged ({text}); start over (resume=False)", option="resume") from error
 
 
-def copy_records(db: sqlite3.Connection, part: Path, schema: str) -> None:
+def copy_records(db: sqlite3.Connection, part: Path, schema: str, *, without: Iterable[str] = ()) -> None:
     """Copy the blocks and tiles of another journal, in one transaction.
 
     Args:
         schema: the connection's database to copy into, e.g. "main".
+        without: layers whose tiles are not copied.
     """
     db.execute("ATTACH ? AS part", (f"{part.resolve().as_uri()}?immutable=1",))
     try:
         db.execute("BEGIN")
-        for name in ("blocks", "tiles"):
-            db.execute(f"INSERT OR REPLACE INTO {schema}.{name} SELECT * FROM part.{name}")
+        db.execute(f"INSERT OR REPLACE INTO {schema}.blocks SELECT * FROM part.blocks")
+        copy_tiles(db, "part", schema, without)
         db.execute("COMMIT")
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
         db.execute("DETACH part")
+
+
+def copy_tiles(db: sqlite3.Connection, source: str, schema: str, without: Iterable[str] = ()) -> None:
+    """Copy the records of tiles from one attached database to another, in order, within a transaction.
+
+    Args:
+        without: layers whose tiles are not copied.
+    """
+    names = tuple(without)
+    chosen = f"layer NOT IN ({', '.join('?' * len(names))})" if names else "true"
+    query = f"INSERT OR REPLACE INTO {schema}.tiles SELECT * FROM {source}.tiles WHERE {chosen} ORDER BY 1, 2, 3, 4"
+    db.execute(query, names)

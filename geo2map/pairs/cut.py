@@ -12,7 +12,7 @@ from geo2map.pairs.folder import PairsFolder
 from geo2map.pairs.layer import PairLayer
 from geo2map.pairs.options import PairsOptions
 from geo2map.pairs.registration import Shift, Surface, correlation, find_shift
-from geo2map.pairs.split import Cell, draw
+from geo2map.pairs.split import Cell, draw_number
 from geo2map.types import Image, Mask
 
 BLANK_LEVELS, BLANK_SHARE = 8, 0.99
@@ -70,7 +70,7 @@ class Cutter:
             self.dropped["nodata"] += 1
             return
         scene, drawn, mask = pair
-        if options.keep_blank < 1 and is_blank(drawn) and draw(options.seed, cell) >= options.keep_blank:
+        if options.keep_blank < 1 and is_blank(drawn) and draw_number(options.seed, cell) >= options.keep_blank:
             self.dropped["blank"] += 1
             return
         self._folder.write(cell, scene, drawn)

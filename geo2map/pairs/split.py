@@ -36,7 +36,7 @@ def block_side(columns: int, rows: int) -> int:
     return next(fitting, 1)
 
 
-def draw(seed: int, cell: Cell) -> float:
+def draw_number(seed: int, cell: Cell) -> float:
     """A pseudorandom number in [0, 1), a function of the cell, the same on every machine."""
     digest = hashlib.blake2b(f"{seed} {cell.column} {cell.row}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
@@ -65,7 +65,7 @@ def assign_blocks(pictures: Mapping[Cell, int], shares: tuple[float, float, floa
         )
     filled = dict.fromkeys(wanted, 0)
     assigned: dict[Cell, SplitName] = {}
-    for cell in sorted(pictures, key=lambda cell: (draw(seed, cell), cell)):
+    for cell in sorted(pictures, key=lambda cell: (draw_number(seed, cell), cell)):
         name = min(wanted, key=lambda split: filled[split] / wanted[split])
         assigned[cell] = name
         filled[name] += pictures[cell]

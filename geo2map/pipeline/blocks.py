@@ -15,7 +15,7 @@ from geo2map.pipeline.reading import BlockDone, BlockKey, BlockReader, Prepared
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Prediction, Source, Translator, Untranslated
-from geo2map.tiles.layer import MAP, Layer
+from geo2map.tiles.layer import Layer
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import OnError, Tile
 
@@ -79,7 +79,7 @@ class _Pipeline:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers to encode."""
-        return self.storage.tile_layers
+        return self.storage.block_layers
 
     @property
     def _keeps_imagery(self) -> bool:
@@ -152,7 +152,7 @@ class _Pipeline:
         started, done = time.perf_counter(), prepared.done
         imagery = prediction.image if prepared.image is None else prepared.image.core()
         encoded = encode_layers(self.layers, imagery, prediction, self.storage.levels(self.plan))
-        count = sum(tile.z == self.plan.maxzoom for tile in encoded[MAP])
+        count = sum(tile.z == self.plan.maxzoom for tile in encoded[self.layers[0].name])
         seconds = {**done.seconds, "translate": translating, "encode": time.perf_counter() - started}
         return replace(done, tiles=count, seconds=seconds), encoded
 
@@ -166,6 +166,7 @@ def encode_layers(layers: Iterable[Layer], imagery: BlockImage, prediction: Pred
     """
     found: dict[str, dict[Tile, bytes]] = {}
     for layer in layers:
+        assert layer.pixels is not None, "layers of blocks have pixels"
         tiles = {tile: (pixels, mask) for tile, pixels, mask in layer.pixels(imagery, prediction).tiles()}
-        found[layer.name] = encode_pyramid(tiles, layer.codec, levels)
+        found[layer.name] = encode_pyramid(tiles, layer.codec, 0 if layer.is_working else levels)
     return found

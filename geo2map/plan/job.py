@@ -56,6 +56,11 @@ class Job:
         return {layer.name: layer for layer in self.storage.tile_layers}
 
     @property
+    def block_layers(self) -> dict[str, Layer]:
+        """The layers that blocks are rendered as, by name."""
+        return {layer.name: layer for layer in self.storage.block_layers}
+
+    @property
     def storage_layers(self) -> tuple[str, ...]:
         """Names of further layers."""
         return self.storage.layers

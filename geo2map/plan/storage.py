@@ -13,6 +13,7 @@ from geo2map.colour.colours import load_colours, maps_colours
 from geo2map.colour.palette import Palette
 from geo2map.colour.quantizer import PaletteQuantizer
 from geo2map.errors import DataError, ZoomError
+from geo2map.features import Style
 from geo2map.grid.raster import RasterGrid
 from geo2map.grid.window import MAX_ZOOM, one_tile_zoom
 from geo2map.plan.value import Plan
@@ -21,11 +22,14 @@ from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import TileCodec, require_encoding
 from geo2map.tiles.indexed import IndexedCodec
 from geo2map.tiles.layer import LAYERS, MAP, ClassLegend, Layer
+from geo2map.tiles.mvt import VectorCodec
 from geo2map.types import Compression, Scheme, TileFormat
 
 _ADDRESS = re.compile(r"(https?|file)://[^\s?#\"'<>{}]+")
 PRESENTATION = ("address", "bare", "compress", "grid", "crs_out", "resolution")
 """Fields that affect documents and files built from tiles, but no tile."""
+EVIDENCE = ("classes",)
+"""Layers that features are read from."""
 _Colours = tuple[tuple[int, int, int], ...]
 
 
@@ -51,6 +55,10 @@ class Storage:
         address: public URL of a folder, for tiles.xml; None omits that.
         layers: further layers, by the names of `geo2map.tiles.layer.LAYERS`.
         exact_layers: store further layers losslessly, as rasters need.
+        vector: store features instead of pixels: vector tiles, or a vector file.
+        redraw: draw the tiles from features.
+        style: of features, by name, from a file or as a value: how they are drawn, and shown by QGIS; None takes the
+            colours of the legend.
         with_source: shorthand for the layer "source", the imagery as fed to the network.
 
     Raises:
@@ -75,6 +83,9 @@ class Storage:
     address: str | None = None
     quality: int | None = None
     lossless: bool = False
+    vector: bool = False
+    redraw: bool = False
+    style: str | Path | Style | None = None
 
     def __post_init__(self, with_source: bool) -> None:
         names = (*self.layers, *(["source"] if with_source else []))
@@ -100,6 +111,7 @@ class Storage:
                 usage=True,
             )
         self._check_classes()
+        self._check_features()
         if self.address is not None and not _ADDRESS.fullmatch(self.address):
             raise DataError(
                 f"address {self.address}: not an absolute URL; give e.g. https://maps.example/town",
@@ -130,27 +142,54 @@ class Storage:
             said = "classes: written as PNG, or as a .tif with deflate or zstd; leave out palette, format and WebP"
             raise DataError(said, option="classes", usage=True)
 
+    def _check_features(self) -> None:
+        if self.style is not None:
+            object.__setattr__(self, "style", Style.of(self.style))
+        if self.vector and self.redraw:
+            raise DataError("vector and redraw: give one of them", option="redraw", usage=True)
+        if self.is_derived and self.classes:
+            said = "classes: features are drawn in colours, or stored as they are; leave out one of them"
+            raise DataError(said, option="classes", usage=True)
+        if self.vector and (self.format not in (None, "mvt") or self.palette is not None):
+            option = "palette" if self.palette is not None else "format"
+            raise DataError(f"{option}: vector tiles have no pixels; leave it out", option=option, usage=True)
+
     @property
     def needs_legend(self) -> bool:
         """Whether any layer stores class codes."""
-        return self.classes or "classes" in self.layers
+        return self.classes or "classes" in self.layers or self.is_derived
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the map's tiles are made from features, after all blocks are rendered."""
+        return self.vector or self.redraw
 
     @property
     def tile_layers(self) -> tuple[Layer, ...]:
         """The layers of the output, the map first; the storage must be resolved."""
         legend = self.legend if self.classes else None
-        first = Layer(MAP, self.codec, lambda _, prediction: prediction.image, legend=legend)
+        pixels = None if self.is_derived else lambda _, prediction: prediction.image
+        first = Layer(MAP, self.codec, pixels, legend=legend)
         further = (LAYERS[name](self.legend) for name in self.layers)
         return first, *(layer.without_loss() if self.exact_layers else layer for layer in further)
 
     @property
+    def block_layers(self) -> tuple[Layer, ...]:
+        """The layers that blocks are rendered as: those of the output, and those that its features are read from."""
+        made = tuple(layer for layer in self.tile_layers if layer.pixels is not None)
+        missing = [name for name in EVIDENCE if self.is_derived and name not in self.layers]
+        return *made, *(replace(LAYERS[name](self.legend), is_working=True) for name in missing)
+
+    @property
     def has_own_grid(self) -> bool:
         """Whether a raster is on another grid than the tiles'."""
-        return any(value is not None for value in (self.grid, self.crs_out, self.resolution))
+        return not self.vector and any(value is not None for value in (self.grid, self.crs_out, self.resolution))
 
     @property
     def codec(self) -> Codec:
         """The codec of the map."""
+        if self.vector:
+            return VectorCodec()
         if self.classes and self.legend is not None:
             return _make_class_codec(self.legend)
         if self.palette is None:

@@ -31,7 +31,7 @@ def is_tile_folder(asked: str | Path | Sequence[str | Path]) -> Path | None:
     """The folder of tiles, or None for anything else.
 
     Raises:
-        TileSetError: its tiles are on another grid, or its documents contradict each other.
+        TileSetError: its tiles are on another grid or vector tiles, or its documents contradict each other.
     """
     paths = [plain_path(path) for path in ([asked] if isinstance(asked, str | Path) else asked)]
     if len(paths) != 1 or not is_file_path(paths[0]) or not is_folder(paths[0]):
@@ -44,6 +44,8 @@ def is_tile_folder(asked: str | Path | Sequence[str | Path]) -> Path | None:
         return None
     folder.require_grid()
     folder.require_scheme()
+    if folder.format == "mvt":
+        raise TileSetError(f"{folder.path}: vector tiles (pbf), which have no pixels; give raster tiles")
     return folder.path
 
 

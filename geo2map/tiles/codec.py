@@ -20,9 +20,10 @@ from scipy.ndimage import distance_transform_edt
 
 from geo2map.errors import DataError, TileSetError
 from geo2map.grid import TILE_SIZE
+from geo2map.tiles.mvt import is_whole_vector
 from geo2map.types import Image, Mask, TileFormat
 
-SUFFIXES: dict[TileFormat, str] = {"png": ".png", "webp": ".webp", "jpeg": ".jpg", "avif": ".avif"}
+SUFFIXES: dict[TileFormat, str] = {"png": ".png", "webp": ".webp", "jpeg": ".jpg", "avif": ".avif", "mvt": ".pbf"}
 """File name suffix of each tile format."""
 
 # Measured on one core, 48 map tiles of 256 px with GAN-like noise (Pillow 13, zlib-ng 2.3.3), ms / KiB a tile:
@@ -190,6 +191,8 @@ def is_whole(data: bytes) -> bool:
         return len(data) >= 8 + int.from_bytes(data[4:8], "little") > 12
     if data[4:8] == b"ftyp":
         return _is_whole_avif(data)
+    if data.startswith(b"\x1a"):
+        return is_whole_vector(data)
     return data.startswith(b"\xff\xd8") and b"\xff\xd9" in data[-64:]
 
 

@@ -28,6 +28,8 @@ FORMAT_OF_SUFFIX: dict[str, TileFormat] = {
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
     ".avif": "avif",
+    ".pbf": "mvt",
+    ".mvt": "mvt",
 }
 """Tile format by lower-case suffix; the first one wins if a tile exists twice."""
 
@@ -277,7 +279,4 @@ def _hint(folder: Path) -> str:
         return "it is an ArcGIS cache; export it as {z}/{x}/{y} tiles or as an MBTiles file first"
     if any(_PADDED.fullmatch(name) for name in names):
         return "its zooms are padded with zeros, as TileCache has them; export it as {z}/{x}/{y} tiles first"
-    zooms = (folder / str(zoom) for zoom in _numbered_folders(folder, MAX_ZOOM + 1))
-    if any(True for zoom in zooms for _ in zoom.glob("*/*.[pm][bv][ft]")):
-        return "they are vector tiles (pbf), which have no pixels; give raster tiles"
     return "check the path"

@@ -41,7 +41,7 @@ _SIDECARS = frozenset(
 styles (.qml), which are named after the scene."""
 
 _LIMITS = (MAX_ZOOM + 1, 2**MAX_ZOOM)
-_TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "avif", "tmp", "xml", "kml"})
+_TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "avif", "pbf", "mvt", "tmp", "xml", "kml"})
 
 
 def check_replaceable(folder: Path) -> None:

@@ -30,16 +30,18 @@ class Layer:
     Attributes:
         name: `MAP`, or the name of its folder beside the zooms and the infix before a file's suffix.
         codec: encodes its tiles, and defines how overviews are computed.
-        pixels: selects its pixels.
+        pixels: selects its pixels; None where tiles are made from features at the end.
         is_imagery: whether it shows imagery instead of a prediction.
         legend: names and colours of its classes; None for colours.
+        is_working: whether it is only kept while an output is made, at the largest zoom alone.
     """
 
     name: str
     codec: Codec
-    pixels: LayerPixels
+    pixels: LayerPixels | None
     is_imagery: bool = False
     legend: ClassLegend | None = None
+    is_working: bool = False
 
     def without_loss(self) -> Layer:
         """The same layer with tiles that can be re-encoded from their pixels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import zlib
 
@@ -11,6 +12,8 @@ from geo2map.errors import TileSetError
 from geo2map.types import TileFormat
 
 _GZIP = b"\x1f\x8b"
+_LAYERS = b"\x1a"
+"""The only field of a Mapbox vector tile, its layers, has number 3."""
 _LARGEST = 2**26
 """Size limit of an unpacked tile, in bytes."""
 _SPELLINGS: dict[str, TileFormat] = {
@@ -23,10 +26,12 @@ _SPELLINGS: dict[str, TileFormat] = {
     "pjpeg": "jpeg",
     "webp": "webp",
     "avif": "avif",
+    "pbf": "mvt",
+    "mvt": "mvt",
+    "x-protobuf": "mvt",
+    "application/x-protobuf": "mvt",
+    "application/vnd.mapbox-vector-tile": "mvt",
 }
-_VECTOR_SPELLINGS = frozenset(
-    {"pbf", "mvt", "mlt", "x-protobuf", "application/x-protobuf", "application/vnd.mapbox-vector-tile"}
-)
 
 
 def format_of(data: bytes) -> TileFormat | None:
@@ -37,7 +42,9 @@ def format_of(data: bytes) -> TileFormat | None:
         return "webp"
     if data.startswith(b"\xff\xd8"):
         return "jpeg"
-    return "avif" if data[4:8] == b"ftyp" and b"avi" in data[8:40] else None
+    if data[4:8] == b"ftyp" and b"avi" in data[8:40]:
+        return "avif"
+    return "mvt" if data.startswith(_LAYERS) else None
 
 
 def parse_format(text: str) -> TileFormat | None:
@@ -45,14 +52,9 @@ def parse_format(text: str) -> TileFormat | None:
     return _SPELLINGS.get(_plain(text))
 
 
-def is_vector_format(text: str) -> bool:
-    """Whether a spelling names a vector tile format."""
-    return _plain(text) in _VECTOR_SPELLINGS
-
-
-def is_vector(data: bytes) -> bool:
-    """Whether the bytes are a Mapbox vector tile, whose only field, layers, has number 3."""
-    return data.startswith(b"\x1a") and format_of(data) is None
+def pack(data: bytes, format: TileFormat) -> bytes:
+    """A tile as archives store it: vector tiles compressed by gzip. Deterministic."""
+    return gzip.compress(data, mtime=0) if format == "mvt" else data
 
 
 def unpack(data: bytes) -> bytes:

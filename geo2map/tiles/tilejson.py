@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from geo2map.errors import TileSetError, ZoomError
+from geo2map.features import KINDS_OF_COLUMNS, feature_layers
 from geo2map.files.atomic import write_whole
 from geo2map.files.encoding import read_text_file
 from geo2map.grid import MAX_ZOOM, PixelWindow, lnglat_bounds, one_tile_zoom, window_latitude
@@ -87,6 +88,7 @@ class TileSet:
             "bounds": bounds,
             "center": [round(middle, 9), latitude, zoom],
             "format": self.format,
+            **({"vector_layers": self.vector_layers} if self.format == "mvt" else {}),
             **{key: text for key, text in words.items() if text},
             "geo2map": {"window": list(self.window), **self.extra},
         }
@@ -96,6 +98,20 @@ class TileSet:
         """Names of further layers."""
         found: Any = self.extra.get("layers", ())
         return tuple(str(name) for name in found) if isinstance(found, list | tuple) else ()
+
+    @property
+    def vector_layers(self) -> list[dict[str, Any]]:
+        """The layers of vector tiles, as TileJSON, MBTiles and PMTiles state them."""
+        layers = feature_layers(str(name) for name, _ in self.extra.get("legend", ())).values()
+        return [
+            {
+                "id": layer.name,
+                "fields": {name: KINDS_OF_COLUMNS[name] for name in layer.columns},
+                "minzoom": self.minzoom if "highway" in layer.classes else max(self.minzoom, layer.first_zoom),
+                "maxzoom": self.maxzoom,
+            }
+            for layer in layers
+        ]
 
     @property
     def is_imagery(self) -> bool:
@@ -164,10 +180,18 @@ class TileSet:
             raise TileSetError(f"{path}: not valid JSON ({error}); delete it or create it again") from error
         if not isinstance(document, dict):
             raise TileSetError(f"{path}: not a JSON object; delete it or create it again")
-        return cls._parse(document, path) if "geo2map" in document else None
+        return cls.parse(document, path) if "geo2map" in document else None
 
     @classmethod
-    def _parse(cls, document: dict[str, Any], path: Path) -> TileSet:
+    def parse(cls, document: dict[str, Any], path: Path) -> TileSet:
+        """A tile set from its document.
+
+        Args:
+            path: for messages.
+
+        Raises:
+            TileSetError: it is damaged.
+        """
         try:
             extra = dict(document["geo2map"])
             window = PixelWindow(*(int(value) for value in extra.pop("window")))

@@ -126,7 +126,7 @@ def test_only_what_a_model_drew_is_said_to_be_drawn() -> None:
 def test_vector_tiles_are_named(facts: dict[str, str], tmp_path: Path) -> None:
     path = write_mbtiles(tmp_path / "a.mbtiles", facts, pack=lambda _: VECTOR)
     with pytest.raises(TileSetError, match="vector tiles"):
-        convert(path, tmp_path / "b")
+        convert(path, tmp_path / "b", format="webp")
     for kind in (TileType.MVT, TileType.UNKNOWN, TileType.PNG):
         archive = write_pmtiles(tmp_path / "a.pmtiles", kind, {}, data=VECTOR, tile_compression=Compression.GZIP)
         with pytest.raises(TileSetError, match="vector tiles"):

@@ -199,7 +199,7 @@ def test_what_is_there_stays(kind: str, made: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
-        ("a.gpkg", {}, r"one of \.mbtiles, \.pmtiles, \.tif, \.tiff"),
+        ("a.shp", {}, r"one of \.fgb, \.geojson, \.gpkg, \.mbtiles, \.parquet, \.pmtiles, \.tif, \.tiff"),
         ("a.tif", {"format": "webp"}, "no tile format"),
         ("a.tif", {"scheme": "tms"}, "scheme tms: not an option"),
         ("a.mbtiles", {"scheme": "tms"}, "scheme tms: not an option"),

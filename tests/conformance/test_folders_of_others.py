@@ -147,7 +147,6 @@ def test_documents_that_contradict_each_other_are_refused(tmp_path: Path) -> Non
     [
         ("_alllayers/L05/R00/C00.png", "ArcGIS cache"),
         ("05/000/1.png", "padded with zeros"),
-        ("5/3/2.pbf", "vector tiles"),
     ],
 )
 def test_folders_of_other_kinds_are_named(name: str, sentence: str, tmp_path: Path) -> None:

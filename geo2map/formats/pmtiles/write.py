@@ -18,6 +18,7 @@ from geo2map.files.plain_text import plain_text
 from geo2map.formats.pmtiles.hilbert import in_hilbert_order
 from geo2map.formats.stored import DuplicateIndex, TileCounter, require_tile, require_zooms
 from geo2map.protocols import Progress, StoredTiles
+from geo2map.tiles.sniff import pack
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import TileFormat
 
@@ -26,6 +27,7 @@ TILE_TYPES: dict[TileFormat, TileType] = {
     "webp": TileType.WEBP,
     "jpeg": TileType.JPEG,
     "avif": TileType.AVIF,
+    "mvt": TileType.MVT,
 }
 _HEAD = 16384
 """Bytes reserved for header and root directory, so that one request reads both. Tiles follow: the directories are known
@@ -58,7 +60,7 @@ def write_pmtiles(store: StoredTiles, tileset: TileSet, path: Path, progress: Pr
         try:
             with path.open("wb") as file:
                 file.write(bytes(_HEAD))
-                entries = _write_tiles(file, store, zooms, counter)
+                entries = _write_tiles(file, store, zooms, tileset.format, counter)
                 _write_directories(file, entries, tileset, zooms)
                 file.flush()
                 os.fsync(file.fileno())
@@ -117,11 +119,13 @@ def _varints(values: npt.NDArray[np.uint64]) -> bytes:
     return packed[used].tobytes()
 
 
-def _write_tiles(file: BinaryIO, store: StoredTiles, zooms: tuple[int, ...], counter: TileCounter) -> _Entries:
+def _write_tiles(
+    file: BinaryIO, store: StoredTiles, zooms: tuple[int, ...], format: TileFormat, counter: TileCounter
+) -> _Entries:
     entries, duplicates = _Entries(), DuplicateIndex()
     for zoom in zooms:
         for tile_id, tile in in_hilbert_order(store, zoom):
-            data = require_tile(store, tile)
+            data = pack(require_tile(store, tile), format)
             offset = duplicates.find(data, entries.size)
             if offset is None:
                 offset = entries.size
@@ -172,7 +176,7 @@ def _header(tileset: TileSet, zooms: tuple[int, ...], entries: _Entries) -> dict
         "tile_contents_count": entries.contents,
         "clustered": True,
         "internal_compression": Compression.GZIP,
-        "tile_compression": Compression.NONE,
+        "tile_compression": Compression.GZIP if tileset.format == "mvt" else Compression.NONE,
         "min_zoom": zooms[0],
         "max_zoom": zooms[-1],
         **header_facts(tileset),
@@ -209,4 +213,5 @@ def metadata_of(tileset: TileSet) -> dict[str, Any]:
         "minzoom": tileset.minzoom,
         "maxzoom": tileset.maxzoom,
         "geo2map": document["geo2map"],
+        **{name: document[name] for name in ("vector_layers",) if name in document},
     }

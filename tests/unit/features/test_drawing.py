@@ -92,5 +92,5 @@ def test_an_unknown_style_is_refused() -> None:
 
 
 def test_a_class_that_a_style_does_not_draw_is_told() -> None:
-    with pytest.raises(DataError, match="has no class forest"):
+    with pytest.raises(DataError, match="no class forest"):
         MAPS.colour_of("forest")

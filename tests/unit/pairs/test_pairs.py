@@ -31,7 +31,7 @@ from geo2map.pairs import PairSet, make_pairs
 from geo2map.pairs.cut import cell_window, cells, is_blank
 from geo2map.pairs.layer import PairLayer, common_window
 from geo2map.pairs.registration import Shift, correlation, find_shift
-from geo2map.pairs.split import Cell, assign_blocks, block_side, draw
+from geo2map.pairs.split import Cell, assign_blocks, block_side, draw_number
 from geo2map.testing import ArraySource
 from geo2map.tiles.codec import encode_tile
 from geo2map.tiles.store import FolderStore
@@ -144,8 +144,8 @@ def test_blocks_are_smaller_where_the_scene_is_small() -> None:
 
 @given(st.integers(), st.integers(0, 2**30), st.integers(0, 2**30))
 def test_a_draw_is_in_its_range_and_repeats(seed: int, column: int, row: int) -> None:
-    assert 0 <= draw(seed, Cell(column, row)) < 1
-    assert draw(seed, Cell(column, row)) == draw(seed, Cell(column, row))
+    assert 0 <= draw_number(seed, Cell(column, row)) < 1
+    assert draw_number(seed, Cell(column, row)) == draw_number(seed, Cell(column, row))
 
 
 # Registration

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import get_args
 
 import numpy as np
 import PIL.Image
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo2map.errors import TileSetError
-from geo2map.tiles.codec import SUFFIXES, decode_tile, encode_tile
+from geo2map.tiles.codec import decode_tile, encode_tile
+from geo2map.types import PictureFormat
 
 RNG = np.random.default_rng(7)
 FULL = np.ones((256, 256), dtype=np.bool_)
@@ -74,7 +76,7 @@ def test_jpeg_keeps_colour_at_full_resolution() -> None:
     assert [layer[1:3] for layer in picture.layer] == [(1, 1)] * 3
 
 
-@pytest.mark.parametrize("format", SUFFIXES)
+@pytest.mark.parametrize("format", get_args(PictureFormat))
 @pytest.mark.parametrize("mask", [FULL, HALF])
 def test_bytes_are_deterministic_and_independent_of_memory_layout(format: str, mask: np.ndarray) -> None:
     pixels = _noise()
@@ -83,7 +85,7 @@ def test_bytes_are_deterministic_and_independent_of_memory_layout(format: str, m
     assert encode_tile(pixels, mask, format) == encode_tile(frame[20:276, 20:276], np.asfortranarray(mask), format)
 
 
-@pytest.mark.parametrize("format", SUFFIXES)
+@pytest.mark.parametrize("format", get_args(PictureFormat))
 def test_what_invalid_pixels_held_does_not_reach_the_bytes(format: str) -> None:
     pixels, other = _noise(), _noise()
     other[HALF] = pixels[HALF]

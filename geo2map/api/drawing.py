@@ -1,0 +1,192 @@
+"""Features of finished maps: read out, exported, tiled, drawn."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Unpack
+
+from geo2map.api.converted import Converted
+from geo2map.api.keywords import DrawKeywords
+from geo2map.api.requests import ConvertRequest, DrawRequest
+from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
+from geo2map.errors import DataError, OutputError, TileSetError
+from geo2map.features import Style
+from geo2map.files.place import check_place, require_apart, require_outside, require_writable
+from geo2map.formats.containers import Container, find_container
+from geo2map.formats.documents.companions import class_legend
+from geo2map.formats.documents.sidecars import legend_of
+from geo2map.formats.opened import find_layers, open_tiles
+from geo2map.formats.stored import require_pictures
+from geo2map.formats.subset import select
+from geo2map.formats.vectors.read import FeatureFile, is_vector_file
+from geo2map.ledger.checks import check_final, check_tmp, names_around, occupied
+from geo2map.ledger.complete import find_converted
+from geo2map.ledger.derivation import ClassTiles, DrawnArea, WindowArea
+from geo2map.ledger.feature_conversion import FeatureConversion, Features
+from geo2map.ledger.finished import require_complete
+from geo2map.ledger.opening import finish_publishing
+from geo2map.ledger.origin import Origin
+from geo2map.plan.job import library_versions
+from geo2map.protocols import Progress, StoredTiles
+from geo2map.tiles.layer import MAP
+from geo2map.tiles.tilejson import TileSet
+from geo2map.types import LngLatBounds
+
+_SOURCE = "the source of the conversion"
+POORER = "no scores of the network were kept: features are read from classes alone, which hold fewer roads"
+"""Told where a finished map lacks the layer "evidence"."""
+
+
+def draw(
+    source: str | Path, out: str | Path, *, progress: Progress | None = None, **options: Unpack[DrawKeywords]
+) -> Converted:
+    """Draw the features of a GeoPackage as raster tiles, in any style, at any zoom.
+
+    Args:
+        source: a GeoPackage that geo2map wrote.
+        out: any output type that holds pixels, see `geo2map.formats.CONTAINERS`.
+        progress: called with each stage.
+        options: see `geo2map.api.keywords.DrawKeywords`.
+
+    Returns:
+        The result; an output of the same drawing is left untouched.
+
+    Raises:
+        TileSetError: the source is no such file.
+        DataError: a style that does not exist, or has classes that the map lacks.
+        OutputError: `out` exists with other contents, holds no pixels, or cannot be written.
+    """
+    return draw_request(DrawRequest.of(source, out, options), progress=progress)
+
+
+def draw_request(request: DrawRequest, *, progress: Progress | None = None) -> Converted:
+    """Carry out a drawing; see `draw`."""
+    storage = replace(request.storage, redraw=True)
+    container = find_container(request.out)
+    if container.is_vector:
+        raise OutputError(
+            f"{request.out}: {container.name} holds no pixels; choose a folder, .tif, .mbtiles or .pmtiles", usage=True
+        )
+    features = FeatureFile.open(request.source)
+    _require_style(storage.style, features.tileset)
+    return _run(request, container, storage, partial(_stored, features), zoom=request.zoom, progress=progress)
+
+
+def needs_features(request: ConvertRequest) -> bool:
+    """Whether a conversion goes through features: from, or to, a vector file; to vector tiles; or redrawn."""
+    return find_container(request.out).is_vector or request.storage.is_derived or is_vector_file(request.source)
+
+
+def convert_features(request: ConvertRequest, *, progress: Progress | None = None) -> Converted:
+    """Carry out a conversion that goes through features; see `geo2map.convert`."""
+    container = find_container(request.out)
+    if is_vector_file(request.source):
+        if request.bounds is not None or request.zooms is not None:
+            option = "bounds" if request.bounds is not None else "zoom"
+            raise DataError(f"{option}: not an option of features; leave it out", option=option, usage=True)
+        features = FeatureFile.open(request.source)
+        storage = request.storage if request.storage.redraw else replace(request.storage, vector=True)
+        _require_style(storage.style, features.tileset)
+        return _run(request, container, storage, partial(_stored, features), progress=progress)
+    with ExitStack() as stack:
+        classes, tileset = _open_classes(stack, request)
+        storage = container.adapt(request.storage)
+        container.check_size(tileset.window)
+        _require_style(storage.style, tileset)
+        style = None if storage.style is None else Style.of(storage.style)
+        made = _run(request, container, storage, partial(_extracted, classes, tileset, style), progress=progress)
+    return made if classes.evidence is not None else replace(made, notes=(POORER,))
+
+
+def _run(
+    request: ConvertRequest | DrawRequest,
+    container: Container,
+    storage: Any,
+    features: Features,
+    *,
+    zoom: int | None = None,
+    progress: Progress | None,
+) -> Converted:
+    """Carry out a conversion, unless it was before."""
+    source, out, output = Path(request.source), request.out, request.output
+    container.check_storage(storage)
+    check_place(out, names_around(out, container), keep=[source], kept=_SOURCE)
+    require_outside(out, source, _SOURCE)
+    check_tmp(out, container, output.tmp)
+    finished = finish_publishing(out)
+    for place in occupied(out, container, ()):
+        require_apart(place, [source], _SOURCE)
+    origin = Origin.of(source, request.choices, library_versions(translating=False))
+    if finished == origin:
+        return Converted(str(out), complete=True)
+    if not output.overwrite and (since := find_converted(out, origin)) is not None:
+        return Converted(str(out), complete=True, since=since)
+    check_final(Path(out), container, output)
+    require_writable(out)
+    conversion = FeatureConversion(Path(out), container, storage, output, features=features, zoom=zoom)
+    conversion.run({}, source, origin, progress)
+    return Converted(str(out))
+
+
+def _stored(features: FeatureFile, folder: Path, progress: Progress | None) -> tuple[FeatureFile, DrawnArea]:  # noqa: ARG001
+    return features, WindowArea(features)
+
+
+def _extracted(
+    classes: ClassTiles, tileset: TileSet, style: Style | None, folder: Path, progress: Progress | None
+) -> tuple[FeatureFile, DrawnArea]:
+    return classes.extract(tileset, style, folder, progress), classes
+
+
+def _open_classes(stack: ExitStack, request: ConvertRequest) -> tuple[ClassTiles, TileSet]:
+    """The tiles of a finished map that features are read from, and the description of its map.
+
+    Raises:
+        TileSetError: nothing tells which colour is which class.
+    """
+    source = Path(request.source)
+    store, tileset = stack.enter_context(open_tiles(source))
+    require_pictures(source, tileset.format)
+    places = find_layers(source, tileset)
+    found: dict[str, StoredTiles] = {MAP: _selected(request, store, tileset)}
+    for name in ("classes", "evidence"):
+        if name in places:
+            layer, described = stack.enter_context(open_tiles(places[name]))
+            found[name] = _selected(request, layer, described)
+            tileset = described if name == "classes" else tileset
+    subset = _selected(request, store, tileset)
+    require_complete(source, {MAP: subset})
+    palette = _palette_of(request, source, tileset)
+    extra = {**subset.tileset.extra, "legend": [[name, list(colour)] for name, colour in palette.entries]}
+    described = replace(subset.tileset, extra=extra, scheme="xyz")
+    return ClassTiles(found.get("classes", found[MAP]), found.get("evidence"), palette), described
+
+
+def _selected(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> Any:
+    bounds = None if request.bounds is None else LngLatBounds(*request.bounds)
+    return select(store, tileset, bounds=bounds, zooms=request.zooms)
+
+
+def _palette_of(request: ConvertRequest, source: Path, tileset: TileSet) -> Palette:
+    """Which colour is which class: as given, by class codes, or by the model that drew the map."""
+    if request.palette == "maps":
+        return MAPS_PALETTE
+    if request.palette is not None:
+        return load_palette(Path(request.palette))
+    entries = class_legend(tileset) or legend_of(tileset)
+    if not entries:
+        raise TileSetError(
+            f"{source}: does not say which colour is which class; name a table of class, red, green, blue, or maps for "
+            "the colours of the maps data set",
+            option="palette",
+        )
+    return Palette(tuple(entries))
+
+
+def _require_style(style: Any, tileset: TileSet) -> None:
+    """Refuse a style of other classes than the map's."""
+    if style is not None:
+        Style.of(style).require_classes(str(name) for name, _ in tileset.extra.get("legend", ()))

@@ -1,0 +1,73 @@
+"""Features as tables: layers of vector files and vector tiles, their geometry and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from geo2map.features.areas import ROADS as ROAD_CLASSES
+from geo2map.features.extract import Feature
+from geo2map.features.roads import RoadLine
+
+ROADS, ROAD_AREAS = "roads", "road_areas"
+_NOT_AREAS = ("land", *ROAD_CLASSES)
+_PLURALS = {"building": "buildings", "park": "parks"}
+"""Layers of classes that are not named as their class is."""
+KINDS_OF_COLUMNS = {
+    "class": "String",
+    "width": "Number",
+    "length": "Number",
+    "area": "Number",
+    "confidence": "Number",
+    "bridged": "Boolean",
+    "in_area": "Boolean",
+}
+"""Types of columns, as TileJSON names them."""
+_FIRST_ZOOMS = {"road": 12, "building": 14}
+LINE_COLUMNS = ("class", "width", "length", "confidence", "bridged", "in_area")
+AREA_COLUMNS = ("class", "area", "confidence")
+
+
+class FeatureLayer(NamedTuple):
+    """A layer of a vector file.
+
+    Attributes:
+        name: of the layer.
+        classes: of its features.
+        is_line: whether its features are lines; polygons otherwise.
+        first_zoom: zoom from which vector tiles show all its features; highways are shown at all zooms.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    is_line: bool = False
+    first_zoom: int = 0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the attributes; lengths and widths in metres, areas in square metres, confidence in percent."""
+        return LINE_COLUMNS if self.is_line else AREA_COLUMNS
+
+    @property
+    def geometry_type(self) -> str:
+        """By GDAL's name."""
+        return "LineString" if self.is_line else "Polygon"
+
+
+def feature_layers(classes: Iterable[str]) -> dict[str, FeatureLayer]:
+    """The layers of a map, by name, for its classes; the lowest is drawn first."""
+    known = tuple(dict.fromkeys(classes))
+    roads = tuple(kind for kind in ROAD_CLASSES if kind in known)
+    areas = sorted((kind for kind in known if kind not in _NOT_AREAS), key=lambda kind: kind == "building")
+    layers = [FeatureLayer(_PLURALS.get(kind, kind), (kind,), first_zoom=_FIRST_ZOOMS.get(kind, 0)) for kind in areas]
+    if roads:
+        first = _FIRST_ZOOMS["road"]
+        layers += [FeatureLayer(ROAD_AREAS, roads, first_zoom=first), FeatureLayer(ROADS, roads, True, first)]
+    return {layer.name: layer for layer in layers}
+
+
+def layer_of(feature: Feature) -> str:
+    """Name of the layer that a feature belongs to."""
+    if isinstance(feature, RoadLine):
+        return ROADS
+    return ROAD_AREAS if feature.kind in ROAD_CLASSES else _PLURALS.get(feature.kind, feature.kind)
