@@ -1,4 +1,4 @@
-"""The classes of a class map: those of its model."""
+"""What layers need of a model: its classes, its scores."""
 
 from __future__ import annotations
 
@@ -7,6 +7,22 @@ from dataclasses import replace
 from geo2map.errors import PlanError
 from geo2map.model import ModelCard
 from geo2map.plan import Storage
+
+
+def require_scores(storage: Storage, card: ModelCard | None) -> None:
+    """Refuse layers that show scores where there are none.
+
+    Args:
+        storage: with its legend.
+        card: of the model that translates; None where nothing is translated.
+
+    Raises:
+        PlanError: nothing is translated, or the model has no legend.
+    """
+    needing = [layer.name for layer in storage.tile_layers if layer.needs_scores]
+    if needing and (card is None or card.legend_classes is None):
+        name = "nothing is translated" if card is None else f"the model {card.name} has no legend"
+        raise PlanError(f"layer {needing[0]}: {name}, so there are no scores; leave it out", option="layers")
 
 
 def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:

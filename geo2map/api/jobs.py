@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from geo2map.api.classes import resolve_legend
+from geo2map.api.classes import require_scores, resolve_legend
 from geo2map.api.gridding import resolve_grid
 from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
 from geo2map.files.address import scene_name
@@ -39,6 +39,7 @@ def make_job(
     model = None if engine is None else resolve_model(engine)
     card = model.card if model is not None and model.translates else None
     stored, reading = resolve_legend(storage or Storage(), card), reading or ReadingOptions()
+    require_scores(stored, card)
     return Job(
         scenes=scene.identities,
         reading=reading,

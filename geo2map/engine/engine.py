@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,21 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.engine.device import DTYPES, choose_device, choose_dtype, hold_instructions
+from geo2map.engine.squares import cut_squares, distinct_squares, join_squares
 from geo2map.engine.transfer import Download, torch_threads, upload
 from geo2map.errors import DeviceError, ModelFileError
 from geo2map.families import build, find_family
+from geo2map.families.runner import Step
+from geo2map.families.scores import ScorePlanes
 from geo2map.files.closing import Closing
 from geo2map.model import ModelCard, find_model, load_card, load_weights
-from geo2map.protocols import PixelTranslator
+from geo2map.protocols import EVIDENCE, PixelTranslator, Scored
 from geo2map.threads import Budget, start_threads
 from geo2map.types import Batch, Mode, Precision
 
 log = logging.getLogger(__name__)
 
-_Indices = npt.NDArray[np.int64]
+_Levels = npt.NDArray[np.uint8]
 
 STRIP = 128
 """Rows of the output that the CPU computes at once in the outermost levels."""
@@ -70,6 +74,7 @@ class Engine(PixelTranslator, Closing):
         self._runner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         in_calls = device.type == "cpu" and self._runner.fixed_calls
         self._call = (1 if card.exact else TILES) if in_calls else None  # pictures in each call, if always so many
+        self._planes = _score_planes(card)
         self._crew = start_threads(_AT_ONCE - 1, "translate")  # starts threads when it has work
 
     def close(self) -> None:
@@ -110,25 +115,49 @@ class Engine(PixelTranslator, Closing):
             DeviceError: not even one picture fits into the device's memory.
             ValueError: see `translate_pixels`.
         """
+        wait = self._begin(batch, margin, None)
+        return lambda: wait()[0]
+
+    def begin_scored(self, batch: Batch, margin: int = 0) -> Callable[[], Scored]:
+        """Starts a batch as `begin_pixels` does; the function returned waits for its pixels, which are the same, and
+        for what the scores tell.
+
+        Raises:
+            PlanError: the model has no legend.
+            DeviceError, ValueError: see `translate_pixels`.
+        """
+        if self._planes is None:
+            return super().begin_scored(batch, margin)
+        wait = self._begin(batch, margin, self._planes)
+        return lambda: Scored(*wait())
+
+    def _begin(self, batch: Batch, margin: int, beside: Step | None) -> Callable[[], list[_Levels]]:
+        """Starts a batch; the function returned waits for its pixels, NHWC, and for planes beside them, NCHW."""
         if batch.shape[-1] != 3 + self.noise:
             raise ValueError(f"{batch.shape[-1]} bands given, but {self.card.name} takes {3 + self.noise}")
         if self.card.exact:
-            parts = self._start(batch, margin)
+            parts = self._start(batch, margin, beside)
             return lambda: _all(parts)
-        squares, shape = _squares(batch, self.card.size_multiple), batch.shape
-        chosen, copies = _distinct(squares)
-        parts = self._start(squares[chosen], 0)
+        squares, shape = cut_squares(batch, self.card.size_multiple), batch.shape
+        chosen, copies = distinct_squares(squares)
+        parts = self._start(squares[chosen], 0, beside)
         inside = (slice(margin, shape[1] - margin), slice(margin, shape[2] - margin))
-        return lambda: _joined(_all(parts)[copies], shape)[:, *inside]
 
-    def _start(self, batch: Batch, margin: int) -> list[Download]:
-        parts: list[Download] = []
+        def join() -> list[_Levels]:
+            pixels, *planes = _all(parts)
+            joined = [join_squares(some.transpose(0, 2, 3, 1)[copies], shape)[:, *inside] for some in planes]
+            return [join_squares(pixels[copies], shape)[:, *inside], *(some.transpose(0, 3, 1, 2) for some in joined)]
+
+        return join
+
+    def _start(self, batch: Batch, margin: int, beside: Step | None) -> list[list[Download]]:
+        parts: list[list[Download]] = []
         start = 0
         while start < len(batch):
             part = batch[start : start + self.batch * (self._call or 1)]
             try:
                 with torch_threads(self.threads):
-                    parts.append(self._forward(part, margin))
+                    parts.append(self._forward(part, margin, beside))
                 start += len(part)
             except RuntimeError as error:
                 if not _out_of_memory(error):
@@ -148,21 +177,26 @@ class Engine(PixelTranslator, Closing):
             torch.cuda.empty_cache()
 
     @torch.inference_mode()
-    def _forward(self, batch: Batch, margin: int) -> Download:
+    def _forward(self, batch: Batch, margin: int, beside: Step | None) -> list[Download]:
+        """The pixels, NHWC, and what follows them, NCHW."""
         pixels = upload(batch, self.device)
-        parts = _calls(pixels, self._call) if self._call else [pixels]
-        done = self._side_by_side(parts, margin) if len(parts) > 1 else [self._run(parts[0], margin)]
-        return Download((torch.cat(done) if len(done) > 1 else done[0])[: len(batch)])
+        parts, run = _calls(pixels, self._call) if self._call else [pixels], partial(self._run, margin=margin)
+        if beside:
+            run = partial(run, beside=beside)
+        done = self._side_by_side(parts, run) if len(parts) > 1 else [run(parts[0])]
+        levels = (torch.cat(done) if len(done) > 1 else done[0])[: len(batch)]
+        drawn = Download(levels[:, :3].permute(0, 2, 3, 1))
+        return [drawn, Download(levels[:, 3:])] if beside else [drawn]
 
-    def _side_by_side(self, parts: Sequence[Tensor], margin: int) -> list[Tensor]:
+    def _side_by_side(self, parts: Sequence[Tensor], run: Step) -> list[Tensor]:
         """Translates every other picture in this thread, the rest in another; torch counts threads for each."""
         if self.threads is None or self.threads < _AT_ONCE:
-            return [self._run(part, margin) for part in parts]
+            return [run(part) for part in parts]
         share = self.threads // _AT_ONCE
 
         def translate(some: Sequence[Tensor]) -> list[Tensor]:
             torch.set_num_threads(share)
-            return [self._run(part, margin) for part in some]
+            return [run(part) for part in some]
 
         try:
             others = [self._crew.submit(translate, parts[lane::_AT_ONCE]) for lane in range(1, _AT_ONCE)]
@@ -172,8 +206,8 @@ class Engine(PixelTranslator, Closing):
         return [done[number % _AT_ONCE][number // _AT_ONCE] for number in range(len(parts))]
 
     @torch.inference_mode()
-    def _run(self, pixels: Tensor, margin: int) -> Tensor:
-        levels: Tensor = self._runner(pixels, margin, self._normalise, _quantise)
+    def _run(self, pixels: Tensor, margin: int, beside: Step | None = None) -> Tensor:
+        levels: Tensor = self._runner(pixels, margin, self._normalise, _quantise, beside)
         return levels
 
     def _normalise(self, levels: Tensor) -> Tensor:
@@ -197,31 +231,16 @@ def _quantise(values: Tensor) -> Tensor:
     return values.float().add_(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def _squares(batch: Batch, side: int) -> Batch:
-    """Every square of `side` px that pictures are made of as a picture of its own."""
-    count, height, width, bands = batch.shape
-    squares = batch.reshape(count, height // side, side, width // side, side, bands).swapaxes(2, 3)
-    return squares.reshape(-1, side, side, bands)
+def _all(parts: Sequence[Sequence[Download]]) -> list[_Levels]:
+    """What each kind of download brings, the parts of a batch together."""
+    arrived = [[part.wait() for part in kind] for kind in zip(*parts, strict=True)]
+    return [kind[0] if len(kind) == 1 else np.concatenate(kind) for kind in arrived]
 
 
-def _distinct(squares: Batch) -> tuple[_Indices, _Indices]:
-    """Which squares to translate, and whose output is each one's: where a scene has no data, squares are alike."""
-    alike, first = np.arange(len(squares)), dict[bytes, int]()
-    for index in np.flatnonzero((squares == squares[:, :1, :1]).all((1, 2, 3))).tolist():
-        alike[index] = first.setdefault(squares[index, 0, 0].tobytes(), index)
-    chosen, copies = np.unique(alike, return_inverse=True)
-    return chosen, copies
-
-
-def _joined(squares: Batch, shape: tuple[int, ...]) -> Batch:
-    """The pictures of this shape that squares were cut from."""
-    (count, height, width, _), side = shape, squares.shape[1]
-    rows = squares.reshape(count, height // side, width // side, side, side, 3).swapaxes(2, 3)
-    return rows.reshape(count, height, width, 3)
-
-
-def _all(parts: Sequence[Download]) -> Batch:
-    return parts[0].wait() if len(parts) == 1 else np.concatenate([part.wait() for part in parts])
+def _score_planes(card: ModelCard) -> ScorePlanes | None:
+    """What reads the model's scores; None of a model without a legend."""
+    classes = card.legend_classes
+    return None if classes is None else ScorePlanes(classes, EVIDENCE, certainty=card.certainty)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -24,10 +25,10 @@ def upload(batch: Batch, device: torch.device) -> Tensor:
 
 
 class Download:
-    """uint8 (N, 3, H, W) on its way from a device; from CUDA the copy is asynchronous."""
+    """A uint8 tensor on its way from a device; from CUDA the copy is asynchronous."""
 
     def __init__(self, levels: Tensor) -> None:
-        levels = levels.permute(0, 2, 3, 1).contiguous()
+        levels = levels.contiguous()
         self._arrived: torch.cuda.Event | None = None
         if levels.device.type == "cuda":
             self._levels = torch.empty(levels.shape, dtype=levels.dtype, pin_memory=True)
@@ -37,11 +38,11 @@ class Download:
         else:
             self._levels = levels.cpu()
 
-    def wait(self) -> Batch:
-        """Waits for the values, (N, H, W, 3)."""
+    def wait(self) -> npt.NDArray[np.uint8]:
+        """Waits for the values, in the tensor's shape."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        done: Batch = self._levels.numpy()
+        done: npt.NDArray[np.uint8] = self._levels.numpy()
         return done
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 Step = Callable[[Tensor], Tensor]
@@ -21,7 +22,14 @@ class Runner(nn.Module):
     fixed_calls = False
 
     @abstractmethod
-    def forward(self, x: Tensor, margin: int = 0, before: Step | None = None, after: Step | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        margin: int = 0,
+        before: Step | None = None,
+        after: Step | None = None,
+        beside: Step | None = None,
+    ) -> Tensor:
         """Translates (N, in_channels, H, W) to (N, 3, H - 2 margin, W - 2 margin).
 
         Args:
@@ -29,6 +37,8 @@ class Runner(nn.Module):
             margin: pixels around that are context only.
             before: applied to the input, or to parts of it.
             after: applied to the output, or to parts of it.
+            beside: applied to what the head takes, or to parts of it, after the head; may overwrite that. Its bands
+                follow those of the output, which do not change.
         """
 
 
@@ -39,8 +49,18 @@ class WholeRunner(Runner):
         super().__init__()
         self.generator = generator.eval().requires_grad_(False)
 
-    def forward(self, x: Tensor, margin: int = 0, before: Step | None = None, after: Step | None = None) -> Tensor:
-        values: Tensor = self.generator(before(x) if before else x)
+    def forward(
+        self,
+        x: Tensor,
+        margin: int = 0,
+        before: Step | None = None,
+        after: Step | None = None,
+        beside: Step | None = None,
+    ) -> Tensor:
+        x = before(x) if before else x
+        values: Tensor = self.generator(x)
         values = after(values) if after else values
+        if beside:  # the network once more, since only the generator knows what follows its head
+            values = torch.cat((values, beside(self.generator(x, return_logits=True))), 1)
         height, width = values.shape[2:]
         return values[:, :, margin : height - margin, margin : width - margin]

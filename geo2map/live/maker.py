@@ -117,7 +117,8 @@ class BlockMaker:
     def _draw(self, blocks: list[PendingBlock]) -> None:
         started = time.perf_counter()
         with self._turns:
-            predictions = self._translator.translate([pending.payload.input for pending in blocks])
+            inputs = [pending.payload.input for pending in blocks]
+            predictions = self._translator.translate(inputs, scored=self._storage.needs_scores)
         self._tally.add("seconds", "translate", by=time.perf_counter() - started)
         for pending, prediction in zip(blocks, predictions, strict=True):
             self._encoding.acquire()

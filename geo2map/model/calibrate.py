@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from geo2map.errors import ModelFileError
 from geo2map.families import find_family
 from geo2map.files.place import require_new
@@ -57,10 +55,9 @@ def calibrate_model(
 
 def _added(model: Path, card: ModelCard, bias: Mapping[str, float]) -> list[float]:
     """The bias of each colour of the legend."""
-    legend = card.config.get("legend")
-    if card.palette is None or not legend:
+    classes = card.legend_classes
+    if card.palette is None or classes is None:
         raise ModelFileError(f"{model}: no legend to calibrate; give a model trained with one")
     if unknown := bias.keys() - set(card.palette.classes):
         raise ModelFileError(f"{model}: no class {min(unknown)}; it draws {', '.join(card.palette.classes)}")
-    classes = card.palette.classify(np.array(legend, dtype=np.uint8))  # the palette may hold fewer colours
-    return [bias.get(card.palette.classes[number], 0.0) for number in classes]
+    return [bias.get(name, 0.0) for name in classes]

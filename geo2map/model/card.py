@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import Palette
 from geo2map.errors import ModelFileError
@@ -115,6 +117,20 @@ class ModelCard:
     def direction(self) -> Direction:
         """What the generator makes of what: "a2b" a map of imagery, "b2a" imagery of a map."""
         return "b2a" if self.training.get("recipe", {}).get("direction") == "b2a" else "a2b"
+
+    @property
+    def legend_classes(self) -> tuple[str, ...] | None:
+        """The class of each colour that the network scores; None of a network without scores or without classes."""
+        legend = self.config.get("legend")
+        if not legend or self.palette is None:
+            return None
+        numbers = self.palette.classify(np.array(legend, dtype=np.uint8))  # the palette may hold fewer colours
+        return tuple(self.palette.classes[number] for number in numbers)
+
+    @property
+    def certainty(self) -> float:
+        """What `geo2map.model.calibrate_model` multiplied the scores by; 1 where it did not."""
+        return float(self.training.get("calibration", {}).get("certainty", 1.0))
 
     @property
     def neutral(self) -> tuple[int, int, int]:

@@ -165,6 +165,11 @@ class Storage:
         return self.vector or self.redraw
 
     @property
+    def needs_scores(self) -> bool:
+        """Whether any layer shows what the model's scores tell; the storage must be resolved."""
+        return any(layer.needs_scores for layer in self.tile_layers)
+
+    @property
     def tile_layers(self) -> tuple[Layer, ...]:
         """The layers of the output, the map first; the storage must be resolved."""
         legend = self.legend if self.classes else None

@@ -7,16 +7,25 @@ from typing import Protocol, runtime_checkable
 
 from geo2map.grid.block import Block, BlockImage
 from geo2map.grid.window import PixelWindow
-from geo2map.protocols.translation import PixelTranslator, Prediction, TranslatorInput, Untranslated
+from geo2map.protocols.translation import (
+    EVIDENCE,
+    PixelTranslator,
+    Prediction,
+    Scored,
+    TranslatorInput,
+    Untranslated,
+)
 from geo2map.threads import Budget
 from geo2map.types import Image, Mask, Tile, TileFormat
 
 __all__ = [
+    "EVIDENCE",
     "Begin",
     "Codec",
     "PixelTranslator",
     "Prediction",
     "Progress",
+    "Scored",
     "Source",
     "SplitSource",
     "StoredTiles",
@@ -78,17 +87,20 @@ class Translator(Protocol):
     @property
     def ahead(self) -> int: ...
 
-    def translate(self, inputs: Sequence[TranslatorInput]) -> list[Prediction]:
+    def translate(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> list[Prediction]:
         """Translates inputs of one shape and one margin; called from one thread.
 
         A prediction does not depend on what else is in the batch.
+
+        Args:
+            scored: add confidence and probabilities to the predictions, whose pixels stay the same.
 
         Raises:
             DeviceError: the device ran out of memory even for one input.
         """
         ...
 
-    def begin(self, inputs: Sequence[TranslatorInput]) -> Callable[[], list[Prediction]]:
+    def begin(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> Callable[[], list[Prediction]]:
         """Starts a batch; the function returned, called once in the same thread, waits for what `translate` returns.
 
         Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,21 @@ from geo2map.grid.block import BlockImage
 from geo2map.grid.noise import add_noise
 from geo2map.threads import Budget
 from geo2map.types import Batch
+
+EVIDENCE: tuple[tuple[str, ...], ...] = (("road", "highway"), ("building",))
+"""The classes that each plane of `Prediction.probabilities` adds up."""
+
+
+class Scored(NamedTuple):
+    """Translated pictures, and what the scores tell beside them.
+
+    Attributes:
+        pixels: uint8 (N, H, W, 3).
+        planes: uint8 (N, 1 + K, H, W), confidence and probabilities, see `Prediction`.
+    """
+
+    pixels: Batch
+    planes: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +65,8 @@ class Prediction:
 
     Attributes:
         image: the translated block without its margin; the mask is the input's.
-        confidence: uint8 (H, W), percent; None where the translator has none.
-        probabilities: uint8 (K, H, W), one plane a class; None where the translator has none.
+        confidence: uint8 (H, W), the probability of the class drawn, in percent; None unless scores were wanted.
+        probabilities: uint8 (K, H, W), 255 x the probability of each of `EVIDENCE`; None unless scores were wanted.
     """
 
     image: BlockImage
@@ -90,17 +106,35 @@ class PixelTranslator(ABC):
         done = self.translate_pixels(batch, margin)
         return lambda: done
 
-    def translate(self, inputs: Sequence[TranslatorInput]) -> list[Prediction]:
-        """See `Translator.translate`."""
-        return self.begin(inputs)()
+    def begin_scored(self, batch: Batch, margin: int = 0) -> Callable[[], Scored]:  # noqa: ARG002
+        """Start what `translate_pixels` does, with the same pixels, and what the scores tell.
 
-    def begin(self, inputs: Sequence[TranslatorInput]) -> Callable[[], list[Prediction]]:
+        Raises:
+            PlanError: the translator has no scores.
+        """
+        raise PlanError("scores: this translator has none; leave out layers that need them", option="layers")
+
+    def translate(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> list[Prediction]:
+        """See `Translator.translate`."""
+        return self.begin(inputs, scored=scored)()
+
+    def begin(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> Callable[[], list[Prediction]]:
         """See `Translator.begin`."""
         images = [one.image for one in inputs]
         noisy = [add_noise(image.pixels, image.block.window, image.block.z, self.noise) for image in images]
-        wait = self.begin_pixels(np.stack(noisy), images[0].block.margin)
-        cores = [image.core() for image in images]
+        batch, margin, cores = np.stack(noisy), images[0].block.margin, [image.core() for image in images]
+        if scored:
+            wait_scored = self.begin_scored(batch, margin)
+            return lambda: _scored_predictions(cores, wait_scored())
+        wait = self.begin_pixels(batch, margin)
         return lambda: [Prediction(replace(core, pixels=drawn)) for core, drawn in zip(cores, wait(), strict=True)]
+
+
+def _scored_predictions(cores: Sequence[BlockImage], done: Scored) -> list[Prediction]:
+    return [
+        Prediction(replace(core, pixels=pixels), planes[0], planes[1:])
+        for core, pixels, planes in zip(cores, *done, strict=True)
+    ]
 
 
 class Untranslated:
@@ -112,9 +146,9 @@ class Untranslated:
     def __init__(self) -> None:
         self.budget = Budget.make()
 
-    def translate(self, inputs: Sequence[TranslatorInput]) -> list[Prediction]:
+    def translate(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> list[Prediction]:  # noqa: ARG002
         return [Prediction(one.image.core()) for one in inputs]
 
-    def begin(self, inputs: Sequence[TranslatorInput]) -> Callable[[], list[Prediction]]:
-        done = self.translate(inputs)
+    def begin(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> Callable[[], list[Prediction]]:
+        done = self.translate(inputs, scored=scored)
         return lambda: done

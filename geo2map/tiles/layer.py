@@ -9,11 +9,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from geo2map.colour.palette import Palette
 from geo2map.grid.block import BlockImage
 from geo2map.protocols import Codec, Prediction
 from geo2map.tiles.classes import ClassCodec
-from geo2map.tiles.codec import TileCodec
+from geo2map.tiles.codec import TileCodec, decode_tile
+from geo2map.types import Mask
 
 MAP = "map"
 """Name of an output's first layer."""
@@ -32,6 +36,7 @@ class Layer:
         codec: encodes its tiles, and defines how overviews are computed.
         pixels: selects its pixels; None where tiles are made from features at the end.
         is_imagery: whether it shows imagery instead of a prediction.
+        needs_scores: whether it shows what a model's scores tell beside the map.
         legend: names and colours of its classes; None for colours.
         is_working: whether it is only kept while an output is made, at the largest zoom alone.
     """
@@ -40,6 +45,7 @@ class Layer:
     codec: Codec
     pixels: LayerPixels | None
     is_imagery: bool = False
+    needs_scores: bool = False
     legend: ClassLegend | None = None
     is_working: bool = False
 
@@ -60,7 +66,37 @@ def class_layer(legend: ClassLegend | None) -> Layer:
     return Layer("classes", ClassCodec(Palette(legend)), lambda _, prediction: prediction.image, legend=legend)
 
 
-LAYERS: dict[str, Callable[[ClassLegend | None], Layer]] = {"source": imagery_layer, "classes": class_layer}
+def evidence_layer(legend: ClassLegend | None) -> Layer:  # noqa: ARG001
+    """Probabilities that the scores hold of what may be missing in the map, see `read_evidence`."""
+    return Layer("evidence", TileCodec("png"), _evidence, needs_scores=True)
+
+
+def _evidence(_: BlockImage, prediction: Prediction) -> BlockImage:
+    """Red and green, 255 x the probability of a road and of a building."""
+    assert prediction.probabilities is not None, "layers say whether they need scores"
+    none = np.zeros_like(prediction.probabilities[:1])
+    return replace(prediction.image, pixels=np.concatenate((prediction.probabilities, none)).transpose(1, 2, 0))
+
+
+def read_evidence(data: bytes) -> tuple[npt.NDArray[np.uint8], Mask]:
+    """Decode a tile of the layer "evidence".
+
+    Returns:
+        255 x probability of road (highways included) and of building, uint8 (2, 256, 256), zero where invalid, and
+        mask, bool (256, 256).
+
+    Raises:
+        TileSetError: not a tile.
+    """
+    pixels, mask = decode_tile(data)
+    return pixels[..., :2].transpose(2, 0, 1), mask
+
+
+LAYERS: dict[str, Callable[[ClassLegend | None], Layer]] = {
+    "source": imagery_layer,
+    "classes": class_layer,
+    "evidence": evidence_layer,
+}
 """Further layers of an output, by name."""
 
 

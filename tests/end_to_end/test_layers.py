@@ -174,6 +174,51 @@ def test_the_live_server_has_them(made: Path, quick_engine: Engine) -> None:
         assert site.layers[f"{NAME}/"].ask(tile).result() == expected[NAME][tile]
 
 
+@pytest.fixture(scope="module")
+def scored(engine: Engine, made: Path) -> dict[str, dict[Tile, bytes]]:
+    """The tiles of the town with evidence, by the packaged model."""
+    render(made / "a.tif", made / "scored", engine=engine, layers=("evidence",), block_span=2)
+    return tiles_in(made / "scored")
+
+
+def test_evidence_is_asked_for_and_changes_no_byte_of_the_map(
+    made: Path, engine: Engine, scored: dict[str, dict[Tile, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "begin_scored", None)  # whoever draws a map alone does not ask
+    render(made / "a.tif", made / "plain", engine=engine, block_span=2)
+    assert tiles_in(made / "plain")["map"] == scored["map"]
+    assert set(scored["evidence"]) == set(scored["map"])
+    drawn, told = (np.concatenate([decode_tile(data)[0] for data in scored[name].values()]) for name in scored)
+    assert not told[..., 2].any()
+    classes = engine.card.palette.classify(drawn.reshape(-1, 3)).reshape(drawn.shape[:2])  # type: ignore[union-attr]
+    for band, name in enumerate(("road", "building")):
+        inside = classes == engine.card.palette.classes.index(name)  # type: ignore[union-attr]
+        assert told[..., band][inside].mean() > 2 * told[..., band][~inside].mean()
+
+
+def test_a_tile_of_evidence_is_read_as_two_planes(scored: dict[str, dict[Tile, bytes]]) -> None:
+    for data in scored["evidence"].values():
+        planes, mask = layers.read_evidence(data)
+        assert planes.shape == (2, 256, 256)
+        np.testing.assert_array_equal(planes.transpose(1, 2, 0), decode_tile(data)[0][..., :2])
+        assert not planes[:, ~mask].any()
+
+
+def test_the_live_server_gives_the_same_evidence(
+    made: Path, engine: Engine, scored: dict[str, dict[Tile, bytes]]
+) -> None:
+    with open_live(made / "a.tif", engine=engine, layers=("evidence",), block_span=2) as live:
+        tile = next(tile for tile in scored["evidence"] if tile.z == 17)
+        assert live.layers["evidence"].ask(tile).result() == scored["evidence"][tile]
+
+
+def test_evidence_of_a_model_without_scores_is_refused(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"evidence: the model map2sat has no legend.*leave it out") as caught:
+        render(made / "a.tif", tmp_path / "t", engine="map2sat", layers=("evidence",))
+    assert caught.value.option == "layers"
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_shards_have_them(made: Path, tmp_path: Path) -> None:
     model = ModelOptions(model="sat2map", device="cpu", precision="fp32")
@@ -187,7 +232,7 @@ def test_shards_have_them(made: Path, tmp_path: Path) -> None:
 
 
 def test_a_layer_that_does_not_exist_is_refused(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a layer; choose from source, classes") as caught:
+    with pytest.raises(DataError, match="not a layer; choose from source, classes, evidence") as caught:
         render(made / "a.tif", tmp_path / "t", engine=quick_engine, layers=("heights",))
     assert caught.value.option == "layers"
     (tmp_path / f"town.{NAME}.pmtiles").write_bytes(b"mine")

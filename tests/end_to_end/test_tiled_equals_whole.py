@@ -16,12 +16,14 @@ from geo2map.families import build
 from geo2map.grid import PixelWindow
 from geo2map.grid.block import Block
 from geo2map.model import ModelCard
+from geo2map.pipeline.blocks import render_blocks
 from geo2map.pipeline.reading import prepare
 from geo2map.pipeline.run import run
-from geo2map.plan import Plan
+from geo2map.plan import Plan, Storage
 from geo2map.protocols import Translator
 from geo2map.scene import View
 from geo2map.testing import ArraySource, BlurTranslator, MemoryOutput, make_card
+from geo2map.tiles.codec import decode_tile
 from geo2map.types import Image, Mask
 
 ZOOM = 17
@@ -177,6 +179,26 @@ def test_a_grid_shifted_by_half_a_block(engine: Engine) -> None:
     for tile, (tile_pixels, tile_mask) in tiles.items():
         delta = np.abs(tile_pixels.astype(int) - shifted[tile][0].astype(int))[tile_mask]
         assert delta.max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("span", SPANS)
+def test_what_the_scores_tell_differs_by_at_most_one_level(engine: Engine, span: int) -> None:
+    """Probabilities of blocks against those of one pass; the picture beside them is the one without scores."""
+    source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 720, 640)
+    plan = make_plan(source, span, engine.card.margin)
+    block = render_whole(plan, source, engine)[0]
+    (whole,) = engine.translate([prepare(plan, source, block)], scored=True)
+    assert whole.confidence is not None
+    assert whole.probabilities is not None
+    planes = np.stack((whole.confidence, *whole.probabilities), axis=-1)
+    storage = Storage(minzoom=plan.maxzoom, layers=("evidence",))
+    output = MemoryOutput(plan, storage)
+    told: dict[tuple[int, ...], tuple[Image, Mask]] = {}
+    for _, tiles in render_blocks(plan, source, engine, storage.resolve(plan), output.blocks()):
+        told |= {(*tile,): decode_tile(data) for tile, data in tiles.get("evidence", {}).items()}
+    expected = np.concatenate((planes[..., 1:], np.zeros_like(planes[..., :1])), axis=-1)
+    assert differences(told, whole.image.block, expected, whole.image.mask) <= 1
 
 
 def test_too_small_a_margin_for_the_model_is_noticed(engine: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +52,14 @@ class FoldedUNet(Runner):
             self.last = _phases(generator.transposed()[0])
         self.eval().requires_grad_(False)
 
-    def forward(self, x: Tensor, margin: int = 0, before: Step | None = None, after: Step | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        margin: int = 0,
+        before: Step | None = None,
+        after: Step | None = None,
+        beside: Step | None = None,
+    ) -> Tensor:
         """Translates (N, in_channels, H, W) to (N, out_channels, H - 2 margin, W - 2 margin).
 
         Args:
@@ -60,6 +67,7 @@ class FoldedUNet(Runner):
             margin: pixels around that are context only.
             before: applied to each strip of the input.
             after: applied to each strip of the output.
+            beside: applied to each strip of what the head takes, see `Runner.forward`.
 
         Raises:
             ValueError: H or W is no multiple of 2^depth, or the margin leaves nothing.
@@ -73,13 +81,16 @@ class FoldedUNet(Runner):
         sizes = [Area((0, height >> level), (0, width >> level)) for level in range(self.depth + 1)]
         kept = Area((margin, height - margin), (margin, width - margin))
         if self.sharpen is None:
-            return self._draw(x, kept, sizes, before, after)
-        drawn = kept.widen(self.sharpen.reach, sizes[0])
-        picture = Patch(self._draw(x, drawn, sizes, before, None), drawn)
-        return self.sharpen.over(picture, kept, self._rows(1, kept), after)
+            done = self._draw(x, kept, sizes, before, _Ends(self.head, after, beside))
+        else:
+            drawn = kept.widen(self.sharpen.reach, sizes[0])
+            picture, *planes = self._draw(x, drawn, sizes, before, _Ends(self.head, None, beside))
+            sharp = self.sharpen.over(Patch(picture, drawn), kept, self._rows(1, kept), after)
+            done = [sharp, *(Patch(values, drawn).cut(kept) for values in planes)]
+        return torch.cat(done, 1) if beside else done[0]
 
-    def _draw(self, x: Tensor, kept: Area, sizes: list[Area], before: Step | None, after: Step | None) -> Tensor:
-        """An area of what the convolutions make of a picture."""
+    def _draw(self, x: Tensor, kept: Area, sizes: list[Area], before: Step | None, ends: _Ends) -> list[Tensor]:
+        """An area of what the convolutions make of a picture, and of what is told beside it."""
         ups = [walk_up(part, whole[1], self.depth) for part, whole in zip(kept, sizes[0], strict=True)]
         up = [Area(*area) for area in zip(*ups, strict=True)]
         skips = self._outer_down(Patch(x, sizes[0]), up, sizes, before)
@@ -90,7 +101,7 @@ class FoldedUNet(Runner):
         inner = skips.pop()
         for level in range(self.depth, outer, -1):
             inner = self._join(level, inner, skips[level - 2], up[level - 1])
-        return self._outer_up(inner, skips, up, sizes[0].rows[1], after)
+        return self._outer_up(inner, skips, up, sizes[0].rows[1], ends)
 
     def _areas_down(self, wanted: Area, size: Area, depth: int) -> list[Area]:
         blocks = self.residual_blocks[:depth]
@@ -113,18 +124,17 @@ class FoldedUNet(Runner):
                 skips[level - 1].paste(patch)
         return skips
 
-    def _outer_up(self, inner: Patch, skips: list[Patch], up: list[Area], height: int, after: Step | None) -> Tensor:
+    def _outer_up(self, inner: Patch, skips: list[Patch], up: list[Area], height: int, ends: _Ends) -> list[Tensor]:
         outer = min(OUTER, self.depth)
-        done: list[Tensor] = []
+        done: list[list[Tensor]] = []
         for strip in split_interval(up[0].rows, self._rows(0, up[0])):
             rows = walk_up(strip, height, outer)
             areas = [Area(part, area.columns) for part, area in zip(rows, up, strict=False)]
             patch = Patch(inner.cut(areas[outer]), areas[outer])
             for level in range(outer, 1, -1):
                 patch = self._join(level, patch, skips[level - 2], areas[level - 1])
-            values = self._finish(patch, areas[0])
-            done.append(after(values) if after else values)
-        return torch.cat(done, 2) if len(done) > 1 else done[0]
+            done.append(ends(_risen(self.last, patch).cut(areas[0])))
+        return [torch.cat(strips, 2) for strips in zip(*done, strict=True)] if len(done) > 1 else done[0]
 
     def _rows(self, level: int, area: Area) -> int:
         """How many rows of a level make a strip."""
@@ -135,10 +145,26 @@ class FoldedUNet(Runner):
         outer = _risen(self.up[level - 2], inner)
         return Patch(torch.cat((skip.cut(area), outer.cut(area)), 1).relu_(), area)
 
-    def _finish(self, inner: Patch, area: Area) -> Tensor:
-        """The picture over an area: the outermost transposed convolution, and the end."""
-        picture: Tensor = self.head(_risen(self.last, inner).cut(area))
-        return picture
+
+class _Ends(NamedTuple):
+    """What becomes of the last convolution's output: the picture, and what is told beside it.
+
+    Attributes:
+        head: draws the picture.
+        after, beside: see `Runner.forward`.
+    """
+
+    head: nn.Module
+    after: Step | None
+    beside: Step | None
+
+    def __call__(self, values: Tensor) -> list[Tensor]:
+        """The parts, each (N, bands, H, W)."""
+        if self.beside:
+            values = values.contiguous()  # once for both
+        picture: Tensor = self.head(values)
+        done = [self.after(picture) if self.after else picture]
+        return [*done, self.beside(values)] if self.beside else done
 
 
 class _Down(nn.Module):

@@ -292,7 +292,7 @@ def test_tiles_of_one_colour_are_translated_once(monkeypatch: pytest.MonkeyPatch
             tile[:] = (90, 80, 70) if number % 2 else (7, 8, 9)
     one_by_one = np.concatenate([engine.translate_pixels(tile) for tile in tiles_of(pictures)])
     started, start = [], engine._start
-    monkeypatch.setattr(engine, "_start", lambda batch, margin: started.append(len(batch)) or start(batch, margin))
+    monkeypatch.setattr(engine, "_start", lambda batch, *rest: started.append(len(batch)) or start(batch, *rest))
     np.testing.assert_array_equal(np.concatenate(list(tiles_of(engine.translate_pixels(pictures)))), one_by_one)
     assert started == [6 + 2]
 

@@ -55,7 +55,7 @@ def test_a_prediction_is_the_core_with_the_input_s_mask() -> None:
 class Confident(IdentityTranslator):
     """An engine of a later kind: it has more to tell than pixels."""
 
-    def begin(self, inputs: Sequence[TranslatorInput]) -> Callable[[], list[Prediction]]:
+    def begin(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> Callable[[], list[Prediction]]:  # noqa: ARG002
         wait = super().begin(inputs)
         return lambda: [replace(one, confidence=np.full(one.image.mask.shape, 90, np.uint8)) for one in wait()]
 

@@ -1,0 +1,120 @@
+"""What the scores of a legend tell beside the picture: the right numbers, and the picture's own bits beside them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from geo2map.colour.palette import Palette
+from geo2map.engine import Engine
+from geo2map.errors import PlanError
+from geo2map.families import build
+from geo2map.families.scores import ScorePlanes
+from geo2map.families.unet.generator import UNetGenerator
+from geo2map.families.unet.inference import FoldedUNet
+from geo2map.protocols import EVIDENCE
+from geo2map.testing import make_card
+
+CLASSES = ("land", "building", "road", "water", "highway", "highway")
+LEGEND = [[10 * number, 0, 0] for number in range(len(CLASSES))]
+CRISP = {"colours": LEGEND, "sharpen": 1.0, "sigma": 1.3}
+
+
+def shares_of(scores: Tensor, temperature: float) -> np.ndarray:
+    powers = np.exp((scores - scores.amax(1, keepdim=True)).double().numpy() / temperature)
+    return powers / powers.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("spread", [1.0, 10.0, 1000.0])
+def test_planes_are_softmaxes_at_their_temperatures(spread: float) -> None:
+    scores = torch.randn(2, len(CLASSES), 30, 40, generator=torch.Generator().manual_seed(1)) * spread
+    found = ScorePlanes(CLASSES, EVIDENCE, certainty=8.0, temperature=3.0)(scores.clone()).numpy().astype(float)
+    assert found.shape == (2, 3, 30, 40)
+    shares, sure = shares_of(scores, 8.0), shares_of(scores, 3.0)
+    classes = np.stack([sure[:, 0], sure[:, 1], sure[:, 2], sure[:, 3], sure[:, 4] + sure[:, 5]])
+    expected = (100 * classes.max(0), 255 * (shares[:, 2] + shares[:, 4] + shares[:, 5]), 255 * shares[:, 1])
+    for plane, exact in enumerate(expected):
+        assert np.abs(found[:, plane] - exact).max() <= 0.501
+        assert len(np.unique(found[:, plane])) > 1
+
+
+def test_two_colours_of_a_class_make_it_likely_together() -> None:
+    scores = torch.tensor([1.0, 0, 0, 0, 0.9, 0.9])[None, :, None, None]
+    (confidence,) = ScorePlanes(CLASSES, ())(scores.clone()).flatten().tolist()
+    assert confidence == round(100 * (2 * np.exp(0.9)) / (2 * np.exp(0.9) + np.exp(1) + 3))
+
+
+def test_a_class_that_no_colour_has_is_improbable() -> None:
+    planes = ScorePlanes(("land", "water"), EVIDENCE)(torch.randn(1, 2, 3, 4))
+    assert not planes[:, 1:].any()
+    assert planes[:, 0].all()
+
+
+@pytest.mark.parametrize("crispen", [None, CRISP])
+@pytest.mark.parametrize("strip", [None, 8])
+def test_strips_and_margins_give_what_the_whole_generator_scores(
+    crispen: dict[str, object] | None, strip: int | None
+) -> None:
+    torch.manual_seed(2)
+    network = build("unet", widths=(4, 6), residual_blocks=(0, 1), legend=LEGEND, crispen=crispen).double().eval()
+    x = torch.rand(1, 3, 64, 72, dtype=torch.double) * 2 - 1
+    with torch.inference_mode():
+        folded = FoldedUNet(network, strip)
+        plain, scored = folded(x, 20), folded(x, 20, beside=lambda scores: scores)
+        raw = network(x, return_logits=True)[:, :, 20:-20, 20:-20]
+    assert torch.equal(scored[:, :3], plain)
+    torch.testing.assert_close(scored[:, 3:], raw, rtol=0, atol=1e-9)
+
+
+def scoring_engine(mode: str, batch: int = 1, norm: str = "batch") -> Engine:
+    torch.manual_seed(5)
+    config = {"widths": (8, 8, 8), "legend": LEGEND, "norm": norm}
+    network = build("unet", **config).eval()
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data.normal_(0, 0.4)
+    palette = Palette(tuple((name, tuple(colour)) for name, colour in zip(CLASSES, LEGEND, strict=True)))
+    calibration = {"calibration": {"certainty": 2.0}}
+    card = make_card(config=config, size_multiple=8, margin=32, palette=palette, training=calibration)
+    return Engine(network, card.in_mode(mode), torch.device("cpu"), torch.float32, batch)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["exact", "faithful"])
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_an_engine_draws_the_same_pixels_and_tells_the_same_in_any_batch(mode: str, norm: str) -> None:
+    """Folded or whole, tile by tile or with a margin."""
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 512, 256, 3), dtype=np.uint8)
+    engine = scoring_engine(mode, norm=norm)
+    found = engine.begin_scored(pictures, 32)()
+    np.testing.assert_array_equal(found.pixels, engine.translate_pixels(pictures, 32))
+    assert found.planes.shape == (3, 3, 448, 192)
+    assert found.planes[:, 0].max() <= 100
+    assert min(np.ptp(found.planes[:, plane]) for plane in range(3)) > 40
+    three = scoring_engine(mode, 3, norm).begin_scored(pictures, 32)()
+    if norm == "batch":
+        np.testing.assert_array_equal(three.planes, found.planes)
+    for number in range(3):
+        alone = engine.begin_scored(pictures[number : number + 1], 32)()
+        np.testing.assert_array_equal(alone.planes[0], found.planes[number])
+
+
+def test_probabilities_are_at_certainty_one() -> None:
+    """The card says that scores were multiplied by 2, so twice the scores by a card that says 4 tell the same."""
+    pictures = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+    engine = scoring_engine("exact")
+    before, last = engine.begin_scored(pictures)().planes[:, 1:], engine._runner.last
+    with torch.no_grad():
+        last.weight.mul_(2)
+        last.bias.mul_(2)
+    assert (engine.begin_scored(pictures)().planes[:, 1:] != before).mean() > 0.1
+    engine._planes = ScorePlanes(CLASSES, EVIDENCE, certainty=4.0)
+    np.testing.assert_array_equal(engine.begin_scored(pictures)().planes[:, 1:], before)
+
+
+def test_a_model_without_a_legend_has_none() -> None:
+    engine = Engine(UNetGenerator((4,) * 4), make_card(size_multiple=16), torch.device("cpu"), torch.float32)
+    with pytest.raises(PlanError, match="has none; leave out") as caught:
+        engine.begin_scored(np.zeros((1, 16, 16, 3), np.uint8))
+    assert caught.value.option == "layers"
