@@ -39,4 +39,4 @@ def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:
         raise PlanError("classes need a translated map: leave them out", option=option)
     if card.palette is None:
         raise PlanError(f"the model {card.name} has no classes: choose another model", option=option)
-    return replace(storage, legend=card.palette.entries)
+    return replace(storage, legend=card.palette.entries, scored=storage.is_derived and card.legend_classes is not None)

@@ -30,6 +30,7 @@ from geo2map.ledger.finished import require_complete
 from geo2map.ledger.opening import finish_publishing
 from geo2map.ledger.origin import Origin
 from geo2map.plan.job import library_versions
+from geo2map.plan.storage import CLASSES, SCORES
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.layer import MAP
 from geo2map.tiles.tilejson import TileSet
@@ -152,17 +153,17 @@ def _open_classes(stack: ExitStack, request: ConvertRequest) -> tuple[ClassTiles
     require_pictures(source, tileset.format)
     places = find_layers(source, tileset)
     found: dict[str, StoredTiles] = {MAP: _selected(request, store, tileset)}
-    for name in ("classes", "evidence"):
+    for name in (CLASSES, SCORES):
         if name in places:
             layer, described = stack.enter_context(open_tiles(places[name]))
             found[name] = _selected(request, layer, described)
-            tileset = described if name == "classes" else tileset
+            tileset = described if name == CLASSES else tileset
     subset = _selected(request, store, tileset)
     require_complete(source, {MAP: subset})
     palette = _palette_of(request, source, tileset)
     extra = {**subset.tileset.extra, "legend": [[name, list(colour)] for name, colour in palette.entries]}
     described = replace(subset.tileset, extra=extra, scheme="xyz")
-    return ClassTiles(found.get("classes", found[MAP]), found.get("evidence"), palette), described
+    return ClassTiles(found.get(CLASSES, found[MAP]), found.get(SCORES), palette), described
 
 
 def _selected(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> Any:

@@ -32,7 +32,7 @@ from geo2map.pipeline.blocks import LayerTiles
 from geo2map.pipeline.reading import BlockDone, BlockKey
 from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import pending_blocks
-from geo2map.plan.storage import EVIDENCE
+from geo2map.plan.storage import CLASSES, SCORES
 from geo2map.protocols import Progress, StoredTiles, TileStore
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.layer import MAP, Layer
@@ -226,8 +226,8 @@ class Output:
 
     def _derive(self, store: TileStore, layer: Layer, tileset: TileSet, progress: Progress | None) -> FeatureFile:
         """Read the features out of the blocks, and make the map's tiles from them."""
-        storage, (classes, evidence) = self.job.storage, (self.stores[name] for name in EVIDENCE)
-        blocks = ClassTiles(classes, evidence, Palette(storage.legend or ()))
+        storage = self.job.storage
+        blocks = ClassTiles(self.stores[CLASSES], self.stores.get(SCORES), Palette(storage.legend or ()))
         style = None if storage.style is None else Style.of(storage.style)
         features = blocks.extract(tileset, style, self._workspace.spool, progress)
         if self.container.export is None:

@@ -28,8 +28,8 @@ from geo2map.types import Compression, Scheme, TileFormat
 _ADDRESS = re.compile(r"(https?|file)://[^\s?#\"'<>{}]+")
 PRESENTATION = ("address", "bare", "compress", "grid", "crs_out", "resolution")
 """Fields that affect documents and files built from tiles, but no tile."""
-EVIDENCE = ("classes",)
-"""Layers that features are read from."""
+CLASSES, SCORES = "classes", "evidence"
+"""Layers that features are read from; scores where the model has some."""
 _Colours = tuple[tuple[int, int, int], ...]
 
 
@@ -59,6 +59,7 @@ class Storage:
         redraw: draw the tiles from features.
         style: of features, by name, from a file or as a value: how they are drawn, and shown by QGIS; None takes the
             colours of the legend.
+        scored: whether features are read from the model's scores, too; set when a model is known.
         with_source: shorthand for the layer "source", the imagery as fed to the network.
 
     Raises:
@@ -86,6 +87,7 @@ class Storage:
     vector: bool = False
     redraw: bool = False
     style: str | Path | Style | None = None
+    scored: bool = False
 
     def __post_init__(self, with_source: bool) -> None:
         names = (*self.layers, *(["source"] if with_source else []))
@@ -167,7 +169,7 @@ class Storage:
     @property
     def needs_scores(self) -> bool:
         """Whether any layer shows what the model's scores tell; the storage must be resolved."""
-        return any(layer.needs_scores for layer in self.tile_layers)
+        return any(layer.needs_scores for layer in self.block_layers)
 
     @property
     def tile_layers(self) -> tuple[Layer, ...]:
@@ -182,7 +184,8 @@ class Storage:
     def block_layers(self) -> tuple[Layer, ...]:
         """The layers that blocks are rendered as: those of the output, and those that its features are read from."""
         made = tuple(layer for layer in self.tile_layers if layer.pixels is not None)
-        missing = [name for name in EVIDENCE if self.is_derived and name not in self.layers]
+        needed = (CLASSES, SCORES) if self.scored else (CLASSES,)
+        missing = [name for name in needed if self.is_derived and name not in self.layers]
         return *made, *(replace(LAYERS[name](self.legend), is_working=True) for name in missing)
 
     @property

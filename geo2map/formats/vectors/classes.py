@@ -15,6 +15,7 @@ from geo2map.grid import PixelWindow, tile_range
 from geo2map.grid.window import tile_window
 from geo2map.protocols import StoredTiles
 from geo2map.tiles.codec import decode_tile
+from geo2map.tiles.layer import read_evidence
 from geo2map.types import Tile
 
 _KEPT = 320
@@ -77,8 +78,8 @@ class StoredClasses:
         assert self.evidence is not None, "only where it was kept"
         if (data := self.evidence.get(_in_world(tile))) is None:
             return None
-        pixels, _ = decode_tile(data)
-        return np.ascontiguousarray(pixels[..., 0]), np.ascontiguousarray(pixels[..., 1])
+        planes, _ = read_evidence(data)
+        return np.ascontiguousarray(planes[0]), np.ascontiguousarray(planes[1])
 
 
 def _tiles_of(window: PixelWindow, zoom: int) -> list[Tile]:
