@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from geo2map.api import dry_run, make_job, mosaic_tiles, preview, render, render_each, repair, tile, update
     from geo2map.api.benching import bench
     from geo2map.api.converting import convert
+    from geo2map.api.drawing import draw
     from geo2map.api.evaluating import evaluate_model
     from geo2map.api.serving import live_app, serve, view
     from geo2map.api.training import train_model
@@ -43,6 +44,7 @@ _HOMES = {
     ),
     "geo2map.api.benching": ("bench",),
     "geo2map.api.converting": ("convert",),
+    "geo2map.api.drawing": ("draw",),
     "geo2map.api.evaluating": ("evaluate_model",),
     "geo2map.api.serving": ("live_app", "serve", "view"),
     "geo2map.api.training": ("train_model",),
@@ -71,6 +73,7 @@ __all__ = [
     "bench",
     "check",
     "convert",
+    "draw",
     "dry_run",
     "evaluate_model",
     "live_app",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from geo2map.api.converted import Converted
+from geo2map.api.gridding import feature_crs
 from geo2map.api.keywords import DrawKeywords
 from geo2map.api.requests import ConvertRequest, DrawRequest
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
@@ -30,7 +31,7 @@ from geo2map.ledger.finished import require_complete
 from geo2map.ledger.opening import finish_publishing
 from geo2map.ledger.origin import Origin
 from geo2map.plan.job import library_versions
-from geo2map.plan.storage import CLASSES, SCORES
+from geo2map.plan.storage import CLASSES, SCORES, Storage
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.layer import MAP
 from geo2map.tiles.tilejson import TileSet
@@ -72,7 +73,7 @@ def draw_request(request: DrawRequest, *, progress: Progress | None = None) -> C
             f"{request.out}: {container.name} holds no pixels; choose a folder, .tif, .mbtiles or .pmtiles", usage=True
         )
     features = FeatureFile.open(request.source)
-    _require_style(storage.style, features.tileset)
+    storage = _checked(storage, features.tileset)
     return _run(request, container, storage, partial(_stored, features), zoom=request.zoom, progress=progress)
 
 
@@ -89,14 +90,14 @@ def convert_features(request: ConvertRequest, *, progress: Progress | None = Non
             option = "bounds" if request.bounds is not None else "zoom"
             raise DataError(f"{option}: not an option of features; leave it out", option=option, usage=True)
         features = FeatureFile.open(request.source)
-        storage = request.storage if request.storage.redraw else replace(request.storage, vector=True)
-        _require_style(storage.style, features.tileset)
+        storage = _checked(
+            request.storage if request.storage.redraw else replace(request.storage, vector=True), features.tileset
+        )
         return _run(request, container, storage, partial(_stored, features), progress=progress)
     with ExitStack() as stack:
         classes, tileset = _open_classes(stack, request)
-        storage = container.adapt(request.storage)
+        storage = _checked(container.adapt(request.storage), tileset)
         container.check_size(tileset.window)
-        _require_style(storage.style, tileset)
         style = None if storage.style is None else Style.of(storage.style)
         made = _run(request, container, storage, partial(_extracted, classes, tileset, style), progress=progress)
     return made if classes.evidence is not None else replace(made, notes=(POORER,))
@@ -105,7 +106,7 @@ def convert_features(request: ConvertRequest, *, progress: Progress | None = Non
 def _run(
     request: ConvertRequest | DrawRequest,
     container: Container,
-    storage: Any,
+    storage: Storage,
     features: Features,
     *,
     zoom: int | None = None,
@@ -187,7 +188,10 @@ def _palette_of(request: ConvertRequest, source: Path, tileset: TileSet) -> Pale
     return Palette(tuple(entries))
 
 
-def _require_style(style: Any, tileset: TileSet) -> None:
-    """Refuse a style of other classes than the map's."""
-    if style is not None:
-        Style.of(style).require_classes(str(name) for name, _ in tileset.extra.get("legend", ()))
+def _checked(storage: Storage, tileset: TileSet) -> Storage:
+    """The storage for a map's features; refuses a style of other classes, and a CRS that does not reach the map."""
+    if storage.style is not None:
+        Style.of(storage.style).require_classes(str(name) for name, _ in tileset.extra.get("legend", ()))
+    if storage.crs_out is None:
+        return storage
+    return replace(storage, crs_out=feature_crs(storage.crs_out, tileset.window, tileset.maxzoom, tileset.name))

@@ -14,7 +14,7 @@ from rasterio.warp import transform as move
 
 from geo2map.errors import PlanError
 from geo2map.files.rasterio_internals import GDAL_ERRORS
-from geo2map.grid import HALF_WORLD, ground_resolution, mercator_resolution, window_bounds
+from geo2map.grid import HALF_WORLD, PixelWindow, ground_resolution, mercator_resolution, window_bounds
 from geo2map.grid.raster import RasterGrid
 from geo2map.plan import Plan, Storage
 from geo2map.scene import Imagery, ReadingOptions, open_imagery
@@ -47,7 +47,7 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
         PlanError: no such CRS, or a scene without a grid of its own.
     """
     if storage.vector and storage.crs_out is not None:
-        return replace(storage, crs_out=_reachable(storage.crs_out, plan))
+        return replace(storage, crs_out=feature_crs(storage.crs_out, plan.window, plan.maxzoom, plan.name))
     if not storage.has_own_grid or isinstance(storage.grid, RasterGrid):
         return storage
     with open_imagery(scene.identities[0].path, reading) as first:
@@ -77,21 +77,25 @@ def resolve_grid(storage: Storage, scene: Imagery, plan: Plan, reading: ReadingO
     return replace(storage, grid=grid, crs_out=None, resolution=None)
 
 
-def _reachable(name: str, plan: Plan) -> str:
-    """A CRS for features, by its code if it has one.
+def feature_crs(text: str, window: PixelWindow, zoom: int, name: str) -> str:
+    """A CRS for the features of a map, by its code if it has one.
+
+    Args:
+        window: global pixels of the map at its zoom.
+        name: of the map, for messages.
 
     Raises:
         PlanError: no such CRS, or it does not reach the map.
     """
-    crs = _parse(name)
-    left, bottom, right, top = window_bounds(plan.window, plan.maxzoom)
+    crs = _parse(text)
+    left, bottom, right, top = window_bounds(window, zoom)
     across, up = np.meshgrid(np.linspace(left, right, _POINTS), np.linspace(bottom, top, _POINTS))
     try:
         placed = move("EPSG:3857", crs, across.ravel(), up.ravel())
     except GDAL_ERRORS as error:
-        raise _out_of_reach(crs, plan) from error
+        raise _out_of_reach(crs, name) from error
     if not np.isfinite(placed).all():
-        raise _out_of_reach(crs, plan)
+        raise _out_of_reach(crs, name)
     return f"EPSG:{code}" if (code := crs.to_epsg()) else str(crs.to_wkt())
 
 
@@ -125,7 +129,7 @@ def _other_matrix(scene: Scene, plan: Plan, crs: CRS, resolution: float | None) 
     try:
         found, _, _ = calculate_default_transform("EPSG:3857", crs, plan.window.width, plan.window.height, *bounds)
     except GDAL_ERRORS as error:
-        raise _out_of_reach(crs, plan) from error
+        raise _out_of_reach(crs, plan.name) from error
     size = resolution or found.a * max(1.0, scene.ground_resolution / _map_resolution(plan, scene))
     return Affine(size, 0, np.floor(found.c / size) * size, 0, -size, np.ceil(found.f / size) * size)
 
@@ -149,10 +153,10 @@ def _covered(plan: Plan, crs: CRS, matrix: Affine, near: float) -> tuple[int, in
         places = np.array(move("EPSG:3857", crs, xs.tolist(), ys.tolist())[:2])
         back = np.array(move(crs, "EPSG:3857", *places.tolist())[:2]) - (xs, ys)
     except GDAL_ERRORS as error:
-        raise _out_of_reach(crs, plan) from error
+        raise _out_of_reach(crs, plan.name) from error
     back[0] = (back[0] + HALF_WORLD) % (2 * HALF_WORLD) - HALF_WORLD
     if not (np.isfinite(places).all() and (np.hypot(*back) <= mercator_resolution(plan.maxzoom)).all()):
-        raise _out_of_reach(crs, plan)
+        raise _out_of_reach(crs, plan.name)
     if crs.is_geographic:
         turn = 2 * np.pi / crs.units_factor[1]
         places[0] = near + (places[0] - near + turn / 2) % turn - turn / 2
@@ -169,8 +173,8 @@ def _covered(plan: Plan, crs: CRS, matrix: Affine, near: float) -> tuple[int, in
     return first[0], first[1], last[0], last[1]
 
 
-def _out_of_reach(crs: CRS, plan: Plan) -> PlanError:
-    return PlanError(f"{crs.to_string()[:60]} does not reach all of {plan.name}: choose another CRS", option="crs_out")
+def _out_of_reach(crs: CRS, name: str) -> PlanError:
+    return PlanError(f"{crs.to_string()[:60]} does not reach all of {name}: choose another CRS", option="crs_out")
 
 
 def _jumps(places: np.ndarray) -> bool:

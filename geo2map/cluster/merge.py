@@ -122,7 +122,13 @@ def check_merge(order: JobFile, out: str | Path, options: OutputOptions) -> None
         OutputError: tiles of another format than the output's, or what `check_output` refuses.
     """
     container, storage = find_container(out), order.job.storage
-    if not container.takes_format and storage.format != "png":
+    if container.is_vector and not storage.vector:
+        raise OutputError(
+            f"{out} would be {container.name}, but the parts of this job hold no features: plan it again for vector "
+            "tiles or a vector file",
+            option="vector",
+        )
+    if not container.takes_format and not container.is_vector and storage.format != "png":
         raise OutputError(
             f"{out} would be {container.name}, but the tiles of this job are {storage.format}: choose another kind, "
             "or plan with png"

@@ -67,6 +67,7 @@ class Container:
         read: opens a finished file; None if its tiles cannot be read back: it can be neither converted nor updated.
         pace: seconds to write one rendered tile, on one core, for estimates.
         export: writes features where the container is a vector file; None for tiles and pixels.
+        takes_crs: whether features may be in another CRS than WGS 84.
         most_pixels: of the largest map that it takes; None takes any.
         takes_format: whether the tile format is an option; otherwise tiles are lossless.
     """
@@ -76,6 +77,7 @@ class Container:
     is_folder: bool = False
     takes_format: bool = True
     export: Export | None = None
+    takes_crs: bool = False
     most_pixels: int | None = None
     configure: Callable[[Storage], Writer] | None = None
     read: Callable[[Path], TileFile] | None = None
@@ -168,6 +170,10 @@ class Container:
             "grid": storage.grid is not None,
             "resolution": storage.resolution is not None,
         }
+        if storage.crs_out is not None and not self.takes_crs:
+            raise OutputError(
+                f"crs_out: {self.name} is always in WGS 84 (RFC 7946); leave it out", option="crs_out", usage=True
+            )
         if given := [name for name, value in asked.items() if value]:
             raise OutputError(
                 f"{given[0]}: {self.name} holds features, no tiles; leave it out", option=given[0], usage=True
@@ -214,10 +220,10 @@ CONTAINERS: dict[str, Container] = {
     ),
     ".mbtiles": Container("an MBTiles file", write_mbtiles, read=MbtilesStore, pace=_ARCHIVE_PACE),
     ".pmtiles": Container("a PMTiles archive", write_pmtiles, read=PmtilesStore, pace=_ARCHIVE_PACE),
-    ".gpkg": _vector_file("a GeoPackage"),
-    ".fgb": _vector_file("a FlatGeobuf file"),
+    ".gpkg": _vector_file("a GeoPackage", takes_crs=True),
+    ".fgb": _vector_file("a FlatGeobuf file", takes_crs=True),
     ".geojson": _vector_file("a GeoJSON file", most_pixels=MOST_GEOJSON),
-    ".parquet": _vector_file("a GeoParquet file"),
+    ".parquet": _vector_file("a GeoParquet file", takes_crs=True),
 }
 """By the suffix of the output's name; "" is a folder."""
 _FILE_SUFFIX = re.compile(r"\.[a-z][a-z0-9]*")

@@ -81,6 +81,8 @@ class Job:
             facts = {**self.facts, "model": plan.model, "plan": plan.fingerprint}
         if layer.legend is not None:
             facts["classes"] = code_legend(Palette(layer.legend))
+        if storage.is_derived and storage.legend is not None:
+            facts["legend"] = [[name, list(colour)] for name, colour in storage.legend]
         if layer.name == MAP and storage.layers:
             facts["layers"] = list(storage.layers)
         return TileSet(plan.name, layer.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts, storage.scheme)

@@ -53,6 +53,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "class-tiles": {"classes": True, "legend": PARKS},
     "classes.tif": {"classes": True, "legend": PARKS},
     "own-grid.tif": {"grid": DEGREES},
+    "features.gpkg": {"vector": True, "legend": PARKS},
+    "features.fgb": {"vector": True, "legend": PARKS},
+    "vector": {"vector": True, "legend": PARKS},
+    "vector.pmtiles": {"vector": True, "legend": PARKS},
+    "redrawn": {"redraw": True, "legend": PARKS, "layers": ("source",)},
+    "redrawn.mbtiles": {"redraw": True, "legend": PARKS},
 }
 """How the tiles of each output are stored, by its name."""
 

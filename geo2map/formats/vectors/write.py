@@ -147,6 +147,7 @@ def finish_geopackage(path: Path, layers: dict[str, FeatureLayer], style: Style)
                 values,
             )
         database.execute("UPDATE gpkg_contents SET last_change = ?", (_DATE,))
+        database.execute("UPDATE gpkg_metadata_reference SET timestamp = ?", (_DATE,))
 
 
 @contextmanager
