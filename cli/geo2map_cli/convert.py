@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--palette",
+    "colours",
     type=click.Path(),
     metavar="maps|FILE",
     help="Which colour is which class, where SOURCE does not say: a table of class, red, green, blue.",

@@ -62,7 +62,7 @@ def convert_request(request: ConvertRequest, *, progress: Progress | None = None
     """Run a conversion; see `convert`."""
     if needs_features(request):
         return convert_features(request, progress=progress)
-    for option, value in (("crs_out", request.storage.crs_out), ("palette", request.palette)):
+    for option, value in (("crs_out", request.storage.crs_out), ("colours", request.colours)):
         if value is not None:
             raise OutputError(f"{option}: only for features; leave it out", option=option, usage=True)
     source, out, output = Path(request.source), request.out, request.output

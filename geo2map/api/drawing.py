@@ -174,16 +174,16 @@ def _selected(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> 
 
 def _palette_of(request: ConvertRequest, source: Path, tileset: TileSet) -> Palette:
     """Which colour is which class: as given, by class codes, or by the model that drew the map."""
-    if request.palette == "maps":
+    if request.colours == "maps":
         return MAPS_PALETTE
-    if request.palette is not None:
-        return load_palette(Path(request.palette))
+    if request.colours is not None:
+        return load_palette(Path(request.colours))
     entries = class_legend(tileset) or legend_of(tileset)
     if not entries:
         raise TileSetError(
             f"{source}: does not say which colour is which class; name a table of class, red, green, blue, or maps for "
             "the colours of the maps data set",
-            option="palette",
+            option="colours",
         )
     return Palette(tuple(entries))
 

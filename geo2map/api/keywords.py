@@ -84,6 +84,8 @@ class RenderKeywords(ReadingKeywords, total=False):
     """Names and colours of the classes; None takes the model's."""
     address: str | None
     """Public URL of a folder of tiles, for tiles.xml."""
+    scored: bool
+    """Read features from the model's scores, too; set when the model is known."""
 
     overwrite: bool
     """Replace an existing output."""
@@ -143,7 +145,7 @@ class ConvertKeywords(TypedDict, total=False):
     """How features are drawn: "maps", "dark", "print", or a JSON file; None takes the colours of the map's legend."""
     crs_out: str | None
     """CRS of a vector file; None is WGS 84."""
-    palette: str | Path | None
+    colours: str | Path | None
     """Which colour is which class, where the map does not say: "maps", or a table of class, red, green, blue."""
     bare: bool
     """Leave out the page, the QGIS layer and the provenance."""

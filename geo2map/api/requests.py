@@ -112,7 +112,7 @@ class ConvertRequest:
         zooms: lowest and largest; None takes all.
         storage: format (None keeps the tiles' bytes), quality, lossless, scheme, compress and bare; vector, redraw,
             style and crs_out of features.
-        palette: which colour is which class, where the source does not say: "maps", or a table of class, red, green,
+        colours: which colour is which class, where the source does not say: "maps", or a table of class, red, green,
             blue.
         output: overwrite and tmp.
     """
@@ -121,7 +121,7 @@ class ConvertRequest:
     out: PathLike
     bounds: tuple[float, float, float, float] | None = None
     zooms: tuple[int, int] | None = None
-    palette: str | Path | None = None
+    colours: str | Path | None = None
     storage: Storage = field(default_factory=Storage)
     output: OutputOptions = field(default_factory=OutputOptions)
 
@@ -139,8 +139,8 @@ class ConvertRequest:
             out=out,
             bounds=options.get("bounds"),
             zooms=options.get("zooms"),
-            palette=options.get("palette"),
-            storage=pick_options(Storage, {name: value for name, value in options.items() if name != "palette"}),
+            colours=options.get("colours"),
+            storage=pick_options(Storage, options),
             output=pick_options(OutputOptions, options),
         )
 
@@ -148,7 +148,7 @@ class ConvertRequest:
     def choices(self) -> dict[str, Any]:
         """The options that decide the output's bytes, as its record holds them."""
         stored = ("format", "quality", "lossless", "scheme", "compress", "bare", "vector", "redraw", "crs_out")
-        chosen = {"bounds": self.bounds, "zooms": self.zooms, "palette": self.palette}
+        chosen = {"bounds": self.bounds, "zooms": self.zooms, "colours": self.colours}
         return chosen | {name: getattr(self.storage, name) for name in stored} | {"style": style_name(self.storage)}
 
 

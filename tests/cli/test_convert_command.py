@@ -40,7 +40,8 @@ def test_options_arrive(geo2map: Any, tiles: Path, tmp_path: Path) -> None:
         (("t", "--zoom", "x"), 2, "neither a zoom nor two"),
         (("t", "--bounds", "0,0,1,1"), 1, "no tiles within"),
         (("t", "--bounds", "0,0"), 2, "four numbers in degrees"),
-        (("a.gpkg",), 1, ".mbtiles, .pmtiles, .tif"),
+        (("a.shp",), 1, ".mbtiles, .parquet, .pmtiles, .tif"),
+        (("a.gpkg",), 1, "which colour is which class"),
     ],
 )
 def test_mistakes(arguments: tuple[str, ...], code: int, said: str, geo2map: Any, tiles: Path, tmp_path: Path) -> None:
