@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import shapely
-from scipy import ndimage as ndi
 
-from geo2map.features.coverage import Fields, trace_fields
-from geo2map.features.evidence import EVERY, WIDEST_ROAD, Evidence, smoothed, without_small
+from geo2map.features.coverage import Labels, Shares, trace_fields
+from geo2map.features.evidence import Evidence
+from geo2map.features.rasters import eroded, painted, smooth_weight, smoothed, within, without_small
 from geo2map.features.streets import UNITS
 from geo2map.features.window import BLOCK, Box
 from geo2map.types import Mask
@@ -21,8 +21,12 @@ LEAST_AREA = 150
 """Square pixels of the least park or water, and of the least wide road."""
 SPECK, HOLE = 64, 60
 """Most extent of what is dropped for being less, pixels, and square pixels of holes that are filled."""
-AREA_BLUR = 2.0
-"""Sigma that smooths outlines, pixels."""
+AREA_BLUR, CUT_BLUR = (4, 4, 4, 2), (2, 2)
+"""Running sums that smooth outlines, and what roads cut out; Gaussians of 2 and of 0.7 pixels."""
+WHOLE = smooth_weight(AREA_BLUR)
+"""The share of a class that has all of a pixel."""
+CUT_SHARE = WHOLE * 8 // 5
+"""The share that roads have of a pixel in their midst."""
 _WIDE = 11
 """Half width from which on a road is an area, too, pixels."""
 BESIDE = 14
@@ -68,74 +72,96 @@ class AreaPart(NamedTuple):
 
 
 class AreaLayer(NamedTuple):
-    """Fields that areas are traced from, of a window.
+    """What areas of a window are traced from.
 
     Attributes:
-        kinds: the class of each field but the first.
-        fields: float32 (1 + kinds, H, W).
+        kinds: the classes.
+        top: uint8 (H, W), 1 plus the index of each pixel's class; 0 where there is none.
+        shares: uint16 (H, W) of nothing and of each class, which draw the borders; None for half way.
     """
 
     kinds: tuple[str, ...]
-    fields: Fields
+    top: Labels
+    shares: tuple[Shares, ...] | None
 
 
-def layers(evidence: Evidence, classes: tuple[str, ...], lines: Mask) -> list[AreaLayer]:
+def layers(evidence: Evidence, lines: Mask) -> list[AreaLayer]:
     """What areas of a window are traced from: roads, then the ground that they cut."""
-    names = np.array([*classes, "unknown"])
-    drawn, fast = (np.isin(names, of)[evidence.kind] for of in (ROADS, ROADS[1:]))
-    roads = [_wide(evidence, drawn, without_small(fast, LEAST_AREA, SPECK)), fast]
-    shares = [smoothed(mask, AREA_BLUR) for mask in roads]
-    shares[1] *= _without_specks(shares[1])
-    paved = _against(shares)
-    cut = smoothed(_corridor(evidence, lines) | ndi.binary_erosion(paved.argmax(0) > 0), 0.7)
-    found = [AreaLayer(ROADS, paved)]
-    kinds = tuple(dict.fromkeys(name for name in classes if name not in MADE))
-    if kinds:
-        depth, where = ndi.distance_transform_edt(drawn, return_indices=True)
-        ground = np.where(depth <= WIDEST_ROAD, evidence.kind[tuple(where)], len(classes))
-        masks = [_whole((names == kind)[ground]) for kind in kinds]
-        fields = _against([smoothed(mask, AREA_BLUR) for mask in masks])
-        fields[0] = np.maximum(fields[0], 1.6 * cut)
-        found.append(AreaLayer(kinds, fields))
-    return found
+    paved = _paved(evidence)
+    cut = smoothed(_corridor(evidence, lines) | (eroded(paved.top > 0)), CUT_BLUR)
+    kinds = tuple(dict.fromkeys(name for name in evidence.names[:-1] if name not in MADE))
+    return [paved, *([_ground(evidence, kinds, cut)] if kinds else [])]
 
 
-def _without_specks(share: Fields) -> Mask:
-    """Where a share of more than half belongs to an area that is not small."""
-    grown = ndi.binary_dilation(without_small(share > 0.5, LEAST_AREA, SPECK), EVERY)
-    return grown | (share <= 0.5)
+def _paved(evidence: Evidence) -> AreaLayer:
+    """Highways, and roads too wide for a line."""
+    drawn, fast = (evidence.among(*of)[evidence.kind] for of in (ROADS, ROADS[1:]))
+    wide = _wide(evidence, drawn, without_small(fast, LEAST_AREA, SPECK))
+    shares = [smoothed(mask, AREA_BLUR) if mask.any() else mask.astype(np.uint16) for mask in (wide, fast)]
+    shares[1] = _without_specks(shares[1])
+    return _layer(ROADS, shares)
 
 
-def _whole(mask: Mask) -> Mask:
-    """An area without specks and without pinholes."""
-    mask = without_small(mask, LEAST_AREA, SPECK)
-    return ~without_small(~mask, HOLE)
+def _ground(evidence: Evidence, kinds: tuple[str, ...], cut: Shares) -> AreaLayer:
+    """Parks, water and what else is one; below roads goes on what lies beside them."""
+    among = [evidence.among(kind) for kind in kinds]
+    beside = smoothed(~evidence.among(*ROADS)[evidence.kind], AREA_BLUR)
+    shares = []
+    for of in among:
+        mask = of[evidence.kind]
+        share = smoothed(mask, AREA_BLUR) if mask.any() else mask.astype(np.uint16)
+        where = np.flatnonzero((share > 0) & (beside < WHOLE))
+        share.flat[where] = share.flat[where].astype(np.uint32) * WHOLE // beside.flat[where]
+        shares.append(_without_specks(share))
+    layer = _layer(kinds, shares)
+    if layer.top.any():
+        assert layer.shares
+        nothing = np.maximum(
+            layer.shares[0], (cut.astype(np.uint32) * CUT_SHARE // smooth_weight(CUT_BLUR)).astype(np.uint16)
+        )
+        layer = _chosen(kinds, (nothing, *shares))
+    return layer
 
 
-def _against(shares: list[Fields]) -> Fields:
+def _layer(kinds: tuple[str, ...], shares: list[Shares]) -> AreaLayer:
     """Shares of classes, with what is none of them in front."""
-    rest = 1 - sum(shares)
-    return np.stack([np.asarray(rest, np.float32), *shares])
+    rest = WHOLE - np.minimum(sum(share.astype(np.uint16) for share in shares), WHOLE)
+    return _chosen(kinds, (np.asarray(rest, np.uint16), *shares))
+
+
+def _chosen(kinds: tuple[str, ...], shares: tuple[Shares, ...]) -> AreaLayer:
+    """The class of the greatest share; of equal ones the first."""
+    top, most = np.zeros(shares[0].shape, np.uint8), shares[0]
+    for number, share in enumerate(shares[1:], 1):
+        top[share > most] = number
+        most = np.maximum(most, share)
+    return AreaLayer(kinds, top, shares)
+
+
+def _without_specks(share: Shares) -> Shares:
+    """A share that draws neither specks nor pinholes."""
+    mask = share > WHOLE // 2
+    if not mask.any():
+        return share
+    large = without_small(mask, LEAST_AREA, SPECK)
+    whole = ~without_small(~large, HOLE, HOLE)
+    share = share.copy()
+    # what is dropped may have a rim of less than one half that another class would leave to it
+    share[mask & ~large] = 0
+    share[whole & ~mask] = WHOLE
+    return share
 
 
 def _wide(evidence: Evidence, drawn: Mask, fast: Mask) -> Mask:
     """Plazas, lots and broad roads: opened by a disk; and roads along highways, which share a centre line."""
-    wide = np.zeros_like(fast)
-    lots = (evidence.paved_depth > 0) & ~fast
-    for core, around, paved in ((evidence.paved_depth > _WIDE, _WIDE + 1, lots), (fast, BESIDE, drawn & ~fast)):
-        if core.any():
-            wide |= (ndi.distance_transform_edt(~core) <= around) & paved
-    return wide
+    lots = within(evidence.depth.beyond(_WIDE), _WIDE + 1) & evidence.paved
+    return (lots | within(fast, BESIDE) & drawn) & ~fast
 
 
 def _corridor(evidence: Evidence, lines: Mask) -> Mask:
     """What roads cut out of the ground: around each centre line, a little less than its half width."""
-    if not lines.any():
-        return lines
-    distance, where = ndi.distance_transform_edt(~lines, return_indices=True)
-    half = evidence.half_width[tuple(where)]
-    corridor: Mask = distance < np.clip(half - INSET, 2.0, None)
-    return corridor
+    pixels = np.flatnonzero(lines)
+    return painted(lines.shape, pixels, np.maximum(evidence.half_width(pixels) - INSET, np.float32(2)))
 
 
 def area_parts(layer: AreaLayer, window: Box, core: Box, bounds: Box) -> Iterator[AreaPart]:
@@ -157,7 +183,8 @@ def area_parts(layer: AreaLayer, window: Box, core: Box, bounds: Box) -> Iterato
             (0, UNITS * bounds.top),
             (0, UNITS * bounds.bottom),
         }
-        for region in trace_fields(layer.fields[:, rows, columns], x, y, _TOLERANCE * UNITS):
+        shares = None if layer.shares is None else [share[rows, columns] for share in layer.shares]
+        for region in trace_fields(layer.top[rows, columns], shares, x, y, _TOLERANCE * UNITS):
             border = frozenset(key for key in region.border if (key[0], key[3 - key[0]]) not in edges)
             yield AreaPart(layer.kinds[region.label - 1], region.polygon, border)
 

@@ -92,7 +92,7 @@ def _best(
     """The pixels of the best bridge from a dead end, or None."""
     rows, columns = fan.rows[number], fan.columns[number]
     score = evidence.score[rows, columns]
-    blocked = np.logical_or.accumulate(evidence.blocked[rows, columns], 1)
+    blocked = np.logical_or.accumulate(evidence.blocking[evidence.kind[rows, columns]], 1)
     width = skeleton.shape[1]
     near = _nearby(skeleton, path)
     best: tuple[float, int, int, int] | None = None
@@ -103,7 +103,7 @@ def _best(
         if not len(hits) or blocked[way, hits[0]]:
             continue
         length, goal = int(hits[0]) + 1, int(meets[way, hits[0]])
-        mean = float(np.sum(np.rint(score[way, :length] * 255)) / 255 / length)
+        mean = int(score[way, :length].sum(dtype=np.int64)) / 255 / length
         facing = goal in tips and float(np.dot(heading[number], heading[tips[goal]])) < -0.7
         allowed = BLIND + (LONGEST_BRIDGE - BLIND) * min(1.0, mean / ENOUGH)
         if length > max(allowed, FACING if facing else 0):

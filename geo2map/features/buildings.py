@@ -12,11 +12,14 @@ from shapely import affinity
 
 from geo2map.features.areas import AreaLayer, Region
 from geo2map.features.coverage import trace_fields
-from geo2map.features.evidence import EVERY, Evidence, smoothed, spans, without_small
+from geo2map.features.evidence import Evidence
+from geo2map.features.rasters import EVERY, smooth_weight, smoothed, spans, without_small
 from geo2map.features.streets import UNITS
 from geo2map.features.window import Box, CodesArray
 from geo2map.types import Mask
 
+BUILDING_BLUR = (2, 2, 2, 2)
+"""Running sums that smooth buildings; a Gaussian of one pixel."""
 LEAST_BUILDING = 25
 """Square pixels."""
 SHARE = 0.42
@@ -31,6 +34,8 @@ HONEST = 0.86
 """Least intersection over union of an outline with its squared one."""
 APART = 0.75
 """Pixels around a squared outline that must be nearer to its own building than to any other."""
+STICKING = 8
+"""Most pixels by which a squared outline sticks out of its building's box."""
 _STEP = 2.5
 """Edges shorter than this are steps of the raster, not of the building. Pixels."""
 
@@ -38,18 +43,14 @@ _STEP = 2.5
 class Buildings:
     """The buildings of a window: small ones one by one, large ones as a layer of areas."""
 
-    def __init__(self, evidence: Evidence, classes: tuple[str, ...], building: CodesArray | None) -> None:
-        drawn = np.array([name == "building" for name in (*classes, "unknown")])[evidence.kind]
-        built = without_small(smoothed(drawn, 1.0) > SHARE, LEAST_BUILDING)
-        self.number, _ = ndi.label(built, EVERY)
+    def __init__(self, evidence: Evidence, building: CodesArray | None) -> None:
+        drawn = evidence.among("building")[evidence.kind]
+        built = smoothed(drawn, BUILDING_BLUR) > SHARE * smooth_weight(BUILDING_BLUR)
+        self.number, _ = ndi.label(without_small(built, LEAST_BUILDING, LEAST_BUILDING), EVERY)
         self.boxes = ndi.find_objects(self.number)
         self.small = spans(self.number) <= LARGEST
         self.score = building
-        large = np.append(False, ~self.small)[self.number]
-        self.layer = AreaLayer(("building",), np.stack([~large, large]).astype(np.float32))
-        self._nearest = (
-            ndi.distance_transform_edt(~built, return_distances=False, return_indices=True) if built.any() else None
-        )
+        self.layer = AreaLayer(("building",), np.append(False, ~self.small).astype(np.uint8)[self.number], None)
 
     def squared(self, window: Box, core: Box, metres: float) -> Iterator[Region]:
         """The small buildings that belong to a core: those whose first pixel, row by row, lies in it."""
@@ -89,30 +90,34 @@ class Buildings:
         return plain
 
     def _own_ground(self, outline: shapely.Polygon, number: int) -> bool:
-        assert self._nearest is not None
+        """Whether all pixels of an outline are nearer to its building than to any other."""
         wide = shapely.buffer(outline, APART * UNITS)
         x0, y0, x1, y1 = (int(value // UNITS) for value in wide.bounds)
-        y, x = np.mgrid[y0 : y1 + 1, x0 : x1 + 1].reshape(2, -1)
-        inside = shapely.contains_xy(wide, x * UNITS + UNITS // 2, y * UNITS + UNITS // 2)
-        rows, columns = y[inside], x[inside]
-        if (
-            rows.min() < 0
-            or columns.min() < 0
-            or rows.max() >= self.number.shape[0]
-            or columns.max() >= self.number.shape[1]
-        ):
+        rows, columns = self.boxes[number - 1]
+        inside = (
+            rows.start - STICKING <= y0 <= y1 < rows.stop + STICKING
+            and columns.start - STICKING <= x0 <= x1 < columns.stop + STICKING
+        )
+        top, left = max(0, rows.start - 2 * STICKING), max(0, columns.start - 2 * STICKING)
+        around = self.number[top : rows.stop + 2 * STICKING, left : columns.stop + 2 * STICKING]
+        if not inside or y0 < top or x0 < left or y1 >= top + around.shape[0] or x1 >= left + around.shape[1]:
             return False
-        nearest = tuple(axis[rows, columns] for axis in self._nearest)
-        return bool((self.number[nearest] == number).all())
+        if not ((around != number) & (around > 0)).any():
+            return True
+        depth, nearest = ndi.distance_transform_edt(around == 0, return_indices=True)
+        y, x = np.mgrid[y0 : y1 + 1, x0 : x1 + 1].reshape(2, -1)
+        within = shapely.contains_xy(wide, x * UNITS + UNITS // 2, y * UNITS + UNITS // 2)
+        y, x = y[within] - top, x[within] - left
+        return bool((around[tuple(axis[y, x] for axis in nearest)] == number).all() and depth[y, x].max() <= STICKING)
 
 
 def _traced(mask: Mask, left: int, top: int) -> list[shapely.Polygon]:
     """Outlines halfway between a mask's pixels and others; corners are cut."""
-    inside = np.pad(mask, 1).astype(np.float32)
+    inside = np.pad(mask, 1).astype(np.uint8)
     height, width = mask.shape
     x = np.arange(left - 1, left + width + 1) * UNITS + UNITS // 2
     y = np.arange(top - 1, top + height + 1) * UNITS + UNITS // 2
-    return [region.polygon for region in trace_fields(np.stack([0.5 - inside / 2, inside / 2]), x, y, UNITS * 0.6)]
+    return [region.polygon for region in trace_fields(inside, None, x, y, UNITS * 0.6)]
 
 
 def _largest(

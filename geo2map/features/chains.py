@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components, depth_first_order
 
+from geo2map.features.rasters import PixelSet
 from geo2map.types import Mask
 
 PixelPath = npt.NDArray[np.int64]
-"""Indices into a raster that is read row by row."""
+"""Indices into a raster that is read row by row, along a line."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +35,24 @@ class Chains:
         return bool(path[0] == path[-1]) and not self.node.flat[path[0]]
 
 
-def links(skeleton: Mask) -> tuple[PixelPath, PixelPath]:
+def links(skeleton: Mask) -> tuple[PixelSet, PixelSet]:
     """Pairs of neighbouring skeleton pixels, the first one first in the raster; diagonally only where there is no
     way around a corner, so that two links never cross."""
-    height, width = skeleton.shape
-    first, second = [], []
-    for row, column in ((0, 1), (1, -1), (1, 0), (1, 1)):
-        rows = slice(0, height - row)
-        here = slice(max(0, -column), width - max(0, column))
-        there = slice(max(0, column), width + min(0, column))
-        pair = skeleton[rows, here] & skeleton[row:, there]
-        if row and column:
-            pair &= ~(skeleton[rows, there] | skeleton[row:, here])
-        y, x = np.nonzero(pair)
-        a = y * width + x + here.start
-        first.append(a)
-        second.append(a + row * width + column)
-    return np.concatenate(first), np.concatenate(second)
+    width = skeleton.shape[1] + 2
+    padded = np.pad(skeleton, 1)
+    at = np.flatnonzero(padded)
+    there = padded.ravel()
+    east, south = there[at + 1], there[at + width]
+    west = there[at - 1]
+    pairs = (
+        (at[east], 1),
+        (at[there[at + width - 1] & ~(west | south)], width - 1),
+        (at[south], width),
+        (at[there[at + width + 1] & ~(east | south)], width + 1),
+    )
+    first = np.concatenate([pixels for pixels, _ in pairs])
+    second = np.concatenate([pixels + step for pixels, step in pairs])
+    return tuple((p // width - 1) * (width - 2) + p % width - 1 for p in (first, second))
 
 
 def trace(skeleton: Mask, state: npt.NDArray[np.uint8] | None = None) -> Chains:
@@ -57,47 +61,73 @@ def trace(skeleton: Mask, state: npt.NDArray[np.uint8] | None = None) -> Chains:
     The order of the chains and of their pixels depends on the raster's own order only, not on where it begins.
     """
     first, second = links(skeleton)
-    size = skeleton.size
     source, target = np.concatenate((first, second)), np.concatenate((second, first))
     order = np.lexsort((target, source))
     source, target = source[order], target[order]
-    degree = np.bincount(source, minlength=size)
-    node = (degree != 2) & (degree > 0)
+    pixels, begins, count = np.unique(source, return_index=True, return_counts=True)
+    degree, node = np.zeros(skeleton.shape, np.int8), np.zeros(skeleton.shape, bool)
+    degree.flat[pixels] = count
+    node.flat[pixels] = count != 2
     if state is not None:
-        change = state.flat[first] != state.flat[second]
-        node[first[change]] = True
-    pixels, begins = np.unique(source, return_index=True)
-    paths = _paths(pixels, np.append(begins, len(source)), target, node)
-    shape = skeleton.shape
-    return Chains(paths, degree.astype(np.int8).reshape(shape), node.reshape(shape))
+        node.flat[first[state.flat[first] != state.flat[second]]] = True
+    return Chains(_paths(source, target, begins, node.ravel()), degree, node)
 
 
-def _paths(pixels: PixelPath, begins: PixelPath, target: PixelPath, node: npt.NDArray[np.bool_]) -> list[PixelPath]:
-    """Every chain once: from its end that comes first in the raster, rings from their first pixel."""
-    where = {pixel: number for number, pixel in enumerate(pixels.tolist())}
-    neighbours, ends = target.tolist(), begins.tolist()
-    is_node = node[pixels].tolist()
-    seen = [False] * len(where)
-    paths, done = [], set()
+def _paths(source: PixelSet, target: PixelSet, begins: PixelSet, node: npt.NDArray[np.bool_]) -> list[PixelPath]:
+    """Every chain once: from its end that comes first in the raster, rings from their first pixel on.
 
-    def follow(start: int, step: int) -> list[int]:
-        path, before, now = [start, step], start, step
-        while now != start and not is_node[number := where[now]]:
-            seen[number] = True
-            one, other = neighbours[ends[number] : ends[number + 1]]
-            before, now = now, other if one == before else one
-            path.append(now)
-        return path
-
-    for number in np.flatnonzero(node[pixels]).tolist():
-        start = int(pixels[number])
-        for step in neighbours[ends[number] : ends[number + 1]]:
-            if (start, step) not in done:
-                path = follow(start, step)
-                done.add((path[-1], path[-2]))
-                paths.append(np.array(path))
-    for number, pixel in enumerate(pixels.tolist()):
-        if not is_node[number] and not seen[number]:
-            seen[number] = True
-            paths.append(np.array(follow(pixel, neighbours[ends[number]])))
+    Each link is a step from a pixel to a neighbour, and one back. After a step to a pixel that is no node comes the
+    step from there that does not lead back.
+    """
+    if not len(source):
+        return []
+    there = begins[np.searchsorted(source[begins], target)]
+    onward = np.where(node[target], -1, there + (target[there] == source))
+    back = np.lexsort((source, target))
+    paths, done = [], np.zeros(len(source), bool)
+    for run in runs(onward):
+        if not done[run[0]]:
+            paths.append(np.append(source[run[0]], target[run]))
+            done[run] = done[back[run]] = True
     return paths
+
+
+def runs(onward: PixelSet) -> list[PixelSet]:
+    """Runs along `onward`, (N,) with the number that comes after each one, -1 at ends; no number comes twice.
+
+    Rings begin with their least number. The runs are in the order of their first numbers.
+    """
+    order, sizes = run_order(onward)
+    return np.split(order, np.cumsum(sizes)[:-1])
+
+
+def run_order(onward: PixelSet) -> tuple[PixelSet, PixelSet]:
+    """The same as one array, and how many numbers of it each run has."""
+    goes = onward >= 0
+    before = np.full(len(onward), -1)
+    before[onward[goes]] = np.flatnonzero(goes)
+    _, part = connected_components(_graph(onward), connection="weak")
+    _, first, sizes = np.unique(part, return_index=True, return_counts=True)
+    heads, tails = np.flatnonzero(before < 0), np.flatnonzero(~goes)
+    first[part[heads]] = heads
+    last = before[first]
+    last[part[tails]] = tails
+    order = np.argsort(first)
+    first, last = first[order], last[order]
+    chained = onward.copy()  # all runs as one: where one ends, the next begins
+    chained[last] = np.append(first[1:], -1)
+    return depth_first_order(_graph(chained), first[0], return_predecessors=False).astype(np.int64), sizes[order]
+
+
+def _graph(onward: PixelSet) -> csr_array:
+    goes = onward >= 0
+    ends = np.concatenate(([0], np.cumsum(goes)))
+    return csr_array((np.ones(int(ends[-1])), onward[goes], ends), (len(onward), len(onward)))
+
+
+def connected(skeleton: Mask) -> tuple[PixelSet, npt.NDArray[np.int32]]:
+    """Pixels of a skeleton, and the number of the connected part of each, from 0 on."""
+    pixels = np.flatnonzero(skeleton)
+    first, second = (np.searchsorted(pixels, ends) for ends in links(skeleton))
+    graph = csr_array((np.ones(len(first)), (first, second)), (len(pixels), len(pixels)))
+    return pixels, connected_components(graph, directed=False)[1]

@@ -6,17 +6,22 @@ three labels meet. So outlines never cross or touch themselves, and neighbours s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geo2map.features.chains import run_order
+
 _Ints = npt.NDArray[np.int64]
-Fields = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.uint8]
+Shares = npt.NDArray[np.uint16]
 PARTS = 16
 """Parts of an edge at whose borders a vertex may lie."""
-ALL, BEFORE, AFTER = slice(None), slice(None, -1), slice(1, None)
+OUTSIDE = 255
+"""The label of what lies around a lattice."""
 
 
 class Traced(NamedTuple):
@@ -36,36 +41,43 @@ class Traced(NamedTuple):
 
 
 class _Lattice(NamedTuple):
-    """Labels with a ring of outside about them, and the vertex on each edge and in each square."""
+    """Squares of a lattice with a ring of outside about it, those alone whose corners differ.
 
-    top: _Ints
-    vertices: _Ints
-    square: tuple[_Ints, _Ints, _Ints, _Ints, _Ints]
-    """Vertex numbers of each square's edges, clockwise from the upper one, and of its middle."""
+    Attributes:
+        corners: (4, N) labels, clockwise from the upper left.
+        edges: (4, N) numbers of the edges, clockwise from the upper one.
+        places: (E, 2) x and y of the vertex on each edge that leads from label to label, by `numbers`.
+        numbers: of those edges, in order.
+        middles: (N, 2) x and y of the middle of each square.
+    """
+
+    corners: _Ints
+    edges: _Ints
+    numbers: _Ints
+    places: _Ints
+    middles: _Ints
 
 
-def trace_fields(fields: Fields, x: _Ints, y: _Ints, tolerance: float) -> list[Traced]:
-    """Regions where each field is the greatest.
+def trace_fields(top: Labels, shares: Sequence[Shares] | None, x: _Ints, y: _Ints, tolerance: float) -> list[Traced]:
+    """Regions of equal labels.
 
     Args:
-        fields: float32 (labels, rows, columns); where the first one wins, nothing is.
+        top: uint8 (rows, columns), labels; 0 where nothing is.
+        shares: uint16 (rows, columns) for each label, 0 included: where the shares of two neighbours' labels are
+            equal lies their border. None for half way.
         x, y: int64, coordinates of the columns and rows; steps of at least 2.
         tolerance: of simplifying; borders of the lattice and points where three regions meet stay.
     """
-    top = fields.argmax(0)
-    if (top == 0).all():
+    if not top.any():
         return []
-    lattice = _lattice(fields, top, x, y)
-    rings = _rings(lattice, len(fields))
+    rings = _rings(_lattice(top, shares, x, y), (int(x[0]), int(y[0]), int(x[-1]), int(y[-1])))
     regions: list[tuple[int, shapely.Polygon]] = []
     places: dict[tuple[int, int], int] = {}
-    frame = (int(x[0]), int(y[0]), int(x[-1]), int(y[-1]))
-    for label, of_label in rings.items():
-        for shell, holes in _nested(of_label):
-            for px, py in shell[_on_frame(shell, frame)].tolist():
-                places[px, py] = len(regions)
-            outlines = [_plain(ring, frame) for ring in (shell, *holes)]
-            regions.append((label, shapely.Polygon(outlines[0], outlines[1:])))
+    for label in np.unique(rings.label).tolist():
+        for shell, holes in _nested(rings, np.flatnonzero(rings.label == label)):
+            for place in rings.on_frame(shell):
+                places[place] = len(regions)
+            regions.append((label, shapely.Polygon(rings.lines[shell], rings.lines[holes])))
     polygons = shapely.coverage_simplify([polygon for _, polygon in regions], tolerance, simplify_boundary=False)
     borders = _borders(top, x, y, places, len(regions))
     return [
@@ -75,131 +87,163 @@ def trace_fields(fields: Fields, x: _Ints, y: _Ints, tolerance: float) -> list[T
     ]
 
 
-def _lattice(fields: Fields, top: _Ints, x: _Ints, y: _Ints) -> _Lattice:
+def _lattice(top: Labels, shares: Sequence[Shares] | None, x: _Ints, y: _Ints) -> _Lattice:
     rows, columns = top.shape
-    padded = np.pad(top, 1, constant_values=len(fields))
-    across = _between(fields, top, top[:, :-1], top[:, 1:], (ALL, BEFORE), (ALL, AFTER))
-    down = _between(fields, top, top[:-1], top[1:], (BEFORE,), (AFTER,))
+    padded = np.pad(top, 1, constant_values=OUTSIDE)
+    across, down = padded[:, :-1] != padded[:, 1:], padded[:-1] != padded[1:]
+    mixed = np.flatnonzero(across[:-1] | across[1:] | down[:, :-1] | down[:, 1:])
+    row, column = np.divmod(mixed, columns + 1)
+    corners = np.stack(
+        [padded[row, column], padded[row, column + 1], padded[row + 1, column + 1], padded[row + 1, column]]
+    )
+    # edges along rows first, then those along columns
+    first = (rows + 2) * (columns + 1) + row * (columns + 2) + column
+    edges = np.stack((mixed, first + 1, mixed + columns + 1, first))
     # the ring has the coordinates of the border itself, and so have vertices on edges that lead there
     px, py = np.pad(x, 1, mode="edge"), np.pad(y, 1, mode="edge")
-    h = np.pad(across, ((1, 1), (1, 1)), mode="edge")
-    v = np.pad(down, ((1, 1), (1, 1)), mode="edge")
-    hx = px[:-1] + np.diff(px) * h // PARTS
-    hy = np.broadcast_to(py[:, None], hx.shape)
-    vy = py[:-1, None] + np.diff(py)[:, None] * v // PARTS
-    vx = np.broadcast_to(px, vy.shape)
-    mx, my = (hx[:-1] + hx[1:] + vx[:, :-1] + vx[:, 1:]) // 4, (hy[:-1] + hy[1:] + vy[:, :-1] + vy[:, 1:]) // 4
-    mx[0], mx[-1], my[0], my[-1] = hx[1], hx[-2], hy[1], hy[-2]
-    my[:, 0], my[:, -1], mx[:, 0], mx[:, -1] = vy[:, 1], vy[:, -2], vx[:, 1], vx[:, -2]
-    vertices = np.concatenate([np.stack((a.ravel(), b.ravel()), -1) for a, b in ((hx, hy), (vx, vy), (mx, my))])
-    hn = np.arange(hx.size).reshape(hx.shape)
-    vn = hx.size + np.arange(vx.size).reshape(vx.shape)
-    mn = hx.size + vx.size + np.arange(mx.size).reshape(mx.shape)
-    assert hx.shape == (rows + 2, columns + 1)
-    return _Lattice(padded, vertices, (hn[:-1], vn[:, 1:], hn[1:], vn[:, :-1], mn))
+    ends = ((row, column, 0, 1), (row, column + 1, 1, 0), (row + 1, column, 0, 1), (row, column, 1, 0))
+    vertices = np.stack([_vertex(padded, shares, px, py, end) for end in ends])
+    leads = corners != np.roll(corners, -1, axis=0)
+    middles = vertices.sum(0) // 4
+    for number in range(4):  # of a square that sticks out of the lattice, on its border
+        beyond = (corners[number] == OUTSIDE) & ~leads[number]
+        middles[beyond] = vertices[(number + 2) % 4, beyond]
+    numbers, index = np.unique(edges[leads], return_index=True)
+    return _Lattice(corners.astype(np.int64), edges, numbers, vertices[leads][index], middles)
 
 
-def _between(
-    fields: Fields, top: _Ints, one: _Ints, two: _Ints, here: tuple[slice, ...], there: tuple[slice, ...]
+def _vertex(
+    padded: Labels, shares: Sequence[Shares] | None, px: _Ints, py: _Ints, end: tuple[_Ints, _Ints, int, int]
 ) -> _Ints:
-    """Where along each edge two labels meet, 1 to `PARTS` - 1; the same whichever of them asks."""
-    rows, columns = np.mgrid[: top.shape[0], : top.shape[1]]
-    at_one = (rows[here], columns[here])
-    at_two = (rows[there], columns[there])
-    before = fields[(one, *at_one)] - fields[(two, *at_one)]
-    after = fields[(two, *at_two)] - fields[(one, *at_two)]
-    total = before + after
-    share = np.divide(before, total, out=np.full_like(before, 0.5), where=total > 0)
-    return np.clip(np.rint(PARTS * share), 1, PARTS - 1).astype(np.int64)
+    """Where along some edges two labels meet, strictly between the ends; the same whichever of them asks."""
+    row, column, down, right = end
+    one, two = padded[row, column], padded[row + down, column + right]
+    part = np.full(len(row), PARTS // 2)
+    inside = np.flatnonzero((one != two) & (one != OUTSIDE) & (two != OUTSIDE))
+    if shares is not None and len(inside):
+        here = (row[inside] - 1, column[inside] - 1)
+        there = (here[0] + down, here[1] + right)
+        one, two = one[inside], two[inside]
+        before = _chosen(shares, one, here) - _chosen(shares, two, here)
+        after = _chosen(shares, two, there) - _chosen(shares, one, there)
+        total = before + after
+        share = np.divide(before, total, out=np.full(len(inside), 0.5), where=total > 0)
+        part[inside] = np.clip(np.rint(PARTS * share), 1, PARTS - 1)
+    places = []
+    for begin, stop in ((px[column], px[column + right]), (py[row], py[row + down])):
+        step = stop - begin  # 0 across the edge, and where it leads out of the lattice
+        places.append(begin + np.where(step, np.clip(step * part // PARTS, 1, np.maximum(step - 1, 1)), 0))
+    return np.stack(places, -1)
 
 
-def _rings(lattice: _Lattice, labels: int) -> dict[int, list[_Ints]]:
-    """Outlines of each label's regions, each with its region on the same side."""
-    top = lattice.top
-    corners = (top[:-1, :-1], top[:-1, 1:], top[1:, 1:], top[1:, :-1])
-    mixed = np.nonzero((corners[0] != corners[1]) | (corners[1] != corners[2]) | (corners[2] != corners[3]))
-    c = [corner[mixed] for corner in corners]
-    edges = [edge[mixed] for edge in lattice.square]
+def _chosen(shares: Sequence[Shares], label: Labels, at: tuple[_Ints, _Ints]) -> _Ints:
+    """The share of each place's label."""
+    chosen = np.zeros(len(label), np.int64)
+    for number, share in enumerate(shares):
+        of = label == number
+        chosen[of] = share[at[0][of], at[1][of]]
+    return chosen
+
+
+class _Rings(NamedTuple):
+    """Outlines of regions.
+
+    Attributes:
+        label: of the region on each one's side.
+        area: twice the signed area; positive for the outer side of a region.
+        lines: linear rings, without points in the middle of straight stretches of the border.
+        first: a vertex of each.
+        framed: places on the border of the lattice that each one goes through.
+    """
+
+    label: _Ints
+    area: npt.NDArray[np.float64]
+    lines: npt.NDArray[np.object_]
+    first: _Ints
+    framed: dict[int, list[tuple[int, int]]]
+
+    def on_frame(self, ring: int) -> list[tuple[int, int]]:
+        return self.framed.get(ring, [])
+
+
+def _rings(lattice: _Lattice, frame: tuple[int, int, int, int]) -> _Rings:
+    """Outlines of all regions, each with its region on the same side."""
+    c, edges = lattice.corners, np.searchsorted(lattice.numbers, lattice.edges)
     opposite = (c[0] == c[2]) | (c[1] == c[3])
     kinds = 1 + sum((np.array([c[j] != c[i] for j in range(i)]).all(0)).astype(int) for i in (1, 2, 3))
     middle = (kinds >= 3) & ~opposite
     saddle = (c[0] == c[2]) & (c[1] == c[3])
-    rings: dict[int, list[_Ints]] = {}
-    for label in range(labels):
-        onward: dict[int, tuple[int, int]] = {}
-        for i in range(4):
-            leaves = (c[i] == label) & (c[(i + 1) % 4] != label)
-            second, third = c[(i + 2) % 4] == label, c[(i + 3) % 4] == label
-            apart = saddle & (c[(i + 1) % 4] < label)  # of two labels across a square the lower one holds together
-            step = np.where(second & ~apart, 1, np.where(third & ~second, 2, 3))
-            enters = np.choose((i + step) % 4, edges[:4])
-            via = np.where(middle, edges[4], -1)
-            chosen = zip(enters[leaves].tolist(), via[leaves].tolist(), strict=True)
-            onward.update(zip(edges[i][leaves].tolist(), chosen, strict=True))
-        rings[label] = [lattice.vertices[ring] for ring in _followed(onward)]
-    return rings
+    # a step is a vertex and on which end of its edge the region lies
+    count = 2 * len(lattice.numbers)
+    onward, via, label = (np.full(count, -1) for _ in range(3))
+    for i in range(4):
+        leaves = (c[i] != c[(i + 1) % 4]) & (c[i] != OUTSIDE)
+        second, third = c[(i + 2) % 4] == c[i], c[(i + 3) % 4] == c[i]
+        apart = saddle & (c[(i + 1) % 4] < c[i])  # of two labels across a square the lower one holds together
+        enters = (i + np.where(second & ~apart, 1, np.where(third & ~second, 2, 3))) % 4
+        here = 2 * edges[i, leaves] + (i >= 2)
+        onward[here] = (2 * np.choose(enters, edges) + (enters < 2))[leaves]
+        via[here] = np.where(middle, np.arange(c.shape[1]), -1)[leaves]
+        label[here] = c[i, leaves]
+    used = np.flatnonzero(onward >= 0)
+    order, sizes = run_order(np.searchsorted(used, onward[used]))
+    order = used[order]
+    ring = np.repeat(np.arange(len(sizes)), sizes)
+    # the middle of a square comes after the vertex from which it is entered
+    both = np.stack((lattice.places[order // 2], lattice.middles[via[order]]), 1).reshape(-1, 2)
+    there = np.stack((np.ones(len(order), bool), via[order] >= 0), 1).ravel()
+    points, ring = both[there], np.repeat(ring, 2)[there]
+    return _plain(points, ring, label[order[np.cumsum(sizes) - sizes]], frame)
 
 
-def _followed(onward: dict[int, tuple[int, int]]) -> list[list[int]]:
-    rings = []
-    while onward:
-        start = now = next(iter(onward))
-        ring = []
-        while True:
-            ring.append(now)
-            now, via = onward.pop(now)
-            if via >= 0:
-                ring.append(via)
-            if now == start:
-                break
-        rings.append(ring)
-    return rings
-
-
-def _nested(rings: list[_Ints]) -> list[tuple[_Ints, list[_Ints]]]:
-    """Outer rings with the holes in them."""
-    areas = [_area(ring) for ring in rings]
-    shells = [ring for ring, area in zip(rings, areas, strict=True) if area > 0]
-    holes = [ring for ring, area in zip(rings, areas, strict=True) if area < 0]
-    if not holes:
-        return [(shell, []) for shell in shells]
-    polygons = shapely.polygons([shapely.linearrings(shell) for shell in shells])
-    inside: list[list[_Ints]] = [[] for _ in shells]
-    points = shapely.points([hole[0] for hole in holes])
-    hole_of, shell_of = shapely.STRtree(polygons).query(points, predicate="within")
-    smallest: dict[int, int] = {}
-    for hole, shell in zip(hole_of.tolist(), shell_of.tolist(), strict=True):
-        if hole not in smallest or polygons[shell].area < polygons[smallest[hole]].area:
-            smallest[hole] = shell
-    for hole, shell in sorted(smallest.items()):
-        inside[shell].append(holes[hole])
-    return list(zip(shells, inside, strict=True))
-
-
-def _area(ring: _Ints) -> int:
-    """Twice the signed area, positive for the outer side of a region."""
-    x, y = ring.T
-    return int(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y))
-
-
-def _on_frame(ring: _Ints, frame: tuple[int, int, int, int]) -> npt.NDArray[np.bool_]:
-    x, y = ring.T
-    on: npt.NDArray[np.bool_] = (x == frame[0]) | (y == frame[1]) | (x == frame[2]) | (y == frame[3])
-    return on
-
-
-def _plain(ring: _Ints, frame: tuple[int, int, int, int]) -> _Ints:
-    """A ring without repeated points, and without those in the middle of a straight stretch of the border."""
-    ring = ring[(ring != np.roll(ring, 1, axis=0)).any(1)]
-    before, after = np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0)
-    straight = np.zeros(len(ring), bool)
+def _plain(points: _Ints, ring: _Ints, label: _Ints, frame: tuple[int, int, int, int]) -> _Rings:
+    """Rings without repeated points, and without those in the middle of a straight stretch of the border."""
+    fresh = (points != points[_neighbours(ring)[0]]).any(1)
+    points, ring = points[fresh], ring[fresh]
+    before, after = _neighbours(ring)
+    x, y = points.T
+    left, top = x - frame[0], y - frame[1]  # small numbers, whose products are exact
+    area = np.bincount(ring, (left * top[after] - left[after] * top).astype(np.float64), len(label))
+    straight, on = np.zeros(len(points), bool), np.zeros(len(points), bool)
     for axis, value in ((0, frame[0]), (1, frame[1]), (0, frame[2]), (1, frame[3])):
-        straight |= (ring[:, axis] == value) & (before[:, axis] == value) & (after[:, axis] == value)
-    return ring[~straight]
+        there = points[:, axis] == value
+        on |= there
+        straight |= there & there[before] & there[after]
+    framed: dict[int, list[tuple[int, int]]] = {}
+    for number, px, py in zip(ring[on].tolist(), x[on].tolist(), y[on].tolist(), strict=True):
+        framed.setdefault(number, []).append((px, py))
+    lines = shapely.linearrings(points[~straight], indices=ring[~straight])
+    first = points[np.searchsorted(ring, np.arange(len(label)))]
+    return _Rings(label, area, lines, first, framed)
+
+
+def _neighbours(ring: _Ints) -> tuple[_Ints, _Ints]:
+    """For each point of rings, numbered in order, where in their array the points before and after it are."""
+    starts = np.flatnonzero(np.diff(ring, prepend=-1))
+    ends = np.append(starts[1:], len(ring)) - 1
+    before, after = np.arange(len(ring)) - 1, np.arange(len(ring)) + 1
+    before[starts], after[ends] = ends, starts
+    return before, after
+
+
+def _nested(rings: _Rings, numbers: _Ints) -> list[tuple[int, _Ints]]:
+    """Outer rings of a label with the holes in them."""
+    shells, holes = numbers[rings.area[numbers] > 0], numbers[rings.area[numbers] < 0]
+    inside: dict[int, list[int]] = {}
+    if len(holes):
+        polygons = shapely.polygons(rings.lines[shells])
+        hole_of, shell_of = shapely.STRtree(polygons).query(shapely.points(rings.first[holes]), predicate="within")
+        smallest: dict[int, int] = {}
+        for hole, shell in zip(holes[hole_of].tolist(), shells[shell_of].tolist(), strict=True):
+            if hole not in smallest or rings.area[shell] < rings.area[smallest[hole]]:
+                smallest[hole] = shell
+        for hole, shell in sorted(smallest.items()):
+            inside.setdefault(shell, []).append(hole)
+    return [(shell, np.array(inside.get(shell, []), np.int64)) for shell in shells.tolist()]
 
 
 def _borders(
-    top: _Ints, x: _Ints, y: _Ints, places: dict[tuple[int, int], int], count: int
+    top: Labels, x: _Ints, y: _Ints, places: dict[tuple[int, int], int], count: int
 ) -> list[set[tuple[int, int, int, int]]]:
     """Keys of the stretches of the border that each region covers."""
     found: list[set[tuple[int, int, int, int]]] = [set() for _ in range(count)]

@@ -3,111 +3,109 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage as ndi
 
+from geo2map.features.rasters import Depth, PixelSet, smooth_weight, smoothed, without_small
 from geo2map.features.window import Reading
 from geo2map.types import Mask
 
-_Field = npt.NDArray[np.float32]
-
-BLUR = 1.5
-"""Sigma of the Gaussian that smooths borders before anything is read off them, pixels."""
-BLUR_REACH = 6
+BLUR = (4, 4)
+"""Running sums that smooth borders before anything is read off them; a Gaussian of 1.6 pixels."""
 SURE, LIKELY = 0.5, 0.36
 """Thresholds of the smoothed classes and of the smoothed probability; a pixel is road where either is exceeded."""
 WIDEST_ROAD = 28
 """Half width beyond which what roads look like is treated as a hole: no centre line of a lot is a road. Pixels."""
 LEAST_ROAD, LEAST_HOLE = 48, 48
 """Square pixels: smaller specks of road go, smaller holes are filled."""
-_AROUND = 15
-"""Side of the square in which highways outnumber roads where a road is a highway, pixels."""
-EVERY = np.ones((3, 3), bool)
+ROAD_SPECK = 16
+"""Most extent of such specks and holes, pixels."""
+AROUND = (8, 8)
+"""Running sums in which highways outnumber roads where a road is a highway."""
+_SURE_ONLY = np.float32(0)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Arrays (H, W) of a window.
+    """What is known of a window; arrays (H, W).
 
     Attributes:
-        kind: uint8, index into the names of classes; `unknown` where nothing is known.
-        road: bool, where roads and highways are, lots left out.
-        score: float32, probability of road or highway, smoothed.
-        half_width: float32, distance to the nearest pixel that is none of `road`, and 0 there.
-        own_width: float32, the same as far as the classes are sure of, and of roads without highways beside them.
-        paved_depth: float32, the same, lots included; exact up to `WIDEST_ROAD`.
+        names: of the classes; the last one is "unknown".
+        kind: uint8, index into the names.
+        paved: bool, where roads and highways are, lots included.
+        road: bool, the same without lots.
+        sure: bool, where the classes themselves show roads.
+        score: uint8, 255 times the probability of road or highway, smoothed.
         highway: bool, where most of the roads around are highways.
-        blocked: bool, where no gap in a road is bridged.
     """
 
+    names: tuple[str, ...]
     kind: npt.NDArray[np.uint8]
+    paved: Mask
     road: Mask
-    score: _Field
-    half_width: _Field
-    own_width: _Field
-    paved_depth: _Field
+    sure: Mask
+    score: npt.NDArray[np.uint8]
     highway: Mask
-    blocked: Mask
 
     def cropped(self, part: tuple[slice, slice]) -> Evidence:
         """The evidence of a part of the window."""
-        return Evidence(*(np.ascontiguousarray(getattr(self, field.name)[part]) for field in fields(self)))
+        planes = [np.ascontiguousarray(getattr(self, field.name)[part]) for field in fields(self)[1:]]
+        return Evidence(self.names, *planes)
 
+    def among(self, *names: str) -> npt.NDArray[np.bool_]:
+        """Whether each index of `kind` is one of some classes."""
+        return np.isin(self.names, names)
 
-def smoothed(plane: npt.NDArray[np.generic], sigma: float = BLUR) -> _Field:
-    """A plane through a Gaussian that ends after `4 sigma` pixels."""
-    blurred: _Field = ndi.gaussian_filter(plane.astype(np.float32), sigma, mode="nearest", truncate=4.0)
-    return blurred
+    @cached_property
+    def blocking(self) -> npt.NDArray[np.bool_]:
+        """Whether no gap in a road is bridged over each index of `kind`."""
+        return ~self.among("land", "building", "road", "highway")
 
+    @cached_property
+    def depth(self) -> Depth:
+        """How far into what is paved pixels lie, up to `WIDEST_ROAD`."""
+        return Depth(self.paved, WIDEST_ROAD)
 
-def without_small(mask: Mask, least: int, extent: int | None = None) -> Mask:
-    """Without its parts (4-connected) of fewer than `least` pixels, if they span at most `extent` pixels either way.
+    def half_width(self, pixels: PixelSet) -> npt.NDArray[np.float32]:
+        """Distance of pixels to the nearest one without road, float32; 0 beside roads."""
+        return np.where(self.road.flat[pixels], self.depth.at(pixels), np.float32(0))
 
-    So each part's fate depends on nothing farther away than `extent`, or where that is not given, than `least`.
-    """
-    parts, count = ndi.label(mask)
-    small = np.bincount(parts.ravel(), minlength=count + 1) < least
-    if extent is not None:
-        small[1:] &= spans(parts) <= extent
-    small[0] = False
-    return mask & ~small[parts]
+    def own_width(self, pixels: PixelSet) -> npt.NDArray[np.float32]:
+        """The same as far as the classes are sure of it, and of roads without the highways beside them."""
+        own = self._own.at(pixels)
+        return np.where(own > 0, own, np.where(self.sure.flat[pixels], np.float32(0), self.half_width(pixels)))
 
-
-def spans(parts: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Most extent of each numbered part either way, pixels."""
-    return np.array([max(side.stop - side.start for side in box) for box in ndi.find_objects(parts)], np.int64)
+    @cached_property
+    def _own(self) -> Depth:
+        return Depth(self.road & self.sure & (self.highway | ~self.among("highway")[self.kind]), WIDEST_ROAD)
 
 
 def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     """What a window shows, by the names of its classes."""
-    names = np.array([*classes, "unknown"])
-    kind = np.minimum(reading.codes, len(classes))
-    drawn = np.isin(names, ("road", "highway"))[kind]
-    sure = smoothed(drawn) > SURE
-    score = smoothed(drawn) if reading.road is None else smoothed(reading.road) / np.float32(255)
-    ground = np.isin(names, ("land", "building", "road", "highway"))[kind]
-    road = sure if reading.road is None else sure | (score > LIKELY) & ground
-    road = without_small(road, LEAST_ROAD)
-    road = ~without_small(~road, LEAST_HOLE)
-    depth = _depth(road)
-    road &= depth <= WIDEST_ROAD
-    half = np.where(road, depth, np.float32(0))
-    fast = (names == "highway")[kind]
-    highway = 2 * _counted(fast) > _counted(drawn)
-    own = _depth(road & sure & (highway | ~fast))
-    own = np.where(own > 0, own, np.where(sure, np.float32(0), half))
-    return Evidence(kind, road, score, half, own, depth, highway, ~ground)
+    names = (*classes, "unknown")
+    kind = np.minimum(reading.codes, np.uint8(len(classes)))
+    roads, fast, ground = (
+        np.isin(names, of) for of in (("road", "highway"), ("highway",), ("land", "building", "road", "highway"))
+    )
+    drawn = roads[kind]
+    share, whole = smoothed(drawn, BLUR), smooth_weight(BLUR)
+    sure = share > SURE * whole
+    if reading.road is None:
+        score, road = (share.astype(np.uint32) * 255 + whole // 2) // whole, sure
+    else:
+        likely = smoothed(reading.road, BLUR)
+        score, road = (likely + np.uint32(whole // 2)) // whole, sure | (likely > LIKELY * 255 * whole) & ground[kind]
+    paved = without_small(road, LEAST_ROAD, ROAD_SPECK)
+    paved = ~without_small(~paved, LEAST_HOLE, ROAD_SPECK)
+    highway = _mostly(fast[kind], drawn)
+    found = Evidence(names, kind, paved, paved, sure, score.astype(np.uint8), highway)
+    return Evidence(names, kind, paved, paved & ~found.depth.beyond(WIDEST_ROAD), sure, found.score, highway)
 
 
-def _counted(mask: Mask) -> npt.NDArray[np.int32]:
-    """About how many pixels of a mask lie around each, in 1024ths of a square."""
-    counted: npt.NDArray[np.int32] = ndi.uniform_filter(mask.astype(np.int32) * 1024, _AROUND, mode="nearest")
-    return counted
-
-
-def _depth(mask: Mask) -> _Field:
-    """Distance to the nearest pixel outside; beyond `WIDEST_ROAD` a lower bound."""
-    depth: _Field = ndi.distance_transform_edt(mask).astype(np.float32)
-    return depth
+def _mostly(some: Mask, of: Mask) -> Mask:
+    """Where some pixels are most of others that lie around."""
+    if not some.any():
+        return some
+    return 2 * smoothed(some, AROUND).astype(np.uint16) > smoothed(of, AROUND)

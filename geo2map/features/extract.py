@@ -9,20 +9,22 @@ from geo2map.errors import DataError
 from geo2map.features.areas import HOLE, SPECK, AreaPart, Region, area_parts, layers
 from geo2map.features.bridging import BEHIND, LONGEST_BRIDGE, NEAR
 from geo2map.features.buildings import LARGEST, Buildings
-from geo2map.features.evidence import BLUR_REACH, LEAST_HOLE, LEAST_ROAD, WIDEST_ROAD, gather_evidence
-from geo2map.features.lines import NODING_CELL, NODING_ROUNDS, STIFF
+from geo2map.features.evidence import BLUR, ROAD_SPECK, WIDEST_ROAD, gather_evidence
+from geo2map.features.lines import NODING_CELL
 from geo2map.features.pruning import ISLAND, LONGEST_SPUR, PRUNING_ROUNDS
-from geo2map.features.roads import TIDY, TIDY_PASSES, RoadLine, RoadPart, road_parts, road_skeleton
+from geo2map.features.rasters import smooth_reach
+from geo2map.features.roads import AHEAD, TIDY, TIDY_PASSES, RoadLine, RoadPart, road_parts, road_skeleton
 from geo2map.features.stitching import AreaStitcher, RoadStitcher
-from geo2map.features.streets import CLUSTER, FADE, LOOK_AHEAD
+from geo2map.features.streets import CLUSTER
 from geo2map.features.window import BLOCK, Box, ClassMap
 
-LINES_REACH = CLUSTER + LOOK_AHEAD + FADE + (NODING_ROUNDS + 1) * (NODING_CELL + FADE + (NODING_ROUNDS + 1) * STIFF)
-"""Pixels around a core that its lines depend on, once there is a skeleton: nodes, smoothing, and lines that cross."""
-AREAS_REACH = max(SPECK + HOLE + WIDEST_ROAD, LARGEST) + 2 * BLUR_REACH + 16
+LINES_REACH = CLUSTER + AHEAD + NODING_CELL
+"""Pixels around a core that its lines depend on, once there is a skeleton: nodes, smoothing, widths, crossings."""
+AREAS_REACH = max(SPECK + HOLE + WIDEST_ROAD, LARGEST) + 16
 """Pixels around a core that its areas and buildings depend on, once there is a skeleton."""
 SKELETON_REACH = (
-    (BLUR_REACH + LEAST_ROAD + LEAST_HOLE)
+    smooth_reach(BLUR)
+    + 2 * ROAD_SPECK
     + 2 * TIDY_PASSES
     + PRUNING_ROUNDS * (LONGEST_SPUR + 1)
     + ISLAND
@@ -72,7 +74,9 @@ def cores(bounds: Box, core: int = CORE) -> list[Box]:
 def extract_core(source: ClassMap, core: Box) -> CoreParts:
     """What one core holds; depends on nothing farther than `HALO` from it."""
     inner, whole = core.clipped(source.bounds), source.bounds.grown(_BEYOND)
-    window, by_lines, by_areas = (inner.grown(by).clipped(whole) for by in (HALO, LINES_REACH, AREAS_REACH))
+    window, by_lines, by_areas = (
+        inner.grown(by).clipped(whole) for by in (HALO, LINES_REACH + WIDEST_ROAD, AREAS_REACH)
+    )
     reading = source.beyond(window)
     evidence = gather_evidence(reading, source.classes)
     skeleton, state = road_skeleton(evidence)
@@ -80,10 +84,10 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
     roads = road_parts(skeleton[near], state[near], evidence.cropped(near), by_lines, inner, source.bounds)
     near = by_areas.part(window)
     evidence = evidence.cropped(near)
-    buildings = Buildings(evidence, source.classes, None if reading.building is None else reading.building[near])
+    buildings = Buildings(evidence, None if reading.building is None else reading.building[near])
     areas = [
         part
-        for layer in (*layers(evidence, source.classes, skeleton[near]), buildings.layer)
+        for layer in (*layers(evidence, skeleton[near]), buildings.layer)
         for part in area_parts(layer, by_areas, core, source.bounds)
     ]
     return CoreParts(list(buildings.squared(by_areas, inner, source.metres)), roads, areas, reading.road is not None)

@@ -1,29 +1,22 @@
-"""Lines of roads in pieces that meet at equal coordinates, simplified, and noded: no two cross but at their ends."""
+"""Lines of roads in pieces with equal coordinates at their ends, simplified, and noded: they meet there alone."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import shapely
-from scipy import ndimage as ndi
 
 from geo2map.features.chains import Chains
 from geo2map.features.evidence import Evidence
 from geo2map.features.streets import UNITS, Street, streets
 from geo2map.features.window import Box
-from geo2map.types import Mask
 
 NODING_CELL = 32
 """Side of the squares, aligned at global pixel 0, at whose borders lines are cut into pieces. Pixels."""
 _TOLERANCE = 0.5
 """Tolerance of simplification, pixels."""
-NODING_ROUNDS = 2
-"""Times that lines which cross are brought back to their pixels."""
-STIFF = 5
-"""Pixels around a crossing that are brought back, more each time."""
 
 _Ints = npt.NDArray[np.int64]
 
@@ -34,110 +27,153 @@ class Piece(NamedTuple):
     Attributes:
         street: number of the street.
         first, last: points of the street's path where it begins and ends.
+        home: the first point's number of the street's part within the cell.
         line: (N, 2), global coordinates in units.
         kept: whether it lies within the map.
+        cut: whether its start and its end are nodes where its street crosses another.
     """
 
     street: int
     first: int
     last: int
+    home: int
     line: _Ints
     kept: bool
+    cut: tuple[bool, bool] = (False, False)
 
 
 def noded(chains: Chains, evidence: Evidence, window: Box, bounds: Box) -> tuple[list[Street], list[Piece]]:
-    """Streets and their pieces. Where smoothed lines would cross, they stay on their pixels, which never do."""
-    rigid = np.zeros(chains.node.shape, bool)
-    for attempt in range(NODING_ROUNDS + 1):
-        found = [_opened(street, window, bounds) for street in streets(chains, evidence, rigid)]
-        pieces = _pieces(found, rigid, window, bounds)
-        if attempt == NODING_ROUNDS:
-            break
-        wrong = _crossings(pieces)
-        if not len(wrong):
-            break
-        _stiffen(rigid, wrong, window, (attempt + 1) * STIFF)
-    return found, pieces
+    """Streets, and their pieces in their order along each."""
+    found = [_opened(street, window, bounds) for street in streets(chains, evidence)]
+    pieces = _pieces(found, window, bounds)
+    lines = _shapes([piece.line for piece in pieces])
+    if _meet_at_ends(lines):
+        return found, pieces
+    pieces = _split(found, pieces, lines, window)
+    ends = np.array([piece.line[[0, -1]] for piece in pieces]).reshape(-1, 2)
+    _, number, count = np.unique(ends, axis=0, return_inverse=True, return_counts=True)
+    cut = (count[number] > 2).reshape(-1, 2).tolist()
+    return found, [piece._replace(cut=(start, end)) for piece, (start, end) in zip(pieces, cut, strict=True)]
+
+
+def _shapes(lines: list[_Ints]) -> npt.NDArray[np.object_]:
+    """Lines as geometries."""
+    if not lines:
+        return np.empty(0, object)
+    number = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+    return shapely.linestrings(np.concatenate(lines), indices=number)
 
 
 def _opened(street: Street, window: Box, bounds: Box) -> Street:
     """A ring that crosses cells begins where it does so, and not at whatever pixel comes first in the window."""
-    if not street.ring or not len(cuts := _cuts(owners(street, window, bounds))):
+    if not street.ring or not len(cuts := _cuts(_cells(street.path, window, bounds))):
         return street
     turn = -int(cuts[0])
     path, line = (np.roll(points[:-1], turn, axis=0) for points in (street.path, street.line))
     return street._replace(path=np.append(path, path[0]), line=np.concatenate((line, line[:1])))
 
 
-def _cuts(cells: _Ints) -> _Ints:
-    """Points of a path where its cell changes."""
-    cuts: _Ints = np.flatnonzero((np.diff(cells, axis=0) != 0).any(1)) + 1
-    return cuts
-
-
-def owners(street: Street, window: Box, bounds: Box) -> _Ints:
-    """For each step of a street's path its cell, (N - 1, 2) column and row; -1 beyond the map.
+def _cells(path: _Ints, window: Box, bounds: Box) -> _Ints:
+    """A number for the cell of each step of a path, (N - 1,); -1 beyond the map.
 
     A step belongs to the cell of that of its two pixels which comes first in the raster.
     """
     width = window.shape[1]
-    x, y = street.path % width + window.left, street.path // width + window.top
-    first = np.minimum(street.path[:-1], street.path[1:])
-    cells = np.stack((first % width + window.left, first // width + window.top), -1) // NODING_CELL
-    inside = bounds.contains(x, y)
-    cells[~(inside[:-1] & inside[1:])] = -1
+    inside = bounds.contains(path % width + window.left, path // width + window.top)
+    first = np.minimum(path[:-1], path[1:])
+    column = (first % width + window.left) // NODING_CELL - window.left // NODING_CELL
+    row = (first // width + window.top) // NODING_CELL - window.top // NODING_CELL
+    cells: _Ints = np.where(inside[:-1] & inside[1:], row * width + column, -1)
     return cells
 
 
-def _pieces(found: list[Street], rigid: Mask, window: Box, bounds: Box) -> list[Piece]:
-    pieces = []
-    for number, street in enumerate(found):
-        cells = owners(street, window, bounds)
-        marks = [0, *_cuts(cells).tolist(), len(cells)]
-        shifted = street.line + UNITS * np.array((window.left, window.top))
-        for first, last in pairwise(marks):
-            pieces.append(Piece(number, first, last, shifted[first : last + 1], bool(cells[first, 0] >= 0)))
-    soft = [index for index, piece in enumerate(pieces) if not _within(piece, found, rigid)]
-    turned = [_backward(pieces[index], found) for index in soft]
-    lines = [pieces[index].line[::-1] if back else pieces[index].line for index, back in zip(soft, turned, strict=True)]
-    simple = shapely.simplify([shapely.LineString(line) for line in lines], _TOLERANCE * UNITS)
-    for index, back, line in zip(soft, turned, simple, strict=True):
-        points = shapely.get_coordinates(line).astype(np.int64)
-        pieces[index] = pieces[index]._replace(line=points[::-1] if back else points)
-    return pieces
+def _cuts(cells: _Ints) -> _Ints:
+    """Points of a path where its cell changes."""
+    return np.flatnonzero(cells[1:] != cells[:-1]) + 1
 
 
-def _within(piece: Piece, found: list[Street], rigid: Mask) -> bool:
-    return bool(rigid.flat[found[piece.street].path[piece.first : piece.last + 1]].any())
+def _pieces(found: list[Street], window: Box, bounds: Box) -> list[Piece]:
+    if not found:
+        return []
+    sizes = np.array([len(street.path) for street in found])
+    begins = np.cumsum(sizes) - sizes
+    path = np.concatenate([street.path for street in found])
+    cells = _cells(path, window, bounds)
+    cells[begins[1:] - 1] = -2  # no step, but from one street to the next
+    marks = np.unique(np.concatenate((begins, begins + sizes - 1, _cuts(cells))))
+    first, last = marks[:-1], marks[1:]
+    real = cells[first] != -2
+    first, last = first[real], last[real]
+    points = np.concatenate([street.line for street in found]) + UNITS * np.array((window.left, window.top))
+    # which way a street was followed must not matter
+    back = path[first] > path[last]
+    lines = [points[start : end + 1] for start, end in zip(first.tolist(), last.tolist(), strict=True)]
+    lines = [line[::-1] if turned else line for line, turned in zip(lines, back.tolist(), strict=True)]
+    simple = shapely.simplify(_shapes(lines), _TOLERANCE * UNITS)
+    every, of = shapely.get_coordinates(simple, return_index=True)
+    lines = np.split(every.astype(np.int64), np.flatnonzero(np.diff(of)) + 1)
+    number = np.searchsorted(begins, first, side="right") - 1
+    start, end = (first - begins[number]).tolist(), (last - begins[number]).tolist()
+    return [
+        Piece(street, start, end, start, line[::-1] if turned else line, kept)
+        for street, start, end, line, turned, kept in zip(
+            number.tolist(), start, end, lines, back.tolist(), (cells[first] >= 0).tolist(), strict=True
+        )
+    ]
 
 
-def _backward(piece: Piece, found: list[Street]) -> bool:
-    """Whether a piece's path runs up the raster: which way it was followed must not matter."""
-    path = found[piece.street].path
-    return bool(path[piece.first] > path[piece.last])
+def _meet_at_ends(lines: npt.NDArray[np.object_]) -> bool:
+    """Whether lines meet, each other and themselves, at ends only."""
+    one, two = shapely.STRtree(lines).query(lines, predicate="intersects")
+    pairs = one < two
+    apart = shapely.relate_pattern(lines[one[pairs]], lines[two[pairs]], "FF*F*****")
+    return bool(apart.all() and shapely.is_simple(lines).all())
 
 
-def _crossings(pieces: list[Piece]) -> _Ints:
-    """Where lines meet that should not, in units, (N, 2)."""
-    lines = np.array([shapely.LineString(piece.line) for piece in pieces])
-    if not len(lines):
-        return np.empty((0, 2), np.int64)
-    tree = shapely.STRtree(lines)
-    one, two = tree.query(lines, predicate="intersects")
-    one, two = one[one < two], two[one < two]
-    common = shapely.intersection(lines[one], lines[two])
-    ends = shapely.multipoints(np.array([piece.line[[0, -1]] for piece in pieces]))
-    shared = shapely.intersection(ends[one], ends[two])
-    wrong = shapely.difference(common, shared)
-    points = shapely.get_coordinates(wrong[~shapely.is_empty(wrong)])
-    knots = lines[~shapely.is_simple(lines) | (shapely.length(lines) == 0)]
-    return np.concatenate((points, shapely.get_coordinates(knots))).astype(np.int64)
+def _split(found: list[Street], pieces: list[Piece], lines: npt.NDArray[np.object_], window: Box) -> list[Piece]:
+    """Pieces cut where they cross, by snap rounding: on whole coordinates nothing crosses anew."""
+    edges = shapely.get_parts(shapely.union_all(lines, grid_size=1.0))
+    known = {_canonical(piece.line).tobytes(): number for number, piece in enumerate(pieces)}
+    points, of = shapely.get_coordinates(edges, return_index=True)
+    every = [_canonical(edge) for edge in np.split(points.astype(np.int64), np.flatnonzero(np.diff(of)) + 1)]
+    parts: list[list[_Ints]] = [[] for _ in pieces]
+    new = []
+    for edge in every:
+        number = known.get(edge.tobytes())
+        if number is None:
+            new.append(edge)
+        else:
+            parts[number].append(pieces[number].line)
+    changed = [number for number, part in enumerate(parts) if not part]
+    if new and changed:
+        middles = shapely.line_interpolate_point(_shapes(new), 0.5, normalized=True)
+        apart = shapely.distance(middles[:, None], lines[changed][None])
+        for edge, nearest in zip(new, apart.argmin(1).tolist(), strict=True):
+            parts[changed[nearest]].append(edge)
+    return [
+        part
+        for number, piece in enumerate(pieces)
+        for part in _along(piece, lines[number], parts[number], found[piece.street], window)
+    ]
 
 
-def _stiffen(rigid: Mask, points: _Ints, window: Box, around: int) -> None:
-    """Marks what lies around points in place."""
-    marked = np.zeros_like(rigid)
-    column, row = (points // UNITS - (window.left, window.top)).T
-    kept = (row >= 0) & (row < rigid.shape[0]) & (column >= 0) & (column < rigid.shape[1])
-    marked[row[kept], column[kept]] = True
-    rigid |= ndi.binary_dilation(marked, np.ones((2 * around + 1, 2 * around + 1), bool))
+def _canonical(line: _Ints) -> _Ints:
+    return min(line, line[::-1], key=lambda points: points.tolist()).copy()
+
+
+def _along(piece: Piece, whole: shapely.LineString, parts: list[_Ints], street: Street, window: Box) -> list[Piece]:
+    """The parts of a piece in their order along it."""
+    if len(parts) == 1 and parts[0] is piece.line:
+        return [piece]
+    found = []
+    path = street.line[piece.first : piece.last + 1] + UNITS * np.array((window.left, window.top))
+    for part in parts:
+        along = shapely.line_locate_point(whole, shapely.points(part[[0, -1]]))
+        line = part if along[0] <= along[1] else part[::-1]
+        first, last = (int(np.hypot(*(path - end).T).argmin()) for end in line[[0, -1]])
+        first = min(first, len(path) - 2)
+        last = max(first + 1, last)
+        found.append(
+            (float(along.sum()), piece._replace(first=piece.first + first, last=piece.first + last, line=line))
+        )
+    return [part for _, part in sorted(found, key=lambda pair: pair[0])]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage as ndi
 
-from geo2map.features.chains import Chains, PixelPath, trace
-from geo2map.features.evidence import EVERY, Evidence, spans
+from geo2map.features.chains import Chains, PixelPath, connected, trace
+from geo2map.features.evidence import Evidence
+from geo2map.features.rasters import PixelSet
 from geo2map.types import Mask
 
 PRUNING_ROUNDS = 2
@@ -29,32 +29,46 @@ def pruned(skeleton: Mask, evidence: Evidence) -> Mask:
 
 def _without_spurs(skeleton: Mask, evidence: Evidence) -> Mask:
     chains = trace(skeleton)
-    degree, half = chains.degree.ravel(), evidence.half_width.ravel()
+    degree = chains.degree.ravel()
+    dead = [path if degree[path[0]] == 1 else path[::-1] for path in chains.paths if len(path) <= LONGEST_SPUR + 1]
+    dead = [path for path in dead if degree[path[0]] == 1 and degree[path[-1]] > 2]
+    widths = evidence.half_width(np.array([path[-1] for path in dead], np.int64))
     spurs: dict[int, list[PixelPath]] = {}
-    for path in chains.paths:
-        ends = degree[path[0]], degree[path[-1]]
-        if min(ends) == 1 and max(ends) > 2:
-            inward = path if ends[0] == 1 else path[::-1]
-            if len(path) - 1 <= min(LONGEST_SPUR, SPUR * half[inward[-1]] + SPUR_MORE):
-                spurs.setdefault(int(inward[-1]), []).append(inward[:-1])
+    for inward, half in zip(dead, widths, strict=True):
+        if len(inward) - 1 <= SPUR * half + SPUR_MORE:
+            spurs.setdefault(int(inward[-1]), []).append(inward[:-1])
     kept = skeleton.copy()
-    for junction, dead in spurs.items():
+    for junction, arms in spurs.items():
         # of a fork at a road's very end one arm stays, or the road would get shorter each time
-        dead.sort(key=lambda path: (-len(path), int(path[0])))
-        for path in dead[1:] if len(dead) >= degree[junction] - 1 else dead:
+        arms.sort(key=lambda path: (-len(path), int(path[0])))
+        for path in arms[1:] if len(arms) >= degree[junction] - 1 else arms:
             kept.flat[path] = False
     return kept
 
 
 def _without_islands(skeleton: Mask, evidence: Evidence) -> Mask:
-    parts, count = ndi.label(skeleton, EVERY)
-    if not count:
+    pixels, part = connected(skeleton)
+    if not len(pixels):
         return skeleton
-    where = np.flatnonzero(parts)
-    score = np.rint(evidence.score.flat[where] * 255).astype(np.int64)  # whole numbers add up alike in any order
-    total = np.bincount(parts.flat[where], score, count + 1)[1:] / 255
-    weak = np.append(False, (spans(parts) <= ISLAND) & (total < LEAST_EVIDENCE))
-    return skeleton & ~weak[parts]
+    score = np.bincount(part, evidence.score.flat[pixels])  # whole numbers add up alike in any order
+    weak = (_extent(pixels, part, skeleton.shape[1]) <= ISLAND) & (score < 255 * LEAST_EVIDENCE)
+    kept = skeleton.copy()
+    kept.flat[pixels[weak[part]]] = False
+    return kept
+
+
+def _extent(pixels: PixelSet, part: npt.NDArray[np.int32], width: int) -> PixelSet:
+    """Most extent of each part either way, pixels."""
+    order = np.argsort(part, kind="stable")
+    starts = np.flatnonzero(np.diff(part[order], prepend=-1))
+    extent: PixelSet = np.max(
+        [
+            np.maximum.reduceat(along, starts) - np.minimum.reduceat(along, starts) + 1
+            for along in (pixels[order] // width, pixels[order] % width)
+        ],
+        axis=0,
+    )
+    return extent
 
 
 def dead_ends(chains: Chains) -> tuple[list[PixelPath], npt.NDArray[np.bool_]]:

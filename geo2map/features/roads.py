@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map.features.bridging import bridges
-from geo2map.features.chains import PixelPath, trace
+from geo2map.features.chains import Chains, PixelPath, trace
 from geo2map.features.evidence import Evidence
 from geo2map.features.lines import Piece, noded
 from geo2map.features.pruning import pruned
@@ -25,7 +25,7 @@ TIDY = 3
 """Passes after bridges were added."""
 BRIDGED, HIGHWAY = 1, 2
 """Bits of a skeleton pixel's state."""
-_AHEAD = 96
+AHEAD = 72
 """Pixels of a street beyond a crossing whose width counts on this side, too."""
 EDGE = -0.25
 """Pixels by which a width is less than twice the distance to the nearest pixel beside the road; tuned on pictures
@@ -94,7 +94,7 @@ class RoadPart(NamedTuple):
             np.concatenate((self.line, other.line[1:])),
             self.start,
             other.end,
-            self.ring,
+            self.ring and other.ring,
             self.state,
             self.score + other.score,
             self.pixels + other.pixels,
@@ -145,82 +145,98 @@ def road_parts(
     """Parts of the roads of a window that belong to its core."""
     chains = trace(lines, state)
     streets, pieces = noded(chains, evidence, window, bounds)
-    measure = _Measure(evidence, chains.degree.ravel(), state.ravel())
+    measure = _Measure(streets, evidence, chains, state)
     parts = []
     for number, group in groupby(pieces, key=lambda piece: piece.street):
         street, own = streets[number], list(group)
-        for kept, run in groupby(own, key=lambda piece: piece.kept and _belongs(piece, street, window, core)):
-            if kept:
-                parts.append(_part(street, list(run), own, window, measure))
+        belong = [piece.kept and _belongs(piece, street, window, core) for piece in own]
+        parts += [_part(street, run, own, window, measure) for run in _runs(own, belong)]
     return parts
 
 
+def _runs(own: list[Piece], belong: list[bool]) -> list[slice]:
+    """Stretches of a street's pieces that belong to a core and lie between two nodes."""
+    runs, start = [], 0
+    for number in range(1, len(own) + 1):
+        if number == len(own) or belong[number] != belong[start] or own[number].cut[0]:
+            if belong[start]:
+                runs.append(slice(start, number))
+            start = number
+    return runs
+
+
 def _belongs(piece: Piece, street: Street, window: Box, core: Box) -> bool:
-    first = int(street.path[piece.first : piece.first + 2].min())
+    first = int(street.path[piece.home : piece.home + 2].min())
     width = window.shape[1]
     x, y = first % width + window.left, first // width + window.top
     return core.left <= x < core.right and core.top <= y < core.bottom
 
 
-def _part(street: Street, run: list[Piece], own: list[Piece], window: Box, measure: _Measure) -> RoadPart:
-    first, last = run[0].first, run[-1].last
-    at_start, at_end = first == 0, last == len(street.path) - 1
-    joins = street.ring and len(own) > 1
-    before = own[own.index(run[0]) - 1].kept if not at_start or joins else False
-    after = own[(own.index(run[-1]) + 1) % len(own)].kept if not at_end or joins else False
-    width = window.shape[1]
+def _part(street: Street, run: slice, own: list[Piece], window: Box, measure: _Measure) -> RoadPart:
+    pieces, count, width = own[run], len(own), window.shape[1]
+    first, last = pieces[0].first, pieces[-1].last
+    ring = street.ring and not any(any(piece.cut) for piece in own)
+    # at a street's ends there are nodes, but a ring may go on
+    before = own[run.start - 1].kept if run.start or (street.ring and count > 1) else False
+    after = own[run.stop % count].kept if run.stop < count or (street.ring and count > 1) else False
 
-    def key(at: int) -> tuple[int, int]:
+    def key(at: int, goes_on: bool, cut: bool) -> tuple[int, int] | None:
+        if cut or not goes_on:
+            return None
         pixel = int(street.path[at])
         return pixel % width + window.left, pixel // width + window.top
 
-    line = np.concatenate([run[0].line[:1], *(piece.line[1:] for piece in run)])
+    line = np.concatenate([pieces[0].line[:1], *(piece.line[1:] for piece in pieces)])
     widths = measure.widths(street, first, last)
-    for there, onward in ((at_start, street.through[0]), (at_end, street.through[1])):
+    for there, onward in ((first == 0, street.through[0]), (last == len(street.path) - 1, street.through[1])):
         if there and onward is not None:
             widths = widths + measure.ahead(onward)
     score, pixels = measure.score(street.path[first : last + 1])
-    start, end = key(first) if before else None, key(last) if after else None
-    return RoadPart(line, start, end, street.ring, measure.state(street), score, pixels, widths)
+    start, end = key(first, before, pieces[0].cut[0]), key(last, after, pieces[-1].cut[1])
+    return RoadPart(line, start, end, ring, measure.state(street), score, pixels, widths)
 
 
-@dataclass(frozen=True)
 class _Measure:
     """Sums over pixels of paths, in whole numbers, so that parts add up to the same in any order."""
 
-    evidence: Evidence
-    degree: npt.NDArray[np.int8]
-    states: npt.NDArray[np.uint8]
+    def __init__(
+        self, streets: list[Street], evidence: Evidence, chains: Chains, states: npt.NDArray[np.uint8]
+    ) -> None:
+        """Measures all streets' pixels at once."""
+        self._states, self._score, self._degree = states.ravel(), evidence.score.ravel(), chains.degree.ravel()
+        self._pixels = np.unique(np.concatenate([street.path for street in streets] or [np.empty(0, np.int64)]))
+        self._half, own = evidence.half_width(self._pixels), evidence.own_width(self._pixels)
+        doubled = np.minimum(np.rint(2 * (2 * own - EDGE)), BINS - 1)
+        self._bin = np.where(own > 0, doubled, BINS).astype(np.int64)
+
+    def _at(self, pixels: PixelPath) -> PixelPath:
+        return np.searchsorted(self._pixels, pixels)
 
     def state(self, street: Street) -> int:
         """The state of all pixels but those at a chain's ends, which may be another chain's."""
         path = street.path
-        return int(self.states[path[1]]) if len(path) > 2 else int(self.states[path].min())
+        return int(self._states[path[1]]) if len(path) > 2 else int(self._states[path].min())
 
     def score(self, path: PixelPath) -> tuple[int, int]:
-        """Sum of the probability, in 255ths, over the steps of a path, and their number."""
+        """Sum of 255 times the probability over the steps of a path, and their number."""
         firsts = np.minimum(path[:-1], path[1:])  # of each step, alike whichever way a path was followed
-        values = np.rint(255 * self.evidence.score.flat[firsts]).astype(np.int64)
-        return int(values.sum()), len(values)
+        return int(self._score[firsts].sum(dtype=np.int64)), len(firsts)
 
     def widths(self, street: Street, first: int, last: int) -> _Ints:
         """How often each width is there along a part; crossings, which are wider, are left out."""
-        path, half = street.path, self.evidence.half_width.ravel()
+        path = street.path
         begin, end = first, last
         if not street.ring:
-            begin = max(first, self._crossing(path[0], half))
-            end = max(begin, min(last, len(path) - 1 - self._crossing(path[-1], half)))
+            begin = max(first, self._crossing(path[0]))
+            end = max(begin, min(last, len(path) - 1 - self._crossing(path[-1])))
         return self._counted(np.minimum(path[begin:end], path[begin + 1 : end + 1]))
 
     def ahead(self, onward: PixelPath) -> _Ints:
         """The same along the first pixels of what goes on beyond a crossing."""
-        begin = self._crossing(onward[0], self.evidence.half_width.ravel())
-        return self._counted(onward[begin:_AHEAD])
+        return self._counted(onward[self._crossing(onward[0]) : AHEAD])
 
-    def _crossing(self, node: int, half: npt.NDArray[np.float32]) -> int:
-        return int(half[node]) + 2 if self.degree[node] > 2 else 0
+    def _crossing(self, node: int) -> int:
+        return int(self._half[np.searchsorted(self._pixels, node)]) + 2 if self._degree[node] > 2 else 0
 
     def _counted(self, path: PixelPath) -> _Ints:
-        half = self.evidence.own_width.flat[path]
-        doubled = np.rint(2 * (2 * half[half > 0] - EDGE)).astype(np.int64)
-        return np.bincount(np.minimum(doubled, BINS - 1), minlength=BINS)
+        return np.bincount(self._bin[self._at(path)], minlength=BINS + 1)[:BINS]

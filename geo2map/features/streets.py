@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage as ndi
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from geo2map.features.chains import Chains, PixelPath
-from geo2map.features.evidence import EVERY, Evidence
-from geo2map.types import Mask
+from geo2map.features.evidence import Evidence
 
 _Points = npt.NDArray[np.int64]
 """(N, 2), columns and rows."""
+_End = tuple[int, bool]
+"""A chain's number, and whether its start is meant."""
 
 UNITS = 16
 """Coordinates are whole numbers of this part of a pixel."""
@@ -22,18 +24,18 @@ FINE = 4096
 """Parts of a pixel in which lines are smoothed: whole numbers have the same sum in any order."""
 SIGMA = 6.0
 """Standard deviation of the Gaussian along a street, pixels; truncated at three."""
-_WEIGHTS = np.exp(-0.5 * (np.arange(-18, 19) / SIGMA) ** 2)
+SMOOTHED = 18
+"""Pixels along a street on either side that a point of its line depends on."""
+_WEIGHTS = np.exp(-0.5 * (np.arange(-SMOOTHED, SMOOTHED + 1) / SIGMA) ** 2)
 KERNEL = np.rint(FINE * _WEIGHTS / _WEIGHTS.sum()).astype(np.int64)
-KERNEL[18] += FINE - KERNEL.sum()
-LOOK_AHEAD = 24
-"""Pixels of the street beyond a crossing that take part in smoothing."""
+KERNEL[SMOOTHED] += FINE - KERNEL.sum()
 AWAY = 14
 """Pixels from a node at which the direction of a chain is read."""
 STRAIGHT = -0.8
 """Cosine between two chains at a node up to which they are one street."""
 FADE = 16
 """Pixels from a node over which a line that does not go through bends to it."""
-CLUSTER = 48
+CLUSTER = 40
 """Most extent of nodes that become one, pixels."""
 MERGE = 1.1
 """Nodes become one if the chain between them is shorter than this many half widths."""
@@ -60,181 +62,157 @@ class _Nodes:
     """Where chains end.
 
     Attributes:
-        of: int32 (H, W), number of each node's pixel's node, from 1 on.
-        ends: for each node its chain ends: number of the chain, and whether it is the chain's start.
+        ends: the chain ends that meet at each node.
         inner: chains that vanish within a node.
         pairs: the end that goes on from each end.
     """
 
-    of: npt.NDArray[np.int32]
-    ends: dict[int, list[tuple[int, bool]]]
+    ends: list[list[_End]]
     inner: set[int]
-    pairs: dict[tuple[int, bool], tuple[int, bool]]
+    pairs: dict[_End, _End]
 
 
-def streets(chains: Chains, evidence: Evidence, rigid: Mask) -> list[Street]:
-    """The lines of chains; where `rigid`, and near it, they keep to their pixels."""
+def streets(chains: Chains, evidence: Evidence) -> list[Street]:
+    """The lines of chains."""
     paths, width = chains.paths, chains.node.shape[1]
-    give = _give(rigid)
-    nodes = _nodes(chains, evidence, rigid)
-    raw = [np.stack((path % width, path // width), -1) for path in paths]
-    place = {node: _place(node, nodes, raw, give) for node in sorted(nodes.ends)}
+    nodes = _nodes(chains, evidence)
+    own = [number for number in range(len(paths)) if number not in nodes.inner]
+    lines = dict(zip(own, _smoothed([_continued(number, chains, nodes) for number in own], width), strict=True))
+    place = {}
+    for ends in nodes.ends:
+        place.update(dict.fromkeys(ends, _place(ends, nodes, lines, paths, width)))
     found = []
-    for number, path in enumerate(paths):
-        if number in nodes.inner:
-            continue
-        soft = give.flat[path]
-        if chains.is_ring(path):
-            line = _ring(raw[number], soft)
+    for number in own:
+        path, line, ring = paths[number], lines[number], chains.is_ring(paths[number])
+        if ring:
+            line[-1] = line[0]
         else:
-            start, end = (place[int(nodes.of.flat[path[at]])] for at in (0, -1))
-            line = _ended(_line(number, raw, nodes, soft), start, end)
+            line = _ended(line, place[number, True], place[number, False])
         before, after = (nodes.pairs.get((number, start)) for start in (True, False))
         through = before and _read(before, paths), after and _read(after, paths)
         part = FINE // UNITS
-        found.append(Street(path, (line + part // 2) // part + UNITS // 2, chains.is_ring(path), through))
+        found.append(Street(path, (line + part // 2) // part + UNITS // 2, ring, through))
     return found
 
 
-def _smooth(points: _Points) -> _Points:
-    """Points of whole pixels through a Gaussian, in `FINE` parts: in whole numbers, alike wherever they lie."""
-    reach = len(KERNEL) // 2
-    padded = np.pad(points, ((reach, reach), (0, 0)), mode="edge")
-    return np.stack([np.convolve(padded[:, axis], KERNEL, "valid") for axis in (0, 1)], -1)
+def _continued(number: int, chains: Chains, nodes: _Nodes) -> tuple[PixelPath | None, PixelPath, PixelPath | None]:
+    """A chain, and what goes on at its start and at its end, both read away from there."""
+    path = chains.paths[number]
+    if chains.is_ring(path):
+        return path[::-1][1:], path, path[1:]
+    before, after = (nodes.pairs.get((number, start)) for start in (True, False))
+    return before and _read(before, chains.paths), path, after and _read(after, chains.paths)
 
 
-def _ring(points: _Points, soft: _Points) -> _Points:
-    turn = points[:-1]
-    around = np.take(turn, np.arange(-LOOK_AHEAD, len(turn) + LOOK_AHEAD), axis=0, mode="wrap")
-    smooth = _smooth(around)[LOOK_AHEAD:-LOOK_AHEAD]
-    line = FINE * turn + soft[:-1, None] * (smooth - FINE * turn) // FADE
-    return np.concatenate((line, line[:1]))
+def _smoothed(chains: list[tuple[PixelPath | None, PixelPath, PixelPath | None]], width: int) -> list[_Points]:
+    """Chains through a Gaussian along them, in `FINE` parts: in whole numbers, alike wherever they lie.
+
+    Where nothing goes on, a chain goes on as if it were turned about its end.
+    """
+    rows = []
+    for before, path, after in chains:
+        own = _places(path, width)
+        rows += [_beyond(before, own, width)[::-1], own, _beyond(after, own[::-1], width)]
+    if not rows:
+        return []
+    points = np.concatenate(rows)
+    smooth = np.stack([np.convolve(points[:, axis], KERNEL, "same") for axis in (0, 1)], -1)
+    ends = np.cumsum([len(row) for row in rows])
+    return [smooth[start:end] for start, end in zip(ends[0::3], ends[1::3], strict=True)]
 
 
-def _give(rigid: Mask) -> _Points:
-    """How much of the smoothing each pixel takes part in: 0 where rigid, `FADE` at a distance; int64 (H, W)."""
-    if not rigid.any():
-        return np.full(rigid.shape, FADE, np.int64)
-    return np.clip(ndi.distance_transform_edt(~rigid) - 1, 0, FADE).astype(np.int64)
+def _beyond(onward: PixelPath | None, points: _Points, width: int) -> _Points:
+    """The `SMOOTHED` points beyond the first of some, read away from it."""
+    there = 2 * points[:1] - points[1 : SMOOTHED + 1] if onward is None else _places(onward[:SMOOTHED], width)
+    return np.concatenate((there, np.repeat(there[-1:], SMOOTHED - len(there), axis=0)))
 
 
-def _nodes(chains: Chains, evidence: Evidence, rigid: Mask) -> _Nodes:
+def _places(path: PixelPath, width: int) -> _Points:
+    return np.stack((path % width, path // width), -1)
+
+
+def _nodes(chains: Chains, evidence: Evidence) -> _Nodes:
     """Ends of chains, those of one crossing as one node."""
     paths, width = chains.paths, chains.node.shape[1]
-    mark, inside = chains.node.copy(), []
-    half, degree = evidence.half_width.ravel(), chains.degree.ravel()
-    for number, path in enumerate(paths):
-        tips = path[[0, -1]]
-        if path[0] != path[-1] and degree[tips].min() > 2 and not rigid.flat[path].any():
-            length = len(path) - 1
-            if length <= max(1.0, min(CLUSTER / 2, MERGE * min(half[tips[0]], half[tips[1]]))):
-                inside.append(number)
-    joined = mark.copy()
-    for number in inside:
-        joined.flat[paths[number]] = True
-    of, count = ndi.label(joined, EVERY)
-    boxes = ndi.find_objects(of)
-    spans = np.array([0, *(max(side.stop - side.start for side in box) for box in boxes)])
-    # a node's pixels may touch with no chain between: then, and where too much hangs together, each is its own
-    chained = _chained(of, count, [paths[number] for number in inside], chains)
-    alone = mark & ((spans > CLUSTER) | ~chained)[of]
-    single = np.zeros_like(of)
-    single.flat[np.flatnonzero(alone)] = count + 1 + np.arange(int(alone.sum()))
-    of = np.where(alone, single, np.where(((spans > CLUSTER) | ~chained)[of], 0, of))
-    inner = {number for number in inside if of.flat[paths[number][0]] == of.flat[paths[number][-1]] > 0}
-    ends: dict[int, list[tuple[int, bool]]] = {}
+    pixels = np.flatnonzero(chains.node)
+    tips = np.array([(path[0], path[-1]) for path in paths], np.int64).reshape(-1, 2)
+    length = np.array([len(path) - 1 for path in paths])
+    half = evidence.half_width(tips.ravel()).reshape(-1, 2).min(1)
+    short = length <= np.maximum(1.0, np.minimum(CLUSTER / 2, MERGE * half))
+    inside = np.flatnonzero(short & (tips[:, 0] != tips[:, 1]) & (chains.degree.flat[tips] > 2).all(1))
+    at = np.searchsorted(pixels, tips)
+    graph = coo_array((np.ones(len(inside)), (at[inside, 0], at[inside, 1])), (len(pixels), len(pixels)))
+    count, of = connected_components(graph, directed=False)
+    wide = _extents(of, count, pixels, [paths[number] for number in inside], at[inside, 0], width) > CLUSTER
+    of = np.where(wide[of], count + np.arange(len(pixels)), of)  # too much hangs together: each is its own
+    at = of[np.minimum(at, len(pixels) - 1)] if len(pixels) else at
+    inner = {number for number in inside.tolist() if at[number, 0] == at[number, 1]}
+    ends: dict[int, list[_End]] = {}
     for number, path in enumerate(paths):
         if number not in inner and not chains.is_ring(path):
-            for at, start in ((0, True), (-1, False)):
-                ends.setdefault(int(of.flat[path[at]]), []).append((number, start))
+            for side, start in ((0, True), (1, False)):
+                ends.setdefault(int(at[number, side]), []).append((number, start))
     pairs = {}
     for all_ends in ends.values():
         pairs.update(_paired(all_ends, paths, width))
-    return _Nodes(of, ends, inner, pairs)
+    return _Nodes(list(ends.values()), inner, pairs)
 
 
-def _chained(of: npt.NDArray[np.int32], count: int, inside: list[PixelPath], chains: Chains) -> npt.NDArray[np.bool_]:
-    """Whether the pixels of each would-be node hang together by chains: one part more than there are chains."""
-    nodes = np.bincount(of[chains.node], minlength=count + 1)
-    short = np.bincount(of.flat[[path[0] for path in inside]] if inside else [], minlength=count + 1)
-    fits: npt.NDArray[np.bool_] = short >= nodes - 1
-    return fits
+def _extents(
+    of: npt.NDArray[np.int32], count: int, pixels: PixelPath, inside: list[PixelPath], at: PixelPath, width: int
+) -> _Points:
+    """Most extent of each would-be node either way, with the chains within it; pixels."""
+    number = np.concatenate((of, np.repeat(of[at], [len(path) for path in inside])))
+    every = np.concatenate((pixels, *inside))
+    extents = np.zeros(count, np.int64)
+    for along in (every % width, every // width):
+        low, high = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
+        np.minimum.at(low, number, along)
+        np.maximum.at(high, number, along)
+        extents = np.maximum(extents, high - low + 1)
+    return extents
 
 
-def _paired(
-    ends: list[tuple[int, bool]], paths: list[PixelPath], width: int
-) -> dict[tuple[int, bool], tuple[int, bool]]:
+def _paired(ends: list[_End], paths: list[PixelPath], width: int) -> dict[_End, _End]:
     """Which ends at a node go on as which others: the straightest first."""
     if len(ends) == 2:
         return {ends[0]: ends[1], ends[1]: ends[0]}
     ways = []
     for number, start in ends:
         path = paths[number] if start else paths[number][::-1]
-        near, far = path[min(2, len(path) - 1)], path[min(AWAY, len(path) - 1)]
-        step = np.array((far % width - near % width, far // width - near // width), float)
-        ways.append(step / (np.hypot(*step) or 1.0))
-    bends = [
-        (float(ways[i][0] * ways[j][0] + ways[i][1] * ways[j][1]), i, j)
-        for i in range(len(ends))
-        for j in range(i + 1, len(ends))
-    ]
-    pairs: dict[tuple[int, bool], tuple[int, bool]] = {}
+        near, far = int(path[min(2, len(path) - 1)]), int(path[min(AWAY, len(path) - 1)])
+        step = complex(far % width - near % width, far // width - near // width)
+        ways.append(step / (abs(step) or 1.0))
+    bends = [((ways[i] * ways[j].conjugate()).real, i, j) for i in range(len(ends)) for j in range(i + 1, len(ends))]
+    pairs: dict[_End, _End] = {}
     for cosine, i, j in sorted(bends):
         if cosine < STRAIGHT and ends[i] not in pairs and ends[j] not in pairs:
             pairs[ends[i]], pairs[ends[j]] = ends[j], ends[i]
     return pairs
 
 
-def _read(end: tuple[int, bool], of: list[_Points]) -> _Points:
+def _read(end: _End, of: list[_Points]) -> _Points:
     """What is there for each pixel of a chain, read from one of its ends."""
     number, start = end
     return of[number] if start else of[number][::-1]
 
 
-def _outward(end: tuple[int, bool], raw: list[_Points]) -> _Points:
-    """The first points of a chain from one of its ends."""
-    return _read(end, raw)[:LOOK_AHEAD]
-
-
-def _place(node: int, nodes: _Nodes, raw: list[_Points], give: _Points) -> _Points:
+def _place(ends: list[_End], nodes: _Nodes, lines: dict[int, _Points], paths: list[PixelPath], width: int) -> _Points:
     """Where a node lies: on the streets that go through it, else in the middle of its pixels."""
-    ends = nodes.ends[node]
-    tips = np.array([_outward(end, raw)[0] for end in ends])
-    middle = FINE * (tips.min(0) + tips.max(0)) // 2
-    through = []
-    for end in ends:
-        other = nodes.pairs.get(end)
-        if other is not None and end < other:
-            one, two = _outward(end, raw)[::-1], _outward(other, raw)
-            smooth = _smooth(np.concatenate((one, two)))
-            through.append((smooth[len(one) - 1] + smooth[len(one)]) // 2)
-    if not through:
-        return middle
-    soft = min(int(give[y, x]) for x, y in tips)
-    placed: _Points = middle + soft * (sum(through) // len(through) - middle) // FADE
-    return placed
-
-
-def _line(number: int, raw: list[_Points], nodes: _Nodes, soft: _Points) -> _Points:
-    """A chain smoothed, with what goes on at its ends."""
-    own = raw[number]
-    before, after = (nodes.pairs.get((number, start)) for start in (True, False))
-    head = _outward(before, raw)[::-1] if before else _turned(own)
-    tail = _outward(after, raw) if after else _turned(own[::-1])[::-1]
-    smooth = _smooth(np.concatenate((head, own, tail)))[len(head) : len(head) + len(own)]
-    line: _Points = FINE * own + soft[:, None] * (smooth - FINE * own) // FADE
-    return line
-
-
-def _turned(points: _Points) -> _Points:
-    """What lies behind the first of some points if they are turned about it, in their order."""
-    turned: _Points = (2 * points[:1] - points[1 : LOOK_AHEAD + 1])[::-1]
-    return turned
+    tip = {end: lines[end[0]][0 if end[1] else -1] for end in ends}
+    through = [(tip[end] + tip[other]) // 2 for end in ends if (other := nodes.pairs.get(end)) and end < other]
+    if through:
+        return sum(through) // len(through)
+    pixels = np.array([paths[number][0 if start else -1] for number, start in ends])
+    at = _places(pixels, width)
+    return FINE * (at.min(0) + at.max(0)) // 2
 
 
 def _ended(line: _Points, start: _Points, end: _Points) -> _Points:
     """A line bent to where its nodes lie."""
     reach = max(1, min(FADE, len(line) - 1))
-    weight = np.maximum(0, reach - np.arange(len(line)))[:, None]
-    bent: _Points = line + weight * (start - line[0]) // reach + weight[::-1] * (end - line[-1]) // reach
+    weight = (reach - np.arange(reach))[:, None]
+    bent = line.copy()
+    bent[:reach] += weight * (start - line[0]) // reach
+    bent[-reach:] += weight[::-1] * (end - line[-1]) // reach
     return bent

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from geo2map.features.rasters import eroded
 from geo2map.types import Mask
 
 _Codes = npt.NDArray[np.uint8]
@@ -21,11 +22,12 @@ def thin_lines(mask: Mask, passes: int) -> Mask:
     Each pass has two halves and each half sees one pixel around, so that no pixel of the result depends on what lies
     more than `2 * passes` pixels away. What is wider than twice as many pixels as there are passes stays thick.
     """
-    padded = np.pad(mask, 2).astype(np.uint8)
+    padded = np.pad(mask, 2).view(np.uint8)
     flat, width = padded.ravel(), padded.shape[1]
     steps = np.array([row * width + column for row, column in _AROUND])
-    stamp = np.empty(len(flat), np.int64)
-    due = np.flatnonzero(flat)  # pixels whose surroundings changed since either half saw them
+    stamp = np.empty(len(flat), np.int32)
+    inner = np.pad(eroded(mask), 2).ravel()
+    due = np.flatnonzero(flat.view(bool) & ~inner)  # pixels whose surroundings changed since either half saw them
     for _ in range(passes):
         touched = due[:0]
         for removable in _removable():
@@ -48,8 +50,8 @@ def _numbers(flat: npt.NDArray[np.uint8], pixels: npt.NDArray[np.int64], steps: 
     return numbers
 
 
-def _distinct(pixels: npt.NDArray[np.int64], stamp: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    order = np.arange(len(pixels))
+def _distinct(pixels: npt.NDArray[np.int64], stamp: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    order = np.arange(len(pixels), dtype=np.int32)
     stamp[pixels] = order
     return pixels[stamp[pixels] == order]
 

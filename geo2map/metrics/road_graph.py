@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import KDTree
 
 from geo2map.features.chains import links
-from geo2map.features.evidence import without_small
+from geo2map.features.rasters import without_small
 from geo2map.features.thinning import thin_lines
 from geo2map.metrics.pooled import ratio
 from geo2map.types import Mask
