@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -11,16 +12,14 @@ import numpy.typing as npt
 import shapely
 
 from geo2map.features.coverage import Labels, Shares, trace_fields
-from geo2map.features.evidence import Evidence
-from geo2map.features.rasters import eroded, painted, smooth_weight, smoothed, within, without_small
+from geo2map.features.evidence import GROUND, ROADS, Evidence
+from geo2map.features.rasters import eroded, painted, smooth_weight, smoothed, within
 from geo2map.features.streets import UNITS
 from geo2map.features.window import BLOCK, Box
 from geo2map.types import Mask
 
 LEAST_AREA = 150
-"""Square pixels of the least park or water, and of the least wide road."""
-SPECK, HOLE = 64, 60
-"""Most extent of what is dropped for being less, pixels, and square pixels of holes that are filled."""
+"""Square pixels of the least park or water, of the least wide road, and of the least hole in them."""
 AREA_BLUR, CUT_BLUR = (4, 4, 4, 2), (2, 2)
 """Running sums that smooth outlines, and what roads cut out; Gaussians of 2 and of 0.7 pixels."""
 WHOLE = smooth_weight(AREA_BLUR)
@@ -35,9 +34,6 @@ INSET = 0.75
 """By how much a road's own half width is more than what it cuts out of parks and water, pixels."""
 _TOLERANCE = 0.8
 """Tolerance of simplification, pixels."""
-ROADS = ("road", "highway")
-MADE = ("land", "building", *ROADS)
-"""Classes that are no areas of the ground."""
 
 
 @dataclass(frozen=True)
@@ -77,56 +73,54 @@ class AreaLayer(NamedTuple):
     Attributes:
         kinds: the classes.
         top: uint8 (H, W), 1 plus the index of each pixel's class; 0 where there is none.
-        shares: uint16 (H, W) of nothing and of each class, which draw the borders; None for half way.
+        shares: uint16 (H, W) of nothing and of each class, which draw the borders; empty for half way.
     """
 
     kinds: tuple[str, ...]
     top: Labels
-    shares: tuple[Shares, ...] | None
+    shares: tuple[Shares, ...]
 
 
 def layers(evidence: Evidence, lines: Mask) -> list[AreaLayer]:
     """What areas of a window are traced from: roads, then the ground that they cut."""
     paved = _paved(evidence)
     cut = smoothed(_corridor(evidence, lines) | (eroded(paved.top > 0)), CUT_BLUR)
-    kinds = tuple(dict.fromkeys(name for name in evidence.names[:-1] if name not in MADE))
+    kinds = tuple(dict.fromkeys(name for name in evidence.names[:-1] if name not in GROUND))
     return [paved, *([_ground(evidence, kinds, cut)] if kinds else [])]
 
 
 def _paved(evidence: Evidence) -> AreaLayer:
     """Highways, and roads too wide for a line."""
-    drawn, fast = (evidence.among(*of)[evidence.kind] for of in (ROADS, ROADS[1:]))
-    wide = _wide(evidence, drawn, without_small(fast, LEAST_AREA, SPECK))
-    shares = [smoothed(mask, AREA_BLUR) if mask.any() else mask.astype(np.uint16) for mask in (wide, fast)]
-    shares[1] = _without_specks(shares[1])
-    return _layer(ROADS, shares)
+    fast = evidence.where("highway")
+    wide = _wide(evidence, fast)
+    return _layer(ROADS, [_share(wide), _share(fast)])
+
+
+def _share(mask: Mask) -> Shares:
+    return smoothed(mask, AREA_BLUR) if mask.any() else mask.astype(np.uint16)
 
 
 def _ground(evidence: Evidence, kinds: tuple[str, ...], cut: Shares) -> AreaLayer:
     """Parks, water and what else is one; below roads goes on what lies beside them."""
-    among = [evidence.among(kind) for kind in kinds]
-    beside = smoothed(~evidence.among(*ROADS)[evidence.kind], AREA_BLUR)
-    shares = []
-    for of in among:
-        mask = of[evidence.kind]
-        share = smoothed(mask, AREA_BLUR) if mask.any() else mask.astype(np.uint16)
-        where = np.flatnonzero((share > 0) & (beside < WHOLE))
-        share.flat[where] = share.flat[where].astype(np.uint32) * WHOLE // beside.flat[where]
-        shares.append(_without_specks(share))
+    shares = [_share(evidence.where(kind)) for kind in kinds]
+    here = np.flatnonzero(reduce(np.bitwise_or, shares))
+    beside = _share(~evidence.where(*ROADS)).flat[here].astype(np.uint32)
+    for share in shares:
+        share.flat[here] = share.flat[here] * np.uint32(WHOLE) // np.maximum(beside, 1)
     layer = _layer(kinds, shares)
-    if layer.top.any():
-        assert layer.shares
-        nothing = np.maximum(
-            layer.shares[0], (cut.astype(np.uint32) * CUT_SHARE // smooth_weight(CUT_BLUR)).astype(np.uint16)
-        )
-        layer = _chosen(kinds, (nothing, *shares))
-    return layer
+    nothing = layer.shares[0]
+    nothing.flat[here] = np.maximum(
+        nothing.flat[here], cut.flat[here] * np.uint32(CUT_SHARE) // smooth_weight(CUT_BLUR)
+    )
+    return _chosen(kinds, (nothing, *shares))
 
 
 def _layer(kinds: tuple[str, ...], shares: list[Shares]) -> AreaLayer:
     """Shares of classes, with what is none of them in front."""
-    rest = WHOLE - np.minimum(sum(share.astype(np.uint16) for share in shares), WHOLE)
-    return _chosen(kinds, (np.asarray(rest, np.uint16), *shares))
+    nothing = np.full(shares[0].shape, WHOLE, np.uint16)
+    for share in shares:
+        nothing -= np.minimum(share, nothing)
+    return _chosen(kinds, (nothing, *shares))
 
 
 def _chosen(kinds: tuple[str, ...], shares: tuple[Shares, ...]) -> AreaLayer:
@@ -138,24 +132,12 @@ def _chosen(kinds: tuple[str, ...], shares: tuple[Shares, ...]) -> AreaLayer:
     return AreaLayer(kinds, top, shares)
 
 
-def _without_specks(share: Shares) -> Shares:
-    """A share that draws neither specks nor pinholes."""
-    mask = share > WHOLE // 2
-    if not mask.any():
-        return share
-    large = without_small(mask, LEAST_AREA, SPECK)
-    whole = ~without_small(~large, HOLE, HOLE)
-    share = share.copy()
-    # what is dropped may have a rim of less than one half that another class would leave to it
-    share[mask & ~large] = 0
-    share[whole & ~mask] = WHOLE
-    return share
-
-
-def _wide(evidence: Evidence, drawn: Mask, fast: Mask) -> Mask:
+def _wide(evidence: Evidence, fast: Mask) -> Mask:
     """Plazas, lots and broad roads: opened by a disk; and roads along highways, which share a centre line."""
     lots = within(evidence.depth.beyond(_WIDE), _WIDE + 1) & evidence.paved
-    return (lots | within(fast, BESIDE) & drawn) & ~fast
+    if not fast.any():
+        return lots
+    return (lots | within(fast, BESIDE) & evidence.where("road")) & ~fast
 
 
 def _corridor(evidence: Evidence, lines: Mask) -> Mask:
@@ -183,7 +165,7 @@ def area_parts(layer: AreaLayer, window: Box, core: Box, bounds: Box) -> Iterato
             (0, UNITS * bounds.top),
             (0, UNITS * bounds.bottom),
         }
-        shares = None if layer.shares is None else [share[rows, columns] for share in layer.shares]
+        shares = [share[rows, columns] for share in layer.shares]
         for region in trace_fields(layer.top[rows, columns], shares, x, y, _TOLERANCE * UNITS):
             border = frozenset(key for key in region.border if (key[0], key[3 - key[0]]) not in edges)
             yield AreaPart(layer.kinds[region.label - 1], region.polygon, border)

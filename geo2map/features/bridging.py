@@ -26,10 +26,14 @@ BEHIND = 16
 TURNS = np.deg2rad((-32, -24, -16, -8, 0, 8, 16, 24, 32))
 BENDS = np.deg2rad((-0.6, -0.3, 0, 0.3, 0.6))
 """By how much a bridge turns at its start, and at each pixel."""
+TURNED = np.add.outer(np.abs(TURNS), LONGEST_BRIDGE * np.abs(BENDS) / 2).ravel()
+"""How much a bridge of each way turns, radians."""
 FIRST = 4
 """Pixels from which on a bridge may meet another road."""
 NEAR = 2
 """Pixels around a bridge's tip within which it meets a road."""
+REACH = LONGEST_BRIDGE + NEAR
+"""Pixels around a dead end in which its bridges end."""
 
 _Points = npt.NDArray[np.float64]
 
@@ -45,7 +49,7 @@ def bridges(skeleton: Mask, chains: Chains, evidence: Evidence) -> Mask:
     """Pixels to add to a skeleton, all found in the skeleton as it is, so that their order does not matter."""
     added = np.zeros_like(skeleton)
     ends, _ = dead_ends(chains)
-    margin = LONGEST_BRIDGE + NEAR + 1
+    margin = REACH + 1
     height, width = skeleton.shape
     at = np.array([np.unravel_index(path[0], skeleton.shape) for path in ends]).reshape(-1, 2)
     # what is too near the window's border to look around is farther from its core than any reach
@@ -91,41 +95,37 @@ def _best(
 ) -> PixelPath | None:
     """The pixels of the best bridge from a dead end, or None."""
     rows, columns = fan.rows[number], fan.columns[number]
-    score = evidence.score[rows, columns]
-    blocked = np.logical_or.accumulate(evidence.blocking[evidence.kind[rows, columns]], 1)
     width = skeleton.shape[1]
-    near = _nearby(skeleton, path)
-    best: tuple[float, int, int, int] | None = None
-    top, left = int(path[0]) // width - LONGEST_BRIDGE - NEAR, int(path[0]) % width - LONGEST_BRIDGE - NEAR
-    meets = near[rows - top, columns - left]
-    for way in range(len(rows)):
-        hits = np.flatnonzero((meets[way] >= 0) & (np.arange(LONGEST_BRIDGE) >= FIRST))
-        if not len(hits) or blocked[way, hits[0]]:
-            continue
-        length, goal = int(hits[0]) + 1, int(meets[way, hits[0]])
-        mean = int(score[way, :length].sum(dtype=np.int64)) / 255 / length
-        facing = goal in tips and float(np.dot(heading[number], heading[tips[goal]])) < -0.7
-        allowed = BLIND + (LONGEST_BRIDGE - BLIND) * min(1.0, mean / ENOUGH)
-        if length > max(allowed, FACING if facing else 0):
-            continue
-        turned = abs(float(TURNS[way // len(BENDS)])) + LONGEST_BRIDGE * abs(float(BENDS[way % len(BENDS)])) / 2
-        cost = length * (1.2 - mean) * (1 + turned) * (0.7 if facing else 1.0)
-        if best is None or (cost, way) < best[:2]:
-            best = cost, way, length, goal
-    if best is None:
+    row, column = int(path[0]) // width, int(path[0]) % width
+    meets = _nearby(skeleton, path)[rows - row + REACH, columns - column + REACH]
+    meets[:, :FIRST] = -1
+    ways = np.flatnonzero((meets >= 0).any(1))
+    if not len(ways):
         return None
-    _, way, length, goal = best
-    start = (int(path[0]) // width, int(path[0]) % width)
-    last = (goal // width, goal % width)
-    corners = [start, *zip(rows[way, : length - 2 : 4].tolist(), columns[way, : length - 2 : 4].tolist(), strict=True)]
-    return _line([*corners, last], width)
+    hit = (meets[ways] >= 0).argmax(1)
+    length, goals = hit + 1, meets[ways, hit]
+    before = np.arange(LONGEST_BRIDGE) <= hit[:, None]
+    passed = rows[ways], columns[ways]
+    blocked = (evidence.blocking[evidence.kind[passed]] & before).any(1)
+    mean = (evidence.score[passed] * before).sum(1, dtype=np.int64) / 255 / length
+    other = [tips.get(goal) for goal in goals.tolist()]
+    facing = np.array([to is not None and float(np.dot(heading[number], heading[to])) < -0.7 for to in other])
+    allowed = BLIND + (LONGEST_BRIDGE - BLIND) * np.minimum(1.0, mean / ENOUGH)
+    good = ~blocked & (length <= np.maximum(allowed, np.where(facing, FACING, 0)))
+    if not good.any():
+        return None
+    cost = length * (1.2 - mean) * (1 + TURNED[ways]) * np.where(facing, 0.7, 1.0)
+    best = int(np.argmin(np.where(good, cost, np.inf)))
+    way, steps, goal = int(ways[best]), int(length[best]), int(goals[best])
+    passed_corners = zip(rows[way, : steps - 2 : 4].tolist(), columns[way, : steps - 2 : 4].tolist(), strict=True)
+    return _line([(row, column), *passed_corners, (goal // width, goal % width)], width)
 
 
 def _nearby(skeleton: Mask, path: PixelPath) -> npt.NDArray[np.int64]:
     """For pixels around a dead end, the skeleton pixel of another road within `NEAR`, or -1."""
     width = skeleton.shape[1]
     row, column = int(path[0]) // width, int(path[0]) % width
-    reach = LONGEST_BRIDGE + NEAR
+    reach = REACH
     box = skeleton[row - reach : row + reach + 1, column - reach : column + reach + 1].copy()
     back = path[: 2 * LONGEST_BRIDGE + 8]  # the road itself, as far as its own bridges could reach it
     rows, columns = back // width - row + reach, back % width - column + reach

@@ -58,27 +58,30 @@ class _Lattice(NamedTuple):
     middles: _Ints
 
 
-def trace_fields(top: Labels, shares: Sequence[Shares] | None, x: _Ints, y: _Ints, tolerance: float) -> list[Traced]:
+def trace_fields(top: Labels, shares: Sequence[Shares], x: _Ints, y: _Ints, tolerance: float) -> list[Traced]:
     """Regions of equal labels.
 
     Args:
         top: uint8 (rows, columns), labels; 0 where nothing is.
         shares: uint16 (rows, columns) for each label, 0 included: where the shares of two neighbours' labels are
-            equal lies their border. None for half way.
+            equal lies their border. Empty for half way.
         x, y: int64, coordinates of the columns and rows; steps of at least 2.
-        tolerance: of simplifying; borders of the lattice and points where three regions meet stay.
+        tolerance: of simplifying; borders of the lattice and points where three regions meet stay. 0 for none.
     """
     if not top.any():
         return []
     rings = _rings(_lattice(top, shares, x, y), (int(x[0]), int(y[0]), int(x[-1]), int(y[-1])))
     regions: list[tuple[int, shapely.Polygon]] = []
     places: dict[tuple[int, int], int] = {}
-    for label in np.unique(rings.label).tolist():
+    labels = np.unique(rings.label).tolist()
+    for label in labels if tolerance else filter(None, labels):  # neighbours are simplified together
         for shell, holes in _nested(rings, np.flatnonzero(rings.label == label)):
             for place in rings.on_frame(shell):
                 places[place] = len(regions)
             regions.append((label, shapely.Polygon(rings.lines[shell], rings.lines[holes])))
-    polygons = shapely.coverage_simplify([polygon for _, polygon in regions], tolerance, simplify_boundary=False)
+    polygons = [polygon for _, polygon in regions]
+    if tolerance:
+        polygons = shapely.coverage_simplify(polygons, tolerance, simplify_boundary=False)
     borders = _borders(top, x, y, places, len(regions))
     return [
         Traced(label, polygon, frozenset(border))
@@ -87,7 +90,7 @@ def trace_fields(top: Labels, shares: Sequence[Shares] | None, x: _Ints, y: _Int
     ]
 
 
-def _lattice(top: Labels, shares: Sequence[Shares] | None, x: _Ints, y: _Ints) -> _Lattice:
+def _lattice(top: Labels, shares: Sequence[Shares], x: _Ints, y: _Ints) -> _Lattice:
     rows, columns = top.shape
     padded = np.pad(top, 1, constant_values=OUTSIDE)
     across, down = padded[:, :-1] != padded[:, 1:], padded[:-1] != padded[1:]
@@ -113,14 +116,14 @@ def _lattice(top: Labels, shares: Sequence[Shares] | None, x: _Ints, y: _Ints) -
 
 
 def _vertex(
-    padded: Labels, shares: Sequence[Shares] | None, px: _Ints, py: _Ints, end: tuple[_Ints, _Ints, int, int]
+    padded: Labels, shares: Sequence[Shares], px: _Ints, py: _Ints, end: tuple[_Ints, _Ints, int, int]
 ) -> _Ints:
     """Where along some edges two labels meet, strictly between the ends; the same whichever of them asks."""
     row, column, down, right = end
     one, two = padded[row, column], padded[row + down, column + right]
     part = np.full(len(row), PARTS // 2)
     inside = np.flatnonzero((one != two) & (one != OUTSIDE) & (two != OUTSIDE))
-    if shares is not None and len(inside):
+    if len(shares) and len(inside):
         here = (row[inside] - 1, column[inside] - 1)
         there = (here[0] + down, here[1] + right)
         one, two = one[inside], two[inside]
@@ -203,7 +206,7 @@ def _plain(points: _Ints, ring: _Ints, label: _Ints, frame: tuple[int, int, int,
     before, after = _neighbours(ring)
     x, y = points.T
     left, top = x - frame[0], y - frame[1]  # small numbers, whose products are exact
-    area = np.bincount(ring, (left * top[after] - left[after] * top).astype(np.float64), len(label))
+    area = np.bincount(ring, left * top[after] - left[after] * top, len(label)).astype(np.float64)
     straight, on = np.zeros(len(points), bool), np.zeros(len(points), bool)
     for axis, value in ((0, frame[0]), (1, frame[1]), (0, frame[2]), (1, frame[3])):
         there = points[:, axis] == value
@@ -251,5 +254,6 @@ def _borders(
         labels = top[at] if way == 0 else top[:, at]
         for start in (0, *(np.flatnonzero(np.diff(labels)) + 1).tolist()):
             point = (int(x[start]), int(y[at])) if way == 0 else (int(x[at]), int(y[start]))
-            found[places[point]].add((way, int(x[0] if way == 0 else y[0]), *point))
+            if labels[start]:
+                found[places[point]].add((way, int(x[0] if way == 0 else y[0]), *point))
     return found

@@ -18,13 +18,12 @@ SURE, LIKELY = 0.5, 0.36
 """Thresholds of the smoothed classes and of the smoothed probability; a pixel is road where either is exceeded."""
 WIDEST_ROAD = 28
 """Half width beyond which what roads look like is treated as a hole: no centre line of a lot is a road. Pixels."""
-LEAST_ROAD, LEAST_HOLE = 48, 48
-"""Square pixels: smaller specks of road go, smaller holes are filled."""
-ROAD_SPECK = 16
-"""Most extent of such specks and holes, pixels."""
+LEAST_HOLE, HOLE_EXTENT = 48, 16
+"""Square pixels and extent of the least hole in a road; smaller ones are filled."""
+ROADS, GROUND = ("road", "highway"), ("land", "building", "road", "highway")
+"""Classes that are roads, and those that roads may lead over."""
 AROUND = (8, 8)
 """Running sums in which highways outnumber roads where a road is a highway."""
-_SURE_ONLY = np.float32(0)
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,14 @@ class Evidence:
         planes = [np.ascontiguousarray(getattr(self, field.name)[part]) for field in fields(self)[1:]]
         return Evidence(self.names, *planes)
 
-    def among(self, *names: str) -> npt.NDArray[np.bool_]:
-        """Whether each index of `kind` is one of some classes."""
-        return np.isin(self.names, names)
+    def where(self, *classes: str) -> Mask:
+        """Pixels of some classes, bool (H, W)."""
+        return pixels_of(self.kind, self.names, classes)
 
     @cached_property
     def blocking(self) -> npt.NDArray[np.bool_]:
         """Whether no gap in a road is bridged over each index of `kind`."""
-        return ~self.among("land", "building", "road", "highway")
+        return ~np.isin(self.names, GROUND)
 
     @cached_property
     def depth(self) -> Depth:
@@ -79,33 +78,39 @@ class Evidence:
 
     @cached_property
     def _own(self) -> Depth:
-        return Depth(self.road & self.sure & (self.highway | ~self.among("highway")[self.kind]), WIDEST_ROAD)
+        return Depth(self.road & self.sure & (self.highway | ~self.where("highway")), WIDEST_ROAD)
+
+
+def pixels_of(kind: npt.NDArray[np.uint8], names: tuple[str, ...], classes: tuple[str, ...]) -> Mask:
+    """Pixels whose index into the names is that of one of some classes, bool (H, W)."""
+    found = np.zeros(kind.shape, bool)
+    for number, name in enumerate(names):
+        if name in classes:
+            found |= kind == number
+    return found
 
 
 def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     """What a window shows, by the names of its classes."""
     names = (*classes, "unknown")
     kind = np.minimum(reading.codes, np.uint8(len(classes)))
-    roads, fast, ground = (
-        np.isin(names, of) for of in (("road", "highway"), ("highway",), ("land", "building", "road", "highway"))
-    )
-    drawn = roads[kind]
+    drawn = pixels_of(kind, names, ROADS)
     share, whole = smoothed(drawn, BLUR), smooth_weight(BLUR)
-    sure = share > SURE * whole
-    if reading.road is None:
-        score, road = (share.astype(np.uint32) * 255 + whole // 2) // whole, sure
-    else:
-        likely = smoothed(reading.road, BLUR)
-        score, road = (likely + np.uint32(whole // 2)) // whole, sure | (likely > LIKELY * 255 * whole) & ground[kind]
-    paved = without_small(road, LEAST_ROAD, ROAD_SPECK)
-    paved = ~without_small(~paved, LEAST_HOLE, ROAD_SPECK)
-    highway = _mostly(fast[kind], drawn)
-    found = Evidence(names, kind, paved, paved, sure, score.astype(np.uint8), highway)
-    return Evidence(names, kind, paved, paved & ~found.depth.beyond(WIDEST_ROAD), sure, found.score, highway)
+    sure = share > int(SURE * whole)
+    score, road = share * np.uint16(255), sure
+    if reading.road is not None:
+        score = smoothed(reading.road, BLUR)
+        road = sure | (score > int(LIKELY * 255 * whole)) & pixels_of(kind, names, GROUND)
+    paved = ~without_small(~road, LEAST_HOLE, HOLE_EXTENT)
+    lots = Depth(paved, WIDEST_ROAD).beyond(WIDEST_ROAD)
+    score = ((score + np.uint16(whole // 2)) // np.uint16(whole)).astype(np.uint8)
+    return Evidence(
+        names, kind, paved, paved & ~lots, sure, score, _mostly(pixels_of(kind, names, ("highway",)), drawn)
+    )
 
 
 def _mostly(some: Mask, of: Mask) -> Mask:
     """Where some pixels are most of others that lie around."""
     if not some.any():
         return some
-    return 2 * smoothed(some, AROUND).astype(np.uint16) > smoothed(of, AROUND)
+    return np.uint16(2) * smoothed(some, AROUND) > smoothed(of, AROUND)

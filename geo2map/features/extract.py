@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from geo2map.errors import DataError
-from geo2map.features.areas import HOLE, SPECK, AreaPart, Region, area_parts, layers
+from geo2map.features.areas import BESIDE, AreaPart, Region, area_parts, layers
 from geo2map.features.bridging import BEHIND, LONGEST_BRIDGE, NEAR
 from geo2map.features.buildings import LARGEST, Buildings
-from geo2map.features.evidence import BLUR, ROAD_SPECK, WIDEST_ROAD, gather_evidence
+from geo2map.features.evidence import BLUR, HOLE_EXTENT, WIDEST_ROAD, gather_evidence
 from geo2map.features.lines import NODING_CELL
 from geo2map.features.pruning import ISLAND, LONGEST_SPUR, PRUNING_ROUNDS
 from geo2map.features.rasters import smooth_reach
@@ -20,11 +20,11 @@ from geo2map.features.window import BLOCK, Box, ClassMap
 
 LINES_REACH = CLUSTER + AHEAD + NODING_CELL
 """Pixels around a core that its lines depend on, once there is a skeleton: nodes, smoothing, widths, crossings."""
-AREAS_REACH = max(SPECK + HOLE + WIDEST_ROAD, LARGEST) + 16
+AREAS_REACH = max(BESIDE + WIDEST_ROAD, LARGEST) + 16
 """Pixels around a core that its areas and buildings depend on, once there is a skeleton."""
 SKELETON_REACH = (
     smooth_reach(BLUR)
-    + 2 * ROAD_SPECK
+    + HOLE_EXTENT
     + 2 * TIDY_PASSES
     + PRUNING_ROUNDS * (LONGEST_SPUR + 1)
     + ISLAND

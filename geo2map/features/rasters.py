@@ -151,23 +151,24 @@ def _both_sides(mask: Mask, step: int) -> Mask:
 
 def painted(shape: tuple[int, int], pixels: PixelSet, radii: npt.NDArray[np.float32]) -> Mask:
     """Pixels nearer to one of some pixels than that one's radius, bool (H, W)."""
-    height, width = shape
-    change = np.zeros((height, width + 1), np.int16)
-    rows, columns = pixels // width, pixels % width
     square = np.ceil(radii.astype(np.float64) ** 2).astype(np.int64) - 1  # the greatest square that is nearer
-    roots = np.array([isqrt(n) for n in range(int(square.max(initial=0)) + 1)])
-    most = int(roots[-1]) if len(pixels) else -1
-    for step in range(-most, most + 1):
-        on = (square >= step * step) & (rows + step >= 0) & (rows + step < height)
-        along = roots[square[on] - step * step]
-        at = (rows[on] + step) * (width + 1)
-        np.add.at(change.ravel(), at + np.maximum(columns[on] - along, 0), 1)
-        np.add.at(change.ravel(), at + np.minimum(columns[on] + along + 1, width), -1)
-    return np.cumsum(change, axis=1, dtype=np.int16)[:, :-1] > 0
+    order = np.argsort(-square, kind="stable")
+    square = square[order]
+    most = isqrt(int(square[0])) if len(square) else 0
+    picture = np.zeros((shape[0] + 2 * most, shape[1] + 2 * most), bool)
+    width, flat = picture.shape[1], picture.ravel()
+    at = ((pixels // shape[1] + most) * width + pixels % shape[1] + most)[order]
+    for row in range(-most, most + 1):
+        for column in range(-most, most + 1):
+            reached = np.searchsorted(-square, -(row * row + column * column), side="right")
+            flat[at[:reached] + (row * width + column)] = True
+    return picture[most : most + shape[0], most : most + shape[1]]
 
 
 def within(mask: Mask, distance: float) -> Mask:
     """Pixels at most so far from one of the mask, bool (H, W)."""
+    if not mask.any():
+        return mask
     border = np.flatnonzero(mask & ~eroded(mask))
     radii = np.full(len(border), np.nextafter(np.float32(distance), np.float32(np.inf)))
     return painted(mask.shape, border, radii) | mask

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import shapely
 
-from geo2map.features.areas import AreaPart, Region
+from geo2map.features.areas import LEAST_AREA, AreaPart, Region
 from geo2map.features.roads import RoadLine, RoadPart
 from geo2map.features.streets import UNITS
 
@@ -95,11 +95,16 @@ class AreaStitcher:
                 group = group.joined(other.root())
                 group.open -= 1
         if not group.open:
-            yield self._finished(group)
+            yield from self._finished(group)
 
-    def _finished(self, group: _Group) -> Region:
+    def _finished(self, group: _Group) -> Iterator[Region]:
         polygon = group.polygons[0] if len(group.polygons) == 1 else shapely.union_all(group.polygons)
-        return Region(group.kind, polygon.normalize(), polygon.area / UNITS**2 * self._metres**2)
+        if polygon.area < LEAST_AREA * UNITS**2:
+            return
+        holes = [ring for ring in polygon.interiors if shapely.Polygon(ring).area >= LEAST_AREA * UNITS**2]
+        if len(holes) < len(polygon.interiors):
+            polygon = shapely.Polygon(polygon.exterior, holes)
+        yield Region(group.kind, polygon.normalize(), polygon.area / UNITS**2 * self._metres**2)
 
     @property
     def held(self) -> int:
