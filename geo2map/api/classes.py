@@ -33,10 +33,11 @@ def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:
     """
     if not storage.needs_legend or storage.legend is not None:
         return storage
-    options = {"redraw": storage.redraw, "vector": storage.vector, "classes": storage.classes}
-    option = next((name for name, given in options.items() if given), "layers")
+    what = "features" if storage.is_derived else "classes"
+    option = "model" if storage.is_derived else "classes" if storage.classes else "layers"
+    hence = ", hence no features" if storage.is_derived else ""
     if card is None:
-        raise PlanError("classes need a translated map: leave them out", option=option)
+        raise PlanError(f"{what} need a translated map: leave them out", option=option)
     if card.palette is None:
-        raise PlanError(f"the model {card.name} has no classes: choose another model", option=option)
+        raise PlanError(f"the model {card.name} has no classes{hence}: choose another model", option=option)
     return replace(storage, legend=card.palette.entries, scored=storage.is_derived and card.legend_classes is not None)

@@ -13,7 +13,7 @@ from geo2map.api.jobs import on_engine
 from geo2map.api.keywords import ServeKeywords, pick_options, require_known
 from geo2map.api.models import ModelLike
 from geo2map.api.requests import RenderRequest, option_values, resolve
-from geo2map.errors import OutputError, missing_extra
+from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.ledger import find_complete, open_output
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
@@ -106,6 +106,11 @@ def open_live_request(request: ServeRequest, *, begin: Begin | None = None) -> I
         opened = stack.enter_context(resolved.open())
         plan = resolved.plan(opened)
         job = resolved.job(opened, plan)
+        if job.storage.is_derived:
+            raise PlanError(
+                "features are read from a whole map, so a live map has none: render it, then view it",
+                option="redraw" if job.storage.redraw else "vector",
+            )
         if keep is not None and find_complete(keep, job, request.output) is not None:
             raise _complete(keep)
         if begin is not None:

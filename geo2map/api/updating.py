@@ -19,6 +19,7 @@ from geo2map.formats import find_container
 from geo2map.grid import TILE_SIZE, PixelWindow, world_window
 from geo2map.ledger import Pending, find_complete, finish_publishing, open_output
 from geo2map.ledger.checks import occupied
+from geo2map.ledger.finished import require_tiles
 from geo2map.ledger.finished_record import journal_path, load_journal, load_origin
 from geo2map.model import ModelOptions
 from geo2map.pipeline.reading import BlockKey
@@ -65,6 +66,7 @@ def update(
     """
     finish_publishing(out)
     before, records = _load(out)
+    require_tiles(Path(out), find_container(out), before.storage)
     fresh = select_scenes(scenes)
     for place in occupied(out, find_container(out), before.storage.layers):
         require_apart(place, fresh.files)

@@ -242,7 +242,7 @@ def _send_folder(store: ObjectStore, local: Path, prefix: str, sending: _Upload)
 def _is_tile(name: str) -> bool:
     """Whether an object name is a tile of the map or of a further layer, or the TileJSON of such a layer."""
     layers = "|".join(LAYERS)
-    tile = rf"(({layers})/)?\d+/\d+/\d+\.(png|webp|avif|jpg)"
+    tile = rf"(({layers})/)?\d+/\d+/\d+\.(png|webp|avif|jpg|pbf)"
     return re.fullmatch(rf"{tile}|({layers})/{re.escape(FILE_NAME)}", name) is not None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from geo2map.features.areas import ROADS as ROAD_CLASSES
+from geo2map.features.evidence import ROADS as ROAD_CLASSES
 from geo2map.features.extract import Feature
 from geo2map.features.roads import RoadLine
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from geo2map.errors import Geo2MapError
 from geo2map.formats.documents.sidecars import PAGE, layer_name
 from geo2map.formats.geotiff.write import GEOTIFF_SUFFIXES
+from geo2map.formats.vectors.read import VECTOR_SUFFIXES
 from geo2map.tiles.tilejson import TileSet
 
 
 def way_to_open(out: str | Path) -> str:
     """The path of an output and how to view it: QGIS, a browser, or `geo2map view`."""
     path = Path(out)
-    if path.suffix.lower() in GEOTIFF_SUFFIXES and path.is_file():
+    if path.suffix.lower() in (*GEOTIFF_SUFFIXES, *VECTOR_SUFFIXES) and path.is_file():
         return f"{path}: drag it into QGIS"
     if path.is_file():
         return f"{path}: drag it into QGIS, or view it with: geo2map view {_quoted(path)}"

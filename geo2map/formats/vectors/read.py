@@ -70,8 +70,7 @@ class FeatureFile:
             names = [str(name) for name, _ in pyogrio.list_layers(path)]
             facts = pyogrio.read_info(path, layer=names[0])["dataset_metadata"] if names else None
         except DataSourceError as error:
-            cause = " ".join(str(error).split())[:200]
-            raise TileSetError(f"{path}: not a vector file ({cause}); check the path") from error
+            raise TileSetError(f"{path}: not a vector file; give a GeoPackage that geo2map wrote") from error
         document = (facts or {}).get(FACTS)
         if document is None:
             raise TileSetError(
