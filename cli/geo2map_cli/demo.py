@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -28,34 +27,24 @@ if TYPE_CHECKING:
 @model_options
 @overwrite_option
 def command(out: str, size: int, seed: int, model: ModelOptions, overwrite: bool, as_json: bool) -> None:
-    """Draw a synthetic town as a GeoTIFF near 1 m, render it as tiles and as a GeoTIFF, and print what to open.
+    """Draw a synthetic town as a GeoTIFF near 1 m, render it as tiles, a GeoTIFF and features, and print what to open.
 
     A model that translates maps into imagery, such as map2sat, renders the town's true map.
     """
-    from geo2map.api import mosaic_tiles, open_engine, preview, render
-    from geo2map.demo import make_town
-    from geo2map.files.atomic import output_errors
-    from geo2map.files.picture import require_new_picture, side_by_side, write_picture
-    from geo2map.files.place import require_name
+    from geo2map.api import open_engine
+    from geo2map.api.demonstrating import make_demo
 
-    require_name(out)
-    home = Path(out)
-    scene, truth, tiles, raster = home / "town.tif", home / "town-truth.tif", home / "tiles", home / "map.tif"
-    picture = home / "before-after.png"
-    require_new_picture(picture, overwrite)
-    with output_errors(home):
-        home.mkdir(parents=True, exist_ok=True)
     click.echo(f"drawing a town of {size} x {size} px ...", err=True)
-    make_town(scene, truth, size=size, seed=seed)
     with open_engine(model) as engine, Bar() as bar:
-        taken = truth if engine.card.direction == "b2a" else scene
-        report = render(taken, tiles, engine=engine, overwrite=overwrite, progress=bar, begin=bar.begin)
-        mosaic_tiles(tiles, raster, overwrite=overwrite, progress=bar)
-        source, drawn, _ = preview(taken, engine=engine)
-    write_picture(side_by_side(source, drawn), picture)
-    files = {"scene": scene, "tiles": tiles, "map": raster, "picture": picture, "truth": truth}
+        made = make_demo(out, engine=engine, size=size, seed=seed, overwrite=overwrite, progress=bar, begin=bar.begin)
+    files = made.files
     if as_json:
-        click.echo(json_text(report.to_dict() | {"files": {name: path.as_posix() for name, path in files.items()}}))
+        named = {name: path.as_posix() for name, path in files.items()}
+        click.echo(json_text(made.report.to_dict() | {"files": named}))
         return
-    click.echo(report)
-    click.echo(f"open {picture}, or drag {taken} and {raster} into QGIS; XYZ tiles are in {tiles}")
+    click.echo(made.report)
+    layers = [str(path) for path in (made.rendered, files["map"], files.get("features")) if path is not None]
+    click.echo(
+        f"open {files['picture']}, or drag {', '.join(layers[:-1])} and {layers[-1]} into QGIS; "
+        f"XYZ tiles are in {files['tiles']}"
+    )

@@ -20,6 +20,7 @@ from geo2map.aoi.shape import bounds_aoi, polygons_aoi, polygons_of
 from geo2map.errors import AoiError
 from geo2map.files.address import is_file_path, is_there, plain_path
 from geo2map.files.encoding import decode_text
+from geo2map.files.vector_gdal import vector_gdal
 from geo2map.files.vsi import LINE, read_text
 from geo2map.grid.mercator import web_mercator
 
@@ -104,7 +105,7 @@ def _first_polygons(layers: Iterable[tuple[Geometries, str | None]], name: str) 
 
 def _layers(source: str | Path | bytes, name: str) -> Iterator[tuple[Geometries, str | None]]:
     """Geometries and CRS of the layers of a file, one by one."""
-    import pyogrio  # bundles a GDAL of its own: loaded only when a file is read
+    pyogrio = vector_gdal()
 
     with _gdal_errors(name):
         kinds = pyogrio.list_layers(source)[:, 1]

@@ -282,3 +282,10 @@ def test_files_that_hold_no_such_features_are_named(made: Path, tmp_path: Path) 
     with pytest.raises(Geo2MapError, match="class 'forest' is not one of the map's"):
         draw(made / "town.gpkg", tmp_path / "drawn", style=tmp_path / "strange.json")
     assert not (tmp_path / "drawn").exists()
+
+
+def test_nothing_is_left_beside_a_vector_file(made: Path, tmp_path: Path) -> None:
+    """GDAL would describe a GeoPackage with metadata in a file beside it."""
+    (tmp_path / "town.gpkg").write_bytes((made / "town.gpkg").read_bytes())
+    draw(tmp_path / "town.gpkg", tmp_path / "drawn.pmtiles")
+    assert {path.name for path in tmp_path.iterdir()} == {"town.gpkg", "drawn.pmtiles", ".drawn.pmtiles.journal"}

@@ -14,6 +14,7 @@ import shapely
 
 from geo2map.errors import OutputError
 from geo2map.features import FeatureLayer, Style
+from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.vectors.read import FeatureFile, moved
 from geo2map.formats.vectors.table import Rows
 from geo2map.formats.vectors.write import facts_of, finish_geopackage, write_rows, writing
@@ -93,13 +94,11 @@ def export_ogr(driver: str, options: dict[str, str]) -> Exporter:
             OutputError: it cannot be written.
             TileSetError: the CRS does not reach the map, or the source is damaged.
         """
-        import pyogrio.raw
-
         parts = list(_parts(features, crs))
         values, known = zip(*(part.columns() for part in parts), strict=True)
         names = list(_COLUMNS)
         with writing(path):
-            pyogrio.raw.write(
+            vector_gdal().raw.write(
                 path,
                 np.concatenate([part.wkb for part in parts]),
                 [np.concatenate([columns[at] for columns in values]) for at in range(len(names))],

@@ -18,6 +18,7 @@ from geo2map.errors import TileSetError
 from geo2map.features import Feature, FeatureLayer, Style, feature_layers
 from geo2map.features.style import palette_style
 from geo2map.files.rasterio_internals import GDAL_ERRORS
+from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.vectors.frame import MapFrame
 from geo2map.formats.vectors.table import Rows, from_rows
 from geo2map.formats.vectors.write import FACTS
@@ -59,12 +60,12 @@ class FeatureFile:
         Raises:
             TileSetError: no such file, not a vector file, or without the layers of geo2map.
         """
-        import pyogrio
         from pyogrio.errors import DataSourceError
 
         path = Path(path)
         if not path.is_file():
             raise TileSetError(f"{path}: not found; check the path")
+        pyogrio = vector_gdal()
         web_mercator()  # first: without PROJ, GDAL silently finds no CRS
         try:
             names = [str(name) for name, _ in pyogrio.list_layers(path)]
@@ -138,11 +139,10 @@ class FeatureFile:
             first += _AT_ONCE
 
     def _rows(self, layer: FeatureLayer, **choice: Any) -> Rows:
-        import pyogrio.raw
         from pyogrio.errors import DataSourceError, FeatureError
 
         try:
-            facts, _, shapes, values = pyogrio.raw.read(
+            facts, _, shapes, values = vector_gdal().raw.read(
                 self.path, layer=layer.name, columns=list(layer.columns), **choice
             )
         except (DataSourceError, FeatureError, RuntimeError) as error:

@@ -14,6 +14,7 @@ import shapely
 from geo2map.errors import OutputError
 from geo2map.features import Feature, FeatureLayer, Style, feature_layers, layer_of
 from geo2map.files.atomic import output_errors
+from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.documents.feature_styles import layer_style
 from geo2map.formats.vectors.frame import MapFrame
 from geo2map.formats.vectors.table import Rows, to_rows
@@ -106,10 +107,8 @@ def write_rows(
     Raises:
         OutputError: the file cannot be written.
     """
-    import pyogrio.raw
-
     with writing(path):
-        pyogrio.raw.write(
+        vector_gdal().raw.write(
             path,
             np.array([shapely.to_wkb(shape) for shape in rows.shapes], object),
             rows.columns,
