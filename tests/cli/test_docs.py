@@ -156,6 +156,7 @@ MADE_BEFORE: dict[str, Maker] = {
     "map.tif": _rendered("map.tif"),
     "map.mbtiles": _rendered("map.mbtiles"),
     "map.pmtiles": _rendered("map.pmtiles"),
+    "town.gpkg": _rendered("town.gpkg"),
     "pairs/": _pairs,
     "country.job.json": _parts,
     "parts/": _parts,
