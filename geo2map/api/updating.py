@@ -66,7 +66,6 @@ def update(
     """
     finish_publishing(out)
     before, records = _load(out)
-    require_tiles(Path(out), find_container(out), before.storage)
     fresh = select_scenes(scenes)
     for place in occupied(out, find_container(out), before.storage.layers):
         require_apart(place, fresh.files)
@@ -94,6 +93,7 @@ def _load(out: PathLike) -> tuple[Job, dict[BlockKey, BlockRecord]]:
     if journal is None:
         raise OutputError(_no_journal(Path(out)))
     try:
+        require_tiles(Path(out), find_container(out), journal.job.storage)
         return journal.job, journal.blocks()
     finally:
         journal.close()

@@ -32,7 +32,7 @@ FIRST = 4
 """Pixels from which on a bridge may meet another road."""
 NEAR = 2
 """Pixels around a bridge's tip within which it meets a road."""
-REACH = LONGEST_BRIDGE + NEAR
+_REACH = LONGEST_BRIDGE + NEAR
 """Pixels around a dead end in which its bridges end."""
 
 _Points = npt.NDArray[np.float64]
@@ -49,7 +49,7 @@ def bridges(skeleton: Mask, chains: Chains, evidence: Evidence) -> Mask:
     """Pixels to add to a skeleton, all found in the skeleton as it is, so that their order does not matter."""
     added = np.zeros_like(skeleton)
     ends, _ = dead_ends(chains)
-    margin = REACH + 1
+    margin = _REACH + 1
     height, width = skeleton.shape
     at = np.array([np.unravel_index(path[0], skeleton.shape) for path in ends]).reshape(-1, 2)
     # what is too near the window's border to look around is farther from its core than any reach
@@ -97,7 +97,7 @@ def _best(
     rows, columns = fan.rows[number], fan.columns[number]
     width = skeleton.shape[1]
     row, column = int(path[0]) // width, int(path[0]) % width
-    meets = _nearby(skeleton, path)[rows - row + REACH, columns - column + REACH]
+    meets = _nearby(skeleton, path)[rows - row + _REACH, columns - column + _REACH]
     meets[:, :FIRST] = -1
     ways = np.flatnonzero((meets >= 0).any(1))
     if not len(ways):
@@ -125,7 +125,7 @@ def _nearby(skeleton: Mask, path: PixelPath) -> npt.NDArray[np.int64]:
     """For pixels around a dead end, the skeleton pixel of another road within `NEAR`, or -1."""
     width = skeleton.shape[1]
     row, column = int(path[0]) // width, int(path[0]) % width
-    reach = REACH
+    reach = _REACH
     box = skeleton[row - reach : row + reach + 1, column - reach : column + reach + 1].copy()
     back = path[: 2 * LONGEST_BRIDGE + 8]  # the road itself, as far as its own bridges could reach it
     rows, columns = back // width - row + reach, back % width - column + reach
