@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from geo2map.checking.findings import CheckReport, Problem
 from geo2map.checking.geotiff import check_geotiff
@@ -23,6 +24,7 @@ from geo2map.plan import Job
 from geo2map.tiles.layer import MAP, layer_path
 from geo2map.tiles.place import CachedExtent
 from geo2map.tiles.tilejson import TileSet
+from geo2map.types import TileFormat
 
 Archive = MbtilesStore | PmtilesStore
 ARCHIVES: dict[str, type[Archive]] = {".mbtiles": MbtilesStore, ".pmtiles": PmtilesStore}
@@ -33,6 +35,12 @@ class ArchiveCheck(TilesCheck):
     """Checks one archive of tiles."""
 
     store: Archive
+
+    def found_format(self) -> TileFormat | None:
+        return self.store.tileset.format
+
+    def stated_layers(self) -> Iterable[Mapping[str, Any]]:
+        return self.store.tileset.vector_layers
 
     def check_documents(self) -> None:
         if self.journal is not None and not self.store.agrees(self.journal.job.tileset_of(self.described)):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from geo2map.checking.archive import ARCHIVES, check_archive, check_raster
+from geo2map.checking.features import check_vector_file
 from geo2map.checking.findings import CheckReport
 from geo2map.checking.folder import check_folder
 from geo2map.errors import TileSetError
 from geo2map.files.atomic import hidden_sibling
 from geo2map.files.place import resolve_place
 from geo2map.formats.geotiff.write import GEOTIFF_SUFFIXES
+from geo2map.formats.vectors.read import VECTOR_SUFFIXES, is_vector_file
 
 
 def check(path: str | Path) -> CheckReport:
@@ -21,7 +23,7 @@ def check(path: str | Path) -> CheckReport:
     internal consistency.
 
     Args:
-        path: a folder of tiles, an .mbtiles, .pmtiles or .tif, by any program.
+        path: a folder of tiles, an .mbtiles, .pmtiles or .tif, by any program; or a vector file of geo2map.
 
     Raises:
         TileSetError: it does not exist, or is not a supported type.
@@ -33,8 +35,10 @@ def check(path: str | Path) -> CheckReport:
         return check_raster(path)
     if path.is_file() and path.suffix.lower() in ARCHIVES:
         return check_archive(path)
+    if path.is_file() and is_vector_file(path):
+        return check_vector_file(path)
     if path.is_file():
-        known = ", ".join((*GEOTIFF_SUFFIXES, *ARCHIVES))
+        known = ", ".join((*GEOTIFF_SUFFIXES, *ARCHIVES, *VECTOR_SUFFIXES))
         raise TileSetError(f"{path}: not a supported type; give a folder of tiles or a file ending in one of {known}")
     if hidden_sibling(resolve_place(path), "partial").exists():
         raise TileSetError(f"{path}: not finished; run its command again to resume")

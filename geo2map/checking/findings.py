@@ -12,7 +12,9 @@ from geo2map.pipeline.report import box_polygon
 from geo2map.tiles.layer import MAP
 from geo2map.types import Tile
 
-_Kind = Literal["missing", "broken", "changed", "stray", "stale", "metadata", "open", "unexpected"]
+_Kind = Literal[
+    "missing", "broken", "changed", "stray", "stale", "metadata", "open", "unexpected", "invalid", "overlap", "crossing"
+]
 MEANINGS: dict[_Kind, str] = {
     "missing": "an expected tile does not exist",
     "broken": "a tile cannot be decoded",
@@ -22,6 +24,9 @@ MEANINGS: dict[_Kind, str] = {
     "metadata": "a document is incorrect",
     "open": "a block could not be read and is still to be rendered",
     "unexpected": "a file or folder that does not belong to a tile set",
+    "invalid": "a feature is not as its layer says",
+    "overlap": "areas of one class overlap",
+    "crossing": "roads meet without a node",
 }
 _SHOWN = 10
 
@@ -75,6 +80,7 @@ class CheckReport:
     Attributes:
         name: name of the output.
         tiles: number of tiles checked.
+        features: number of features checked, by layer of a vector file.
         problems: all problems.
         seam_ratio: mean step across tile borders over the mean step inside tiles; 1 is seamless, None with too few
             borders, or only flat tiles.
@@ -85,6 +91,7 @@ class CheckReport:
 
     name: str
     tiles: int = 0
+    features: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     seam_ratio: float | None = None
     block_seam_ratio: float | None = None
@@ -111,6 +118,7 @@ class CheckReport:
             "name": self.name,
             "ok": self.ok,
             "tiles": self.tiles,
+            "features": self.features,
             "problems": [{"kind": p.kind, "what": p.what, "detail": p.detail} for p in self.problems],
             "seam_ratio": self.seam_ratio,
             "block_seam_ratio": self.block_seam_ratio,
@@ -129,7 +137,8 @@ class CheckReport:
 
     def __str__(self) -> str:
         found = "no problems" if self.ok else f"{len(self.problems)} problems"
-        lines = [f"{self.name}: {self.tiles} tiles, {found}"]
+        counts = [f"{count} {name.replace('_', ' ')}" for name, count in self.features.items()]
+        lines = [f"{self.name}: {', '.join(counts) or f'{self.tiles} tiles'}, {found}"]
         for kind, count in Counter(problem.kind for problem in self.problems).items():
             lines.append(f"{count} x {kind}: {MEANINGS[kind]}")
         lines += [f"  {problem}" for problem in self.problems[:_SHOWN]]

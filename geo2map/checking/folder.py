@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from geo2map.checking.findings import CheckReport, Problem
 from geo2map.checking.stated import row_order_problems, statement_problems
@@ -32,6 +33,15 @@ class FolderCheck(TilesCheck):
 
     store: XyzFolder
     misnamed: Counter[tuple[TileFormat, TileFormat | None]] = field(default_factory=Counter)
+
+    def found_format(self) -> TileFormat | None:
+        return self.store.format
+
+    def stated_layers(self) -> Iterable[Mapping[str, Any]]:
+        with suppress(Geo2MapError):  # a damaged document is reported by `check_documents`
+            if (tileset := TileSet.load(self.store.path)) is not None:
+                return tileset.vector_layers
+        return next((statement.vector_layers for statement in self.store.statements if statement.vector_layers), ())
 
     def check_documents(self) -> None:
         for path in all_unexpected(self.store.path) if self.layer == MAP else ():

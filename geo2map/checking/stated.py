@@ -29,6 +29,7 @@ def statement_problems(
         _format_error(statement, formats),
         _zooms_error(statement, (store.zooms[0], store.zooms[-1])),
         _bounds_error(statement, store, exact=exact),
+        _layers_error(statement, formats),
     ):
         if detail:
             yield Problem("metadata", statement.document, detail)
@@ -83,6 +84,11 @@ def _is_inside(statement: Statement, there: LngLatBounds) -> bool:
         box.south <= latitude <= box.north and any(box.west <= longitude + turn <= box.east for turn in (0, 360))
         for box in boxes
     )
+
+
+def _layers_error(statement: Statement, formats: Counter[TileFormat]) -> str:
+    is_silent = statement.vector_layers is not None and not statement.vector_layers
+    return "lists no vector_layers, which clients need to draw vector tiles" if formats["mvt"] and is_silent else ""
 
 
 def _spell(numbers: tuple[float, ...]) -> str:

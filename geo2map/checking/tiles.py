@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from geo2map.checking.findings import CheckReport, Problem
 from geo2map.checking.kernels import join_children, may_follow
 from geo2map.checking.seams import SeamScan
+from geo2map.checking.vector_tile import require_features
 from geo2map.errors import TileSetError
 from geo2map.formats.stored import DescribedTiles
 from geo2map.grid import TILE_SIZE
@@ -32,6 +34,8 @@ class TilesCheck:
         report: receives the results.
         layer: name of the layer.
         formats: number of tiles by format, from their bytes.
+        is_vector: whether they hold features instead of pixels; such tiles have neither seams nor parents.
+        feature_layers: names of the layers that vector tiles may have; any if empty.
     """
 
     store: DescribedTiles
@@ -39,6 +43,8 @@ class TilesCheck:
     report: CheckReport
     layer: str = MAP
     formats: Counter[TileFormat] = field(default_factory=Counter)
+    is_vector: bool = False
+    feature_layers: tuple[str, ...] = ()
 
     def run(self) -> None:
         """Check everything.
@@ -49,6 +55,7 @@ class TilesCheck:
         zooms = self.store.zooms
         if self.journal is None and zooms:
             self._require_size(zooms[-1])
+        self._describe()
         self.check_documents()
         if self.journal is not None and self.layer == MAP:
             add_pending_blocks(self.journal, self.report)
@@ -66,6 +73,23 @@ class TilesCheck:
         """The layer by the job of the journal."""
         assert self.journal is not None, "only with a journal"
         return self.journal.job.layers[self.layer]
+
+    def found_format(self) -> TileFormat | None:
+        """Format of the stored tiles; for subclasses."""
+        return None
+
+    def stated_layers(self) -> Iterable[Mapping[str, Any]]:
+        """Layers of vector tiles that a document lists, as in TileJSON; for subclasses."""
+        return ()
+
+    def _describe(self) -> None:
+        """Decide what kind of tiles is expected: by the job, or else by what is there."""
+        if self.journal is not None:
+            self.is_vector = self.described.codec.format == "mvt"
+            self.feature_layers = tuple(self.journal.job.tileset.feature_layers)
+        elif self.store.zooms:
+            self.is_vector = self.found_format() == "mvt"
+            self.feature_layers = tuple(str(layer["id"]) for layer in self.stated_layers())
 
     def check_documents(self) -> None:
         """Check everything other than tiles; for subclasses."""
@@ -108,7 +132,7 @@ class TilesCheck:
             if pixels is not None and zoom < self._maxzoom:
                 self._check_parent(tile, pixels)
             parents.add(parent_of(tile)) if zoom > self._minzoom else None
-        if self.journal is None:
+        if self.journal is None and not self.is_vector:
             self._check_complete(parents)
 
     @property
@@ -144,8 +168,12 @@ class TilesCheck:
     def _check_tile(self, tile: Tile, data: bytes, digest: bytes | None) -> Pixels | None:
         if (format := format_of(data)) is not None:
             self.formats[format] += 1
+        pixels = None
         try:
-            pixels = decode_tile(data)
+            if self.is_vector:
+                require_features(data, self.feature_layers)
+            else:
+                pixels = decode_tile(data)
         except TileSetError as error:
             self.report.problems.append(Problem.of("broken", tile, str(error)))
             return None

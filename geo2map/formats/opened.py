@@ -58,4 +58,7 @@ def _describe(folder: XyzFolder, zooms: tuple[int, ...]) -> TileSet:
     window = footprint(folder, [box for statement in stated for box in statement.boxes])
     words = {key: text for statement in reversed(stated) for key, text in statement.words.items()}
     words = foreign_words(words, {})
-    return TileSet(name, folder.format, zooms[0], zooms[-1], window, scheme=folder.scheme, words=words)
+    listed = next((statement.vector_layers for statement in stated if statement.vector_layers), ())
+    return TileSet(
+        name, folder.format, zooms[0], zooms[-1], window, scheme=folder.scheme, words=words, others_layers=listed
+    )

@@ -17,7 +17,7 @@ from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.place import HasExtent, footprint
 from geo2map.tiles.sniff import format_of, parse_format
 from geo2map.tiles.statement import parse_statement
-from geo2map.tiles.tilejson import DESCRIPTION, TileSet, foreign_words
+from geo2map.tiles.tilejson import DESCRIPTION, TileSet, foreign_layers, foreign_words
 from geo2map.types import Tile, TileFormat
 
 FORMAT_NAMES: dict[TileFormat, str] = {"png": "png", "webp": "webp", "jpeg": "jpg", "avif": "avif", "mvt": "pbf"}
@@ -133,7 +133,8 @@ def restore_tileset(path: Path, facts: Mapping[str, Any], store: ArchivedTiles) 
         else:
             window = footprint(store, parse_statement(path.name, facts).boxes)
         name, words = plain_text(str(facts.get("name") or path.stem)), foreign_words(facts, extra)
-        return TileSet(name, format, minzoom, maxzoom, window, extra, words=words)
+        listed = foreign_layers(facts, extra)
+        return TileSet(name, format, minzoom, maxzoom, window, extra, words=words, others_layers=listed)
     except (TypeError, ValueError, IndexError, Geo2MapError) as error:
         raise TileSetError(f"{path}: invalid metadata ({error}); create it again") from error
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +38,7 @@ class Statement:
         zooms: lowest and largest.
         center: degrees, optionally with a zoom.
         words: texts by `WORDS`.
+        vector_layers: layers of vector tiles, see `vector_layers_of`; None if the document cannot list them.
     """
 
     document: str
@@ -49,6 +51,7 @@ class Statement:
     zooms: tuple[int, int] | None = None
     center: tuple[float, ...] = ()
     words: Mapping[str, str] = field(default_factory=dict)
+    vector_layers: tuple[Mapping[str, Any], ...] | None = None
 
     @property
     def box(self) -> LngLatBounds | None:
@@ -73,6 +76,7 @@ def parse_statement(document: str, facts: Mapping[str, Any]) -> Statement:
         zooms=_zooms(facts),
         center=_numbers(facts.get("center"), 2, 3),
         words=words_of(facts),
+        vector_layers=vector_layers_of(facts),
     )
 
 
@@ -94,6 +98,16 @@ def words_of(facts: Mapping[str, Any]) -> dict[str, str]:
     """The texts by `WORDS` in some metadata."""
     found = {key: _text(facts.get(key)) for key in WORDS}
     return {key: text for key, text in found.items() if text}
+
+
+def vector_layers_of(facts: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The layers of vector tiles in some metadata: objects with an "id", as TileJSON has them; MBTiles in "json"."""
+    listed = facts.get("vector_layers")
+    if listed is None and isinstance(text := facts.get("json"), str):
+        with suppress(ValueError, AttributeError):
+            listed = json.loads(text).get("vector_layers")
+    entries = listed if isinstance(listed, list) else []
+    return tuple(entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("id"), str))
 
 
 def other_grid(profile: Any, *systems: Any) -> str:

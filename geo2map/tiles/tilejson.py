@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from geo2map.errors import TileSetError, ZoomError
-from geo2map.features import KINDS_OF_COLUMNS, feature_layers
+from geo2map.features import KINDS_OF_COLUMNS, FeatureLayer, feature_layers
 from geo2map.files.atomic import write_whole
 from geo2map.files.encoding import read_text_file
 from geo2map.grid import MAX_ZOOM, PixelWindow, lnglat_bounds, one_tile_zoom, window_latitude
 from geo2map.tiles.codec import SUFFIXES
-from geo2map.tiles.statement import words_of
+from geo2map.tiles.statement import vector_layers_of, words_of
 from geo2map.types import Scheme, TileFormat
 
 FILE_NAME = "tilejson.json"
@@ -44,6 +44,7 @@ class TileSet:
         extra: JSON-able facts such as the model and its colours, stored under the key "geo2map".
         scheme: row order of a folder's files: "xyz" from the north, "tms" from the south. Ignored by other containers.
         words: texts by `geo2map.tiles.statement.WORDS` that replace geo2map's defaults.
+        others_layers: layers of another program's vector tiles, as its metadata list them.
 
     Raises:
         ZoomError: `minzoom` and `maxzoom` are not in order or out of range.
@@ -58,6 +59,7 @@ class TileSet:
     extra: Mapping[str, Any] = field(default_factory=dict)
     scheme: Scheme = "xyz"
     words: Mapping[str, str] = field(default_factory=dict)
+    others_layers: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.minzoom <= self.maxzoom <= MAX_ZOOM:
@@ -102,7 +104,8 @@ class TileSet:
     @property
     def vector_layers(self) -> list[dict[str, Any]]:
         """The layers of vector tiles, as TileJSON, MBTiles and PMTiles state them."""
-        layers = feature_layers(str(name) for name, _ in self.extra.get("legend", ())).values()
+        if self.others_layers:
+            return [dict(layer) for layer in self.others_layers]
         return [
             {
                 "id": layer.name,
@@ -110,8 +113,13 @@ class TileSet:
                 "minzoom": self.minzoom if "highway" in layer.classes else max(self.minzoom, layer.first_zoom),
                 "maxzoom": self.maxzoom,
             }
-            for layer in layers
+            for layer in self.feature_layers.values()
         ]
+
+    @property
+    def feature_layers(self) -> dict[str, FeatureLayer]:
+        """The layers of features of the map, by name, the lowest first; empty for another program's."""
+        return feature_layers(str(name) for name, _ in self.extra.get("legend", ()))
 
     @property
     def is_imagery(self) -> bool:
@@ -197,8 +205,8 @@ class TileSet:
             window = PixelWindow(*(int(value) for value in extra.pop("window")))
             zooms = int(document["minzoom"]), int(document["maxzoom"])
             scheme: Scheme = "tms" if document.get("scheme") == "tms" else "xyz"
-            words = foreign_words(document, extra)
-            return cls(str(document["name"]), document["format"], *zooms, window, extra, scheme, words)
+            words, listed = foreign_words(document, extra), foreign_layers(document, extra)
+            return cls(str(document["name"]), document["format"], *zooms, window, extra, scheme, words, listed)
         except (KeyError, TypeError, ValueError) as error:
             raise TileSetError(
                 f"{path}: invalid ({type(error).__name__}: {error}); delete it or create it again"
@@ -214,6 +222,16 @@ def foreign_words(facts: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[st
     """
     own = _OWN_WORDS if "model" in extra else {key: _OWN_WORDS[key] for key in ("attribution", "description")}
     return {key: text for key, text in words_of(facts).items() if text not in own.get(key, ())}
+
+
+def foreign_layers(facts: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The layers of another program's vector tiles; () for those of geo2map, which follow from its legend.
+
+    Args:
+        facts: metadata of their container.
+        extra: geo2map's facts.
+    """
+    return () if "legend" in extra else vector_layers_of(facts)
 
 
 def read_scheme(folder: Path) -> Scheme | None:

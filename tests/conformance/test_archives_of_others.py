@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from foreign import BOUNDS, LEFT, SPELLED, TOP, WORDS, ZOOM, tile_bytes, wanted, write_mbtiles, write_pmtiles
+from mapbox_vector_tile import encode
 from pmtiles.tile import Compression, TileType, deserialize_header, serialize_header
 
 from geo2map.api.converting import convert
@@ -24,7 +25,9 @@ from geo2map.tiles.tilejson import DESCRIPTION, SOURCE_DESCRIPTION, TileSet
 
 AROUND = [-73.935242, 40.732690, -73.929749, 40.736852]
 """Degrees of the four tiles."""
-VECTOR = gzip.compress(b"\x1a\x05hello")
+VECTOR = gzip.compress(
+    encode([{"name": "sea", "features": [{"geometry": "POLYGON ((0 0, 90 0, 90 90, 0 0))", "properties": {}}]}])
+)
 E7 = {
     f"{edge}_e7": round(value * 1e7)
     for edge, value in zip(("min_lon", "min_lat", "max_lon", "max_lat"), BOUNDS, strict=True)
@@ -124,13 +127,27 @@ def test_only_what_a_model_drew_is_said_to_be_drawn() -> None:
 
 @pytest.mark.parametrize("facts", [{"format": "pbf"}, {"format": "application/x-protobuf"}, {}])
 def test_vector_tiles_are_named(facts: dict[str, str], tmp_path: Path) -> None:
+    """Where pixels are needed they are refused; `check` decodes their features."""
     path = write_mbtiles(tmp_path / "a.mbtiles", facts, pack=lambda _: VECTOR)
-    with pytest.raises(TileSetError, match="vector tiles"):
-        convert(path, tmp_path / "b", format="webp")
-    for kind in (TileType.MVT, TileType.UNKNOWN, TileType.PNG):
-        archive = write_pmtiles(tmp_path / "a.pmtiles", kind, {}, data=VECTOR, tile_compression=Compression.GZIP)
+    for out, options in (("b", {"format": "webp"}), ("b.tif", {}), ("b.gpkg", {})):
         with pytest.raises(TileSetError, match="vector tiles"):
-            check(archive)
+            convert(path, tmp_path / out, **options)
+    assert "lists no vector_layers" in problems(path)
+
+
+@pytest.mark.parametrize("kind", [TileType.MVT, TileType.UNKNOWN, TileType.PNG])
+def test_vector_tiles_are_checked_as_such(kind: TileType, tmp_path: Path) -> None:
+    listed = {"vector_layers": [{"id": "sea", "fields": {}}]}
+    packing: Any = {"tile_compression": Compression.GZIP}
+    found = problems(write_pmtiles(tmp_path / "a.pmtiles", kind, listed, data=VECTOR, **packing))
+    assert ("states the format png, but 4 of 4 tiles are mvt" in found) == (kind is TileType.PNG)
+    assert "broken" not in found
+    broken = gzip.compress(b"\x1a\x05hello")
+    found = problems(write_pmtiles(tmp_path / "b.pmtiles", kind, listed, data=broken, **packing))
+    assert found.count("cannot be read as a vector tile") == 4
+    other = {"vector_layers": [{"id": "land", "fields": {}}]}
+    found = problems(write_pmtiles(tmp_path / "c.pmtiles", kind, other, data=VECTOR, **packing))
+    assert found.count("layer 'sea' is none of land") == 4
 
 
 def test_tiles_packed_with_gzip_are_read(tmp_path: Path) -> None:

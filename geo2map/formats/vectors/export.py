@@ -15,12 +15,11 @@ import shapely
 from geo2map.errors import OutputError
 from geo2map.features import FeatureLayer, Style
 from geo2map.files.vector_gdal import vector_gdal
-from geo2map.formats.vectors.read import FeatureFile, moved
+from geo2map.formats.vectors.read import DEGREES, FeatureFile, moved
 from geo2map.formats.vectors.table import Rows
 from geo2map.formats.vectors.write import facts_of, finish_geopackage, write_rows, writing
 from geo2map.protocols import Progress
 
-_DEGREES = "EPSG:4326"
 _COLUMNS: dict[str, type] = {
     "layer": object,
     "class": object,
@@ -196,4 +195,4 @@ def export_features(
         TileSetError: the CRS does not reach the map, or the source is damaged.
     """
     shown = features.style if style is None else style
-    _EXPORTERS[path.suffix.lower()](features, path, shown, crs or _DEGREES, progress)
+    _EXPORTERS[path.suffix.lower()](features, path, shown, crs or DEGREES, progress)

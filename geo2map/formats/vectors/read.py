@@ -27,7 +27,8 @@ from geo2map.grid.mercator import web_mercator
 from geo2map.tiles.tilejson import TileSet
 
 _AT_ONCE = 20_000
-_DEGREES = "EPSG:4326"
+DEGREES = "EPSG:4326"
+"""The CRS of files, unless another is chosen: longitude and latitude on WGS 84."""
 
 
 VECTOR_SUFFIXES = (".gpkg", ".fgb", ".geojson", ".parquet")
@@ -52,7 +53,7 @@ class FeatureFile:
     path: Path
     tileset: TileSet
     layers: dict[str, FeatureLayer]
-    crs: str = _DEGREES
+    crs: str = DEGREES
 
     @classmethod
     def open(cls, path: str | Path) -> FeatureFile:
@@ -86,7 +87,7 @@ class FeatureFile:
                 f"{path}: none of the layers {', '.join(known)}; give the GeoPackage as geo2map wrote it"
             )
         crs = pyogrio.read_info(path, layer=next(iter(layers)))["crs"]
-        return cls(path, tileset, layers, str(crs or _DEGREES))
+        return cls(path, tileset, layers, str(crs or DEGREES))
 
     @property
     def frame(self) -> MapFrame:
@@ -108,7 +109,7 @@ class FeatureFile:
             TileSetError: the file is damaged.
         """
         bounds = self.frame.bounds_of(window.grow(margin))
-        if self.crs != _DEGREES:
+        if self.crs != DEGREES:
             bounds = _moved_box(bounds, self.crs)
         found: list[Feature] = []
         for name, layer in self.layers.items():
@@ -157,9 +158,9 @@ class FeatureFile:
         return Rows(shapely.from_wkb(shapes), chosen, [_known(column) for column in chosen])
 
     def _in_degrees(self, rows: Rows) -> Rows:
-        if self.crs == _DEGREES:
+        if self.crs == DEGREES:
             return rows
-        return rows._replace(shapes=moved(rows.shapes, self.crs, _DEGREES))
+        return rows._replace(shapes=moved(rows.shapes, self.crs, DEGREES))
 
 
 def moved(shapes: npt.NDArray[Any], crs: str, to: str) -> npt.NDArray[Any]:
@@ -187,7 +188,7 @@ def _moved_box(bounds: tuple[float, float, float, float], crs: str) -> tuple[flo
     steps = np.linspace(0, 1, 33)
     ring = [(west + (east - west) * t, y) for t in steps for y in (south, north)]
     ring += [(x, south + (north - south) * t) for t in steps for x in (west, east)]
-    box = shapely.total_bounds(moved(np.array([shapely.MultiPoint(ring)], object), _DEGREES, crs))
+    box = shapely.total_bounds(moved(np.array([shapely.MultiPoint(ring)], object), DEGREES, crs))
     return tuple(box.tolist())
 
 

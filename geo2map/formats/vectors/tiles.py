@@ -46,7 +46,25 @@ def vector_tiles(features: FeatureFile, minzoom: int) -> Iterator[tuple[Tile, by
         span = tile_range(rescale(frame.window, frame.zoom, zoom))
         for top in range(span.top // side * side, span.bottom, side):
             for left in range(span.left // side * side, span.right, side):
-                yield from _tiles_of(features, Tile(left, top, zoom), side, where)
+                square = PixelWindow(left, top, left + side, top + side)
+                yield from _tiles_of(features, zoom, square.intersection(span), where)
+
+
+def vector_tile(features: FeatureFile, tile: Tile) -> bytes:
+    """One of the tiles that `vector_tiles` gives; b"" where it gives none.
+
+    Raises:
+        TileSetError: the file is damaged.
+    """
+    frame, where = features.frame, _conditions(features, tile.z)
+    if tile.z > frame.zoom or not where:
+        return b""
+    span = tile_range(rescale(frame.window, frame.zoom, tile.z))
+    for column in (tile.x, tile.x + 2**tile.z):
+        part = PixelWindow(column, tile.y, column + 1, tile.y + 1).intersection(span)
+        for _, data in () if part.empty else _tiles_of(features, tile.z, part, where):
+            return data
+    return b""
 
 
 def _conditions(features: FeatureFile, zoom: int) -> dict[str, str]:
@@ -61,23 +79,24 @@ def _conditions(features: FeatureFile, zoom: int) -> dict[str, str]:
     return found
 
 
-def _tiles_of(features: FeatureFile, first: Tile, side: int, where: Mapping[str, str]) -> Iterator[tuple[Tile, bytes]]:
-    """The tiles of a square."""
-    down = features.frame.zoom - first.z
-    edges = (first.x, first.y, first.x + side, first.y + side)
-    window = PixelWindow(*(edge * TILE_SIZE << down for edge in edges))
+def _tiles_of(
+    features: FeatureFile, zoom: int, span: PixelWindow, where: Mapping[str, str]
+) -> Iterator[tuple[Tile, bytes]]:
+    """The tiles of a range of columns and rows."""
+    down = features.frame.zoom - zoom
+    window = PixelWindow(*(edge * TILE_SIZE << down for edge in span))
     near = features.near(window, (_BUFFER // UNITS) << down, where=where)
     if not near:
         return
     shapes = _at_zoom(near, down)
     tree = shapely.STRtree(shapes)
-    for x in range(first.x, first.x + side):
-        for y in range(first.y, first.y + side):
+    for x in range(span.left, span.right):
+        for y in range(span.top, span.bottom):
             corner = np.array((x, y)) * EXTENT
             box = shapely.box(*(corner - _BUFFER), *(corner + EXTENT + _BUFFER))
             found = sorted(tree.query(box, "intersects").tolist())
             if data := encode_features([(near[index], shapes[index]) for index in found], box, corner, features.layers):
-                yield Tile(x % 2**first.z, y, first.z), data
+                yield Tile(x % 2**zoom, y, zoom), data
 
 
 def _at_zoom(features: Sequence[Feature], down: int) -> npt.NDArray[Any]:
