@@ -15,14 +15,18 @@ from geo2map.api.models import ModelLike
 from geo2map.api.requests import RenderRequest, option_values, resolve
 from geo2map.errors import OutputError, PlanError, missing_extra
 from geo2map.formats.opened import find_layers, open_tiles
+from geo2map.formats.vectors.on_demand import FeatureTiles
+from geo2map.formats.vectors.read import FeatureFile, is_vector_file
 from geo2map.ledger import find_complete, open_output
+from geo2map.ledger.feature_conversion import tileset_like
 from geo2map.live import LiveMap, LiveOptions, ServedSite, StoredLayer
 from geo2map.live.site import check_entrance
-from geo2map.protocols import Begin
+from geo2map.plan.storage import Storage
+from geo2map.protocols import Begin, StoredTiles
 from geo2map.scene import Scenes, SceneSelection
 from geo2map.threads import start_threads
-from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.layer import MAP
+from geo2map.tiles.tilejson import TileSet
 from geo2map.types import PathLike
 
 if TYPE_CHECKING:
@@ -188,7 +192,8 @@ def view(
     """Shows a finished set of tiles in a browser until this process is told to stop.
 
     Args:
-        path: a folder of tiles, an .mbtiles or a .pmtiles file, or a .tif on the tile grid.
+        path: a folder of tiles, an .mbtiles or a .pmtiles file, or a .tif on the tile grid; or a GeoPackage, whose
+            vector tiles are made on demand.
         listening, token, address: as `serve` has them.
 
     Raises:
@@ -206,7 +211,7 @@ def stored_site(path: PathLike, *, token: str | None = None, address: str | None
     """A finished set of tiles as a site; see `view`."""
     path = Path(path)
     with ExitStack() as stack, start_threads(2, "files") as threads:
-        store, tileset = stack.enter_context(open_tiles(path))
+        store, tileset = stack.enter_context(_open_map(path))
         further = {
             name: StoredLayer(*stack.enter_context(open_tiles(place)), threads)
             for name, place in find_layers(path, tileset).items()
@@ -215,6 +220,17 @@ def stored_site(path: PathLike, *, token: str | None = None, address: str | None
         archive = path if path.suffix.lower() == ".pmtiles" and path.is_file() else None
         layer = StoredLayer(store, tileset, threads)
         yield ServedSite(map=layer, further=further, archive=archive, token=token, address=address)
+
+
+@contextmanager
+def _open_map(path: Path) -> Iterator[tuple[StoredTiles, TileSet]]:
+    """A finished set of tiles, or vector tiles made on demand from a GeoPackage."""
+    if is_vector_file(path):
+        features = FeatureFile.open(path)
+        yield FeatureTiles(features), tileset_like(features.tileset, Storage(vector=True))
+        return
+    with open_tiles(path) as opened:
+        yield opened
 
 
 def listen(
@@ -239,8 +255,7 @@ def _site(live: LiveMap, request: ServeRequest) -> ServedSite:
 
 def _run(site: ServedSite, own: socket, listening: Listening) -> None:
     base = site.address.rstrip("/") if site.address else None
-    suffix = SUFFIXES[site.map.tileset.format]
-    _need("run").run_app(_need("app").make_app(site), own, listening, suffix, site.token, base)
+    _need("run").run_app(_need("app").make_app(site), own, listening, site.map.tileset.format, site.token, base)
 
 
 def _need(module: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from concurrent.futures import Future
 from hashlib import blake2b
@@ -21,7 +22,7 @@ from geo2map.live.tally import Tally
 from geo2map.live.wmts import MEDIA_TYPES
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.folder import parse_number
-from geo2map.tiles.sniff import format_of
+from geo2map.tiles.sniff import format_of, pack
 from geo2map.types import Tile
 
 KEEP = "max-age=86400, immutable"
@@ -121,11 +122,16 @@ class TileEndpoint:
             return refusal(500, "this part of the map cannot be rendered: see the server's log")
         if data is None:
             return Response(status_code=204, headers=headers)
+        kind = format_of(data) or self._format
+        if kind == "mvt":
+            headers["Vary"] = "Accept-Encoding"
+            if _takes_gzip(request):
+                data, headers["Content-Encoding"] = pack(data, kind), "gzip"
         if tag is None:
             tag = blake2b(data, digest_size=16).hexdigest()
         if (late := unsent(request, tag, headers)) is not None:
             return late
-        headers |= {"ETag": f'"{tag}"', "Content-Type": MEDIA_TYPES[format_of(data) or self._format]}
+        headers |= {"ETag": f'"{tag}"', "Content-Type": MEDIA_TYPES[kind]}
         return Response(data, headers=headers)
 
     def _keeping(self, request: Request) -> str:
@@ -144,6 +150,14 @@ def _names(request: Request) -> bool:
     """Whether a request's conditions name tags; "*" means any tile, which only its bytes can prove."""
     conditions = [listed(request.headers, name) for name in ("if-match", "if-none-match")]
     return any(conditions) and "*" not in conditions
+
+
+def _takes_gzip(request: Request) -> bool:
+    """Whether a client takes gzip around a tile; one that weighs it with 0 does not."""
+    given = (word.partition(";") for word in ",".join(request.headers.getlist("accept-encoding")).split(","))
+    weights = {name.strip().lower(): weight.replace(" ", "").lower() for name, _, weight in given}
+    found = weights.get("gzip", weights.get("*"))
+    return found is not None and re.fullmatch(r"q=0(\.0*)?", found) is None
 
 
 async def _wait(answer: Future[bytes | None], request: Request) -> bytes | None:

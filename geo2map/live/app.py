@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from hashlib import blake2b
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +18,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from geo2map.errors import Geo2MapError
+from geo2map.formats.documents.maplibre import style_documents
 from geo2map.formats.documents.page import viewer_page
+from geo2map.formats.documents.text import json_bytes
 from geo2map.live.answers import ASK_AGAIN, TileEndpoint, refusal, unsent, version_of
 from geo2map.live.archive import ArchiveResponse
 from geo2map.live.crossing import OtherOrigins
@@ -47,8 +50,10 @@ def make_app(site: ServedSite, close: Callable[[], None] | None = None) -> Starl
         Route("/metrics", pages.metrics),
         Route("/tilejson.json", pages.tilejson),
         *(Route(f"/{name}/tilejson.json", pages.tilejson) for name in site.further),
-        Route("/WMTSCapabilities.xml", pages.capabilities),
+        *(Route(f"/{file}", pages.style) for file in pages.styles),
     ]
+    if site.pictures:
+        routes.append(Route("/WMTSCapabilities.xml", pages.capabilities))
     if site.archive is not None:
         routes.append(Route("/archive.pmtiles", pages.archive))
     for folder, layer in site.layers.items():
@@ -81,6 +86,7 @@ class _Documents:
         self._site = site
         further = {name: layer.tileset for name, layer in site.further.items()}
         self._page = viewer_page(site.map.tileset, site.legend, further)
+        self.styles = tuple(style_documents(site.map.tileset)) if site.is_vector else ()
 
     async def page(self, request: Request) -> Response:
         return _document(request, self._page, "text/html; charset=utf-8")
@@ -104,9 +110,15 @@ class _Documents:
         text = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
         return _document(request, text, "application/json")
 
+    async def style(self, request: Request) -> Response:
+        """A MapLibre style, for pages of one's own: with absolute addresses."""
+        styles = style_documents(self._site.map.tileset, self._template(request, ""))
+        return _document(request, json_bytes(styles[unquote(request.url.path.rpartition("/")[2])]), "application/json")
+
     async def capabilities(self, request: Request) -> Response:
-        tilesets = {self._site.title(folder): layer.tileset for folder, layer in self._site.layers.items()}
-        templates = {self._site.title(folder): self._template(request, folder) for folder in self._site.layers}
+        shown = self._site.pictures
+        tilesets = {self._site.title(folder): layer.tileset for folder, layer in shown.items()}
+        templates = {self._site.title(folder): self._template(request, folder) for folder in shown}
         address = f"{self._base(request)}/WMTSCapabilities.xml{self._query(request, None)}"
         document = wmts_capabilities(tilesets, templates, address)
         return _document(request, document, "application/xml")

@@ -13,6 +13,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from geo2map.errors import OutputError
+from geo2map.tiles.codec import SUFFIXES
+from geo2map.types import TileFormat
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MOST_CONNECTIONS = 1000
@@ -26,25 +28,30 @@ class Addresses:
 
     Attributes:
         page: the viewer.
-        wmts: for QGIS.
         tilejson: for MapLibre.
-        tiles: a tile's URL, with {z}, {x} and {y} in it, for Leaflet.
+        tiles: a tile's URL, with {z}, {x} and {y} in it: pictures for Leaflet, features for QGIS.
+        wmts: pictures for QGIS; None where the map holds features.
         warning: on who can reach it, None where only this machine can.
     """
 
     page: str
-    wmts: str
     tilejson: str
     tiles: str
+    wmts: str | None = None
     warning: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The addresses as JSON-able values."""
-        return {"page": self.page, "wmts": self.wmts, "tilejson": self.tilejson, "tiles": self.tiles}
+        wmts = {} if self.wmts is None else {"wmts": self.wmts}
+        return {"page": self.page, **wmts, "tilejson": self.tilejson, "tiles": self.tiles}
 
     def __str__(self) -> str:
-        lines = [f"map       {self.page}", f"QGIS      {self.wmts}", f"MapLibre  {self.tilejson}"]
-        return "\n".join([*lines, f"Leaflet   {self.tiles}", "Press Ctrl-C to stop."])
+        lines = [f"map       {self.page}", f"MapLibre  {self.tilejson}"]
+        if self.wmts is None:
+            lines.append(f"QGIS      {self.tiles} (vector tiles)")
+        else:
+            lines[1:] = [f"QGIS      {self.wmts}", lines[1], f"Leaflet   {self.tiles}"]
+        return "\n".join([*lines, "Press Ctrl-C to stop."])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +84,7 @@ def run_app(
     app: Starlette,
     own: socket.socket,
     listening: Listening,
-    suffix: str,
+    format: TileFormat,
     token: str | None = None,
     base: str | None = None,
 ) -> None:
@@ -85,14 +92,14 @@ def run_app(
 
     Args:
         own: the socket from `bind`.
-        suffix: of a tile's name.
+        format: of the map's tiles.
         token: that requests must carry.
         base: this server's public URL without a trailing slash; None is that of the socket.
 
     Raises:
         KeyboardInterrupt: Ctrl-C, after shutdown.
     """
-    found = _addresses(base or _url(own), suffix, token, open_to_all=listening.host not in LOOPBACK)
+    found = _addresses(base or _url(own), format, token, open_to_all=listening.host not in LOOPBACK)
     if listening.ready is not None:
         listening.ready(found)
     if listening.browser:
@@ -138,13 +145,13 @@ def _url(own: socket.socket) -> str:
     return f"http://{name}:{port}"
 
 
-def _addresses(base: str, suffix: str, token: str | None, *, open_to_all: bool) -> Addresses:
+def _addresses(base: str, format: TileFormat, token: str | None, *, open_to_all: bool) -> Addresses:
     query = f"?token={token}" if token else ""
     warning = None
     if open_to_all and not token:
         warning = (
             "warning: anyone who reaches this machine can see this map and load the machine; a token restricts access"
         )
-    places = ("/", "/WMTSCapabilities.xml", "/tilejson.json", f"/{{z}}/{{x}}/{{y}}{suffix}")
-    page, wmts, tilejson, tiles = (f"{base}{place}{query}" for place in places)
-    return Addresses(page, wmts, tilejson, tiles, warning)
+    places = ("/", "/tilejson.json", f"/{{z}}/{{x}}/{{y}}{SUFFIXES[format]}", "/WMTSCapabilities.xml")
+    page, tilejson, tiles, wmts = (f"{base}{place}{query}" for place in places)
+    return Addresses(page, tilejson, tiles, None if format == "mvt" else wmts, warning)

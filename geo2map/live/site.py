@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from geo2map.errors import PlanError
-from geo2map.formats.documents.qgis import LegendEntries
+from geo2map.formats.documents.shown_styles import LegendEntries
 from geo2map.formats.documents.sidecars import legend_of
 from geo2map.live.layers import TileLayer
 from geo2map.live.livemap import LiveMap
@@ -59,6 +59,16 @@ class ServedSite:
     def layers(self) -> dict[str, TileLayer]:
         """The layers by the folder of their tiles, the topmost first."""
         return {"": self.map} | {f"{name}/": layer for name, layer in self.further.items()}
+
+    @property
+    def pictures(self) -> dict[str, TileLayer]:
+        """The layers whose tiles are pictures, by the folder of their tiles."""
+        return {folder: layer for folder, layer in self.layers.items() if layer.tileset.format != "mvt"}
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether the map's tiles hold features."""
+        return self.map.tileset.format == "mvt"
 
     @property
     def legend(self) -> LegendEntries:

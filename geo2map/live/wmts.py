@@ -17,6 +17,7 @@ MEDIA_TYPES: dict[TileFormat, str] = {
     "webp": "image/webp",
     "jpeg": "image/jpeg",
     "avif": "image/avif",
+    "mvt": "application/vnd.mapbox-vector-tile",
 }
 _PIXEL = 0.00028  # metres, the standard's screen pixel
 _SPACES = {

@@ -13,6 +13,7 @@ from typing import Any
 import rasterio
 
 from geo2map.colour.palette import Palette
+from geo2map.features import Style
 from geo2map.plan.storage import PRESENTATION, Storage
 from geo2map.plan.value import Plan
 from geo2map.scene import ReadingOptions, SceneIdentity
@@ -83,6 +84,8 @@ class Job:
             facts["classes"] = code_legend(Palette(layer.legend))
         if storage.is_derived and storage.legend is not None:
             facts["legend"] = [[name, list(colour)] for name, colour in storage.legend]
+        if layer.name == MAP and storage.is_derived and storage.style is not None:
+            facts["style"] = Style.of(storage.style).to_dict()
         if layer.name == MAP and storage.layers:
             facts["layers"] = list(storage.layers)
         return TileSet(plan.name, layer.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts, storage.scheme)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,8 @@ _SIDECARS = frozenset(
 """Files that geo2map and other programs put beside the zooms of a tile set, in addition to QGIS layers (.qlr) and
 styles (.qml), which are named after the scene."""
 
+_STYLE = re.compile(r"style\..+\.json")
+"""Styles of vector tiles."""
 _LIMITS = (MAX_ZOOM + 1, 2**MAX_ZOOM)
 _TILE_ENDINGS = frozenset({"png", "webp", "jpg", "jpeg", "avif", "pbf", "mvt", "tmp", "xml", "kml"})
 
@@ -109,7 +112,7 @@ def _belongs(name: str, depth: int) -> bool:
     if depth == 0:
         if name.startswith(".") and name.endswith(".partial"):  # left by a killed run
             name = name[1:].removesuffix(".partial")
-        return name in _SIDECARS or name.endswith((".qlr", ".qml"))
+        return name in _SIDECARS or _STYLE.fullmatch(name) is not None or name.endswith((".qlr", ".qml"))
     stem, *endings = name.split(".")
     known = depth == 2 and parse_number(stem, 2**MAX_ZOOM) is not None
     return known and bool(endings) and _TILE_ENDINGS.issuperset({ending.lower() for ending in endings} - {"aux"})

@@ -403,7 +403,7 @@ def test_it_tells_where_it_is_and_opens_the_browser(live: LiveMap, monkeypatch: 
     monkeypatch.setattr("geo2map.live.run.make_server", lambda _: SimpleNamespace(run=lambda **_: stopped.set()))
     listening = Listening(host="0.0.0.0", browser=True, ready=told.append)
     with bind(listening) as own:
-        run_app(app_of(live), own, listening, ".png", base="https://maps.example/town")
+        run_app(app_of(live), own, listening, "png", base="https://maps.example/town")
     assert opened.wait(PATIENCE)
     assert stopped.is_set()
     assert told[0].tiles == "https://maps.example/town/{z}/{x}/{y}.png"

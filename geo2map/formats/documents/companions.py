@@ -7,7 +7,8 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
 from geo2map.files.plain_text import plain_text
-from geo2map.formats.documents.qgis import LegendEntries, class_style
+from geo2map.formats.documents.qgis import class_style
+from geo2map.formats.documents.shown_styles import LegendEntries
 from geo2map.formats.documents.text import xml_bytes
 from geo2map.tiles.tilejson import TileSet
 

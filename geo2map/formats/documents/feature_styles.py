@@ -1,20 +1,15 @@
-"""Styles of features as documents: for QGIS (.qml) and for MapLibre GL (style JSON)."""
+"""Styles of features for QGIS: of a layer (.qml), and of vector tiles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element, SubElement
 
-from geo2map.features import Rgb, Rule, Style
+from geo2map.features import FeatureLayer, Rgb, Rule, Style
+from geo2map.formats.documents.shown_styles import drawn_rules
 from geo2map.formats.documents.text import xml_bytes
-from geo2map.grid import ground_resolution
 
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-_WIDE, _NARROW = 24, 0
-"""Zooms between which MapLibre interpolates widths in metres."""
-SOURCE = "map"
-"""Name of the vector tiles in a MapLibre style."""
 
 
 def layer_style(style: Style, classes: Sequence[str], *, is_line: bool) -> bytes:
@@ -38,6 +33,23 @@ def layer_style(style: Style, classes: Sequence[str], *, is_line: bool) -> bytes
             elif not is_line and rule.shape == "area":
                 _fill(symbol, rule, order)
     return xml_bytes(root, _DOCTYPE)
+
+
+def tile_renderer(style: Style, layers: Mapping[str, FeatureLayer]) -> Element:
+    """The renderer of a QGIS layer of vector tiles, whose layers are given: an entry for each rule, in order."""
+    renderer = Element("renderer", type="basic")
+    styles = SubElement(renderer, "styles")
+    for key, layer, rule in drawn_rules(style, layers):
+        facts = {"name": key, "layer": layer.name, "geometry": "1" if layer.is_line else "2", "enabled": "1"}
+        facts |= {"expression": f"\"class\" = '{rule.kind}'", "min-zoom": str(rule.least_zoom or -1), "max-zoom": "-1"}
+        symbol = SubElement(
+            SubElement(SubElement(styles, "style", facts), "symbols"),
+            "symbol",
+            type="line" if layer.is_line else "fill",
+            name="0",
+        )
+        (_line if layer.is_line else _fill)(symbol, rule, "0")
+    return renderer
 
 
 def _line(symbol: Element, rule: Rule, order: str) -> None:
@@ -72,53 +84,5 @@ def _symbol_layer(symbol: Element, kind: str, values: dict[str, str], order: str
     return layer
 
 
-def maplibre_style(
-    style: Style, layers: Iterable[tuple[str, bool]], tiles: dict[str, Any], *, latitude: float
-) -> dict[str, Any]:
-    """A MapLibre GL style for vector tiles.
-
-    Args:
-        layers: names of the tiles' layers, and whether they hold lines.
-        tiles: the style's source of vector tiles, e.g. {"type": "vector", "tiles": [...]}.
-        latitude: of the map's middle, in degrees, at which widths in metres are exact.
-    """
-    names = list(layers)
-    drawn: list[dict[str, Any]] = [
-        {"id": "background", "type": "background", "paint": {"background-color": _hex(style.background)}}
-    ]
-    for number, rule in enumerate(style.rules):
-        for name, is_line in names:
-            if is_line == (rule.shape != "area"):
-                drawn.append(_maplibre_layer(f"{name}-{rule.kind}-{number}", name, rule, latitude))
-    return {"version": 8, "name": style.name, "sources": {SOURCE: tiles}, "layers": drawn}
-
-
-def _maplibre_layer(key: str, layer: str, rule: Rule, latitude: float) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "id": key,
-        "type": "fill" if rule.shape == "area" else "line",
-        "source": SOURCE,
-        "source-layer": layer,
-        "filter": ["==", ["get", "class"], rule.kind],
-    }
-    if rule.least_zoom:
-        found["minzoom"] = rule.least_zoom
-    if rule.shape == "area":
-        return found | {"paint": {"fill-color": _hex(rule.colour), "fill-antialias": True}}
-    # on the screen, a MapLibre pixel is half of a tile's of 256 px: its zooms are of tiles of 512 px
-    metres = ["case", ["get", "in_area"], 0, ["get", "width"]]
-    stops: list[Any] = []
-    for at in range(_NARROW, _WIDE + 1, 2):
-        size = ground_resolution(at + 1, latitude)
-        stops += [at, ["max", rule.least, ["+", ["/", metres, size], 2 * rule.more]]]
-    width = ["interpolate", ["exponential", 2], ["zoom"], *stops]
-    layout = {"line-cap": "round", "line-join": "round"}
-    return found | {"layout": layout, "paint": {"line-color": _hex(rule.colour), "line-width": width}}
-
-
 def _rgba(colour: Rgb) -> str:
     return "{},{},{},255".format(*colour)
-
-
-def _hex(colour: Rgb) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from hashlib import blake2b
 from xml.etree.ElementTree import Element, SubElement
 
 from geo2map.files.plain_text import plain_text
+from geo2map.formats.documents.feature_styles import tile_renderer
 from geo2map.formats.documents.qgis_crs import add_crs
+from geo2map.formats.documents.shown_styles import LegendEntries, styles_of
 from geo2map.formats.documents.text import xml_bytes
 from geo2map.grid import lnglat_bounds
 from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.tilejson import TileSet
-
-LegendEntries = Sequence[tuple[str, tuple[int, int, int]]]
-"""(class name, (red, green, blue)), levels 0 to 255; a class may have several colours."""
 
 _OUTLINE = "footprint"
 
@@ -24,8 +22,9 @@ def layer_definition(tileset: TileSet, legend: LegendEntries) -> bytes:
     """A QGIS layer definition beside the zooms of a tile set.
 
     A group of two layers: the tiles, by a relative URL, and their outline, whose legend shows the map's classes. The
-    outline is needed for "Zoom to Layer", since QGIS gives every XYZ layer the extent of the world. Tested with QGIS
-    3.22, which does not read XYZ tiles below a folder with "#", "?" or "%" in its name.
+    outline is needed for "Zoom to Layer", since QGIS gives every XYZ layer the extent of the world. Below vector tiles,
+    which have no background, it is filled with the colour of land. Tested with QGIS 3.22, which does not read XYZ tiles
+    below a folder with "#", "?" or "%" in its name.
 
     Returns:
         The .qlr file; deterministic.
@@ -35,11 +34,15 @@ def layer_definition(tileset: TileSet, legend: LegendEntries) -> bytes:
     tree = SubElement(root, "layer-tree-group")  # represents the project's root
     group = SubElement(tree, "layer-tree-group", name=name, expanded="1", checked="Qt::Checked")
     layers = SubElement(root, "maplayers")
-    for number, (title, provider) in enumerate(((f"{name}: outline and legend", "ogr"), (name, "wms"))):
-        shown = {"name": title, "id": f"{key}_{number}", "providerKey": provider}
-        SubElement(group, "layer-tree-layer", shown | {"checked": "Qt::Checked", "expanded": "1"})
+    is_vector = tileset.format == "mvt"
+    shown = [(f"{name}: outline and legend", "ogr", f"{key}_0"), (name, _provider(tileset), f"{key}_1")]
+    for title, provider, layer in reversed(shown) if is_vector else shown:
+        facts = {"name": title, "id": layer, "providerKey": provider}
+        SubElement(group, "layer-tree-layer", facts | {"checked": "Qt::Checked", "expanded": "1"})
     _outline_layer(layers, f"{key}_0", f"{name}: outline and legend", tileset, legend)
-    _tile_layer(layers, f"{key}_1", name, tileset)
+    tiles = _tile_layer(layers, f"{key}_1", name, tileset)
+    if is_vector:
+        tiles.append(tile_renderer(styles_of(tileset)[0], tileset.feature_layers))
     return xml_bytes(root, "<!DOCTYPE qgis-layer-definition>\n")
 
 
@@ -68,23 +71,28 @@ def _key(tileset: TileSet) -> str:
     return f"geo2map_{blake2b(facts.encode(), digest_size=8).hexdigest()}"
 
 
-def _layer(layers: Element, key: str, title: str, source: str, attribution: str, kind: dict[str, str]) -> Element:
+def _provider(tileset: TileSet) -> str:
+    """QGIS's name of what reads the tiles."""
+    return "vectortile" if tileset.format == "mvt" else "wms"
+
+
+def _layer(layers: Element, facts: dict[str, str], attribution: str, kind: dict[str, str]) -> Element:
     layer = SubElement(layers, "maplayer", kind)
-    raster = kind["type"] == "raster"
-    provider = "wms" if raster else "ogr"
-    for tag, text in (("id", key), ("datasource", source), ("layername", title), ("provider", provider)):
+    for tag, text in facts.items():
         SubElement(layer, tag).text = text
     SubElement(layer, "attribution").text = attribution
-    add_crs(layer, "EPSG:3857" if raster else "EPSG:4326")
+    add_crs(layer, "EPSG:4326" if facts["provider"] == "ogr" else "EPSG:3857")
     return layer
 
 
-def _tile_layer(layers: Element, key: str, title: str, tileset: TileSet) -> None:
+def _tile_layer(layers: Element, key: str, title: str, tileset: TileSet) -> Element:
     """An XYZ layer as written by QGIS 3.22, with tiles beside the definition."""
     row = tileset.row.replace("{", "%7B").replace("}", "%7D")
     url = f"file:./%7Bz%7D/%7Bx%7D/{row}{SUFFIXES[tileset.format]}"
     source = f"type=xyz&url={url}&zmax={tileset.maxzoom}&zmin={tileset.minzoom}"
-    _layer(layers, key, title, source, tileset.attribution, {"type": "raster"})
+    facts = {"id": key, "datasource": source, "layername": title, "provider": _provider(tileset)}
+    kind = "vector-tile" if tileset.format == "mvt" else "raster"
+    return _layer(layers, facts, tileset.attribution, {"type": kind})
 
 
 def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, legend: LegendEntries) -> None:
@@ -96,13 +104,16 @@ def _outline_layer(layers: Element, key: str, title: str, tileset: TileSet, lege
     }
     source = json.dumps({"type": "FeatureCollection", "features": [feature]}, separators=(",", ":"))
     kind = {"type": "vector", "geometry": "Polygon"}
-    layer = _layer(layers, key, title, source, tileset.attribution, kind)
+    facts = {"id": key, "datasource": source, "layername": title, "provider": "ogr"}
+    layer = _layer(layers, facts, tileset.attribution, kind)
     renderer = SubElement(layer, "renderer-v2", type="categorizedSymbol", attr="class")
     categories, symbols = SubElement(renderer, "categories"), SubElement(renderer, "symbols")
     first = dict(reversed(legend))  # a class may have several colours
-    for number, (name, colour) in enumerate([(_OUTLINE, None), *((name, first[name]) for name in _classes(legend))]):
+    filling = first.get("land") if tileset.format == "mvt" else None
+    entries = [(_OUTLINE, filling), *((name, first[name]) for name in _classes(legend))]
+    for number, (name, colour) in enumerate(entries):
         label = plain_text(name)
-        value = label if colour is None else f"{number} {label}"
+        value = f"{number} {label}" if number else label
         SubElement(categories, "category", value=value, label=label, symbol=str(number), render="true", type="string")
         _fill(SubElement(symbols, "symbol", type="fill", name=str(number)), colour)
 

@@ -10,14 +10,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from geo2map.features import Style
 from geo2map.files.plain_text import plain_text
 from geo2map.formats.documents.companions import class_legend
 from geo2map.formats.documents.gdal_tiles import tiles_xml
+from geo2map.formats.documents.maplibre import style_documents
 from geo2map.formats.documents.page import statement_of, viewer_page
-from geo2map.formats.documents.qgis import LegendEntries, class_style, layer_definition
+from geo2map.formats.documents.qgis import class_style, layer_definition
+from geo2map.formats.documents.shown_styles import LegendEntries, style_legend
 from geo2map.formats.documents.text import file_stem, json_bytes
 from geo2map.formats.stored import parse_json
 from geo2map.plan.job import Job
+from geo2map.tiles.codec import SUFFIXES
 from geo2map.tiles.layer import MAP
 from geo2map.tiles.statement import WORDS
 from geo2map.tiles.tilejson import TileSet
@@ -27,7 +31,8 @@ PROVENANCE = "provenance.json"
 TABLE = "legend.tsv"
 GDAL_FILE = "tiles.xml"
 SIDECAR_NAMES = frozenset({PAGE, PROVENANCE, TABLE, GDAL_FILE})
-"""Files written by `sidecars`, besides `NAME.qlr` and `NAME.qml`, which are named after the tile set."""
+"""Files written by `sidecars`, besides `style.NAME.json`, named after a style, and `NAME.qlr` and `NAME.qml`, named
+after the tile set."""
 
 
 def sidecars(
@@ -46,11 +51,12 @@ def sidecars(
         provenance: JSON-able facts such as scene names, model, card hash and job; no paths. Overrides the defaults
             "statement", "geo2map" (the version), "name" and "tiles".
         layers: further layers in folders beside the zooms, by name, for the viewer.
-        address: absolute URL of the folder for tiles.xml, where GDAL needs one; None omits that file.
+        address: absolute URL of the folder, which GDAL needs in tiles.xml; None omits that file. In styles of vector
+            tiles, it stands before the tiles.
 
     Returns:
         `NAME.qlr`, `index.html`, `provenance.json`, with a legend `legend.tsv`, for class tiles `NAME.qml` (for rasters
-        built from them), with an address `tiles.xml`.
+        built from them), for vector tiles `style.NAME.json`, with an address `tiles.xml`.
 
     Raises:
         TileSetError: the provenance is not JSON-able.
@@ -62,7 +68,10 @@ def sidecars(
     made[PROVENANCE] = json_bytes(_provenance(tileset) | dict(provenance))
     if legend:
         made[TABLE] = legend_table(legend)
-    if address is not None:
+    if tileset.format == "mvt":
+        template = None if address is None else f"{address.rstrip('/')}/{{z}}/{{x}}/{{y}}{SUFFIXES[tileset.format]}"
+        made |= {name: json_bytes(style) for name, style in style_documents(tileset, template).items()}
+    elif address is not None:
         made[GDAL_FILE] = tiles_xml(tileset, address)
     return made
 
@@ -107,9 +116,11 @@ def stored_sidecars(tileset: TileSet, before: Path, layers: Mapping[str, TileSet
 
 
 def legend_of(tileset: TileSet) -> LegendEntries:
-    """Classes and colours of a tile set: those of its codes, else those of its model."""
+    """Classes and colours of a tile set: those of its codes, of the style it is drawn in, else those of its model."""
     if classes := class_legend(tileset):
         return classes
+    if (style := tileset.extra.get("style")) is not None:
+        return style_legend(Style.of(style))
     entries: Any = tileset.extra.get("legend", ())
     return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in entries]
 

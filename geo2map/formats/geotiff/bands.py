@@ -14,7 +14,7 @@ from rasterio.windows import Window
 
 from geo2map.colour.quantizer import MOST_COLOURS, Colours, colour_codes
 from geo2map.errors import TileSetError
-from geo2map.formats.documents.qgis import LegendEntries
+from geo2map.formats.documents.shown_styles import LegendEntries
 from geo2map.protocols import StoredTiles
 from geo2map.types import Image, Mask
 

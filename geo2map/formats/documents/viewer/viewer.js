@@ -1,8 +1,6 @@
 "use strict";
 (function () {
-  const facts = JSON.parse(document.getElementById("facts").textContent);
-  const find = (id) => document.getElementById(id);
-  const swipe = find("swipe"), opacity = find("opacity"), panel = find("panel"), keys = find("keys");
+  const { facts, find } = panel, swipe = find("swipe"), opacity = find("opacity");
   const blank = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
   const bounds = L.latLngBounds([facts.bounds[1], facts.bounds[0]], [facts.bounds[3], facts.bounds[2]]);
   const [minzoom, maxzoom] = facts.layers.reduce(
@@ -71,37 +69,14 @@
   }
   opacity.addEventListener("input", () => see(Number(opacity.value)));
 
-  const classes = new Map();
-  for (const [name, colour] of facts.legend) classes.set(name, [...(classes.get(name) || []), colour]);
-  for (const [name, colours] of classes) {
-    const item = document.createElement("li");
-    for (const colour of colours) {
-      const patch = document.createElement("i");
-      patch.style.backgroundColor = `rgb(${colour.join(", ")})`;
-      item.append(patch);
-    }
-    item.append(name);
-    find("legend").append(item);
-  }
-
-  function help() { keys.hidden = !keys.hidden; find("help").setAttribute("aria-expanded", String(!keys.hidden)); }
-  find("extent").addEventListener("click", whole);
-  find("help").addEventListener("click", help);
-  L.DomEvent.disableClickPropagation(panel);
-  const actions = {
-    "0": whole, "?": help,
-    m: () => see(Number(opacity.value) ? 0 : 100),
-    ",": () => see(Number(opacity.value) - 10), ".": () => see(Number(opacity.value) + 10),
-    "[": () => slide(share - 0.05), "]": () => slide(share + 0.05),
-    p: () => { panel.hidden = !panel.hidden; panel.style.display = panel.hidden ? "none" : ""; },
-  };
-  document.addEventListener("keydown", (event) => {
-    const typing = event.target instanceof HTMLInputElement && event.target.type !== "range";
-    if (event.ctrlKey || event.altKey || event.metaKey || typing || !actions[event.key]) return;
-    if ("[]".includes(event.key) && layers.length < 2) return;
-    actions[event.key]();
-    event.preventDefault();
-  });
+  panel.legend(facts.legend);
+  L.DomEvent.disableClickPropagation(find("panel"));
+  const slides = ["swipe", { "[": () => slide(share - 0.05), "]": () => slide(share + 0.05) }];
+  panel.listen(whole, [
+    ["map on and off", { m: () => see(Number(opacity.value) ? 0 : 100) }],
+    ["opacity", { ",": () => see(Number(opacity.value) - 10), ".": () => see(Number(opacity.value) + 10) }],
+    ...(layers.length > 1 ? [slides] : []),
+  ]);
 
   whole();
   if (layers.length > 1) clip();

@@ -1,0 +1,57 @@
+"use strict";
+// What the pages of pictures and of features share: facts, legend and keys.
+const panel = (function () {
+  const find = (id) => document.getElementById(id);
+  const facts = JSON.parse(find("facts").textContent);
+
+  function add(parent, name, text, to) {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    parent.append(made);
+    return to ? Object.assign(made, to) : made;
+  }
+
+  // Entries are pairs of a class and a colour; a class may have several.
+  function legend(entries) {
+    const classes = new Map();
+    for (const [name, colour] of entries) classes.set(name, [...(classes.get(name) || []), colour]);
+    find("legend").replaceChildren();
+    for (const [name, colours] of classes) {
+      const item = add(find("legend"), "li");
+      for (const colour of colours) add(item, "i").style.backgroundColor = `rgb(${colour.join(", ")})`;
+      item.append(name);
+    }
+  }
+
+  function help() {
+    find("keys").hidden = !find("keys").hidden;
+    find("help").setAttribute("aria-expanded", String(!find("keys").hidden));
+  }
+
+  function fold() {
+    find("panel").hidden = !find("panel").hidden;
+    find("panel").style.display = find("panel").hidden ? "none" : "";
+  }
+
+  // Groups are [words, {key: action}]: keys that do one thing, in two directions or one.
+  function listen(whole, groups) {
+    const all = [["the whole map", { 0: whole }], ...groups, ["this panel on and off", { p: fold }]];
+    const actions = Object.assign({ "?": help }, ...all.map(([, keys]) => keys));
+    for (const [keys, words] of [["+ \u2212 arrows", "zoom and move"],
+      ...all.map(([words, keys]) => [Object.keys(keys).join(" "), words])]) {
+      add(find("keys"), "dt", keys);
+      add(find("keys"), "dd", words);
+    }
+    find("extent").addEventListener("click", whole);
+    find("help").addEventListener("click", help);
+    document.addEventListener("keydown", (event) => {
+      const typing = event.target instanceof HTMLInputElement && !["range", "checkbox"].includes(event.target.type);
+      const choosing = event.target instanceof HTMLSelectElement;
+      if (event.ctrlKey || event.altKey || event.metaKey || typing || choosing || !actions[event.key]) return;
+      actions[event.key]();
+      event.preventDefault();
+    });
+  }
+
+  return { facts, find, add, legend, listen };
+})();
