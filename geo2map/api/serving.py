@@ -58,13 +58,6 @@ class ServeRequest(RenderRequest):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.storage.is_derived:
-            option = "vector" if self.storage.vector else "redraw"
-            raise OutputError(
-                f"{option}: features are read from a finished map, not block by block; render it, then view it",
-                option=option,
-                usage=True,
-            )
         check_entrance(self.token, self.address)
 
     @classmethod

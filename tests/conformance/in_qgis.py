@@ -5,7 +5,8 @@
 `asked` is {"layers": {name: {"source": ..., "provider": ...}}, "definitions": {name: path of a .qlr},
 "pictures": [{"layer", "crs", "bounds", "size", "path"}], "samples": {name: [[longitude, latitude], ...]},
 "dragged": {name: {"definition", "crs", "size", "path"}}}. Layers of a definition are called "NAME/0", "NAME/1" ... in
-their order from the top. What is dragged is dropped on the canvas of an empty project of a CRS, and zoomed to.
+their order from the top. A picture's "layer" may be a list of names, the topmost first. What is dragged is dropped on
+the canvas of an empty project of a CRS, and zoomed to.
 """
 
 import json
@@ -15,6 +16,8 @@ from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
+    QgsExpressionContext,
+    QgsExpressionContextUtils,
     QgsLayerDefinition,
     QgsMapRendererParallelJob,
     QgsMapSettings,
@@ -22,6 +25,8 @@ from qgis.core import (
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
+    QgsVectorLayer,
+    QgsVectorTileLayer,
 )
 from qgis.gui import QgsLayerTreeMapCanvasBridge, QgsMapCanvas
 from qgis.PyQt.QtCore import QSize
@@ -30,12 +35,15 @@ from qgis.PyQt.QtGui import QColor
 
 def draw(layer, picture):
     settings = QgsMapSettings()
-    settings.setLayers([layer])
+    settings.setLayers(layer if isinstance(layer, list) else [layer])
     settings.setDestinationCrs(QgsCoordinateReferenceSystem(picture["crs"]))
     settings.setExtent(QgsRectangle(*picture["bounds"]))
     settings.setOutputSize(QSize(*picture["size"]))
     settings.setOutputDpi(96)
     settings.setBackgroundColor(QColor(0, 0, 0, 0))
+    context = QgsExpressionContext()
+    context.appendScope(QgsExpressionContextUtils.mapSettingsScope(settings))  # as a canvas does
+    settings.setExpressionContext(context)
     job = QgsMapRendererParallelJob(settings)
     job.start()
     job.waitForFinished()
@@ -61,7 +69,11 @@ def describe(layer):
         told["resolutions"] = resolutions(layer)
         classes = getattr(layer.renderer(), "classes", list)()
         told["legend"] = [[entry.value, entry.label, entry.color.name()] for entry in classes]
+    elif isinstance(layer, QgsVectorTileLayer):
+        styles = layer.renderer().styles()
+        told["legend"] = [[each.styleName(), each.layerName(), each.symbol().color().name()] for each in styles]
     else:
+        told["renderer"], told["count"] = layer.renderer().type(), layer.featureCount()
         told["legend"] = [[item.label(), item.symbol().color().name()] for item in layer.renderer().categories()]
     return told
 
@@ -112,7 +124,8 @@ def drag(asked):
 def main(asked):
     told, layers = {"groups": {}}, {}
     for name, layer in asked["layers"].items():
-        layers[name] = QgsRasterLayer(layer["source"], name, layer["provider"])
+        kind = QgsVectorLayer if layer["provider"] == "ogr" else QgsRasterLayer
+        layers[name] = kind(layer["source"], name, layer["provider"])
     for name, path in asked.get("definitions", {}).items():
         found, told["groups"][name] = opened(path)
         layers |= {f"{name}/{number}": layer for number, layer in enumerate(found)}
@@ -120,7 +133,8 @@ def main(asked):
     told["samples"] = {name: sample(layers[name], places) for name, places in asked.get("samples", {}).items()}
     told["dragged"] = {name: drag(each) for name, each in asked.get("dragged", {}).items()}
     for picture in asked["pictures"]:
-        draw(layers[picture["layer"]], picture)
+        named = picture["layer"]
+        draw([layers[name] for name in named] if isinstance(named, list) else layers[named], picture)
     return told
 
 

@@ -9,6 +9,9 @@ from geo2map.features import FeatureLayer, Rgb, Rule, Style
 from geo2map.formats.documents.shown_styles import drawn_rules
 from geo2map.formats.documents.text import xml_bytes
 
+_NORTH = "y(@map_extent_center) / 6378137"
+_STRETCH = f"if(@map_crs = 'EPSG:3857', (exp({_NORTH}) + exp(-{_NORTH})) / 2, 1)"
+"""Units of a web-mercator canvas for a metre on the ground, which QGIS takes for one metre each."""
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 
 
@@ -62,7 +65,7 @@ def _line(symbol: Element, rule: Rule, order: str) -> None:
     }
     layer = _symbol_layer(symbol, "SimpleLine", values, order)
     # in_area: an area shows the road; its line is drawn thin, so that it is seen where the area is hidden
-    width = f'if("in_area", 0.1, "width" + {2 * rule.more:g})'
+    width = f'if("in_area", 0.1, "width" + {2 * rule.more:g}) * {_STRETCH}'
     properties = SubElement(SubElement(layer, "data_defined_properties"), "Option", type="Map")
     SubElement(properties, "Option", name="name", value="", type="QString")
     chosen = SubElement(SubElement(properties, "Option", name="properties", type="Map"), "Option", type="Map")

@@ -17,13 +17,16 @@ from geo2map.tiles.tilejson import TileSet
 def way_to_open(out: str | Path) -> str:
     """The path of an output and how to view it: QGIS, a browser, or `geo2map view`."""
     path = Path(out)
-    if path.suffix.lower() in (*GEOTIFF_SUFFIXES, *VECTOR_SUFFIXES) and path.is_file():
+    in_qgis_only = {*GEOTIFF_SUFFIXES, *VECTOR_SUFFIXES} - {".gpkg"}
+    if path.suffix.lower() in in_qgis_only and path.is_file():
         return f"{path}: drag it into QGIS"
     if path.is_file():
         return f"{path}: drag it into QGIS, or view it with: geo2map view {_quoted(path)}"
     with suppress(Geo2MapError):
         if (tileset := TileSet.load(path)) is not None:
             layer, page = path / layer_name(tileset), path / PAGE
+            if tileset.format == "mvt" and layer.is_file():  # a page on a disk cannot read vector tiles
+                return f"{path}: drag {layer} into QGIS, or view it with: geo2map view {_quoted(path)}"
             if layer.is_file() and page.is_file():
                 return f"{path}: drag {layer} into QGIS, or open {page} in a browser"
     return f"{path}: view it with: geo2map view {_quoted(path)}"
