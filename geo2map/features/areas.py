@@ -13,7 +13,7 @@ import shapely
 
 from geo2map.features.coverage import Labels, Shares, trace_fields
 from geo2map.features.evidence import GROUND, ROADS, Evidence
-from geo2map.features.rasters import eroded, painted, smooth_weight, smoothed, within
+from geo2map.features.rasters import Depth, eroded, painted, smooth_weight, smoothed, within
 from geo2map.features.streets import UNITS
 from geo2map.features.window import BLOCK, Box
 from geo2map.types import Mask
@@ -134,7 +134,7 @@ def _chosen(kinds: tuple[str, ...], shares: tuple[Shares, ...]) -> AreaLayer:
 
 def _wide(evidence: Evidence, fast: Mask) -> Mask:
     """Plazas, lots and broad roads: opened by a disk; and roads along highways, which share a centre line."""
-    lots = within(evidence.depth.beyond(_WIDE), _WIDE + 1) & evidence.paved
+    lots = within(Depth(evidence.sure, _WIDE).beyond(_WIDE), _WIDE + 1) & evidence.sure
     if not fast.any():
         return lots
     return (lots | within(fast, BESIDE) & evidence.where("road")) & ~fast

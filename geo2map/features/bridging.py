@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map.features.chains import Chains, PixelPath
-from geo2map.features.evidence import Evidence
+from geo2map.features.evidence import HELD, Evidence
 from geo2map.features.pruning import dead_ends
 from geo2map.types import Mask
 
@@ -19,7 +19,7 @@ BLIND = 20
 """Pixels that a bridge may have with no score at all along it."""
 FACING = 52
 """Pixels that it may have if it ends at a dead end that points back."""
-ENOUGH = 0.16
+ENOUGH = 0.2
 """Mean score along a bridge for which it may have its most pixels."""
 BEHIND = 16
 """Pixels of a road that tell its direction."""
@@ -45,15 +45,18 @@ class _Fan(NamedTuple):
     columns: npt.NDArray[np.int64]
 
 
-def bridges(skeleton: Mask, chains: Chains, evidence: Evidence) -> Mask:
+def bridges(skeleton: Mask, chains: Chains, evidence: Evidence, inside: tuple[slice, slice]) -> Mask:
     """Pixels to add to a skeleton, all found in the skeleton as it is, so that their order does not matter."""
     added = np.zeros_like(skeleton)
     ends, _ = dead_ends(chains)
     margin = _REACH + 1
     height, width = skeleton.shape
     at = np.array([np.unravel_index(path[0], skeleton.shape) for path in ends]).reshape(-1, 2)
-    # what is too near the window's border to look around is farther from its core than any reach
-    roomy = np.all((at >= margin) & (at < np.array((height - margin, width - margin))), axis=1)
+    # what is too near the window's border to look around is farther from its core than any reach, or from the map
+    rows, columns = inside
+    low = np.maximum(margin, (rows.start, columns.start))
+    high = np.minimum((height - margin, width - margin), (rows.stop, columns.stop))
+    roomy = np.all((at >= low) & (at < high), axis=1)
     ends = [ends[number] for number in np.flatnonzero(roomy)]
     if not ends:
         return added
@@ -106,8 +109,9 @@ def _best(
     length, goals = hit + 1, meets[ways, hit]
     before = np.arange(LONGEST_BRIDGE) <= hit[:, None]
     passed = rows[ways], columns[ways]
-    blocked = (evidence.blocking[evidence.kind[passed]] & before).any(1)
-    mean = (evidence.score[passed] * before).sum(1, dtype=np.int64) / 255 / length
+    score = evidence.score[passed]
+    blocked = (evidence.blocking[evidence.kind[passed]] & before & (score < 255 * HELD)).any(1)
+    mean = (score * before).sum(1, dtype=np.int64) / 255 / length
     other = [tips.get(goal) for goal in goals.tolist()]
     facing = np.array([to is not None and float(np.dot(heading[number], heading[to])) < -0.7 for to in other])
     allowed = BLIND + (LONGEST_BRIDGE - BLIND) * np.minimum(1.0, mean / ENOUGH)

@@ -8,14 +8,18 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.features.rasters import Depth, PixelSet, smooth_weight, smoothed, without_small
+from geo2map.features.rasters import Depth, PixelSet, Sums, smooth_weight, smoothed, without_small
 from geo2map.features.window import Reading
 from geo2map.types import Mask
 
 BLUR = (4, 4)
 """Running sums that smooth borders before anything is read off them; a Gaussian of 1.6 pixels."""
-SURE, LIKELY = 0.5, 0.36
-"""Thresholds of the smoothed classes and of the smoothed probability; a pixel is road where either is exceeded."""
+SURE = 0.5
+"""Threshold of the smoothed classes above which a pixel is road."""
+FAINT, RISE, ACROSS = 0.1, 0.08, 8
+"""A pixel is also road if its probability is above the first, and by the second above that so many pixels away."""
+HELD = 0.15
+"""Probability from which on a road may lie in what is no ground for roads, as parks."""
 WIDEST_ROAD = 28
 """Half width beyond which what roads look like is treated as a hole: no centre line of a lot is a road. Pixels."""
 LEAST_HOLE, HOLE_EXTENT = 48, 16
@@ -95,18 +99,40 @@ def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     names = (*classes, "unknown")
     kind = np.minimum(reading.codes, np.uint8(len(classes)))
     drawn = pixels_of(kind, names, ROADS)
-    share, whole = smoothed(drawn, BLUR), smooth_weight(BLUR)
-    sure = share > int(SURE * whole)
-    score, road = share * np.uint16(255), sure
+    share = smoothed(drawn, BLUR)
+    sure = share > int(SURE * smooth_weight(BLUR))
+    road = sure
+    score = _averaged(smoothed(np.uint8(255) * drawn if reading.road is None else reading.road, BLUR))
     if reading.road is not None:
-        score = smoothed(reading.road, BLUR)
-        road = sure | (score > int(LIKELY * 255 * whole)) & pixels_of(kind, names, GROUND)
+        road = sure | _ridges(score, pixels_of(kind, names, GROUND))
     paved = ~without_small(~road, LEAST_HOLE, HOLE_EXTENT)
     lots = Depth(paved, WIDEST_ROAD).beyond(WIDEST_ROAD)
-    score = ((score + np.uint16(whole // 2)) // np.uint16(whole)).astype(np.uint8)
     return Evidence(
         names, kind, paved, paved & ~lots, sure, score, _mostly(pixels_of(kind, names, ("highway",)), drawn)
     )
+
+
+def _averaged(sums: Sums) -> npt.NDArray[np.uint8]:
+    """Means in whole levels of a plane that was smoothed with `BLUR`."""
+    whole = np.uint16(smooth_weight(BLUR))
+    return ((sums + whole // np.uint16(2)) // whole).astype(np.uint8)
+
+
+def _ridges(score: npt.NDArray[np.uint8], ground: Mask) -> Mask:
+    """Pixels whose score is above that of what lies `ACROSS` to both sides, in one direction at least.
+
+    So a road is found in what the classes lost of it, and what stays beside a road in doubt does not widen it.
+    """
+    height = _averaged(smoothed(score, BLUR)).ravel().astype(np.int16)
+    ridge = (score > 255 * FAINT) & (ground | (score > 255 * HELD))
+    at, width = np.flatnonzero(ridge), score.shape[1]
+    oblique = round(ACROSS * 0.7)
+    rise = np.zeros(len(at), np.int16)
+    for step in (ACROSS, ACROSS * width, oblique * (width + 1), oblique * (width - 1)):
+        sides = [height[np.clip(at + way, 0, len(height) - 1)] for way in (-step, step)]
+        rise = np.maximum(rise, height[at] - np.maximum(*sides))
+    ridge.flat[at] = rise > 255 * RISE
+    return ridge
 
 
 def _mostly(some: Mask, of: Mask) -> Mask:

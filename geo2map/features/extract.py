@@ -9,7 +9,7 @@ from geo2map.errors import DataError
 from geo2map.features.areas import BESIDE, AreaPart, Region, area_parts, layers
 from geo2map.features.bridging import BEHIND, LONGEST_BRIDGE, NEAR
 from geo2map.features.buildings import LARGEST, Buildings
-from geo2map.features.evidence import BLUR, HOLE_EXTENT, WIDEST_ROAD, gather_evidence
+from geo2map.features.evidence import ACROSS, BLUR, HOLE_EXTENT, WIDEST_ROAD, gather_evidence
 from geo2map.features.lines import NODING_CELL
 from geo2map.features.pruning import ISLAND, LONGEST_SPUR, PRUNING_ROUNDS
 from geo2map.features.rasters import smooth_reach
@@ -23,13 +23,16 @@ LINES_REACH = CLUSTER + AHEAD + NODING_CELL
 AREAS_REACH = max(BESIDE + WIDEST_ROAD, LARGEST) + 16
 """Pixels around a core that its areas and buildings depend on, once there is a skeleton."""
 SKELETON_REACH = (
-    smooth_reach(BLUR)
+    2 * smooth_reach(BLUR)
+    + ACROSS
     + HOLE_EXTENT
     + 2 * TIDY_PASSES
     + PRUNING_ROUNDS * (LONGEST_SPUR + 1)
     + ISLAND
     + (2 * LONGEST_BRIDGE + BEHIND + 2 * NEAR)
     + 2 * TIDY
+    + LONGEST_SPUR
+    + 1
 )
 """Pixels that a skeleton's pixel depends on: evidence, thinning, pruning, bridges, and thinning once more."""
 HALO = SKELETON_REACH + max(LINES_REACH, AREAS_REACH)
@@ -79,7 +82,7 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
     )
     reading = source.beyond(window)
     evidence = gather_evidence(reading, source.classes)
-    skeleton, state = road_skeleton(evidence)
+    skeleton, state = road_skeleton(evidence, window.clipped(source.bounds).part(window))
     near = by_lines.part(window)
     roads = road_parts(skeleton[near], state[near], evidence.cropped(near), by_lines, inner, source.bounds)
     near = by_areas.part(window)

@@ -13,21 +13,25 @@ from geo2map.types import Mask
 PRUNING_ROUNDS = 2
 SPUR, SPUR_MORE = 1.3, 5.0
 """A dead end is a spur if it is shorter than the junction's half width times one plus the other, pixels."""
+WEAK, STUB = 0.6, 16.0
+"""Pixels instead of the other for what is still a dead end once gaps are bridged, if the mean score is less."""
 LONGEST_SPUR = 44
 ISLAND = 64
 """Extent up to which a part of its own needs evidence, pixels."""
-LEAST_EVIDENCE = 24.0
+LEAST_EVIDENCE = 14.0
 """Sum of the score along a part's pixels."""
 
 
-def pruned(skeleton: Mask, evidence: Evidence) -> Mask:
-    """A skeleton without spurs and without islands of little evidence."""
+def pruned(skeleton: Mask, evidence: Evidence, inside: tuple[slice, slice]) -> Mask:
+    """A skeleton without spurs, and without islands of little evidence inside the map."""
     for _ in range(PRUNING_ROUNDS):
-        skeleton = _without_spurs(skeleton, evidence)
-    return _without_islands(skeleton, evidence)
+        skeleton = without_spurs(skeleton, evidence)
+    skeleton[inside] = _without_islands(skeleton[inside], evidence.score[inside])
+    return skeleton
 
 
-def _without_spurs(skeleton: Mask, evidence: Evidence) -> Mask:
+def without_spurs(skeleton: Mask, evidence: Evidence, weak: float = SPUR_MORE) -> Mask:
+    """A skeleton without dead ends too short for the road that they leave; `weak` is for those of little score."""
     chains = trace(skeleton)
     degree = chains.degree.ravel()
     dead = [path if degree[path[0]] == 1 else path[::-1] for path in chains.paths if len(path) <= LONGEST_SPUR + 1]
@@ -35,7 +39,7 @@ def _without_spurs(skeleton: Mask, evidence: Evidence) -> Mask:
     widths = evidence.half_width(np.array([path[-1] for path in dead], np.int64))
     spurs: dict[int, list[PixelPath]] = {}
     for inward, half in zip(dead, widths, strict=True):
-        if len(inward) - 1 <= SPUR * half + SPUR_MORE:
+        if len(inward) - 1 <= SPUR * half + (weak if evidence.score.flat[inward].mean() < 255 * WEAK else SPUR_MORE):
             spurs.setdefault(int(inward[-1]), []).append(inward[:-1])
     kept = skeleton.copy()
     for junction, arms in spurs.items():
@@ -46,11 +50,11 @@ def _without_spurs(skeleton: Mask, evidence: Evidence) -> Mask:
     return kept
 
 
-def _without_islands(skeleton: Mask, evidence: Evidence) -> Mask:
+def _without_islands(skeleton: Mask, scores: npt.NDArray[np.uint8]) -> Mask:
     pixels, part = connected(skeleton)
     if not len(pixels):
         return skeleton
-    score = np.bincount(part, evidence.score.flat[pixels])  # whole numbers add up alike in any order
+    score = np.bincount(part, scores.flat[pixels])  # whole numbers add up alike in any order
     weak = (_extent(pixels, part, skeleton.shape[1]) <= ISLAND) & (score < 255 * LEAST_EVIDENCE)
     kept = skeleton.copy()
     kept.flat[pixels[weak[part]]] = False

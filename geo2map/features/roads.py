@@ -13,7 +13,7 @@ from geo2map.features.bridging import bridges
 from geo2map.features.chains import Chains, PixelPath, trace
 from geo2map.features.evidence import Evidence
 from geo2map.features.lines import Piece, noded
-from geo2map.features.pruning import pruned
+from geo2map.features.pruning import STUB, pruned, without_spurs
 from geo2map.features.streets import UNITS, Street
 from geo2map.features.thinning import thin_lines
 from geo2map.features.window import Box
@@ -130,11 +130,17 @@ def _canonical(line: _Ints, ring: bool) -> _Ints:
     return min(line, backward, key=lambda points: points.tolist()).copy()
 
 
-def road_skeleton(evidence: Evidence) -> tuple[Mask, npt.NDArray[np.uint8]]:
-    """Centre lines of the roads of a window, gaps bridged, and the state of each of their pixels."""
-    sure = pruned(thin_lines(evidence.road, TIDY_PASSES), evidence)
-    added = bridges(sure, trace(sure), evidence)
+def road_skeleton(evidence: Evidence, inside: tuple[slice, slice]) -> tuple[Mask, npt.NDArray[np.uint8]]:
+    """Centre lines of the roads of a window, gaps bridged, and the state of each of their pixels.
+
+    Args:
+        evidence: of the window.
+        inside: rows and columns of the window that lie within the map.
+    """
+    sure = pruned(thin_lines(evidence.road, TIDY_PASSES), evidence, inside)
+    added = bridges(sure, trace(sure), evidence, inside)
     lines = thin_lines(sure | added, TIDY)
+    lines = without_spurs(lines, evidence, STUB)
     state = BRIDGED * added.astype(np.uint8) | HIGHWAY * evidence.highway.astype(np.uint8)
     return lines, np.where(lines, state, 0).astype(np.uint8)
 

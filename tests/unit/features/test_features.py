@@ -186,7 +186,7 @@ def test_a_wide_gap_needs_a_score() -> None:
     assert not any(line.bridged for line in roads(class_map(codes, score)))
     codes[140:151, 190:300] = ROAD
     score = np.where(codes == ROAD, 255, 0).astype(np.uint8)
-    score[140:151, 150:190] = 60
+    score[100:190, 150:190] = 60
     assert any(line.bridged for line in roads(class_map(codes, score)))
 
 
