@@ -74,7 +74,8 @@ class Engine(PixelTranslator, Closing):
         self._runner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         in_calls = device.type == "cpu" and self._runner.fixed_calls
         self._call = (1 if card.exact else TILES) if in_calls else None  # pictures in each call, if always so many
-        self._planes = _score_planes(card)
+        self._planes = _score_planes(card, EVIDENCE, (card.temperature,))
+        self.has_scores = self._planes is not None
         self._crew = start_threads(_AT_ONCE - 1, "translate")  # starts threads when it has work
 
     def close(self) -> None:
@@ -130,6 +131,15 @@ class Engine(PixelTranslator, Closing):
             return super().begin_scored(batch, margin)
         wait = self._begin(batch, margin, self._planes)
         return lambda: Scored(*wait())
+
+    def translate_tempered(self, batch: Batch, margin: int, temperatures: Sequence[float]) -> Scored:
+        """Translates a batch; the planes are the confidence at each of these temperatures, and nothing else.
+
+        Raises:
+            PlanError, DeviceError, ValueError: see `begin_scored`.
+        """
+        planes = _score_planes(self.card, (), temperatures)
+        return Scored(*self._begin(batch, margin, planes)()) if planes else super().begin_scored(batch, margin)()
 
     def _begin(self, batch: Batch, margin: int, beside: Step | None) -> Callable[[], list[_Levels]]:
         """Starts a batch; the function returned waits for its pixels, NHWC, and for planes beside them, NCHW."""
@@ -237,10 +247,14 @@ def _all(parts: Sequence[Sequence[Download]]) -> list[_Levels]:
     return [kind[0] if len(kind) == 1 else np.concatenate(kind) for kind in arrived]
 
 
-def _score_planes(card: ModelCard) -> ScorePlanes | None:
+def _score_planes(
+    card: ModelCard, groups: Sequence[tuple[str, ...]], temperatures: Sequence[float]
+) -> ScorePlanes | None:
     """What reads the model's scores; None of a model without a legend."""
-    classes = card.legend_classes
-    return None if classes is None else ScorePlanes(classes, EVIDENCE, certainty=card.certainty)
+    if card.legend_classes is None:
+        return None
+    certainty, favours = card.certainty, card.favours
+    return ScorePlanes(card.legend_classes, groups, certainty=certainty, temperatures=temperatures, favours=favours)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

@@ -12,8 +12,9 @@ from geo2map.errors import DataError
 from geo2map.evaluate.config import EvaluateConfig, ProtocolName
 from geo2map.evaluate.scores import Scores
 from geo2map.evaluate.seams import Seams, measure_seams
-from geo2map.evaluate.translate import as_scene, resize_to_256, translate_picture
+from geo2map.evaluate.translate import as_scene, resize_to_256, translate_picture, translate_scored
 from geo2map.metrics import finite
+from geo2map.metrics.reliability import plainness
 from geo2map.model.card import MID_GREY
 from geo2map.protocols import PixelTranslator, Progress
 from geo2map.train.pictures import PairFile
@@ -54,7 +55,8 @@ class Row:
         who = {"name": self.name, "protocol": self.protocol, "direction": self.direction}
         who |= {"place": self.place} if self.place else {}
         seams = {"seam_ratio": finite(self.seams.between.ratio), "seams": self.seams.report()}
-        return {**who, **self.scores.report(), **seams, **self.distances}
+        sure = self.scores.reliability.report()
+        return {**who, **self.scores.report(), **({"confidence": sure} if sure else {}), **seams, **self.distances}
 
 
 def evaluate(
@@ -104,14 +106,19 @@ def _score(
     known = file.load_label_mask() if config.protocol in ("native", "scene") else None
     if config.protocol == "maps256-reduced":
         image, truth = resize_to_256(image), resize_to_256(truth)
-    neutral = None
+    neutral, plain = None, plainness(image)
     if config.protocol == "scene":
         neutral = config.colours.neutral(config.direction) if config.colours else MID_GREY
         image = as_scene(image, config.colours, config.matching) if config.direction == "a2b" else image
-    prediction = translate_picture(image, translator, config.size_multiple, config.margin, neutral)
+    sides, told = (config.size_multiple, config.margin, neutral), None
+    if translator.has_scores and config.palette and config.protocol in ("native", "scene"):
+        drawn = translate_scored(image, translator, *sides)
+        prediction, told = drawn.pixels[0], (drawn.planes[0, 0], plain)
+    else:
+        prediction = translate_picture(image, translator, *sides)
     seams = measure_seams(image, truth, prediction, translator, config) if with_seams else Seams()
     if config.protocol == "maps256":
         prediction, truth = resize_to_256(prediction), resize_to_256(truth)
     if distances:
         distances.add(truth, prediction)
-    return Scores.of(truth, prediction, config.palette, known=known), seams
+    return Scores.of(truth, prediction, config.palette, known=known, told=told), seams

@@ -25,11 +25,14 @@ from geo2map.metrics import (
     overlap_iou,
     ssim,
 )
+from geo2map.metrics.reliability import Reliability
 from geo2map.train.pictures import ALL_LABELS, LABEL_BITS, LabelMask
 from geo2map.types import Image, Mask
 
 ROAD_CLASSES = ("road", "highway")
 """A highway is a road, so road F1 is of the union of the two."""
+Told = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
+"""Two percents of each pixel, uint8 (H, W): how sure the translator is, and a control."""
 _NOTHING = Mean()
 _NO_ROADS = RoadMatches(_NOTHING, _NOTHING)
 
@@ -54,6 +57,7 @@ class Scores:
         edge_ratio, flat_noise, flat_noise_truth: see `geo2map.metrics.Crispness`; means over pictures.
         pictures: how many, of which some pixel is valid.
         false_water: share of what is known to be no water that is drawn as water.
+        reliability: of the translator's confidence; empty without one.
     """
 
     palette: Palette | None
@@ -68,6 +72,7 @@ class Scores:
     flat_noise_truth: Mean = _NOTHING
     false_water: Mean = _NOTHING
     pictures: int = 1
+    reliability: Reliability = field(default_factory=Reliability)
 
     @classmethod
     def of(
@@ -79,12 +84,14 @@ class Scores:
         *,
         known: LabelMask | None = None,
         road_classes: tuple[str, ...] = ROAD_CLASSES,
+        told: Told | None = None,
     ) -> Self:
         """Scores one prediction, uint8 (H, W, 3) twice.
 
         Args:
             mask: valid pixels; None: all.
             known: what is known where, see `geo2map.train.pictures.LABEL_BITS`; None: everything.
+            told: confidence and its control, see `geo2map.metrics.reliability`.
 
         Raises:
             DataError: the shapes differ.
@@ -116,6 +123,7 @@ class Scores:
             flat_noise_truth=_once(crisp.flat_truth.value),
             false_water=_false(both, palette, certain),
             pictures=pictures,
+            reliability=Reliability.of(*told, both, certain) if told else Reliability(),
         )
 
     def __add__(self, other: Self) -> Self:

@@ -27,11 +27,17 @@ COLUMNS = {
     "flat_noise_truth": ("its truth", "{:.2f}"),
     "false_water": ("false water", "{:.1%}"),
     "seam_ratio": ("seam", "{:.3f}"),
+    "calibration_error": ("ECE", "{:.3f}"),
+    "aurc": ("AURC", "{:.3f}"),
+    "aurc_best": ("at best", "{:.3f}"),
+    "aurc_control": ("by contrast", "{:.3f}"),
+    "accuracy_of_certain_half": ("certain half", "{:.1%}"),
     "fid": ("FID", "{:.1f}"),
     "kid": ("KID x100", "{:.2f}"),
 }
 MEAN = "mean of places"
-OPTIONAL = ("place", "false_water", "fid", "kid")
+CONFIDENCE = ("calibration_error", "aurc", "aurc_best", "aurc_control", "accuracy_of_certain_half")
+OPTIONAL = ("place", "false_water", *CONFIDENCE, "fid", "kid")
 """Left out where no row has them; false water is told where there are places."""
 
 
@@ -43,7 +49,7 @@ def table(rows: Sequence[Row]) -> str:
     figures = reports(rows)
     abroad = any("place" in each for each in figures)
     for each in figures:
-        each |= {"mean_iou": each["class_iou"]["mean"]}
+        each |= {"mean_iou": each["class_iou"]["mean"]} | each.get("confidence", {})
         if not abroad:
             del each["false_water"]
     columns = {k: v for k, v in COLUMNS.items() if k not in OPTIONAL or any(k in each for each in figures)}

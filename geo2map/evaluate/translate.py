@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image as Pillow
@@ -11,10 +13,12 @@ from geo2map.colour.transform import make_rendition
 from geo2map.errors import DataError
 from geo2map.grid import MAX_ZOOM, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels
-from geo2map.protocols import PixelTranslator
+from geo2map.protocols import PixelTranslator, Scored
 from geo2map.types import Batch, Image
 
 REDUCED_SIZE = 256
+Draw = Callable[[Batch], Batch]
+"""From pictures with context, uint8 (N, H, W, bands), to their translations with any number of bands."""
 Neutral = tuple[int, int, int]
 
 
@@ -30,17 +34,45 @@ def translate_picture(
     size_multiple: int,
     margin: int,
     neutral: Neutral | None = None,
+    draw: Draw | None = None,
 ) -> Image:
     """Translates a uint8 (H, W, 3) of any size in one pass, with `margin` pixels of reflection around it.
 
     Args:
         neutral: what a renderer fills with where there is no data; given, the picture is filled around as a scene is.
+        draw: what to do with the padded picture instead of translating it.
 
     Raises:
         DataError: the translator returns another size than it was given.
     """
     height, width = (-(-side // size_multiple) * size_multiple for side in image.shape[:2])
-    return _translate(image, translator, margin, (height, width), 0, neutral)
+    return _translate(image, translator, margin, (height, width), 0, neutral, draw)
+
+
+def translate_scored(
+    image: Image,
+    translator: PixelTranslator,
+    size_multiple: int,
+    margin: int,
+    neutral: Neutral | None = None,
+    scores: Callable[[Batch], Scored] | None = None,
+) -> Scored:
+    """Translates as `translate_picture` does, the same pixels, and tells what the scores do.
+
+    Args:
+        scores: what to do with the padded picture; None is the translator's `begin_scored`.
+
+    Returns:
+        A batch of one.
+    """
+    tell = scores or (lambda batch: translator.begin_scored(batch)())
+
+    def draw(batch: Batch) -> Batch:
+        found = tell(batch)
+        return np.concatenate((found.pixels, found.planes.transpose(0, 2, 3, 1)), axis=-1)
+
+    both = translate_picture(image, translator, size_multiple, margin, neutral, draw)[None]
+    return Scored(both[..., :3], both[..., 3:].transpose(0, 3, 1, 2))
 
 
 def translate_tiled(image: Image, translator: PixelTranslator, margin: int, tile: int, offset: int = 0) -> Image:
@@ -61,6 +93,7 @@ def _translate(
     tile: tuple[int, int],
     lead: int,
     neutral: Neutral | None,
+    draw: Draw | None = None,
 ) -> Image:
     """Tiles begin `lead` pixels left of and above the picture, whose first pixel is the world's to the noise."""
     grid = [-(-(side + lead) // step) for side, step in zip(image.shape[:2], tile, strict=True)]
@@ -76,8 +109,9 @@ def _translate(
     sides = (tile[0] + 2 * margin, tile[1] + 2 * margin)
     windows = sliding_window_view(padded, sides, axis=(0, 1), writeable=True)[:: tile[0], :: tile[1]]
     batch = windows.transpose(0, 1, 3, 4, 2).reshape(-1, *sides, 3 + translator.noise)
-    cores = _checked(translator, batch)[:, margin : margin + tile[0], margin : margin + tile[1]]
-    joined = cores.reshape(*grid, *tile, 3).swapaxes(1, 2).reshape(*whole, 3)
+    drawn = draw(batch) if draw else _checked(translator, batch)
+    cores = drawn[:, margin : margin + tile[0], margin : margin + tile[1]]
+    joined = cores.reshape(*grid, *tile, -1).swapaxes(1, 2).reshape(*whole, -1)
     return joined[lead : lead + image.shape[0], lead : lead + image.shape[1]]
 
 

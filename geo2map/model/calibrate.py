@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from geo2map.errors import ModelFileError
 from geo2map.families import find_family
@@ -20,6 +21,7 @@ def calibrate_model(
     *,
     inverse_temperature: float = 1.0,
     class_bias: Mapping[str, float] | None = None,
+    temperature: float | None = None,
     overwrite: bool = False,
 ) -> None:
     """Writes a model whose scores are `inverse_temperature` x (score + bias of the class), at no cost when translating.
@@ -29,9 +31,10 @@ def calibrate_model(
 
     Args:
         model: a model file with a legend.
-        out: the model file to write; its card has no metrics.
+        out: the model file to write; its card has no metrics, unless only the temperature is new.
         inverse_temperature: more than 0.
         class_bias: by class name, in logits; 0 for the others.
+        temperature: of the confidence, for the model's scores as they are; None keeps its meaning.
         overwrite: replace an existing `out`.
 
     Raises:
@@ -48,9 +51,20 @@ def calibrate_model(
         )
     if not all(map(math.isfinite, added)):
         raise ModelFileError(f"class bias {bias} is not finite; give a number for each class", option="class_bias")
-    weights = find_family(card.architecture).calibrate(load_weights(model), inverse_temperature, added)
-    said = {"calibration": {"certainty": inverse_temperature, "favour": bias}}
-    save_model(out, weights, replace(card, training=card.training | said, metrics={}))
+    weights = load_weights(model)
+    if drawn_otherwise := inverse_temperature != 1 or any(added):
+        weights = find_family(card.architecture).calibrate(weights, inverse_temperature, added)
+    said = _combined(card, inverse_temperature, bias, card.fitted_temperature if temperature is None else temperature)
+    metrics = {} if drawn_otherwise else card.metrics
+    save_model(out, weights, replace(card, training=card.training | {"calibration": said}, metrics=metrics))
+
+
+def _combined(card: ModelCard, factor: float, bias: Mapping[str, float], temperature: float | None) -> dict[str, Any]:
+    """The calibrations of a card and after it as one: c2 (c1 (s + b1) + b2) = c1 c2 (s + b1 + b2 / c1)."""
+    names = dict.fromkeys([*card.favours, *bias])
+    favour = {name: card.favours.get(name, 0.0) + bias.get(name, 0.0) / card.certainty for name in names}
+    fitted = {} if temperature is None else {"temperature": factor * temperature}
+    return {"certainty": factor * card.certainty, "favour": favour, **fitted}
 
 
 def _added(model: Path, card: ModelCard, bias: Mapping[str, float]) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -82,6 +83,11 @@ class ModelCard:
                 f"{self.margin}, size multiple {self.size_multiple}, {self.noise} bands of noise, matching "
                 f"{self.matching}: these cannot be; get the model file again"
             )
+        if not all(map(_positive, (self.certainty, self.temperature))):
+            raise ModelFileError(
+                f"the card of {self.name!r} says certainty {self.certainty}, temperature {self.temperature}: these "
+                "cannot be; get the model file again"
+            )
         if not self.exact and (self.margin, self.size_multiple) != (0, FAITHFUL_SIDE):
             raise ModelFileError(
                 f"the card of {self.name!r} is not exact, but says margin {self.margin} and size multiple "
@@ -130,7 +136,28 @@ class ModelCard:
     @property
     def certainty(self) -> float:
         """What `geo2map.model.calibrate_model` multiplied the scores by; 1 where it did not."""
-        return float(self.training.get("calibration", {}).get("certainty", 1.0))
+        return float(self._calibration.get("certainty", 1.0))
+
+    @property
+    def favours(self) -> dict[str, float]:
+        """What it added to the scores of classes before."""
+        return {str(name): float(more) for name, more in self._calibration.get("favour", {}).items()}
+
+    @property
+    def temperature(self) -> float:
+        """What scores are divided by for a confidence; unless fitted, `certainty`."""
+        return self.certainty if self.fitted_temperature is None else self.fitted_temperature
+
+    @property
+    def fitted_temperature(self) -> float | None:
+        """The temperature at which confidence means what it says; None where nobody fitted it."""
+        found = self._calibration.get("temperature")
+        return None if found is None else float(found)
+
+    @property
+    def _calibration(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.training.get("calibration", {})
+        return found
 
     @property
     def neutral(self) -> tuple[int, int, int]:
@@ -186,6 +213,10 @@ def split_identity(identity: str) -> tuple[str, str]:
 
 def _whole(value: object, least: int, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _positive(value: float) -> bool:
+    return 0 < value < math.inf
 
 
 def _colours(levels: Any) -> ColourStatistics | None:

@@ -86,11 +86,13 @@ class PixelTranslator(ABC):
         batch: most inputs that are worth translating at once; may change.
         ahead: batches that are worth beginning before the first of them is waited for.
         noise: bands of noise that `begin_pixels` takes after red, green and blue, see `geo2map.grid.add_noise`.
+        has_scores: whether `begin_scored` has anything to tell.
     """
 
     batch: int = 1
     ahead: int = 0
     noise: int = 0
+    has_scores: bool = False
 
     @property
     def budget(self) -> Budget:

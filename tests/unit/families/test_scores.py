@@ -30,20 +30,37 @@ def shares_of(scores: Tensor, temperature: float) -> np.ndarray:
 @pytest.mark.parametrize("spread", [1.0, 10.0, 1000.0])
 def test_planes_are_softmaxes_at_their_temperatures(spread: float) -> None:
     scores = torch.randn(2, len(CLASSES), 30, 40, generator=torch.Generator().manual_seed(1)) * spread
-    found = ScorePlanes(CLASSES, EVIDENCE, certainty=8.0, temperature=3.0)(scores.clone()).numpy().astype(float)
+    found = ScorePlanes(CLASSES, EVIDENCE, certainty=8.0, temperatures=(3.0,))(scores.clone()).numpy().astype(float)
     assert found.shape == (2, 3, 30, 40)
     shares, sure = shares_of(scores, 8.0), shares_of(scores, 3.0)
-    classes = np.stack([sure[:, 0], sure[:, 1], sure[:, 2], sure[:, 3], sure[:, 4] + sure[:, 5]])
-    expected = (100 * classes.max(0), 255 * (shares[:, 2] + shares[:, 4] + shares[:, 5]), 255 * shares[:, 1])
+    sure[:, 4:] = sure[:, 4:].sum(1, keepdims=True)
+    drawn = np.take_along_axis(sure, scores.numpy().argmax(1)[:, None], 1)[:, 0]
+    expected = (100 * drawn, 255 * (shares[:, 2] + shares[:, 4] + shares[:, 5]), 255 * shares[:, 1])
     for plane, exact in enumerate(expected):
         assert np.abs(found[:, plane] - exact).max() <= 0.501
         assert len(np.unique(found[:, plane])) > 1
 
 
 def test_two_colours_of_a_class_make_it_likely_together() -> None:
-    scores = torch.tensor([1.0, 0, 0, 0, 0.9, 0.9])[None, :, None, None]
+    scores = torch.tensor([0, 0, 0, 0, 0.9, 1.0])[None, :, None, None]
     (confidence,) = ScorePlanes(CLASSES, ())(scores.clone()).flatten().tolist()
-    assert confidence == round(100 * (2 * np.exp(0.9)) / (2 * np.exp(0.9) + np.exp(1) + 3))
+    both = np.exp(0.9) + np.exp(1)
+    assert confidence == round(100 * both / (both + 4))
+
+
+@pytest.mark.parametrize("highest", range(len(CLASSES)))
+def test_a_favour_makes_nothing_likelier(highest: int) -> None:
+    """Scores that were favoured and multiplied tell of what is drawn of them what they told before."""
+    before = torch.randn(1, len(CLASSES), 20, 20, generator=torch.Generator().manual_seed(3))
+    favours = {"water": -1.5, "building": 0.4, "highway": 0.7}
+    added = torch.tensor([favours.get(name, 0.0) for name in CLASSES])[None, :, None, None]
+    after = 8 * (before + added)
+    after[:, highest] += 8 * 9  # drawn, whatever the favours
+    before[:, highest] += 9
+    plain = ScorePlanes(CLASSES, (), temperatures=(4,))(before)
+    found = ScorePlanes(CLASSES, (), certainty=8, temperatures=(32,), favours=favours)(after)
+    assert (found.int() - plain.int()).abs().max() <= 1
+    assert len(plain.unique()) > 5
 
 
 def test_a_class_that_no_colour_has_is_improbable() -> None:
@@ -118,3 +135,13 @@ def test_a_model_without_a_legend_has_none() -> None:
     with pytest.raises(PlanError, match="has none; leave out") as caught:
         engine.begin_scored(np.zeros((1, 16, 16, 3), np.uint8))
     assert caught.value.option == "layers"
+
+
+def test_each_temperature_has_a_plane_and_the_card_s_is_the_one_told() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
+    engine = scoring_engine("exact")
+    told = engine.begin_scored(pictures, 16)()
+    found = engine.translate_tempered(pictures, 16, (1.0, engine.card.temperature, 50.0))
+    np.testing.assert_array_equal(found.pixels, told.pixels)
+    np.testing.assert_array_equal(found.planes[:, 1], told.planes[:, 0])
+    assert found.planes[:, 0].mean() > found.planes[:, 1].mean() > found.planes[:, 2].mean()
