@@ -64,7 +64,15 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
         "layers",
         multiple=True,
         metavar="NAME",
-        help="Also write a layer: source (the imagery) or classes (class codes). Repeatable.",
+        help="Also write a layer: source (the imagery), classes (class codes), confidence (percent) or evidence "
+        "(probabilities of roads and buildings). Repeatable.",
+    ),
+    click.option("--confidence", "with_confidence", is_flag=True, help="Same as --layer confidence; see docs/outputs."),
+    click.option(
+        "--min-confidence",
+        type=click.IntRange(1, 100),
+        metavar="PERCENT",
+        help="Make pixels transparent where the model is less sure than this.",
     ),
     click.option("--with-source", is_flag=True, help="Same as --layer source: the imagery; the page gets a slider."),
     click.option("--address", metavar="URL", help="Public URL of OUT: writes tiles.xml, for GDAL."),

@@ -21,8 +21,10 @@ def require_scores(storage: Storage, card: ModelCard | None) -> None:
     """
     needing = [layer.name for layer in storage.tile_layers if layer.needs_scores]
     if needing and (card is None or card.legend_classes is None):
-        name = "nothing is translated" if card is None else f"the model {card.name} has no legend"
-        raise PlanError(f"layer {needing[0]}: {name}, so there are no scores; leave it out", option="layers")
+        why = "nothing is translated" if card is None else f"the model {card.name} has no legend"
+        threshold = storage.min_confidence is not None
+        what, option = ("min_confidence", "min_confidence") if threshold else (f"layer {needing[0]}", "layers")
+        raise PlanError(f"{what}: {why}, so there are no scores; leave it out", option=option)
 
 
 def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:

@@ -75,11 +75,16 @@ class RenderKeywords(ReadingKeywords, total=False):
     bare: bool
     """Leave out the page, the QGIS layer and the provenance."""
     layers: tuple[str, ...]
-    """Further sets of tiles of the same places: "source" (the imagery), "classes" (class codes)."""
+    """Further sets of tiles of the same places: "source" (the imagery), "classes" (class codes), "confidence" (how sure
+    the model is, percent), "evidence" (probabilities of roads and buildings)."""
     exact_layers: bool
     """Keep further layers without loss."""
     with_source: bool
     """Shorthand for the layer "source"."""
+    with_confidence: bool
+    """Shorthand for the layer "confidence"."""
+    min_confidence: int | None
+    """Percent: pixels of the map of less confidence are transparent; None keeps all."""
     legend: ClassLegend | None
     """Names and colours of the classes; None takes the model's."""
     address: str | None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from geo2map.checking.archive import ARCHIVES, check_archive, check_raster
+from geo2map.checking.doubt import measure_doubt
 from geo2map.checking.features import check_vector_file
 from geo2map.checking.findings import CheckReport
 from geo2map.checking.folder import check_folder
@@ -17,7 +19,8 @@ from geo2map.formats.vectors.read import VECTOR_SUFFIXES, is_vector_file
 
 def check(path: str | Path) -> CheckReport:
     """Check that an output is complete and intact: every tile exists, decodes and is the one written; nothing else is
-    in it; its documents are correct; overviews match the tiles below them. Seams are measured, not judged.
+    in it; its documents are correct; overviews match the tiles below them. Seams are measured, not judged, and so is
+    doubt, where there is a layer of confidence.
 
     Outputs of geo2map are compared with their journal (in a folder, or hidden beside a file), others checked for
     internal consistency.
@@ -29,6 +32,13 @@ def check(path: str | Path) -> CheckReport:
         TileSetError: it does not exist, or is not a supported type.
     """
     path = Path(path)
+    report = _check_kind(path)
+    with suppress(TileSetError):  # the check itself tells what cannot be read
+        report.doubt = measure_doubt(path)
+    return report
+
+
+def _check_kind(path: Path) -> CheckReport:
     if path.is_dir():
         return check_folder(path)
     if path.is_file() and path.suffix.lower() in GEOTIFF_SUFFIXES:

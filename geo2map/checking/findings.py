@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from geo2map.checking.doubt import DOUBTFUL, Doubt
 from geo2map.files.plain_json import plain_json
 from geo2map.grid import lnglat_bounds, tile_window
 from geo2map.pipeline.report import box_polygon
@@ -87,6 +88,7 @@ class CheckReport:
         block_seam_ratio: the same for block borders; None also if the blocks are unknown.
         seams: the worst borders.
         unknown_seams: why a ratio is missing although there are borders, by "tiles" and "blocks".
+        doubt: where the map is doubtful; None without a layer of confidence.
     """
 
     name: str
@@ -97,6 +99,7 @@ class CheckReport:
     block_seam_ratio: float | None = None
     seams: list[Seam] = field(default_factory=list)
     unknown_seams: dict[str, str] = field(default_factory=dict)
+    doubt: Doubt | None = None
 
     def absorb(self, found: CheckReport, layer: str) -> None:
         """Add the report of a layer; seams are those of the map."""
@@ -123,16 +126,19 @@ class CheckReport:
             "seam_ratio": self.seam_ratio,
             "block_seam_ratio": self.block_seam_ratio,
             "seams": [{"tile": list(seam.tile), "side": seam.side, "excess": seam.excess} for seam in self.seams],
-        }
+        } | ({} if self.doubt is None else {"doubt": self.doubt.to_dict()})
 
     def geojson(self) -> str:
-        """The problems with a location, and the worst seams, as a FeatureCollection."""
+        """The problems with a location, the worst seams and the most doubtful places, as a FeatureCollection."""
         features = [
             _feature(box_polygon(*_corners(p.tile)), {"kind": p.kind, "detail": p.detail})
             for p in self.problems
             if p.tile
         ]
         features += [_feature(_line(seam), {"kind": "seam", "excess": seam.excess}) for seam in self.seams]
+        for tile, percent in self.doubt.worst if self.doubt else ():
+            told = {"kind": "doubt", "confidence": round(percent, 1)}
+            features.append(_feature(box_polygon(*_corners(tile)), told))
         return plain_json({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=2) + "\n"
 
     def __str__(self) -> str:
@@ -145,6 +151,8 @@ class CheckReport:
         if len(self.problems) > _SHOWN:
             lines.append(f"  and {len(self.problems) - _SHOWN} more")
         lines += self._steps()
+        if self.doubt is not None:
+            lines.append(f"{self.doubt.share:.1%} of the map is doubtful: less than {DOUBTFUL} % sure")
         return "\n".join(lines)
 
     def _steps(self) -> list[str]:

@@ -86,6 +86,8 @@ class Job:
             facts["legend"] = [[name, list(colour)] for name, colour in storage.legend]
         if layer.name == MAP and storage.is_derived and storage.style is not None:
             facts["style"] = Style.of(storage.style).to_dict()
+        if layer.unit:
+            facts["unit"] = layer.unit
         if layer.name == MAP and storage.layers:
             facts["layers"] = list(storage.layers)
         return TileSet(plan.name, layer.codec.format, storage.minzoom, plan.maxzoom, plan.window, facts, storage.scheme)

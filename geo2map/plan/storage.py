@@ -21,7 +21,7 @@ from geo2map.protocols import Codec
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import TileCodec, require_encoding
 from geo2map.tiles.indexed import IndexedCodec
-from geo2map.tiles.layer import LAYERS, MAP, ClassLegend, Layer
+from geo2map.tiles.layer import LAYERS, MAP, ClassLegend, Layer, confident
 from geo2map.tiles.mvt import VectorCodec
 from geo2map.types import Compression, Scheme, TileFormat
 
@@ -61,6 +61,8 @@ class Storage:
             colours of the legend.
         scored: whether features are read from the model's scores, too; set when a model is known.
         with_source: shorthand for the layer "source", the imagery as fed to the network.
+        with_confidence: shorthand for the layer "confidence".
+        min_confidence: percent; pixels of the map, and of its classes, of less confidence are transparent.
 
     Raises:
         ZoomError: minzoom is out of range.
@@ -81,6 +83,8 @@ class Storage:
     layers: tuple[str, ...] = ()
     exact_layers: bool = False
     with_source: InitVar[bool] = False
+    with_confidence: InitVar[bool] = False
+    min_confidence: int | None = None
     address: str | None = None
     quality: int | None = None
     lossless: bool = False
@@ -89,12 +93,19 @@ class Storage:
     style: str | Path | Style | None = None
     scored: bool = False
 
-    def __post_init__(self, with_source: bool) -> None:
-        names = (*self.layers, *(["source"] if with_source else []))
+    def __post_init__(self, with_source: bool, with_confidence: bool) -> None:
+        short = {"source": with_source, "confidence": with_confidence}
+        names = (*self.layers, *(name for name, wanted in short.items() if wanted))
         object.__setattr__(self, "layers", tuple(dict.fromkeys(names)))
         if unknown := [name for name in self.layers if name not in LAYERS]:
             raise DataError(
                 f"layer {unknown[0]!r}: not a layer; choose from {', '.join(LAYERS)}", option="layers", usage=True
+            )
+        if self.min_confidence is not None and not 0 < self.min_confidence <= 100:
+            raise DataError(
+                f"min_confidence {self.min_confidence}: out of range; give 1 to 100 percent",
+                option="min_confidence",
+                usage=True,
             )
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
             raise ZoomError(f"minzoom {self.minzoom}: out of range; give 0 to {MAX_ZOOM}", option="minzoom")
@@ -152,6 +163,9 @@ class Storage:
         if self.is_derived and self.classes:
             said = "classes: features are drawn in colours, or stored as they are; leave out one of them"
             raise DataError(said, option="classes", usage=True)
+        if self.is_derived and self.min_confidence is not None:
+            said = "min_confidence: hides pixels, and features are made of all; leave out one of them"
+            raise DataError(said, option="min_confidence", usage=True)
         if self.vector and (self.format not in (None, "mvt") or self.palette is not None):
             option = "palette" if self.palette is not None else "format"
             raise DataError(f"{option}: vector tiles have no pixels; leave it out", option=option, usage=True)
@@ -178,7 +192,11 @@ class Storage:
         pixels = None if self.is_derived else lambda _, prediction: prediction.image
         first = Layer(MAP, self.codec, pixels, legend=legend)
         further = (LAYERS[name](self.legend) for name in self.layers)
-        return first, *(layer.without_loss() if self.exact_layers else layer for layer in further)
+        layers = (first, *(layer.without_loss() if self.exact_layers else layer for layer in further))
+        if self.min_confidence is None:
+            return layers
+        drawn = (MAP, CLASSES)
+        return tuple(confident(layer, self.min_confidence) if layer.name in drawn else layer for layer in layers)
 
     @property
     def block_layers(self) -> tuple[Layer, ...]:

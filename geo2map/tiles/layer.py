@@ -17,10 +17,13 @@ from geo2map.grid.block import BlockImage
 from geo2map.protocols import Codec, Prediction
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import TileCodec, decode_tile
+from geo2map.tiles.grey import GreyCodec
 from geo2map.types import Mask
 
 MAP = "map"
 """Name of an output's first layer."""
+PERCENT_UNIT = "percent"
+"""`Layer.unit` of a confidence."""
 ClassLegend = tuple[tuple[str, tuple[int, int, int]], ...]
 """Names and colours of palette entries; a class may have several."""
 LayerPixels = Callable[[BlockImage, Prediction], BlockImage]
@@ -39,6 +42,7 @@ class Layer:
         needs_scores: whether it shows what a model's scores tell beside the map.
         legend: names and colours of its classes; None for colours.
         is_working: whether it is only kept while an output is made, at the largest zoom alone.
+        unit: of its grey levels; "" for colours.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Layer:
     needs_scores: bool = False
     legend: ClassLegend | None = None
     is_working: bool = False
+    unit: str = ""
 
     def without_loss(self) -> Layer:
         """The same layer with tiles that can be re-encoded from their pixels."""
@@ -92,10 +97,36 @@ def read_evidence(data: bytes) -> tuple[npt.NDArray[np.uint8], Mask]:
     return pixels[..., :2].transpose(2, 0, 1), mask
 
 
+def confidence_layer(legend: ClassLegend | None) -> Layer:  # noqa: ARG001
+    """How likely the class drawn is the true one, in percent."""
+    return Layer("confidence", GreyCodec(), _confidence, needs_scores=True, unit=PERCENT_UNIT)
+
+
+def _confidence(_: BlockImage, prediction: Prediction) -> BlockImage:
+    return replace(prediction.image, pixels=_told(prediction)[..., None].repeat(3, axis=2))
+
+
+def _told(prediction: Prediction) -> npt.NDArray[np.uint8]:
+    assert prediction.confidence is not None, "layers say whether they need scores"
+    return prediction.confidence
+
+
+def confident(layer: Layer, least: int) -> Layer:
+    """The layer without the pixels whose confidence is below `least` percent."""
+
+    def pixels(imagery: BlockImage, prediction: Prediction) -> BlockImage:
+        assert layer.pixels is not None, "only layers that blocks are rendered as"
+        shown = layer.pixels(imagery, prediction)
+        return replace(shown, mask=shown.mask & (_told(prediction) >= least))
+
+    return replace(layer, pixels=pixels, needs_scores=True)
+
+
 LAYERS: dict[str, Callable[[ClassLegend | None], Layer]] = {
     "source": imagery_layer,
     "classes": class_layer,
     "evidence": evidence_layer,
+    "confidence": confidence_layer,
 }
 """Further layers of an output, by name."""
 

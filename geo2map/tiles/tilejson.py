@@ -127,6 +127,11 @@ class TileSet:
         return self.extra.get("model") == ""
 
     @property
+    def unit(self) -> str:
+        """Unit of grey levels, see `geo2map.tiles.layer.Layer`; "" for colours."""
+        return str(self.extra.get("unit", ""))
+
+    @property
     def is_drawn(self) -> bool:
         """Whether a model rendered it."""
         return bool(self.extra.get("model"))

@@ -87,6 +87,35 @@ def test_it_opens_from_a_disk_and_asks_nobody(visit: Visit, page: Path) -> None:
     assert "generative model" in visit.page.locator("#panel p").inner_text()
 
 
+def test_doubt_is_a_veil_that_can_be_switched(visit: Visit, tmp_path: Path) -> None:
+    """White where the model is unsure, the map itself where it is sure; without imagery there is nothing to swipe."""
+    tileset = TileSet(NAME, "png", 12, 14, WINDOW, {"model": "sat2map 0123456789ab"})
+    percent = TileSet(NAME, "png", 12, 14, WINDOW, {"model": "sat2map 0123456789ab", "unit": "percent"})
+    page, colours = tmp_path / "index.html", {0: (255, 255, 255), 50: (227, 142, 142), 100: MAP}
+    _write_tiles(tmp_path, tileset, MAP)
+    for name, data in sidecars(tileset, MAPS_PALETTE.entries, {}, layers={"confidence": percent}).items():
+        (tmp_path / name).write_bytes(data)
+    for sure, colour in colours.items():
+        _write_tiles(tmp_path / "confidence", percent, (sure, sure, sure))
+        visit.open(page.as_uri())
+        assert _alike(visit.colour(400, 300), MAP)
+        assert visit.count("confidence") == 0
+        assert visit.page.locator("#swipe").is_hidden()
+        visit.page.locator("#doubt").check()
+        visit.settle()
+        assert _alike(visit.colour(400, 300), colour)
+        visit.page.locator("#map").focus()
+        visit.page.keyboard.press("d")
+        visit.settle()
+        assert _alike(visit.colour(400, 300), MAP)
+        assert visit.complaints == []
+
+
+def test_without_confidence_there_is_no_doubt(visit: Visit, page: Path) -> None:
+    visit.open(page.as_uri())
+    assert visit.page.locator("#doubts").is_hidden()
+
+
 def test_the_page_is_locked_against_the_network(visit: Visit, page: Path, web: Web) -> None:
     """Not even a script that got in could send anything out."""
     visit.open(page.as_uri())

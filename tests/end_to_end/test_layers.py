@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -27,6 +28,7 @@ from geo2map.model import ModelOptions
 from geo2map.protocols import StoredTiles
 from geo2map.tiles import layer as layers
 from geo2map.tiles.codec import decode_tile
+from geo2map.tiles.pyramid import children_of
 from geo2map.types import Tile
 
 LAYERED: dict[str, Any] = {"block_span": 2, "layers": (NAME, "source", "classes")}
@@ -204,6 +206,123 @@ def test_a_tile_of_evidence_is_read_as_two_planes(scored: dict[str, dict[Tile, b
         assert not planes[:, ~mask].any()
 
 
+SURE: dict[str, Any] = {"with_confidence": True, "layers": ("source",), "block_span": 2}
+
+
+@pytest.fixture(scope="module")
+def sure(engine: Engine, made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Maps of the town with confidence, in every container; not to be changed."""
+    folder = tmp_path_factory.mktemp("sure")
+    for name in ("tiles", "t.pmtiles", "t.mbtiles", "t.tif"):
+        render(made / "a.tif", folder / name, engine=engine, **SURE)
+    return folder
+
+
+def test_confidence_is_grey_percent_beside_the_same_map(sure: Path, scored: dict[str, dict[Tile, bytes]]) -> None:
+    found = tiles_in(sure / "tiles")
+    assert found["map"] == scored["map"]
+    percents = []
+    for data in found["confidence"].values():
+        assert data[25] in (0, 4)  # the PNG's colour type: grey, or grey with alpha
+        pixels, mask = decode_tile(data)
+        assert np.ptp(pixels, axis=2).max() == 0
+        percents.append(pixels[..., 0][mask])
+    assert {len(np.unique(some)) > 20 for some in percents} == {True}
+    assert max(map(np.max, percents)) <= 100
+    for name in ("t.pmtiles", "t.mbtiles"):
+        assert tiles_in(sure / name) == found
+
+
+def test_a_parent_of_confidence_is_the_mean(sure: Path) -> None:
+    found = tiles_in(sure / "tiles")["confidence"]
+    parent = next(tile for tile in found if tile.z == 16)
+    whole, (pixels, mask) = np.zeros((512, 512)), decode_tile(found[parent])
+    seen = np.zeros((512, 512), bool)
+    for (dx, dy), child in zip(((0, 0), (1, 0), (0, 1), (1, 1)), children_of(parent), strict=True):
+        if child in found:
+            part = np.s_[256 * dy : 256 * dy + 256, 256 * dx : 256 * dx + 256]
+            levels, seen[part] = decode_tile(found[child])
+            whole[part] = levels[..., 0]
+    four = [array.reshape(256, 2, 256, 2).transpose(0, 2, 1, 3).reshape(256, 256, 4) for array in (whole, seen)]
+    full = four[1].all(axis=2)
+    assert np.abs(pixels[..., 0][full] - four[0].mean(axis=2)[full]).max() <= 0.5
+    np.testing.assert_array_equal(mask, four[1].any(axis=2))
+
+
+def test_a_raster_of_confidence_has_one_band_of_percent_a_mask_and_a_style(sure: Path, tmp_path: Path) -> None:
+    with rasterio.open(sure / "t.confidence.tif") as dataset:
+        assert dataset.count == 2
+        assert [one.name for one in dataset.colorinterp] == ["gray", "alpha"]
+        assert 50 < dataset.read(1).max() <= 100
+    assert "singlebandpseudocolor" in (sure / "t.confidence.qml").read_text()
+    convert(sure / "t.tif", tmp_path / "back")
+    assert tiles_in(tmp_path / "back")["confidence"] == tiles_in(sure / "tiles")["confidence"]
+
+
+@pytest.mark.parametrize("name", ["tiles", "t.pmtiles", "t.mbtiles", "t.tif"])
+def test_a_check_tells_how_much_is_doubtful_and_where_most(sure: Path, name: str) -> None:
+    found = tiles_in(sure / "tiles")["confidence"]
+    percents = {tile: decode_tile(data) for tile, data in found.items() if tile.z == 17}
+    valid = {tile: pixels[..., 0][mask] for tile, (pixels, mask) in percents.items()}
+    low, pixels = (sum(map(np.size, some)) for some in ([p[p < 50] for p in valid.values()], valid.values()))
+    report = check(sure / name)
+    assert report.ok
+    assert report.doubt is not None
+    assert report.doubt.share == pytest.approx(low / pixels)
+    assert 0 < report.doubt.share < 1
+    worst = sorted((p.mean(), tile) for tile, p in valid.items() if p.size >= 2**14)
+    assert report.doubt.worst == tuple((tile, pytest.approx(mean)) for mean, tile in worst[:10])
+    kinds = [feature["properties"]["kind"] for feature in json.loads(report.geojson())["features"]]
+    assert kinds.count("doubt") == min(10, len(worst))
+    assert "doubtful" in str(report)
+
+
+def test_a_damaged_tile_of_confidence_is_found_and_repaired(sure: Path, engine: Engine, tmp_path: Path) -> None:
+    shutil.copytree(sure / "tiles", tmp_path / "t")
+    whole = files(tmp_path / "t")
+    next((tmp_path / "t" / "confidence" / "17").rglob("*.png")).write_bytes(b"")
+    assert {problem.layer for problem in check(tmp_path / "t").problems} == {"confidence"}
+    assert repair(tmp_path / "t", engine=engine).ok
+    assert files(tmp_path / "t") == whole
+
+
+def test_a_threshold_hides_what_is_doubtful(made: Path, sure: Path, engine: Engine, tmp_path: Path) -> None:
+    """Pixels below it are transparent in the map and in its classes, overviews follow, and the rest is unchanged."""
+    render(made / "a.tif", tmp_path / "t", engine=engine, min_confidence=60, **SURE | {"layers": ("classes",)})
+    assert check(tmp_path / "t").ok
+    found, before = tiles_in(tmp_path / "t"), tiles_in(sure / "tiles")
+    assert found["confidence"] == before["confidence"]
+    hidden = 0
+    for tile, data in before["map"].items():
+        if tile.z < 17:
+            continue
+        (pixels, mask), percent = decode_tile(data), decode_tile(before["confidence"][tile])[0][..., 0]
+        kept = mask & (percent >= 60)
+        hidden += int((mask & ~kept).sum())
+        for name in ("map", "classes"):
+            assert (tile in found[name]) == kept.any()
+            if kept.any():
+                np.testing.assert_array_equal(decode_tile(found[name][tile])[1], kept)
+        if kept.any():
+            np.testing.assert_array_equal(decode_tile(found["map"][tile])[0], pixels * kept[..., None])
+    assert hidden > 1000
+    with pytest.raises(OutputError, match="min confidence"):
+        render(made / "a.tif", tmp_path / "t", engine=engine, min_confidence=61, **SURE | {"layers": ("classes",)})
+
+
+@pytest.mark.parametrize("percent", [0, 101])
+def test_a_threshold_out_of_range_is_refused(made: Path, tmp_path: Path, percent: int) -> None:
+    with pytest.raises(DataError, match="1 to 100") as caught:
+        render(made / "a.tif", tmp_path / "t", min_confidence=percent)
+    assert caught.value.option == "min_confidence"
+
+
+def test_a_threshold_of_a_model_without_scores_is_refused(made: Path, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="min_confidence: the model map2sat has no legend") as caught:
+        render(made / "a.tif", tmp_path / "t", engine="map2sat", min_confidence=50)
+    assert caught.value.option == "min_confidence"
+
+
 def test_the_live_server_gives_the_same_evidence(
     made: Path, engine: Engine, scored: dict[str, dict[Tile, bytes]]
 ) -> None:
@@ -232,7 +351,7 @@ def test_shards_have_them(made: Path, tmp_path: Path) -> None:
 
 
 def test_a_layer_that_does_not_exist_is_refused(made: Path, quick_engine: Engine, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a layer; choose from source, classes, evidence") as caught:
+    with pytest.raises(DataError, match="not a layer; choose from source, classes, evidence, confidence") as caught:
         render(made / "a.tif", tmp_path / "t", engine=quick_engine, layers=("heights",))
     assert caught.value.option == "layers"
     (tmp_path / f"town.{NAME}.pmtiles").write_bytes(b"mine")

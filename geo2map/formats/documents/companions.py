@@ -7,9 +7,10 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
 from geo2map.files.plain_text import plain_text
-from geo2map.formats.documents.qgis import class_style
+from geo2map.formats.documents.qgis import class_style, doubt_style
 from geo2map.formats.documents.shown_styles import LegendEntries
 from geo2map.formats.documents.text import xml_bytes
+from geo2map.tiles.layer import PERCENT_UNIT
 from geo2map.tiles.tilejson import TileSet
 
 STYLE = ".qml"
@@ -19,14 +20,15 @@ _FIELDS = (("Value", 0, 5), ("Class", 2, 2), ("Red", 0, 6), ("Green", 0, 7), ("B
 
 
 def companion_files(path: Path, tileset: TileSet, crs: str | None = None) -> dict[str, bytes]:
-    """Companions of a raster by file name: `NAME.tif.aux.xml` if needed, and a style for classes.
+    """Companions of a raster by file name: `NAME.tif.aux.xml` if needed, and a style for classes and for confidence.
 
     Args:
         crs: WKT of a CRS that the raster cannot store.
     """
     legend = class_legend(tileset)
     files = {f"{path.name}.aux.xml": sidecar(legend, crs)} if legend or crs else {}
-    return files | ({f"{path.stem}{STYLE}": class_style(legend)} if legend else {})
+    style = class_style(legend) if legend else doubt_style() if tileset.unit == PERCENT_UNIT else None
+    return files | ({f"{path.stem}{STYLE}": style} if style else {})
 
 
 def class_legend(tileset: TileSet) -> LegendEntries:

@@ -19,6 +19,7 @@ from geo2map.formats.documents.shown_styles import LegendEntries
 from geo2map.formats.documents.text import script_json, unmarked
 from geo2map.grid import lnglat_bounds, tile_range
 from geo2map.tiles.codec import SUFFIXES
+from geo2map.tiles.layer import PERCENT_UNIT
 from geo2map.tiles.tilejson import TileSet
 
 STATEMENT = "This map was made by a generative model from imagery. It was not surveyed and may be wrong."
@@ -75,7 +76,7 @@ def viewer_page(tileset: TileSet, legend: LegendEntries, layers: Mapping[str, Ti
         tileset: the map.
         legend: classes and colours, in order.
         layers: further layers in folders beside the page, by name, all of them pictures. Beside pictures, the first
-            is shown left of a swipe slider; the others can be switched on.
+            is shown left of a swipe slider, the others can be switched on; confidence is a veil over what is doubtful.
 
     Returns:
         HTML as UTF-8; deterministic.
@@ -133,6 +134,7 @@ def _layer(role: str, folder: str, tileset: TileSet, attribution: str) -> dict[s
         "minzoom": tileset.minzoom,
         "maxzoom": tileset.maxzoom,
         "reach": list(tile_range(tileset.window)),
+        "veil": tileset.unit == PERCENT_UNIT,
         "attribution": unmarked(attribution),
     }
 

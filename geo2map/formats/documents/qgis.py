@@ -60,6 +60,35 @@ def class_style(legend: LegendEntries) -> bytes:
     return xml_bytes(root, "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n")
 
 
+def doubt_style() -> bytes:
+    """A QGIS style (.qml) for a raster of confidence in percent: a white veil, thick where the model is unsure."""
+    root = Element("qgis", version="3.22.0", styleCategories="Symbology")
+    pipe = SubElement(root, "pipe")
+    renderer = SubElement(
+        pipe,
+        "rasterrenderer",
+        type="singlebandpseudocolor",
+        band="1",
+        opacity="1",
+        alphaBand="2",
+        classificationMin="0",
+        classificationMax="100",
+    )
+    SubElement(renderer, "rasterTransparency")
+    shader = SubElement(SubElement(renderer, "rastershader"), "colorrampshader")
+    for name, value in {
+        "colorRampType": "INTERPOLATED",
+        "minimumValue": "0",
+        "maximumValue": "100",
+        "clip": "0",
+    }.items():
+        shader.set(name, value)
+    for percent, alpha in ((0, 255), (50, 190), (100, 0)):
+        label = f"{percent} % sure"
+        SubElement(shader, "item", value=str(percent), color="#ffffff", alpha=str(alpha), label=label)
+    return xml_bytes(root, "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n")
+
+
 def _classes(legend: LegendEntries) -> list[str]:
     """The classes of a legend, by code."""
     return list(dict.fromkeys(name for name, _ in legend))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from geo2map.types import Image, Mask
 COLOURS_TAG = "GEO2MAP_COLOURS"
 """Number of colours in use: a TIFF colour table always has 256."""
 MAJORITY_TAG = "GEO2MAP_CLASSES"
+GREY_TAG = "GEO2MAP_GREY"
 NOTHING = 255
 """Index of transparent pixels in a raster with a colour table."""
 
@@ -83,6 +85,26 @@ class RgbaLayout:
         """Nothing to write."""
 
 
+class GreyLayout:
+    """Grey, and alpha that is 0 or 255."""
+
+    count = 2
+    profile: dict[str, Any] = {"photometric": "MINISBLACK", "alpha": "YES", "interleave": "pixel", "predictor": 2}  # noqa: RUF012
+    table: Colours | None = None
+    blank = 0
+    majority = False
+    as_stored = True
+
+    def bands(self, pixels: Image, mask: Mask) -> BandArray:
+        return np.stack([pixels[..., 0], mask * np.uint8(255)])
+
+    def pixels(self, bands: BandArray) -> tuple[Image, Mask]:
+        return bands[0][..., None].repeat(3, axis=2), bands[1] > 0
+
+    def describe(self, made: DatasetWriter) -> None:
+        made.update_tags(**{GREY_TAG: "YES"})
+
+
 class PaletteLayout:
     """One band of palette indices; `NOTHING` is transparent."""
 
@@ -124,7 +146,9 @@ class PaletteLayout:
 
 
 def layout_of(dataset: DatasetReader) -> BandLayout:
-    """Layout of an existing raster: palette for one band with a colour table, else RGBA."""
+    """Layout of an existing raster: palette for one band with a colour table, grey as geo2map writes it, else RGBA."""
+    if dataset.count == GreyLayout.count and dataset.tags().get(GREY_TAG) == "YES":
+        return GreyLayout()
     if dataset.count != 1 or dataset.colorinterp[0] is not ColorInterp.palette:
         return RgbaLayout(as_stored=dataset.colorinterp[3:] == (ColorInterp.alpha,))
     table = dataset.colormap(1)
@@ -143,14 +167,18 @@ def read_bands(dataset: DatasetReader, layout: BandLayout, window: Window) -> Ba
     return np.concatenate([colours, dataset.dataset_mask(window=window)[None]])
 
 
-def choose_layout(store: StoredTiles, zooms: range, legend: LegendEntries = ()) -> BandLayout:
-    """Palette if every tile is an indexed image and all share at most 255 colours, else RGBA.
+def choose_layout(store: StoredTiles, zooms: Iterable[int], legend: LegendEntries = (), unit: str = "") -> BandLayout:
+    """Grey for grey levels of a unit; palette if every tile is an indexed image and all share at most 255 colours,
+    else RGBA.
 
     Reads the headers of all tiles, up to the first that is not indexed.
 
     Args:
         legend: the colour table of class tiles, indexed by class code.
+        unit: of grey levels.
     """
+    if unit:
+        return GreyLayout()
     if legend:
         return PaletteLayout([colour for _, colour in legend], majority=True)
     found: set[tuple[int, int, int]] = set()

@@ -19,12 +19,13 @@ from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.files.closing import Closing
 from geo2map.files.plain_text import plain_text
 from geo2map.formats.documents.companions import class_legend
-from geo2map.formats.geotiff.bands import BandArray, layout_of, read_bands
+from geo2map.formats.geotiff.bands import BandArray, GreyLayout, layout_of, read_bands
 from geo2map.formats.geotiff.files import open_geotiff
 from geo2map.formats.subset import rescale
 from geo2map.grid import TILE_SIZE, PixelWindow, window_transform
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import encode_tile
+from geo2map.tiles.grey import GreyCodec
 from geo2map.tiles.indexed import encode_indexed
 from geo2map.tiles.tilejson import ATTRIBUTION, SOURCE_ATTRIBUTION, TileSet, foreign_words
 from geo2map.types import Image, Mask, Tile
@@ -92,7 +93,8 @@ class GeotiffStore(Closing):
         if self._classes is not None:
             return self._classes.encode(pixels, mask)
         if self._layout.table is None:
-            return encode_tile(pixels, mask, "png")
+            grey = isinstance(self._layout, GreyLayout)
+            return GreyCodec().encode(pixels, mask) if grey else encode_tile(pixels, mask, "png")
         return encode_indexed(self._layout.bands(pixels, mask)[0], mask, self._layout.table)
 
     def pixels(self, tile: Tile) -> tuple[Image, Mask] | None:

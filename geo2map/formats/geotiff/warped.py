@@ -74,8 +74,8 @@ def _whole(bands: BandArray, layout: BandLayout) -> BandArray:
     """Binary validity: a pixel is valid or not."""
     if layout.table is not None:
         return bands
-    mask = bands[3] >= 128
-    return np.concatenate([bands[:3] * mask, (mask * np.uint8(255))[None]])
+    mask = bands[-1] >= 128
+    return np.concatenate([bands[:-1] * mask, (mask * np.uint8(255))[None]])
 
 
 def _warping(place: dict[str, Any], layout: BandLayout, grid: RasterGrid) -> dict[str, Any]:

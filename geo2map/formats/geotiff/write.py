@@ -78,7 +78,7 @@ def write_geotiff(
     """
     extent, overviews = _extent(store, tileset)
     levels = [_Level(extent, tileset.maxzoom, number) for number in range(overviews + 1)]
-    layout = choose_layout(store, range(tileset.maxzoom, tileset.maxzoom - overviews - 1, -1), class_legend(tileset))
+    layout = choose_layout(store, [level.zoom for level in levels], class_legend(tileset), tileset.unit)
     require_colours(layout, compression)
     plain, warped = (path.with_name(f"{path.stem}-{name}{path.suffix}") for name in ("plain", "warped"))
     try:

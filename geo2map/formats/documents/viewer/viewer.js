@@ -21,9 +21,11 @@
     },
   });
 
-  const layers = facts.layers.map((layer, order) => {
+  const veiled = facts.layers.filter((layer) => layer.veil), shown = facts.layers.filter((layer) => !layer.veil);
+  const layers = [...shown, ...veiled].map((layer, order) => {
     const pane = map.createPane(layer.role);
     pane.style.zIndex = 200 + order;
+    if (layer.veil) pane.classList.add("veil");
     const attribution = document.createElement("span");
     attribution.textContent = layer.attribution;
     const tiles = new Tiles(layer.tiles, {
@@ -32,10 +34,18 @@
     });
     return order === 0 || layer.role === "map" ? tiles.addTo(map) : tiles;
   });
-  if (layers.length > 2) {
-    L.control.layers(null, Object.fromEntries(facts.layers.map((layer, order) => [layer.role, layers[order]]))).addTo(map);
+  if (shown.length > 2) {
+    L.control.layers(null, Object.fromEntries(shown.map((layer, order) => [layer.role, layers[order]]))).addTo(map);
   }
-  const drawn = layers[layers.length - 1];
+  const drawn = layers[shown.length - 1], veils = layers.slice(shown.length);
+
+  const doubt = find("doubt");
+  find("doubts").hidden = !veils.length;
+  function veil(wanted) {
+    doubt.checked = wanted;
+    for (const one of veils) { if (wanted) one.addTo(map); else one.remove(); }
+  }
+  doubt.addEventListener("change", () => veil(doubt.checked));
 
   function whole() { map.fitBounds(bounds); }
 
@@ -43,12 +53,14 @@
   function clip() {
     const corner = map.containerPointToLayerPoint([0, 0]), size = map.getSize();
     const left = corner.x + size.x * share, right = corner.x + size.x, bottom = corner.y + size.y;
-    map.getPane("map").style.clip = `rect(${corner.y}px, ${right}px, ${bottom}px, ${left}px)`;
+    for (const { role } of [shown[shown.length - 1], ...veiled]) {
+      map.getPane(role).style.clip = `rect(${corner.y}px, ${right}px, ${bottom}px, ${left}px)`;
+    }
     swipe.style.left = `${100 * share}%`;
     swipe.setAttribute("aria-valuenow", String(Math.round(100 * share)));
   }
   function slide(to) { share = Math.min(1, Math.max(0, to)); clip(); }
-  if (layers.length > 1) {
+  if (shown.length > 1) {
     swipe.hidden = false;
     map.on("move zoom zoomend resize", clip);
     swipe.addEventListener("pointerdown", (event) => { swipe.setPointerCapture(event.pointerId); event.preventDefault(); });
@@ -74,10 +86,11 @@
   const slides = ["swipe", { "[": () => slide(share - 0.05), "]": () => slide(share + 0.05) }];
   panel.listen(whole, [
     ["map on and off", { m: () => see(Number(opacity.value) ? 0 : 100) }],
+    ...(veils.length ? [["doubt on and off", { d: () => veil(!doubt.checked) }]] : []),
     ["opacity", { ",": () => see(Number(opacity.value) - 10), ".": () => see(Number(opacity.value) + 10) }],
-    ...(layers.length > 1 ? [slides] : []),
+    ...(shown.length > 1 ? [slides] : []),
   ]);
 
   whole();
-  if (layers.length > 1) clip();
+  if (shown.length > 1) clip();
 })();
