@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +46,7 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
         raise PlanError(f"match: the card of {card.name} has no colour statistics; leave it out", option="match")
     zoom = choose_zoom(scene, card, options)
     sample = scene.sample()
-    rendition, colour_note = _choose_colours(scene, sample, card, options)
+    rendition, colour_notes = _choose_colours(scene, sample, card, options)
     margin, margin_notes = choose_margin(card, options.margin)
     window = scene.window(zoom)
     aoi = None if options.aoi is None else make_aoi(options.aoi)
@@ -64,7 +65,7 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
         content=sample_digest(sample, scene),
         aoi=aoi,
         clip=options.clip,
-        notes=(*scene.notes, _scale_note(scene, card, zoom), colour_note, *margin_notes),
+        notes=(*scene.notes, *_scale_notes(scene, card, zoom), *colour_notes, *margin_notes),
     )
 
 
@@ -76,13 +77,13 @@ def sample_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
 
 def _choose_colours(
     scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
-) -> tuple[ColourTransform, str]:
+) -> tuple[ColourTransform, tuple[str, ...]]:
     if options.rendition is not None:
-        return options.rendition, "colours: taken from another map"
+        return options.rendition, ("colours: taken from another map",)
     if scene.colours_for == card.name:
         options = replace(options, match="none")
     rendition, distance = choose_rendition(sample, card, options, scene.bits)
-    return rendition, _match_note(rendition, distance, card, card.matching if options.match == "auto" else 1.0)
+    return rendition, _match_notes(rendition, distance, card, card.matching if options.match == "auto" else 1.0)
 
 
 def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
@@ -154,32 +155,38 @@ def choose_margin(card: ModelCard, requested: int | None) -> tuple[int, tuple[st
     return margin, ()
 
 
-def _scale_note(scene: Imagery, card: ModelCard, zoom: int) -> str:
+def _scale_notes(scene: Imagery, card: ModelCard, zoom: int) -> Iterator[str]:
     resolution = grid.ground_resolution(zoom, scene.latitude)
     ratio = resolution / card.ground_resolution
-    note = (
-        f"zoom {zoom} is {resolution:.3g} m per pixel here, {card.name} was trained at {card.ground_resolution:.3g} m"
+    yield (
+        f"zoom {zoom} is {resolution:.3g} m per pixel here, {card.name} was trained at {card.ground_resolution:.3g} m "
+        f"(scale mismatch {max(ratio, 1 / ratio):.2f})"
     )
-    note += f" (scale mismatch {max(ratio, 1 / ratio):.2f})"
     if card.resolutions and not 0.99 * card.resolutions[0] <= resolution <= 1.01 * card.resolutions[1]:
         finest, coarsest = card.resolutions
-        note += f"; warning: outside the {finest:.3g} to {coarsest:.3g} m of its training, check the map visually"
+        yield (
+            f"warning: {resolution:.3g} m per pixel is outside the {finest:.3g} to {coarsest:.3g} m that {card.name} "
+            "was trained on; check the map visually"
+        )
     if scene.ground_resolution > ENLARGED * card.ground_resolution:
-        note += f"; warning: the scene has only {scene.ground_resolution:.3g} m per pixel, expect a coarse map"
+        yield f"warning: the scene has only {scene.ground_resolution:.3g} m per pixel; expect a coarse map"
     elif scene.ground_resolution > ENLARGED * resolution:
-        note += f"; warning: the scene has only {scene.ground_resolution:.3g} m per pixel, its pixels are enlarged"
-    return note
+        yield f"warning: the scene has only {scene.ground_resolution:.3g} m per pixel; its pixels are enlarged"
 
 
-def _match_note(rendition: ColourTransform, distance: float, card: ModelCard, matching: float) -> str:
+def _match_notes(rendition: ColourTransform, distance: float, card: ModelCard, matching: float) -> tuple[str, ...]:
     if card.colours is None:
-        return f"{card.name} has no colour statistics: colours unchanged"
+        return (f"{card.name} has no colour statistics: colours unchanged",)
     done = "unchanged"
     if rendition.curves:
         done = "matched" if matching == 1 else f"matched by {matching:.0%}"
     imagery = "maps" if card.direction == "b2a" else "imagery"
     note = f"colours are {distance:.0f} grey levels from the {imagery} {card.name} was trained on: {done}"
-    if distance > FAR:
-        note += "; warning: sensor, season or landscape differ from its training data, check the map visually"
-        note += " and compare with match=model" if rendition.curves and matching < 1 else ""
-    return note
+    if distance <= FAR:
+        return (note,)
+    other = " and compare with match=model" if rendition.curves and matching < 1 else ""
+    return (
+        note,
+        f"warning: sensor, season or landscape differ from the training data of {card.name}; check the map visually"
+        f"{other}",
+    )

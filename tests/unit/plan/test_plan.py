@@ -367,9 +367,9 @@ def test_what_a_model_did_not_see_is_said() -> None:
 @pytest.mark.parametrize(
     ("matching", "match", "said"),
     [
-        (0.5, "auto", "matched by 50%; .*compare with match=model"),
-        (0.5, "model", "trained on: matched;"),
-        (1.0, "auto", "trained on: matched;"),
+        (0.5, "auto", "matched by 50% warning: .*compare with match=model"),
+        (0.5, "model", "trained on: matched warning:"),
+        (1.0, "auto", "trained on: matched warning:"),
         (0.5, "none", "trained on: unchanged"),
     ],
 )
