@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.gathering import GroupedCommand, render_kind, requested
-from geo2map_cli.options import model_options, plan_options, scene_options, storage_options
+from geo2map_cli.options import model_options, plan_options, scene_options
 from geo2map_cli.reporting import report_options, show
+from geo2map_cli.storing import storage_options
 
 if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest

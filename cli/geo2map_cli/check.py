@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.options import model_options
 from geo2map_cli.reporting import Bar, report_options, show
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from geo2map.model import ModelOptions
 
 
-@click.command("check")
+@click.command("check", cls=GroupedCommand)
 @report_options
 @click.argument("path", type=click.Path())
 @click.option("--repair", is_flag=True, help="Render damaged blocks again and fix other problems.")

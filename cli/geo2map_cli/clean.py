@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand
 
-@click.command("clean")
+
+@click.command("clean", cls=GroupedCommand)
 @click.argument("outputs", nargs=-1, required=True, type=click.Path())
 def command(outputs: tuple[str, ...]) -> None:
     """Delete the partial results of interrupted runs beside OUTPUTS. Finished outputs are kept."""

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.gathering import convert_kind, requested
-from geo2map_cli.options import (
+from geo2map_cli.gathering import GroupedCommand, convert_kind, requested
+from geo2map_cli.parsing import parse_zooms
+from geo2map_cli.reporting import Bar, report_options, show
+from geo2map_cli.storing import (
     as_output,
     as_storage,
     bare_option,
@@ -23,14 +25,12 @@ from geo2map_cli.options import (
     tmp_option,
     vector_option,
 )
-from geo2map_cli.parsing import parse_zooms
-from geo2map_cli.reporting import Bar, report_options, show
 
 if TYPE_CHECKING:
     from geo2map.api.requests import ConvertRequest
 
 
-@click.command("convert")
+@click.command("convert", cls=GroupedCommand)
 @report_options
 @click.argument("source", type=click.Path())
 @click.argument("out", type=click.Path())

@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import model_options, overwrite_option
+from geo2map_cli.gathering import GroupedCommand
+from geo2map_cli.options import model_options
 from geo2map_cli.reporting import Bar, json_text, report_options
+from geo2map_cli.storing import overwrite_option
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
 
 
-@click.command("demo")
+@click.command("demo", cls=GroupedCommand)
 @report_options
 @click.option(
     "--out",
+    "-o",
     default="geo2map-demo",
     show_default=True,
     type=click.Path(file_okay=False),

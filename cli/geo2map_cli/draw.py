@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.gathering import GroupedCommand, draw_kind, requested
-from geo2map_cli.options import (
+from geo2map_cli.reporting import Bar, report_options, show
+from geo2map_cli.storing import (
     as_output,
     as_storage,
     bare_option,
@@ -15,6 +16,7 @@ from geo2map_cli.options import (
     format_option,
     lossless_option,
     minzoom_option,
+    out_option,
     overwrite_option,
     palette_option,
     quality_option,
@@ -22,7 +24,6 @@ from geo2map_cli.options import (
     style_option,
     tmp_option,
 )
-from geo2map_cli.reporting import Bar, report_options, show
 
 if TYPE_CHECKING:
     from geo2map.api.requests import DrawRequest
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @click.command("draw", cls=GroupedCommand)
 @report_options
 @click.argument("source", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles or .pmtiles.")
+@out_option("Folder for tiles, .tif, .mbtiles or .pmtiles.")
 @click.option("--zoom", type=click.IntRange(0, 24), help="Zoom to draw at. [default: the map's]")
 @as_storage(
     style_option,

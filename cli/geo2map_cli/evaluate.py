@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.options import model_options
 from geo2map_cli.reporting import Bar, report_options, show_notes
 
@@ -24,7 +25,7 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
 }
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=GroupedCommand)
 @report_options
 @click.option(
     "--data",

@@ -10,8 +10,13 @@ from typing import Any, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
-OTHER = "Other options"
+HEADINGS = ("Input", "Area", "Model", "Recipe", "Server", "Output", "Machine", "Run")
+"""Titles of groups of options, in the order of the help; what has none is listed before them."""
+RUN = HEADINGS[-1]
 """Title of the options that every command has."""
+METAVARS = {"integer": "N", "float": "X"}
+"""Short placeholders for values of click's types, which are named "integer range" and the like."""
+_ALL = "geo2map.help_all"
 
 
 def stack(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -31,30 +36,66 @@ def options_of(title: str, *options: Callable[[F], F]) -> list[click.Parameter]:
 
 
 def grouped(title: str, *options: Callable[[F], F]) -> Callable[[F], F]:
-    """Several options as one decorator, listed by a `GroupedCommand` under a title of their own."""
+    """Several options as one decorator, listed by a `GroupedCommand` under a title; options that have one keep it."""
 
     def added(function: F) -> F:
         before = len(getattr(function, "__click_params__", ()))
         stack(*options)(function)
         for option in function.__click_params__[before:]:  # type: ignore[attr-defined]
-            option.group = title
+            option.group = getattr(option, "group", title)
         return function
 
     return added
 
 
+class ExpertOption(click.Option):
+    """An option that few need: --help leaves it to --help-all."""
+
+
 class GroupedCommand(click.Command):
-    """A command with so many options that its help lists them by group."""
+    """A command whose help lists the options under `HEADINGS`, those of experts only on --help-all."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        options = [option for option in self.params if isinstance(option, click.Option)]
+        for option in options:
+            if option.metavar is None and not option.count:
+                option.metavar = METAVARS.get(option.type.name.split()[0])
+        if more := sum(isinstance(option, ExpertOption) for option in options):
+            self.params.append(_help_all(more))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        groups: dict[str, list[tuple[str, str]]] = {}
+        groups: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *HEADINGS)}
         for option in self.get_params(ctx):
-            if isinstance(option, click.Option) and (record := option.get_help_record(ctx)) is not None:
-                last = OTHER if "--help" in option.opts else "Options"
-                groups.setdefault(getattr(option, "group", last), []).append(record)
+            if not isinstance(option, click.Option) or (isinstance(option, ExpertOption) and _ALL not in ctx.meta):
+                continue
+            if (record := option.get_help_record(ctx)) is not None:
+                last = RUN if "--help" in option.opts else "Options"
+                groups[getattr(option, "group", last)].append(record)
         for title, records in groups.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+def _help_all(more: int) -> click.Option:
+    """--help-all of a command with so many options for experts."""
+
+    def show_all(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value and not context.resilient_parsing:
+            context.meta[_ALL] = True
+            click.echo(context.get_help())
+            context.exit()
+
+    text = f"Show {more} more option{'s' * (more > 1)}, for experts."
+    names = {"is_flag": True, "is_eager": True, "expose_value": False, "help": text, "callback": show_all}
+    option = click.Option(["--help-all"], **names)  # type: ignore[arg-type]
+    option.group = RUN  # type: ignore[attr-defined]
+    return option
+
+
+expert_option = functools.partial(click.option, cls=ExpertOption)
+"""`click.option`, for what few need."""
 
 
 def gather(into: str, make: Callable[..., Any], title: str, *options: Callable[[F], F]) -> Callable[[F], F]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.options import reading_options
 from geo2map_cli.reporting import json_text, report_options, show_notes
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from geo2map.scene import SceneOptions
 
 
-@click.command("info")
+@click.command("info", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @click.option("--model", default="sat2map", show_default=True, help="Model to compare resolution and colours with.")

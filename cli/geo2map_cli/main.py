@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import signal
 import sys
@@ -21,28 +22,38 @@ from geo2map_cli.surroundings import explain, raise_file_limit
 
 log = logging.getLogger(__name__)
 
-COMMANDS = {
-    "render": "Render a scene as map tiles or a GeoTIFF.",
-    "plan": "Plan a job for many machines: shards, tiles, hours.",
-    "merge": "Merge the parts that many machines rendered into one output.",
-    "preview": "Put a few blocks of a scene and their map side by side.",
-    "info": "Describe a scene and what render would do with it.",
-    "check": "Verify an output and its seams, and repair it.",
-    "serve": "Serve the map of a scene, rendered on demand.",
-    "view": "View finished tiles in a browser.",
-    "clean": "Delete the partial results of an interrupted run.",
-    "bench": "Measure this machine's speed and find its bottleneck.",
-    "demo": "Render a synthetic town from start to finish.",
-    "tile": "Cut a scene into XYZ tiles without translating.",
-    "translate": "Translate a folder of XYZ tiles.",
-    "convert": "Convert tiles to MBTiles, PMTiles, a folder, a GeoTIFF or features.",
-    "draw": "Draw features as map tiles, in any style, at any zoom.",
-    "mosaic": "Join a folder of XYZ tiles into one GeoTIFF.",
-    "pairs": "Cut a scene and its map into training pairs.",
-    "train": "Train a model on pairs of pictures.",
-    "evaluate": "Measure a model on held-out pairs.",
-    "models": "List, show, import, average, calibrate and sharpen models.",
+SECTIONS = {
+    "Commands": {
+        "demo": "Render a synthetic town from start to finish.",
+        "info": "Describe a scene and what render would do with it.",
+        "preview": "Put a few blocks of a scene and their map side by side.",
+        "render": "Render a scene as map tiles, a GeoTIFF or features.",
+        "draw": "Draw features as map tiles, in any style, at any zoom.",
+        "convert": "Convert tiles into another kind of output, or into features.",
+        "check": "Verify an output and its seams, and repair it.",
+        "view": "View finished tiles in a browser.",
+        "serve": "Serve the map of a scene, rendered on demand.",
+        "clean": "Delete the partial results of an interrupted run.",
+    },
+    "Many machines": {
+        "plan": "Plan a job for many machines: shards, tiles, hours.",
+        "merge": "Merge the parts that many machines rendered into one output.",
+    },
+    "Training": {
+        "pairs": "Cut a scene and its map into training pairs.",
+        "train": "Train a model on pairs of pictures.",
+        "evaluate": "Measure a model on held-out pairs.",
+        "models": "List, show, import, average, calibrate and sharpen models.",
+    },
+    "Single steps": {
+        "tile": "Cut a scene into XYZ tiles without translating.",
+        "translate": "Translate a folder of XYZ tiles.",
+        "mosaic": "Join a folder of XYZ tiles into one GeoTIFF.",
+        "bench": "Measure this machine's speed and find its bottleneck.",
+    },
 }
+"""What the help says of each command, in the order in which people meet them."""
+COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
 
 
 URI = re.compile(r"(--[a-z-]+=)?(file:/.*)", re.IGNORECASE | re.DOTALL)
@@ -76,13 +87,15 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="geo2map")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Turn satellite scenes into seamless, georeferenced maps.
 
     \b
@@ -90,6 +103,8 @@ def cli() -> None:
     geo2map preview scene.tif --out look.png   preview a model on your scene
     geo2map render scene.tif --out tiles/      render it
     """
+    if os.environ.get("NO_COLOR"):  # https://no-color.org
+        context.color = False
 
 
 class Terminated(KeyboardInterrupt):

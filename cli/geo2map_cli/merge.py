@@ -6,23 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import as_output, overwrite_option, tmp_option
+from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.remote import names_bucket, show_sent
 from geo2map_cli.reporting import Bar, conclude, report_options
+from geo2map_cli.storing import as_output, out_option, overwrite_option, tmp_option
 
 if TYPE_CHECKING:
     from geo2map.ledger import OutputOptions
 
 
-@click.command("merge")
+@click.command("merge", cls=GroupedCommand)
 @report_options
 @click.argument("parts", type=click.Path())
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(),
-    help="Folder for tiles, .tif, .mbtiles, .pmtiles; or s3://, gs://, az://.",
-)
+@out_option("Folder for tiles, .tif, .mbtiles, .pmtiles; or s3://, gs://, az://.")
 @as_output(overwrite_option, tmp_option)
 def command(parts: str, out: str, output: OutputOptions, as_json: bool) -> None:
     """Merge PARTS, the folder that geo2map render --job filled, into one output.

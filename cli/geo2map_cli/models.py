@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.options import overwrite_option
+from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.reporting import Bar, json_text, report_options, show
+from geo2map_cli.storing import out_option, overwrite_option
 
 if TYPE_CHECKING:
     from geo2map.types import WeightsDtype
 
 
-@click.group("models")
+class _Models(click.Group):
+    """Commands whose options are listed by group."""
+
+    command_class = GroupedCommand
+
+
+model_file_option = out_option("Model file (.safetensors) to write.", kind=click.Path(dir_okay=False, path_type=Path))
+
+
+@click.group("models", cls=_Models)
 def command() -> None:
     """List, show, import, average, calibrate and sharpen models."""
 
@@ -51,9 +61,7 @@ def show_(model: str, as_json: bool) -> None:
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
-)
+@model_file_option
 @click.option("--name", help="Name of the model. [default: OUT's name]")
 @click.option("--zoom", type=click.IntRange(0, 24), help="Zoom of the training pictures. [default: 16]")
 @click.option(
@@ -104,9 +112,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str | None) -> t
 
 @command.command("average")
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
-)
+@model_file_option
 @click.option("--shares", callback=_parse_shares, metavar="A,B,...", help="Weight of each model. [default: equal]")
 @click.option("--name", help="Name of the model. [default: the first's]")
 @overwrite_option
@@ -133,9 +139,7 @@ def _parse_class_bias(_: click.Context, __: click.Parameter, value: str | None) 
 
 @command.command("calibrate")
 @click.argument("model")
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
-)
+@model_file_option
 @click.option(
     "--inverse-temperature", "--certainty", type=float, default=1.0, show_default=True, help="Factor of class scores."
 )
@@ -178,9 +182,7 @@ def calibrate(
 
 @command.command("crispen")
 @click.argument("model")
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
-)
+@model_file_option
 @click.option("--sharpen", type=float, default=1.0, show_default=True, help="Amount of unsharp masking; 0 is none.")
 @click.option("--sigma", type=float, default=2.5, show_default=True, help="Sigma of unsharp masking, px.")
 @click.option("--commit", type=float, default=0.8, show_default=True, help="Strength of palette commitment, 0 to 1.")

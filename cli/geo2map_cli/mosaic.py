@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from geo2map_cli.options import compress_option, overwrite_option, tmp_option
+from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.reporting import Bar, report_options, show
+from geo2map_cli.storing import compress_option, out_option, overwrite_option, tmp_option
 
 if TYPE_CHECKING:
     from geo2map.types import Compression
 
 
-@click.command("mosaic")
+@click.command("mosaic", cls=GroupedCommand)
 @report_options
 @click.argument("tiles", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="GeoTIFF to write.")
+@out_option("GeoTIFF to write.", kind=click.Path(dir_okay=False, path_type=Path))
 @click.option("--zoom", type=click.IntRange(0, 24), help="Zoom to join. [default: the largest]")
 @compress_option
 @tmp_option

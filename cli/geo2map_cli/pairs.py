@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.gathering import stack
-from geo2map_cli.options import KERNELS, READING, overwrite_option
+from geo2map_cli.gathering import GroupedCommand, expert_option, grouped
+from geo2map_cli.options import KERNELS, READING
 from geo2map_cli.reporting import Bar, report_options, show, show_notes
+from geo2map_cli.storing import out_option, overwrite_option
 
 if TYPE_CHECKING:
     from geo2map.colour.palette import Palette
@@ -23,12 +24,12 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     return train, val, test
 
 
-@click.command("pairs")
+@click.command("pairs", cls=GroupedCommand)
 @report_options
 @click.argument("scene", type=click.Path())
 @click.option("--map", "drawn", required=True, type=click.Path(), help="Map of the same place: raster or tile folder.")
 @click.option("--zoom", required=True, type=click.IntRange(0, 24), help="Zoom of the pictures.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@out_option("Folder to write.", kind=click.Path(path_type=Path))
 @click.option("--size", type=click.IntRange(64, 4096), default=512, show_default=True, help="Side of A and of B, px.")
 @click.option(
     "--split",
@@ -40,7 +41,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     metavar="TRAIN,VAL,TEST",
     help="Shares of the splits.",
 )
-@click.option(
+@expert_option(
     "--split-block",
     "block",
     type=click.IntRange(1),
@@ -55,7 +56,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     show_default=True,
     help="Share of a picture that must have data.",
 )
-@click.option(
+@expert_option(
     "--keep-blank",
     type=click.FloatRange(0, 1),
     default=1.0,
@@ -69,7 +70,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     show_default=True,
     help="How to handle misregistered pairs.",
 )
-@click.option(
+@expert_option(
     "--max-shift",
     type=click.FloatRange(0, min_open=True),
     default=4.0,
@@ -78,11 +79,21 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     help="Largest offset of a map that counts as registered.",
 )
 @click.option("--stretch", default="auto", show_default=True, help="Stretch of the scene, as in geo2map render.")
-@click.option(
-    "--resampling", type=click.Choice(KERNELS), default="cubic", show_default=True, help="Kernel for the scene."
+@expert_option(
+    "--resampling",
+    type=click.Choice(KERNELS),
+    metavar="KERNEL",
+    default="cubic",
+    show_default=True,
+    help="Kernel for the scene.",
 )
-@click.option(
-    "--map-resampling", type=click.Choice(KERNELS), default="bilinear", show_default=True, help="Kernel for the map."
+@expert_option(
+    "--map-resampling",
+    type=click.Choice(KERNELS),
+    metavar="KERNEL",
+    default="bilinear",
+    show_default=True,
+    help="Kernel for the map.",
 )
 @click.option("--palette", help="Palette of the map, to count its classes: maps, or a .tsv of class, red, green, blue.")
 @click.option(
@@ -93,7 +104,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
     show_default=True,
     help="Format of the pictures.",
 )
-@stack(*READING)
+@grouped("Input", *READING)
 @overwrite_option
 def command(scene: str, drawn: str, out: Path, palette: str | None, as_json: bool, **options: Any) -> None:
     """Cut SCENE and a map of the same place into training pairs, A|B side by side.

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.gathering import GroupedCommand, render_kind, requested
-from geo2map_cli.options import model_options, plan_options, scene_options, storage_options
+from geo2map_cli.options import model_options, plan_options, scene_options
 from geo2map_cli.reporting import report_options, show, show_notes
+from geo2map_cli.storing import out_option, storage_options
 
 if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("plan", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
-@click.option("--out", "job_path", required=True, type=click.Path(dir_okay=False), help="Job file to write, a .json.")
+@out_option("Job file to write, a .json.", "job_path", kind=click.Path(dir_okay=False))
 @click.option(
     "--shard-zoom",
     type=click.IntRange(0, 24),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.gathering import GroupedCommand, render_kind, requested
-from geo2map_cli.options import model_options, overwrite_option, plan_options, scene_options
+from geo2map_cli.options import model_options, plan_options, scene_options
 from geo2map_cli.reporting import json_text, report_options, show_notes
+from geo2map_cli.storing import out_option, overwrite_option
 
 if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.command("preview", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
-@click.option("--out", "picture", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG to write.")
+@out_option("PNG to write.", "picture", kind=click.Path(dir_okay=False, path_type=Path))
 @click.option("--span", type=click.IntRange(1, 16), default=3, show_default=True, help="Tiles along each side.")
 @model_options
 @scene_options

@@ -7,6 +7,7 @@ import os
 import click
 
 from geo2map.threads import VARIABLE
+from geo2map_cli.gathering import grouped
 
 
 def bound_threads(context: click.Context, _: click.Parameter, threads: int | None) -> int | None:
@@ -19,6 +20,9 @@ def bound_threads(context: click.Context, _: click.Parameter, threads: int | Non
     return threads
 
 
-threads_option = click.option(
-    "--threads", type=click.IntRange(1), callback=bound_threads, help="CPU threads. [default: all allowed]"
+threads_option = grouped(
+    "Machine",
+    click.option(
+        "--threads", type=click.IntRange(1), callback=bound_threads, help="CPU threads. [default: all allowed]"
+    ),
 )

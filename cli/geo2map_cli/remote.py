@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from geo2map_cli.gathering import gather
+from geo2map_cli.gathering import expert_option, gather
 from geo2map_cli.reporting import Bar, conclude, json_text, show
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class RemoteOptions:
 remote_options = gather(
     "remote",
     RemoteOptions,
-    "Many machines",
-    click.option(
+    "Machine",
+    expert_option(
         "--job", type=click.Path(), help="Render this job, see geo2map plan: a share of it, or all with --dask."
     ),
-    click.option("--shard", callback=_parse_share, metavar="K/N", help="With --job: the K-th of N shares."),
-    click.option("--dask", metavar="ADDRESS|local:N", help="Render on a Dask cluster, or in N processes here."),
+    expert_option("--shard", callback=_parse_share, metavar="K/N", help="With --job: the K-th of N shares."),
+    expert_option("--dask", metavar="ADDRESS|local:N", help="Render on a Dask cluster, or in N processes here."),
 )
 """The command gets `remote`, a `RemoteOptions`."""
 

@@ -8,19 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from geo2map_cli.gathering import GroupedCommand, render_kind, requested
-from geo2map_cli.options import (
-    STORAGE,
-    as_output,
-    as_storage,
-    model_options,
-    on_error_option,
-    overwrite_option,
-    plan_options,
-    resume_option,
-    scene_options,
-    tmp_option,
-)
+from geo2map_cli.gathering import GroupedCommand, expert_option, grouped, render_kind, requested
+from geo2map_cli.options import model_options, plan_options, scene_options
 from geo2map_cli.remote import RemoteOptions, remote_options, run_remotely
 from geo2map_cli.reporting import (
     Bar,
@@ -34,6 +23,16 @@ from geo2map_cli.reporting import (
     show_notes,
     show_way,
 )
+from geo2map_cli.storing import (
+    STORAGE,
+    as_output,
+    as_storage,
+    on_error_option,
+    out_option,
+    overwrite_option,
+    resume_option,
+    tmp_option,
+)
 
 if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest
@@ -44,15 +43,14 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
 @click.command("render", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, type=click.Path())
-@click.option(
-    "--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles, .pmtiles, .gpkg; or s3:// ..."
+@out_option("A folder, .tif, .mbtiles, .pmtiles, .gpkg, s3:// ...")
+@grouped(
+    "Run",
+    click.option("--dry-run", is_flag=True, help="Print the plan and its cost; write nothing."),
+    click.option("--each", is_flag=True, help="Render scenes one by one into OUT/<scene name>."),
+    click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each."),
+    click.option("--update", is_flag=True, help="Add SCENES to the finished OUT; its options stay."),
 )
-@click.option("--each", is_flag=True, help="Render scenes one by one into OUT/<scene name>.")
-@click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each.")
-@click.option(
-    "--update", is_flag=True, help="Add SCENES to the finished tiles in OUT, or replace them; colours and zooms stay."
-)
-@click.option("--dry-run", is_flag=True, help="Print the plan and its cost; write nothing.")
 @remote_options
 @model_options
 @scene_options
@@ -74,8 +72,8 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
         metavar="PERCENT",
         help="Make pixels transparent where the model is less sure than this.",
     ),
-    click.option("--with-source", is_flag=True, help="Same as --layer source: the imagery; the page gets a slider."),
-    click.option("--address", metavar="URL", help="Public URL of OUT: writes tiles.xml, for GDAL."),
+    expert_option("--with-source", is_flag=True, help="Same as --layer source: the imagery; the page gets a slider."),
+    expert_option("--address", metavar="URL", help="Public URL of OUT: writes tiles.xml, for GDAL."),
 )
 @as_output(overwrite_option, resume_option, tmp_option)
 @on_error_option
@@ -99,7 +97,6 @@ def command(
     geo2map render scene.tif --out map.tif     one GeoTIFF with overviews
     geo2map render sheets/ --out tiles/        one map of all sheets in a folder
     geo2map render sheets/ --each --out maps/  maps/<scene name>/ for each
-    geo2map render --job country.job.json --shard 17/512 --out parts/
     """
     if geotiff and not each:
         raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")

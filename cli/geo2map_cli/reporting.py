@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.gathering import OTHER, F, options_of
+from geo2map_cli.gathering import RUN, F, expert_option, options_of
 
 if TYPE_CHECKING:
     from geo2map.pipeline.report import Report
@@ -38,10 +38,10 @@ def report_options(function: F) -> F:
         return function(*args, **kwargs)
 
     options = options_of(
-        OTHER,
+        RUN,
         click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout."),
         click.option("-v", "--verbose", count=True, help="Log more; twice for everything."),
-        click.option("--log-file", type=click.Path(dir_okay=False, path_type=Path), help="File to append the log to."),
+        expert_option("--log-file", type=click.Path(dir_okay=False, path_type=Path), help="File to append the log to."),
     )
     wrapped.__click_params__ = [*options, *getattr(function, "__click_params__", ())]  # type: ignore[attr-defined]
     return wrapped  # type: ignore[return-value]
@@ -149,9 +149,10 @@ def show_failure(report: Report) -> None:
 
 
 def show_notes(notes: Sequence[str]) -> None:
-    """Prints a plan's notes on stderr."""
+    """Prints a plan's notes on stderr; on a terminal, what warns stands out."""
+    marked = click.style("warning:", fg="yellow", bold=True)
     for note in notes:
-        click.echo(note, err=True)
+        click.echo(note.replace("warning:", marked, 1), err=True)
 
 
 def conclude(report: Report, out: str, as_json: bool) -> None:

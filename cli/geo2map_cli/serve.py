@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.gathering import F, GroupedCommand, gather, grouped, requested, serve_kind
-from geo2map_cli.options import model_options, plan_options, scene_options, storage_options
+from geo2map_cli.options import model_options, plan_options, scene_options
 from geo2map_cli.reporting import json_text, report_options, show_notes
+from geo2map_cli.storing import storage_options
 
 if TYPE_CHECKING:
     from geo2map.api.serving import ServeRequest

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.gathering import GroupedCommand, gather, render_kind, requested
-from geo2map_cli.options import as_storage, minzoom_option, output_options, plan_options, scene_options
+from geo2map_cli.options import plan_options, scene_options
 from geo2map_cli.reporting import Bar, conclude, report_options
+from geo2map_cli.storing import as_storage, minzoom_option, out_option, output_options
 
 if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest
@@ -24,7 +25,7 @@ def _card(model: str) -> ModelCard:
 @click.command("tile", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder for XYZ tiles.")
+@out_option("Folder for XYZ tiles.")
 @gather(
     "model",
     _card,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.gathering import GroupedCommand
+from geo2map_cli.gathering import GroupedCommand, expert_option, grouped
 from geo2map_cli.processors import threads_option
 from geo2map_cli.recipe import recipe_options
 from geo2map_cli.reporting import Bar, json_text, report_options
+from geo2map_cli.storing import out_option
 
 if TYPE_CHECKING:
     from geo2map.train.run import TrainingProgress
@@ -24,12 +25,10 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 @click.command("train", cls=GroupedCommand)
 @report_options
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Model file (.safetensors) to write."
-)
+@out_option("Model file (.safetensors) to write.", kind=click.Path(dir_okay=False, path_type=Path))
 @click.option("--name", help="Name of the model. [default: the file's name]")
 @click.option("--zoom", type=click.IntRange(0, 24), help="Zoom of the pictures. [default: pairs.json's, else 17]")
-@click.option(
+@expert_option(
     "--ground-resolution", type=float, help="Metres per pixel of the pictures. [default: pairs.json's, else 0.905]"
 )
 @click.option("--validation", type=click.Path(path_type=Path), help="Held-out pairs: a folder, or a list of names.")
@@ -41,11 +40,11 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
     metavar="DIR",
     help="Other places: a folder of pairs for each.",
 )
-@click.option(
+@expert_option(
     "--elsewhere-aside", "held_out", type=click.Path(path_type=Path), help="List of PLACE/NAME to leave out of them."
 )
 @click.option("--teacher", metavar="MODEL", help="Also learn from this model's output for DATA (distillation).")
-@click.option("--teacher-cache", type=click.Path(path_type=Path), help="Folder for its output. [default: in --run]")
+@expert_option("--teacher-cache", type=click.Path(path_type=Path), help="Folder for its output. [default: in --run]")
 @click.option("--palette", default="auto", show_default=True, help="Palette of the map: auto, maps, none or a .tsv.")
 @click.option(
     "--preset", type=click.Choice(["geo2map", "pix2pix"]), help="Recipe; other options override it. [geo2map]"
@@ -58,12 +57,12 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for checkpoints, losses, samples. [OUT with .run]",
 )
-@click.option("--minutes", type=float, default=5.0, show_default=True, help="Minutes between checkpoints.")
+@expert_option("--minutes", type=float, default=5.0, show_default=True, help="Minutes between checkpoints.")
 @click.option("--resume", is_flag=True, help="Resume from the run's checkpoint, with its options.")
-@click.option("--until", type=click.IntRange(1), help="Stop after this step; --resume continues.")
-@click.option("--early", is_flag=True, help="Also write the unfinished model to OUT at --until.")
-@click.option("--deterministic", is_flag=True, help="Same seed, same weights on CUDA too; slower there.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@expert_option("--until", type=click.IntRange(1), help="Stop after this step; --resume continues.")
+@expert_option("--early", is_flag=True, help="Also write the unfinished model to OUT at --until.")
+@expert_option("--deterministic", is_flag=True, help="Same seed, same weights on CUDA too; slower there.")
+@grouped("Machine", click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."))
 @threads_option
 def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Train a pix2pix generator on the pairs in DATA.

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.gathering import GroupedCommand, render_kind, requested
-from geo2map_cli.options import model_options, output_options, plan_options, storage_options
+from geo2map_cli.options import model_options, plan_options
 from geo2map_cli.reporting import Bar, conclude, report_options
+from geo2map_cli.storing import out_option, output_options, storage_options
 
 if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.command("translate", cls=GroupedCommand)
 @report_options
 @click.argument("scenes", metavar="TILES", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder for tiles, .tif, .mbtiles or .pmtiles.")
+@out_option("Folder for tiles, .tif, .mbtiles or .pmtiles.")
 @model_options
 @plan_options
 @storage_options

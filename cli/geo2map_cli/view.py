@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.reporting import report_options
 from geo2map_cli.serve import announce, listening_options
 
 
-@click.command("view")
+@click.command("view", cls=GroupedCommand)
 @report_options
 @click.argument("path", type=click.Path())
 @listening_options(0)

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 import pytest
-from geo2map_cli.main import COMMANDS, cli
-from geo2map_cli.reporting import flag_of
+from click.testing import CliRunner
+from geo2map_cli.gathering import ExpertOption
+from geo2map_cli.main import COMMANDS, LazyGroup, cli
+from geo2map_cli.reporting import flag_of, show_notes
 
 RENDER = ("render", "SCENE", "--out")
 
@@ -99,17 +101,77 @@ def test_a_log_file_that_cannot_be_is_one_sentence(
     assert "Errno" not in result.err
 
 
-def test_the_help_lists_options_by_group(geo2map: Callable[..., Any]) -> None:
-    """Every option once, under one title, those of all commands last."""
-    shown = geo2map("render", "--help").out
-    titles = [line for line in shown.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert titles == [
-        *("Options:", "Many machines:", "Model and machine:", "Input:", "Area, zoom and colours:"),
-        *("Output format:", "Output:", "Other options:"),
-    ]
-    for option in ("--zoom", "--feather", "--device", "--quality", "--resume", "--on-error", "--log-file", "--help"):
-        assert len(re.findall(rf"^  (-\w, )?{option}\b", shown, re.MULTILINE)) == 1, option
-    assert shown.index("--on-error") < shown.index("Other options:") < shown.index("--help")
+TITLES = ["Options", "Input", "Area", "Model", "Recipe", "Server", "Output", "Machine", "Run"]
+
+
+def titles(shown: str) -> list[str]:
+    return [line.rstrip(":") for line in shown.splitlines() if line.endswith(":") and not line.startswith(" ")]
+
+
+def count(option: str, shown: str) -> int:
+    return len(re.findall(rf"^  (-\w, )?{option}\b(?!-)", shown, re.MULTILINE))
+
+
+def test_the_help_of_render_fits_a_screen_and_a_half(geo2map: Callable[..., Any]) -> None:
+    """Every option once, under one title, those of all commands last; what few need in --help-all only."""
+    shown, everything = geo2map("render", "--help").out, geo2map("render", "--help-all").out
+    assert len(shown.splitlines()) <= 60
+    assert titles(shown) == titles(everything) == ["Input", "Area", "Model", "Output", "Machine", "Run"]
+    for option in ("--zoom", "--device", "--model", "--out", "--on-error", "--json", "--help", "--help-all"):
+        assert count(option, shown) == count(option, everything) == 1, option
+    for option in ("--feather", "--quality", "--log-file", "--shard", "--margin"):
+        assert (count(option, shown), count(option, everything)) == (0, 1), option
+    assert everything.index("--on-error") > everything.index("Run:")
+    assert shown == geo2map("render", "-h").out
+
+
+def test_the_help_hides_what_it_says_it_hides() -> None:
+    for command in _all_commands():
+        if isinstance(command, click.Group):
+            continue
+        with click.Context(cli) as above, click.Context(command, parent=above, info_name=command.name) as context:
+            shown = command.get_help(context)
+        assert titles(shown) == [title for title in TITLES if title in titles(shown)], command.name
+        options = [option for option in command.params if isinstance(option, click.Option)]
+        hidden = [option for option in options if count(option.opts[0], shown) == 0]
+        assert all(isinstance(option, ExpertOption) for option in hidden), command.name
+        assert (f"Show {len(hidden)} more option" in shown) == bool(hidden), command.name
+
+
+def test_commands_come_in_the_order_in_which_people_meet_them(geo2map: Callable[..., Any]) -> None:
+    shown = geo2map("--help").out
+    assert titles(shown)[1:] == ["Commands", "Many machines", "Training", "Single steps"]
+    places = [shown.index(f"\n  {name} ") for name in COMMANDS]
+    assert places == sorted(places)
+    assert list(COMMANDS)[:4] == ["demo", "info", "preview", "render"]
+
+
+def test_out_has_a_short_name_everywhere() -> None:
+    for command in _all_commands():
+        for option in command.params:
+            if isinstance(option, click.Option) and "--out" in option.opts:
+                assert "-o" in option.opts, command.name
+
+
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_warnings_stand_out_on_a_terminal_unless_told_otherwise(
+    variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a terminal gets: `color=True` is what click takes one for."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    @click.command("note")
+    def note() -> None:
+        show_notes(["plain", "town.tif: warning: dark"])
+
+    monkeypatch.setattr(LazyGroup, "get_command", lambda *_: note)
+    monkeypatch.setitem(COMMANDS, "note", "")
+    told = CliRunner().invoke(cli, ["note"], color=True)
+    assert "plain\n" in told.stderr
+    assert ("\x1b[33m\x1b[1mwarning:\x1b[0m dark" in told.stderr) == coloured
+    assert "warning:" in told.stderr
 
 
 def test_no_help_begins_with_a_genitive() -> None:
