@@ -10,7 +10,8 @@ import click
 
 from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.options import model_options
-from geo2map_cli.reporting import Bar, report_options, show
+from geo2map_cli.progress import open_progress, progress_option
+from geo2map_cli.reporting import report_options, show
 
 if TYPE_CHECKING:
     from geo2map.model import ModelOptions
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("check", cls=GroupedCommand)
 @report_options
+@progress_option
 @click.argument("path", type=click.Path())
 @click.option("--repair", is_flag=True, help="Render damaged blocks again and fix other problems.")
 @click.option(
@@ -40,7 +42,7 @@ def command(path: str, repair: bool, geojson: Path | None, model: ModelOptions, 
     if geojson is not None:
         check_place(geojson, keep=[path], kept="the output that is checked")
         require_writable(geojson)
-    with Bar() as bar:
+    with open_progress() as bar:
         report = repair_output(path, engine=_named(model), progress=bar) if repair else check(path)
     if geojson is not None:
         write_whole(geojson, report.geojson().encode())

@@ -8,7 +8,8 @@ import click
 
 from geo2map_cli.gathering import GroupedCommand, convert_kind, requested
 from geo2map_cli.parsing import parse_zooms
-from geo2map_cli.reporting import Bar, report_options, show
+from geo2map_cli.progress import open_progress, progress_option
+from geo2map_cli.reporting import report_options, show
 from geo2map_cli.storing import (
     as_output,
     as_storage,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 @click.command("convert", cls=GroupedCommand)
 @report_options
+@progress_option
 @click.argument("source", type=click.Path())
 @click.argument("out", type=click.Path())
 @bounds_option
@@ -75,6 +77,6 @@ def command(request: ConvertRequest, as_json: bool) -> None:
     """
     from geo2map.api.converting import convert_request
 
-    with Bar() as bar:
+    with open_progress() as bar:
         converted = convert_request(request, progress=bar)
     show(converted, as_json)

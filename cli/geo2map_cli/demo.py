@@ -8,7 +8,8 @@ import click
 
 from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.options import model_options
-from geo2map_cli.reporting import Bar, json_text, report_options
+from geo2map_cli.progress import open_progress, progress_option
+from geo2map_cli.reporting import json_text, report_options
 from geo2map_cli.storing import overwrite_option
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 @click.command("demo", cls=GroupedCommand)
 @report_options
+@progress_option
 @click.option(
     "--out",
     "-o",
@@ -38,7 +40,7 @@ def command(out: str, size: int, seed: int, model: ModelOptions, overwrite: bool
     from geo2map.api.demonstrating import make_demo
 
     click.echo(f"drawing a town of {size} x {size} px ...", err=True)
-    with open_engine(model) as engine, Bar() as bar:
+    with open_engine(model) as engine, open_progress() as bar:
         made = make_demo(out, engine=engine, size=size, seed=seed, overwrite=overwrite, progress=bar, begin=bar.begin)
     files = made.files
     if as_json:

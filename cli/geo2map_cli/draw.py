@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from geo2map_cli.gathering import GroupedCommand, draw_kind, requested
-from geo2map_cli.reporting import Bar, report_options, show
+from geo2map_cli.progress import open_progress, progress_option
+from geo2map_cli.reporting import report_options, show
 from geo2map_cli.storing import (
     as_output,
     as_storage,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 @click.command("draw", cls=GroupedCommand)
 @report_options
+@progress_option
 @click.argument("source", type=click.Path())
 @out_option("Folder for tiles, .tif, .mbtiles or .pmtiles.")
 @click.option("--zoom", type=click.IntRange(0, 24), help="Zoom to draw at. [default: the map's]")
@@ -58,6 +60,6 @@ def command(request: DrawRequest, as_json: bool) -> None:
     """
     from geo2map.api.drawing import draw_request
 
-    with Bar() as bar:
+    with open_progress() as bar:
         drawn = draw_request(request, progress=bar)
     show(drawn, as_json)

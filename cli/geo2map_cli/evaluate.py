@@ -11,7 +11,8 @@ import click
 
 from geo2map_cli.gathering import GroupedCommand
 from geo2map_cli.options import model_options
-from geo2map_cli.reporting import Bar, report_options, show_notes
+from geo2map_cli.progress import open_progress, progress_option
+from geo2map_cli.reporting import report_options, show_notes
 
 if TYPE_CHECKING:
     from geo2map.evaluate import ProtocolName, Row
@@ -27,6 +28,7 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
 
 @click.command("evaluate", cls=GroupedCommand)
 @report_options
+@progress_option
 @click.option(
     "--data",
     required=True,
@@ -93,7 +95,7 @@ def command(
     from geo2map.api.evaluating import evaluate_model
     from geo2map.evaluate import table, to_json
 
-    with Bar() as bar:
+    with open_progress() as bar:
         found = evaluate_model(
             data,
             engine=model,

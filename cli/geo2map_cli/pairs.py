@@ -9,7 +9,8 @@ import click
 
 from geo2map_cli.gathering import GroupedCommand, expert_option, grouped
 from geo2map_cli.options import KERNELS, READING
-from geo2map_cli.reporting import Bar, report_options, show, show_notes
+from geo2map_cli.progress import open_progress, progress_option
+from geo2map_cli.reporting import report_options, show, show_notes
 from geo2map_cli.storing import out_option, overwrite_option
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def _parse_shares(_: click.Context, __: click.Parameter, value: str) -> tuple[fl
 
 @click.command("pairs", cls=GroupedCommand)
 @report_options
+@progress_option
 @click.argument("scene", type=click.Path())
 @click.option("--map", "drawn", required=True, type=click.Path(), help="Map of the same place: raster or tile folder.")
 @click.option("--zoom", required=True, type=click.IntRange(0, 24), help="Zoom of the pictures.")
@@ -119,7 +121,7 @@ def command(scene: str, drawn: str, out: Path, palette: str | None, as_json: boo
     """
     from geo2map.pairs import make_pairs
 
-    with Bar() as bar:
+    with open_progress() as bar:
         pair_set = make_pairs(scene, drawn, out, palette=_palette(palette), progress=bar, **options)
     show_notes(pair_set.notes)
     show(pair_set, as_json)

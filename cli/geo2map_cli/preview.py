@@ -34,4 +34,4 @@ def command(request: RenderRequest, picture: Path, span: int, overwrite: bool, a
     require_new_picture(picture, overwrite)
     source, drawn, _ = preview_request(request, span, begin=lambda _, notes: show_notes(notes))
     write_picture(side_by_side(source, drawn), picture)
-    click.echo(json_text({"out": picture.as_posix()}) if as_json else f"{picture}: source left, map right")
+    click.echo(json_text({"path": picture.as_posix()}) if as_json else f"{picture}: source left, map right")

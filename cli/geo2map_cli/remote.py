@@ -10,7 +10,8 @@ import click
 from click.core import ParameterSource
 
 from geo2map_cli.gathering import expert_option, gather
-from geo2map_cli.reporting import Bar, conclude, json_text, show
+from geo2map_cli.progress import open_progress
+from geo2map_cli.reporting import conclude, json_text, show
 
 if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest
@@ -87,7 +88,7 @@ def _render_slice(job: str, share: tuple[int, int], request: RenderRequest, as_j
     _require_alone({"job", "shard", "out"})
     from geo2map.cluster import JobFile, render_slice
 
-    with Bar() as bar:
+    with open_progress() as bar:
         records = list(render_slice(JobFile.read(job), *share, str(request.out), bar))
     tiles = sum(record.tiles for record in records)
     if as_json:
@@ -116,7 +117,7 @@ def _render_job(job: str, cluster: str, request: RenderRequest, as_json: bool) -
     from geo2map.cluster.dask import render_job
 
     out = str(request.out)
-    with Bar() as bar:
+    with open_progress() as bar:
         report = render_job(job, out, client=cluster, options=request.output, progress=bar, begin=bar.begin)
     conclude(report, out, as_json)
 
@@ -125,7 +126,7 @@ def _render_on(request: RenderRequest, cluster: str, as_json: bool) -> None:
     """Renders scenes as one on a Dask cluster."""
     from geo2map.cluster.dask import dispatch_request
 
-    with Bar() as bar:
+    with open_progress() as bar:
         report = dispatch_request(request, cluster, progress=bar, begin=bar.begin)
     conclude(report, str(request.out), as_json)
 
@@ -134,7 +135,7 @@ def _render_to_bucket(request: RenderRequest, cluster: str | None, as_json: bool
     """Renders scenes as one, here or on a Dask cluster, into a bucket."""
     from geo2map.cluster.sending import send_request
 
-    with Bar() as bar:
+    with open_progress() as bar:
         report = send_request(request, cluster=cluster, progress=bar, begin=bar.begin)
     show_sent(report, as_json)
 

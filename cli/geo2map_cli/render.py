@@ -10,9 +10,9 @@ from click.core import ParameterSource
 
 from geo2map_cli.gathering import GroupedCommand, expert_option, grouped, render_kind, requested
 from geo2map_cli.options import model_options, plan_options, scene_options
+from geo2map_cli.progress import open_progress, progress_option
 from geo2map_cli.remote import RemoteOptions, remote_options, run_remotely
 from geo2map_cli.reporting import (
-    Bar,
     conclude,
     finish,
     flag_of,
@@ -42,6 +42,7 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
 
 @click.command("render", cls=GroupedCommand)
 @report_options
+@progress_option
 @click.argument("scenes", nargs=-1, type=click.Path())
 @out_option("A folder, .tif, .mbtiles, .pmtiles, .gpkg, s3:// ...")
 @grouped(
@@ -111,7 +112,7 @@ def command(
     else:
         from geo2map.api.rendering import render_request
 
-        with Bar() as bar:
+        with open_progress() as bar:
             report = render_request(request, progress=bar, begin=bar.begin)
         conclude(report, str(request.out), as_json)
 
@@ -127,7 +128,7 @@ def _update(request: RenderRequest, as_json: bool) -> None:
 
     model, on_error, out = request.model, request.on_error, str(request.out)
     assert isinstance(model, ModelOptions), "the command line names models"
-    with Bar() as bar:
+    with open_progress() as bar:
         report = update(request.scenes, out, engine=model, on_error=on_error, progress=bar, begin=bar.begin)
     conclude(report, out, as_json)
 
@@ -149,7 +150,7 @@ def _render_each(requests: list[RenderRequest], as_json: bool) -> None:
     from geo2map.api.batch import render_requests
 
     reports = []
-    with Bar() as bar:
+    with open_progress() as bar:
         for report in render_requests(requests, progress=bar, begin=bar.begin_each):
             bar.close()
             reports.append(report)

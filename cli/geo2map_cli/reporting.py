@@ -77,50 +77,6 @@ class Discreet(logging.Formatter):
         return redact(text)
 
 
-class Bar:
-    """A progress bar on a terminal, silence elsewhere (a `geo2map.protocols.Progress`)."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._stage = ""
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        if stage == "resumed":
-            click.echo(f"resuming: {done}/{total} blocks done", err=True)
-            return
-        if not sys.stderr.isatty():
-            return
-        if stage != self._stage:
-            from tqdm import tqdm
-
-            self.close()
-            self._stage = stage
-            self._bar = tqdm(total=total, desc=stage, unit=stage.rstrip("s"), leave=False, dynamic_ncols=True)
-        self._bar.set_postfix_str(note, refresh=False)
-        self._bar.update(done - self._bar.n)
-
-    def begin(self, _: str, notes: Sequence[str], /) -> None:
-        """Prints the plan's notes before the work begins (a `geo2map.protocols.Begin`)."""
-        self.close()
-        show_notes(notes)
-
-    def begin_each(self, name: str, notes: Sequence[str], /) -> None:
-        """The same for one of several runs, by name; notes without a name are about all of them."""
-        self.begin(name, [f"{name}: {note}" if name else note for note in notes])
-
-    def close(self) -> None:
-        """Removes the bar from the terminal; the next stage starts another."""
-        if self._bar is not None:
-            self._bar.close()
-        self._bar, self._stage = None, ""
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
 def json_text(value: Any) -> str:
     """A report as JSON that every parser takes."""
     from geo2map.files.plain_json import plain_json

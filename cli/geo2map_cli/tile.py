@@ -8,7 +8,8 @@ import click
 
 from geo2map_cli.gathering import GroupedCommand, gather, render_kind, requested
 from geo2map_cli.options import plan_options, scene_options
-from geo2map_cli.reporting import Bar, conclude, report_options
+from geo2map_cli.progress import open_progress, progress_option
+from geo2map_cli.reporting import conclude, report_options
 from geo2map_cli.storing import as_storage, minzoom_option, out_option, output_options
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def _card(model: str) -> ModelCard:
 
 @click.command("tile", cls=GroupedCommand)
 @report_options
+@progress_option
 @click.argument("scenes", nargs=-1, required=True, type=click.Path())
 @out_option("Folder for XYZ tiles.")
 @gather(
@@ -44,6 +46,6 @@ def command(request: RenderRequest, as_json: bool) -> None:
     """
     from geo2map.api.rendering import render_request
 
-    with Bar() as bar:
+    with open_progress() as bar:
         report = render_request(request, progress=bar, begin=bar.begin)
     conclude(report, str(request.out), as_json)

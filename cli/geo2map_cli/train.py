@@ -12,8 +12,9 @@ import click
 
 from geo2map_cli.gathering import GroupedCommand, expert_option, grouped
 from geo2map_cli.processors import threads_option
+from geo2map_cli.progress import Silence, open_progress, progress_option
 from geo2map_cli.recipe import recipe_options
-from geo2map_cli.reporting import Bar, json_text, report_options
+from geo2map_cli.reporting import json_text, report_options
 from geo2map_cli.storing import out_option
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 
 @click.command("train", cls=GroupedCommand)
 @report_options
+@progress_option
 @click.argument("data", type=click.Path(path_type=Path))
 @out_option("Model file (.safetensors) to write.", kind=click.Path(dir_okay=False, path_type=Path))
 @click.option("--name", help="Name of the model. [default: the file's name]")
@@ -82,7 +84,7 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
         raise click.UsageError("--early needs --until: give the step to stop after.")
     from geo2map.api.training import train_model
 
-    with Bar() as bar:
+    with open_progress() as bar:
         summary = train_model(data, out, on_step=_teller(bar), on_start=_tell_cost, progress=bar, **options)
     if summary is None:  # another process is the main one
         return
@@ -95,7 +97,7 @@ def _tell_cost(cost: dict[str, Any]) -> None:
     click.echo(told.format(**cost), err=True)
 
 
-def _teller(bar: Bar) -> Callable[[TrainingProgress], None]:
+def _teller(bar: Silence) -> Callable[[TrainingProgress], None]:
     """Reports to a terminal by the bar (which adds rate and time left), to a log by a line a minute."""
     told = time.monotonic()
 

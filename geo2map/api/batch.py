@@ -82,7 +82,9 @@ def render_requests(
                 yield render_request(request, progress=progress, begin=begin)
             except Geo2MapError as error:
                 assert isinstance(request.scenes, SceneSelection), "split requests have a selection"
-                yield Report(request.scenes.name, error=str(error), option=error.option)
+                assert request.out is not None, "so has every request that was split"
+                failed = Report(request.scenes.name, error=str(error), option=error.option)
+                yield failed.at(request.out)
 
 
 def name_targets(scenes: Scenes | SceneSelection, out: PathLike, suffix: str = "") -> dict[str, str]:

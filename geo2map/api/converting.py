@@ -78,14 +78,14 @@ def convert_request(request: ConvertRequest, *, progress: Progress | None = None
             require_apart(place, find_layers(source, layers[MAP].tileset).values(), _SOURCE)
         origin = Origin.of(source, request.choices, library_versions(translating=False), tuple(layers)[1:])
         if finished == origin:
-            return Converted(str(out), complete=True)
+            return Converted.of(out, layers[MAP].tileset, complete=True)
         if not output.overwrite and (since := find_converted(out, origin)) is not None:
-            return Converted(str(out), complete=True, since=since)
+            return Converted.of(out, layers[MAP].tileset, complete=True, since=since)
         check_final(Path(out), container, output, tuple(layers)[1:])
         require_writable(out)
         require_complete(source, layers)
         Conversion(Path(out), container, request.storage, output).run(layers, source, origin, progress)
-    return Converted(str(out))
+        return Converted.of(out, layers[MAP].tileset)
 
 
 def _open_layers(stack: ExitStack, source: Path, request: ConvertRequest) -> dict[str, Subset]:

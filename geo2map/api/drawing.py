@@ -74,7 +74,9 @@ def draw_request(request: DrawRequest, *, progress: Progress | None = None) -> C
         )
     features = FeatureFile.open(request.source)
     storage = _checked(storage, features.tileset)
-    return _run(request, container, storage, partial(_stored, features), zoom=request.zoom, progress=progress)
+    return _run(
+        request, container, storage, partial(_stored, features), features.tileset, zoom=request.zoom, progress=progress
+    )
 
 
 def needs_features(request: ConvertRequest) -> bool:
@@ -93,13 +95,14 @@ def convert_features(request: ConvertRequest, *, progress: Progress | None = Non
         storage = _checked(
             request.storage if request.storage.redraw else replace(request.storage, vector=True), features.tileset
         )
-        return _run(request, container, storage, partial(_stored, features), progress=progress)
+        return _run(request, container, storage, partial(_stored, features), features.tileset, progress=progress)
     with ExitStack() as stack:
         classes, tileset = _open_classes(stack, request)
         storage = _checked(container.adapt(request.storage), tileset)
         container.check_size(tileset.window)
         style = None if storage.style is None else Style.of(storage.style)
-        made = _run(request, container, storage, partial(_extracted, classes, tileset, style), progress=progress)
+        read = partial(_extracted, classes, tileset, style)
+        made = _run(request, container, storage, read, tileset, progress=progress)
     return made if classes.evidence is not None else replace(made, notes=(POORER,))
 
 
@@ -108,11 +111,16 @@ def _run(
     container: Container,
     storage: Storage,
     features: Features,
+    tileset: TileSet,
     *,
     zoom: int | None = None,
     progress: Progress | None,
 ) -> Converted:
-    """Carry out a conversion, unless it was before."""
+    """Carry out a conversion, unless it was before.
+
+    Args:
+        tileset: describes the map whose features they are.
+    """
     source, out, output = Path(request.source), request.out, request.output
     container.check_storage(storage)
     check_place(out, names_around(out, container), keep=[source], kept=_SOURCE)
@@ -123,14 +131,14 @@ def _run(
         require_apart(place, [source], _SOURCE)
     origin = Origin.of(source, request.choices, library_versions(translating=False))
     if finished == origin:
-        return Converted(str(out), complete=True)
+        return Converted.of(out, tileset, complete=True)
     if not output.overwrite and (since := find_converted(out, origin)) is not None:
-        return Converted(str(out), complete=True, since=since)
+        return Converted.of(out, tileset, complete=True, since=since)
     check_final(Path(out), container, output)
     require_writable(out)
     conversion = FeatureConversion(Path(out), container, storage, output, features=features, zoom=zoom)
     conversion.run({}, source, origin, progress)
-    return Converted(str(out))
+    return Converted.of(out, tileset)
 
 
 def _stored(features: FeatureFile, folder: Path, progress: Progress | None) -> tuple[FeatureFile, DrawnArea]:  # noqa: ARG001

@@ -110,7 +110,7 @@ def render_request(request: RenderRequest, *, progress: Progress | None = None, 
     with resolved.open() as imagery:
         job = resolved.job(imagery, resolved.plan(imagery))
         if (complete := find_complete(resolved.out, job, request.output)) is not None:
-            return complete
+            return complete.at(resolved.out)
         with (
             resolved.engine() as engine,
             imagery.at(job.plan.view) as source,
@@ -118,7 +118,7 @@ def render_request(request: RenderRequest, *, progress: Progress | None = None, 
         ):
             report = run(source, engine, output, on_error=request.on_error, progress=progress, begin=begin)
     write_failures(resolved.out, report)
-    return report
+    return report.at(resolved.out)
 
 
 def _require_cut(request: RenderRequest) -> None:

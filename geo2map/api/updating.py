@@ -77,7 +77,7 @@ def update(
     with open_imagery(together, before.reading, on_error=on_error) as opened:
         job = _extended(before, opened, choice if before.plan.model else None)
         if not before.refusals(job) and (complete := find_complete(out, job)) is not None:
-            return complete
+            return complete.at(out)
         with open_engine(choice) if before.plan.model else nullcontext() as loaded:
             job = on_engine(job, loaded)
             _require_alike(before, job)
@@ -85,7 +85,7 @@ def update(
             with opened.at(job.plan.view) as source, open_output(out, job, pending=pending) as output:
                 report = run(source, loaded, output, on_error=on_error, progress=progress, begin=begin)
     write_failures(out, report)
-    return report
+    return report.at(out)
 
 
 def _load(out: PathLike) -> tuple[Job, dict[BlockKey, BlockRecord]]:

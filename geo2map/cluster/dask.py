@@ -165,7 +165,7 @@ def render_job(
     for place in occupied(out, find_container(out), job_file.job.storage.layers):
         require_apart(place, [scene.path for scene in job_file.job.scenes if is_file_path(scene.path)])
     if (complete := find_complete(out, job_file.wanted, options)) is not None:
-        return complete
+        return complete.at(out)
     if begin is not None:
         begin(job_file.job.plan.name, job_file.job.plan.notes)
     folder = PartFolder(hidden_sibling(Path(out).resolve(), "parts"))

@@ -54,7 +54,7 @@ def merge_parts(
     options = options or OutputOptions()
     check_merge(order, out, options)
     if (complete := find_complete(out, order.wanted, options)) is not None:
-        return complete
+        return complete.at(out)
     records, total = require_records(folder, order)
     report = Report.of(order.job)
     report.notes = device_notes(records.values())
@@ -73,7 +73,7 @@ def merge_parts(
                     progress("parts", done, total)
             _finish(output, folder, records, progress)
     report.add_seconds("shards", sum(record.seconds for record in records.values()))
-    return report
+    return report.at(out)
 
 
 def require_records(folder: PartFolder, order: JobFile) -> tuple[dict[Shard, ShardRecord], int]:

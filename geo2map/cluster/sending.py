@@ -87,9 +87,9 @@ def send_request(
     if not request.output.resume:
         delivery.forget()
     if (report := delivery.send()) is not None:
-        return report
+        return report.at(str(request.out))
     with resolved.open() as imagery:
-        return _of_complete(resolved.job(imagery, resolved.plan(imagery)))
+        return _of_complete(resolved.job(imagery, resolved.plan(imagery))).at(str(request.out))
 
 
 def merge_to_bucket(
@@ -107,7 +107,7 @@ def merge_to_bucket(
 
     job_file = PartFolder(parts).order()
     delivery = _Delivery(out, make, job_key(job_file.job.digest), options or OutputOptions(), progress)
-    return delivery.send() or _of_complete(job_file.wanted)
+    return (delivery.send() or _of_complete(job_file.wanted)).at(out)
 
 
 def _of_complete(job: Job) -> Report:

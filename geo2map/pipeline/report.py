@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from geo2map.files.address import redact
 from geo2map.files.plain_json import plain_json
 from geo2map.grid.window import lnglat_bounds
 from geo2map.pipeline.reading import BlockDone
 from geo2map.plan.job import Job
+from geo2map.types import LngLatBounds, PathLike
 
 
 @dataclass
@@ -17,6 +19,9 @@ class Report:
 
     Attributes:
         name: name of the scene.
+        path: of the output, as given; "" where nothing was written.
+        bounds: west, south, east, north of the map in degrees; beyond 180 where it crosses the antimeridian.
+        layers: tile sets of the output, the map first.
         maxzoom, minzoom: zooms of the output.
         translated, empty: blocks with and without a pixel to write (`geo2map.tile` does not translate them).
         unchanged: blocks that were read again, but had not changed.
@@ -32,6 +37,9 @@ class Report:
     """
 
     name: str
+    path: str = ""
+    bounds: LngLatBounds | None = None
+    layers: tuple[str, ...] = ()
     maxzoom: int = 0
     minzoom: int = 0
     translated: int = 0
@@ -50,12 +58,24 @@ class Report:
     @classmethod
     def of(cls, job: Job) -> Report:
         """An empty report of a job."""
-        return cls(job.plan.name, job.plan.maxzoom, job.storage.minzoom or 0, notes=job.plan.notes)
+        plan = job.plan
+        return cls(
+            plan.name,
+            bounds=lnglat_bounds(plan.window, plan.maxzoom),
+            layers=tuple(job.layers),
+            maxzoom=plan.maxzoom,
+            minzoom=job.storage.minzoom or 0,
+            notes=plan.notes,
+        )
 
     @classmethod
     def of_complete(cls, job: Job, blocks: int, since: tuple[str, ...] = ()) -> Report:
         """The report of a job whose output is already complete."""
         return replace(cls.of(job), resumed=blocks, complete=True, since=since, seconds={"total": 0.0})
+
+    def at(self, path: PathLike) -> Report:
+        """The report with the path of its output."""
+        return replace(self, path=redact(str(path)))
 
     def add(self, done: BlockDone) -> None:
         """Count a block."""

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import rasterio
 from geo2map_cli.main import COMMANDS
-from geo2map_cli.reporting import Bar
+from geo2map_cli.progress import Bar
 
 from geo2map.plan import Plan
 from geo2map.tiles.folder import XyzFolder
@@ -64,9 +64,9 @@ def test_every_command_speaks_json(geo2map: Command, small_scene: Path, tiny_mod
     raster = tmp_path / "map.tif"
     assert json.loads(geo2map("tile", small_scene, "--out", tiles, *model).out)["tiles"] == 4
     assert json.loads(geo2map("translate", tiles, "--out", map_tiles, *model).out)["tiles"] == 4
-    assert json.loads(geo2map("mosaic", map_tiles, "--out", raster, "--json").out)["out"] == raster.as_posix()
+    assert json.loads(geo2map("mosaic", map_tiles, "--out", raster, "--json").out)["path"] == raster.as_posix()
     preview = geo2map("preview", small_scene, "--out", look, "--span", 1, *model)
-    assert json.loads(preview.out) == {"out": look.as_posix()}
+    assert json.loads(preview.out) == {"path": look.as_posix()}
     assert look.exists()
 
 
