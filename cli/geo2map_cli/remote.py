@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ from geo2map_cli.progress import open_progress
 from geo2map_cli.reporting import conclude, json_text, show
 
 if TYPE_CHECKING:
+    from geo2map.api.batch import Renderer
     from geo2map.api.requests import RenderRequest
     from geo2map.pipeline.report import Report
 
@@ -55,11 +57,23 @@ def names_bucket(out: str) -> bool:
     return is_bucket(out)
 
 
-def run_remotely(remote: RemoteOptions, request: RenderRequest, as_json: bool, alone: bool) -> bool:
-    """Carries out what belongs to a cluster or a bucket; False for an ordinary run.
+def renderer(cluster: str | None) -> Renderer:
+    """What carries out a request: this process, or a Dask cluster."""
+    if cluster is None:
+        from geo2map.api.rendering import render_request
+
+        return render_request
+    from geo2map.cluster.dask import dispatch_request
+
+    return partial(dispatch_request, cluster=cluster)
+
+
+def run_remotely(remote: RemoteOptions, request: RenderRequest, as_json: bool, *, each: bool, alone: bool) -> bool:
+    """Carries out what belongs to a cluster or a bucket; False for an ordinary run, and for scenes one by one.
 
     Args:
-        alone: all scenes as one, into something new.
+        each: scenes one by one, see `renderer`.
+        alone: into something new.
     """
     if remote.job is not None:
         if remote.dask is not None and remote.shard is None:
@@ -75,11 +89,17 @@ def run_remotely(remote: RemoteOptions, request: RenderRequest, as_json: bool, a
     if remote.dask is None and not in_bucket:
         return False
     if not alone:
-        raise click.UsageError("--dask and buckets take scenes as one: leave out --each, --update and --dry-run.")
+        raise click.UsageError("--dask and buckets make something new: leave out --update and --dry-run.")
+    if each and in_bucket:
+        raise click.UsageError("--each writes to a local folder: copy it to the bucket, or leave out --each.")
+    if each:
+        return False
     if in_bucket:
         _render_to_bucket(request, remote.dask, as_json)
     elif remote.dask is not None:
-        _render_on(request, remote.dask, as_json)
+        with open_progress() as bar:
+            report = renderer(remote.dask)(request, progress=bar, begin=bar.begin)
+        conclude(report, str(request.out), as_json)
     return True
 
 
@@ -120,15 +140,6 @@ def _render_job(job: str, cluster: str, request: RenderRequest, as_json: bool) -
     with open_progress() as bar:
         report = render_job(job, out, client=cluster, options=request.output, progress=bar, begin=bar.begin)
     conclude(report, out, as_json)
-
-
-def _render_on(request: RenderRequest, cluster: str, as_json: bool) -> None:
-    """Renders scenes as one on a Dask cluster."""
-    from geo2map.cluster.dask import dispatch_request
-
-    with open_progress() as bar:
-        report = dispatch_request(request, cluster, progress=bar, begin=bar.begin)
-    conclude(report, str(request.out), as_json)
 
 
 def _render_to_bucket(request: RenderRequest, cluster: str | None, as_json: bool) -> None:

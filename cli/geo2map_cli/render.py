@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from geo2map_cli.gathering import GroupedCommand, expert_option, grouped, render_kind, requested
 from geo2map_cli.options import model_options, plan_options, scene_options
 from geo2map_cli.progress import open_progress, progress_option
-from geo2map_cli.remote import RemoteOptions, remote_options, run_remotely
+from geo2map_cli.remote import RemoteOptions, remote_options, renderer, run_remotely
 from geo2map_cli.reporting import (
     conclude,
     finish,
@@ -19,6 +19,7 @@ from geo2map_cli.reporting import (
     json_text,
     report_options,
     show,
+    show_batch,
     show_failure,
     show_notes,
     show_way,
@@ -36,6 +37,7 @@ from geo2map_cli.storing import (
 
 if TYPE_CHECKING:
     from geo2map.api.requests import RenderRequest
+    from geo2map.pipeline.report import Report
 
 UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision", "threads", "batch", "mode"})
 
@@ -49,7 +51,7 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
     "Run",
     click.option("--dry-run", is_flag=True, help="Print the plan and its cost; write nothing."),
     click.option("--each", is_flag=True, help="Render scenes one by one into OUT/<scene name>."),
-    click.option("--geotiff", is_flag=True, help="With --each: one OUT/<scene name>.tif for each."),
+    click.option("--suffix", metavar=".EXT", help="With --each: make files, e.g. .tif, .pmtiles, .gpkg."),
     click.option("--update", is_flag=True, help="Add SCENES to the finished OUT; its options stay."),
 )
 @remote_options
@@ -82,7 +84,7 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
 def command(
     request: RenderRequest,
     each: bool,
-    geotiff: bool,
+    suffix: str | None,
     update: bool,
     dry_run: bool,
     remote: RemoteOptions,
@@ -97,16 +99,16 @@ def command(
     geo2map render scene.tif --out tiles/      {z}/{x}/{y}.png and a TileJSON
     geo2map render scene.tif --out map.tif     one GeoTIFF with overviews
     geo2map render sheets/ --out tiles/        one map of all sheets in a folder
-    geo2map render sheets/ --each --out maps/  maps/<scene name>/ for each
+    geo2map render sheets/ --each --out maps/  maps/<scene name>/ for each, and maps/report.csv
     """
-    if geotiff and not each:
-        raise click.UsageError("--geotiff belongs to --each: without it, give an --out that ends in .tif.")
-    if run_remotely(remote, request, as_json, alone=not (each or update or dry_run)):
+    if suffix is not None and not each:
+        raise click.UsageError(f"--suffix belongs to --each: without it, give an --out that ends in {suffix}.")
+    if run_remotely(remote, request, as_json, each=each, alone=not (update or dry_run)):
         return
     if update:
         _update(request, as_json)
     elif each:
-        _each(request, ".tif" if geotiff else "", dry_run, as_json)
+        _each(request, suffix or "", remote.dask, dry_run, as_json)
     elif dry_run:
         _estimate([request], as_json)
     else:
@@ -133,7 +135,7 @@ def _update(request: RenderRequest, as_json: bool) -> None:
     conclude(report, out, as_json)
 
 
-def _each(request: RenderRequest, suffix: str, dry_run: bool, as_json: bool) -> None:
+def _each(request: RenderRequest, suffix: str, cluster: str | None, dry_run: bool, as_json: bool) -> None:
     from geo2map.api.batch import split_request
     from geo2map.scene import select_scenes
 
@@ -143,25 +145,31 @@ def _each(request: RenderRequest, suffix: str, dry_run: bool, as_json: bool) -> 
     if dry_run:
         _estimate(requests, as_json)
     else:
-        _render_each(requests, as_json)
+        _render_each(requests, str(request.out), cluster, as_json)
 
 
-def _render_each(requests: list[RenderRequest], as_json: bool) -> None:
+def _render_each(requests: list[RenderRequest], folder: str, cluster: str | None, as_json: bool) -> None:
     from geo2map.api.batch import render_requests
+    from geo2map.api.batch_report import check_batch_report, write_batch_report
 
-    reports = []
-    with open_progress() as bar:
-        for report in render_requests(requests, progress=bar, begin=bar.begin_each):
-            bar.close()
-            reports.append(report)
-            if report.error:
-                show_failure(report)
-            elif not as_json:
-                show(report, as_json=False)
+    check_batch_report(folder)
+    reports: list[Report] = []
+    try:
+        with open_progress() as bar:
+            for report in render_requests(requests, render=renderer(cluster), progress=bar, begin=bar.begin_each):
+                bar.close()
+                reports.append(report)
+                if report.error:
+                    show_failure(report)
+                elif not as_json:
+                    show(report, as_json=False)
+    finally:
+        table = write_batch_report(folder, reports)
     if as_json:
         click.echo(json_text([report.to_dict() for report in reports]))
     else:
-        show_way(*(str(each.out) for each, report in zip(requests, reports, strict=True) if not report.error))
+        show_batch(reports, table)
+        show_way(*(report.path for report in reports if not report.error))
     finish(reports)
 
 

@@ -111,6 +111,15 @@ def show_notes(notes: Sequence[str]) -> None:
         click.echo(note.replace("warning:", marked, 1), err=True)
 
 
+def show_batch(reports: Sequence[Report], table: Path) -> None:
+    """Prints on stderr how many scenes of a batch were rendered, and where the table of all is."""
+    failed = sum(report.error is not None for report in reports)
+    before = sum(report.complete for report in reports)
+    counts = {"rendered": len(reports) - failed - before, "done before": before, "failed": failed}
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    click.echo(f"{told}; {table} lists them", err=True)
+
+
 def conclude(report: Report, out: str, as_json: bool) -> None:
     """Ends a command of one run: prints its report and how to open the output, and sets the exit code."""
     show(report, as_json)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Protocol, Unpack
 
 from geo2map.api.keywords import RenderKeywords
 from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
@@ -16,11 +16,19 @@ from geo2map.api.requests import RenderRequest
 from geo2map.errors import Geo2MapError, OutputError
 from geo2map.files.address import redact, scene_name
 from geo2map.files.place import require_name
-from geo2map.formats import find_container
+from geo2map.formats import CONTAINERS, find_container
 from geo2map.pipeline.report import Report
 from geo2map.protocols import Begin, Progress
 from geo2map.scene import Scenes, SceneSelection, select_scenes
 from geo2map.types import PathLike
+
+
+class Renderer(Protocol):
+    """Carries out one request."""
+
+    def __call__(
+        self, request: RenderRequest, /, *, progress: Progress | None = None, begin: Begin | None = None
+    ) -> Report: ...
 
 
 def render_each(
@@ -36,7 +44,7 @@ def render_each(
     """Renders scenes one by one into `out/<scene name><suffix>`; a failed one does not stop the rest.
 
     Args:
-        suffix: file suffix, e.g. ".tif"; "" makes folders.
+        suffix: of each output, a key of `geo2map.formats.CONTAINERS`, e.g. ".tif"; "" makes folders.
         scenes, out, engine, progress, begin, options: see `render`.
 
     Returns:
@@ -61,6 +69,9 @@ def split_request(request: RenderRequest, suffix: str = "") -> list[RenderReques
         OutputError: two scenes would have one output, or the kind of output cannot store the tiles.
     """
     assert request.out is not None, "the request has an output"
+    if suffix not in CONTAINERS:
+        known = ", ".join(sorted(filter(None, CONTAINERS)))
+        raise OutputError(f"suffix {suffix!r}: not a kind of output; give one of {known}", option="suffix", usage=True)
     selection = select_scenes(request.scenes)
     targets = name_targets(selection, request.out, suffix)
     find_container(next(iter(targets.values()))).check_storage(request.storage)  # all are of one kind
@@ -70,21 +81,33 @@ def split_request(request: RenderRequest, suffix: str = "") -> list[RenderReques
 
 
 def render_requests(
-    requests: Sequence[RenderRequest], *, progress: Progress | None = None, begin: Begin | None = None
+    requests: Sequence[RenderRequest],
+    *,
+    render: Renderer = render_request,
+    progress: Progress | None = None,
+    begin: Begin | None = None,
 ) -> Iterator[Report]:
-    """Carries out split requests one by one; a failed one is reported and does not stop the rest."""
+    """Carries out split requests one by one; a failed one is reported and does not stop the rest.
+
+    Args:
+        render: how one is carried out; also `geo2map.cluster.dask.dispatch_request` with its cluster.
+        progress: told "scenes" and how many are done, and the stages of each.
+        begin: called with the notes of each.
+    """
     with ExitStack() as stack:
         for model in {id(request.model): request.model for request in requests}.values():
             if isinstance(model, ResolvedModel):
                 stack.push(model)
-        for request in requests:
+        for done, request in enumerate(requests, 1):
             try:
-                yield render_request(request, progress=progress, begin=begin)
+                yield render(request, progress=progress, begin=begin)
             except Geo2MapError as error:
                 assert isinstance(request.scenes, SceneSelection), "split requests have a selection"
                 assert request.out is not None, "so has every request that was split"
                 failed = Report(request.scenes.name, error=str(error), option=error.option)
                 yield failed.at(request.out)
+            if progress is not None:
+                progress("scenes", done, len(requests))
 
 
 def name_targets(scenes: Scenes | SceneSelection, out: PathLike, suffix: str = "") -> dict[str, str]:

@@ -174,7 +174,7 @@ def test_each_scene_gets_its_share(
     assert result.code == 1
     assert [report["error"] is None for report in reports] == [True, False]
     assert "km west of far" in reports[1]["error"]
-    assert list((tmp_path / "maps").iterdir()) == [tmp_path / "maps" / "near"]
+    assert [path.name for path in (tmp_path / "maps").iterdir() if path.is_dir()] == ["near"]
 
 
 # What goes wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import sqlite3
@@ -15,7 +16,9 @@ import pytest
 import rasterio.shutil
 from PIL import Image
 
+from geo2map import engine as geo2map_engine
 from geo2map.api import jobs
+from geo2map.api.rendering import render_request
 from geo2map.ledger.finished_record import journal_path
 
 Command = Callable[..., Any]
@@ -28,6 +31,16 @@ def stamps(folder: Path) -> dict[str, tuple[int, bytes]]:
     """When each file below a folder was written, and its bytes."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def names_in(folder: Path) -> list[str]:
+    """The outputs of a batch."""
+    return sorted(path.name for path in folder.iterdir() if path.name[0] != "." and path.name != "report.csv")
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture
@@ -50,30 +63,72 @@ def without_engines(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return forbid
 
 
-@pytest.mark.parametrize("more", [(), ("--geotiff",)])
+@pytest.mark.parametrize("suffix", ["", ".tif", ".pmtiles"])
 def test_a_finished_batch_is_left_as_it_is(
-    more: tuple[str, ...],
+    suffix: str,
     geo2map: Command,
     scenes: list[Path],
     tiny_model: Path,
     tmp_path: Path,
     without_engines: Callable[[], None],
 ) -> None:
+    more = ("--suffix", suffix) if suffix else ()
     command = ("render", *scenes, "--each", *more, "--out", tmp_path / "maps", "--model", tiny_model)
     first = geo2map(*command)
     assert first.code == 0, first.err
-    suffix = ".tif" if more else ""
+    table = tmp_path / "maps" / "report.csv"
+    assert f"3 rendered; {table} lists them" in first.err
     made = {path.name for path in (tmp_path / "maps").iterdir() if not path.name.startswith(".")}
-    assert made == {f"{name}{suffix}" for name in NAMES}
+    assert made == {*(f"{name}{suffix}" for name in NAMES), "report.csv"}
     before = stamps(tmp_path)
     without_engines()
     again = geo2map(*command)
     assert (again.code, again.out.splitlines()) == (0, [f"{name}: complete" for name in NAMES])
+    assert f"3 done before; {table} lists them" in again.err
     reports = json.loads(geo2map(*command, "--json").out)
     assert [(report["name"], report["complete"], report["error"]) for report in reports] == [
         (name, True, None) for name in NAMES
     ]
     assert stamps(tmp_path) == before
+
+
+def test_a_batch_loads_one_model(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[object] = []
+    load = geo2map_engine.load_engine
+    monkeypatch.setattr(geo2map_engine, "load_engine", lambda *args, **rest: loaded.append(args) or load(*args, **rest))
+    assert geo2map("render", *scenes, "--each", "-o", tmp_path / "maps", "--model", tiny_model).code == 0
+    assert len(loaded) == 1
+
+
+def test_a_table_of_somebody_else_is_left(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "report.csv"
+    table.write_text("street,number\n", encoding="utf-8")
+    result = geo2map("render", *scenes, "--each", "-o", tmp_path, "--model", tiny_model)
+    assert (result.code, table.read_text(encoding="utf-8")) == (1, "street,number\n")
+    assert "not a report of geo2map; rename it" in result.err
+    assert not list(tmp_path.glob("*/17"))
+
+
+def test_a_cluster_takes_the_scenes_one_by_one(
+    geo2map: Command, scenes: list[Path], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dask = pytest.importorskip("geo2map.cluster.dask")
+    sent: list[tuple[str, object]] = []
+
+    def dispatch(request: Any, cluster: object, **rest: Any) -> Any:
+        sent.append((Path(request.out).name, cluster))
+        return render_request(request, **rest)
+
+    monkeypatch.setattr(dask, "dispatch_request", dispatch)
+    command = ("render", *scenes, "--each", "--suffix", ".mbtiles", "-o", tmp_path / "maps", "--model", tiny_model)
+    result = geo2map(*command, "--dask", "local:2")
+    assert result.code == 0, result.err
+    assert sent == [(f"{name}.mbtiles", "local:2") for name in NAMES]
+    assert names_in(tmp_path / "maps") == sorted(f"{name}.mbtiles" for name in NAMES)
 
 
 @pytest.mark.slow
@@ -88,11 +143,20 @@ def test_a_damaged_scene_does_not_stop_the_others_and_is_named_at_the_end(
         *_, again, summary = result.err.splitlines()
         assert (result.code, summary) == (1, "Error: 1 of 3 scenes failed: town.v2")
         assert again.startswith("town.v2: failed: ")
-        assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == ["houses_0.3m", "plain"]
+        assert names_in(tmp_path / "maps") == ["houses_0.3m", "plain"]
+        rows = {row["scene"]: row for row in read_table(tmp_path / "maps" / "report.csv")}
+        assert {name: row["state"] for name, row in rows.items()} == {
+            **dict.fromkeys(NAMES, "finished"),
+            "town.v2": "failed",
+        }
+        assert rows["town.v2"]["error"] in again
+        assert (rows["plain"]["output"], rows["plain"]["maxzoom"], rows["plain"]["error"]) == ("plain", "17", "")
+        assert float(rows["plain"]["west"]) < float(rows["plain"]["east"])
     before = stamps(tmp_path / "maps" / "plain")
     scenes[1].write_bytes(data)
     assert geo2map(*command).code == 0
-    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == sorted(NAMES)
+    assert names_in(tmp_path / "maps") == sorted(NAMES)
+    assert {row["state"] for row in read_table(tmp_path / "maps" / "report.csv")} == {"finished"}
     assert stamps(tmp_path / "maps" / "plain") == before
 
 
@@ -350,7 +414,7 @@ def test_notes_come_before_the_work_and_once(
         f"{tmp_path / 'one'}: drag {tmp_path / 'one' / 'plain.qlr'} into QGIS, or open "
         f"{tmp_path / 'one' / 'index.html'} in a browser"
     )
-    each = geo2map("render", *scenes, "--each", "--geotiff", "--out", tmp_path / "maps", "--model", tiny_model)
+    each = geo2map("render", *scenes, "--each", "--suffix", ".tif", "--out", tmp_path / "maps", "--model", tiny_model)
     assert [line.split(": ")[0] for line in each.err.splitlines() if "scale mismatch" in line] == list(NAMES)
     assert each.err.splitlines()[-1] == f"{tmp_path / 'maps' / 'houses_0.3m.tif'}: drag it into QGIS"
     as_json = geo2map("render", scenes[2], "--out", tmp_path / "two", "--model", tiny_model, "--json")

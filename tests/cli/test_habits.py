@@ -144,17 +144,17 @@ def test_one_broken_scene_does_not_stop_the_rest(
     reports = {report["name"]: report["error"] for report in json.loads(result.out)}
     assert (reports["first"], reports["last"]) == (None, None)
     assert "no coordinate reference system" in reports["broken"]
-    assert sorted(path.name for path in out.iterdir()) == ["first", "last"]
+    assert sorted(path.name for path in out.iterdir()) == ["first", "last", "report.csv"]
     assert len(list(XyzFolder(out / "last").tiles(17))) == 4
 
 
 def test_each_as_geotiffs(geo2map: Command, write_scene: SceneWriter, tiny_model: Path, tmp_path: Path) -> None:
     scenes = [write_scene("first.tif"), write_scene("last.tif")]
     out = tmp_path / "maps"
-    result = geo2map("render", *scenes, "--each", "--geotiff", "--out", out, "--model", tiny_model)
+    result = geo2map("render", *scenes, "--each", "--suffix", ".tif", "--out", out, "--model", tiny_model)
     assert result.code == 0
-    assert sorted(path.name for path in out.iterdir() if path.name[0] != ".") == ["first.tif", "last.tif"]
-    assert geo2map("render", scenes[0], "--geotiff", "--out", tmp_path / "x", "--model", tiny_model).code == 2
+    assert sorted(path.name for path in out.iterdir() if path.name[0] != ".") == ["first.tif", "last.tif", "report.csv"]
+    assert geo2map("render", scenes[0], "--suffix", ".tif", "--out", tmp_path / "x", "--model", tiny_model).code == 2
 
 
 def test_a_person_reads_each_scenes_outcome(

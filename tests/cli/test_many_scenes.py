@@ -145,7 +145,7 @@ def test_each_of_a_folder(geo2map: Command, sheets: Path, tiny_model: Path, tmp_
         (sheets / f"sheet{number}.tif").unlink()
     result = geo2map("render", sheets, "--each", "--out", tmp_path / "maps", "--model", tiny_model)
     assert result.code == 0, result.err
-    assert {path.name for path in (tmp_path / "maps").iterdir()} == {"sheet0", "sheet1"}
+    assert {path.name for path in (tmp_path / "maps").iterdir()} == {"sheet0", "sheet1", "report.csv"}
 
 
 def cut_short(folder: Path) -> None:
