@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from geo2map_cli.gathering import GroupedCommand
-from geo2map_cli.reporting import Bar, json_text, report_options, show
+from geo2map_cli.progress import Bar
+from geo2map_cli.reporting import json_text, report_options, show
 from geo2map_cli.storing import out_option, overwrite_option
 
 if TYPE_CHECKING:
