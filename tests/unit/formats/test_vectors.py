@@ -16,7 +16,6 @@ from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError, TileSetError
 from geo2map.features import UNITS, Region, RoadLine, Style, feature_layers
 from geo2map.features.style import STYLES, palette_style
-from geo2map.formats.documents.feature_styles import layer_style, maplibre_style
 from geo2map.formats.vectors.frame import MapFrame
 from geo2map.formats.vectors.read import FeatureFile
 from geo2map.formats.vectors.tiles import EXTENT, vector_tiles
@@ -192,15 +191,3 @@ def test_classes_of_other_legends_lie_below() -> None:
     style.require_classes(["field", "road", "water"])
     with pytest.raises(DataError, match="'field' is not one of the map's"):
         style.require_classes(["road", "water"])
-
-
-def test_documents_follow_the_style() -> None:
-    style, layers = STYLES["dark"], feature_layers(MAPS_PALETTE.classes)
-    qml = layer_style(style, layers["roads"].classes, is_line=True).decode()
-    assert "92,98,110,255" in qml
-    assert '"width" + 1.4' in qml.replace("&quot;", '"')
-    document = maplibre_style(
-        style, [(layer.name, layer.is_line) for layer in layers.values()], {"type": "vector"}, latitude=40.0
-    )
-    assert document["version"] == 8
-    assert {layer["source-layer"] for layer in document["layers"][1:]} == set(layers)
