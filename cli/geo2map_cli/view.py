@@ -17,7 +17,7 @@ from geo2map_cli.serve import announce, listening_options
 def command(
     path: str, host: str, port: int, token: str | None, address: str | None, browser: bool, as_json: bool
 ) -> None:
-    """Serve PATH, a finished set of tiles, and open it in a browser.
+    """Serve PATH, finished tiles of pictures or features or a GeoPackage, and open it in a browser.
 
     Needs: pip install -c constraints.txt -e ".[serve]"
 
@@ -25,6 +25,7 @@ def command(
     geo2map view tiles/
     geo2map view map.pmtiles --no-browser
     geo2map view map.tif
+    geo2map view town.gpkg
     """
     from geo2map.api.serving import listen, view
 

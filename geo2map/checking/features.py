@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from geo2map.checking.findings import CheckReport, Problem
 from geo2map.checking.tiles import add_pending_blocks
 from geo2map.errors import Geo2MapError, OtherVersionError, TileSetError
 from geo2map.features import UNITS, FeatureLayer, Region
+from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.vectors.read import DEGREES, FeatureFile, moved
 from geo2map.formats.vectors.table import Rows
 from geo2map.grid import TILE_SIZE, PixelWindow
@@ -42,7 +43,19 @@ def check_vector_file(path: Path) -> CheckReport:
         FeaturesCheck(FeatureFile.open(path), report).run()
     elif not is_sealed:
         raise TileSetError(f"{path}: has no record of what was written; give the GeoPackage that it was made from")
+    elif report.ok:
+        with suppress(ImportError):  # pyarrow, which only GeoParquet needs
+            report.features["features"] = _count(path)
     return report
+
+
+def _count(path: Path) -> int:
+    """The number of features in a file of one layer whose bytes are right."""
+    if path.suffix.lower() != ".parquet":
+        return int(vector_gdal().read_info(path, force_feature_count=True)["features"])
+    from pyarrow.parquet import read_metadata
+
+    return int(read_metadata(path).num_rows)
 
 
 def _check_seal(path: Path, report: CheckReport) -> bool:

@@ -66,6 +66,8 @@ class FeatureFile:
         path = Path(path)
         if not path.is_file():
             raise TileSetError(f"{path}: not found; check the path")
+        if is_vector_file(path) and path.suffix.lower() != ".gpkg":
+            raise TileSetError(f"{path}: an export, which is not read back; give the GeoPackage of the map")
         pyogrio = vector_gdal()
         web_mercator()  # first: without PROJ, GDAL silently finds no CRS
         try:
