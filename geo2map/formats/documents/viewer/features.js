@@ -21,12 +21,12 @@
     style.layers.splice(1, 0, ...below);
     for (const layer of style.layers) {
       layer.layout = { ...layer.layout, visibility: shows(layer) ? "visible" : "none" };
-      layer.paint = { ...layer.paint, ...veil(layer) };
+      layer.paint = { ...layer.paint, ...faded(layer) };
     }
     return style;
   }
   const shows = (layer) => !hidden.has(layer["source-layer"] || layer.id);
-  const veil = (layer) => (layer.type === "raster" ? {} : { [`${layer.type}-opacity`]: Number(opacity.value) / 100 });
+  const faded = (layer) => (layer.type === "raster" ? {} : { [`${layer.type}-opacity`]: Number(opacity.value) / 100 });
 
   async function choose(name) {
     const { file, legend } = facts.styles.find((style) => style.name === name), turn = ++asked;
@@ -50,7 +50,7 @@
   function see(percent) {
     opacity.value = String(Math.min(100, Math.max(0, percent)));
     for (const layer of map.getStyle().layers) {
-      for (const [name, value] of Object.entries(veil(layer))) map.setPaintProperty(layer.id, name, value);
+      for (const [name, value] of Object.entries(faded(layer))) map.setPaintProperty(layer.id, name, value);
     }
   }
 
@@ -96,7 +96,7 @@
     for (const { name } of facts.styles) add(chooser, "option", name, { value: name });
     find("styles").hidden = facts.styles.length < 2;
     chooser.addEventListener("change", () => choose(chooser.value));
-    find("veil").hidden = facts.below.length === 0;
+    find("opacities").hidden = facts.below.length === 0;
     opacity.addEventListener("input", () => see(Number(opacity.value)));
     find("layers").hidden = false;
     for (const name of [...facts.layers, ...hidden]) {
