@@ -15,7 +15,7 @@ from geo2map_cli.reporting import show_notes
 
 RESUMED = "resumed"
 """The stage that only tells what an earlier run finished."""
-EVERY = 0.2
+_EVERY = 0.2
 """Seconds between two lines of a stage."""
 _KIND = "geo2map.progress"
 
@@ -86,7 +86,7 @@ class ProgressLines(Silence):
         if stage != self._stage:  # it began when the one before ended, and where an earlier run stopped
             self._stage, self._since, self._first = stage, self._heard, self._resumed
             self._resumed = done if stage == RESUMED else 0
-        elif done < total and now - self._told < EVERY:
+        elif done < total and now - self._told < _EVERY:
             self._heard = now
             return
         self._told = self._heard = now

@@ -65,15 +65,16 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
         "layers",
         multiple=True,
         metavar="NAME",
-        help="Also write a layer: source (the imagery), classes (class codes), confidence (percent) or evidence "
-        "(probabilities of roads and buildings). Repeatable.",
+        help="Also write source (imagery), classes, confidence or evidence (scores). Repeatable.",
     ),
-    click.option("--confidence", "with_confidence", is_flag=True, help="Same as --layer confidence; see docs/outputs."),
+    click.option(
+        "--confidence", "with_confidence", is_flag=True, help="Same as --layer confidence: how sure the model is."
+    ),
     click.option(
         "--min-confidence",
         type=click.IntRange(1, 100),
         metavar="PERCENT",
-        help="Make pixels transparent where the model is less sure than this.",
+        help="Make less certain pixels transparent.",
     ),
     expert_option("--with-source", is_flag=True, help="Same as --layer source: the imagery; the page gets a slider."),
     expert_option("--address", metavar="URL", help="Public URL of OUT: writes tiles.xml, for GDAL."),

@@ -61,7 +61,7 @@ bare_option = expert_option("--bare", is_flag=True, help="Tiles and tilejson.jso
 def format_option(default: str) -> Callable[[F], F]:
     """--format, with its default in words."""
     formats = click.Choice(["png", "webp", "jpeg", "avif"])
-    text = f"Tile format: png, webp, jpeg or avif. [default: {default}]"
+    text = f"png, webp, jpeg or avif. [default: {default}]"
     return click.option("--format", "format", type=formats, metavar="FORMAT", help=text)
 
 
@@ -80,10 +80,8 @@ palette_option = expert_option(
     help="Snap to the 255 colours of the maps style, or to those in FILE; indexed PNG. [default: none]",
 )
 vector_option = click.option("--vector", is_flag=True, help="Vector tiles: roads, buildings, water, parks ...")
-redraw_option = click.option("--redraw", is_flag=True, help="Draw tiles from features: even streets, square corners.")
-style_option = click.option(
-    "--style", metavar="NAME|FILE", help="Style of features: maps, dark, print or a JSON file. [default: the map's]"
-)
+redraw_option = click.option("--redraw", is_flag=True, help="Draw tiles from features: even streets.")
+style_option = click.option("--style", metavar="NAME|FILE", help="Of features: maps, dark, print or a JSON file.")
 
 
 STORAGE = (

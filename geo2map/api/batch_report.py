@@ -13,7 +13,7 @@ from geo2map.pipeline.report import Report
 from geo2map.types import PathLike
 
 BATCH_REPORT = "report.csv"
-COLUMNS = ("scene", "state", "output", "minzoom", "maxzoom", "west", "south", "east", "north", "layers", "error")
+_COLUMNS = ("scene", "state", "output", "minzoom", "maxzoom", "west", "south", "east", "north", "layers", "error")
 
 
 def check_batch_report(folder: PathLike) -> None:
@@ -45,7 +45,7 @@ def write_batch_report(folder: PathLike, reports: Sequence[Report]) -> Path:
     path = Path(folder) / BATCH_REPORT
     text = io.StringIO(newline="")
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerows([COLUMNS, *map(_row, reports)])
+    lines.writerows([_COLUMNS, *map(_row, reports)])
     data = text.getvalue().encode()
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,12 +55,12 @@ def write_batch_report(folder: PathLike, reports: Sequence[Report]) -> Path:
 
 
 def _header() -> bytes:
-    return f"{','.join(COLUMNS)}\n".encode()
+    return f"{','.join(_COLUMNS)}\n".encode()
 
 
 def _row(report: Report) -> list[object]:
     if report.error is not None:
-        return [report.name, "failed", *[""] * (len(COLUMNS) - 3), report.error]
+        return [report.name, "failed", *[""] * (len(_COLUMNS) - 3), report.error]
     assert report.bounds is not None, "a report of a job has bounds"
     state, output = "incomplete" if report.failed else "finished", Path(report.path).name
     bounds = [f"{degrees:.7f}" for degrees in report.bounds]

@@ -133,6 +133,9 @@ class Storage:
             )
         if self.scheme not in get_args(Scheme):
             raise DataError(f"scheme {self.scheme!r}: unknown; give xyz or tms", option="scheme", usage=True)
+        self._check_compression()
+
+    def _check_compression(self) -> None:
         if self.compress not in (None, *get_args(Compression)):
             known = ", ".join(get_args(Compression))
             raise DataError(
