@@ -6,36 +6,34 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from geo2map.errors import DataError
-from geo2map.features.areas import BESIDE, AreaPart, Region, area_parts, layers
+from geo2map.features.areas import AREA_BLUR, BESIDE, CUT_BLUR, AreaPart, Region, area_parts, layers
 from geo2map.features.bridging import BEHIND, LONGEST_BRIDGE, NEAR
-from geo2map.features.buildings import LARGEST, Buildings
+from geo2map.features.buildings import BUILDING_BLUR, LARGEST, STICKING, Buildings
 from geo2map.features.evidence import ACROSS, BLUR, HOLE_EXTENT, WIDEST_ROAD, gather_evidence
 from geo2map.features.lines import NODING_CELL
 from geo2map.features.pruning import ISLAND, LONGEST_SPUR, PRUNING_ROUNDS
 from geo2map.features.rasters import smooth_reach
 from geo2map.features.roads import AHEAD, TIDY, TIDY_PASSES, RoadLine, RoadPart, road_parts, road_skeleton
 from geo2map.features.stitching import AreaStitcher, RoadStitcher
-from geo2map.features.streets import CLUSTER
+from geo2map.features.streets import AWAY, CLUSTER, FADE, SMOOTHED
 from geo2map.features.window import BLOCK, Box, ClassMap
 
-LINES_REACH = CLUSTER + AHEAD + NODING_CELL
-"""Pixels around a core that its lines depend on, once there is a skeleton: nodes, smoothing, widths, crossings."""
-AREAS_REACH = max(BESIDE + WIDEST_ROAD, LARGEST) + 16
-"""Pixels around a core that its areas and buildings depend on, once there is a skeleton."""
+EVIDENCE_REACH = 2 * smooth_reach(BLUR) + ACROSS + HOLE_EXTENT + WIDEST_ROAD + 1
+"""Pixels around one that decide whether it is road."""
+BRIDGING_REACH = 2 * (LONGEST_BRIDGE + NEAR) + BEHIND
+"""Pixels around one that decide whether a bridge passes it: its dead end, its goal, and the way which that points."""
 SKELETON_REACH = (
-    2 * smooth_reach(BLUR)
-    + ACROSS
-    + HOLE_EXTENT
-    + 2 * TIDY_PASSES
-    + PRUNING_ROUNDS * (LONGEST_SPUR + 1)
-    + ISLAND
-    + (2 * LONGEST_BRIDGE + BEHIND + 2 * NEAR)
-    + 2 * TIDY
-    + LONGEST_SPUR
-    + 1
+    EVIDENCE_REACH + 2 * (TIDY_PASSES + TIDY) + (PRUNING_ROUNDS + 1) * (LONGEST_SPUR + 1) + ISLAND + BRIDGING_REACH
 )
-"""Pixels that a skeleton's pixel depends on: evidence, thinning, pruning, bridges, and thinning once more."""
-HALO = SKELETON_REACH + max(LINES_REACH, AREAS_REACH)
+"""Pixels that a skeleton's pixel depends on, each step after the one before it."""
+LINES_REACH = max(2 * CLUSTER + NODING_CELL + (CLUSTER + FADE + SMOOTHED), CLUSTER + AHEAD + AWAY)
+"""Pixels of skeleton around a core that its lines depend on: two that cross and are off their pixels by a cluster at
+most, a cell of the other, what bends and smooths that; or the widths of what goes on."""
+AREAS_REACH = max(WIDEST_ROAD + smooth_reach(CUT_BLUR), BESIDE) + smooth_reach(AREA_BLUR) + 1
+"""Pixels of skeleton and evidence around a core that its areas depend on."""
+BUILDINGS_REACH = LARGEST + 2 * STICKING + smooth_reach(BUILDING_BLUR) + 1
+"""Pixels of codes around a core that its buildings depend on."""
+HALO = max(SKELETON_REACH + max(LINES_REACH, AREAS_REACH), BUILDINGS_REACH)
 """Pixels around a core that its features may depend on."""
 _BEYOND = 128
 """Pixels for which the map's border goes on beyond it, so that roads run over it."""
@@ -78,7 +76,8 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
     """What one core holds; depends on nothing farther than `HALO` from it."""
     inner, whole = core.clipped(source.bounds), source.bounds.grown(_BEYOND)
     window, by_lines, by_areas = (
-        inner.grown(by).clipped(whole) for by in (HALO, LINES_REACH + WIDEST_ROAD, AREAS_REACH)
+        inner.grown(by).clipped(whole)
+        for by in (HALO, LINES_REACH + WIDEST_ROAD, max(AREAS_REACH + WIDEST_ROAD, BUILDINGS_REACH))
     )
     reading = source.beyond(window)
     evidence = gather_evidence(reading, source.classes)

@@ -15,8 +15,8 @@ SPUR, SPUR_MORE = 1.3, 5.0
 """A dead end is a spur if it is shorter than the junction's half width times one plus the other, pixels."""
 WEAK, STUB = 0.6, 16.0
 """Pixels instead of the other for what is still a dead end once gaps are bridged, if the mean score is less."""
-LONGEST_SPUR = 44
-ISLAND = 64
+LONGEST_SPUR = 32
+ISLAND = 48
 """Extent up to which a part of its own needs evidence, pixels."""
 LEAST_EVIDENCE = 14.0
 """Sum of the score along a part's pixels."""

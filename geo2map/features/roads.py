@@ -19,8 +19,8 @@ from geo2map.features.thinning import thin_lines
 from geo2map.features.window import Box
 from geo2map.types import Mask
 
-TIDY_PASSES = 42
-"""Thinning passes: enough for half of `evidence.WIDEST_ROAD` along a diagonal."""
+TIDY_PASSES = 36
+"""Thinning passes: enough for `evidence.WIDEST_ROAD` along a diagonal."""
 TIDY = 3
 """Passes after bridges were added."""
 BRIDGED, HIGHWAY = 1, 2

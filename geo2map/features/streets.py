@@ -35,7 +35,7 @@ STRAIGHT = -0.8
 """Cosine between two chains at a node up to which they are one street."""
 FADE = 16
 """Pixels from a node over which a line that does not go through bends to it."""
-CLUSTER = 40
+CLUSTER = 32
 """Most extent of nodes that become one, pixels."""
 MERGE = 1.1
 """Nodes become one if the chain between them is shorter than this many half widths."""
