@@ -103,8 +103,9 @@ def _share(mask: Mask) -> Shares:
 def _ground(evidence: Evidence, kinds: tuple[str, ...], cut: Shares) -> AreaLayer:
     """Parks, water and what else is one; below roads goes on what lies beside them."""
     shares = [_share(evidence.where(kind)) for kind in kinds]
-    here = np.flatnonzero(reduce(np.bitwise_or, shares))
-    beside = _share(~evidence.where(*ROADS)).flat[here].astype(np.uint32)
+    beside = _share(~evidence.where(*ROADS))
+    here = np.flatnonzero((reduce(np.bitwise_or, shares) > 0) & ((beside < WHOLE) | (cut > 0)))
+    beside = beside.flat[here].astype(np.uint32)
     for share in shares:
         share.flat[here] = share.flat[here] * np.uint32(WHOLE) // np.maximum(beside, 1)
     layer = _layer(kinds, shares)

@@ -34,6 +34,13 @@ NEAR = 2
 """Pixels around a bridge's tip within which it meets a road."""
 _REACH = LONGEST_BRIDGE + NEAR
 """Pixels around a dead end in which its bridges end."""
+AROUND_TIP = (
+    np.array(
+        sorted(np.ndindex(2 * NEAR + 1, 2 * NEAR + 1), key=lambda at: ((at[0] - NEAR) ** 2 + (at[1] - NEAR) ** 2, at))
+    )
+    - NEAR
+)
+"""Steps from a bridge's tip to where it may meet a road, the nearest first."""
 
 _Points = npt.NDArray[np.float64]
 
@@ -100,13 +107,18 @@ def _best(
     rows, columns = fan.rows[number], fan.columns[number]
     width = skeleton.shape[1]
     row, column = int(path[0]) // width, int(path[0]) % width
-    meets = _nearby(skeleton, path)[rows - row + _REACH, columns - column + _REACH]
-    meets[:, :FIRST] = -1
-    ways = np.flatnonzero((meets >= 0).any(1))
+    others = _others(skeleton, path)
+    y, x = rows - row + _REACH, columns - column + _REACH
+    meets = _widened(others)[y, x]
+    meets[:, :FIRST] = False
+    ways = np.flatnonzero(meets.any(1))
     if not len(ways):
         return None
-    hit = (meets[ways] >= 0).argmax(1)
-    length, goals = hit + 1, meets[ways, hit]
+    hit = meets[ways].argmax(1)
+    length = hit + 1
+    around = y[ways, hit, None] + AROUND_TIP[:, 0], x[ways, hit, None] + AROUND_TIP[:, 1]
+    nearest = others[around].argmax(1), np.arange(len(ways))
+    goals = (around[0].T[nearest] + row - _REACH) * width + around[1].T[nearest] + column - _REACH
     before = np.arange(LONGEST_BRIDGE) <= hit[:, None]
     passed = rows[ways], columns[ways]
     score = evidence.score[passed]
@@ -125,25 +137,24 @@ def _best(
     return _line([(row, column), *passed_corners, (goal // width, goal % width)], width)
 
 
-def _nearby(skeleton: Mask, path: PixelPath) -> npt.NDArray[np.int64]:
-    """For pixels around a dead end, the skeleton pixel of another road within `NEAR`, or -1."""
+def _others(skeleton: Mask, path: PixelPath) -> Mask:
+    """The square around a dead end with what is there of other roads."""
     width = skeleton.shape[1]
     row, column = int(path[0]) // width, int(path[0]) % width
-    reach = _REACH
-    box = skeleton[row - reach : row + reach + 1, column - reach : column + reach + 1].copy()
+    box = skeleton[row - _REACH : row + _REACH + 1, column - _REACH : column + _REACH + 1].copy()
     back = path[: 2 * LONGEST_BRIDGE + 8]  # the road itself, as far as its own bridges could reach it
-    rows, columns = back // width - row + reach, back % width - column + reach
-    inside = (rows >= 0) & (rows <= 2 * reach) & (columns >= 0) & (columns <= 2 * reach)
+    rows, columns = back // width - row + _REACH, back % width - column + _REACH
+    inside = (rows >= 0) & (rows <= 2 * _REACH) & (columns >= 0) & (columns <= 2 * _REACH)
     box[rows[inside], columns[inside]] = False
-    meets = np.full(box.shape, -1, np.int64)
-    y, x = np.nonzero(box)
-    goal = (y + row - reach) * width + x + column - reach
-    around = [(dy, dx) for dy in range(-NEAR, NEAR + 1) for dx in range(-NEAR, NEAR + 1)]
-    for dy, dx in sorted(around, key=lambda step: (-(step[0] ** 2 + step[1] ** 2), step)):  # the nearest last
-        ty, tx = y + dy, x + dx
-        kept = (ty >= 0) & (ty < box.shape[0]) & (tx >= 0) & (tx < box.shape[1])
-        meets[ty[kept], tx[kept]] = goal[kept]
-    return meets
+    return box
+
+
+def _widened(mask: Mask) -> Mask:
+    """Pixels within `NEAR` of one of the mask, along rows and columns."""
+    padded = np.pad(mask, NEAR)
+    height, width = mask.shape
+    rows = np.logical_or.reduce([padded[step : step + height] for step in range(2 * NEAR + 1)])
+    return np.logical_or.reduce([rows[:, step : step + width] for step in range(2 * NEAR + 1)])
 
 
 def _line(corners: list[tuple[int, int]], width: int) -> PixelPath:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,25 +38,26 @@ class Evidence:
     Attributes:
         names: of the classes; the last one is "unknown".
         kind: uint8, index into the names.
-        paved: bool, where roads and highways are, lots included.
-        road: bool, the same without lots.
+        road: bool, where roads and highways are, without lots.
         sure: bool, where the classes themselves show roads.
         score: uint8, 255 times the probability of road or highway, smoothed.
         highway: bool, where most of the roads around are highways.
+        depth: how far into what is paved pixels lie, lots included, up to `WIDEST_ROAD`.
     """
 
     names: tuple[str, ...]
     kind: npt.NDArray[np.uint8]
-    paved: Mask
     road: Mask
     sure: Mask
     score: npt.NDArray[np.uint8]
     highway: Mask
+    depth: Depth
 
     def cropped(self, part: tuple[slice, slice]) -> Evidence:
         """The evidence of a part of the window."""
-        planes = [np.ascontiguousarray(getattr(self, field.name)[part]) for field in fields(self)[1:]]
-        return Evidence(self.names, *planes)
+        names = ("kind", "road", "sure", "score", "highway")
+        planes: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[part]) for name in names}
+        return replace(self, depth=self.depth.cropped(part), **planes)
 
     def where(self, *classes: str) -> Mask:
         """Pixels of some classes, bool (H, W)."""
@@ -65,11 +67,6 @@ class Evidence:
     def blocking(self) -> npt.NDArray[np.bool_]:
         """Whether no gap in a road is bridged over each index of `kind`."""
         return ~np.isin(self.names, GROUND)
-
-    @cached_property
-    def depth(self) -> Depth:
-        """How far into what is paved pixels lie, up to `WIDEST_ROAD`."""
-        return Depth(self.paved, WIDEST_ROAD)
 
     def half_width(self, pixels: PixelSet) -> npt.NDArray[np.float32]:
         """Distance of pixels to the nearest one without road, float32; 0 beside roads."""
@@ -104,34 +101,37 @@ def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     road = sure
     score = _averaged(smoothed(np.uint8(255) * drawn if reading.road is None else reading.road, BLUR))
     if reading.road is not None:
-        road = sure | _ridges(score, pixels_of(kind, names, GROUND))
+        road = sure | _ridges(score, kind, names, ~sure)
     paved = ~without_small(~road, LEAST_HOLE, HOLE_EXTENT)
-    lots = Depth(paved, WIDEST_ROAD).beyond(WIDEST_ROAD)
-    return Evidence(
-        names, kind, paved, paved & ~lots, sure, score, _mostly(pixels_of(kind, names, ("highway",)), drawn)
-    )
+    depth = Depth(paved, WIDEST_ROAD)
+    highway = _mostly(pixels_of(kind, names, ("highway",)), drawn)
+    return Evidence(names, kind, paved & ~depth.beyond(WIDEST_ROAD), sure, score, highway, depth)
 
 
 def _averaged(sums: Sums) -> npt.NDArray[np.uint8]:
     """Means in whole levels of a plane that was smoothed with `BLUR`."""
-    whole = np.uint16(smooth_weight(BLUR))
-    return ((sums + whole // np.uint16(2)) // whole).astype(np.uint8)
+    whole = smooth_weight(BLUR)  # a power of two
+    return ((sums + np.uint16(whole // 2)) >> np.uint16(whole.bit_length() - 1)).astype(np.uint8)
 
 
-def _ridges(score: npt.NDArray[np.uint8], ground: Mask) -> Mask:
+def _ridges(score: npt.NDArray[np.uint8], kind: npt.NDArray[np.uint8], names: tuple[str, ...], asked: Mask) -> Mask:
     """Pixels whose score is above that of what lies `ACROSS` to both sides, in one direction at least.
 
     So a road is found in what the classes lost of it, and what stays beside a road in doubt does not widen it.
     """
-    height = _averaged(smoothed(score, BLUR)).ravel().astype(np.int16)
-    ridge = (score > 255 * FAINT) & (ground | (score > 255 * HELD))
-    at, width = np.flatnonzero(ridge), score.shape[1]
+    ridge = (score > int(255 * FAINT)) & asked
+    at = np.flatnonzero(ridge)
+    ground = np.isin(names, GROUND)[kind.flat[at]]
+    at = at[ground | (score.flat[at] > 255 * HELD)]
+    width = score.shape[1] + 2 * ACROSS
+    height = np.pad(_averaged(smoothed(score, BLUR)), ACROSS).ravel()
+    here = at // score.shape[1] * 2 * ACROSS + at + ACROSS * (width + 1)
     oblique = round(ACROSS * 0.7)
-    rise = np.zeros(len(at), np.int16)
+    lower = np.full(len(at), 255, np.uint8)
     for step in (ACROSS, ACROSS * width, oblique * (width + 1), oblique * (width - 1)):
-        sides = [height[np.clip(at + way, 0, len(height) - 1)] for way in (-step, step)]
-        rise = np.maximum(rise, height[at] - np.maximum(*sides))
-    ridge.flat[at] = rise > 255 * RISE
+        lower = np.minimum(lower, np.maximum(height[here - step], height[here + step]))
+    ridge = np.zeros_like(asked)
+    ridge.flat[at] = height[here] > lower.astype(np.int16) + 255 * RISE
     return ridge
 
 

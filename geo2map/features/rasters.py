@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from math import isqrt
 
 import numpy as np
@@ -89,6 +90,12 @@ class Depth:
     def __init__(self, mask: Mask, most: int) -> None:
         self.most = most
         self._columns = np.minimum(_runs(mask, most + 1), _runs(mask[::-1], most + 1)[::-1])
+
+    def cropped(self, part: tuple[slice, slice]) -> Depth:
+        """The same for a part of the raster."""
+        cropped = copy(self)
+        cropped._columns = np.ascontiguousarray(self._columns[part])
+        return cropped
 
     def at(self, pixels: PixelSet) -> npt.NDArray[np.float32]:
         """The distance of each pixel, float32; those beyond `most` have at least `most + 1`."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from cmath import phase
+from itertools import groupby, pairwise
+from math import cos, dist, sin
+from operator import mul
+
 import numpy as np
 import numpy.typing as npt
 import shapely
@@ -9,6 +14,7 @@ import shapely
 from geo2map.features.streets import UNITS
 
 _Polygons = npt.NDArray[np.object_]
+_Corners = list[tuple[float, float]]
 _NONE = np.array([None], object)
 
 FILLS = 0.8
@@ -34,7 +40,7 @@ def rectangular(plain: _Polygons) -> _Polygons:
 
 def rectilinear(plain: _Polygons) -> _Polygons:
     """Each outline with all edges along its main direction or across it; else None."""
-    outlines = shapely.simplify(shapely.polygons(shapely.get_exterior_ring(plain)), 1.6 * UNITS)
+    outlines = shapely.simplify(shapely.get_exterior_ring(plain), 1.6 * UNITS, preserve_topology=False)
     return _honest(np.array([_turned(outline) for outline in outlines] or [None], object)[: len(plain)], plain)
 
 
@@ -49,39 +55,37 @@ def _honest(squared: _Polygons, plain: _Polygons) -> _Polygons:
 
 
 def _turned(outline: shapely.Polygon) -> shapely.Polygon | None:
-    points = shapely.get_coordinates(outline)
+    points = shapely.get_coordinates(outline).tolist()
     angle = _direction(points)
-    turn = np.array(((np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))))
-    corners = _snapped(points[:-1] @ turn)
-    return None if corners is None else shapely.Polygon(corners @ turn.T)
+    cosine, sine = cos(angle), sin(angle)
+    corners = _snapped([(x * cosine + y * sine, y * cosine - x * sine) for x, y in points[:-1]])
+    return corners and shapely.Polygon([(x * cosine - y * sine, x * sine + y * cosine) for x, y in corners])
 
 
-def _direction(points: npt.NDArray[np.float64]) -> float:
-    """The direction, modulo a right angle, that most of an outline's length goes along."""
-    step = np.diff(points, axis=0)
-    length, angle = np.hypot(*step.T), np.arctan2(step[:, 1], step[:, 0])
-    turn = np.sum(length**2 * np.exp(4j * angle))
-    return float(np.angle(turn) / 4)
+def _direction(points: _Corners) -> float:
+    """The direction, modulo a right angle, that most of a closed outline's length goes along."""
+    edges = [complex(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in pairwise(points)]
+    # an edge turned by four times its angle, so that all four directions are one
+    turn = sum(edge**4 / abs(edge) ** 2 for edge in edges if edge)
+    return phase(turn) / 4
 
 
-def _snapped(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
-    """Corners of the outline whose edges are level or upright, by what each edge is nearer to."""
-    step = np.roll(points, -1, axis=0) - points
-    level = np.abs(step[:, 0]) >= np.abs(step[:, 1])
-    if level.all() or not level.any():
+def _snapped(points: _Corners) -> _Corners | None:
+    """Corners of an open ring's outline whose edges are level or upright, by what each edge is nearer to."""
+    edges = [(start, end) for start, end in zip(points, [*points[1:], points[0]], strict=True) if start != end]
+    level = [abs(x1 - x0) >= abs(y1 - y0) for (x0, y0), (x1, y1) in edges]
+    first = next((number for number in range(len(level)) if level[number] != level[number - 1]), None)
+    if first is None:
         return None
-    first = int(np.flatnonzero(level != np.roll(level, 1))[0])
-    points, step, level = np.roll(points, -first, 0), np.roll(step, -first, 0), np.roll(level, -first)
-    middle = points + step / 2
-    length = np.hypot(*step.T)
-    run = np.cumsum(np.append(True, level[1:] != level[:-1])) - 1
-    count = int(run[-1]) + 1
-    if count < 4 or count % 2:
+    lines: list[tuple[bool, float]] = []  # runs of edges of one kind: which, and where their line lies
+    order = [*range(first, len(edges)), *range(first)]
+    for kind, run in groupby(order, key=lambda number: level[number]):
+        own = [edges[number] for number in run]
+        lengths = [dist(start, end) for start, end in own]
+        middles = [(start[kind] + end[kind]) / 2 for start, end in own]
+        lines.append((kind, sum(map(mul, lengths, middles)) / sum(lengths)))
+    if len(lines) < 4:
         return None
-    across = np.where(level, middle[:, 1], middle[:, 0])  # where an edge's line lies
-    lies = np.bincount(run, across * length, count) / np.bincount(run, length, count)
-    is_level = level[np.searchsorted(run, np.arange(count))]
-    after = np.roll(lies, -1)
-    corners = np.where(is_level[:, None], np.stack((after, lies), -1), np.stack((lies, after), -1))
-    sides = np.hypot(*(np.roll(corners, -1, axis=0) - corners).T)
-    return corners if sides.min() >= _STEP * UNITS else None
+    corners = [(b, a) if kind else (a, b) for (kind, a), (_, b) in zip(lines, [*lines[1:], lines[0]], strict=True)]
+    shortest = min(dist(start, end) for start, end in zip(corners, [*corners[1:], corners[0]], strict=True))
+    return corners if shortest >= _STEP * UNITS else None

@@ -10,8 +10,6 @@ import numpy.typing as npt
 from geo2map.features.rasters import eroded
 from geo2map.types import Mask
 
-_Codes = npt.NDArray[np.uint8]
-
 _AROUND = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
 """Row and column steps to a pixel's neighbours, clockwise from the north-west."""
 
@@ -22,32 +20,28 @@ def thin_lines(mask: Mask, passes: int) -> Mask:
     Each pass has two halves and each half sees one pixel around, so that no pixel of the result depends on what lies
     more than `2 * passes` pixels away. What is wider than twice as many pixels as there are passes stays thick.
     """
-    padded = np.pad(mask, 2).view(np.uint8)
+    padded = np.pad(mask, 2)
     flat, width = padded.ravel(), padded.shape[1]
     steps = np.array([row * width + column for row, column in _AROUND])
     stamp = np.empty(len(flat), np.int32)
-    inner = np.pad(eroded(mask), 2).ravel()
-    due = np.flatnonzero(flat.view(bool) & ~inner)  # pixels whose surroundings changed since either half saw them
+    due = np.flatnonzero(flat & ~np.pad(eroded(mask), 2).ravel())  # pixels whose surroundings changed
+    number = np.full(len(flat), 255, np.uint8)  # that the neighbours of pixels make, a bit each
+    number[due] = np.bitwise_or.reduce([flat[due + step].view(np.uint8) << bit for bit, step in enumerate(steps)])
     for _ in range(passes):
         touched = due[:0]
         for removable in _removable():
             seen = np.concatenate((due, touched))
-            removed = seen[removable[_numbers(flat, seen, steps)]]
-            flat[removed] = 0
-            around = (removed[:, None] + steps).ravel()
-            touched = _distinct(np.concatenate((touched, around[flat[around] > 0])), stamp)
-        due = touched[flat[touched] > 0]
+            removed = seen[removable[number[seen]]]
+            flat[removed] = False
+            around = [removed + step for step in steps]
+            for bit, pixels in enumerate(around):  # to which the removed ones lie the other way
+                number[pixels] &= ~np.uint8(1 << (bit + 4) % 8)
+            near = np.concatenate(around)
+            touched = _distinct(np.concatenate((touched, near[flat[near]])), stamp)
+        due = touched[flat[touched]]
         if not len(due):
             break
-    return flat.reshape(padded.shape)[2:-2, 2:-2] > 0
-
-
-def _numbers(flat: npt.NDArray[np.uint8], pixels: npt.NDArray[np.int64], steps: npt.NDArray[np.int64]) -> _Codes:
-    """The number that the neighbours of pixels make, a bit each."""
-    numbers = np.zeros(len(pixels), np.uint8)
-    for bit, step in enumerate(steps):
-        numbers |= flat[pixels + step] << bit
-    return numbers
+    return padded[2:-2, 2:-2]
 
 
 def _distinct(pixels: npt.NDArray[np.int64], stamp: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:

@@ -109,5 +109,5 @@ class ClassMap:
         for name, plane in self.read(inside)._asdict().items():
             if plane is not None and plane.shape != inside.shape:
                 raise DataError(f"{name} of {plane.shape} read for a window of {inside.shape}: both must be one size")
-            planes.append(None if plane is None else np.pad(plane, pad, mode="edge"))
-        return Reading(*planes)  # type: ignore[arg-type]
+            planes.append(plane if plane is None or inside == window else np.pad(plane, pad, mode="edge"))
+        return Reading(*planes)

@@ -91,7 +91,8 @@ def evidence_of(road: Mask, score: int) -> Evidence:
     zero = np.zeros(road.shape, bool)
     everywhere = ~zero
     kind = np.full(road.shape, ROAD, np.uint8)
-    return Evidence((*CLASSES, "unknown"), kind, everywhere, everywhere, zero, (road * score).astype(np.uint8), zero)
+    scores = (road * score).astype(np.uint8)
+    return Evidence((*CLASSES, "unknown"), kind, everywhere, zero, scores, zero, Depth(everywhere, WIDEST_ROAD))
 
 
 def inside(plane: npt.NDArray[np.generic]) -> tuple[slice, slice]:
