@@ -18,7 +18,7 @@ from geo2map.types import Tile
 
 DOUBTFUL = 50
 """Percent of confidence below which a pixel is more likely wrong than right."""
-_WORST = 10
+WORST_PLACES = 10
 """Places that are named."""
 _LEAST = 256 * 256 // 4
 """Valid pixels of a tile that counts as a place."""
@@ -30,7 +30,7 @@ class Doubt:
 
     Attributes:
         share: of its pixels whose confidence is below `DOUBTFUL`.
-        worst: tiles at maxzoom of the least mean confidence, at most ten, with that in percent.
+        worst: tiles at maxzoom of the least mean confidence, at most `WORST_PLACES`, with that in percent.
     """
 
     share: float
@@ -72,8 +72,8 @@ def _measure(tiles: Iterable[Tile], get: Callable[[Tile], bytes | None]) -> Doub
         valid, doubtful = valid + percents.size, doubtful + int(np.count_nonzero(percents < DOUBTFUL))
         if percents.size >= _LEAST:
             means.append((float(percents.mean()), tile))
-        if len(means) > 2 * _WORST:
-            means = nsmallest(_WORST, means)
+        if len(means) > 2 * WORST_PLACES:
+            means = nsmallest(WORST_PLACES, means)
     if not valid:
         return None
-    return Doubt(doubtful / valid, tuple((tile, mean) for mean, tile in nsmallest(_WORST, means)))
+    return Doubt(doubtful / valid, tuple((tile, mean) for mean, tile in nsmallest(WORST_PLACES, means)))

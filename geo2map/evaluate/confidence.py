@@ -19,8 +19,8 @@ from geo2map.protocols import PixelTranslator, Progress, Scored
 from geo2map.train.pictures import PairFile
 from geo2map.types import Batch
 
-_STEPS = 8
-"""Temperatures for each doubling."""
+TEMPERATURES_A_DOUBLING = 8
+"""How finely the search goes."""
 DOUBLINGS = (-1, 2)
 """How far down and up from a model's certainty the search goes: networks are mostly too sure of themselves."""
 
@@ -65,8 +65,8 @@ def fit_temperature(
     Raises:
         DataError: no place has pixels whose class is known.
     """
-    steps = range(_STEPS * DOUBLINGS[0], _STEPS * DOUBLINGS[1] + 1)
-    temperatures = [certainty * 2 ** (step / _STEPS) for step in steps]
+    steps = range(TEMPERATURES_A_DOUBLING * DOUBLINGS[0], TEMPERATURES_A_DOUBLING * DOUBLINGS[1] + 1)
+    temperatures = [certainty * 2 ** (step / TEMPERATURES_A_DOUBLING) for step in steps]
     total, done, errors = sum(map(len, places.values())), 0, dict[str, list[float]]()
     for place, files in places.items():
         sums = [Reliability() for _ in temperatures]

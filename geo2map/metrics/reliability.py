@@ -15,7 +15,7 @@ from geo2map.types import Image
 
 PERCENT = 101
 """Levels of a confidence, 0 to 100."""
-_BINS = 15
+CALIBRATION_BINS = 15
 """Equal bins of the expected calibration error, as Guo et al. (ICML 2017) have them."""
 _REACH = 7
 _Shares = npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ class Ranking:
             return float("nan")
         return 1 - float(np.interp(part * both[-1], np.insert(both, 0, 0), np.insert(wrong, 0, 0))) / (part * both[-1])
 
-    def bins(self, count: int = _BINS) -> tuple[_Shares, _Shares, _Shares]:
+    def bins(self, count: int = CALIBRATION_BINS) -> tuple[_Shares, _Shares, _Shares]:
         """The reliability diagram: of each equal bin of percents its share of pixels, its mean confidence and its
         share of right pixels, 0 to 1; NaN in empty bins."""
         percents = np.arange(PERCENT)
@@ -74,7 +74,7 @@ class Ranking:
         with np.errstate(invalid="ignore"):
             return held / max(1, both.sum()), sure / held, hits / held
 
-    def calibration_error(self, count: int = _BINS) -> float:
+    def calibration_error(self, count: int = CALIBRATION_BINS) -> float:
         """Expected calibration error: the mean distance of confidence and accuracy over the bins, by their pixels."""
         held, sure, hits = self.bins(count)
         return float(np.nansum(held * np.abs(sure - hits))) if held.any() else float("nan")

@@ -101,12 +101,6 @@ class Storage:
             raise DataError(
                 f"layer {unknown[0]!r}: not a layer; choose from {', '.join(LAYERS)}", option="layers", usage=True
             )
-        if self.min_confidence is not None and not 0 < self.min_confidence <= 100:
-            raise DataError(
-                f"min_confidence {self.min_confidence}: out of range; give 1 to 100 percent",
-                option="min_confidence",
-                usage=True,
-            )
         if self.minzoom is not None and not 0 <= self.minzoom <= MAX_ZOOM:
             raise ZoomError(f"minzoom {self.minzoom}: out of range; give 0 to {MAX_ZOOM}", option="minzoom")
         object.__setattr__(self, "palette", _colours(self.palette))
@@ -125,6 +119,7 @@ class Storage:
             )
         self._check_classes()
         self._check_features()
+        self._check_confidence()
         if self.address is not None and not _ADDRESS.fullmatch(self.address):
             raise DataError(
                 f"address {self.address}: not an absolute URL; give e.g. https://maps.example/town",
@@ -148,6 +143,15 @@ class Storage:
                 usage=True,
             )
 
+    def _check_confidence(self) -> None:
+        least = self.min_confidence
+        if least is not None and not 0 < least <= 100:
+            said = f"min_confidence {least}: out of range; give 1 to 100 percent"
+            raise DataError(said, option="min_confidence", usage=True)
+        if least is not None and self.is_derived:
+            said = "min_confidence: hides pixels, and features are made of all; leave out one of them"
+            raise DataError(said, option="min_confidence", usage=True)
+
     def _check_classes(self) -> None:
         if self.legend is not None:
             entries = tuple((str(name), (int(r), int(g), int(b))) for name, (r, g, b) in self.legend)
@@ -166,9 +170,6 @@ class Storage:
         if self.is_derived and self.classes:
             said = "classes: features are drawn in colours, or stored as they are; leave out one of them"
             raise DataError(said, option="classes", usage=True)
-        if self.is_derived and self.min_confidence is not None:
-            said = "min_confidence: hides pixels, and features are made of all; leave out one of them"
-            raise DataError(said, option="min_confidence", usage=True)
         if self.vector and (self.format not in (None, "mvt") or self.palette is not None):
             option = "palette" if self.palette is not None else "format"
             raise DataError(f"{option}: vector tiles have no pixels; leave it out", option=option, usage=True)
