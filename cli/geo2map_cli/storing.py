@@ -81,7 +81,7 @@ palette_option = expert_option(
 )
 vector_option = click.option("--vector", is_flag=True, help="Vector tiles: roads, buildings, water, parks ...")
 redraw_option = click.option("--redraw", is_flag=True, help="Draw tiles from features: even streets.")
-style_option = click.option("--style", metavar="NAME|FILE", help="Of features: maps, dark, print or a JSON file.")
+style_option = click.option("--style", metavar="NAME|FILE", help="How features look: maps, dark, print or a file.")
 
 
 STORAGE = (
