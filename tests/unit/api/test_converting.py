@@ -41,7 +41,7 @@ def test_clutter_in_the_source_is_no_change(tiles: Path, tmp_path: Path) -> None
         (place / "Thumbs.db").write_bytes(b"explorer")
     again = convert(tiles, tmp_path / "out.mbtiles")
     assert (first.complete, again.complete) == (False, True)
-    assert first.to_dict().keys() | again.to_dict().keys() >= {"out", "complete", "since", "notes"}
+    assert first.to_dict().keys() | again.to_dict().keys() >= {"path", "complete", "since", "notes"}
 
 
 def test_every_file_of_the_source_counts(tiles: Path) -> None:
