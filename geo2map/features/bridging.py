@@ -34,6 +34,8 @@ NEAR = 2
 """Pixels around a bridge's tip within which it meets a road."""
 _REACH = LONGEST_BRIDGE + NEAR
 """Pixels around a dead end in which its bridges end."""
+BRIDGING_REACH = 2 * _REACH + BEHIND
+"""Pixels around one that decide whether a bridge passes it: its dead end, its goal, and the way which that points."""
 AROUND_TIP = (
     np.array(
         sorted(np.ndindex(2 * NEAR + 1, 2 * NEAR + 1), key=lambda at: ((at[0] - NEAR) ** 2 + (at[1] - NEAR) ** 2, at))

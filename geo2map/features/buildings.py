@@ -100,7 +100,9 @@ class Buildings:
         numbers = np.where(mine[beside], beside, 0).max(0)
         order = np.lexsort((-shapely.area(outlines), numbers))
         found, largest = np.unique(numbers[order], return_index=True)
-        shapes = shapely.simplify(np.array(outlines, object)[order[largest]], STEPS * UNITS)
+        plain = np.array(outlines, object)[order[largest]]
+        shapes = shapely.simplify(plain, STEPS * UNITS, preserve_topology=False)
+        shapes = np.where(shapely.is_valid(shapes) & (shapely.area(shapes) > 0), shapes, plain)
         boxes = [self.boxes[number - 1] for number in found.tolist()]
         corner = UNITS * np.array([(columns.start, rows.start) for rows, columns in boxes], np.int64).reshape(-1, 2)
         points, of = shapely.get_coordinates(shapes, return_index=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from geo2map.errors import DataError
 from geo2map.features.areas import AREA_BLUR, BESIDE, CUT_BLUR, AreaPart, Region, area_parts, layers
-from geo2map.features.bridging import BEHIND, LONGEST_BRIDGE, NEAR
+from geo2map.features.bridging import BRIDGING_REACH
 from geo2map.features.buildings import BUILDING_BLUR, LARGEST, STICKING, Buildings
 from geo2map.features.evidence import ACROSS, BLUR, HOLE_EXTENT, WIDEST_ROAD, gather_evidence
 from geo2map.features.lines import NODING_CELL
@@ -20,8 +20,6 @@ from geo2map.features.window import BLOCK, Box, ClassMap
 
 EVIDENCE_REACH = 2 * smooth_reach(BLUR) + ACROSS + HOLE_EXTENT + WIDEST_ROAD + 1
 """Pixels around one that decide whether it is road."""
-BRIDGING_REACH = 2 * (LONGEST_BRIDGE + NEAR) + BEHIND
-"""Pixels around one that decide whether a bridge passes it: its dead end, its goal, and the way which that points."""
 SKELETON_REACH = (
     EVIDENCE_REACH + 2 * (TIDY_PASSES + TIDY) + (PRUNING_ROUNDS + 1) * (LONGEST_SPUR + 1) + ISLAND + BRIDGING_REACH
 )
@@ -33,11 +31,13 @@ AREAS_REACH = max(WIDEST_ROAD + smooth_reach(CUT_BLUR), BESIDE) + smooth_reach(A
 """Pixels of skeleton and evidence around a core that its areas depend on."""
 BUILDINGS_REACH = LARGEST + 2 * STICKING + smooth_reach(BUILDING_BLUR) + 1
 """Pixels of codes around a core that its buildings depend on."""
-HALO = max(SKELETON_REACH + max(LINES_REACH, AREAS_REACH), BUILDINGS_REACH)
+NEAR_CORE = max(max(LINES_REACH, AREAS_REACH) + WIDEST_ROAD, BUILDINGS_REACH)
+"""Pixels around a core in which there is a skeleton; it ends in evidence of how wide roads are."""
+HALO = SKELETON_REACH + max(LINES_REACH, AREAS_REACH)
 """Pixels around a core that its features may depend on."""
 _BEYOND = 128
 """Pixels for which the map's border goes on beyond it, so that roads run over it."""
-CORE = 2048
+CORE = 3072
 """Side of a core unless another is given, pixels."""
 
 Feature = RoadLine | Region
@@ -75,24 +75,20 @@ def cores(bounds: Box, core: int = CORE) -> list[Box]:
 def extract_core(source: ClassMap, core: Box) -> CoreParts:
     """What one core holds; depends on nothing farther than `HALO` from it."""
     inner, whole = core.clipped(source.bounds), source.bounds.grown(_BEYOND)
-    window, by_lines, by_areas = (
-        inner.grown(by).clipped(whole)
-        for by in (HALO, LINES_REACH + WIDEST_ROAD, max(AREAS_REACH + WIDEST_ROAD, BUILDINGS_REACH))
-    )
+    window, near = (inner.grown(by).clipped(whole) for by in (HALO, NEAR_CORE))
     reading = source.beyond(window)
     evidence = gather_evidence(reading, source.classes)
-    skeleton, state = road_skeleton(evidence, window.clipped(source.bounds).part(window))
-    near = by_lines.part(window)
-    roads = road_parts(skeleton[near], state[near], evidence.cropped(near), by_lines, inner, source.bounds)
-    near = by_areas.part(window)
-    evidence = evidence.cropped(near)
-    buildings = Buildings(evidence, None if reading.building is None else reading.building[near])
+    skeleton, state = road_skeleton(evidence, window, near, source.bounds)
+    part = near.part(window)
+    evidence = evidence.cropped(part)
+    roads = road_parts(skeleton, state, evidence, near, inner, source.bounds)
+    buildings = Buildings(evidence, None if reading.building is None else reading.building[part])
     areas = [
-        part
-        for layer in (*layers(evidence, skeleton[near]), buildings.layer)
-        for part in area_parts(layer, by_areas, core, source.bounds)
+        found
+        for layer in (*layers(evidence, skeleton), buildings.layer)
+        for found in area_parts(layer, near, core, source.bounds)
     ]
-    return CoreParts(list(buildings.squared(by_areas, inner, source.metres)), roads, areas, reading.road is not None)
+    return CoreParts(list(buildings.squared(near, inner, source.metres)), roads, areas, reading.road is not None)
 
 
 def stitch(source: ClassMap, parts: Iterable[CoreParts]) -> Iterator[Feature]:

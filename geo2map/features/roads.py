@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.features.bridging import bridges
+from geo2map.features.bridging import BRIDGING_REACH, bridges
 from geo2map.features.chains import Chains, PixelPath, trace
 from geo2map.features.evidence import Evidence
 from geo2map.features.lines import Piece, noded
-from geo2map.features.pruning import STUB, pruned, without_spurs
+from geo2map.features.pruning import LONGEST_SPUR, STUB, pruned, without_spurs
 from geo2map.features.streets import UNITS, Street
 from geo2map.features.thinning import thin_lines
 from geo2map.features.window import Box
@@ -130,19 +130,27 @@ def _canonical(line: _Ints, ring: bool) -> _Ints:
     return min(line, backward, key=lambda points: points.tolist()).copy()
 
 
-def road_skeleton(evidence: Evidence, inside: tuple[slice, slice]) -> tuple[Mask, npt.NDArray[np.uint8]]:
+def road_skeleton(evidence: Evidence, window: Box, near: Box, bounds: Box) -> tuple[Mask, npt.NDArray[np.uint8]]:
     """Centre lines of the roads of a window, gaps bridged, and the state of each of their pixels.
+
+    Each step works on as much as the steps after it see.
 
     Args:
         evidence: of the window.
-        inside: rows and columns of the window that lie within the map.
+        window: what it is of.
+        near: the part of it for which centre lines are wanted, and given.
+        bounds: of the map.
     """
-    sure = pruned(thin_lines(evidence.road, TIDY_PASSES), evidence, inside)
-    added = bridges(sure, trace(sure), evidence, inside)
-    lines = thin_lines(sure | added, TIDY)
-    lines = without_spurs(lines, evidence, STUB)
-    state = BRIDGED * added.astype(np.uint8) | HIGHWAY * evidence.highway.astype(np.uint8)
-    return lines, np.where(lines, state, 0).astype(np.uint8)
+    tidied = near.grown(2 * TIDY + LONGEST_SPUR + 1).clipped(window)
+    bridged = tidied.grown(BRIDGING_REACH).clipped(window)
+    sure = pruned(thin_lines(evidence.road, TIDY_PASSES), evidence, bounds.clipped(window).part(window))
+    sure, part = np.ascontiguousarray(sure[bridged.part(window)]), evidence.cropped(bridged.part(window))
+    added = bridges(sure, trace(sure), part, bounds.clipped(bridged).part(bridged))
+    evidence, inner = evidence.cropped(tidied.part(window)), tidied.part(bridged)
+    lines = without_spurs(thin_lines((sure | added)[inner], TIDY), evidence, STUB)
+    state = BRIDGED * added[inner].astype(np.uint8) | HIGHWAY * evidence.highway.astype(np.uint8)
+    wanted = near.part(tidied)
+    return lines[wanted], np.where(lines, state, 0).astype(np.uint8)[wanted]
 
 
 def road_parts(

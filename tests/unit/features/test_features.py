@@ -93,7 +93,7 @@ def test_a_smaller_halo_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     source = class_map(codes, road)
     whole = keys(source, 1024)
     extracting = sys.modules["geo2map.features.extract"]  # the package has a function of this name
-    for name in ("HALO", "LINES_REACH", "AREAS_REACH"):
+    for name in ("HALO", "NEAR_CORE"):
         monkeypatch.setattr(extracting, name, 40)
     assert keys(source, 512) != whole
 

@@ -11,11 +11,11 @@ import pytest
 
 from geo2map.features import Box, ClassMap, Reading, RoadLine, extract
 from geo2map.features.areas import AREA_BLUR, CUT_BLUR
-from geo2map.features.bridging import LONGEST_BRIDGE, NEAR, bridges
+from geo2map.features.bridging import BRIDGING_REACH, LONGEST_BRIDGE, NEAR, bridges
 from geo2map.features.buildings import BUILDING_BLUR
 from geo2map.features.chains import trace
 from geo2map.features.evidence import BLUR, WIDEST_ROAD, Evidence, gather_evidence
-from geo2map.features.extract import BRIDGING_REACH, EVIDENCE_REACH
+from geo2map.features.extract import EVIDENCE_REACH
 from geo2map.features.pruning import ISLAND, LONGEST_SPUR, pruned, without_spurs
 from geo2map.features.rasters import Depth, smooth_reach, smoothed, without_small
 from geo2map.features.thinning import thin_lines
@@ -194,6 +194,6 @@ def test_widths_ahead(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lines_of(source, 1024)
     assert lines_of(source, 512) == whole
     extracting = sys.modules["geo2map.features.extract"]
-    for name in ("HALO", "LINES_REACH"):
+    for name in ("HALO", "NEAR_CORE"):
         monkeypatch.setattr(extracting, name, 4)
     assert lines_of(source, 512) != whole
