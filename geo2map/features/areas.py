@@ -15,7 +15,7 @@ from geo2map.features.coverage import Labels, Shares, trace_fields
 from geo2map.features.evidence import GROUND, ROADS, Evidence
 from geo2map.features.rasters import Depth, eroded, painted, smooth_weight, smoothed, within
 from geo2map.features.streets import UNITS
-from geo2map.features.window import BLOCK, Box
+from geo2map.features.window import BLOCK, Box, CodesArray
 from geo2map.types import Mask
 
 LEAST_AREA = 150
@@ -60,11 +60,15 @@ class AreaPart(NamedTuple):
         kind: its class.
         polygon: in units.
         border: keys of the stretches of the block's border where it may go on.
+        score: sum of 255 times the probability over its pixels; None where it was not kept.
+        pixels: their number.
     """
 
     kind: str
     polygon: shapely.Polygon
     border: frozenset[tuple[int, int, int, int]]
+    score: int | None
+    pixels: int
 
 
 class AreaLayer(NamedTuple):
@@ -74,16 +78,18 @@ class AreaLayer(NamedTuple):
         kinds: the classes.
         top: uint8 (H, W), 1 plus the index of each pixel's class; 0 where there is none.
         shares: uint16 (H, W) of nothing and of each class, which draw the borders; empty for half way.
+        score: uint8 (H, W), 255 times the probability of the classes; None where it was not kept.
     """
 
     kinds: tuple[str, ...]
     top: Labels
     shares: tuple[Shares, ...]
+    score: CodesArray | None = None
 
 
-def layers(evidence: Evidence, lines: Mask) -> list[AreaLayer]:
+def layers(evidence: Evidence, lines: Mask, scored: bool) -> list[AreaLayer]:
     """What areas of a window are traced from: roads, then the ground that they cut."""
-    paved = _paved(evidence)
+    paved = _paved(evidence)._replace(score=evidence.score if scored else None)
     cut = smoothed(_corridor(evidence, lines) | (eroded(paved.top > 0)), CUT_BLUR)
     kinds = tuple(dict.fromkeys(name for name in evidence.names[:-1] if name not in GROUND))
     return [paved, *([_ground(evidence, kinds, cut)] if kinds else [])]
@@ -167,9 +173,12 @@ def area_parts(layer: AreaLayer, window: Box, core: Box, bounds: Box) -> Iterato
             (0, UNITS * bounds.bottom),
         }
         shares = [share[rows, columns] for share in layer.shares]
-        for region in trace_fields(layer.top[rows, columns], shares, x, y, _TOLERANCE * UNITS):
+        score = None if layer.score is None else layer.score[rows, columns]
+        top_here, tolerance = layer.top[rows, columns], _TOLERANCE * UNITS
+        for region in trace_fields(top_here, shares, x, y, tolerance=tolerance, values=score):
             border = frozenset(key for key in region.border if (key[0], key[3 - key[0]]) not in edges)
-            yield AreaPart(layer.kinds[region.label - 1], region.polygon, border)
+            total = None if score is None else region.total
+            yield AreaPart(layer.kinds[region.label - 1], region.polygon, border, total, region.pixels)
 
 
 def _units(pixels: npt.NDArray[np.int64], low: int, high: int) -> npt.NDArray[np.int64]:

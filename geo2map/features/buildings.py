@@ -46,7 +46,7 @@ class Buildings:
         self.score = building
         large = np.append(False, ~self.small)
         top = large.view(np.uint8)[self.number] if large.any() else np.zeros(self.number.shape, np.uint8)
-        self.layer = AreaLayer(("building",), top, ())
+        self.layer = AreaLayer(("building",), top, (), building)
 
     def squared(self, window: Box, core: Box, metres: float) -> Iterator[Region]:
         """The small buildings that belong to a core: those whose first pixel, row by row, lies in it."""
@@ -135,4 +135,4 @@ def _traced(mask: Mask, left: int, top: int) -> list[shapely.Polygon]:
     height, width = mask.shape
     x = np.arange(left - 1, left + width + 1) * UNITS + UNITS // 2
     y = np.arange(top - 1, top + height + 1) * UNITS + UNITS // 2
-    return [region.polygon for region in trace_fields(inside, (), x, y, 0.0)]
+    return [region.polygon for region in trace_fields(inside, (), x, y, tolerance=0.0)]

@@ -33,11 +33,15 @@ class Traced(NamedTuple):
         border: keys of the stretches of the lattice's border that it covers: along a row (0) or a column (1), where
             that side of the lattice begins, and the x and y where the stretch does. A lattice on the other side has
             the same keys.
+        total: of the values of its pixels; 0 where none were given.
+        pixels: their number.
     """
 
     label: int
     polygon: shapely.Polygon
     border: frozenset[tuple[int, int, int, int]]
+    total: int
+    pixels: int
 
 
 class _Lattice(NamedTuple):
@@ -49,6 +53,7 @@ class _Lattice(NamedTuple):
         places: (E, 2) x and y of the vertex on each edge that leads from label to label, by `numbers`.
         numbers: of those edges, in order.
         middles: (N, 2) x and y of the middle of each square.
+        shape: rows and columns of the lattice.
     """
 
     corners: _Ints
@@ -56,9 +61,18 @@ class _Lattice(NamedTuple):
     numbers: _Ints
     places: _Ints
     middles: _Ints
+    shape: tuple[int, int]
 
 
-def trace_fields(top: Labels, shares: Sequence[Shares], x: _Ints, y: _Ints, tolerance: float) -> list[Traced]:
+def trace_fields(
+    top: Labels,
+    shares: Sequence[Shares],
+    x: _Ints,
+    y: _Ints,
+    *,
+    tolerance: float,
+    values: npt.NDArray[np.uint8] | None = None,
+) -> list[Traced]:
     """Regions of equal labels.
 
     Args:
@@ -67,25 +81,27 @@ def trace_fields(top: Labels, shares: Sequence[Shares], x: _Ints, y: _Ints, tole
             equal lies their border. Empty for half way.
         x, y: int64, coordinates of the columns and rows; steps of at least 2.
         tolerance: of simplifying; borders of the lattice and points where three regions meet stay. 0 for none.
+        values: uint8 (rows, columns), to be added up over each region.
     """
     if not top.any():
         return []
-    rings = _rings(_lattice(top, shares, x, y), (int(x[0]), int(y[0]), int(x[-1]), int(y[-1])))
-    regions: list[tuple[int, shapely.Polygon]] = []
+    rings = _rings(_lattice(top, shares, x, y), (int(x[0]), int(y[0]), int(x[-1]), int(y[-1])), values)
+    regions: list[tuple[int, shapely.Polygon, _Ints]] = []
     places: dict[tuple[int, int], int] = {}
     labels = np.unique(rings.label).tolist()
     for label in labels if tolerance else filter(None, labels):  # neighbours are simplified together
         for shell, holes in _nested(rings, np.flatnonzero(rings.label == label)):
             for place in rings.on_frame(shell):
                 places[place] = len(regions)
-            regions.append((label, shapely.Polygon(rings.lines[shell], rings.lines[holes])))
-    polygons = [polygon for _, polygon in regions]
+            sums = rings.sums[shell] + rings.sums[holes].sum(0)
+            regions.append((label, shapely.Polygon(rings.lines[shell], rings.lines[holes]), sums))
+    polygons = [polygon for _, polygon, _ in regions]
     if tolerance:
         polygons = shapely.coverage_simplify(polygons, tolerance, simplify_boundary=False)
     borders = _borders(top, x, y, places, len(regions))
     return [
-        Traced(label, polygon, frozenset(border))
-        for (label, _), polygon, border in zip(regions, polygons, borders, strict=True)
+        Traced(label, polygon, frozenset(border), int(sums[0]), int(sums[1]))
+        for (label, _, sums), polygon, border in zip(regions, polygons, borders, strict=True)
         if label
     ]
 
@@ -112,7 +128,7 @@ def _lattice(top: Labels, shares: Sequence[Shares], x: _Ints, y: _Ints) -> _Latt
         beyond = (corners[number] == OUTSIDE) & ~leads[number]
         middles[beyond] = vertices[(number + 2) % 4, beyond]
     numbers, index = np.unique(edges[leads], return_index=True)
-    return _Lattice(corners.astype(np.int64), edges, numbers, vertices[leads][index], middles)
+    return _Lattice(corners.astype(np.int64), edges, numbers, vertices[leads][index], middles, (rows, columns))
 
 
 def _vertex(
@@ -157,6 +173,7 @@ class _Rings(NamedTuple):
         lines: linear rings, without points in the middle of straight stretches of the border.
         first: a vertex of each.
         framed: places on the border of the lattice that each one goes through.
+        sums: (R, 2) of the values within, and of ones; less than 0 for holes.
     """
 
     label: _Ints
@@ -164,12 +181,13 @@ class _Rings(NamedTuple):
     lines: npt.NDArray[np.object_]
     first: _Ints
     framed: dict[int, list[tuple[int, int]]]
+    sums: _Ints
 
     def on_frame(self, ring: int) -> list[tuple[int, int]]:
         return self.framed.get(ring, [])
 
 
-def _rings(lattice: _Lattice, frame: tuple[int, int, int, int]) -> _Rings:
+def _rings(lattice: _Lattice, frame: tuple[int, int, int, int], values: npt.NDArray[np.uint8] | None) -> _Rings:
     """Outlines of all regions, each with its region on the same side."""
     c, edges = lattice.corners, np.searchsorted(lattice.numbers, lattice.edges)
     opposite = (c[0] == c[2]) | (c[1] == c[3])
@@ -192,11 +210,28 @@ def _rings(lattice: _Lattice, frame: tuple[int, int, int, int]) -> _Rings:
     order, sizes = run_order(np.searchsorted(used, onward[used]))
     order = used[order]
     ring = np.repeat(np.arange(len(sizes)), sizes)
+    sums = _sums(lattice, order, ring, values)
     # the middle of a square comes after the vertex from which it is entered
     both = np.stack((lattice.places[order // 2], lattice.middles[via[order]]), 1).reshape(-1, 2)
     there = np.stack((np.ones(len(order), bool), via[order] >= 0), 1).ravel()
     points, ring = both[there], np.repeat(ring, 2)[there]
-    return _plain(points, ring, label[order[np.cumsum(sizes) - sizes]], frame)
+    return _plain(points, ring, label[order[np.cumsum(sizes) - sizes]], frame)._replace(sums=sums)
+
+
+def _sums(lattice: _Lattice, steps: _Ints, ring: _Ints, values: npt.NDArray[np.uint8] | None) -> _Ints:
+    """Sums over what each ring encloses, of values and of ones: row by row what lies before the ring's right side,
+    less what lies before its left side."""
+    rows, columns = lattice.shape
+    edge, right = lattice.numbers[steps // 2], steps % 2  # whether the region lies to the right of the edge
+    across = edge < (rows + 2) * (columns + 1)
+    row, column = np.divmod(edge[across], columns + 1)
+    sums = np.zeros((int(ring[-1]) + 1, 2), np.int64)
+    before = [column]
+    if values is not None:
+        before.insert(0, np.cumsum(np.pad(values, ((1, 1), (1, 0))), axis=1, dtype=np.int64)[row, column])
+    for number, along in enumerate(before, 2 - len(before)):
+        np.add.at(sums[:, number], ring[across], np.where(right[across], -along, along))
+    return sums
 
 
 def _plain(points: _Ints, ring: _Ints, label: _Ints, frame: tuple[int, int, int, int]) -> _Rings:
@@ -217,7 +252,7 @@ def _plain(points: _Ints, ring: _Ints, label: _Ints, frame: tuple[int, int, int,
         framed.setdefault(number, []).append((px, py))
     lines = shapely.linearrings(points[~straight], indices=ring[~straight])
     first = points[np.searchsorted(ring, np.arange(len(label)))]
-    return _Rings(label, area, lines, first, framed)
+    return _Rings(label, area, lines, first, framed, np.empty((0, 2), np.int64))
 
 
 def _neighbours(ring: _Ints) -> tuple[_Ints, _Ints]:

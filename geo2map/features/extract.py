@@ -37,7 +37,7 @@ HALO = SKELETON_REACH + max(LINES_REACH, AREAS_REACH)
 """Pixels around a core that its features may depend on."""
 _BEYOND = 128
 """Pixels for which the map's border goes on beyond it, so that roads run over it."""
-CORE = 3072
+CORE = 2048
 """Side of a core unless another is given, pixels."""
 
 Feature = RoadLine | Region
@@ -79,16 +79,16 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
     reading = source.beyond(window)
     evidence = gather_evidence(reading, source.classes)
     skeleton, state = road_skeleton(evidence, window, near, source.bounds)
-    part = near.part(window)
+    part, scored = near.part(window), reading.road is not None
     evidence = evidence.cropped(part)
     roads = road_parts(skeleton, state, evidence, near, inner, source.bounds)
     buildings = Buildings(evidence, None if reading.building is None else reading.building[part])
     areas = [
         found
-        for layer in (*layers(evidence, skeleton), buildings.layer)
+        for layer in (*layers(evidence, skeleton, scored), buildings.layer)
         for found in area_parts(layer, near, core, source.bounds)
     ]
-    return CoreParts(list(buildings.squared(near, inner, source.metres)), roads, areas, reading.road is not None)
+    return CoreParts(list(buildings.squared(near, inner, source.metres)), roads, areas, scored)
 
 
 def stitch(source: ClassMap, parts: Iterable[CoreParts]) -> Iterator[Feature]:

@@ -54,6 +54,7 @@ class _Group:
 
     def __init__(self, part: AreaPart) -> None:
         self.kind, self.polygons, self.open = part.kind, [part.polygon], 0
+        self.score, self.pixels = part.score, part.pixels
         self._into: _Group | None = None
 
     def root(self) -> _Group:
@@ -72,6 +73,8 @@ class _Group:
         more, less = (self, other) if len(self.polygons) >= len(other.polygons) else (other, self)
         more.polygons += less.polygons
         more.open += less.open
+        more.pixels += less.pixels
+        more.score = None if more.score is None or less.score is None else more.score + less.score
         less.polygons, less._into = [], more
         return more
 
@@ -104,7 +107,8 @@ class AreaStitcher:
         holes = [ring for ring in polygon.interiors if shapely.Polygon(ring).area >= LEAST_AREA * UNITS**2]
         if len(holes) < len(polygon.interiors):
             polygon = shapely.Polygon(polygon.exterior, holes)
-        yield Region(group.kind, polygon.normalize(), polygon.area / UNITS**2 * self._metres**2)
+        confidence = None if group.score is None else round(group.score / 255 / group.pixels, 4)
+        yield Region(group.kind, polygon.normalize(), polygon.area / UNITS**2 * self._metres**2, confidence)
 
     @property
     def held(self) -> int:

@@ -72,5 +72,5 @@ def outlines(mask: Mask) -> list[shapely.Polygon]:
     """Outlines of the parts of a bool (H, W), in pixels."""
     inside = np.pad(mask, 1).astype(np.uint8)
     x, y = (2 * np.arange(-1, size + 1) + 1 for size in mask.shape[::-1])
-    regions = trace_fields(inside, (), 8 * x, 8 * y, 0.0)
+    regions = trace_fields(inside, (), 8 * x, 8 * y, tolerance=0.0)
     return [shapely.transform(region.polygon, lambda points: points / 16) for region in regions]

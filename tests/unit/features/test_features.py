@@ -261,6 +261,27 @@ def test_highways_are_areas_with_a_line() -> None:
     assert all(line.kind == "highway" and line.area for line in roads(source))
 
 
+def test_areas_have_the_mean_probability_of_their_pixels() -> None:
+    codes = blank(300, 1200)
+    codes[100:160, 100:1100] = BUILDING  # over three blocks
+    codes[200:260] = HIGHWAY
+    codes[220:240, 500:520] = LAND  # a hole
+    likely = np.where(np.arange(1200) < 600, 200, 100).astype(np.uint8) * np.ones((300, 1), np.uint8)
+    source = ClassMap(
+        lambda window: Reading(
+            *(plane[window.top : window.bottom, window.left : window.right] for plane in (codes, likely, likely))
+        ),
+        Box(0, 0, 1200, 300),
+        CLASSES,
+        0.9,
+    )
+    (hall,), (highway,) = regions(source, "building"), regions(source, "highway")
+    assert hall.confidence == pytest.approx(150 / 255, abs=0.002)
+    assert len(highway.polygon.interiors) == 1
+    assert highway.confidence == pytest.approx(150 / 255, abs=0.005)
+    assert all(park.confidence is None for park in regions(class_map(blank(300, 300, PARK)), "park"))
+
+
 def test_nothing_known_nothing_there() -> None:
     assert not list(extract(class_map(blank(600, 600, 255))))
 
