@@ -49,11 +49,23 @@ def noded(chains: Chains, evidence: Evidence, window: Box, bounds: Box) -> tuple
     lines = _shapes([piece.line for piece in pieces])
     if _meet_at_ends(lines):
         return found, pieces
-    pieces = _split(found, pieces, lines, window)
-    ends = np.array([piece.line[[0, -1]] for piece in pieces]).reshape(-1, 2)
-    _, number, count = np.unique(ends, axis=0, return_inverse=True, return_counts=True)
-    cut = (count[number] > 2).reshape(-1, 2).tolist()
-    return found, [piece._replace(cut=(start, end)) for piece, (start, end) in zip(pieces, cut, strict=True)]
+    return found, _cut(found, _split(found, pieces, lines, window))
+
+
+def _cut(found: list[Street], pieces: list[Piece]) -> list[Piece]:
+    """Pieces that know where their street is cut: where more than two ends meet, or it goes on elsewhere."""
+    ends = np.array([piece.line[[0, -1]] for piece in pieces])
+    _, number, count = np.unique(ends.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True)
+    cut = (count[number] > 2).reshape(-1, 2)
+    street = np.array([piece.street for piece in pieces])
+    starts = np.flatnonzero(np.diff(street, prepend=-1))
+    before = np.arange(len(pieces)) - 1
+    before[starts] = np.append(starts[1:], len(pieces)) - 1  # where a ring begins, its last piece
+    goes_on = np.ones(len(pieces), bool)
+    goes_on[starts] = [found[number].ring for number in street[starts].tolist()]
+    apart = goes_on & (ends[:, 0] != ends[before, 1]).any(1)
+    cut[apart, 0] = cut[before[apart], 1] = True
+    return [piece._replace(cut=(start, end)) for piece, (start, end) in zip(pieces, cut.tolist(), strict=True)]
 
 
 def _shapes(lines: list[_Ints]) -> npt.NDArray[np.object_]:
@@ -133,18 +145,28 @@ def _meet_at_ends(lines: npt.NDArray[np.object_]) -> bool:
 def _split(found: list[Street], pieces: list[Piece], lines: npt.NDArray[np.object_], window: Box) -> list[Piece]:
     """Pieces cut where they cross, by snap rounding: on whole coordinates nothing crosses anew."""
     edges = shapely.get_parts(shapely.union_all(lines, grid_size=1.0))
-    known = {_canonical(piece.line).tobytes(): number for number, piece in enumerate(pieces)}
     points, of = shapely.get_coordinates(edges, return_index=True)
-    every = [_canonical(edge) for edge in np.split(points.astype(np.int64), np.flatnonzero(np.diff(of)) + 1)]
     parts: list[list[_Ints]] = [[] for _ in pieces]
+    known: dict[bytes, int] = {}
+    width = window.shape[1]
+
+    def rank(number: int) -> tuple[list[list[int]], int, int]:
+        """Which of some pieces an edge of several is given to, alike in every window."""
+        home = int(found[pieces[number].street].path[pieces[number].home])
+        return _canonical(pieces[number].line).tolist(), home // width + window.top, home % width + window.left
+
+    for number, piece in enumerate(pieces):
+        key = _canonical(piece.line).tobytes()
+        known[key] = min(number, known.get(key, number), key=rank) if key in known else number
     new = []
-    for edge in every:
-        number = known.get(edge.tobytes())
-        if number is None:
-            new.append(edge)
+    for edge in np.split(points.astype(np.int64), np.flatnonzero(np.diff(of)) + 1):
+        canonical = _canonical(edge)
+        of_piece = known.get(canonical.tobytes())
+        if of_piece is None:
+            new.append(canonical)
         else:
-            parts[number].append(pieces[number].line)
-    changed = [number for number, part in enumerate(parts) if not part]
+            parts[of_piece].append(pieces[of_piece].line)
+    changed = sorted((number for number, part in enumerate(parts) if not part), key=rank)
     if new and changed:
         middles = shapely.line_interpolate_point(_shapes(new), 0.5, normalized=True)
         apart = shapely.distance(middles[:, None], lines[changed][None])

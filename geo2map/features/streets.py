@@ -139,7 +139,7 @@ def _nodes(chains: Chains, evidence: Evidence) -> _Nodes:
     length = np.array([len(path) - 1 for path in paths])
     half = evidence.half_width(tips.ravel()).reshape(-1, 2).min(1)
     short = length <= np.maximum(1.0, np.minimum(CLUSTER / 2, MERGE * half))
-    inside = np.flatnonzero(short & (tips[:, 0] != tips[:, 1]) & (chains.degree.flat[tips] > 2).all(1))
+    inside = np.flatnonzero(short & (chains.degree.flat[tips] > 2).all(1))
     at = np.searchsorted(pixels, tips)
     graph = coo_array((np.ones(len(inside)), (at[inside, 0], at[inside, 1])), (len(pixels), len(pixels)))
     count, of = connected_components(graph, directed=False)
