@@ -34,6 +34,7 @@ SECTIONS = {
         "view": "View finished tiles in a browser.",
         "serve": "Serve the map of a scene, rendered on demand.",
         "clean": "Delete the partial results of an interrupted run.",
+        "qgis-install": "Put geo2map's Processing algorithms into QGIS.",
     },
     "Many machines": {
         "plan": "Plan a job for many machines: shards, tiles, hours.",
@@ -74,7 +75,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"geo2map_cli.{cmd_name}").command
+        command: click.Command = import_module(f"geo2map_cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

@@ -31,6 +31,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONT
 LAB = sorted((ROOT / "examples" / "lab").glob("*.md"))
 """Diaries of experiments: hours of training on pictures that are not part of the project."""
 OTHERS = {"pip", "git", "pytest", "python", "ruff", "dask", "docker", "mkdir", "for", "#!/bin/bash", "#SBATCH", "srun"}
+OTHERS |= {"qgis_process"}
 """Programs that blocks also start; those of the project's own files must be there."""
 TOKEN = "0123456789abcdef"
 
@@ -198,6 +199,8 @@ def _typed(command: str, folder: Path, host: str) -> list[str]:
         words += ["--autocast", "none"]
     if words[0] == "pairs":
         words += ["--size", "128", "--split-block", "1"]
+    if words[0] == "qgis-install":  # not into the profile of whoever runs the tests
+        words += ["--profile", str(folder)]
     if words[0] == "demo":
         words += ["--size", "512"]
     return words

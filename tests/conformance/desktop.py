@@ -19,12 +19,12 @@ PYTHON = "/usr/bin/python3"
 SCRIPT = Path(__file__).with_name("in_qgis.py")
 
 
-def _run(home: Path, *arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
-    """Without a screen, the user's QGIS settings or this virtual environment."""
+def run_apart(home: Path, *command: str, told: str = "") -> subprocess.CompletedProcess[str]:
+    """A program of the system, without a screen, the user's QGIS settings or this virtual environment."""
     environment = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
-    environment |= {"QT_QPA_PLATFORM": "offscreen"}
+    environment |= {"QT_QPA_PLATFORM": "offscreen", "QGIS_CUSTOM_CONFIG_PATH": str(home)}
     return subprocess.run(
-        [PYTHON, *arguments],
+        command,
         input=told,
         capture_output=True,
         text=True,
@@ -39,7 +39,7 @@ def require_qgis(home: Path) -> None:
     """Skips the test where there is none."""
     if not Path(PYTHON).exists():
         pytest.skip(f"there is no {PYTHON}")
-    if _run(home, "-c", "import qgis.core").returncode:
+    if run_apart(home, PYTHON, "-c", "import qgis.core").returncode:
         pytest.skip(f"PyQGIS (Debian's python3-qgis) is not installed for {PYTHON}")
 
 
@@ -49,7 +49,7 @@ def ask_qgis(home: Path, asked: dict[str, Any]) -> dict[str, Any]:
     Args:
         home: a folder for settings and caches.
     """
-    ran = _run(home, str(SCRIPT), told=json.dumps(asked))
+    ran = run_apart(home, PYTHON, str(SCRIPT), told=json.dumps(asked))
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
