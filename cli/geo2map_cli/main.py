@@ -44,7 +44,7 @@ SECTIONS = {
         "pairs": "Cut a scene and its map into training pairs.",
         "train": "Train a model on pairs of pictures.",
         "evaluate": "Measure a model on held-out pairs.",
-        "models": "List, show, import, average, calibrate and sharpen models.",
+        "models": "List, show, import, export, average, calibrate and sharpen models.",
     },
     "Single steps": {
         "tile": "Cut a scene into XYZ tiles without translating.",

@@ -1,4 +1,4 @@
-"""`geo2map models`: models listed, shown, imported and modified."""
+"""`geo2map models`: models listed, shown, imported, exported and modified."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from geo2map_cli.gathering import GroupedCommand
+from geo2map_cli.gathering import GroupedCommand, expert_option
 from geo2map_cli.progress import Bar
 from geo2map_cli.reporting import json_text, report_options, show
 from geo2map_cli.storing import out_option, overwrite_option
@@ -27,7 +27,7 @@ model_file_option = out_option("Model file (.safetensors) to write.", kind=click
 
 @click.group("models", cls=_Models)
 def command() -> None:
-    """List, show, import, average, calibrate and sharpen models."""
+    """List, show, import, export, average, calibrate and sharpen models."""
 
 
 @command.command("list")
@@ -205,3 +205,24 @@ def crispen(model: str, out: Path, as_json: bool, **choices: Any) -> None:
 
     sharpen_model(find_model(model), out, **choices)
     show(ModelDescription.of(out), as_json)
+
+
+@command.command("export")
+@click.argument("model")
+@click.option("--onnx", type=click.Path(dir_okay=False, path_type=Path), help="ONNX file to write.")
+@click.option("--mlm", type=click.Path(dir_okay=False, path_type=Path), help="STAC item (.json) to write.")
+@expert_option("--tile", type=click.IntRange(32), help="Side of the ONNX file's tiles, px. [default: by the margin]")
+@overwrite_option
+def export_(model: str, onnx: Path | None, mlm: Path | None, tile: int | None, overwrite: bool) -> None:
+    """Write MODEL for other programs: onnxruntime and QGIS plugins (--onnx), catalogues of models (--mlm).
+
+    The ONNX file is the network alone: tiles have to overlap and to be cut as its metadata say. The STAC item names the
+    model file, and the ONNX file if it is written with it; keep them in one folder.
+
+    \b
+    geo2map models export sat2map --onnx sat2map.onnx --mlm sat2map.json
+    """
+    from geo2map.api.exporting import export_model
+
+    for path in export_model(model, onnx=onnx, mlm=mlm, tile=tile, overwrite=overwrite):
+        click.echo(path)

@@ -13,14 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.engine.device import DTYPES, choose_device, choose_dtype, hold_instructions
+from geo2map.engine.network import load_network
 from geo2map.engine.squares import cut_squares, distinct_squares, join_squares
 from geo2map.engine.transfer import Download, torch_threads, upload
-from geo2map.errors import DeviceError, ModelFileError
-from geo2map.families import build, find_family
+from geo2map.errors import DeviceError
+from geo2map.families import find_family
 from geo2map.families.runner import Step
 from geo2map.families.scores import ScorePlanes
 from geo2map.files.closing import Closing
-from geo2map.model import ModelCard, find_model, load_card, load_weights
+from geo2map.model import ModelCard, find_model, load_card
 from geo2map.protocols import EVIDENCE, PixelTranslator, Scored
 from geo2map.threads import Budget, start_threads
 from geo2map.types import Batch, Mode, Precision
@@ -288,13 +289,4 @@ def load_engine(
     path, budget, where = find_model(model), Budget.make(threads), choose_device(device)
     card = load_card(path).in_mode(mode)
     with torch_threads(budget.threads):
-        weights = load_weights(path)  # before the network takes memory: its size is known to be the file's
-        try:
-            generator = build(card.architecture, **card.config)
-            generator.load_state_dict(weights)
-        except (ValueError, RuntimeError) as error:
-            found = " ".join(str(error).split())[:300]
-            raise ModelFileError(
-                f"{path} has weights that do not fit its card ({found}): get the model again"
-            ) from error
-        return Engine(generator, card, where, choose_dtype(precision, where), batch, budget.threads)
+        return Engine(load_network(path, card), card, where, choose_dtype(precision, where), batch, budget.threads)

@@ -225,6 +225,8 @@ def test_a_block_runs_as_printed(
         _weights(geo2map, tmp_path, reference_unet)
     if "pairs scene.tif" in "".join(block.commands):
         make_town(tmp_path / "scene.tif", tmp_path / "reference.tif", size=1024)
+    if "--onnx" in "".join(block.commands):
+        pytest.importorskip("onnxscript", reason="needs the extra [onnx]")
     _prepare(block, geo2map, tmp_path)
     for command in block.commands:
         if not command.startswith("geo2map "):
