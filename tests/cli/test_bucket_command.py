@@ -90,7 +90,7 @@ def test_the_bytes_of_a_local_render(
     assert gate.puts == []
     report = json.loads(geo2map("render", scene, *options, *to, "--json").out)
     local_one = json.loads(geo2map("render", scene, *options, "--out", tmp_path / name, "--json").out)
-    assert report == local_one
+    assert report | {"path": ""} == local_one | {"path": ""}
     assert report["complete"]
 
     other = geo2map("render", scene, *options, "--zoom", "16", *to)
