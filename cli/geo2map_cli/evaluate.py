@@ -67,6 +67,11 @@ PROTOCOLS: dict[str, tuple[ProtocolName, ...]] = {
     type=click.Path(path_type=Path),
     help="torch-fidelity's Inception weights, for FID and KID. [default: those in torch.hub's cache]",
 )
+@click.option(
+    "--vectors",
+    is_flag=True,
+    help="Also read roads and buildings out of the translations, and measure them and what is drawn of them.",
+)
 @model_options
 @click.option("--markdown", is_flag=True, help="Print a Markdown table; the default.")
 @click.option("--write-card", is_flag=True, help="Also write the scores to the model file's card.")
@@ -79,6 +84,7 @@ def command(
     limit: int | None,
     margin: int | None,
     seams: int,
+    vectors: bool,
     model: ModelOptions,
     as_json: bool,
     markdown: bool,
@@ -107,6 +113,7 @@ def command(
             limit=limit,
             margin=margin,
             seams=seams,
+            vectors=vectors,
         )
     show_notes(found.notes)
     if write_card:

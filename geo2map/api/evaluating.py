@@ -37,6 +37,7 @@ class Measuring:
         limit: pictures at most; None is all.
         margin: pixels of context; None is the model's.
         seams: pictures that are also translated in two grids of tiles.
+        vectors: whether features are read out of the translations and measured, too.
         inception: torch-fidelity's weights for FID and KID; None takes those of torch.hub's cache, where they are.
     """
 
@@ -45,6 +46,7 @@ class Measuring:
     limit: int | None = None
     margin: int | None = None
     seams: int = 16
+    vectors: bool = False
     inception: Path | None = None
 
 
@@ -103,7 +105,7 @@ def evaluate_model(
             others += table.rows(other, replace(chosen, palette=config.palette))
             notes += more
     constant = constant_baseline([file for files in places.values() for file in files], config)
-    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0)
+    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0, vectors=False)
     table = replace(table, protocols=protocols[:1])  # the same in all of them
     return Evaluation(own, [*others, *table.rows(constant, plain)], notes)
 
@@ -126,6 +128,8 @@ def _config(card: ModelCard, asked: Measuring) -> tuple[EvaluateConfig, tuple[st
         limit=asked.limit,
         name=card.name,
         seams=asked.seams,
+        vectors=asked.vectors,
+        metres=card.ground_resolution,
         tile=max(TILE, 2 * card.size_multiple) if card.exact else TILE,
     )
     return config, notes

@@ -24,6 +24,8 @@ class EvaluateKeywords(TypedDict, total=False):
     """Pixels of context; None is the model's."""
     seams: int
     """Pictures that are also translated in two grids of tiles."""
+    vectors: bool
+    """Whether features are read out of the translations and measured, too."""
     inception: Path | None
     """torch-fidelity's weights for FID and KID; None takes those in torch.hub's cache, if any."""
 

@@ -32,6 +32,8 @@ class EvaluateConfig:
         seams: how many pictures, evenly spread, are also translated in tiles; 0: no seam scores.
         tile: side of these tiles, pixels; at most where the translator makes tiles of its own `size_multiple`, at
             least twice that elsewhere.
+        vectors: whether features are read out of the translations and measured, too.
+        metres: on the ground, of a pixel.
     """
 
     size_multiple: int
@@ -45,6 +47,8 @@ class EvaluateConfig:
     tile: int = TILE
     colours: ColourStatistics | None = None
     matching: float = 1.0
+    vectors: bool = False
+    metres: float = 1.0
 
     def __post_init__(self) -> None:
         least = {"size multiple": 1, "margin": 0, "limit": 1, "seams": 0, "tile": 2}
@@ -52,5 +56,9 @@ class EvaluateConfig:
         for (name, lowest), value in zip(least.items(), values, strict=True):
             if value < lowest:
                 raise DataError(f"{name} {value}: too low; give at least {lowest}")
+        if self.vectors and self.palette is None:
+            raise DataError("vectors: photographs have no classes; measure a model that draws maps", option="vectors")
+        if self.vectors and self.protocol not in ("native", "scene"):
+            raise DataError(f"vectors: not measured at {self.protocol}; take native or scene", option="vectors")
         if self.margin % self.size_multiple:
             raise DataError(f"margin {self.margin}: the model needs a multiple of {self.size_multiple} px")

@@ -13,6 +13,7 @@ from geo2map.evaluate.config import EvaluateConfig, ProtocolName
 from geo2map.evaluate.scores import Scores
 from geo2map.evaluate.seams import Seams, measure_seams
 from geo2map.evaluate.translate import as_scene, resize_to_256, translate_picture, translate_scored
+from geo2map.evaluate.vectors import VectorScores, measure_vectors
 from geo2map.metrics import finite
 from geo2map.metrics.reliability import plainness
 from geo2map.model.card import MID_GREY
@@ -40,6 +41,7 @@ class Row:
     Attributes:
         place: whose pairs these are, where there are several places.
         distances: what `PictureDistances` reported; empty where none were asked.
+        vectors: of features read out of the translations; None where they were not asked for.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Row:
     seams: Seams
     distances: dict[str, Any]
     place: str = ""
+    vectors: VectorScores | None = None
 
     def report(self) -> dict[str, Any]:
         """The row ready for JSON."""
@@ -56,7 +59,8 @@ class Row:
         who |= {"place": self.place} if self.place else {}
         seams = {"seam_ratio": finite(self.seams.between.ratio), "seams": self.seams.report()}
         sure = self.scores.reliability.report()
-        return {**who, **self.scores.report(), **({"confidence": sure} if sure else {}), **seams, **self.distances}
+        more = ({"confidence": sure} if sure else {}) | ({"vectors": self.vectors.report()} if self.vectors else {})
+        return {**who, **self.scores.report(), **more, **seams, **self.distances}
 
 
 def evaluate(
@@ -83,15 +87,17 @@ def evaluate(
         raise DataError("no pairs to evaluate on: give at least one")
     spread = np.linspace(0, len(files) - 1, min(config.seams, len(files))).round().astype(int).tolist()
     total: Scores | None = None
+    vectors: VectorScores | None = None
     seams = Seams()
     for index, file in enumerate(files):
-        scores, found = _score(file, translator, config, index in spread, distances)
+        scores, found, features = _score(file, translator, config, index in spread, distances)
         total, seams = scores if total is None else total + scores, seams + found
+        vectors = features if vectors is None or features is None else vectors + features
         if progress:
             progress("evaluate", index + 1, len(files))
     assert total is not None
     far = distances.report() if distances else {}
-    return Row(config.name, config.protocol, config.direction, total, seams, far)
+    return Row(config.name, config.protocol, config.direction, total, seams, far, vectors=vectors)
 
 
 def _score(
@@ -100,7 +106,7 @@ def _score(
     config: EvaluateConfig,
     with_seams: bool,
     distances: PictureDistances | None,
-) -> tuple[Scores, Seams]:
+) -> tuple[Scores, Seams, VectorScores | None]:
     """Seams are those of the translator's own output, before any reduction."""
     image, truth = file.load()[:: 1 if config.direction == "a2b" else -1]
     known = file.load_label_mask() if config.protocol in ("native", "scene") else None
@@ -110,10 +116,10 @@ def _score(
     if config.protocol == "scene":
         neutral = config.colours.neutral(config.direction) if config.colours else MID_GREY
         image = as_scene(image, config.colours, config.matching) if config.direction == "a2b" else image
-    sides, told = (config.size_multiple, config.margin, neutral), None
+    sides, told, evidence = (config.size_multiple, config.margin, neutral), None, None
     if translator.has_scores and config.palette and config.protocol in ("native", "scene"):
         drawn = translate_scored(image, translator, *sides)
-        prediction, told = drawn.pixels[0], (drawn.planes[0, 0], plain)
+        prediction, told, evidence = drawn.pixels[0], (drawn.planes[0, 0], plain), drawn.planes[0, 1:]
     else:
         prediction = translate_picture(image, translator, *sides)
     seams = measure_seams(image, truth, prediction, translator, config) if with_seams else Seams()
@@ -121,4 +127,8 @@ def _score(
         prediction, truth = resize_to_256(prediction), resize_to_256(truth)
     if distances:
         distances.add(truth, prediction)
-    return Scores.of(truth, prediction, config.palette, known=known, told=told), seams
+    features = None
+    if config.vectors and config.palette:
+        metres = config.metres
+        features = measure_vectors(truth, prediction, evidence, palette=config.palette, metres=metres, known=known)
+    return Scores.of(truth, prediction, config.palette, known=known, told=told), seams, features

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -35,6 +35,20 @@ COLUMNS = {
     "fid": ("FID", "{:.1f}"),
     "kid": ("KID x100", "{:.2f}"),
 }
+VECTOR_COLUMNS = {
+    "road_km": ("km", "{:.1f}"),
+    "dead_ends_per_km": ("dead ends/km", "{:.2f}"),
+    "parts": ("parts", "{:.1f}"),
+    "largest_part": ("largest", "{:.3f}"),
+    "border_per_length": ("border/length", "{:.2f}"),
+    "apls": ("APLS", "{:.3f}"),
+    "building_precision": ("buildings right", "{:.1%}"),
+    "building_recall": ("buildings found", "{:.1%}"),
+    "building_corners": ("corners px", "{:.2f}"),
+}
+"""Of road graphs and buildings."""
+REDRAWN = ", vectors"
+"""What the name of features adds to that of the model."""
 MEAN = "mean of places"
 CONFIDENCE = ("calibration_error", "aurc", "aurc_best", "aurc_control", "accuracy_of_certain_half")
 OPTIONAL = ("place", "false_water", *CONFIDENCE, "fid", "kid")
@@ -46,25 +60,46 @@ def table(rows: Sequence[Row]) -> str:
 
     "-" stands where a figure is undefined.
     """
-    figures = reports(rows)
+    figures = _with_redrawn(reports(rows))
     abroad = any("place" in each for each in figures)
     for each in figures:
         each |= {"mean_iou": each["class_iou"]["mean"]} | each.get("confidence", {})
         if not abroad:
             del each["false_water"]
     columns = {k: v for k, v in COLUMNS.items() if k not in OPTIONAL or any(k in each for each in figures)}
+    tables = [_table(columns, figures)]
+    classes = {name: (name, "{:.3f}") for each in figures[:1] for name in each["class_iou"] if name != "mean"}
+    second = "place" if abroad else "protocol"
+    who: dict[str, tuple[str, str]] = {second: (second, "{}")}
+    if classes:
+        by_class = [each["class_iou"] | {"name": each["name"], second: each.get(second, "all")} for each in figures]
+        tables.append(_table({"name": ("IoU of", "{}")} | who | classes, by_class))
+    if networks := [line for each in figures for line in _roads(each)]:
+        tables.append(_table({"name": ("roads of", "{}")} | who | VECTOR_COLUMNS, networks))
+    return "\n\n".join(tables)
+
+
+def _with_redrawn(figures: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """After each row with features one of what is drawn of them."""
+    found = []
+    for each in figures:
+        found.append(each)
+        if "vectors" in each:
+            who: dict[str, Any] = {key: each[key] for key in ("protocol", "place") if key in each}
+            found.append({"name": f"{each['name']}{REDRAWN}", **who, **each["vectors"]["redrawn"]})
+    return found
+
+
+def _roads(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of one model about roads and buildings: the truth, the picture, the features."""
+    names = {"truth": "truth", "network": figures["name"], "features": f"{figures['name']}{REDRAWN}"}
+    return [figures | figures["vectors"][key] | {"name": name} for key, name in names.items() if "vectors" in figures]
+
+
+def _table(columns: Mapping[str, tuple[str, str]], figures: Sequence[dict[str, Any]]) -> str:
     lines = [[title for title, _ in columns.values()]]
     lines += [[_cell(each.get(key), form) for key, (_, form) in columns.items()] for each in figures]
-    classes = [name for name in figures[0]["class_iou"] if name != "mean"] if figures else []
-    if not classes:
-        return _aligned(lines)
-    second = "place" if abroad else "protocol"
-    by_class = [["IoU of", second, *classes]]
-    by_class += [
-        [each["name"], each.get(second, "all"), *(_cell(each["class_iou"].get(name), "{:.3f}") for name in classes)]
-        for each in figures
-    ]
-    return f"{_aligned(lines)}\n\n{_aligned(by_class)}"
+    return _aligned(lines)
 
 
 def _cell(value: object, form: str) -> str:

@@ -20,7 +20,7 @@ from geo2map.types import Mask
 BUILDING_BLUR = (2, 2, 2, 2)
 """Running sums that smooth buildings; a Gaussian of one pixel."""
 LEAST_BUILDING = 25
-"""Square pixels."""
+"""Square pixels that the least building's outline encloses."""
 SHARE = 0.42
 """Threshold of the smoothed building class; below one half, since smoothing rounds corners off."""
 LARGEST = 160
@@ -38,14 +38,29 @@ STICKING = 8
 class Buildings:
     """The buildings of a window: small ones one by one, large ones as a layer of areas."""
 
-    def __init__(self, evidence: Evidence, building: CodesArray | None) -> None:
+    def __init__(self, evidence: Evidence, building: CodesArray | None, inside: tuple[slice, slice]) -> None:
+        """Finds them.
+
+        Args:
+            evidence: of the window.
+            building: uint8 (H, W), 255 times the probability of building; None where it was not kept.
+            inside: rows and columns of the window that lie within the map; buildings end there.
+        """
         built = smoothed(evidence.where("building"), BUILDING_BLUR) > int(SHARE * smooth_weight(BUILDING_BLUR))
-        self.number, _ = ndi.label(built, EVERY)
+        within = np.zeros_like(built)
+        within[inside] = built[inside]
+        self.number, _ = ndi.label(within, EVERY)
         self.boxes = ndi.find_objects(self.number)
         self.small = spans(self.number) <= LARGEST
         self.score = building
         large = np.append(False, ~self.small)
-        top = large.view(np.uint8)[self.number] if large.any() else np.zeros(self.number.shape, np.uint8)
+        top = np.zeros(built.shape, np.uint8)
+        if large.any():  # as all areas, these go on beyond the map's border
+            rows, columns = inside
+            beyond = [
+                (side.start, length - side.stop) for side, length in zip((rows, columns), built.shape, strict=True)
+            ]
+            top = np.pad(large.view(np.uint8)[self.number[inside]], beyond, mode="edge")
         self.layer = AreaLayer(("building",), top, (), building)
 
     def squared(self, window: Box, core: Box, metres: float) -> Iterator[Region]:
@@ -98,8 +113,11 @@ class Buildings:
         low, high = np.floor((firsts - UNITS // 2) / UNITS), np.ceil((firsts - UNITS // 2) / UNITS)
         beside = np.stack([self.number[at[:, 1], at[:, 0]] for at in (low.astype(np.int64), high.astype(np.int64))])
         numbers = np.where(mine[beside], beside, 0).max(0)
-        order = np.lexsort((-shapely.area(outlines), numbers))
+        area = shapely.area(outlines)
+        order = np.lexsort((-area, numbers))
         found, largest = np.unique(numbers[order], return_index=True)
+        large = area[order[largest]] >= LEAST_BUILDING * UNITS**2
+        found, largest = found[large], largest[large]
         plain = np.array(outlines, object)[order[largest]]
         shapes = shapely.simplify(plain, STEPS * UNITS, preserve_topology=False)
         shapes = np.where(shapely.is_valid(shapes) & (shapely.area(shapes) > 0), shapes, plain)

@@ -82,7 +82,8 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
     part, scored = near.part(window), reading.road is not None
     evidence = evidence.cropped(part)
     roads = road_parts(skeleton, state, evidence, near, inner, source.bounds)
-    buildings = Buildings(evidence, None if reading.building is None else reading.building[part])
+    score = None if reading.building is None else reading.building[part]
+    buildings = Buildings(evidence, score, source.bounds.clipped(near).part(near))
     areas = [
         found
         for layer in (*layers(evidence, skeleton, scored), buildings.layer)

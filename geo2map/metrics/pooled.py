@@ -57,7 +57,7 @@ class Mean(Summed):
     """A mean that can be pooled: the sum of some values and how many they are."""
 
     total: float = 0
-    count: int = 0
+    count: float = 0
 
     @property
     def value(self) -> float:

@@ -225,6 +225,23 @@ def test_a_building_in_the_shape_of_an_l_has_six_corners() -> None:
     assert len(house.polygon.exterior.coords) == 7
 
 
+def test_a_speck_is_no_building() -> None:
+    codes = blank(100, 100)
+    codes[50:54, 50:54] = BUILDING
+    assert not regions(class_map(codes), "building")
+    codes[50:56, 50:56] = BUILDING
+    assert regions(class_map(codes), "building")
+
+
+@pytest.mark.parametrize("long", [30, 200])
+def test_a_building_ends_at_the_border_of_the_map(long: int) -> None:
+    codes = blank(60, 300)
+    codes[20:40, :long] = BUILDING
+    (house,) = regions(class_map(codes), "building")
+    assert house.area == pytest.approx(20 * long * 0.81, rel=0.06)
+    assert abs(house.polygon.bounds[0]) <= 16
+
+
 def test_large_buildings_are_kept_whole_over_blocks() -> None:
     codes = blank(300, 1200)
     codes[100:160, 100:1100] = BUILDING
