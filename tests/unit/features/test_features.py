@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import rasterio
 import shapely
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage as ndi
 
+from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.demo import make_town
 from geo2map.errors import DataError
 from geo2map.features import Box, ClassMap, Reading, Region, RoadLine, cores, extract, extract_core, stitch
+from geo2map.metrics import classify
 
 CLASSES = ("land", "building", "road", "water", "park", "highway", "highway")
 LAND, BUILDING, ROAD, WATER, PARK, HIGHWAY = range(6)
@@ -96,6 +101,22 @@ def test_a_smaller_halo_does_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HALO", "NEAR_CORE"):
         monkeypatch.setattr(extracting, name, 40)
     assert keys(source, 512) != whole
+
+
+@pytest.mark.slow
+def test_cores_do_not_matter_in_a_town(tmp_path: Path) -> None:
+    make_town(tmp_path / "town.tif", tmp_path / "map.tif", size=1400)
+    with rasterio.open(tmp_path / "map.tif") as truth:
+        picture = np.moveaxis(truth.read((1, 2, 3)), 0, 2)
+    codes = classify(picture, MAPS_PALETTE).astype(np.uint8)
+    blurred = ndi.gaussian_filter(np.isin(codes, (ROAD, HIGHWAY, HIGHWAY + 1)).astype(np.float32), 3)
+    lost = np.random.default_rng(1).random((codes.shape[0] // 16 + 1, codes.shape[1] // 16 + 1)) < 0.15
+    codes[np.kron(lost, np.ones((16, 16), bool))[: codes.shape[0], : codes.shape[1]]] = LAND
+    source = class_map(codes, np.rint(255 * blurred).astype(np.uint8), (-800, 300))
+    whole = keys(source, 2048)
+    assert len(whole) > 300
+    assert keys(source, 512) == whole
+    assert keys(source, 1024) == whole
 
 
 def test_order_of_cores_does_not_matter() -> None:
