@@ -19,7 +19,7 @@ def require_scores(storage: Storage, card: ModelCard | None) -> None:
     Raises:
         PlanError: nothing is translated, or the model has no legend.
     """
-    needing = [layer.name for layer in storage.tile_layers if layer.needs_scores]
+    needing = [layer.name for layer in storage.tile_layers if layer.score_kinds]
     if needing and (card is None or card.legend_classes is None):
         why = "nothing is translated" if card is None else f"the model {card.name} has no legend"
         threshold = storage.min_confidence is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from geo2map.families.runner import Step
 from geo2map.families.scores import ScorePlanes
 from geo2map.files.closing import Closing
 from geo2map.model import ModelCard, find_model, load_card
-from geo2map.protocols import EVIDENCE, PixelTranslator, Scored
+from geo2map.protocols import EVIDENCE, PixelTranslator, Scored, ScoreKind
 from geo2map.threads import Budget, start_threads
 from geo2map.types import Batch, Mode, Precision
 
@@ -75,8 +75,7 @@ class Engine(PixelTranslator, Closing):
         self._runner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         in_calls = device.type == "cpu" and self._runner.fixed_calls
         self._call = (1 if card.exact else TILES) if in_calls else None  # pictures in each call, if always so many
-        self._planes = _score_planes(card, EVIDENCE, (card.temperature,))
-        self.has_scores = self._planes is not None
+        self.has_scores = card.legend_classes is not None
         self._crew = start_threads(_AT_ONCE - 1, "translate")  # starts threads when it has work
 
     def close(self) -> None:
@@ -120,7 +119,9 @@ class Engine(PixelTranslator, Closing):
         wait = self._begin(batch, margin, None)
         return lambda: wait()[0]
 
-    def begin_scored(self, batch: Batch, margin: int = 0) -> Callable[[], Scored]:
+    def begin_scored(
+        self, batch: Batch, margin: int = 0, kinds: Collection[ScoreKind] = frozenset({"confidence"})
+    ) -> Callable[[], Scored]:
         """Starts a batch as `begin_pixels` does; the function returned waits for its pixels, which are the same, and
         for what the scores tell.
 
@@ -128,10 +129,8 @@ class Engine(PixelTranslator, Closing):
             PlanError: the model has no legend.
             DeviceError, ValueError: see `translate_pixels`.
         """
-        if self._planes is None:
-            return super().begin_scored(batch, margin)
-        wait = self._begin(batch, margin, self._planes)
-        return lambda: Scored(*wait())
+        temperatures = (self.card.temperature,) if "confidence" in kinds else ()
+        return self._begin_planes(batch, margin, EVIDENCE if "probabilities" in kinds else (), temperatures)
 
     def translate_tempered(self, batch: Batch, margin: int, temperatures: Sequence[float]) -> Scored:
         """Translates a batch; the planes are the confidence at each of these temperatures, and nothing else.
@@ -139,8 +138,19 @@ class Engine(PixelTranslator, Closing):
         Raises:
             PlanError, DeviceError, ValueError: see `begin_scored`.
         """
-        planes = _score_planes(self.card, (), temperatures)
-        return Scored(*self._begin(batch, margin, planes)()) if planes else super().begin_scored(batch, margin)()
+        return self._begin_planes(batch, margin, (), temperatures)()
+
+    def _begin_planes(
+        self, batch: Batch, margin: int, groups: Sequence[tuple[str, ...]], temperatures: Sequence[float]
+    ) -> Callable[[], Scored]:
+        card = self.card
+        if card.legend_classes is None:
+            return super().begin_scored(batch, margin)
+        planes = ScorePlanes(
+            card.legend_classes, groups, certainty=card.certainty, temperatures=temperatures, favours=card.favours
+        )
+        wait = self._begin(batch, margin, planes)
+        return lambda: Scored(*wait())
 
     def _begin(self, batch: Batch, margin: int, beside: Step | None) -> Callable[[], list[_Levels]]:
         """Starts a batch; the function returned waits for its pixels, NHWC, and for planes beside them, NCHW."""
@@ -246,16 +256,6 @@ def _all(parts: Sequence[Sequence[Download]]) -> list[_Levels]:
     """What each kind of download brings, the parts of a batch together."""
     arrived = [[part.wait() for part in kind] for kind in zip(*parts, strict=True)]
     return [kind[0] if len(kind) == 1 else np.concatenate(kind) for kind in arrived]
-
-
-def _score_planes(
-    card: ModelCard, groups: Sequence[tuple[str, ...]], temperatures: Sequence[float]
-) -> ScorePlanes | None:
-    """What reads the model's scores; None of a model without a legend."""
-    if card.legend_classes is None:
-        return None
-    certainty, favours = card.certainty, card.favours
-    return ScorePlanes(card.legend_classes, groups, certainty=certainty, temperatures=temperatures, favours=favours)
 
 
 def _out_of_memory(error: RuntimeError) -> bool:

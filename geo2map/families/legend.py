@@ -41,6 +41,6 @@ class Legend(nn.Module):
 
     def mixed(self, scores: Tensor) -> Tensor:
         """Scores, (N, colours, pixels), to colours, (N, 3, pixels)."""
-        shares = (scores - scores.amax(1, keepdim=True)).clamp(min=LEAST).exp()
+        shares = (scores - scores.amax(1, keepdim=True)).clamp_(min=LEAST).exp_()
         mixed = self._seen.to(scores) @ shares  # the three colours, then the sum of the shares
         return mixed[:, :3] / mixed[:, 3:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -53,33 +54,34 @@ class ScorePlanes:
         first = len(self._temperatures)
         planes = below.new_empty(len(below), first + len(self._groups), *below.shape[2:])
         for plane, temperature in enumerate(self._temperatures):
-            planes[:, plane] = self._confidence(below, temperature)
+            room = below if plane == planes.shape[1] - 1 else torch.empty_like(below)
+            self._fill_confidence(planes[:, plane], below, temperature, room)
         if not self._groups:
             return planes.round_().to(torch.uint8)
         shares = below.mul_(_powers_of_two(self._certainty)).exp2_()
         total = _sum(shares, range(shares.shape[1]))
         for plane, members in enumerate(self._groups, start=first):
-            planes[:, plane] = _sum(shares, members).mul_(_LEVELS).div_(total)
+            torch.div(_sum(shares, members).mul(_LEVELS), total, out=planes[:, plane])
         return planes.round_().to(torch.uint8)
 
-    def _confidence(self, below: Tensor, temperature: float) -> Tensor:
-        """Percent, from scores relative to the highest one.
+    def _fill_confidence(self, plane: Tensor, below: Tensor, temperature: float, room: Tensor) -> None:
+        """Percent, from scores relative to the highest one; `room` is for their shares, and may be the scores' own.
 
-        Without its favour, the highest score's share is 2^(-favour in powers of two). It is picked as the maximum of
-        that exponent + `_SHARP` x score, which is faster than a comparison and a choice.
+        Without its favour, the highest score's share is 2^(-favour in powers of two). That exponent is picked as the
+        maximum of score + exponent / `_SHARP`, which is faster than a comparison and a choice.
         """
         power = _powers_of_two(temperature)
         without = [-more * power for more in self._added]
-        shares = below.mul(power).exp2_()
-        highest = torch.add(below.new_tensor(without).view(1, -1, 1, 1), below, alpha=_SHARP).amax(1)
-        total = torch.zeros_like(highest)
-        for members in self._classes:
-            share = _sum(shares, members, [2 ** without[number] for number in members])
-            total += share
-            if len(members) > 1:
-                nearest = torch.stack([below[:, number] for number in members]).amax(0)
-                highest = torch.maximum(highest, share.log2_().add_(nearest, alpha=_SHARP))
-        return highest.exp2_().mul_(_PERCENT).div_(total)
+        highest = reduce(torch.maximum, (below[:, first] + without[first] / _SHARP for first, *_ in self._classes))
+        several = [members for members in self._classes if len(members) > 1]
+        nearest = [reduce(torch.maximum, (below[:, number] for number in members)) for members in several]
+        torch.add(below.new_tensor(without).view(1, -1, 1, 1), below, alpha=power, out=room)
+        shares = room.exp2_()
+        for members, score in zip(several, nearest, strict=True):
+            share = _sum(shares, members).log2_()
+            torch.maximum(highest, share.mul_(1 / _SHARP).add_(score), out=highest)
+        highest.mul_(_SHARP).exp2_().mul_(_PERCENT)
+        torch.div(highest, _sum(shares, range(shares.shape[1])), out=plane)
 
 
 def _members(classes: Sequence[str], group: Collection[str]) -> list[int]:
@@ -92,11 +94,11 @@ def _powers_of_two(temperature: float) -> float:
     return 1 / (temperature * math.log(2))
 
 
-def _sum(shares: Tensor, members: Sequence[int], weights: Sequence[float] = ()) -> Tensor:
-    """The sum of some planes, in their order wherever a pixel lies."""
+def _sum(shares: Tensor, members: Sequence[int]) -> Tensor:
+    """The sum of some planes, in their order wherever a pixel lies; may be a view."""
     if not members:
         return torch.zeros_like(shares[:, 0])
-    total = shares[:, members[0]] * (weights[0] if weights else 1.0)
-    for place, number in enumerate(members[1:], start=1):
-        total.add_(shares[:, number], alpha=weights[place] if weights else 1.0)
+    total = shares[:, members[0]]
+    for place, number in enumerate(members[1:]):
+        total = total.add_(shares[:, number]) if place else total + shares[:, number]
     return total

@@ -118,7 +118,7 @@ class BlockMaker:
         started = time.perf_counter()
         with self._turns:
             inputs = [pending.payload.input for pending in blocks]
-            predictions = self._translator.translate(inputs, scored=self._storage.needs_scores)
+            predictions = self._translator.translate(inputs, score_kinds=self._storage.score_kinds)
         self._tally.add("seconds", "translate", by=time.perf_counter() - started)
         for pending, prediction in zip(blocks, predictions, strict=True):
             self._encoding.acquire()

@@ -112,7 +112,7 @@ class _Pipeline:
                 yield some[0], None, 0.0
                 continue
             started = time.perf_counter()
-            wait = self.translator.begin(inputs, scored=self.storage.needs_scores)
+            wait = self.translator.begin(inputs, score_kinds=self.storage.score_kinds)
             begun.append((some, wait, time.perf_counter() - started))
             if len(begun) > self.translator.ahead:
                 yield from self._finished(*begun.popleft())

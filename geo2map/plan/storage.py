@@ -17,7 +17,7 @@ from geo2map.features import Style
 from geo2map.grid.raster import RasterGrid
 from geo2map.grid.window import MAX_ZOOM, one_tile_zoom
 from geo2map.plan.value import Plan
-from geo2map.protocols import Codec
+from geo2map.protocols import Codec, ScoreKind
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import TileCodec, require_encoding
 from geo2map.tiles.indexed import IndexedCodec
@@ -185,9 +185,9 @@ class Storage:
         return self.vector or self.redraw
 
     @property
-    def needs_scores(self) -> bool:
-        """Whether any layer shows what the model's scores tell; the storage must be resolved."""
-        return any(layer.needs_scores for layer in self.block_layers)
+    def score_kinds(self) -> frozenset[ScoreKind]:
+        """What the layers show of what the model's scores tell; the storage must be resolved."""
+        return frozenset[ScoreKind]().union(*(layer.score_kinds for layer in self.block_layers))
 
     @property
     def tile_layers(self) -> tuple[Layer, ...]:

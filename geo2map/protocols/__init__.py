@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from geo2map.grid.block import Block, BlockImage
@@ -12,6 +12,7 @@ from geo2map.protocols.translation import (
     PixelTranslator,
     Prediction,
     Scored,
+    ScoreKind,
     TranslatorInput,
     Untranslated,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "PixelTranslator",
     "Prediction",
     "Progress",
+    "ScoreKind",
     "Scored",
     "Source",
     "SplitSource",
@@ -87,20 +89,24 @@ class Translator(Protocol):
     @property
     def ahead(self) -> int: ...
 
-    def translate(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> list[Prediction]:
+    def translate(
+        self, inputs: Sequence[TranslatorInput], *, score_kinds: Collection[ScoreKind] = ()
+    ) -> list[Prediction]:
         """Translates inputs of one shape and one margin; called from one thread.
 
         A prediction does not depend on what else is in the batch.
 
         Args:
-            scored: add confidence and probabilities to the predictions, whose pixels stay the same.
+            score_kinds: what to add to the predictions, whose pixels stay the same.
 
         Raises:
             DeviceError: the device ran out of memory even for one input.
         """
         ...
 
-    def begin(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> Callable[[], list[Prediction]]:
+    def begin(
+        self, inputs: Sequence[TranslatorInput], *, score_kinds: Collection[ScoreKind] = ()
+    ) -> Callable[[], list[Prediction]]:
         """Starts a batch; the function returned, called once in the same thread, waits for what `translate` returns.
 
         Raises:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from geo2map.grid.noise import add_noise
 from geo2map.threads import Budget
 from geo2map.types import Batch
 
+ScoreKind = Literal["confidence", "probabilities"]
+"""What the scores of a model tell beside the picture: an attribute of `Prediction` each."""
 EVIDENCE: tuple[tuple[str, ...], ...] = (("road", "highway"), ("building",))
 """The classes that each plane of `Prediction.probabilities` adds up."""
 
@@ -25,7 +27,7 @@ class Scored(NamedTuple):
 
     Attributes:
         pixels: uint8 (N, H, W, 3).
-        planes: uint8 (N, 1 + K, H, W), confidence and probabilities, see `Prediction`.
+        planes: uint8 (N, K, H, W), of the kinds wanted: confidence, then probabilities, see `Prediction`.
     """
 
     pixels: Batch
@@ -65,8 +67,9 @@ class Prediction:
 
     Attributes:
         image: the translated block without its margin; the mask is the input's.
-        confidence: uint8 (H, W), the probability of the class drawn, in percent; None unless scores were wanted.
-        probabilities: uint8 (K, H, W), 255 x the probability of each of `EVIDENCE`; None unless scores were wanted.
+        confidence: uint8 (H, W), the probability of the class drawn, in percent; None unless wanted.
+        probabilities: uint8 (K, H, W), 255 x the probability of each of `EVIDENCE`; None unless
+            wanted.
     """
 
     image: BlockImage
@@ -108,33 +111,51 @@ class PixelTranslator(ABC):
         done = self.translate_pixels(batch, margin)
         return lambda: done
 
-    def begin_scored(self, batch: Batch, margin: int = 0) -> Callable[[], Scored]:  # noqa: ARG002
+    def begin_scored(
+        self,
+        batch: Batch,  # noqa: ARG002
+        margin: int = 0,  # noqa: ARG002
+        kinds: Collection[ScoreKind] = frozenset({"confidence"}),  # noqa: ARG002
+    ) -> Callable[[], Scored]:
         """Start what `translate_pixels` does, with the same pixels, and what the scores tell.
+
+        Args:
+            batch, margin: see `translate_pixels`.
+            kinds: what to tell.
 
         Raises:
             PlanError: the translator has no scores.
         """
         raise PlanError("scores: this translator has none; leave out layers that need them", option="layers")
 
-    def translate(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> list[Prediction]:
+    def translate(
+        self, inputs: Sequence[TranslatorInput], *, score_kinds: Collection[ScoreKind] = ()
+    ) -> list[Prediction]:
         """See `Translator.translate`."""
-        return self.begin(inputs, scored=scored)()
+        return self.begin(inputs, score_kinds=score_kinds)()
 
-    def begin(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> Callable[[], list[Prediction]]:
+    def begin(
+        self, inputs: Sequence[TranslatorInput], *, score_kinds: Collection[ScoreKind] = ()
+    ) -> Callable[[], list[Prediction]]:
         """See `Translator.begin`."""
         images = [one.image for one in inputs]
         noisy = [add_noise(image.pixels, image.block.window, image.block.z, self.noise) for image in images]
         batch, margin, cores = np.stack(noisy), images[0].block.margin, [image.core() for image in images]
-        if scored:
-            wait_scored = self.begin_scored(batch, margin)
-            return lambda: _scored_predictions(cores, wait_scored())
+        if score_kinds:
+            wait_scored = self.begin_scored(batch, margin, score_kinds)
+            return lambda: _scored_predictions(cores, wait_scored(), score_kinds)
         wait = self.begin_pixels(batch, margin)
         return lambda: [Prediction(replace(core, pixels=drawn)) for core, drawn in zip(cores, wait(), strict=True)]
 
 
-def _scored_predictions(cores: Sequence[BlockImage], done: Scored) -> list[Prediction]:
+def _scored_predictions(cores: Sequence[BlockImage], done: Scored, kinds: Collection[ScoreKind]) -> list[Prediction]:
+    first = int("confidence" in kinds)
     return [
-        Prediction(replace(core, pixels=pixels), planes[0], planes[1:])
+        Prediction(
+            replace(core, pixels=pixels),
+            confidence=planes[0] if first else None,
+            probabilities=planes[first:] if "probabilities" in kinds else None,
+        )
         for core, pixels, planes in zip(cores, *done, strict=True)
     ]
 
@@ -148,9 +169,16 @@ class Untranslated:
     def __init__(self) -> None:
         self.budget = Budget.make()
 
-    def translate(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> list[Prediction]:  # noqa: ARG002
+    def translate(
+        self,
+        inputs: Sequence[TranslatorInput],
+        *,
+        score_kinds: Collection[ScoreKind] = (),  # noqa: ARG002
+    ) -> list[Prediction]:
         return [Prediction(one.image.core()) for one in inputs]
 
-    def begin(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> Callable[[], list[Prediction]]:
-        done = self.translate(inputs, scored=scored)
+    def begin(
+        self, inputs: Sequence[TranslatorInput], *, score_kinds: Collection[ScoreKind] = ()
+    ) -> Callable[[], list[Prediction]]:
+        done = self.translate(inputs, score_kinds=score_kinds)
         return lambda: done

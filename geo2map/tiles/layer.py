@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from geo2map.colour.palette import Palette
 from geo2map.grid.block import BlockImage
-from geo2map.protocols import Codec, Prediction
+from geo2map.protocols import Codec, Prediction, ScoreKind
 from geo2map.tiles.classes import ClassCodec
 from geo2map.tiles.codec import TileCodec, decode_tile
 from geo2map.tiles.grey import GreyCodec
@@ -39,7 +39,7 @@ class Layer:
         codec: encodes its tiles, and defines how overviews are computed.
         pixels: selects its pixels; None where tiles are made from features at the end.
         is_imagery: whether it shows imagery instead of a prediction.
-        needs_scores: whether it shows what a model's scores tell beside the map.
+        score_kinds: what it shows of what a model's scores tell beside the map.
         legend: names and colours of its classes; None for colours.
         is_working: whether it is only kept while an output is made, at the largest zoom alone.
         unit: of its grey levels; "" for colours.
@@ -49,7 +49,7 @@ class Layer:
     codec: Codec
     pixels: LayerPixels | None
     is_imagery: bool = False
-    needs_scores: bool = False
+    score_kinds: frozenset[ScoreKind] = frozenset()
     legend: ClassLegend | None = None
     is_working: bool = False
     unit: str = ""
@@ -73,12 +73,12 @@ def class_layer(legend: ClassLegend | None) -> Layer:
 
 def evidence_layer(legend: ClassLegend | None) -> Layer:  # noqa: ARG001
     """Probabilities that the scores hold of what may be missing in the map, see `read_evidence`."""
-    return Layer("evidence", TileCodec("png"), _evidence, needs_scores=True)
+    return Layer("evidence", TileCodec("png"), _evidence, score_kinds=frozenset({"probabilities"}))
 
 
 def _evidence(_: BlockImage, prediction: Prediction) -> BlockImage:
     """Red and green, 255 x the probability of a road and of a building."""
-    assert prediction.probabilities is not None, "layers say whether they need scores"
+    assert prediction.probabilities is not None, "layers say what they show of scores"
     none = np.zeros_like(prediction.probabilities[:1])
     return replace(prediction.image, pixels=np.concatenate((prediction.probabilities, none)).transpose(1, 2, 0))
 
@@ -99,7 +99,8 @@ def read_evidence(data: bytes) -> tuple[npt.NDArray[np.uint8], Mask]:
 
 def confidence_layer(legend: ClassLegend | None) -> Layer:  # noqa: ARG001
     """How likely the class drawn is the true one, in percent."""
-    return Layer("confidence", GreyCodec(), _confidence, needs_scores=True, unit=PERCENT_UNIT)
+    kinds = frozenset[ScoreKind]({"confidence"})
+    return Layer("confidence", GreyCodec(), _confidence, score_kinds=kinds, unit=PERCENT_UNIT)
 
 
 def _confidence(_: BlockImage, prediction: Prediction) -> BlockImage:
@@ -107,7 +108,7 @@ def _confidence(_: BlockImage, prediction: Prediction) -> BlockImage:
 
 
 def _told(prediction: Prediction) -> npt.NDArray[np.uint8]:
-    assert prediction.confidence is not None, "layers say whether they need scores"
+    assert prediction.confidence is not None, "layers say what they show of scores"
     return prediction.confidence
 
 
@@ -119,7 +120,7 @@ def confident(layer: Layer, least: int) -> Layer:
         shown = layer.pixels(imagery, prediction)
         return replace(shown, mask=shown.mask & (_told(prediction) >= least))
 
-    return replace(layer, pixels=pixels, needs_scores=True)
+    return replace(layer, pixels=pixels, score_kinds=layer.score_kinds | {"confidence"})
 
 
 LAYERS: dict[str, Callable[[ClassLegend | None], Layer]] = {

@@ -188,7 +188,7 @@ def test_what_the_scores_tell_differs_by_at_most_one_level(engine: Engine, span:
     source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 720, 640)
     plan = make_plan(source, span, engine.card.margin)
     block = render_whole(plan, source, engine)[0]
-    (whole,) = engine.translate([prepare(plan, source, block)], scored=True)
+    (whole,) = engine.translate([prepare(plan, source, block)], score_kinds={"confidence", "probabilities"})
     assert whole.confidence is not None
     assert whole.probabilities is not None
     planes = np.stack((whole.confidence, *whole.probabilities), axis=-1)

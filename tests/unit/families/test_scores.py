@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,11 +16,14 @@ from geo2map.families import build
 from geo2map.families.scores import ScorePlanes
 from geo2map.families.unet.generator import UNetGenerator
 from geo2map.families.unet.inference import FoldedUNet
-from geo2map.protocols import EVIDENCE
+from geo2map.grid import Block, BlockImage
+from geo2map.protocols import EVIDENCE, ScoreKind, TranslatorInput
 from geo2map.testing import make_card
 
 CLASSES = ("land", "building", "road", "water", "highway", "highway")
 LEGEND = [[10 * number, 0, 0] for number in range(len(CLASSES))]
+BOTH: frozenset[ScoreKind] = frozenset({"confidence", "probabilities"})
+PROBABILITIES: frozenset[ScoreKind] = frozenset({"probabilities"})
 CRISP = {"colours": LEGEND, "sharpen": 1.0, "sigma": 1.3}
 
 
@@ -104,16 +109,16 @@ def test_an_engine_draws_the_same_pixels_and_tells_the_same_in_any_batch(mode: s
     """Folded or whole, tile by tile or with a margin."""
     pictures = np.random.default_rng(0).integers(0, 256, (3, 512, 256, 3), dtype=np.uint8)
     engine = scoring_engine(mode, norm=norm)
-    found = engine.begin_scored(pictures, 32)()
+    found = engine.begin_scored(pictures, 32, BOTH)()
     np.testing.assert_array_equal(found.pixels, engine.translate_pixels(pictures, 32))
     assert found.planes.shape == (3, 3, 448, 192)
     assert found.planes[:, 0].max() <= 100
     assert min(np.ptp(found.planes[:, plane]) for plane in range(3)) > 40
-    three = scoring_engine(mode, 3, norm).begin_scored(pictures, 32)()
+    three = scoring_engine(mode, 3, norm).begin_scored(pictures, 32, BOTH)()
     if norm == "batch":
         np.testing.assert_array_equal(three.planes, found.planes)
     for number in range(3):
-        alone = engine.begin_scored(pictures[number : number + 1], 32)()
+        alone = engine.begin_scored(pictures[number : number + 1], 32, BOTH)()
         np.testing.assert_array_equal(alone.planes[0], found.planes[number])
 
 
@@ -121,13 +126,13 @@ def test_probabilities_are_at_certainty_one() -> None:
     """The card says that scores were multiplied by 2, so twice the scores by a card that says 4 tell the same."""
     pictures = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8)
     engine = scoring_engine("exact")
-    before, last = engine.begin_scored(pictures)().planes[:, 1:], engine._runner.last
+    before, last = engine.begin_scored(pictures, 0, PROBABILITIES)().planes, engine._runner.last
     with torch.no_grad():
         last.weight.mul_(2)
         last.bias.mul_(2)
-    assert (engine.begin_scored(pictures)().planes[:, 1:] != before).mean() > 0.1
-    engine._planes = ScorePlanes(CLASSES, EVIDENCE, certainty=4.0)
-    np.testing.assert_array_equal(engine.begin_scored(pictures)().planes[:, 1:], before)
+    assert (engine.begin_scored(pictures, 0, PROBABILITIES)().planes != before).mean() > 0.1
+    engine.card = replace(engine.card, training={"calibration": {"certainty": 4.0}})
+    np.testing.assert_array_equal(engine.begin_scored(pictures, 0, PROBABILITIES)().planes, before)
 
 
 def test_a_model_without_a_legend_has_none() -> None:
@@ -145,3 +150,19 @@ def test_each_temperature_has_a_plane_and_the_card_s_is_the_one_told() -> None:
     np.testing.assert_array_equal(found.pixels, told.pixels)
     np.testing.assert_array_equal(found.planes[:, 1], told.planes[:, 0])
     assert found.planes[:, 0].mean() > found.planes[:, 1].mean() > found.planes[:, 2].mean()
+
+
+def test_an_engine_tells_only_what_is_wanted() -> None:
+    """Alone as beside the other kind, in a prediction as in planes."""
+    pictures = np.random.default_rng(0).integers(0, 256, (1, 256, 256, 3), dtype=np.uint8)
+    engine = scoring_engine("exact")
+    both = engine.begin_scored(pictures, 0, BOTH)()
+    np.testing.assert_array_equal(engine.begin_scored(pictures)().planes, both.planes[:, :1])
+    np.testing.assert_array_equal(engine.begin_scored(pictures, 0, PROBABILITIES)().planes, both.planes[:, 1:])
+    block = TranslatorInput(BlockImage(Block(10, 5, 7, 1, 1, 0), pictures[0], np.ones((256, 256), np.bool_)))
+    (one,) = engine.translate([block], score_kinds=PROBABILITIES)
+    np.testing.assert_array_equal(one.probabilities, both.planes[0, 1:])
+    assert one.confidence is None
+    (other,) = engine.translate([block], score_kinds={"confidence"})
+    np.testing.assert_array_equal(other.confidence, both.planes[0, 0])
+    assert other.probabilities is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from geo2map.errors import PlanError
 from geo2map.grid import Block, BlockImage, add_noise
-from geo2map.protocols import PixelTranslator, Prediction, Translator, TranslatorInput, Untranslated
+from geo2map.protocols import PixelTranslator, Prediction, ScoreKind, Translator, TranslatorInput, Untranslated
 from geo2map.testing import IdentityTranslator
 from geo2map.types import Batch
 
@@ -55,7 +55,12 @@ def test_a_prediction_is_the_core_with_the_input_s_mask() -> None:
 class Confident(IdentityTranslator):
     """An engine of a later kind: it has more to tell than pixels."""
 
-    def begin(self, inputs: Sequence[TranslatorInput], *, scored: bool = False) -> Callable[[], list[Prediction]]:  # noqa: ARG002
+    def begin(
+        self,
+        inputs: Sequence[TranslatorInput],
+        *,
+        score_kinds: Collection[ScoreKind] = (),  # noqa: ARG002
+    ) -> Callable[[], list[Prediction]]:
         wait = super().begin(inputs)
         return lambda: [replace(one, confidence=np.full(one.image.mask.shape, 90, np.uint8)) for one in wait()]
 
