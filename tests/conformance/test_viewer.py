@@ -283,3 +283,55 @@ def test_facts_in_the_page_are_plain_json(visit: Visit, page: Path) -> None:
     visit.open(page.as_uri())
     facts: Any = json.loads(visit.page.locator("#facts").text_content() or "")
     assert [layer["role"] for layer in facts["layers"]] == ["source", "map"]
+
+
+def _boxes_apart(visit: Visit, first: str, second: str) -> bool:
+    a, b = (visit.page.locator(name).bounding_box() for name in (first, second))
+    assert a is not None
+    assert b is not None
+    return a["x"] + a["width"] <= b["x"] or b["x"] + b["width"] <= a["x"] or a["y"] + a["height"] <= b["y"]
+
+
+def test_on_a_phone_the_panel_is_folded_and_nothing_covers_the_scale(visit: Visit, page: Path) -> None:
+    visit.page.set_viewport_size({"width": 360, "height": 640})
+    visit.open(page.as_uri())
+    assert visit.page.locator("h1").is_visible()
+    assert visit.page.locator("#legend").is_hidden()
+    assert _boxes_apart(visit, ".leaflet-control-scale", ".leaflet-control-attribution")
+    visit.page.locator("#fold").click()
+    assert visit.page.locator("#legend").is_visible()
+    assert visit.page.locator("#fold").get_attribute("aria-expanded") == "true"
+    assert visit.page.locator("#help").inner_text() == "Shortcuts"
+    assert visit.complaints == []
+
+
+def test_the_map_fits_beside_the_panel(visit: Visit, page: Path) -> None:
+    """As large as there is room, at a zoom between two; a step from there is to a whole one."""
+    visit.open(page.as_uri())
+    picture = PIL.Image.open(io.BytesIO(visit.page.screenshot())).convert("RGB")
+    drawn = np.abs(np.array(picture).astype(int)[:, :, None] - [MAP, SOURCE]).max(3).min(2) < 6
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    panel = visit.page.locator("#panel").bounding_box()
+    assert panel is not None
+    assert columns[-1] <= panel["x"]
+    width, height = columns[-1] - columns[0], rows[-1] - rows[0]
+    assert width > 0.95 * (panel["x"] - 30) or height > 0.9 * 550
+    visit.page.locator(".leaflet-control-zoom-in").click()
+    visit.settle()
+    assert float(visit.page.url.split("#")[-1].split("/")[0]).is_integer()
+
+
+def test_the_address_holds_the_place(visit: Visit, page: Path) -> None:
+    visit.open(page.as_uri())
+    visit.page.locator(".leaflet-control-zoom-in").click()
+    visit.settle()
+    address = visit.page.url
+    scale = visit.page.locator(".leaflet-control-scale-line").all_inner_texts()
+    visit.page.goto("about:blank")
+    visit.open(address)
+    assert visit.page.url == address
+    assert visit.page.locator(".leaflet-control-scale-line").all_inner_texts() == scale
+    visit.page.goto("about:blank")
+    visit.open(f"{page.as_uri()}#here/or/there")
+    assert visit.count("map") >= 4
+    assert visit.complaints == []

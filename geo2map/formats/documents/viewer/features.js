@@ -85,12 +85,7 @@
     }
   }
 
-  // Beside the panel, where there is room.
-  function around() {
-    const beside = window.innerWidth > 640 && !find("panel").hidden ? find("panel").offsetWidth + 10 : 0;
-    return { top: 20, bottom: 30, left: 20, right: 20 + beside };
-  }
-  function whole() { map.fitBounds(facts.bounds, { padding: around(), duration: 0 }); }
+  function whole() { map.fitBounds(facts.bounds, { padding: panel.around(), duration: 0 }); }
 
   function controls() {
     for (const { name } of facts.styles) add(chooser, "option", name, { value: name });
@@ -116,7 +111,8 @@
 
   function begin() {
     map = panel.map = new maplibregl.Map({
-      container: "map", bounds: facts.bounds, fitBoundsOptions: { padding: around() }, minZoom: facts.minzoom,
+      container: "map", bounds: facts.bounds, fitBoundsOptions: { padding: panel.around() },
+      hash: true, minZoom: facts.minzoom,
       maxZoom: facts.maxzoom + 2, dragRotate: false, touchPitch: false, pitchWithRotate: false, fadeDuration: 0,
       attributionControl: false, style: { version: 8, sources: {}, layers: [] },
     });

@@ -33,6 +33,21 @@ const panel = (function () {
     find("panel").style.display = find("panel").hidden ? "none" : "";
   }
 
+  // On a phone the panel begins as its title alone, so that there is a map to see.
+  const narrow = window.matchMedia("(max-width: 640px)");
+  function unfold(wanted) {
+    find("details").hidden = !wanted;
+    find("fold").setAttribute("aria-expanded", String(wanted));
+  }
+  find("fold").addEventListener("click", () => unfold(find("details").hidden));
+  unfold(!narrow.matches);
+
+  // Pixels to leave free around the map: it fits beside the panel, where there is room.
+  function around() {
+    const beside = narrow.matches || find("panel").hidden ? 0 : find("panel").offsetWidth + 10;
+    return { top: 20, bottom: 30, left: 20, right: 20 + beside };
+  }
+
   // Groups are [words, {key: action}]: keys that do one thing, in two directions or one.
   function listen(whole, groups) {
     const all = [["the whole map", { 0: whole }], ...groups, ["this panel on and off", { p: fold }]];
@@ -53,5 +68,5 @@ const panel = (function () {
     });
   }
 
-  return { facts, find, add, legend, listen };
+  return { facts, find, add, legend, listen, around };
 })();

@@ -47,7 +47,25 @@
   }
   doubt.addEventListener("change", () => veil(doubt.checked));
 
-  function whole() { map.fitBounds(bounds); }
+  // Fits at any zoom; from there on, the map goes by whole zooms, at which tiles are sharp.
+  function whole() {
+    const { top, bottom, left, right } = panel.around(), snap = map.options.zoomSnap;
+    map.options.zoomSnap = 0;
+    map.fitBounds(bounds, { paddingTopLeft: [left, top], paddingBottomRight: [right, bottom] });
+    map.options.zoomSnap = snap;
+  }
+
+  // The place is in the address, as #zoom/latitude/longitude, to be passed on.
+  function placed() {
+    const [zoom, latitude, longitude, ...more] = location.hash.slice(1).split("/").map(Number);
+    if (more.length || ![zoom, latitude, longitude].every(Number.isFinite) || Math.abs(latitude) > 90) return false;
+    map.setView([latitude, longitude], zoom, { animate: false });
+    return true;
+  }
+  function place() {
+    const { lat, lng } = map.getCenter();
+    history.replaceState(null, "", `#${Number(map.getZoom().toFixed(2))}/${lat.toFixed(5)}/${lng.toFixed(5)}`);
+  }
 
   let share = 0.5;
   function clip() {
@@ -91,6 +109,8 @@
     ...(shown.length > 1 ? [slides] : []),
   ]);
 
-  whole();
+  if (!placed()) whole();
+  map.on("moveend", place);
+  window.addEventListener("hashchange", placed);
   if (shown.length > 1) clip();
 })();
