@@ -14,6 +14,7 @@ from geo2map.errors import ModelFileError
 from geo2map.families import find_family
 from geo2map.model.card import ModelCard
 from geo2map.model.file import load_header
+from geo2map.model.registry import DATA, DEFAULT_MODEL
 
 WIDTH, INDENT = 100, 15
 _DTYPES = {"F16": "fp16", "F32": "fp32"}
@@ -61,6 +62,8 @@ class ModelDescription:
             "gflop_per_tile": round(self.gflop_per_tile, 3),
             "path": self.path.as_posix(),
             "fingerprint": self.card.fingerprint,
+            "direction": self.card.direction,
+            "default": self.is_default,
         }
         return values | {"parameters": self.parameters, "dtype": self.dtype, "bytes": self.bytes}
 
@@ -81,7 +84,17 @@ class ModelDescription:
     @property
     def line(self) -> str:
         """The model in one line."""
-        return f"{self.path.stem}: {self._scale}, {self._seams}, {self._size}"
+        default = " (default)" if self.is_default else ""
+        return f"{self.path.stem}{default}: {self._purpose}, {self._scale}, {self._seams}, {self._size}"
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the model that is used where none is named."""
+        return self.path.resolve() == (DATA / f"{DEFAULT_MODEL}.safetensors").resolve()
+
+    @property
+    def _purpose(self) -> str:
+        return "maps from imagery" if self.card.direction == "a2b" else "imagery from maps"
 
     def __str__(self) -> str:
         card = self.card

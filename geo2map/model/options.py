@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geo2map.model.card import ModelCard
 from geo2map.model.file import load_card
-from geo2map.model.registry import find_model
+from geo2map.model.registry import DEFAULT_MODEL, find_model
 from geo2map.types import Mode, Precision
 
 
@@ -24,7 +24,7 @@ class ModelOptions:
         mode: "exact" or "faithful", see `ModelCard.in_mode`; None is the card's.
     """
 
-    model: str | Path = "sat2map"
+    model: str | Path = DEFAULT_MODEL
     device: str = "auto"
     precision: Precision = "auto"
     threads: int | None = None

@@ -8,6 +8,8 @@ from pathlib import Path
 from geo2map.errors import ModelFileError
 
 DATA = Path(__file__).parent / "data"
+DEFAULT_MODEL = "sat2map"
+"""Name of the packaged model that is used where none is named."""
 
 
 def packaged_models() -> dict[str, Path]:

@@ -38,9 +38,12 @@ def test_the_packaged_models_are_listed(geo2map: Command) -> None:
     names = list(packaged_models())
     assert "sat2map" in names
     result = geo2map("models", "list")
-    assert [line.split(":")[0] for line in result.out.splitlines()] == names
-    assert "0.905 m per pixel (zoom 17), seamless" in result.out
-    assert [model["name"] for model in json.loads(geo2map("models", "list", "--json").out)] == names
+    assert [line.split(":")[0].removesuffix(" (default)") for line in result.out.splitlines()] == names
+    assert "\nsat2map (default): maps from imagery, 0.905 m per pixel (zoom 17), seamless" in result.out
+    assert result.out.startswith("map2sat: imagery from maps, ")
+    listed = json.loads(geo2map("models", "list", "--json").out)
+    assert [model["name"] for model in listed] == names
+    assert [model["name"] for model in listed if model["default"]] == ["sat2map"]
 
 
 def test_a_folder_is_listed_whatever_else_it_holds(geo2map: Command, tiny_model: Path, tmp_path: Path) -> None:
