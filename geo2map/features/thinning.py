@@ -24,7 +24,7 @@ def thin_lines(mask: Mask, passes: int) -> Mask:
     flat, width = padded.ravel(), padded.shape[1]
     steps = np.array([row * width + column for row, column in _AROUND])
     stamp = np.empty(len(flat), np.int32)
-    due = np.flatnonzero(flat & ~np.pad(eroded(mask), 2).ravel())  # pixels whose surroundings changed
+    due = np.flatnonzero(flat & ~eroded(padded).ravel())  # pixels whose surroundings changed
     number = np.full(len(flat), 255, np.uint8)  # that the neighbours of pixels make, a bit each
     number[due] = np.bitwise_or.reduce([flat[due + step].view(np.uint8) << bit for bit, step in enumerate(steps)])
     for _ in range(passes):

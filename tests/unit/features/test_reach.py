@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import ndimage as ndi
 
 from geo2map.features import Box, ClassMap, Reading, RoadLine, extract
 from geo2map.features.areas import AREA_BLUR, CUT_BLUR
@@ -17,7 +18,7 @@ from geo2map.features.chains import trace
 from geo2map.features.evidence import BLUR, WIDEST_ROAD, Evidence, gather_evidence
 from geo2map.features.extract import EVIDENCE_REACH
 from geo2map.features.pruning import ISLAND, LONGEST_SPUR, pruned, without_spurs
-from geo2map.features.rasters import Depth, smooth_reach, smoothed, without_small
+from geo2map.features.rasters import EVERY, Depth, smooth_reach, smoothed, without_small
 from geo2map.features.thinning import thin_lines
 from geo2map.types import Mask
 
@@ -55,6 +56,13 @@ def test_thinning(passes: int) -> None:
     planes = [rng.random((64, 64)) < level for level in rng.uniform(0.4, 0.97, 600)]
     assert all(agrees(lambda plane: thin_lines(plane, passes), plane, 2 * passes) for plane in planes)
     assert not all(agrees(lambda plane: thin_lines(plane, passes), plane, 2 * passes - 1) for plane in planes)
+
+
+def test_thinning_keeps_each_part() -> None:
+    """Up to the border of the raster, beyond which nothing is."""
+    for seed in range(40):
+        mask = noise(seed, 60, 0.1 * (-1) ** seed)
+        assert ndi.label(thin_lines(mask, 60), EVERY)[1] == ndi.label(mask, EVERY)[1]
 
 
 @pytest.mark.parametrize("most", [3, 7])
