@@ -46,15 +46,13 @@ def noded(chains: Chains, evidence: Evidence, window: Box, bounds: Box) -> tuple
     """Streets, and their pieces in their order along each."""
     found = [_opened(street, window, bounds) for street in streets(chains, evidence)]
     pieces = _pieces(found, window, bounds)
-    lines = _shapes([piece.line for piece in pieces])
-    if _meet_at_ends(lines):
-        return found, pieces
-    return found, _cut(found, _split(found, pieces, lines, window))
+    # always, not only where lines cross: it also joins lines that hardly differ
+    return found, _cut(found, _split(found, pieces, window))
 
 
 def _cut(found: list[Street], pieces: list[Piece]) -> list[Piece]:
     """Pieces that know where their street is cut: where more than two ends meet, or it goes on elsewhere."""
-    ends = np.array([piece.line[[0, -1]] for piece in pieces])
+    ends = np.array([piece.line[[0, -1]] for piece in pieces], np.int64).reshape(-1, 2, 2)
     _, number, count = np.unique(ends.reshape(-1, 2), axis=0, return_inverse=True, return_counts=True)
     cut = (count[number] > 2).reshape(-1, 2)
     street = np.array([piece.street for piece in pieces])
@@ -134,16 +132,9 @@ def _pieces(found: list[Street], window: Box, bounds: Box) -> list[Piece]:
     ]
 
 
-def _meet_at_ends(lines: npt.NDArray[np.object_]) -> bool:
-    """Whether lines meet, each other and themselves, at ends only."""
-    one, two = shapely.STRtree(lines).query(lines, predicate="intersects")
-    pairs = one < two
-    apart = shapely.relate_pattern(lines[one[pairs]], lines[two[pairs]], "FF*F*****")
-    return bool(apart.all() and shapely.is_simple(lines).all())
-
-
-def _split(found: list[Street], pieces: list[Piece], lines: npt.NDArray[np.object_], window: Box) -> list[Piece]:
+def _split(found: list[Street], pieces: list[Piece], window: Box) -> list[Piece]:
     """Pieces cut where they cross, by snap rounding: on whole coordinates nothing crosses anew."""
+    lines = _shapes([piece.line for piece in pieces])
     edges = shapely.get_parts(shapely.union_all(lines, grid_size=1.0))
     points, of = shapely.get_coordinates(edges, return_index=True)
     parts: list[list[_Ints]] = [[] for _ in pieces]
