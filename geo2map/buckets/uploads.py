@@ -33,7 +33,7 @@ from geo2map.errors import OutputError
 from geo2map.protocols import Progress
 from geo2map.threads import start_threads
 from geo2map.tiles.inventory import JOURNAL_NAME
-from geo2map.tiles.layer import LAYERS
+from geo2map.tiles.layer import LAYERS, layer_path
 from geo2map.tiles.tilejson import FILE_NAME
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def upload_output(
     """Upload a finished output; resumes an interrupted upload with the missing objects.
 
     Args:
-        local: a folder of tiles, for an address that ends in a slash, or a file.
+        local: a folder of tiles, for an address that ends in a slash, or a file, whose further layers lie beside it.
         job: digest of the job, stored as metadata.
         overwrite: replace an existing output; in a folder only files of geo2map.
         progress: called with "objects" and the number sent.
@@ -135,15 +135,19 @@ def upload_output(
     store, name = open_bucket(address, client)
     if local.is_dir() != name.endswith("/"):
         raise OutputError(f"{address}: must {'' if local.is_dir() else 'not '}end in a slash for {local.name}")
-    lock, identity = f"{name}{LOCK}", _identity(local)
+    lock, identity, beside = f"{name}{LOCK}", _identity(local), {} if local.is_dir() else _layer_files(local, name)
     with bucket_errors(address):
         _check_name(store, name, address, overwrite)
+        for other in beside:
+            if not (overwrite or (job and job_of(store, other) == job) or find_object(store, other) is None):
+                raise OutputError.exists(f"{address.removesuffix(name)}{other}")
         if take_lock(store, lock, identity, address) and not overwrite:
             reject_if_complete(store, name, address)
         if local.is_dir():
             _send_folder(store, local, name, _Upload(identity, job, progress))
         else:
-            _send_file(store, local, name, job)
+            for other, path in {**beside, name: local}.items():
+                _send_file(store, path, other, job)
         store.delete(lock)
 
 
@@ -282,6 +286,13 @@ def _windowed(pool: Executor, send: Callable[[str], None], names: Iterable[str])
     rest = iter(names)
     while some := list(islice(rest, 16 * SENDERS)):
         yield from pool.map(send, some)
+
+
+def _layer_files(local: Path, name: str) -> dict[str, Path]:
+    """The files of a file's further layers, by the names of their objects."""
+    found = {layer: layer_path(local, layer, is_folder=False) for layer in LAYERS}
+    there = {layer: path for layer, path in found.items() if path.is_file()}
+    return {layer_path(Path(name), layer, is_folder=False).as_posix(): path for layer, path in there.items()}
 
 
 def _send_file(store: ObjectStore, local: Path, name: str, job: str) -> None:

@@ -98,6 +98,20 @@ def test_a_folder_lands_whole_and_its_document_last(faults: Faults, tiles: Path)
     assert "max-age" in found.attributes["Cache-Control"]
 
 
+def test_a_file_brings_its_layers_and_replaces_nobody_s(faults: Faults, tmp_path: Path) -> None:
+    for name in ("m.pmtiles", "m.source.pmtiles"):
+        (tmp_path / name).write_bytes(name.encode())
+    store, _ = open_bucket("s3://maps-bucket/a/m.pmtiles")
+    store.put("a/m.source.pmtiles", b"mine")
+    with pytest.raises(OutputError, match=r"s3://maps-bucket/a/m\.source\.pmtiles exists already"):
+        upload_output(tmp_path / "m.pmtiles", "s3://maps-bucket/a/m.pmtiles", job="j")
+    assert names(store) == {"a/m.source.pmtiles"}
+    upload_output(tmp_path / "m.pmtiles", "s3://maps-bucket/a/m.pmtiles", job="j", overwrite=True)
+    assert bytes(store.get("a/m.source.pmtiles").bytes()) == b"m.source.pmtiles"
+    assert names(store) == {"a/m.pmtiles", "a/m.source.pmtiles"}
+    assert [path for method, path in faults.log if method == "PUT"][-1].endswith("/m.pmtiles")  # all is there by then
+
+
 def test_faults_of_the_server_are_survived(faults: Faults, tiles: Path) -> None:
     faults.plan = ["503 Slow Down", "500 Internal Server Error", "503 Slow Down"]
     upload_output(tiles, "s3://maps-bucket/map/")
