@@ -60,23 +60,6 @@ UPDATE_MAY_HAVE = frozenset({"update", "on_error", "model", "device", "precision
 @plan_options
 @as_storage(
     *STORAGE,
-    click.option(
-        "--layer",
-        "layers",
-        multiple=True,
-        metavar="NAME",
-        help="Also write source (imagery), classes, confidence or evidence (scores). Repeatable.",
-    ),
-    click.option(
-        "--confidence", "with_confidence", is_flag=True, help="Same as --layer confidence: how sure the model is."
-    ),
-    click.option(
-        "--min-confidence",
-        type=click.IntRange(1, 100),
-        metavar="PERCENT",
-        help="Make less certain pixels transparent.",
-    ),
-    expert_option("--with-source", is_flag=True, help="Same as --layer source: the imagery; the page gets a slider."),
     expert_option("--address", metavar="URL", help="Public URL of OUT: writes tiles.xml, for GDAL."),
 )
 @as_output(overwrite_option, resume_option, tmp_option)

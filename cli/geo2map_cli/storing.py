@@ -104,6 +104,23 @@ STORAGE = (
     ),
     scheme_option,
     bare_option,
+    click.option(
+        "--layer",
+        "layers",
+        multiple=True,
+        metavar="NAME",
+        help="Also write source (imagery), classes, confidence or evidence (scores). Repeatable.",
+    ),
+    click.option(
+        "--confidence", "with_confidence", is_flag=True, help="Same as --layer confidence: how sure the model is."
+    ),
+    click.option(
+        "--min-confidence",
+        type=click.IntRange(1, 100),
+        metavar="PERCENT",
+        help="Make less certain pixels transparent.",
+    ),
+    expert_option("--with-source", is_flag=True, help="Same as --layer source: the imagery; the page gets a slider."),
 )
 storage_options = as_storage(*STORAGE)
 

@@ -13,11 +13,9 @@ import numpy as np
 from geo2map.errors import TileSetError
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.tiles.codec import decode_tile
-from geo2map.tiles.layer import PERCENT_UNIT
+from geo2map.tiles.layer import DOUBTFUL, PERCENT_UNIT
 from geo2map.types import Tile
 
-DOUBTFUL = 50
-"""Percent of confidence below which a pixel is more likely wrong than right."""
 WORST_PLACES = 10
 """Places that are named."""
 _LEAST = 256 * 256 // 4

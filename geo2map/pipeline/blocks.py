@@ -10,12 +10,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from geo2map.grid.block import Block, BlockImage
 from geo2map.pipeline.reading import BlockDone, BlockKey, BlockReader, Prepared
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Prediction, Source, Translator, Untranslated
-from geo2map.tiles.layer import Layer
+from geo2map.tiles.layer import DOUBTFUL, PERCENT_UNIT, Layer
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import OnError, Tile
 
@@ -154,7 +156,16 @@ class _Pipeline:
         encoded = encode_layers(self.layers, imagery, prediction, self.storage.levels(self.plan))
         count = sum(tile.z == self.plan.maxzoom for tile in encoded[self.layers[0].name])
         seconds = {**done.seconds, "translate": translating, "encode": time.perf_counter() - started}
-        return replace(done, tiles=count, seconds=seconds), encoded
+        judged, doubtful = _count_doubt(self.layers, prediction)
+        return replace(done, tiles=count, seconds=seconds, judged=judged, doubtful=doubtful), encoded
+
+
+def _count_doubt(layers: Iterable[Layer], prediction: Prediction) -> tuple[int, int]:
+    """Pixels with a confidence, where a layer shows it, and how many of them are doubtful."""
+    if prediction.confidence is None or all(layer.unit != PERCENT_UNIT for layer in layers):
+        return 0, 0
+    percents = prediction.confidence[prediction.image.mask]
+    return percents.size, int(np.count_nonzero(percents < DOUBTFUL))
 
 
 def encode_layers(layers: Iterable[Layer], imagery: BlockImage, prediction: Prediction, levels: int) -> LayerTiles:

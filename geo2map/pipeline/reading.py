@@ -43,6 +43,8 @@ class BlockDone:
         unchanged: whether it was skipped, since the digest is unchanged.
         error: why it could not be read, else None.
         seconds: by stage; shared evenly among blocks processed together.
+        judged: pixels to write whose confidence was asked for.
+        doubtful: of these, those more likely wrong than right.
     """
 
     block: Block
@@ -52,6 +54,8 @@ class BlockDone:
     unchanged: bool = False
     error: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    judged: int = 0
+    doubtful: int = 0
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ class Report:
         unchanged: blocks that were read again, but had not changed.
         resumed: blocks finished by an earlier run.
         tiles: tiles written at maxzoom by this run.
+        judged: pixels at maxzoom written by this run whose confidence is a layer of the output.
+        doubtful: of these, those more likely wrong than right.
         failed: unreadable blocks: zoom, columns and rows of tiles, degrees, and the error.
         seconds: wall-clock of the run ("total") and of each stage; stages overlap.
         notes: the plan's notes.
@@ -47,6 +49,8 @@ class Report:
     unchanged: int = 0
     resumed: int = 0
     tiles: int = 0
+    judged: int = 0
+    doubtful: int = 0
     failed: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -88,14 +92,20 @@ class Report:
         else:
             self.empty += 1
         self.tiles += done.tiles
+        self.judged, self.doubtful = self.judged + done.judged, self.doubtful + done.doubtful
         for stage, seconds in done.seconds.items():
             self.add_seconds(stage, seconds)
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
 
+    @property
+    def doubtful_share(self) -> float | None:
+        """What part of the pixels judged is doubtful; None without any."""
+        return self.doubtful / self.judged if self.judged else None
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"doubtful_share": self.doubtful_share}
 
     def failed_geojson(self) -> str:
         """Outlines of the unreadable blocks as a GeoJSON FeatureCollection."""
@@ -114,9 +124,10 @@ class Report:
         parts += [f"{self.unchanged} unchanged"] if self.unchanged else []
         parts += [f"{self.resumed} resumed"] if self.resumed else []
         parts += [f"{len(self.failed)} could not be read"] if self.failed else []
+        doubt = "" if self.doubtful_share is None else f"; {100 * self.doubtful_share:.1f} % of it doubtful"
         return (
             f"{self.name}: {self.tiles} tiles at zoom {self.maxzoom}, overviews down to zoom {self.minzoom}; "
-            f"{', '.join(parts)}, {self.seconds.get('total', 0.0):.1f} s"
+            f"{', '.join(parts)}, {self.seconds.get('total', 0.0):.1f} s{doubt}"
         )
 
 
