@@ -191,14 +191,18 @@ def test_what_the_scores_tell_differs_by_at_most_one_level(engine: Engine, span:
     (whole,) = engine.translate([prepare(plan, source, block)], score_kinds={"confidence", "probabilities"})
     assert whole.confidence is not None
     assert whole.probabilities is not None
-    planes = np.stack((whole.confidence, *whole.probabilities), axis=-1)
-    storage = Storage(minzoom=plan.maxzoom, layers=("evidence",))
+    storage = Storage(minzoom=plan.maxzoom, layers=("evidence", "confidence"))
     output = MemoryOutput(plan, storage)
-    told: dict[tuple[int, ...], tuple[Image, Mask]] = {}
+    told: dict[str, dict[tuple[int, ...], tuple[Image, Mask]]] = {name: {} for name in storage.layers}
     for _, tiles in render_blocks(plan, source, engine, storage.resolve(plan), output.blocks()):
-        told |= {(*tile,): decode_tile(data) for tile, data in tiles.get("evidence", {}).items()}
-    expected = np.concatenate((planes[..., 1:], np.zeros_like(planes[..., :1])), axis=-1)
-    assert differences(told, whole.image.block, expected, whole.image.mask) <= 1
+        for name, found in told.items():
+            found |= {(*tile,): decode_tile(data) for tile, data in tiles.get(name, {}).items()}
+    expected = {
+        "evidence": np.stack((*whole.probabilities, np.zeros_like(whole.confidence)), axis=-1),
+        "confidence": whole.confidence[..., None].repeat(3, axis=2),
+    }
+    for name, found in told.items():
+        assert differences(found, whole.image.block, expected[name], whole.image.mask) <= 1
 
 
 def test_too_small_a_margin_for_the_model_is_noticed(engine: Engine) -> None:
