@@ -35,7 +35,7 @@ def made(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from geo2map import make_town
 
     folder = tmp_path_factory.mktemp("features")
-    make_town(folder / "town.tif", size=900, seed=3)
+    make_town(folder / "town.tif", size=720, seed=3)
     scene = folder / "town.tif"
     render(scene, folder / "town.gpkg", engine=engine)
     render(scene, folder / "map", engine=engine, **SCORED)
