@@ -7,30 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
+from geo2map.api.conversions import begin_conversion, run_conversion
 from geo2map.api.converted import Converted
 from geo2map.api.drawing import convert_features, needs_features
 from geo2map.api.keywords import ConvertKeywords
 from geo2map.api.requests import ConvertRequest
 from geo2map.errors import OutputError
-from geo2map.files.place import check_place, require_apart, require_outside, require_writable
 from geo2map.formats.containers import find_container
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.formats.stored import require_pictures
 from geo2map.formats.subset import Subset, select
-from geo2map.ledger.checks import check_final, check_tmp, names_around, occupied
-from geo2map.ledger.complete import find_converted
 from geo2map.ledger.conversion import Conversion
-from geo2map.ledger.finished import require_complete
-from geo2map.ledger.opening import finish_publishing
-from geo2map.ledger.origin import Origin
-from geo2map.plan.job import library_versions
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.codec import TileCodec
 from geo2map.tiles.layer import MAP
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import LngLatBounds
-
-_SOURCE = "the source of the conversion"
 
 
 def convert(
@@ -65,27 +57,20 @@ def convert_request(request: ConvertRequest, *, progress: Progress | None = None
     for option, value in (("crs_out", request.storage.crs_out), ("colours", request.colours)):
         if value is not None:
             raise OutputError(f"{option}: only for features; leave it out", option=option, usage=True)
-    source, out, output = Path(request.source), request.out, request.output
-    container = find_container(out)
-    container.check_storage(request.storage)
-    check_place(out, names_around(out, container), keep=[source], kept=_SOURCE)
-    require_outside(out, source, _SOURCE)
-    check_tmp(out, container, output.tmp)
-    finished = finish_publishing(out)
+    source, container = Path(request.source), find_container(request.out)
+    published = begin_conversion(request, container, request.storage)
     with ExitStack() as stack:
         layers = _open_layers(stack, source, request)
-        for place in occupied(out, container, tuple(layers)[1:]):
-            require_apart(place, find_layers(source, layers[MAP].tileset).values(), _SOURCE)
-        origin = Origin.of(source, request.choices, library_versions(translating=False), tuple(layers)[1:])
-        if finished == origin:
-            return Converted.of(out, layers[MAP].tileset, complete=True)
-        if not output.overwrite and (since := find_converted(out, origin)) is not None:
-            return Converted.of(out, layers[MAP].tileset, complete=True, since=since)
-        check_final(Path(out), container, output, tuple(layers)[1:])
-        require_writable(out)
-        require_complete(source, layers)
-        Conversion(Path(out), container, request.storage, output).run(layers, source, origin, progress)
-        return Converted.of(out, layers[MAP].tileset)
+        tileset = layers[MAP].tileset
+        return run_conversion(
+            request,
+            Conversion(Path(request.out), container, request.storage, request.output),
+            layers,
+            tileset,
+            files=list(find_layers(source, tileset).values()),
+            published=published,
+            progress=progress,
+        )
 
 
 def _open_layers(stack: ExitStack, source: Path, request: ConvertRequest) -> dict[str, Subset]:

@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
+from geo2map.api.conversions import begin_conversion, run_conversion
 from geo2map.api.converted import Converted
 from geo2map.api.gridding import feature_crs
 from geo2map.api.keywords import DrawKeywords
@@ -15,29 +16,22 @@ from geo2map.api.requests import ConvertRequest, DrawRequest
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.errors import DataError, OutputError, TileSetError
 from geo2map.features import Style
-from geo2map.files.place import check_place, require_apart, require_outside, require_writable
 from geo2map.formats.containers import Container, find_container
 from geo2map.formats.documents.companions import class_legend
 from geo2map.formats.documents.sidecars import legend_of
 from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.formats.stored import require_pictures
-from geo2map.formats.subset import select
+from geo2map.formats.subset import Subset, select
 from geo2map.formats.vectors.read import FeatureFile, is_vector_file
-from geo2map.ledger.checks import check_final, check_tmp, names_around, occupied
-from geo2map.ledger.complete import find_converted
 from geo2map.ledger.derivation import ClassTiles, DrawnArea, WindowArea
 from geo2map.ledger.feature_conversion import FeatureConversion, Features
 from geo2map.ledger.finished import require_complete
-from geo2map.ledger.opening import finish_publishing
-from geo2map.ledger.origin import Origin
-from geo2map.plan.job import library_versions
 from geo2map.plan.storage import CLASSES, SCORES, Storage
 from geo2map.protocols import Progress, StoredTiles
 from geo2map.tiles.layer import MAP
 from geo2map.tiles.tilejson import TileSet
 from geo2map.types import LngLatBounds
 
-_SOURCE = "the source of the conversion"
 POORER = "no scores of the network were kept: features are read from classes alone, which hold fewer roads"
 """Told where a finished map lacks the layer "evidence"."""
 
@@ -116,29 +110,11 @@ def _run(
     zoom: int | None = None,
     progress: Progress | None,
 ) -> Converted:
-    """Carry out a conversion, unless it was before.
-
-    Args:
-        tileset: describes the map whose features they are.
-    """
-    source, out, output = Path(request.source), request.out, request.output
-    container.check_storage(storage)
-    check_place(out, names_around(out, container), keep=[source], kept=_SOURCE)
-    require_outside(out, source, _SOURCE)
-    check_tmp(out, container, output.tmp)
-    finished = finish_publishing(out)
-    for place in occupied(out, container, ()):
-        require_apart(place, [source], _SOURCE)
-    origin = Origin.of(source, request.choices, library_versions(translating=False))
-    if finished == origin:
-        return Converted.of(out, tileset, complete=True)
-    if not output.overwrite and (since := find_converted(out, origin)) is not None:
-        return Converted.of(out, tileset, complete=True, since=since)
-    check_final(Path(out), container, output)
-    require_writable(out)
-    conversion = FeatureConversion(Path(out), container, storage, output, features=features, zoom=zoom)
-    conversion.run({}, source, origin, progress)
-    return Converted.of(out, tileset)
+    """Carry out a conversion of the features of a map that is described."""
+    published = begin_conversion(request, container, storage)
+    conversion = FeatureConversion(Path(request.out), container, storage, request.output, features=features, zoom=zoom)
+    files = [Path(request.source)]
+    return run_conversion(request, conversion, {}, tileset, files=files, published=published, progress=progress)
 
 
 def _stored(features: FeatureFile, folder: Path, progress: Progress | None) -> tuple[FeatureFile, DrawnArea]:  # noqa: ARG001
@@ -160,22 +136,19 @@ def _open_classes(stack: ExitStack, request: ConvertRequest) -> tuple[ClassTiles
     source = Path(request.source)
     store, tileset = stack.enter_context(open_tiles(source))
     require_pictures(source, tileset.format)
-    places = find_layers(source, tileset)
-    found: dict[str, StoredTiles] = {MAP: _selected(request, store, tileset)}
-    for name in (CLASSES, SCORES):
-        if name in places:
-            layer, described = stack.enter_context(open_tiles(places[name]))
-            found[name] = _selected(request, layer, described)
-            tileset = described if name == CLASSES else tileset
-    subset = _selected(request, store, tileset)
-    require_complete(source, {MAP: subset})
-    palette = _palette_of(request, source, tileset)
-    extra = {**subset.tileset.extra, "legend": [[name, list(colour)] for name, colour in palette.entries]}
-    described = replace(subset.tileset, extra=extra, scheme="xyz")
-    return ClassTiles(found.get(CLASSES, found[MAP]), found.get(SCORES), palette), described
+    found = {MAP: (store, tileset)}
+    for name, place in find_layers(source, tileset).items():
+        if name in (CLASSES, SCORES):
+            found[name] = stack.enter_context(open_tiles(place))
+    tiles = {name: _selected(request, *each) for name, each in found.items()}
+    require_complete(source, {MAP: tiles[MAP]})
+    codes = tiles.get(CLASSES, tiles[MAP])
+    palette = _palette_of(request, source, codes.tileset)
+    extra = {**codes.tileset.extra, "legend": [[name, list(colour)] for name, colour in palette.entries]}
+    return ClassTiles(codes, tiles.get(SCORES), palette), replace(codes.tileset, extra=extra, scheme="xyz")
 
 
-def _selected(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> Any:
+def _selected(request: ConvertRequest, store: StoredTiles, tileset: TileSet) -> Subset:
     bounds = None if request.bounds is None else LngLatBounds(*request.bounds)
     return select(store, tileset, bounds=bounds, zooms=request.zooms)
 
