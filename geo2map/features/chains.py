@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components, depth_first_order
+import scipy  # loads scipy.sparse when it is used: most commands never trace a road
 
 from geo2map.features.rasters import PixelSet
 from geo2map.types import Mask
@@ -106,7 +105,7 @@ def run_order(onward: PixelSet) -> tuple[PixelSet, PixelSet]:
     goes = onward >= 0
     before = np.full(len(onward), -1)
     before[onward[goes]] = np.flatnonzero(goes)
-    _, part = connected_components(_graph(onward), connection="weak")
+    _, part = scipy.sparse.csgraph.connected_components(_graph(onward), connection="weak")
     _, first, sizes = np.unique(part, return_index=True, return_counts=True)
     heads, tails = np.flatnonzero(before < 0), np.flatnonzero(~goes)
     first[part[heads]] = heads
@@ -116,18 +115,19 @@ def run_order(onward: PixelSet) -> tuple[PixelSet, PixelSet]:
     first, last = first[order], last[order]
     chained = onward.copy()  # all runs as one: where one ends, the next begins
     chained[last] = np.append(first[1:], -1)
-    return depth_first_order(_graph(chained), first[0], return_predecessors=False).astype(np.int64), sizes[order]
+    whole = scipy.sparse.csgraph.depth_first_order(_graph(chained), first[0], return_predecessors=False)
+    return whole.astype(np.int64), sizes[order]
 
 
-def _graph(onward: PixelSet) -> csr_array:
+def _graph(onward: PixelSet) -> scipy.sparse.csr_array:
     goes = onward >= 0
     ends = np.concatenate(([0], np.cumsum(goes)))
-    return csr_array((np.ones(int(ends[-1])), onward[goes], ends), (len(onward), len(onward)))
+    return scipy.sparse.csr_array((np.ones(int(ends[-1])), onward[goes], ends), (len(onward), len(onward)))
 
 
 def connected(skeleton: Mask) -> tuple[PixelSet, npt.NDArray[np.int32]]:
     """Pixels of a skeleton, and the number of the connected part of each, from 0 on."""
     pixels = np.flatnonzero(skeleton)
     first, second = (np.searchsorted(pixels, ends) for ends in links(skeleton))
-    graph = csr_array((np.ones(len(first)), (first, second)), (len(pixels), len(pixels)))
-    return pixels, connected_components(graph, directed=False)[1]
+    graph = scipy.sparse.csr_array((np.ones(len(first)), (first, second)), (len(pixels), len(pixels)))
+    return pixels, scipy.sparse.csgraph.connected_components(graph, directed=False)[1]

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy  # loads scipy.sparse when it is used
 
 from geo2map.features.chains import Chains, PixelPath
 from geo2map.features.evidence import Evidence
@@ -141,8 +140,8 @@ def _nodes(chains: Chains, evidence: Evidence) -> _Nodes:
     short = length <= np.maximum(1.0, np.minimum(CLUSTER / 2, MERGE * half))
     inside = np.flatnonzero(short & (chains.degree.flat[tips] > 2).all(1))
     at = np.searchsorted(pixels, tips)
-    graph = coo_array((np.ones(len(inside)), (at[inside, 0], at[inside, 1])), (len(pixels), len(pixels)))
-    count, of = connected_components(graph, directed=False)
+    graph = scipy.sparse.coo_array((np.ones(len(inside)), (at[inside, 0], at[inside, 1])), (len(pixels), len(pixels)))
+    count, of = scipy.sparse.csgraph.connected_components(graph, directed=False)
     wide = _extents(of, count, pixels, [paths[number] for number in inside], at[inside, 0], width) > CLUSTER
     of = np.where(wide[of], count + np.arange(len(pixels)), of)  # too much hangs together: each is its own
     at = of[np.minimum(at, len(pixels) - 1)] if len(pixels) else at
