@@ -94,8 +94,7 @@ def convert_features(request: ConvertRequest, *, progress: Progress | None = Non
         classes, tileset = _open_classes(stack, request)
         storage = _checked(container.adapt(request.storage), tileset)
         container.check_size(tileset.window)
-        style = None if storage.style is None else Style.of(storage.style)
-        read = partial(_extracted, classes, tileset, style)
+        read = partial(_extracted, classes, tileset, storage.feature_style)
         made = _run(request, container, storage, read, tileset, progress=progress)
     return made if classes.evidence is not None else replace(made, notes=(POORER,))
 
@@ -171,8 +170,8 @@ def _palette_of(request: ConvertRequest, source: Path, tileset: TileSet) -> Pale
 
 def _checked(storage: Storage, tileset: TileSet) -> Storage:
     """The storage for a map's features; refuses a style of other classes, and a CRS that does not reach the map."""
-    if storage.style is not None:
-        Style.of(storage.style).require_classes(str(name) for name, _ in tileset.extra.get("legend", ()))
+    if (style := storage.feature_style) is not None:
+        style.require_classes(str(name) for name, _ in tileset.extra.get("legend", ()))
     if storage.crs_out is None:
         return storage
     return replace(storage, crs_out=feature_crs(storage.crs_out, tileset.window, tileset.maxzoom, tileset.name))

@@ -12,7 +12,6 @@ from geo2map.api.jobs import make_job
 from geo2map.api.keywords import ConvertKeywords, DrawKeywords, RenderKeywords, pick_options, require_known
 from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
 from geo2map.errors import PlanError
-from geo2map.features import Style
 from geo2map.files.place import check_place, require_apart
 from geo2map.formats.containers import Container
 from geo2map.ledger import OutputOptions, check_output, finish_publishing
@@ -197,7 +196,7 @@ class DrawRequest:
 
 def style_name(storage: Storage) -> dict[str, Any] | None:
     """The style of a storage as plain values; None is that of the map."""
-    return None if storage.style is None else Style.of(storage.style).to_dict()
+    return None if (style := storage.feature_style) is None else style.to_dict()
 
 
 @dataclass(frozen=True)

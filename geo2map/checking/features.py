@@ -14,7 +14,7 @@ import shapely
 from geo2map.checking.findings import CheckReport, Problem
 from geo2map.checking.tiles import add_pending_blocks
 from geo2map.errors import Geo2MapError, OtherVersionError, TileSetError
-from geo2map.features import UNITS, FeatureLayer, Region
+from geo2map.features import UNITS, FeatureLayer, geometries_of
 from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.vectors.read import DEGREES, FeatureFile, moved
 from geo2map.formats.vectors.table import Rows
@@ -132,8 +132,7 @@ class FeaturesCheck:
     def _check_together(self, layer: FeatureLayer, window: PixelWindow) -> None:
         """Compare features of one layer with each other, each pair in one square only."""
         near = self._features.near(window, 1, where={layer.name: ""})
-        shapes = np.empty(len(near), object)
-        shapes[:] = [each.polygon if isinstance(each, Region) else shapely.LineString(each.line) for each in near]
+        shapes = geometries_of(near)
         first, second = _pairs(shapes, window)
         if layer.is_line:
             for one, other in zip(first.tolist(), second.tolist(), strict=True):

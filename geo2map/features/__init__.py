@@ -9,7 +9,14 @@ from geo2map.features.extract import CoreParts, Feature, cores, extract, extract
 from geo2map.features.roads import WIDTHS, RoadLine
 from geo2map.features.streets import UNITS
 from geo2map.features.style import STYLES, Rgb, Rule, Style, find_style
-from geo2map.features.table import KINDS_OF_COLUMNS, FeatureLayer, feature_layers, layer_of
+from geo2map.features.table import (
+    KINDS_OF_COLUMNS,
+    FeatureLayer,
+    attributes_of,
+    feature_layers,
+    geometries_of,
+    layer_of,
+)
 from geo2map.features.window import Box, ClassMap, Reading
 
 __all__ = [
@@ -28,11 +35,13 @@ __all__ = [
     "RoadLine",
     "Rule",
     "Style",
+    "attributes_of",
     "cores",
     "extract",
     "extract_core",
     "feature_layers",
     "find_style",
+    "geometries_of",
     "layer_of",
     "stitch",
 ]

@@ -13,6 +13,7 @@ from geo2map.features.areas import Region
 from geo2map.features.roads import RoadLine
 from geo2map.features.streets import UNITS
 from geo2map.features.style import Rgb, Rule, Style
+from geo2map.features.table import geometries_of
 from geo2map.types import Image
 
 _Points = npt.NDArray[np.float64]
@@ -42,8 +43,7 @@ class Drawing:
     def __init__(self, features: Iterable[RoadLine | Region], style: Style, metres: float) -> None:
         self.style, self._metres = style, metres
         self._features = sorted(features, key=_order)
-        shapes = [f.polygon if isinstance(f, Region) else shapely.LineString(f.line) for f in self._features]
-        self._tree = shapely.STRtree(shapes)
+        self._tree = shapely.STRtree(geometries_of(self._features))
         widest = max((f.width for f in self._features if isinstance(f, RoadLine)), default=0.0)
         self._reach = UNITS * widest / metres / 2
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from geo2map.features.areas import Region
 from geo2map.features.evidence import ROADS as ROAD_CLASSES
 from geo2map.features.extract import Feature
 from geo2map.features.roads import RoadLine
@@ -71,3 +76,25 @@ def layer_of(feature: Feature) -> str:
     if isinstance(feature, RoadLine):
         return ROADS
     return ROAD_AREAS if feature.kind in ROAD_CLASSES else _PLURALS.get(feature.kind, feature.kind)
+
+
+def attributes_of(feature: Feature) -> dict[str, Any]:
+    """The columns of a feature by name, see `FeatureLayer.columns`; None where confidence was not kept."""
+    confidence = None if feature.confidence is None else round(100 * feature.confidence)
+    if isinstance(feature, Region):
+        return {"class": feature.kind, "area": feature.area, "confidence": confidence}
+    return {
+        "class": feature.kind,
+        "width": feature.width,
+        "length": feature.length,
+        "confidence": confidence,
+        "bridged": feature.bridged,
+        "in_area": feature.area,
+    }
+
+
+def geometries_of(features: Collection[Feature]) -> npt.NDArray[Any]:
+    """Lines and polygons of features in units, object (N,)."""
+    geometries = np.empty(len(features), object)
+    geometries[:] = [each.polygon if isinstance(each, Region) else shapely.LineString(each.line) for each in features]
+    return geometries

@@ -190,13 +190,12 @@ def _geotiff(storage: Storage) -> Writer:
 
 
 def _export(features: FeatureFile, path: Path, storage: Storage, progress: Progress | None) -> None:
-    from geo2map.features import Style
     from geo2map.formats.vectors.export import export_features
 
     export_features(
         features,
         path,
-        style=None if storage.style is None else Style.of(storage.style),
+        style=storage.feature_style,
         crs=storage.crs_out,
         progress=progress,
     )

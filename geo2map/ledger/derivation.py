@@ -80,7 +80,7 @@ class ClassTiles:
 
 @dataclass(frozen=True)
 class WindowArea:
-    """A area: all of a map's window, at any zoom."""
+    """All of a map's window, at any zoom."""
 
     features: FeatureFile
 
@@ -132,7 +132,7 @@ def fill_tiles(
     if storage.vector:
         _store(store, vector_tiles(features, tileset.minzoom), record)
         return
-    style, codec = features.style if storage.style is None else Style.of(storage.style), storage.codec
+    style, codec = storage.feature_style or features.style, storage.codec
     _store(store, _drawn(features, style, area, tileset.maxzoom, codec), record)
     parents = build_parents(store, codec, store.tiles(tileset.maxzoom), tileset.minzoom, progress=progress)
     while some := dict(islice(parents, _AT_ONCE)):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from geo2map.features import Style
 from geo2map.files.atomic import output_errors, write_whole
 from geo2map.formats.containers import Container
 from geo2map.formats.documents.sidecars import stored_sidecars
@@ -101,8 +100,8 @@ def tileset_like(tileset: TileSet, storage: Storage, zoom: int | None = None) ->
     lowest = one_tile_zoom(window, largest) if storage.minzoom is None else storage.minzoom
     dropped = ("classes", "layers", *(("style",) if storage.redraw else ()))
     extra = {name: fact for name, fact in tileset.extra.items() if name not in dropped}
-    if storage.style is not None:
-        extra["style"] = Style.of(storage.style).to_dict()
+    if (style := storage.feature_style) is not None:
+        extra["style"] = style.to_dict()
     return replace(
         tileset,
         format=storage.codec.format,

@@ -11,7 +11,6 @@ from typing import Self
 
 from geo2map.colour.palette import Palette
 from geo2map.errors import Geo2MapError, OutputError, TileSetError
-from geo2map.features import Style
 from geo2map.files.atomic import output_errors, write_whole
 from geo2map.formats.containers import Container
 from geo2map.formats.documents.sidecars import job_sidecars
@@ -228,8 +227,7 @@ class Output:
         """Read the features out of the blocks, and make the map's tiles from them."""
         storage = self.job.storage
         blocks = ClassTiles(self.stores[CLASSES], self.stores.get(SCORES), Palette(storage.legend or ()))
-        style = None if storage.style is None else Style.of(storage.style)
-        features = blocks.extract(tileset, style, self._workspace.spool, progress)
+        features = blocks.extract(tileset, storage.feature_style, self._workspace.spool, progress)
         if self.container.export is None:
             record = self.journal.layer(layer.name).record_parents
             fill_tiles(store, features, blocks, tileset, storage, record=record, progress=progress)

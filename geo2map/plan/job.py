@@ -13,7 +13,6 @@ from typing import Any
 import rasterio
 
 from geo2map.colour.palette import Palette
-from geo2map.features import Style
 from geo2map.plan.storage import PRESENTATION, Storage
 from geo2map.plan.value import Plan
 from geo2map.scene import ReadingOptions, SceneIdentity
@@ -84,8 +83,8 @@ class Job:
             facts["classes"] = code_legend(Palette(layer.legend))
         if storage.is_derived and storage.legend is not None:
             facts["legend"] = [[name, list(colour)] for name, colour in storage.legend]
-        if layer.name == MAP and storage.is_derived and storage.style is not None:
-            facts["style"] = Style.of(storage.style).to_dict()
+        if layer.name == MAP and storage.is_derived and (style := storage.feature_style) is not None:
+            facts["style"] = style.to_dict()
         if layer.unit:
             facts["unit"] = layer.unit
         if layer.name == MAP and storage.layers:

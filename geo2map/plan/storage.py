@@ -185,6 +185,11 @@ class Storage:
         return self.vector or self.redraw
 
     @property
+    def feature_style(self) -> Style | None:
+        """How features are drawn; None takes the colours of the map's legend."""
+        return None if self.style is None else Style.of(self.style)
+
+    @property
     def score_kinds(self) -> frozenset[ScoreKind]:
         """What the layers show of what the model's scores tell; the storage must be resolved."""
         return frozenset[ScoreKind]().union(*(layer.score_kinds for layer in self.block_layers))

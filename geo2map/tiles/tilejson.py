@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from geo2map.errors import TileSetError, ZoomError
-from geo2map.features import KINDS_OF_COLUMNS, FeatureLayer, feature_layers
+from geo2map.features import KINDS_OF_COLUMNS, FeatureLayer, Style, feature_layers
+from geo2map.features.style import palette_style
 from geo2map.files.atomic import write_whole
 from geo2map.files.encoding import read_text_file
 from geo2map.grid import MAX_ZOOM, PixelWindow, lnglat_bounds, one_tile_zoom, window_latitude
@@ -125,6 +126,11 @@ class TileSet:
     def is_imagery(self) -> bool:
         """Whether it shows imagery that geo2map tiled without a model."""
         return self.extra.get("model") == ""
+
+    @property
+    def palette_style(self) -> Style:
+        """The style of features in the colours of the map's legend."""
+        return palette_style((str(name), tuple(colour)) for name, colour in self.extra.get("legend", ()))
 
     @property
     def unit(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from geo2map.features import STYLES, FeatureLayer, Rgb, Rule, Style
-from geo2map.features.style import palette_style
 from geo2map.tiles.tilejson import TileSet
 
 LegendEntries = Sequence[tuple[str, Rgb]]
@@ -14,7 +13,7 @@ LegendEntries = Sequence[tuple[str, Rgb]]
 
 def styles_of(tileset: TileSet) -> list[Style]:
     """The styles of a map, each name once, the map's own in front."""
-    own = palette_style((str(name), tuple(colour)) for name, colour in tileset.extra.get("legend", ()))
+    own = tileset.palette_style
     first = own if (given := tileset.extra.get("style")) is None else Style.of(given)
     found: dict[str, Style] = {}
     for style in (first, own, *STYLES.values()):

@@ -16,20 +16,11 @@ from geo2map.errors import OutputError
 from geo2map.features import FeatureLayer, Style
 from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.vectors.read import DEGREES, FeatureFile, moved
-from geo2map.formats.vectors.table import Rows
+from geo2map.formats.vectors.table import COLUMN_DTYPES, Rows
 from geo2map.formats.vectors.write import facts_of, finish_geopackage, write_rows, writing
 from geo2map.protocols import Progress
 
-_COLUMNS: dict[str, type] = {
-    "layer": object,
-    "class": object,
-    "width": np.float64,
-    "length": np.float64,
-    "area": np.float64,
-    "confidence": np.int32,
-    "bridged": np.bool_,
-    "in_area": np.bool_,
-}
+_COLUMNS: dict[str, type] = {"layer": object, **COLUMN_DTYPES}
 """Columns of a file with one layer: those of all layers, and which it is."""
 
 

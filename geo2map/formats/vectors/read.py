@@ -15,8 +15,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from geo2map.errors import TileSetError
-from geo2map.features import Feature, FeatureLayer, Style, feature_layers
-from geo2map.features.style import palette_style
+from geo2map.features import Feature, FeatureLayer, Style
 from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.vectors.frame import MapFrame
@@ -82,7 +81,7 @@ class FeatureFile:
                 "that geo2map wrote"
             )
         tileset = _tileset(path, document)
-        known = feature_layers(str(name) for name, _ in tileset.extra.get("legend", ()))
+        known = tileset.feature_layers
         layers = {name: layer for name, layer in known.items() if name in names}
         if not layers:
             raise TileSetError(
@@ -99,7 +98,7 @@ class FeatureFile:
     @property
     def style(self) -> Style:
         """The style "maps" in the colours of the map's legend."""
-        return palette_style((str(name), tuple(colour)) for name, colour in self.tileset.extra.get("legend", ()))
+        return self.tileset.palette_style
 
     def near(self, window: PixelWindow, margin: int = 0, *, where: Mapping[str, str] | None = None) -> list[Feature]:
         """Features that touch a window of pixels at the map's zoom, or come within `margin` pixels.

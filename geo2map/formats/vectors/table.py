@@ -9,8 +9,19 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo2map.features import Feature, FeatureLayer, Region, RoadLine
+from geo2map.features import Feature, FeatureLayer, Region, RoadLine, attributes_of, geometries_of
 from geo2map.formats.vectors.frame import MapFrame
+
+COLUMN_DTYPES: dict[str, type] = {
+    "class": object,
+    "width": np.float64,
+    "length": np.float64,
+    "area": np.float64,
+    "confidence": np.int32,
+    "bridged": np.bool_,
+    "in_area": np.bool_,
+}
+"""Types of the columns of all layers."""
 
 
 class Rows(NamedTuple):
@@ -29,17 +40,13 @@ class Rows(NamedTuple):
 
 def to_rows(features: Sequence[Feature], layer: FeatureLayer, frame: MapFrame) -> Rows:
     """Features of one layer with lengths and areas on the ellipsoid."""
-    lines = [feature.line for feature in features if isinstance(feature, RoadLine)]
-    if layer.is_line:
-        shapes = [shapely.LineString(frame.to_degrees(line)) for line in lines]
-    else:
-        shapes = [shapely.transform(feature.polygon, frame.to_degrees) for feature in features]  # type: ignore[union-attr]
-    values = [_values(feature, frame) for feature in features]
-    columns = [
-        np.array([each[name] or 0 if name == "confidence" else each[name] for each in values], _DTYPES[name])
+    values = [_measured(feature, frame) for feature in features]
+    columns: list[npt.NDArray[Any]] = [
+        np.array([each[name] or 0 if name == "confidence" else each[name] for each in values], COLUMN_DTYPES[name])
         for name in layer.columns
     ]
     known = [np.array([each[name] is not None for each in values], bool) for name in layer.columns]
+    shapes = [shapely.transform(shape, frame.to_degrees) for shape in geometries_of(features)]
     return Rows(_objects(shapes), columns, known)
 
 
@@ -60,29 +67,11 @@ def from_rows(rows: Rows, layer: FeatureLayer, frame: MapFrame) -> list[Feature]
     return found
 
 
-_DTYPES: dict[str, Any] = {
-    "class": object,
-    "width": np.float64,
-    "length": np.float64,
-    "area": np.float64,
-    "confidence": np.int32,
-    "bridged": np.bool_,
-    "in_area": np.bool_,
-}
-
-
-def _values(feature: Feature, frame: MapFrame) -> dict[str, Any]:
-    sure = None if feature.confidence is None else round(100 * feature.confidence)
+def _measured(feature: Feature, frame: MapFrame) -> dict[str, Any]:
+    """The columns of a feature, with its length or area on the ellipsoid."""
     if isinstance(feature, Region):
-        return {"class": feature.kind, "area": round(frame.area(feature.polygon), 2), "confidence": sure}
-    return {
-        "class": feature.kind,
-        "width": feature.width,
-        "length": round(frame.length(feature.line), 2),
-        "confidence": sure,
-        "bridged": feature.bridged,
-        "in_area": feature.area,
-    }
+        return attributes_of(feature) | {"area": round(frame.area(feature.polygon), 2)}
+    return attributes_of(feature) | {"length": round(frame.length(feature.line), 2)}
 
 
 def _objects(shapes: Sequence[shapely.Geometry]) -> npt.NDArray[Any]:

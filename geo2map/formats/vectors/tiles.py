@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo2map.features import UNITS, Feature, Region, RoadLine, layer_of
+from geo2map.features import UNITS, Feature, attributes_of, geometries_of, layer_of
 from geo2map.formats.subset import rescale
 from geo2map.formats.vectors.read import FeatureFile
 from geo2map.grid import TILE_SIZE, PixelWindow, ground_resolution, tile_range, window_latitude
@@ -101,8 +101,7 @@ def _tiles_of(
 
 def _at_zoom(features: Sequence[Feature], down: int) -> npt.NDArray[Any]:
     """Geometries in units of a zoom, simplified where that is not the map's."""
-    shapes = np.empty(len(features), object)
-    shapes[:] = [each.polygon if isinstance(each, Region) else shapely.LineString(each.line) for each in features]
+    shapes = geometries_of(features)
     if not down:
         return shapes
     shapes = shapely.transform(shapes, lambda points: points / 2**down)
@@ -153,12 +152,7 @@ def _clipped(shape: shapely.Geometry, box: shapely.Polygon, corner: npt.NDArray[
 
 
 def _properties(feature: Feature) -> dict[str, Any]:
-    values: dict[str, Any] = {"class": feature.kind}
-    if isinstance(feature, RoadLine):
-        values |= {"width": feature.width, "length": feature.length}
-        values |= {"bridged": feature.bridged, "in_area": feature.area}
-    else:
-        values["area"] = feature.area
-    if feature.confidence is not None:
-        values["confidence"] = round(100 * feature.confidence)
-    return values
+    """The columns of a feature that have a value; confidence is the last."""
+    values = attributes_of(feature)
+    confidence = values.pop("confidence")
+    return values if confidence is None else values | {"confidence": confidence}
