@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Unpack
 
+from geo2map.api.calibrating import scoring_config
 from geo2map.api.keywords import pick_options, require_known
 from geo2map.api.model_keywords import EvaluateKeywords
 from geo2map.api.models import ModelLike, as_choice, open_engine
@@ -118,13 +119,11 @@ def _config(card: ModelCard, asked: Measuring) -> tuple[EvaluateConfig, tuple[st
     context, notes = choose_margin(card, asked.margin)
     if direction != trained:
         notes += (f"warning: {card.name} was trained {trained}, and is measured {direction}",)
-    config = EvaluateConfig(
-        size_multiple=card.size_multiple,
+    config = replace(
+        scoring_config(card),
         margin=context,
         palette=palette or (MAPS_PALETTE if direction == "a2b" else None),
         direction=direction,
-        colours=card.colours,
-        matching=card.matching,
         limit=asked.limit,
         name=card.name,
         seams=asked.seams,
