@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def command(path: str, repair: bool, geojson: Path | None, model: ModelOptions, as_json: bool) -> None:
     """Verify PATH, an output of any kind: complete, readable, unchanged, overviews consistent; and measure seams.
 
-    Of features: geometries and columns, no overlaps within a class, roads that meet at their ends only.
+    For features: valid geometries and columns, no overlaps within a class, roads that meet only at their ends.
 
     Exits with 1 if there are problems. --repair needs the scenes and the model at their original paths; --model and
     the options after it apply to --repair only.

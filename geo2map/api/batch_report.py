@@ -20,7 +20,7 @@ def check_batch_report(folder: PathLike) -> None:
     """Refuses to replace a file of somebody else's.
 
     Raises:
-        OutputError: the folder holds a report.csv that is no report of a batch.
+        OutputError: the folder has a report.csv that no batch wrote.
     """
     path = Path(folder) / BATCH_REPORT
     with output_errors(path):

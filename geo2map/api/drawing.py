@@ -51,7 +51,7 @@ def draw(
         The result; an output of the same drawing is left untouched.
 
     Raises:
-        TileSetError: the source is no such file.
+        TileSetError: the source is not a GeoPackage written by geo2map.
         DataError: a style that does not exist, or has classes that the map lacks.
         OutputError: `out` exists with other contents, holds no pixels, or cannot be written.
     """

@@ -35,7 +35,7 @@ def check_vector_file(path: Path) -> CheckReport:
     """Check a vector file; of other kinds than a GeoPackage, that the bytes are those that were written.
 
     Raises:
-        TileSetError: it is no GeoPackage of geo2map, or of another kind without a record.
+        TileSetError: not a GeoPackage written by geo2map, or another vector file without a record.
     """
     report = CheckReport(path.name)
     is_sealed = _check_seal(path, report)
@@ -102,7 +102,7 @@ class FeaturesCheck:
         columns = dict(zip(layer.columns, zip(rows.columns, rows.known, strict=True), strict=True))
         faults = {
             "its geometry is missing or empty": shapely.is_missing(rows.shapes) | shapely.is_empty(rows.shapes),
-            f"it is no {layer.geometry_type.lower()}": _kinds(rows.shapes) != layer.geometry_type,
+            f"its geometry is not a {layer.geometry_type.lower()}": _kinds(rows.shapes) != layer.geometry_type,
             "its geometry is not valid": ~shapely.is_valid(rows.shapes),
             f"its class is none of {', '.join(layer.classes)}": ~np.isin(columns["class"][0], layer.classes),
         }

@@ -42,7 +42,7 @@ def _decode(data: bytes) -> dict[str, Any]:
     """Geometries, object (N,), by layer, in the tile's own units.
 
     Raises:
-        TileSetError: it is no whole vector tile.
+        TileSetError: not a complete vector tile.
     """
     from mapbox_vector_tile import decode
 

@@ -46,7 +46,7 @@ VECTOR_COLUMNS = {
     "building_recall": ("buildings found", "{:.1%}"),
     "building_corners": ("corners px", "{:.2f}"),
 }
-"""Of road graphs and buildings."""
+"""Columns of the table of road graphs and buildings."""
 REDRAWN = ", vectors"
 """What the name of features adds to that of the model."""
 MEAN = "mean of places"

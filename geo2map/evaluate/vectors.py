@@ -13,7 +13,7 @@ import shapely
 
 from geo2map.colour.palette import Palette
 from geo2map.evaluate.scores import ROAD_CLASSES, Scores
-from geo2map.features import Box, ClassMap, Reading, Region, RoadLine, Style, extract
+from geo2map.features import Box, ClassMap, Reading, Region, RoadLine, extract
 from geo2map.features.buildings import LEAST_BUILDING
 from geo2map.features.draw import Drawing
 from geo2map.features.streets import UNITS
@@ -139,7 +139,7 @@ def measure_vectors(
     shape = truth.shape[:2]
     true, drawn = classify(truth, palette), classify(prediction, palette)
     features = _features(drawn, evidence, palette, metres)
-    redrawn = Drawing(features, _style(palette), metres).draw(0, 0, max(shape))[: shape[0], : shape[1]]
+    redrawn = Drawing(features, palette_style(palette.entries), metres).draw(0, 0, max(shape))[: shape[0], : shape[1]]
     pictures = (true, drawn, classify(redrawn, palette))
     where = _known(known, "road", shape)
     roads = [_of(classes, palette, *ROAD_CLASSES) & where for classes in pictures]
@@ -169,10 +169,6 @@ def _features(
         return Reading(*(plane[box.top : box.bottom, box.left : box.right] for plane in planes))
 
     return list(extract(ClassMap(read, Box(0, 0, width, height), palette.classes, metres)))
-
-
-def _style(palette: Palette) -> Style:
-    return palette_style((name, (int(red), int(green), int(blue))) for name, (red, green, blue) in palette.entries)
 
 
 def _of(classes: Classes, palette: Palette, *names: str) -> Mask:

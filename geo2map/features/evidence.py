@@ -20,7 +20,7 @@ SURE = 0.5
 FAINT, RISE, ACROSS = 0.1, 0.08, 8
 """A pixel is also road if its probability is above the first, and by the second above that so many pixels away."""
 HELD = 0.15
-"""Probability from which on a road may lie in what is no ground for roads, as parks."""
+"""Least probability of a road across classes that roads usually avoid, such as parks."""
 WIDEST_ROAD = 24
 """Half width beyond which what roads look like is treated as a hole: no centre line of a lot is a road. Pixels."""
 LEAST_HOLE, HOLE_EXTENT = 48, 16

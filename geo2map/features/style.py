@@ -128,7 +128,7 @@ class Style:
         """A style by name, from a file, or from plain values.
 
         Raises:
-            DataError: there is none of that name, or the file is no style.
+            DataError: an unknown name, or not a style file.
         """
         if isinstance(style, Style):
             return style
@@ -185,7 +185,7 @@ def _paint(kind: str, entry: Any) -> Paint:
 
 def _parse_colour(text: Any) -> Rgb:
     if not isinstance(text, str) or not _HEX.fullmatch(text):
-        raise ValueError(f"{text!r} is no colour like #24282f")
+        raise ValueError(f"{text!r} is not a colour like #24282f")
     red, green, blue = bytes.fromhex(text[1:])
     return red, green, blue
 
