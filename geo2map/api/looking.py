@@ -16,6 +16,7 @@ from geo2map.api.keywords import RenderKeywords
 from geo2map.api.models import ModelLike
 from geo2map.api.requests import RenderRequest, ResolvedRequest, resolve
 from geo2map.errors import TileSetError
+from geo2map.files.picture import hatched
 from geo2map.formats import find_container
 from geo2map.grid import TILE_SIZE, Block, BlockImage, PixelWindow
 from geo2map.ledger.checks import check_tmp
@@ -70,7 +71,7 @@ def estimate_request(request: RenderRequest) -> DryRun:
     container.check_storage(request.storage)
     check_tmp(out, container, tmp)
     resolved = resolve(replace(request, out=None))
-    with resolved.open() as opened, _loaded(resolved, opened) as (plan, loaded):
+    with resolved.open() as opened, plan_loaded(resolved, opened) as (plan, loaded):
         storage = resolve_legend(request.storage, loaded.card).resolve(plan)
         found = estimate(plan, storage, opened, loaded, container)
         if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
@@ -106,7 +107,8 @@ def preview(
         scenes, engine, begin, options: see `geo2map.render`.
 
     Returns:
-        Two uint8 (H, W, 3), white where there are no data, and the plan.
+        Two uint8 (H, W, 3), hatched where there are no data, of the part of these tiles where the scene is; and the
+        plan.
     """
     return preview_request(RenderRequest.of(scenes, None, engine, options), span, begin=begin)
 
@@ -114,17 +116,31 @@ def preview(
 def preview_request(request: RenderRequest, span: int = 3, *, begin: Begin | None = None) -> tuple[Image, Image, Plan]:
     """Source and map of the middle of a request's scenes; see `preview`."""
     resolved = resolve(replace(request, out=None))
-    with resolved.open() as opened, _loaded(resolved, opened) as (plan, loaded):
+    with resolved.open() as opened, plan_loaded(resolved, opened) as (plan, loaded):
         if begin is not None:
             begin(plan.name, plan.notes)
-        return *preview_block(plan, opened, loaded, middle_block(plan, opened, span)), plan
+        block = middle_block(plan, opened, span)
+        shown = block.core.intersection(plan.window)
+        part = np.s_[
+            shown.top - block.core.top : shown.bottom - block.core.top,
+            shown.left - block.core.left : shown.right - block.core.left,
+        ]
+        seen = prepared_block(plan, opened, loaded, block)
+        source, drawn = (hatched(image.pixels[part], image.mask[part]) for image in seen)
+        return source, drawn, plan
 
 
 def preview_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> tuple[Image, Image]:
-    """Source and map of one block without its margin, two uint8 (H, W, 3); no data is white."""
+    """Source and map of one block without its margin, two uint8 (H, W, 3); no data is hatched."""
+    source, drawn = prepared_block(plan, scene, engine, block)
+    return hatched(source.pixels, source.mask), hatched(drawn.pixels, drawn.mask)
+
+
+def prepared_block(plan: Plan, scene: Imagery, engine: Engine, block: Block) -> tuple[BlockImage, BlockImage]:
+    """Source and map of one block without its margin."""
     with scene.at(plan.view) as source:
         prepared = prepare(plan, source, block)
-    return _on_white(prepared.image.core()), _on_white(engine.translate([prepared])[0].image)
+    return prepared.image.core(), engine.translate([prepared])[0].image
 
 
 def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
@@ -144,13 +160,9 @@ def middle_block(plan: Plan, scene: Imagery, span: int) -> Block:
 
 
 @contextmanager
-def _loaded(resolved: ResolvedRequest, opened: Imagery) -> Iterator[tuple[Plan, Engine]]:
+def plan_loaded(resolved: ResolvedRequest, opened: Imagery) -> Iterator[tuple[Plan, Engine]]:
     """The plan first, since a scene that is refused should not wait for torch."""
     plan = resolved.plan(opened)
     with resolved.engine() as engine:
         assert engine is not None, "a preview translates"
         yield plan, engine
-
-
-def _on_white(image: BlockImage) -> Image:
-    return np.where(image.mask[..., None], image.pixels, np.uint8(255))
