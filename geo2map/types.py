@@ -35,6 +35,8 @@ SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 """Names of the folders of a set of pairs."""
 
 Match = Literal["auto", "model", "none"]
+Favours = tuple[tuple[str, float], ...]
+"""What is added to the scores of classes before one of them is drawn, in logits; by name."""
 Mode = Literal["exact", "faithful"]
 WeightsDtype = Literal["fp16", "fp32"]
 OnError = Literal["fail", "skip"]

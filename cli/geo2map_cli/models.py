@@ -129,9 +129,9 @@ def average(models: tuple[str, ...], out: Path, as_json: bool, **choices: Any) -
     show(ModelDescription.of(out), as_json)
 
 
-def _parse_class_bias(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, float]:
+def _parse_class_bias(_: click.Context, __: click.Parameter, value: str | None) -> dict[str, float] | None:
     try:
-        return {name: float(more) for name, more in (part.split("=") for part in value.split(","))} if value else {}
+        return {name: float(more) for name, more in (part.split("=") for part in value.split(","))} if value else None
     except ValueError:
         raise click.BadParameter(
             f"{value!r} is not a list of classes and numbers: give e.g. park=1.2,road=0.5."
@@ -146,6 +146,13 @@ def _parse_class_bias(_: click.Context, __: click.Parameter, value: str | None) 
 )
 @click.option(
     "--class-bias", "--favour", callback=_parse_class_bias, metavar="CLASS=X,...", help="Summand of a class's score."
+)
+@click.option(
+    "--class-bias-elsewhere",
+    "--favour-elsewhere",
+    callback=_parse_class_bias,
+    metavar="CLASS=X,...",
+    help="The same, on top, for scenes whose colours differ from the training's. [default: the card's]",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Pairs to fit the temperature of the confidence on.")
 @click.option("--validation", type=click.Path(path_type=Path), help="List of the pairs of --data to take.")

@@ -13,14 +13,15 @@ from geo2map_cli.reporting import conclude, report_options
 from geo2map_cli.storing import as_storage, minzoom_option, out_option, output_options
 
 if TYPE_CHECKING:
+    from geo2map.api.models import ResolvedModel
     from geo2map.api.requests import RenderRequest
-    from geo2map.model import ModelCard
 
 
-def _card(model: str) -> ModelCard:
-    from geo2map.model import find_model, load_card
+def _for_model(model: str) -> ResolvedModel:
+    from geo2map.api.models import ResolvedModel
+    from geo2map.model import ModelOptions
 
-    return load_card(find_model(model))
+    return ResolvedModel(ModelOptions(model=model), translates=False)
 
 
 @click.command("tile", cls=GroupedCommand)
@@ -30,7 +31,7 @@ def _card(model: str) -> ModelCard:
 @out_option("Folder for XYZ tiles.")
 @gather(
     "model",
-    _card,
+    _for_model,
     "Model",
     click.option("--model", default="sat2map", show_default=True, help="Model that sets zoom and colours."),
 )

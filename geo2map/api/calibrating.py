@@ -65,6 +65,7 @@ def calibrate_on_pairs(
     *,
     inverse_temperature: float = 1.0,
     class_bias: Mapping[str, float] | None = None,
+    class_bias_elsewhere: Mapping[str, float] | None = None,
     pairs: CalibrationPairs | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -75,7 +76,7 @@ def calibrate_on_pairs(
     Args:
         model: a model file with a legend.
         out: the model file to write.
-        inverse_temperature, class_bias: see `geo2map.model.calibrate_model`.
+        inverse_temperature, class_bias, class_bias_elsewhere: see `geo2map.model.calibrate_model`.
         pairs: what to fit the temperature on; None keeps it.
         overwrite: replace an existing `out`.
         progress: told ("calibrate", done, total).
@@ -92,7 +93,13 @@ def calibrate_on_pairs(
     places = pairs.places() if pairs else {}
     with TemporaryDirectory(prefix="geo2map-") as folder:
         drawn, fitted = Path(folder) / out.name, None
-        calibrate_model(model, drawn, inverse_temperature=inverse_temperature, class_bias=class_bias)
+        calibrate_model(
+            model,
+            drawn,
+            inverse_temperature=inverse_temperature,
+            class_bias=class_bias,
+            class_bias_elsewhere=class_bias_elsewhere,
+        )
         if places:
             with open_engine(ModelOptions(model=drawn)) as engine:
                 card = engine.card
@@ -110,4 +117,6 @@ def scoring_config(card: ModelCard) -> EvaluateConfig:
         direction=card.direction,
         colours=card.colours,
         matching=card.matching,
+        tries=card.can_try,
+        favours_elsewhere=card.favours_elsewhere,
     )

@@ -23,34 +23,38 @@ class ResolvedModel(Closing):
 
     Attributes:
         card: what the plan follows.
-        options: how to load the model, here or in another process; None for a loaded engine or where nothing is
-            translated.
-        translates: False where tiles are cut for the model without running it.
+        options: how to load the model, here or in another process; None for a loaded engine, and for a card alone.
+        translates: False where tiles are cut for the model; then it only helps to plan.
         precision, device: as a job records them before the model is loaded; "" where nothing is translated.
     """
 
-    def __init__(self, choice: Engine | ModelOptions | ModelCard) -> None:
+    def __init__(self, choice: Engine | ModelOptions | ModelCard, *, translates: bool = True) -> None:
         """
+        Args:
+            translates: False cuts tiles for the model; a card alone can do nothing else.
+
         Raises:
             ModelFileError: not a model, or it lacks the mode.
         """
         self.options = choice if isinstance(choice, ModelOptions) else None
-        self.translates = not isinstance(choice, ModelCard)
+        self.translates = translates and not isinstance(choice, ModelCard)
         self.precision = self.device = ""
         if isinstance(choice, ModelOptions):
             self.card = choice.load_card()
-            self.precision = "fp32" if choice.precision == "auto" else choice.precision
-            self.device = choice.device.split(":")[0]
+            device = choice.device.split(":")[0]
+            precision = "fp32" if choice.precision == "auto" else str(choice.precision)
         elif isinstance(choice, ModelCard):
-            self.card = choice
-            self.engine = None
+            self.card, self.loaded = choice, None
+            return
         else:
-            self.card, self.engine = choice.card, choice
-            self.precision, self.device = choice.precision, choice.device.type
+            self.card, self.loaded = choice.card, choice
+            device, precision = choice.device.type, choice.precision
+        if self.translates:
+            self.precision, self.device = precision, device
 
     @cached_property
-    def engine(self) -> Engine | None:
-        """The loaded model, None where nothing is translated.
+    def loaded(self) -> Engine | None:
+        """The loaded model; None of a card alone.
 
         Raises:
             ModelFileError: not a model.
@@ -59,9 +63,14 @@ class ResolvedModel(Closing):
         assert self.options is not None, "engines and cards are stored when the model is resolved"
         return as_engine(self.options)
 
+    @property
+    def engine(self) -> Engine | None:
+        """What translates, loaded; None where nothing is translated. Raises what `loaded` raises."""
+        return self.loaded if self.translates else None
+
     def close(self) -> None:
         """Closes the engine that was loaded here; harmless when repeated."""
-        if self.options is not None and (loaded := vars(self).pop("engine", None)) is not None:
+        if self.options is not None and (loaded := vars(self).pop("loaded", None)) is not None:
             loaded.close()
 
 

@@ -104,10 +104,10 @@ def tiles_request(request: RenderRequest) -> RenderRequest:
 
 def render_request(request: RenderRequest, *, progress: Progress | None = None, begin: Begin | None = None) -> Report:
     """Carries out a request; see `render` and, for the card of a model, `tile`."""
-    if isinstance(request.model, ModelCard):
-        _require_cut(request)
     resolved = resolve(request)
-    with resolved.open() as imagery:
+    if not resolved.model.translates:
+        _require_cut(request)
+    with resolved.open() as imagery, resolved.closing():
         job = resolved.job(imagery, resolved.plan(imagery))
         if (complete := find_complete(resolved.out, job, request.output)) is not None:
             return complete.at(resolved.out)

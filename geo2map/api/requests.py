@@ -16,7 +16,9 @@ from geo2map.files.place import check_place, require_apart
 from geo2map.formats.containers import Container
 from geo2map.ledger import OutputOptions, check_output, finish_publishing
 from geo2map.ledger.checks import occupied
+from geo2map.ledger.complete import recorded_plan
 from geo2map.model import ModelCard, ModelOptions
+from geo2map.pipeline.trial import choose_plan
 from geo2map.plan import Job, Plan, PlanOptions, Storage, make_plan
 from geo2map.scene import Imagery, ReadingOptions, Scenes, SceneSelection, open_imagery, select_scenes
 from geo2map.types import OnError, PathLike
@@ -240,9 +242,28 @@ class ResolvedRequest:
             require_apart(place, files)
 
     def plan(self, imagery: Imagery) -> Plan:
-        """The plan of the opened scenes."""
-        plan = make_plan(imagery, self.model.card, self.request.planning)
+        """The plan of the opened scenes; loads the model where they have to show how far to match them."""
+        plan = make_plan(imagery, self.model.card, self.request.planning, trial=self._try)
         return plan if self.model.translates else plan.untranslated()
+
+    def _try(self, imagery: Imagery, plans: Sequence[Plan]) -> int | None:
+        """What an output here was made with, if it is one of these plans, else what suits samples best."""
+        recorded = None if self.request.out is None else recorded_plan(self.request.out)
+        made = plans if self.model.translates else [plan.untranslated() for plan in plans]
+        if recorded in (known := [plan.fingerprint for plan in made]):
+            return known.index(recorded)
+        if (loaded := self.model.loaded) is None:
+            return None
+        return choose_plan(imagery, plans, lambda: loaded)
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Closes the model afterwards if it was loaded for planning, unless several requests share it."""
+        try:
+            yield
+        finally:
+            if self.model is not self.request.model:
+                self.model.close()
 
     @contextmanager
     def engine(self) -> Iterator[Engine | None]:
@@ -252,15 +273,12 @@ class ResolvedRequest:
             ModelFileError: not a model.
             DeviceError: the device is missing.
         """
-        try:
+        with self.closing():
             yield self.model.engine
-        finally:
-            if self.model is not self.request.model:
-                self.model.close()
 
     def job(self, imagery: Imagery, plan: Plan) -> Job:
         """The job of a plan; its device is only named until the model is loaded."""
-        facts = {} if self.model.translates else {"colours_for": self.model.card.name}
+        facts = {} if self.model.translates else {"colours_for": self.model.card.name, "favours": dict(plan.favours)}
         storage = self.request.storage
         if self.container is not None:
             storage = self.container.adapt(storage)

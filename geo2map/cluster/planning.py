@@ -123,7 +123,7 @@ def plan_request(resolved: ResolvedRequest, shard_zoom: int | None = None) -> Jo
     request.require_whole("a cluster")
     if model.translates and model.options is None:
         raise PlanError("a loaded engine cannot be sent to other machines: name the model", option="model")
-    with resolved.open() as opened:
+    with resolved.open() as opened, resolved.closing():
         plan = resolved.plan(opened)
         job = resolved.job(opened, plan)
         sheets = SheetIndex.of(opened, plan.maxzoom) if isinstance(opened, SceneCollection) else None

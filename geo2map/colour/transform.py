@@ -34,6 +34,19 @@ class ColourTransform:
             scaled = (values.astype(exact) - low) * (255.0 / (high - low))
         return np.rint(np.clip(np.nan_to_num(scaled), 0.0, 255.0)).astype(np.uint8)
 
+    def matched(self, statistics: ColourStatistics, target: ColourStatistics | None, share: float) -> ColourTransform:
+        """The same stretch, then a match of what it gives.
+
+        Args:
+            statistics: of the stretched values.
+            target: what to match them to; None for no match.
+            share: how much of the way to go, from 0 to 1.
+        """
+        if target is None:
+            return ColourTransform(self.stretch)
+        curves = statistics.curve_to(target, share)
+        return ColourTransform(self.stretch, tuple(tuple(int(level) for level in band) for band in curves))
+
     def __call__(self, values: npt.NDArray[np.generic]) -> Image:
         """Any numbers (..., 3) to uint8 (..., 3)."""
         image = self.stretched(values)
@@ -70,5 +83,4 @@ def make_rendition(
     distance = statistics.distance(target)
     if match == "none" or (match == "auto" and distance <= DIFFERENT):
         return plain, distance
-    curves = statistics.curve_to(target, matching if match == "auto" else 1.0)
-    return ColourTransform(plain.stretch, tuple(tuple(int(level) for level in band) for band in curves)), distance
+    return plain.matched(statistics, target, matching if match == "auto" else 1.0), distance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 
@@ -12,19 +13,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from geo2map.colour.trial import TRIED_CLASSES
 from geo2map.engine.device import DTYPES, choose_device, choose_dtype, hold_instructions
 from geo2map.engine.network import load_network
 from geo2map.engine.squares import cut_squares, distinct_squares, join_squares
 from geo2map.engine.transfer import Download, torch_threads, upload
 from geo2map.errors import DeviceError
 from geo2map.families import find_family
-from geo2map.families.runner import Step
+from geo2map.families.runner import Runner, Step
 from geo2map.families.scores import ScorePlanes
 from geo2map.files.closing import Closing
 from geo2map.model import ModelCard, find_model, load_card
 from geo2map.protocols import EVIDENCE, PixelTranslator, Scored, ScoreKind
 from geo2map.threads import Budget, start_threads
-from geo2map.types import Batch, Mode, Precision
+from geo2map.types import Batch, Favours, Mode, Precision
 
 log = logging.getLogger(__name__)
 
@@ -69,10 +71,10 @@ class Engine(PixelTranslator, Closing):
         self.batch = batch or (min(_AT_ONCE, threads or 1) if device.type == "cpu" else 8)
         self.noise = card.noise
         self.ahead = 1 if device.type == "cuda" else 0
-        strip = STRIP if device.type == "cpu" else None
-        self._runner = find_family(card.architecture).runner(generator, strip)
-        self._runner.to(dtype)  # before it moves: not every device has float64
-        self._runner.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._favours: Favours = ()
+        self._favouring: dict[Favours, Engine] = {}
+        self._weights = dict(generator.state_dict()) if card.favours_elsewhere else {}
+        self._runner = self._make_runner(generator)
         in_calls = device.type == "cpu" and self._runner.fixed_calls
         self._call = (1 if card.exact else TILES) if in_calls else None  # pictures in each call, if always so many
         self.has_scores = card.legend_classes is not None
@@ -81,6 +83,33 @@ class Engine(PixelTranslator, Closing):
     def close(self) -> None:
         """Ends the engine's threads; it cannot translate any more. Harmless when repeated."""
         self._crew.shutdown()
+
+    def _make_runner(self, generator: nn.Module) -> Runner:
+        runner = find_family(self.card.architecture).runner(generator, STRIP if self.device.type == "cpu" else None)
+        runner.to(self.dtype)  # before it moves: not every device has float64
+        runner.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return runner
+
+    def favouring(self, favours: Favours) -> Engine:
+        """An engine with the same network, whose last bias holds these favours, too: they cost nothing a pixel. It is
+        kept, and shares this one's threads.
+
+        Raises:
+            PlanError: the card knows of no favours elsewhere.
+        """
+        if not favours:
+            return self
+        if favours not in self._favouring:
+            classes = self.card.legend_classes
+            if classes is None or not self._weights:
+                return super().favouring(favours)  # type: ignore[return-value]  # which raises
+            added = [self.card.certainty * dict(favours).get(name, 0.0) for name in classes]
+            family, other = find_family(self.card.architecture), copy(self)
+            generator = family.build(self.card.config)
+            generator.load_state_dict(family.calibrate(self._weights, 1.0, added))
+            other._favours, other._runner = favours, other._make_runner(generator)
+            self._favouring[favours] = other
+        return self._favouring[favours]
 
     @property
     def budget(self) -> Budget:
@@ -132,13 +161,24 @@ class Engine(PixelTranslator, Closing):
         temperatures = (self.card.temperature,) if "confidence" in kinds else ()
         return self._begin_planes(batch, margin, EVIDENCE if "probabilities" in kinds else (), temperatures)
 
-    def translate_tempered(self, batch: Batch, margin: int, temperatures: Sequence[float]) -> Scored:
-        """Translates a batch; the planes are the confidence at each of these temperatures, and nothing else.
+    def translate_tempered(
+        self, batch: Batch, margin: int, temperatures: Sequence[float], groups: Sequence[tuple[str, ...]] = ()
+    ) -> Scored:
+        """Translates a batch; the planes are the confidence at each of these temperatures, then 255 x the probability
+        of each group of classes.
 
         Raises:
             PlanError, DeviceError, ValueError: see `begin_scored`.
         """
-        return self._begin_planes(batch, margin, (), temperatures)()
+        return self._begin_planes(batch, margin, groups, temperatures)()
+
+    def outcome_planes(self, batch: Batch) -> npt.NDArray[np.uint8]:
+        """What the scores tell of pictures without a margin: uint8 (N, 3, H, W), see `geo2map.colour.trial.Outcome.of`.
+
+        Raises:
+            PlanError, DeviceError, ValueError: see `begin_scored`.
+        """
+        return self.translate_tempered(batch, 0, (self.card.certainty,), TRIED_CLASSES).planes
 
     def _begin_planes(
         self, batch: Batch, margin: int, groups: Sequence[tuple[str, ...]], temperatures: Sequence[float]
@@ -146,8 +186,10 @@ class Engine(PixelTranslator, Closing):
         card = self.card
         if card.legend_classes is None:
             return super().begin_scored(batch, margin)
+        more = dict(self._favours)
+        favours = {name: card.favours.get(name, 0.0) + more.get(name, 0.0) for name in card.legend_classes}
         planes = ScorePlanes(
-            card.legend_classes, groups, certainty=card.certainty, temperatures=temperatures, favours=card.favours
+            card.legend_classes, groups, certainty=card.certainty, temperatures=temperatures, favours=favours
         )
         wait = self._begin(batch, margin, planes)
         return lambda: Scored(*wait())

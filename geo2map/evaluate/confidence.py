@@ -106,7 +106,7 @@ def reliability_at(
     control, neutral = plainness(image), None
     if abroad:
         neutral = config.colours.neutral(config.direction) if config.colours else MID_GREY
-        image = as_scene(image, config.colours, config.matching)
+        image, translator = as_scene(image, translator, config)
 
     def tell(batch: Batch) -> Scored:
         return translator.translate_tempered(batch, 0, temperatures)  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import Palette
 from geo2map.errors import DataError
 from geo2map.types import Direction as Direction
+from geo2map.types import Favours
 
 ProtocolName = Literal["native", "scene", "maps256", "maps256-reduced"]
 TILE = 256
@@ -27,6 +28,8 @@ class EvaluateConfig:
         direction: "a2b" translates the left half, "b2a" the right.
         colours: of the translator's training imagery, to which protocol "scene" matches pictures; None: no match.
         matching: how far it matches them there, from 0 to 1.
+        tries: whether it tries that on a sample, see `ModelCard.can_try`.
+        favours_elsewhere: of pictures whose colours differ, there.
         limit: how many pictures at most, the first in natural order; None: all.
         name: of the translator in the table.
         seams: how many pictures, evenly spread, are also translated in tiles; 0: no seam scores.
@@ -47,6 +50,8 @@ class EvaluateConfig:
     tile: int = TILE
     colours: ColourStatistics | None = None
     matching: float = 1.0
+    tries: bool = False
+    favours_elsewhere: Favours = ()
     vectors: bool = False
     metres: float = 1.0
 

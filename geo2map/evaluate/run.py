@@ -115,7 +115,7 @@ def _score(
     neutral, plain = None, plainness(image)
     if config.protocol == "scene":
         neutral = config.colours.neutral(config.direction) if config.colours else MID_GREY
-        image = as_scene(image, config.colours, config.matching) if config.direction == "a2b" else image
+        image, translator = as_scene(image, translator, config) if config.direction == "a2b" else (image, translator)
     sides, told, evidence = (config.size_multiple, config.margin, neutral), None, None
     if translator.has_scores and config.palette and config.protocol in ("native", "scene"):
         drawn = translate_scored(image, translator, *sides)

@@ -9,23 +9,55 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image as Pillow
 
 from geo2map.colour import ColourStatistics
+from geo2map.colour.statistics import DIFFERENT
 from geo2map.colour.transform import make_rendition
+from geo2map.colour.trial import Outcome, best_outcome
 from geo2map.errors import DataError
+from geo2map.evaluate.config import EvaluateConfig
 from geo2map.grid import MAX_ZOOM, PixelWindow, add_noise
 from geo2map.grid.fill import fill_pixels
 from geo2map.protocols import PixelTranslator, Scored
 from geo2map.types import Batch, Image
 
 REDUCED_SIZE = 256
+SAMPLE = 512
+"""Side in px of the sample that shows how far to match a picture."""
 Draw = Callable[[Batch], Batch]
 """From pictures with context, uint8 (N, H, W, bands), to their translations with any number of bands."""
 Neutral = tuple[int, int, int]
 
 
-def as_scene(image: Image, colours: ColourStatistics | None, matching: float) -> Image:
-    """The picture with its colours matched, where a renderer would match a scene's."""
-    rendition, _ = make_rendition(image.reshape(-1, 3), colours, "auto", matching=matching)
-    return rendition(image)
+def as_scene(image: Image, translator: PixelTranslator, config: EvaluateConfig) -> tuple[Image, PixelTranslator]:
+    """The picture and the translator as a renderer would have them if the picture were a scene.
+
+    Returns:
+        The picture, its colours matched as far as suits it, and the translator with the favours of such a scene.
+    """
+    colours, pixels = config.colours, image.reshape(-1, 3)
+    rendition, distance = make_rendition(pixels, colours, "auto", matching=config.matching)
+    favoured = translator.favouring(config.favours_elsewhere) if distance > DIFFERENT else translator
+    if rendition.curves is None or not config.tries:
+        return rendition(image), favoured
+    statistics = ColourStatistics.of(pixels)
+    shares = sorted({0.0, config.matching, 1.0})
+    shown = [rendition.matched(statistics, colours if share else None, share)(image) for share in shares]
+    top, left, height, width = _middle(image, config.size_multiple)
+    if not height * width:
+        return rendition(image), favoured
+    crops = np.stack([picture[top : top + height, left : left + width] for picture in shown])
+    window = PixelWindow(0, 0, width, height)
+    planes = [
+        translator.outcome_planes(add_noise(crop, window, MAX_ZOOM, translator.noise)[None])[0]  # type: ignore[attr-defined]
+        for crop in crops
+    ]
+    everywhere = np.ones((height, width), np.bool_)
+    return shown[best_outcome([Outcome.of(each, everywhere) for each in planes])], favoured
+
+
+def _middle(image: Image, size_multiple: int) -> tuple[int, int, int, int]:
+    """Top, left, height and width of what a renderer would take as a sample of a small scene."""
+    height, width = (min(side, SAMPLE) // size_multiple * size_multiple for side in image.shape[:2])
+    return (image.shape[0] - height) // 2, (image.shape[1] - width) // 2, height, width
 
 
 def translate_picture(

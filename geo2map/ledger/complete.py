@@ -5,7 +5,7 @@ An output of the same job is left untouched; one of another job is refused, with
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from geo2map.errors import OutputError, TileSetError
@@ -13,7 +13,7 @@ from geo2map.files.place import resolve_place
 from geo2map.formats.containers import find_container
 from geo2map.ledger.checks import OutputOptions
 from geo2map.ledger.content import content_digest, first_damaged, size_on_disk
-from geo2map.ledger.finished_record import has_record, load_record
+from geo2map.ledger.finished_record import has_record, journal_path, load_record
 from geo2map.ledger.journal import Journal
 from geo2map.ledger.origin import Origin
 from geo2map.ledger.workspace import Workspace
@@ -51,6 +51,20 @@ def find_complete(path: str | Path, job: Job, options: OutputOptions | None = No
         _require_whole(Path(path), final, journal)
         changes = version_changes(journal.job.versions, job.versions)
         return Report.of_complete(journal.job, len(journal.blocks()), changes)
+
+
+def recorded_plan(path: str | Path) -> str | None:
+    """Fingerprint of the plan of an interrupted or finished output, None where there is none that can be read.
+
+    Decisions that take long are not taken anew for an output that records them.
+    """
+    final = resolve_place(path)
+    for journal in (Workspace(final).journal, journal_path(final)):
+        with suppress(OutputError, OSError):
+            if journal.is_file():
+                with closing(Journal(journal, read_only=True)) as opened:
+                    return opened.job.plan.fingerprint if isinstance(opened.recipe, Job) else None
+    return None
 
 
 def find_converted(path: str | Path, origin: Origin) -> tuple[str, ...] | None:

@@ -21,6 +21,7 @@ def calibrate_model(
     *,
     inverse_temperature: float = 1.0,
     class_bias: Mapping[str, float] | None = None,
+    class_bias_elsewhere: Mapping[str, float] | None = None,
     temperature: float | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -34,6 +35,8 @@ def calibrate_model(
         out: the model file to write; its card has no metrics, unless only the temperature is new.
         inverse_temperature: more than 0.
         class_bias: by class name, in logits; 0 for the others.
+        class_bias_elsewhere: the same, added on top where a scene's colours differ from the training's; decided by each
+            plan, and not in the weights. None keeps the card's.
         temperature: of the confidence, for the model's scores as they are; None keeps its meaning.
         overwrite: replace an existing `out`.
 
@@ -43,19 +46,21 @@ def calibrate_model(
     """
     require_new(out, overwrite)
     card, bias = load_card(model), dict(class_bias or {})
-    added = _added(model, card, bias)
+    added, elsewhere = _added(model, card, bias), _added(model, card, class_bias_elsewhere or {})
     if not (math.isfinite(inverse_temperature) and inverse_temperature > 0):
         raise ModelFileError(
             f"inverse temperature {inverse_temperature} is not above 0; give a positive number",
             option="inverse_temperature",
         )
-    if not all(map(math.isfinite, added)):
-        raise ModelFileError(f"class bias {bias} is not finite; give a number for each class", option="class_bias")
+    if not all(map(math.isfinite, (*added, *elsewhere))):
+        raise ModelFileError("class bias is not finite; give a number for each class", option="class_bias")
     weights = load_weights(model)
     if drawn_otherwise := inverse_temperature != 1 or any(added):
         weights = find_family(card.architecture).calibrate(weights, inverse_temperature, added)
     said = _combined(card, inverse_temperature, bias, card.fitted_temperature if temperature is None else temperature)
-    metrics = {} if drawn_otherwise else card.metrics
+    if class_bias_elsewhere is not None:
+        said["elsewhere"] = {name: more / card.certainty for name, more in class_bias_elsewhere.items()}
+    metrics = {} if drawn_otherwise or class_bias_elsewhere is not None else card.metrics
     save_model(out, weights, replace(card, training=card.training | {"calibration": said}, metrics=metrics))
 
 
@@ -64,7 +69,8 @@ def _combined(card: ModelCard, factor: float, bias: Mapping[str, float], tempera
     names = dict.fromkeys([*card.favours, *bias])
     favour = {name: card.favours.get(name, 0.0) + bias.get(name, 0.0) / card.certainty for name in names}
     fitted = {} if temperature is None else {"temperature": factor * temperature}
-    return {"certainty": factor * card.certainty, "favour": favour, **fitted}
+    elsewhere = {"elsewhere": dict(card.favours_elsewhere)} if card.favours_elsewhere else {}
+    return {"certainty": factor * card.certainty, "favour": favour, **elsewhere, **fitted}
 
 
 def _added(model: Path, card: ModelCard, bias: Mapping[str, float]) -> list[float]:

@@ -14,7 +14,7 @@ from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import Palette
 from geo2map.errors import ModelFileError
 from geo2map.grid import MOST_NOISE
-from geo2map.types import Direction, Mode
+from geo2map.types import Direction, Favours, Mode
 
 FORMAT = 2
 FAITHFUL_SIDE = 256
@@ -142,6 +142,17 @@ class ModelCard:
     def favours(self) -> dict[str, float]:
         """What it added to the scores of classes before."""
         return {str(name): float(more) for name, more in self._calibration.get("favour", {}).items()}
+
+    @property
+    def favours_elsewhere(self) -> Favours:
+        """What a plan adds to the scores of classes, on top of `favours`, where colours differ from the training's."""
+        found = self._calibration.get("elsewhere", {})
+        return tuple(sorted((str(name), float(more)) for name, more in found.items()))
+
+    @property
+    def can_try(self) -> bool:
+        """Whether a scene may show how far to match it: the network scores roads and water, and need not be matched."""
+        return 0 < self.matching < 1 and {"road", "water"} <= set(self.legend_classes or ())
 
     @property
     def temperature(self) -> float:

@@ -103,7 +103,7 @@ def _filled(plan: Plan, image: BlockImage) -> TranslatorInput:
     limited = image if plan.aoi is None else _limit(image, plan.aoi, plan.clip)
     if plan.fill_radius and limited.core().mask.any():
         limited = replace(limited, pixels=fill(image, plan.neutral, plan.fill_radius))
-    return TranslatorInput(limited.with_margin(plan.margin))
+    return TranslatorInput(limited.with_margin(plan.margin), plan.favours)
 
 
 def _limit(image: BlockImage, aoi: Aoi, clip: bool) -> BlockImage:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from geo2map import grid
 from geo2map.aoi import make_aoi
+from geo2map.colour.statistics import DIFFERENT, ColourStatistics
 from geo2map.colour.stretch import stretch_of_bits
 from geo2map.colour.transform import ColourTransform, make_rendition
 from geo2map.errors import PlanError, ResolutionError, ZoomError
@@ -20,6 +21,7 @@ from geo2map.plan.options import PlanOptions
 from geo2map.plan.value import Plan
 from geo2map.scene.imagery import Imagery
 from geo2map.scene.view import View
+from geo2map.types import Favours
 
 _COARSEST = 3.0
 """Scene metres per model metre above which a model cannot recognise anything."""
@@ -29,12 +31,20 @@ ENLARGED = 1.5
 """Scene metres per output metre, or per model metre, above which a note warns."""
 FAR = 40.0
 """Grey levels between a scene and the model's imagery above which a note warns."""
+Trial = Callable[[Imagery, Sequence[Plan]], int | None]
+"""Which of several plans for a scene, that differ in colours, suits it best; None where that cannot be seen."""
 WIDEST_MARGIN = 256
 """Largest default margin; a model that needs more is exact only with an explicit `margin`."""
 
 
-def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = None) -> Plan:
+def make_plan(
+    scene: Imagery, card: ModelCard, options: PlanOptions | None = None, *, trial: Trial | None = None
+) -> Plan:
     """Decide everything about rendering imagery with a model.
+
+    Args:
+        trial: chooses how far to match where the match is "auto" and the colours differ, see
+            `geo2map.pipeline.trial.choose_plan`; None matches as far as the card says.
 
     Raises:
         ResolutionError: the scene is far coarser than the model was trained for.
@@ -46,27 +56,35 @@ def make_plan(scene: Imagery, card: ModelCard, options: PlanOptions | None = Non
         raise PlanError(f"match: the card of {card.name} has no colour statistics; leave it out", option="match")
     zoom = choose_zoom(scene, card, options)
     sample = scene.sample()
-    rendition, colour_notes = _choose_colours(scene, sample, card, options)
+    colours = _choose_colours(scene, sample, card, options)
     margin, margin_notes = choose_margin(card, options.margin)
     window = scene.window(zoom)
     aoi = None if options.aoi is None else make_aoi(options.aoi)
     if aoi is not None:
         window = aoi.cut(window, zoom, options.clip, scene.name)
-    return Plan(
+    plan = Plan(
         name=scene.name,
-        view=View(zoom, rendition, options.resampling),
+        view=View(zoom, colours.rendition, options.resampling),
         window=window,
         block_span=options.block_span,
         margin=margin,
         fill_radius=FILL_RADIUS,
         neutral=card.neutral,
         noise=card.noise,
+        favours=colours.favours,
         model=card.identity,
         content=sample_digest(sample, scene),
         aoi=aoi,
         clip=options.clip,
-        notes=(*scene.notes, *_scale_notes(scene, card, zoom), *colour_notes, *margin_notes),
+        notes=(*scene.notes, *_scale_notes(scene, card, zoom), *margin_notes),
     )
+    matching = card.matching if options.match == "auto" else 1.0
+    if trial is not None and options.match == "auto" and card.can_try and colours.rendition.curves is not None:
+        renditions = {share: colours.towards(card, share) for share in sorted({0.0, card.matching, 1.0})}
+        plans = [replace(plan, view=replace(plan.view, rendition=found)) for found in renditions.values()]
+        if (number := trial(scene, plans)) is not None:
+            matching, plan = list(renditions)[number], plans[number]
+    return replace(plan, notes=(*plan.notes, *_match_notes(colours, plan.view.rendition, card, matching)))
 
 
 def sample_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
@@ -75,15 +93,40 @@ def sample_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:
     return hashlib.sha256(f"{pixels} {scene.layout_digest}".encode()).hexdigest()[:16]
 
 
-def _choose_colours(
-    scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions
-) -> tuple[ColourTransform, tuple[str, ...]]:
-    if options.rendition is not None:
-        return options.rendition, ("colours: taken from another map",)
+@dataclass(frozen=True)
+class _Colours:
+    """What the colours of a scene decide.
+
+    Attributes:
+        rendition: stretch and match.
+        distance: mean grey levels to the model's imagery.
+        favours: of the plan.
+        statistics: of the stretched scene; None where nobody needs them.
+        given: whether the rendition is that of another map.
+    """
+
+    rendition: ColourTransform
+    distance: float
+    favours: Favours
+    statistics: ColourStatistics | None = None
+    given: bool = False
+
+    def towards(self, card: ModelCard, share: float) -> ColourTransform:
+        """The rendition, matched by a share of the way instead."""
+        assert self.statistics is not None, "who matches has looked at the scene's colours"
+        return self.rendition.matched(self.statistics, card.colours if share else None, share)
+
+
+def _choose_colours(scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions) -> _Colours:
     if scene.colours_for == card.name:
-        options = replace(options, match="none")
+        found = choose_rendition(sample, card, replace(options, match="none"), scene.bits)
+        return _Colours(*found, scene.favours)
     rendition, distance = choose_rendition(sample, card, options, scene.bits)
-    return rendition, _match_notes(rendition, distance, card, card.matching if options.match == "auto" else 1.0)
+    favours = card.favours_elsewhere if distance > DIFFERENT else ()
+    if options.rendition is not None:
+        return _Colours(options.rendition, distance, favours, given=True)
+    statistics = ColourStatistics.of(rendition.stretched(sample)) if rendition.curves else None
+    return _Colours(rendition, distance, favours, statistics)
 
 
 def choose_zoom(scene: Imagery, card: ModelCard, options: PlanOptions) -> int:
@@ -174,7 +217,10 @@ def _scale_notes(scene: Imagery, card: ModelCard, zoom: int) -> Iterator[str]:
         yield f"warning: the scene has only {scene.ground_resolution:.3g} m per pixel; its pixels are enlarged"
 
 
-def _match_notes(rendition: ColourTransform, distance: float, card: ModelCard, matching: float) -> tuple[str, ...]:
+def _match_notes(colours: _Colours, rendition: ColourTransform, card: ModelCard, matching: float) -> tuple[str, ...]:
+    distance = colours.distance
+    if colours.given:
+        return ("colours: taken from another map",)
     if card.colours is None:
         return (f"{card.name} has no colour statistics: colours unchanged",)
     done = "unchanged"

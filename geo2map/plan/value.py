@@ -14,6 +14,7 @@ from geo2map.errors import PlanError
 from geo2map.grid import Block, PixelWindow, tile_range
 from geo2map.plan.area_tiles import AreaTiles
 from geo2map.scene.view import View
+from geo2map.types import Favours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class Plan:
         margin: pixels of context for the model; 0 without one.
         fill_radius, neutral: how pixels without data are filled, see `geo2map.grid.fill`.
         noise: additional bands of noise, see `geo2map.grid.add_noise`.
+        favours: added to the scores of classes, see `ModelCard.favours_elsewhere`.
         model: the card's identity, "" without a model.
         content: hash of the scene's decimated sample, which distinguishes scenes of the same name.
         aoi, clip: restricts what is written to tiles of the area, or to its pixels; does not affect what is read.
@@ -42,6 +44,7 @@ class Plan:
     fill_radius: int = 0
     neutral: tuple[int, int, int] = (0, 0, 0)
     noise: int = 0
+    favours: Favours = ()
     model: str = ""
     content: str = ""
     aoi: Aoi | None = None
@@ -128,6 +131,7 @@ class Plan:
         values["window"] = PixelWindow(*values["window"])
         values["aoi"] = values["aoi"] and Aoi(**values["aoi"])
         values["neutral"], values["notes"] = tuple(values["neutral"]), tuple(values["notes"])
+        values["favours"] = tuple((name, more) for name, more in values["favours"])
         view = values["view"]
         pairs = (view["rendition"][key] for key in ("stretch", "curves"))
         rendition = ColourTransform(*(None if part is None else tuple(map(tuple, part)) for part in pairs))

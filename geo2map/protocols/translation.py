@@ -14,7 +14,7 @@ from geo2map.errors import PlanError
 from geo2map.grid.block import BlockImage
 from geo2map.grid.noise import add_noise
 from geo2map.threads import Budget
-from geo2map.types import Batch
+from geo2map.types import Batch, Favours
 
 ScoreKind = Literal["confidence", "probabilities"]
 """What the scores of a model tell beside the picture: an attribute of `Prediction` each."""
@@ -42,9 +42,11 @@ class TranslatorInput:
 
     Attributes:
         image: the prepared pixels; its mask is True where there are data to write.
+        favours: of the plan; a batch holds inputs of one plan.
     """
 
     image: BlockImage
+    favours: Favours = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,7 +60,7 @@ class TranslatorInput:
 
     def trimmed(self) -> TranslatorInput:
         """The fewest tiles around all pixels to write, see `BlockImage.trimmed` (a view)."""
-        return TranslatorInput(self.image.trimmed())
+        return replace(self, image=self.image.trimmed())
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +108,16 @@ class PixelTranslator(ABC):
     def translate_pixels(self, batch: Batch, margin: int = 0) -> Batch:
         """Translates uint8 (N, H, W, 3 + noise) to uint8 (N, H - 2 margin, W - 2 margin, 3)."""
 
+    def favouring(self, favours: Favours) -> PixelTranslator:
+        """The translator that adds these to the scores of classes before it draws one of them.
+
+        Raises:
+            PlanError: the translator has no scores.
+        """
+        if favours:
+            raise PlanError("favours: this translator has no scores; make the plan without them")
+        return self
+
     def begin_pixels(self, batch: Batch, margin: int = 0) -> Callable[[], Batch]:
         """Starts what `translate_pixels` does; the function returned waits for the result."""
         done = self.translate_pixels(batch, margin)
@@ -138,13 +150,13 @@ class PixelTranslator(ABC):
         self, inputs: Sequence[TranslatorInput], *, score_kinds: Collection[ScoreKind] = ()
     ) -> Callable[[], list[Prediction]]:
         """See `Translator.begin`."""
-        images = [one.image for one in inputs]
+        favoured, images = self.favouring(inputs[0].favours), [one.image for one in inputs]
         noisy = [add_noise(image.pixels, image.block.window, image.block.z, self.noise) for image in images]
         batch, margin, cores = np.stack(noisy), images[0].block.margin, [image.core() for image in images]
         if score_kinds:
-            wait_scored = self.begin_scored(batch, margin, score_kinds)
+            wait_scored = favoured.begin_scored(batch, margin, score_kinds)
             return lambda: _scored_predictions(cores, wait_scored(), score_kinds)
-        wait = self.begin_pixels(batch, margin)
+        wait = favoured.begin_pixels(batch, margin)
         return lambda: [Prediction(replace(core, pixels=drawn)) for core, drawn in zip(cores, wait(), strict=True)]
 
 

@@ -20,7 +20,7 @@ from geo2map.scene.reader import Scene, read_scene
 from geo2map.scene.selection import Scenes, SceneSelection, select_scenes
 from geo2map.scene.tile_folder import TileFolder
 from geo2map.scene.view import View
-from geo2map.types import Mask, OnError
+from geo2map.types import Favours, Mask, OnError
 
 
 class Imagery(Protocol):
@@ -32,6 +32,7 @@ class Imagery(Protocol):
         latitude: degrees, of the middle.
         zooms: the only ones at which it has pixels; None means any.
         colours_for: name of the model whose colours it has already been matched to, else "".
+        favours: of the plan by which it has been matched, if it has.
         bits: of its values, if its files declare other than its type has; else None.
         identities: which scenes it consists of.
         files: every file of this machine that it is read from.
@@ -48,6 +49,9 @@ class Imagery(Protocol):
 
     @property
     def colours_for(self) -> str: ...
+
+    @property
+    def favours(self) -> Favours: ...
 
     @property
     def bits(self) -> int | None: ...

@@ -46,7 +46,7 @@ from geo2map.scene.survey import MASK_BANDS, bounded_shape, read_valid, with_ras
 from geo2map.scene.trust import Trust
 from geo2map.scene.view import View
 from geo2map.scene.vrt import colours_vrt, warped_vrt
-from geo2map.types import Mask, OnError
+from geo2map.types import Favours, Mask, OnError
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -64,7 +64,7 @@ class Scene:
         ground_resolution: metres on the ground per pixel at the scene's middle (geometric mean of both axes).
         latitude: degrees, of the scene's middle.
         zooms: None: it has pixels at any zoom.
-        colours_for: "": not prepared for any model.
+        colours_for, favours: empty: not prepared for any model.
         remarks: notes on how it was found.
         bits: of its values, if the file declares them; see `geo2map.scene.bands.Bands`.
         on_error: whether damage is an error for `sample`, or left out with a note.
@@ -72,6 +72,7 @@ class Scene:
 
     zooms: tuple[int, ...] | None = None
     colours_for: str = ""
+    favours: Favours = ()
     remarks: tuple[str, ...] = ()
 
     def __init__(self, path: str | Path, options: SceneOptions | None = None, on_error: OnError = "fail") -> None:

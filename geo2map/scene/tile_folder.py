@@ -21,7 +21,7 @@ from geo2map.scene.identity import SceneIdentity
 from geo2map.scene.view import View
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.tilejson import TileSet
-from geo2map.types import Image, Mask, OnError, Tile
+from geo2map.types import Favours, Image, Mask, OnError, Tile
 
 CACHED_TILES = 512  # 130 MB at most; a row of blocks shares its margin with the next
 SAMPLED_TILES = 64
@@ -62,6 +62,7 @@ class TileFolder:
         latitude: degrees, of the middle.
         bits: None: tiles have 8.
         colours_for: name of the model whose colours the tiles were cut for, else "".
+        favours: of the plan by which they were cut, else ().
     """
 
     bits: int | None = None
@@ -80,6 +81,7 @@ class TileFolder:
         self._tileset = TileSet.load(self.folder.path)
         self.name = self._tileset.name if self._tileset else self.folder.path.resolve().name
         self.colours_for = str(self._tileset.extra.get("colours_for", "")) if self._tileset else ""
+        self.favours = _favours(self._tileset)
         largest = self.zooms[-1]
         self.latitude = grid.window_latitude(self.window(largest), largest)
         self.ground_resolution = grid.ground_resolution(largest, self.latitude)
@@ -226,3 +228,11 @@ class TileSource:
         part = frame.intersection(block.window)
         into, out_of = part.slices(block.window), part.slices(frame)
         pixels[into], mask[into] = found[0][out_of], found[1][out_of]
+
+
+def _favours(tileset: TileSet | None) -> Favours:
+    """What the cut of a set of tiles has recorded; () where that is no table of numbers."""
+    found = tileset.extra.get("favours") if tileset else None
+    if not isinstance(found, dict):
+        return ()
+    return tuple(sorted((str(name), float(more)) for name, more in found.items() if isinstance(more, int | float)))

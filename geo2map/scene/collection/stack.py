@@ -25,7 +25,7 @@ from geo2map.scene.reader import Scene
 from geo2map.scene.sample import SAMPLE_SIDE
 from geo2map.scene.source import SceneSource
 from geo2map.scene.view import View
-from geo2map.types import Mask, Order, RawPixels
+from geo2map.types import Favours, Mask, Order, RawPixels
 
 OPEN_SCENES = 32
 """Scenes that a source keeps open; a system may limit a process to 256 files."""
@@ -47,7 +47,7 @@ class SceneCollection:
         ground_resolution: metres per pixel, of the finest scene.
         latitude: degrees, of the middle of all.
         zooms: None: it has pixels at any zoom.
-        colours_for: "": not prepared for any model.
+        colours_for, favours: empty: not prepared for any model.
         remarks: notes on how they were found.
         bits: of their values, if all files declare the same.
         files: all local files that they are read from.
@@ -55,6 +55,7 @@ class SceneCollection:
 
     zooms: tuple[int, ...] | None = None
     colours_for: str = ""
+    favours: Favours = ()
     remarks: tuple[str, ...] = ()
 
     def __init__(

@@ -12,7 +12,8 @@ from torch import Tensor
 from geo2map.colour.palette import Palette
 from geo2map.engine import Engine
 from geo2map.errors import PlanError
-from geo2map.families import build
+from geo2map.families import build, find_family
+from geo2map.families.generator import Generator
 from geo2map.families.scores import ScorePlanes
 from geo2map.families.unet.generator import UNetGenerator
 from geo2map.families.unet.inference import FoldedUNet
@@ -90,13 +91,17 @@ def test_strips_and_margins_give_what_the_whole_generator_scores(
     torch.testing.assert_close(scored[:, 3:], raw, rtol=0, atol=1e-9)
 
 
-def scoring_engine(mode: str, batch: int = 1, norm: str = "batch") -> Engine:
+def scoring_network(norm: str = "batch") -> Generator:
     torch.manual_seed(5)
-    config = {"widths": (8, 8, 8), "legend": LEGEND, "norm": norm}
-    network = build("unet", **config).eval()
+    network = build("unet", widths=(8, 8, 8), legend=LEGEND, norm=norm).eval()
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data.normal_(0, 0.4)
+    return network
+
+
+def scoring_engine(mode: str, batch: int = 1, norm: str = "batch") -> Engine:
+    network, config = scoring_network(norm), {"widths": (8, 8, 8), "legend": LEGEND, "norm": norm}
     palette = Palette(tuple((name, tuple(colour)) for name, colour in zip(CLASSES, LEGEND, strict=True)))
     calibration = {"calibration": {"certainty": 2.0}}
     card = make_card(config=config, size_multiple=8, margin=32, palette=palette, training=calibration)
@@ -166,3 +171,27 @@ def test_an_engine_tells_only_what_is_wanted() -> None:
     (other,) = engine.translate([block], score_kinds={"confidence"})
     np.testing.assert_array_equal(other.confidence, both.planes[0, 0])
     assert other.probabilities is None
+
+
+def test_favours_draw_as_a_calibrated_model_does_and_make_nothing_likelier() -> None:
+    """The same engine each time, with the weights that `models calibrate` would have written."""
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    engine = scoring_engine("exact")
+    assert engine.favouring(()) is engine
+    with pytest.raises(PlanError, match="no scores"):
+        engine.favouring((("road", 3.0),))  # its card knows of none
+    favours = (("road", 0.5), ("water", -0.25))
+    card = replace(engine.card, training={"calibration": {"certainty": 2.0, "elsewhere": dict(favours)}})
+    network = scoring_network()
+    engine = Engine(network, card, torch.device("cpu"), torch.float32, 1)
+    favoured = engine.favouring(favours)
+    assert engine.favouring(favours) is favoured
+    added = [2.0 * dict(favours).get(name, 0.0) for name in card.legend_classes or ()]
+    network.load_state_dict(find_family("unet").calibrate(network.state_dict(), 1.0, added))
+    calibrated = Engine(network, replace(card, training={}), torch.device("cpu"), torch.float32, 1)
+    np.testing.assert_array_equal(favoured.translate_pixels(pictures), calibrated.translate_pixels(pictures))
+    assert (favoured.translate_pixels(pictures) != engine.translate_pixels(pictures)).mean() > 0.01
+    told, drawn_elsewhere = engine.begin_scored(pictures)().planes, favoured.begin_scored(pictures)().planes
+    same = favoured.translate_pixels(pictures) == engine.translate_pixels(pictures)
+    alike = np.abs(told[:, 0].astype(int) - drawn_elsewhere[:, 0])[same.all(-1)]
+    assert np.quantile(alike, 0.9) <= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from geo2map import grid
 from geo2map.colour import ColourStatistics
+from geo2map.colour.palette import Palette
 from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid import PixelWindow
 from geo2map.model import ModelCard
@@ -51,6 +53,7 @@ def plans(draw: st.DrawFn) -> Plan:
         margin=draw(st.integers(0, 5)) * 32,
         fill_radius=32,
         neutral=(50, 53, 46),
+        favours=draw(st.sampled_from([(), (("road", 0.7), ("water", -0.5))])),
         model="sat2map 0123",
         notes=tuple(draw(st.lists(st.text(max_size=5), max_size=2))),
     )
@@ -195,6 +198,7 @@ class Imagined:
     name: str = "town"
     zooms: tuple[int, ...] | None = None
     colours_for: str = ""
+    favours: tuple[tuple[str, float], ...] = ()
     bits: int | None = None
     notes: tuple[str, ...] = ()
     layout_digest: str = ""
@@ -332,6 +336,72 @@ def test_tiles_of_the_models_own_colours_are_not_matched_again(match: str) -> No
     options = PlanOptions(match=match)  # type: ignore[arg-type]
     assert plan_of(CARD, options, colours_for="sat2map").view.rendition == ColourTransform()
     assert plan_of(CARD, options, colours_for="map2sat").view.rendition.curves is not None
+
+
+SCORING = replace(
+    CARD,
+    config={"legend": [[232, 227, 219], [255, 255, 255], [170, 204, 255]]},
+    palette=Palette((("land", (232, 227, 219)), ("road", (255, 255, 255)), ("water", (170, 204, 255)))),
+    colours=ColourStatistics.of(np.full((9, 3), 128, np.uint8)),
+    matching=0.5,
+    training={"calibration": {"elsewhere": {"water": -0.5, "road": 0.7}}},
+)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_trial_chooses_how_far_to_match(number: int) -> None:
+    """Among not at all, as far as the card says, and all the way; the plans are equal but for that."""
+    tried: list[Plan] = []
+
+    def trial(_: Any, plans: Sequence[Plan]) -> int:
+        tried.extend(plans)
+        return number
+
+    imagined: Any = Imagined()
+    plan = make_plan(imagined, SCORING, trial=trial)
+    assert [each.view.rendition.curves is None for each in tried] == [True, False, False]
+    assert replace(plan, notes=()) == replace(tried[number], notes=())
+    assert len({each.fingerprint for each in tried}) == 3
+    assert tried[1].fingerprint == make_plan(imagined, SCORING).fingerprint
+    assert tried[2].fingerprint == make_plan(imagined, SCORING, PlanOptions(match="model")).fingerprint
+    assert ("unchanged", "matched by 50%", "matched")[number] in " ".join(plan.notes)
+
+
+@pytest.mark.parametrize(
+    ("card", "options", "scene"),
+    [
+        (SCORING, PlanOptions(match="none"), {}),
+        (SCORING, PlanOptions(match="model"), {}),
+        (replace(SCORING, matching=1.0), PlanOptions(), {}),
+        (CARD, PlanOptions(), {}),
+        (SCORING, PlanOptions(), {"level": 128}),
+        (SCORING, PlanOptions(), {"colours_for": "sat2map"}),
+        (SCORING, PlanOptions(rendition=ColourTransform()), {}),
+    ],
+)
+def test_nothing_is_tried_where_nothing_is_open(card: ModelCard, options: PlanOptions, scene: dict[str, Any]) -> None:
+    def trial(_: Any, __: Sequence[Plan]) -> int:
+        raise AssertionError
+
+    imagined: Any = Imagined(**scene)
+    make_plan(imagined, card, options, trial=trial)
+
+
+def test_a_trial_that_sees_nothing_leaves_it_to_the_card() -> None:
+    imagined: Any = Imagined()
+    assert make_plan(imagined, SCORING, trial=lambda *_: None) == make_plan(imagined, SCORING)
+
+
+@pytest.mark.parametrize("match", ["auto", "none", "model"])
+def test_colours_that_differ_bring_the_card_s_favours_elsewhere(match: str) -> None:
+    options = PlanOptions(match=match)  # type: ignore[arg-type]
+    away, home = plan_of(SCORING, options), plan_of(SCORING, options, level=128)
+    assert away.favours == (("road", 0.7), ("water", -0.5))
+    assert home.favours == ()
+    assert Plan.from_json(away.to_json()) == away
+    assert away.fingerprint != replace(away, favours=()).fingerprint
+    kept = plan_of(SCORING, options, level=128, colours_for="sat2map", favours=away.favours)
+    assert kept.favours == away.favours
 
 
 def test_another_maps_colours_are_taken_as_they_are() -> None:
