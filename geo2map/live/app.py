@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from geo2map.errors import Geo2MapError
 from geo2map.formats.documents.maplibre import style_documents
-from geo2map.formats.documents.page import viewer_page
+from geo2map.formats.documents.page import OnDemand, viewer_page
 from geo2map.formats.documents.text import json_bytes
 from geo2map.live.answers import ASK_AGAIN, TileEndpoint, refusal, unsent, version_of
 from geo2map.live.archive import ArchiveResponse
@@ -85,7 +85,9 @@ class _Documents:
     def __init__(self, site: ServedSite) -> None:
         self._site = site
         further = {name: layer.tileset for name, layer in site.further.items()}
-        self._page = viewer_page(site.map.tileset, site.legend, further)
+        live = site.live
+        on_demand = None if live is None else OnDemand(live.map.minzoom, live.job.plan.block_span)
+        self._page = viewer_page(site.map.tileset, site.legend, further, on_demand=on_demand)
         self.styles = tuple(style_documents(site.map.tileset)) if site.is_vector else ()
 
     async def page(self, request: Request) -> Response:

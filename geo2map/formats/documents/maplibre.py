@@ -16,6 +16,9 @@ from geo2map.tiles.tilejson import TileSet
 
 SOURCE = "map"
 """Name of the vector tiles in a style."""
+_FINER = 1
+"""Of MapLibre, whose zooms are of tiles of 512 px on the screen: at its zoom 13, a pixel is as large as one of tiles of
+256 px at zoom 14, which all other zooms here are of."""
 _WIDE, _NARROW = 24, 0
 """Zooms between which widths in metres are interpolated."""
 _INWARDS = 1e-8
@@ -48,12 +51,8 @@ def page_styles(tileset: TileSet) -> dict[str, ShownStyle]:
     if not layers:
         return {_PLAIN: _plain(tileset)}
     latitude = window_latitude(tileset.window, tileset.maxzoom)
-    known = {"land", *(kind for layer in layers.values() for kind in layer.classes)}
     return {
-        style.name: ShownStyle(
-            maplibre_layers(style, layers, latitude=latitude),
-            [(name, colour) for name, colour in style_legend(style) if name in known],
-        )
+        style.name: ShownStyle(maplibre_layers(style, layers, latitude=latitude), style_legend(style, tileset))
         for style in styles_of(tileset)
     }
 
@@ -112,14 +111,13 @@ def _maplibre_layer(key: str, layer: str, rule: Rule, latitude: float) -> dict[s
         "filter": ["==", ["get", "class"], rule.kind],
     }
     if rule.least_zoom:
-        found["minzoom"] = rule.least_zoom
+        found["minzoom"] = rule.least_zoom - _FINER
     if rule.shape == "area":
         return found | {"paint": {"fill-color": _hex(rule.colour), "fill-antialias": True}}
-    # on the screen, a MapLibre pixel is half of a tile's of 256 px: its zooms are of tiles of 512 px
     metres = ["case", ["get", "in_area"], 0, ["get", "width"]]
     stops: list[Any] = []
     for at in range(_NARROW, _WIDE + 1, 2):
-        size = ground_resolution(at + 1, latitude)
+        size = ground_resolution(at + _FINER, latitude)
         stops += [at, ["max", rule.least, ["+", ["/", metres, size], 2 * rule.more]]]
     width = ["interpolate", ["exponential", 2], ["zoom"], *stops]
     layout = {"line-cap": "round", "line-join": "round"}

@@ -11,7 +11,7 @@ from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 from geo2map.files.plain_text import plain_text
 from geo2map.formats.documents.maplibre import page_styles, style_file
@@ -66,7 +66,25 @@ _FEATURES = _Kind(
 )
 
 
-def viewer_page(tileset: TileSet, legend: LegendEntries, layers: Mapping[str, TileSet] | None = None) -> bytes:
+class OnDemand(NamedTuple):
+    """How the tiles of a map are made while somebody looks.
+
+    Attributes:
+        least_zoom: lowest zoom that is made so; lower ones are stored.
+        block_span: tiles at maxzoom along a side of a block.
+    """
+
+    least_zoom: int
+    block_span: int
+
+
+def viewer_page(
+    tileset: TileSet,
+    legend: LegendEntries,
+    layers: Mapping[str, TileSet] | None = None,
+    *,
+    on_demand: OnDemand | None = None,
+) -> bytes:
     """The page `index.html` beside the zooms of a tile set.
 
     It loads only tiles, and styles where they hold features, from its own location, as its content security policy
@@ -77,6 +95,8 @@ def viewer_page(tileset: TileSet, legend: LegendEntries, layers: Mapping[str, Ti
         legend: classes and colours, in order.
         layers: further layers in folders beside the page, by name, all of them pictures. Beside pictures, the first
             is shown left of a swipe slider, the others can be switched on; confidence is a veil over what is doubtful.
+        on_demand: how tiles of pictures are made while somebody looks; None where all are stored. Such a page opens at
+            maxzoom instead of showing the whole map, and says how many of the blocks in view are drawn.
 
     Returns:
         HTML as UTF-8; deterministic.
@@ -88,7 +108,7 @@ def viewer_page(tileset: TileSet, legend: LegendEntries, layers: Mapping[str, Ti
     page = Template(_part("viewer.html")).substitute(
         title=escape(plain_text(tileset.name)),
         statement=escape(statement_of(tileset)),
-        facts=script_json({"bounds": _bounds(tileset), **facts}),
+        facts=script_json({"bounds": _bounds(tileset), **facts, **_live_facts(on_demand)}),
         policy=_policy(kind),
         library=kind.library,
         licence=_part(kind.licence),
@@ -137,6 +157,10 @@ def _layer(role: str, folder: str, tileset: TileSet, attribution: str) -> dict[s
         "veil": tileset.unit == PERCENT_UNIT,
         "attribution": unmarked(attribution),
     }
+
+
+def _live_facts(on_demand: OnDemand | None) -> dict[str, Any]:
+    return {} if on_demand is None else {"live": {"least": on_demand.least_zoom, "span": on_demand.block_span}}
 
 
 def _feature_facts(tileset: TileSet, layers: Mapping[str, TileSet]) -> dict[str, Any]:

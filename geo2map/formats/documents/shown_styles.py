@@ -21,9 +21,11 @@ def styles_of(tileset: TileSet) -> list[Style]:
     return list(found.values())
 
 
-def style_legend(style: Style) -> LegendEntries:
-    """Classes and colours of a style, land first."""
-    return [("land", style.background), *((kind, style.colour_of(kind)) for kind in style.kinds)]
+def style_legend(style: Style, tileset: TileSet) -> LegendEntries:
+    """Classes and colours that a style draws of a map, land first; what the map has no class of is left out."""
+    known = {kind for layer in tileset.feature_layers.values() for kind in layer.classes}
+    drawn = [kind for kind in style.kinds if kind in known or not known]
+    return [("land", style.background), *((kind, style.colour_of(kind)) for kind in drawn)]
 
 
 def drawn_rules(style: Style, layers: Mapping[str, FeatureLayer]) -> Iterator[tuple[str, FeatureLayer, Rule]]:

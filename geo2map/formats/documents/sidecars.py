@@ -116,11 +116,11 @@ def stored_sidecars(tileset: TileSet, before: Path, layers: Mapping[str, TileSet
 
 
 def legend_of(tileset: TileSet) -> LegendEntries:
-    """Classes and colours of a tile set: those of its codes, of the style it is drawn in, else those of its model."""
+    """Classes and colours of a tile set: those of its codes, those that its style draws, else those of its model."""
     if classes := class_legend(tileset):
         return classes
     if (style := tileset.extra.get("style")) is not None:
-        return style_legend(Style.of(style))
+        return style_legend(Style.of(style), tileset)
     entries: Any = tileset.extra.get("legend", ())
     return [(str(name), (int(red), int(green), int(blue))) for name, (red, green, blue) in entries]
 

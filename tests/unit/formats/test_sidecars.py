@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from geo2map.colour.palette import MAPS_PALETTE, load_palette
 from geo2map.errors import TileSetError
 from geo2map.files.plain_text import plain_text
-from geo2map.formats.documents.page import viewer_page
+from geo2map.formats.documents.page import OnDemand, viewer_page
 from geo2map.formats.documents.qgis import class_style, layer_definition
 from geo2map.formats.documents.sidecars import SIDECAR_NAMES, legend_table, sidecars, stored_sidecars
 from geo2map.formats.documents.text import file_stem
@@ -229,3 +229,12 @@ def test_the_page_carries_leaflets_licence_and_no_address_of_others() -> None:
     addresses = [value for _, attributes in Page(page).tags for key, value in attributes.items() if key in _ADDRESSES]
     assert addresses == ["data:,"]
     assert html.escape(TILESET.name) in page
+
+
+def test_only_a_live_map_counts_blocks() -> None:
+    live, stored = (
+        json.loads(next(text for text in Page(page.decode()).texts["script"] if text.startswith("{")))
+        for page in (viewer_page(TILESET, LEGEND, on_demand=OnDemand(11, 4)), viewer_page(TILESET, LEGEND))
+    )
+    assert live == stored | {"live": {"least": 11, "span": 4}}
+    assert "live" not in stored

@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from small_town import TILESET, write_town
+from small_town import TILESET, WINDOW, ZOOM, write_town
 
 from geo2map.api.converting import convert
 from geo2map.api.drawing import draw
@@ -19,7 +19,7 @@ from geo2map.formats.documents.maplibre import page_styles, style_documents
 from geo2map.formats.documents.page import viewer_page
 from geo2map.formats.documents.qgis import layer_definition
 from geo2map.formats.documents.sidecars import legend_of, sidecars
-from geo2map.grid import PixelWindow
+from geo2map.grid import PixelWindow, ground_resolution, window_latitude
 from geo2map.tiles.inventory import first_unexpected
 from geo2map.tiles.tilejson import TileSet
 
@@ -58,6 +58,18 @@ def test_the_styles_of_a_map() -> None:
             assert layer["type"] == ("line" if kinds.is_line else "fill")
 
 
+def test_the_least_zoom_of_a_layer_is_that_of_a_drawing() -> None:
+    """Where MapLibre first shows casings, pixels are as large as in the first drawing that has them."""
+    latitude = window_latitude(WINDOW, ZOOM)
+    least = {rule.least_zoom for rule in find_style("dark").rules if rule.shape == "casing"}
+    layers = style_documents(TILESET)["style.dark.json"]["layers"]
+    shown = {layer["minzoom"] for layer in layers if "minzoom" in layer}
+    assert len(least) == len(shown) == 1
+    # MapLibre's zoom 0 shows the world on 512 px
+    on_screen = ground_resolution(0, latitude) * 256 / 512 / 2 ** shown.pop()
+    assert on_screen == pytest.approx(ground_resolution(least.pop(), latitude))
+
+
 def test_tiles_are_not_asked_for_beyond_the_map() -> None:
     """Not even where it ends with a tile; across the antimeridian a source has no bounds."""
     (west, south, east, north) = style_documents(TILESET)["style.maps.json"]["sources"]["map"]["bounds"]
@@ -74,8 +86,8 @@ def test_the_style_that_features_were_given_comes_first() -> None:
     assert [*page_styles(tileset)] == [OWN.name, "maps", "dark", "print"]
     assert [entry["name"] for entry in facts_of(viewer_page(tileset, ()))["styles"]] == [OWN.name, *STYLES]
     assert next(iter(style_documents(tileset))) == "style.mine_script.json"
-    assert legend_of(tileset) == [("land", (1, 2, 3)), ("building", (50, 55, 64)), ("meadow", (9, 9, 9))]
-    assert [name for name, _ in page_styles(tileset)[OWN.name].legend] == ["land", "building"]  # the map has no meadows
+    assert legend_of(tileset) == [("land", (1, 2, 3)), ("building", (50, 55, 64))]  # the map has no meadows
+    assert page_styles(tileset)[OWN.name].legend == legend_of(tileset)
     assert [*page_styles(replace(TILESET, extra={**TILESET.extra, "style": find_style("print").to_dict()}))] == [
         "print",
         "maps",

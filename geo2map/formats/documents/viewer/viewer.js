@@ -9,15 +9,23 @@
   map.attributionControl.setPrefix("Leaflet");
   L.control.scale().addTo(map);
 
-  // Asks for the tiles that there can be and no others: "reach" are columns and rows at the largest zoom, and columns
-  // go on over the world's edge where the map does. (Leaflet's own option "bounds" ends there.)
+  // What a layer has of a tile: columns and rows at its largest zoom ("reach" are those of the whole), null if nothing.
+  // Columns go on over the world's edge where the map does.
+  function extent(tile, { reach: [left, top, right, bottom], maxNativeZoom }) {
+    const size = 2 ** (maxNativeZoom - tile.z), world = 2 ** maxNativeZoom, row = tile.y * size;
+    const column = (((tile.x * size) % world) + world) % world;
+    for (const first of [column, column + world]) {
+      const part = { left: Math.max(left, first), top: Math.max(top, row),
+        right: Math.min(right, first + size), bottom: Math.min(bottom, row + size) };
+      if (part.left < part.right && part.top < part.bottom) return part;
+    }
+    return null;
+  }
+
+  // Asks for the tiles that there can be and no others. (Leaflet's own option "bounds" ends at the world's edge.)
   const Tiles = L.TileLayer.extend({
     getTileUrl: function (tile) {
-      const { reach: [left, top, right, bottom], maxNativeZoom } = this.options;
-      const size = 2 ** (maxNativeZoom - tile.z), world = 2 ** tile.z, column = ((tile.x % world) + world) % world;
-      const within = (place, first, last) => place >= Math.floor(first / size) && place < Math.ceil(last / size);
-      const there = within(tile.y, top, bottom) && (within(column, left, right) || within(column + world, left, right));
-      return there ? L.TileLayer.prototype.getTileUrl.call(this, tile) : blank;
+      return extent(tile, this.options) ? L.TileLayer.prototype.getTileUrl.call(this, tile) : blank;
     },
   });
 
@@ -38,6 +46,7 @@
     L.control.layers(null, Object.fromEntries(shown.map((layer, order) => [layer.role, layers[order]]))).addTo(map);
   }
   const drawn = layers[shown.length - 1], veils = layers.slice(shown.length);
+  if (facts.live) count(facts.live);
 
   const doubt = find("doubt");
   find("doubts").hidden = !veils.length;
@@ -53,6 +62,56 @@
     map.options.zoomSnap = 0;
     map.fitBounds(bounds, { paddingTopLeft: [left, top], paddingBottomRight: [right, bottom] });
     map.options.zoomSnap = snap;
+  }
+
+  // A map that is made on demand opens at the model's zoom, where a tile takes least work, or closer where all fits.
+  function open() {
+    const { top, bottom, left, right } = panel.around();
+    const close = map.getBoundsZoom(bounds, false, L.point(left + right, top + bottom)) >= maxzoom;
+    if (facts.live && !close) map.setView(bounds.getCenter(), maxzoom); else whole();
+  }
+
+  // How many of the blocks that the map needs are there. Counted from its tiles: a browser has a few requests under way
+  // at a time, so that a server never knows what is wanted. One tile is enough to know that its blocks are drawn.
+  function count({ least, span }) {
+    const pending = new Map(), done = new Set();
+    let timer = null;
+    function blocks(tile) {
+      const part = tile.z < least ? null : extent(tile, drawn.options), found = [];
+      if (!part) return found;
+      for (let row = Math.floor(part.top / span); row * span < part.bottom; row += 1) {
+        for (let column = Math.floor(part.left / span); column * span < part.right; column += 1) {
+          found.push(`${column}/${row}`);
+        }
+      }
+      return found;
+    }
+    function say() {
+      const all = new Set([...done, ...[...pending.values()].flat()]);
+      find("drawing").textContent = `drawing ${done.size} of ${all.size} block${all.size === 1 ? "" : "s"}`;
+      find("drawing").hidden = false;
+    }
+    function end(tile, isDone) {
+      if (isDone) for (const block of pending.get(tile) || []) done.add(block);
+      pending.delete(tile);
+      if (pending.size) {
+        if (!find("drawing").hidden) say();
+        return;
+      }
+      clearTimeout(timer);
+      timer = null;
+      done.clear();
+      find("drawing").hidden = true;
+    }
+    drawn.on("tileloadstart", ({ tile, coords }) => {
+      const needed = blocks(coords);
+      if (!needed.length) return;
+      pending.set(tile, needed);
+      if (!find("drawing").hidden) say();
+      else if (timer === null) timer = setTimeout(say, 400); // tiles from memory come sooner
+    });
+    drawn.on("tileload tileerror", ({ tile }) => end(tile, true));
+    drawn.on("tileabort tileunload", ({ tile }) => end(tile, false));
   }
 
   // The place is in the address, as #zoom/latitude/longitude, to be passed on.
@@ -109,7 +168,7 @@
     ...(shown.length > 1 ? [slides] : []),
   ]);
 
-  if (!placed()) whole();
+  if (!placed()) open();
   map.on("moveend", place);
   window.addEventListener("hashchange", placed);
   if (shown.length > 1) clip();
