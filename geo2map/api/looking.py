@@ -48,6 +48,11 @@ class DryRun:
         """JSON-able values."""
         return {"plan": json.loads(self.plan.to_json()), "estimate": self.estimate.to_dict()}
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the plan, and its cost."""
+        cost = str(self.estimate).splitlines()
+        return self.plan.as_html([("tiles", cost[0]), ("cost", "; ".join(cost[1:]))])
+
     def __str__(self) -> str:
         return f"{self.plan}\n{self.estimate}"
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import Palette
+from geo2map.colour.sketch import sketch_svg
 from geo2map.errors import ModelFileError
+from geo2map.files.notebook import notebook_html
 from geo2map.grid import MOST_NOISE
 from geo2map.types import Direction, Favours, Mode
 
@@ -174,6 +176,20 @@ class ModelCard:
     def neutral(self) -> tuple[int, int, int]:
         """What stands for no data: a colour of the training imagery, see `ColourStatistics.neutral`, or mid grey."""
         return self.colours.neutral(self.direction) if self.colours else MID_GREY
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a sketch in the colours of its maps, where it has a palette, beside what it is for."""
+        entries = {
+            "fingerprint": self.fingerprint,
+            "makes": "maps from imagery" if self.direction == "a2b" else "imagery from maps",
+            "scale": f"{self.ground_resolution:.3g} m per pixel (zoom {self.zoom})",
+            "margin": f"{self.margin} px" if self.exact else "none: tile by tile, with seams",
+            "classes": ", ".join(self.palette.classes) if self.palette else "",
+            "places": ", ".join(self.places),
+            "licence": self.licence,
+        }
+        picture = sketch_svg(self.palette, f"sketch in the colours of {self.name}") if self.palette else ""
+        return notebook_html(self.name, entries.items(), picture=picture, remarks=[self.limits] if self.limits else [])
 
     def to_json(self) -> str:
         """One JSON object, keys sorted."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from geo2map.files.address import redact
+from geo2map.files.notebook import notebook_html, png_picture
 from geo2map.files.plain_json import plain_json
 from geo2map.grid.window import lnglat_bounds
 from geo2map.pipeline.reading import BlockDone
@@ -115,19 +116,46 @@ class Report:
         ]
         return plain_json({"type": "FeatureCollection", "features": features}, ensure_ascii=False, indent=2) + "\n"
 
+    def _repr_html_(self) -> str:
+        """For notebooks: a picture of the output, where it can be read, beside the figures."""
+        from geo2map.formats.thumbnail import thumbnail  # here: it loads what a run may not need
+
+        if self.error:
+            return notebook_html(f"{self.name}: failed", [("output", self.path)], remarks=[self.error])
+        found = thumbnail(self.path) if self.path else None
+        picture = "" if found is None else png_picture(found, f"map of {self.name}")
+        bounds = ", ".join(f"{degrees:.5f}" for degrees in self.bounds or ())
+        doubt = self.doubtful_share
+        entries = {
+            "output": self.path,
+            "zooms": f"{self.minzoom} to {self.maxzoom}",
+            "layers": ", ".join(self.layers),
+            "bounds": f"{bounds} (west, south, east, north)" if bounds else "",
+            "tiles": f"{self.tiles} at zoom {self.maxzoom}",
+            "blocks": complete_note(self.since) if self.complete else self._blocks,
+            "doubtful": "" if doubt is None else f"{100 * doubt:.1f} %",
+            "time": f"{self.seconds.get('total', 0.0):.1f} s",
+        }
+        return notebook_html(self.name, entries.items(), picture=picture, remarks=self.notes)
+
+    @property
+    def _blocks(self) -> str:
+        """What became of the blocks, in words."""
+        parts = [f"{self.translated} block{'s' * (self.translated != 1)} translated", f"{self.empty} empty"]
+        parts += [f"{self.unchanged} unchanged"] if self.unchanged else []
+        parts += [f"{self.resumed} resumed"] if self.resumed else []
+        parts += [f"{len(self.failed)} could not be read"] if self.failed else []
+        return ", ".join(parts)
+
     def __str__(self) -> str:
         if self.error:
             return f"{self.name}: failed: {self.error}"
         if self.complete:
             return f"{self.name}: {complete_note(self.since)}"
-        parts = [f"{self.translated} block{'s' * (self.translated != 1)} translated", f"{self.empty} empty"]
-        parts += [f"{self.unchanged} unchanged"] if self.unchanged else []
-        parts += [f"{self.resumed} resumed"] if self.resumed else []
-        parts += [f"{len(self.failed)} could not be read"] if self.failed else []
         doubt = "" if self.doubtful_share is None else f"; {100 * self.doubtful_share:.1f} % of it doubtful"
         return (
             f"{self.name}: {self.tiles} tiles at zoom {self.maxzoom}, overviews down to zoom {self.minzoom}; "
-            f"{', '.join(parts)}, {self.seconds.get('total', 0.0):.1f} s{doubt}"
+            f"{self._blocks}, {self.seconds.get('total', 0.0):.1f} s{doubt}"
         )
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from geo2map.aoi import Aoi
 from geo2map.colour.transform import ColourTransform
 from geo2map.errors import PlanError
-from geo2map.grid import Block, PixelWindow, tile_range
+from geo2map.files.notebook import notebook_html
+from geo2map.grid import Block, PixelWindow, lnglat_bounds, tile_range
 from geo2map.plan.area_tiles import AreaTiles
+from geo2map.plan.picture import area_svg
 from geo2map.scene.view import View
 from geo2map.types import Favours
 
@@ -147,6 +149,36 @@ class Plan:
         """Sixteen hex digits over everything that affects pixels of the output."""
         values = {key: value for key, value in self.to_dict().items() if key != "notes"}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where the map lies and what it is cut into."""
+        return self.as_html()
+
+    def as_html(self, more: Iterable[tuple[str, str]] = ()) -> str:
+        """A drawing of the map's window, blocks and area of interest beside a table, as one HTML element.
+
+        Args:
+            more: further rows of the table.
+        """
+        tiles = self.tiles
+        bounds = ", ".join(f"{degrees:.5f}" for degrees in lnglat_bounds(self.window, self.maxzoom))
+        entries = {
+            "zoom": str(self.maxzoom),
+            "size": f"{self.window.width} x {self.window.height} px, {tiles.width} x {tiles.height} tiles",
+            "bounds": f"{bounds} (west, south, east, north)",
+            "blocks": f"{self.block_count} of at most {self.block_span} x {self.block_span} tiles, "
+            f"margin {self.margin} px",
+            "area": "" if self.aoi is None else f"{self.tile_count} tiles in the area of interest",
+            "model": self.model,
+        }
+        picture = area_svg(
+            self.window,
+            zoom=self.maxzoom,
+            block_span=self.block_span,
+            aoi=self.aoi,
+            words=f"window, blocks and area of {self.name}",
+        )
+        return notebook_html(self.name, [*entries.items(), *more], picture=picture, remarks=self.notes)
 
     def __str__(self) -> str:
         tiles, limited = self.tiles, "" if self.aoi is None else " (those in the area of interest)"
