@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import pytest
 import rasterio
 import torch
 from geo2map_cli.main import cli
+from waiting import PATIENCE
 
 from geo2map import make_pairs, make_town
 
@@ -113,6 +116,37 @@ def test_a_lab_script_imports_only_what_exists(script: Path) -> None:
     runpy.run_path(str(script), run_name="imported")
 
 
+def cells_of(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def test_first_map(tmp_path: Path) -> None:
+    """From the first cell to the last, as printed; plan, report and card show themselves, and doubts are founded."""
+    nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")
+    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
+    notebook = nbformat.read(EXAMPLES / "first_map.ipynb", as_version=4)
+    place = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=PATIENCE, resources=place).execute()
+    outputs = [output for cell in cells_of(notebook) for output in cell.outputs]
+    assert {output.output_type for output in outputs} == {"execute_result", "stream"}
+    assert [output.name for output in outputs if "name" in output] == ["stdout", "stdout"]
+    shown = [output.data for output in outputs if "data" in output]
+    assert ["text/html" in data for data in shown[:3]] == [True] * 3
+    assert "data:image/png" in shown[2]["text/html"]
+    assert sum("image/png" in data for data in shown) == 3
+    said = "".join(output.text for output in outputs if "text" in output)
+    shares = [int(share) for share in re.findall(r"right in (\d+)%", said)]
+    assert len(shares) == 4
+    assert shares == sorted(shares)
+
+
+def test_the_notebook_is_kept_without_outputs() -> None:
+    text = (EXAMPLES / "first_map.ipynb").read_text(encoding="utf-8")
+    for cell in cells_of(json.loads(text)):
+        assert (cell["outputs"], cell["execution_count"]) == ([], None)
+
+
 def test_every_example_has_a_test() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
-    assert all(f'"{path.name}"' in text for path in EXAMPLES.glob("*.py"))
+    assert all(f'"{path.name}"' in text for kind in ("py", "ipynb") for path in EXAMPLES.glob(f"*.{kind}"))
