@@ -145,13 +145,11 @@ def _render_each(requests: list[RenderRequest], folder: str, cluster: str | None
                 reports.append(report)
                 if report.error:
                     show_failure(report)
-                elif not as_json:
-                    show(report, as_json=False)
+                if as_json or not report.error:
+                    show(report, as_json)
     finally:
         table = write_batch_report(folder, reports)
-    if as_json:
-        click.echo(json_text([report.to_dict() for report in reports]))
-    else:
+    if not as_json:
         show_batch(reports, table)
         show_way(*(report.path for report in reports if not report.error))
     finish(reports)

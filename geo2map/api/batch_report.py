@@ -36,8 +36,8 @@ def write_batch_report(folder: PathLike, reports: Sequence[Report]) -> Path:
         reports: of the scenes that were rendered, were complete, or failed.
 
     Returns:
-        The path of the CSV file: UTF-8, one header, bounds in degrees, layers separated by spaces. `state` is
-        "finished", "incomplete" (blocks were left out) or "failed".
+        The path of the CSV file: UTF-8, one header, bounds in degrees, layers separated by spaces; states as in
+        `Report.state`.
 
     Raises:
         OutputError: it cannot be written.
@@ -60,8 +60,16 @@ def _header() -> bytes:
 
 def _row(report: Report) -> list[object]:
     if report.error is not None:
-        return [report.name, "failed", *[""] * (len(_COLUMNS) - 3), report.error]
+        return [report.name, report.state, *[""] * (len(_COLUMNS) - 3), report.error]
     assert report.bounds is not None, "a report of a job has bounds"
-    state, output = "incomplete" if report.failed else "finished", Path(report.path).name
     bounds = [f"{degrees:.7f}" for degrees in report.bounds]
-    return [report.name, state, output, report.minzoom, report.maxzoom, *bounds, " ".join(report.layers), ""]
+    return [
+        report.name,
+        report.state,
+        Path(report.path).name,
+        report.minzoom,
+        report.maxzoom,
+        *bounds,
+        " ".join(report.layers),
+        "",
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from geo2map.files.address import redact
 from geo2map.files.notebook import notebook_html, png_picture
@@ -105,8 +105,15 @@ class Report:
         """What part of the pixels judged is doubtful; None without any."""
         return self.doubtful / self.judged if self.judged else None
 
+    @property
+    def state(self) -> Literal["finished", "incomplete", "failed"]:
+        """What became of the scene; "incomplete" where blocks were left out."""
+        if self.error is not None:
+            return "failed"
+        return "incomplete" if self.failed else "finished"
+
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"doubtful_share": self.doubtful_share}
+        return asdict(self) | {"state": self.state, "doubtful_share": self.doubtful_share}
 
     def failed_geojson(self) -> str:
         """Outlines of the unreadable blocks as a GeoJSON FeatureCollection."""

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import rasterio.shutil
@@ -85,9 +86,9 @@ def test_a_finished_batch_is_left_as_it_is(
     again = geo2map(*command)
     assert (again.code, again.out.splitlines()) == (0, [f"{name}: complete" for name in NAMES])
     assert f"3 done before; {table} lists them" in again.err
-    reports = json.loads(geo2map(*command, "--json").out)
-    assert [(report["name"], report["complete"], report["error"]) for report in reports] == [
-        (name, True, None) for name in NAMES
+    reports = [json.loads(line) for line in geo2map(*command, "--json").out.splitlines()]
+    assert [(report["name"], report["state"], report["complete"], report["error"]) for report in reports] == [
+        (name, "finished", True, None) for name in NAMES
     ]
     assert stamps(tmp_path) == before
 
@@ -129,6 +130,42 @@ def test_a_cluster_takes_the_scenes_one_by_one(
     assert result.code == 0, result.err
     assert sent == [(f"{name}.mbtiles", "local:2") for name in NAMES]
     assert names_in(tmp_path / "maps") == sorted(f"{name}.mbtiles" for name in NAMES)
+
+
+def test_each_scene_is_a_line_of_json_as_it_ends(
+    geo2map: Command,
+    scenes: list[Path],
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the next one begins; one that fails is a line, too, and said to people as well."""
+    said: list[tuple[str, list[str]]] = []
+    lines: list[str] = []
+
+    def render(request: Any, **rest: Any) -> Any:
+        said.append((request.scenes.name, [json.loads(line)["name"] for line in lines]))
+        return render_request(request, **rest)
+
+    echo = click.echo
+    monkeypatch.setattr("geo2map.api.rendering.render_request", render)
+    monkeypatch.setattr(click, "echo", lambda text, err=False: (err or lines.append(text), echo(text, err=err)))
+    scenes[1].write_bytes(scenes[1].read_bytes()[:500])
+    result = geo2map("render", *scenes, "--each", "--out", tmp_path / "maps", "--model", tiny_model, "--json")
+    assert said == [(name, list(NAMES[:number])) for number, name in enumerate(NAMES)]
+    first, broken, last = (json.loads(line) for line in result.out.splitlines())
+    assert (result.code, "town.v2: failed: " in result.err) == (1, True)
+    assert (broken["name"], broken["state"], broken["bounds"]) == ("town.v2", "failed", None)
+    assert broken["error"] in result.err
+    rows = {row["scene"]: row for row in read_table(tmp_path / "maps" / "report.csv")}
+    for report in (first, last):
+        row = rows[report["name"]]
+        assert (report["state"], report["error"], report["layers"]) == (row["state"], None, [row["layers"]])
+        assert (Path(report["path"]), report["path"][-1]) == (tmp_path / "maps" / report["name"], "/")
+        assert (str(report["minzoom"]), str(report["maxzoom"])) == (row["minzoom"], row["maxzoom"])
+        assert report["bounds"] == pytest.approx([float(row[edge]) for edge in ("west", "south", "east", "north")])
+        assert report["seconds"]["total"] > 0
+    assert rows["town.v2"]["state"] == broken["state"]
 
 
 @pytest.mark.slow

@@ -141,7 +141,7 @@ def test_one_broken_scene_does_not_stop_the_rest(
     result = geo2map("render", *scenes, "--each", "--out", out, "--model", tiny_model, "--json")
     assert result.code == 1
     assert result.err.splitlines()[-1].endswith("1 of 3 scenes failed: broken")
-    reports = {report["name"]: report["error"] for report in json.loads(result.out)}
+    reports = {report["name"]: report["error"] for report in map(json.loads, result.out.splitlines())}
     assert (reports["first"], reports["last"]) == (None, None)
     assert "no coordinate reference system" in reports["broken"]
     assert sorted(path.name for path in out.iterdir()) == ["first", "last", "report.csv"]
