@@ -138,10 +138,10 @@ class Report:
             "zooms": f"{self.minzoom} to {self.maxzoom}",
             "layers": ", ".join(self.layers),
             "bounds": f"{bounds} (west, south, east, north)" if bounds else "",
-            "tiles": f"{self.tiles} at zoom {self.maxzoom}",
+            "tiles": "" if self.complete else f"{self.tiles} at zoom {self.maxzoom}",
             "blocks": complete_note(self.since) if self.complete else self._blocks,
             "doubtful": "" if doubt is None else f"{100 * doubt:.1f} %",
-            "time": f"{self.seconds.get('total', 0.0):.1f} s",
+            "time": "" if self.complete else f"{self.seconds.get('total', 0.0):.1f} s",
         }
         return notebook_html(self.name, entries.items(), picture=picture, remarks=self.notes)
 

@@ -121,6 +121,9 @@ def test_a_report_shows_its_map(quick_engine: Engine, write_sheet: Any, tmp_path
     text = text_of(html)
     for word in (str(tmp_path / out), "13 to 17", f"{report.tiles} at zoom 17", report._blocks):
         assert word in text
+    again = text_of(render(scene, tmp_path / out, engine=quick_engine, minzoom=13)._repr_html_())
+    assert "complete" in again
+    assert "at zoom 17" not in again
     render(scene, tmp_path / "whole.tif", engine=quick_engine)
     with rasterio.open(tmp_path / "whole.tif") as dataset:
         *colours, alpha = dataset.read()
