@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.colour.trial import TRIED_CLASSES
+from geo2map.engine.allocator import keep_freed_memory
 from geo2map.engine.device import DTYPES, choose_device, choose_dtype, hold_instructions
 from geo2map.engine.network import load_network
 from geo2map.engine.squares import cut_squares, distinct_squares, join_squares
@@ -330,5 +331,6 @@ def load_engine(
     """
     path, budget, where = find_model(model), Budget.make(threads), choose_device(device)
     card = load_card(path).in_mode(mode)
+    keep_freed_memory()
     with torch_threads(budget.threads):
         return Engine(load_network(path, card), card, where, choose_dtype(precision, where), batch, budget.threads)
