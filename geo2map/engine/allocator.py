@@ -13,8 +13,10 @@ _FROM_HEAP = 32 * 2**20
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what tensors free, up to 1 GiB, for the whole process: at its own thresholds each strip of each block
-    gets its memory from the kernel anew, page by page, which costs a few percent of translating.
+    """Let glibc keep what tensors free, up to 1 GiB, for the whole process.
+
+    At its own thresholds each strip of each block gets its memory from the kernel anew, page by page, which costs a few
+    percent of translating.
 
     Does nothing with another C library, or where the environment sets these thresholds itself.
     """
