@@ -113,7 +113,7 @@ plan_options = gather(
             type=click.Choice(["auto", "model", "none"]),
             default="auto",
             show_default=True,
-            help="Match colours to the model's: as far as its card says, all the way, or not.",
+            help="Match colours to the model's: as far as suits the scene, all the way, or not.",
         ),
         expert_option("--force", is_flag=True, help="Render at a resolution or zoom that would be refused."),
         expert_option(

@@ -33,12 +33,12 @@ def main() -> None:
     plain = replace(scoring_config(engine.card), protocol="scene", seams=0, limit=asked.limit)
     ways = {share: replace(plain, matching=share, tries=False) for share in (0.0, 0.5, 1.0)}
     for way, config in [*ways.items(), ("trial", plain)]:
-        found = {}
+        found: dict[str, list[float]] = {}
         for place, files in places.items():
             report = evaluate(files, engine, config).report()
             own = report["class_iou"] or {}
             values = (report["road_f1"], own.get("building"), own.get("water"), report["false_water"])
-            found[place] = [np.nan if value is None else value for value in values]
+            found[place] = [float("nan") if value is None else float(value) for value in values]
         means = np.nanmean(np.array(list(found.values()), float), axis=0)
         print(way, *(f"{name} {value:.3f}" for name, value in zip(FIGURES, means, strict=True)))
         for place, values in found.items():

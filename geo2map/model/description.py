@@ -141,6 +141,8 @@ class ModelDescription:
         said = f"median {_joined(self.card.colours.median)}"
         if self.card.direction == "b2a":
             return said
+        if self.card.can_try:
+            return f"{said}; scenes of others are tried as they are, {self.card.matching:.0%} of the way, and all of it"
         return f"{said}; scenes of others are brought {self.card.matching:.0%} of the way"
 
 
