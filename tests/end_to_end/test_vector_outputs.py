@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,15 @@ def test_spans_and_shards_give_the_same_rows(made: Path, engine: Engine, tmp_pat
     assert (tmp_path / "merged.gpkg").read_bytes() == (made / "town.gpkg").read_bytes()
     merge_parts(tmp_path / "parts", tmp_path / "merged.pmtiles")
     assert tiles_in(tmp_path / "merged.pmtiles") == tiles_in(made / "vector")
+
+
+def test_workers_of_a_cluster_give_the_same_rows(made: Path, tmp_path: Path) -> None:
+    """As a command, since Dask's workers import the main module again."""
+    out = tmp_path / "town.gpkg"
+    command = [sys.executable, "-m", "geo2map_cli", "render", made / "town.tif", "--out", out, "--dask", "local:2"]
+    done = subprocess.run([*command, "--block-span", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert rows_of(out) == rows_of(made / "town.gpkg")
 
 
 @pytest.mark.parametrize("suffix", [".fgb", ".geojson", ".parquet"])
