@@ -47,6 +47,7 @@ class SceneDescription:
         nodata_share: share of pixels without data, 0 to 1.
         rendition: stretch and match of a render.
         colour_distance: grey levels from the model's imagery, after the stretch; None without colour statistics.
+        tries_match: whether a render tries how far to match these colours; `rendition` is as far as the card says, then.
         model: the model's name.
         plan: the plan of a render; None if it would be refused.
         refused: the reason, else None.
@@ -72,6 +73,7 @@ class SceneDescription:
     nodata_share: float
     rendition: ColourTransform
     colour_distance: float | None
+    tries_match: bool
     model: str
     plan: Plan | None
     refused: str | None
@@ -103,6 +105,8 @@ class SceneDescription:
         yield "stretch", _stretch(self.rendition)
         if self.colour_distance is not None:
             done = "matched" if self.rendition.curves else "unchanged"
+            if self.rendition.curves and self.tries_match:
+                done = "rendering tries how far to match them"
             yield "colours", f"{self.colour_distance:.0f} grey levels from the imagery of {self.model}: {done}"
         for note in self.notes:
             yield "note", note
@@ -160,6 +164,7 @@ def describe(scene: Scene, card: ModelCard) -> SceneDescription:
         nodata_share=1.0 - scene.valid_share,
         rendition=rendition,
         colour_distance=None if card.colours is None else distance,
+        tries_match=card.can_try,
         model=card.name,
         plan=plan,
         refused=refused,
