@@ -47,7 +47,7 @@ class SceneDescription:
         nodata_share: share of pixels without data, 0 to 1.
         rendition: stretch and match of a render.
         colour_distance: grey levels from the model's imagery, after the stretch; None without colour statistics.
-        tries_match: whether a render tries how far to match these colours; `rendition` is as far as the card says, then.
+        tries_match: whether a render tries how far to match them; `rendition` is then as far as the card says.
         model: the model's name.
         plan: the plan of a render; None if it would be refused.
         refused: the reason, else None.
