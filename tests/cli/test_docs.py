@@ -152,6 +152,10 @@ def _weights(_: Command, folder: Path, make: Callable[..., torch.nn.Module]) -> 
     torch.save(make(depth=8, width=4).state_dict(), folder / "latest_net_G.pth")
 
 
+def _trained(_: Command, folder: Path) -> None:
+    shutil.copy(find_model("sat2map"), folder / "mine.safetensors")
+
+
 MADE_BEFORE: dict[str, Maker] = {
     "map/": _rendered("map"),
     "map.tif": _rendered("map.tif"),
@@ -161,6 +165,7 @@ MADE_BEFORE: dict[str, Maker] = {
     "pairs/": _pairs,
     "country.job.json": _parts,
     "parts/": _parts,
+    "mine.safetensors": _trained,
 }
 """What a block may start from that commands elsewhere made."""
 
@@ -195,8 +200,8 @@ def _typed(command: str, folder: Path, host: str) -> list[str]:
         command = command.replace(printed, here)
     words = shlex.split(command, comments=True)[1:]
     if words[0] == "train":  # an evening's work
-        words += ["--steps", "2", "--batch", "1", "--crop", "64", "--widths", "8,8,8,8", "--residual-blocks", "0,0,0,0"]
-        words += ["--autocast", "none"]
+        words += ["--steps", "2", "--batch", "1", "--crop", "64", "--autocast", "none"]
+        words += [] if "--from" in words else ["--widths", "8,8,8,8", "--residual-blocks", "0,0,0,0"]
     if words[0] == "pairs":
         words += ["--size", "128", "--split-block", "1"]
     if words[0] == "qgis-install":  # not into the profile of whoever runs the tests
