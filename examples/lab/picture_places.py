@@ -17,18 +17,10 @@ from PIL import Image as Picture
 
 from geo2map import preview
 from geo2map.files.picture import side_by_side
-from geo2map.types import Image
 
 HEIGHT = 380
 """Of a picture, px."""
 MOST_BYTES = 120_000
-
-
-def trimmed(*pictures: Image) -> list[Image]:
-    """Pictures of one size without the white rows and columns around what any of them shows."""
-    shown = np.any([(picture < 255).any(axis=2) for picture in pictures], axis=0)
-    rows, columns = (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
-    return [picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] for picture in pictures]
 
 
 def take_picture(scene: Path, picture: Path, span: int = 4) -> None:
@@ -38,10 +30,9 @@ def take_picture(scene: Path, picture: Path, span: int = 4) -> None:
         span: tiles of 256 px a side, at most.
     """
     source, drawn, _ = preview(scene, span=span)
-    pair = trimmed(source, drawn)
-    factor = HEIGHT / pair[0].shape[0]
-    size = (round(pair[0].shape[1] * factor), HEIGHT)
-    scaled = [np.asarray(Picture.fromarray(half).resize(size, Picture.Resampling.BICUBIC)) for half in pair]
+    height, width, _ = source.shape
+    size = (round(width * HEIGHT / height), HEIGHT)
+    scaled = [np.asarray(Picture.fromarray(half).resize(size, Picture.Resampling.BICUBIC)) for half in (source, drawn)]
     both = Picture.fromarray(side_by_side(*scaled))
     for quality in range(90, 40, -5):
         both.save(picture, quality=quality, optimize=True)
