@@ -13,6 +13,7 @@ import pytest
 from geo2map_cli.main import COMMANDS, cli
 
 import geo2map
+from geo2map.api.keywords import RenderKeywords
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +78,10 @@ def test_every_command_has_a_section_with_its_options(manual: Path) -> None:
 def test_every_public_name_has_an_entry(manual: Path) -> None:
     ids = _Page(manual / "python.html").ids
     assert {f"geo2map.{name}" for name in geo2map.__all__} <= ids.keys()
-    assert "zoom" in (manual / "python.html").read_text(encoding="utf-8"), "keywords are listed one by one"
+    text = (manual / "python.html").read_text(encoding="utf-8")
+    render = text[text.index('id="geo2map.render"') : text.index('id="geo2map.render_each"')]
+    for name in RenderKeywords.__annotations__:
+        assert re.search(rf"<code>{name}</code>", render), f"{name} has no line of its own"
 
 
 def test_pages_from_outside_docs_are_included(manual: Path) -> None:
