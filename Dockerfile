@@ -7,7 +7,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends libexpat1 && rm
 
 WORKDIR /geo2map
 COPY constraints.txt ./
-RUN pip install --no-cache-dir -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu
+RUN pip install --no-cache-dir --no-deps -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu
 COPY LICENSE README.md pyproject.toml ./
 COPY geo2map geo2map
 COPY cli cli

@@ -69,7 +69,7 @@ def test_pip_installs_as_the_manual_and_ci_do() -> None:
     torch, project = pip_lines()
     assert torch[-2:] == ["--index-url", "https://download.pytorch.org/whl/cpu"]
     command = " ".join(word for word in torch if word != "--no-cache-dir")
-    for page in ("docs/index.md", "docs/container.md", ".github/workflows/ci.yml"):
+    for page in ("README.md", "docs/index.md", "docs/container.md", ".github/workflows/ci.yml"):
         assert command in (ROOT / page).read_text(encoding="utf-8"), page
     assert project[:2] == ["pip", "install"]
     assert project[project.index("-c") + 1] == "constraints.txt"
