@@ -1,10 +1,10 @@
 """Takes the manual's pictures of real places: imagery beside the map that the packaged model makes of it.
 
-    python examples/lab/picture_places.py docs/ las-vegas=vegas.tif zurich=zurich.tif
+    python examples/lab/picture_places.py docs/ zurich=zurich.tif atlanta=atlanta.tif
 
-writes docs/place-las-vegas.jpg and docs/place-zurich.jpg. The scenes are not part of the project: a chip of SpaceNet's
-Las Vegas (CC BY-SA 4.0) and a piece of SWISSIMAGE (swisstopo, open government data). Run it again when the packaged
-model changes, and look at the pictures: their captions name what is wrong in them.
+writes docs/place-zurich.jpg and docs/place-atlanta.jpg. The scenes are not part of the project: a piece of SWISSIMAGE
+(swisstopo, open government data) and a chip of SpaceNet's Atlanta (CC BY-SA 4.0). Run it again when the packaged model
+changes, and look at the pictures: their captions in docs/index.md name what is wrong in them.
 """
 
 from __future__ import annotations
