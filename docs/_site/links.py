@@ -43,6 +43,13 @@ def repository() -> str:
     return address.removesuffix("/")
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """List the diaries of the lab below its first page."""
+    research = next(section["Research"] for section in config.nav or [] if "Research" in section)
+    research += sorted(page for page in HOMES if page.startswith("lab/") and page != "lab/index.md")
+    return config
+
+
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the pages from outside docs/."""
     for file, page in INCLUDED.items():
