@@ -167,8 +167,9 @@ def calibrate(
     validation: Path | None,
     elsewhere: Path | None,
     elsewhere_aside: Path | None,
+    overwrite: bool,
     as_json: bool,
-    **choices: Any,
+    **changes: Any,
 ) -> None:
     """Write MODEL, trained with --legend, with another inverse temperature and class biases. Costs no speed.
 
@@ -179,12 +180,13 @@ def calibrate(
     \b
     geo2map models calibrate m.safetensors --out c.safetensors --data maps/train --validation aside.txt
     """
-    from geo2map.api.calibrating import CalibrationPairs, calibrate_on_pairs
+    from geo2map.api.calibrating import CalibrationPairs, ScoreChanges, calibrate_on_pairs
     from geo2map.model import ModelDescription, find_model
 
     pairs = CalibrationPairs(data=data, validation=validation, elsewhere=elsewhere, elsewhere_aside=elsewhere_aside)
+    changed = ScoreChanges(**changes)
     with Bar() as bar:
-        calibrate_on_pairs(find_model(model), out, pairs=pairs, progress=bar, **choices)
+        calibrate_on_pairs(find_model(model), out, changes=changed, pairs=pairs, overwrite=overwrite, progress=bar)
     show(ModelDescription.of(out), as_json)
 
 

@@ -59,13 +59,26 @@ class CalibrationPairs:
         return {place: files for place, files in found.items() if files}
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScoreChanges:
+    """What is done to the scores of a model; see `geo2map.model.calibrate_model`.
+
+    Attributes:
+        inverse_temperature: their factor.
+        class_bias: what is added to those of a class.
+        class_bias_elsewhere: the same, on top, where a scene's colours differ; None keeps the card's.
+    """
+
+    inverse_temperature: float = 1.0
+    class_bias: Mapping[str, float] | None = None
+    class_bias_elsewhere: Mapping[str, float] | None = None
+
+
 def calibrate_on_pairs(
     model: Path,
     out: Path,
     *,
-    inverse_temperature: float = 1.0,
-    class_bias: Mapping[str, float] | None = None,
-    class_bias_elsewhere: Mapping[str, float] | None = None,
+    changes: ScoreChanges | None = None,
     pairs: CalibrationPairs | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -76,7 +89,7 @@ def calibrate_on_pairs(
     Args:
         model: a model file with a legend.
         out: the model file to write.
-        inverse_temperature, class_bias, class_bias_elsewhere: see `geo2map.model.calibrate_model`.
+        changes: of the scores; None leaves them as they are.
         pairs: what to fit the temperature on; None keeps it.
         overwrite: replace an existing `out`.
         progress: told ("calibrate", done, total).
@@ -93,13 +106,7 @@ def calibrate_on_pairs(
     places = pairs.places() if pairs else {}
     with TemporaryDirectory(prefix="geo2map-") as folder:
         drawn, fitted = Path(folder) / out.name, None
-        calibrate_model(
-            model,
-            drawn,
-            inverse_temperature=inverse_temperature,
-            class_bias=class_bias,
-            class_bias_elsewhere=class_bias_elsewhere,
-        )
+        calibrate_model(model, drawn, **vars(changes or ScoreChanges()))
         if places:
             with open_engine(ModelOptions(model=drawn)) as engine:
                 card = engine.card

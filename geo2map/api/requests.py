@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 from geo2map.api.jobs import make_job
 from geo2map.api.keywords import ConvertKeywords, DrawKeywords, RenderKeywords, pick_options, require_known
 from geo2map.api.models import ModelLike, ResolvedModel, resolve_model
+from geo2map.api.planning import plan_with
 from geo2map.errors import PlanError
 from geo2map.files.place import check_place, require_apart
 from geo2map.formats.containers import Container
 from geo2map.ledger import OutputOptions, check_output, finish_publishing
 from geo2map.ledger.checks import occupied
-from geo2map.ledger.complete import recorded_plan
 from geo2map.model import ModelCard, ModelOptions
-from geo2map.pipeline.trial import choose_plan
-from geo2map.plan import Job, Plan, PlanOptions, Storage, make_plan
+from geo2map.plan import Job, Plan, PlanOptions, Storage
 from geo2map.scene import Imagery, ReadingOptions, Scenes, SceneSelection, open_imagery, select_scenes
 from geo2map.types import OnError, PathLike
 
@@ -243,18 +242,7 @@ class ResolvedRequest:
 
     def plan(self, imagery: Imagery) -> Plan:
         """The plan of the opened scenes; loads the model where they have to show how far to match them."""
-        plan = make_plan(imagery, self.model.card, self.request.planning, trial=self._try)
-        return plan if self.model.translates else plan.untranslated()
-
-    def _try(self, imagery: Imagery, plans: Sequence[Plan]) -> int | None:
-        """What an output here was made with, if it is one of these plans, else what suits samples best."""
-        recorded = None if self.request.out is None else recorded_plan(self.request.out)
-        made = plans if self.model.translates else [plan.untranslated() for plan in plans]
-        if recorded in (known := [plan.fingerprint for plan in made]):
-            return known.index(recorded)
-        if (loaded := self.model.loaded) is None:
-            return None
-        return choose_plan(imagery, plans, lambda: loaded)
+        return plan_with(self.model, imagery, self.request.planning, out=self.request.out)
 
     @contextmanager
     def closing(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ examples/lab/match.md."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MatchOutcome:
     """What a network makes of samples whose colours are matched in one way: means over pixels with data.
 
     Attributes:
@@ -57,7 +57,7 @@ class Outcome:
     def _means(self) -> tuple[float, float, float]:
         return self.confidence, self.road, self.water
 
-    def merit(self, plain: Outcome) -> float:
+    def merit(self, plain: MatchOutcome) -> float:
         """How well a match suits a scene, beside the outcome without one.
 
         A match that suits shows more roads, and a network surer of what it sees; one that does not suit turns dark
@@ -66,6 +66,6 @@ class Outcome:
         return self.road + _CONFIDENCE * self.confidence - _WATER * abs(self.water - plain.water)
 
 
-def best_outcome(outcomes: Sequence[Outcome]) -> int:
+def best_outcome(outcomes: Sequence[MatchOutcome]) -> int:
     """The place of the best of some outcomes, of which the first is without a match; the first of equals."""
     return int(np.argmax([outcome.merit(outcomes[0]) for outcome in outcomes]))

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.colour.trial import TRIED_CLASSES
-from geo2map.engine.allocator import keep_freed_memory
-from geo2map.engine.device import DTYPES, choose_device, choose_dtype, hold_instructions
-from geo2map.engine.network import load_network
+from geo2map.engine.device import DTYPES, hold_instructions
 from geo2map.engine.squares import cut_squares, distinct_squares, join_squares
 from geo2map.engine.transfer import Download, torch_threads, upload
 from geo2map.errors import DeviceError
@@ -24,10 +21,10 @@ from geo2map.families import find_family
 from geo2map.families.runner import Runner, Step
 from geo2map.families.scores import ScorePlanes
 from geo2map.files.closing import Closing
-from geo2map.model import ModelCard, find_model, load_card
+from geo2map.model import ModelCard
 from geo2map.protocols import EVIDENCE, PixelTranslator, Scored, ScoreKind
 from geo2map.threads import Budget, start_threads
-from geo2map.types import Batch, Favours, Mode, Precision
+from geo2map.types import Batch, Favours
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +89,7 @@ class Engine(PixelTranslator, Closing):
         return runner
 
     def favouring(self, favours: Favours) -> Engine:
-        """An engine with the same network, whose last bias holds these favours, too: they cost nothing a pixel. It is
-        kept, and shares this one's threads.
+        """An engine whose network holds these favours in its last bias, at no cost a pixel; it shares these threads.
 
         Raises:
             PlanError: the card knows of no favours elsewhere.
@@ -101,10 +97,9 @@ class Engine(PixelTranslator, Closing):
         if not favours:
             return self
         if favours not in self._favouring:
-            classes = self.card.legend_classes
-            if classes is None or not self._weights:
+            if not self._weights:
                 return super().favouring(favours)  # type: ignore[return-value]  # which raises
-            added = [self.card.certainty * dict(favours).get(name, 0.0) for name in classes]
+            added = [self.card.certainty * dict(favours).get(name, 0.0) for name in self.card.legend_classes or ()]
             family, other = find_family(self.card.architecture), copy(self)
             generator = family.build(self.card.config)
             generator.load_state_dict(family.calibrate(self._weights, 1.0, added))
@@ -174,10 +169,9 @@ class Engine(PixelTranslator, Closing):
         return self._begin_planes(batch, margin, groups, temperatures)()
 
     def outcome_planes(self, batch: Batch) -> npt.NDArray[np.uint8]:
-        """What the scores tell of pictures without a margin: uint8 (N, 3, H, W), see `geo2map.colour.trial.Outcome.of`.
+        """What the scores tell of pictures without a margin: uint8 (N, 3, H, W), as `MatchOutcome.of` takes it.
 
-        Raises:
-            PlanError, DeviceError, ValueError: see `begin_scored`.
+        Raises what `begin_scored` raises.
         """
         return self.translate_tempered(batch, 0, (self.card.certainty,), TRIED_CLASSES).planes
 
@@ -304,33 +298,3 @@ def _all(parts: Sequence[Sequence[Download]]) -> list[_Levels]:
 def _out_of_memory(error: RuntimeError) -> bool:
     """Whether memory ran out: torch has a class of error for devices, but only a message for the CPU."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def load_engine(
-    model: str | Path = "sat2map",
-    *,
-    device: str = "auto",
-    precision: Precision = "auto",
-    threads: int | None = None,
-    batch: int | None = None,
-    mode: Mode | None = None,
-) -> Engine:
-    """Loads a model by packaged name or file and puts it on a device.
-
-    Args:
-        model: "sat2map", or the path of a geo2map .safetensors file.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        precision: "auto" (fp32), "fp32", "bf16" or "fp16".
-        threads: CPU threads that torch has while this engine translates; default all that this process may use.
-        batch: blocks at once; default 2 on the CPU, 1 where it has one thread, 8 elsewhere.
-        mode: "exact" or "faithful", see `ModelCard.in_mode`; default the card's.
-
-    Raises:
-        ModelFileError: not a model, its weights do not fit its card, or it has no such mode.
-        DeviceError: the device is not there.
-    """
-    path, budget, where = find_model(model), Budget.make(threads), choose_device(device)
-    card = load_card(path).in_mode(mode)
-    keep_freed_memory()
-    with torch_threads(budget.threads):
-        return Engine(load_network(path, card), card, where, choose_dtype(precision, where), batch, budget.threads)

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from geo2map.colour import ColourStatistics
 from geo2map.colour.statistics import DIFFERENT
 from geo2map.colour.transform import make_rendition
-from geo2map.colour.trial import Outcome, best_outcome
+from geo2map.colour.trial import MatchOutcome, best_outcome
 from geo2map.errors import DataError
 from geo2map.evaluate.config import EvaluateConfig
 from geo2map.grid import MAX_ZOOM, PixelWindow, add_noise
@@ -51,7 +51,7 @@ def as_scene(image: Image, translator: PixelTranslator, config: EvaluateConfig) 
         for crop in crops
     ]
     everywhere = np.ones((height, width), np.bool_)
-    return shown[best_outcome([Outcome.of(each, everywhere) for each in planes])], favoured
+    return shown[best_outcome([MatchOutcome.of(each, everywhere) for each in planes])], favoured
 
 
 def _middle(image: Image, size_multiple: int) -> tuple[int, int, int, int]:

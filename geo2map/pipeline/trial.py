@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.colour.trial import Outcome, best_outcome
+from geo2map.colour.trial import MatchOutcome, best_outcome
 from geo2map.grid import Block, add_noise
 from geo2map.pipeline.reading import prepare
 from geo2map.plan import Plan
@@ -32,7 +32,7 @@ class TrialTranslator(Protocol):
     noise: int
 
     def outcome_planes(self, batch: Batch) -> npt.NDArray[np.uint8]:
-        """What its scores tell of pictures, uint8 (N, 3, H, W), see `geo2map.colour.trial.Outcome.of`."""
+        """What its scores tell of pictures, uint8 (N, 3, H, W), see `geo2map.colour.trial.MatchOutcome.of`."""
         ...
 
 
@@ -54,7 +54,7 @@ def choose_plan(scene: Imagery, plans: Sequence[Plan], load: Callable[[], TrialT
     """
     whole = scene.window(plans[0].maxzoom)
     plans = [replace(plan, window=whole, aoi=None, clip=False) for plan in plans]
-    outcomes: list[list[Outcome]] = [[] for _ in plans]
+    outcomes: list[list[MatchOutcome]] = [[] for _ in plans]
     for block in _samples(plans[0]):
         for plan, found in zip(plans, outcomes, strict=True):
             with scene.at(plan.view) as source:
@@ -63,7 +63,7 @@ def choose_plan(scene: Imagery, plans: Sequence[Plan], load: Callable[[], TrialT
                 break
             translator = load()
             batch = add_noise(image.pixels, block.window, block.z, translator.noise)[None]
-            found.append(Outcome.of(translator.outcome_planes(batch)[0], image.mask))
+            found.append(MatchOutcome.of(translator.outcome_planes(batch)[0], image.mask))
     return best_outcome([reduce(add, found) for found in outcomes]) if outcomes[0] else None
 
 

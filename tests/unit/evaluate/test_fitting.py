@@ -12,7 +12,7 @@ from PIL import Image
 from geo2map.api.calibrating import CalibrationPairs, calibrate_on_pairs, scoring_config
 from geo2map.colour.palette import Palette
 from geo2map.engine import Engine, load_engine
-from geo2map.errors import DataError
+from geo2map.errors import DataError, ModelFileError
 from geo2map.evaluate.confidence import fit_temperature
 from geo2map.families import build
 from geo2map.model import calibrate_model, load_card, load_weights, save_model
@@ -92,6 +92,22 @@ def test_calibrations_add_up(scoring: Path, tmp_path: Path) -> None:
     assert (card.certainty, card.favours, card.temperature) == (6.0, {"water": -0.5, "road": 0.3}, 30.0)
     for name, values in load_weights(straight).items():
         torch.testing.assert_close(load_weights(twice)[name], values, rtol=2e-3, atol=2e-3)
+
+
+def test_favours_elsewhere_are_in_the_card_alone(scoring: Path, tmp_path: Path) -> None:
+    """In logits of the model as it is, like the others; later calibrations keep them, an empty table removes them."""
+    once, twice, thrice = (tmp_path / f"{name}.safetensors" for name in ("once", "twice", "thrice"))
+    calibrate_model(scoring, once, inverse_temperature=2.0, class_bias_elsewhere={"road": 1.0})
+    assert load_card(once).favours_elsewhere == (("road", 1.0),)
+    calibrate_model(once, twice, class_bias_elsewhere={"road": 1.0, "water": -3.0})
+    assert load_card(twice).favours_elsewhere == (("road", 0.5), ("water", -1.5))
+    calibrate_model(twice, thrice, inverse_temperature=3.0)
+    assert load_card(thrice).favours_elsewhere == load_card(twice).favours_elsewhere
+    assert all(torch.equal(load_weights(once)[name], values) for name, values in load_weights(twice).items())
+    calibrate_model(thrice, once, class_bias_elsewhere={}, overwrite=True)
+    assert load_card(once).favours_elsewhere == ()
+    with pytest.raises(ModelFileError, match="no class lake"):
+        calibrate_model(scoring, twice, class_bias_elsewhere={"lake": 1.0}, overwrite=True)
 
 
 def test_a_temperature_alone_keeps_the_figures_of_the_card(scoring: Path, tmp_path: Path) -> None:
