@@ -64,7 +64,16 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 @expert_option("--until", type=click.IntRange(1), help="Stop after this step; --resume continues.")
 @expert_option("--early", is_flag=True, help="Also write the unfinished model to OUT at --until.")
 @expert_option("--deterministic", is_flag=True, help="Same seed, same weights on CUDA too; slower there.")
-@grouped("Machine", click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."))
+@grouped(
+    "Machine",
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+    expert_option(
+        "--picture-memory",
+        type=click.FloatRange(0),
+        metavar="GIB",
+        help="Decoded pictures to keep. [8; half of CUDA's]",
+    ),
+)
 @threads_option
 def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     """Train a pix2pix generator on the pairs in DATA.

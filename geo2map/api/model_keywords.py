@@ -104,6 +104,8 @@ class TrainKeywords(RecipeKeywords, total=False):
     """List of PLACE/NAME to leave out of the other places."""
     teacher_cache: Path | None
     """Folder for the teacher's output."""
+    picture_memory: float | None
+    """GiB of decoded pictures to keep on the device; None is 8, but at most half of what CUDA has free."""
     minutes: float
     """Minutes between checkpoints."""
     resume: bool

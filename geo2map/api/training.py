@@ -26,6 +26,7 @@ from geo2map.train.dataset import Pairs, Sources, recognise_palette
 from geo2map.train.pictures import PairFile, list_places, list_splits, read_facts
 from geo2map.train.run import Run, TrainingProgress
 from geo2map.train.run import train as run_training
+from geo2map.train.shelf import Keeping
 from geo2map.train.teacher import distill
 from geo2map.train.trainer import Trainer, load_checkpoint
 from geo2map.train.world import World, open_world
@@ -47,6 +48,8 @@ class Training:
         place: where the pictures are from, for the card.
         other_places, held_out: other places, a folder of pairs for each, and a list of those to leave out.
         teacher_cache: where the teacher's output is kept.
+        picture_memory: GiB of decoded pictures to keep on the device, see `geo2map.train.shelf.Keeping.on`; the others
+            are decoded and sent step by step.
         minutes: between checkpoints.
         resume: go on from the checkpoint.
         until, early: stop after this step; write the model then, too.
@@ -65,6 +68,7 @@ class Training:
     other_places: Path | None = None
     held_out: Path | None = None
     teacher_cache: Path | None = None
+    picture_memory: float | None = None
     minutes: float = 5.0
     resume: bool = False
     until: int | None = None
@@ -189,7 +193,8 @@ def _trainer(
 
     places = list_places(asked.other_places, asked.held_out) if asked.other_places else {}
     teacher_output = _teacher_output(files, asked, config.teacher, world, progress) if config.teacher else None
-    trainer = Trainer(Pairs(Sources(files, places, teacher_output), config, style), world)
+    keeping = Keeping.on(world.device, asked.picture_memory)
+    trainer = Trainer(Pairs(Sources(files, places, teacher_output), config, style, keeping), world)
     if asked.resume:
         trainer.load(asked.checkpoint)
     elif asked.start:

@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from geo2map.colour.palette import Palette
 from geo2map.families.legend import LEAST
-from geo2map.train.losses import balanced_weights, bits_of_all, closeness, nearest_entry, split_known
+from geo2map.train.losses import (
+    balanced_weights,
+    bits_of_all,
+    closeness,
+    nearest_entry,
+    of_pictures,
+    split_known,
+)
 
 _SOFTNESS = 100.0
 """Squared grey levels over which a colour passes from one class to the next: between a palette's nearest two, 19 levels
@@ -58,71 +65,81 @@ class ClassLoss(nn.Module):
         softness: float = _SOFTNESS,
     ) -> None:
         super().__init__()
-        own = [bits.get(name, 0) for name in palette.classes]
-        self.all_bits = bits_of_all(own, bits)
+        self.own = [bits.get(name, 0) for name in palette.classes]
+        self.entry_classes = palette.class_of_entry.tolist()
+        self.all_bits = bits_of_all(self.own, bits)
         self.scale = 127.5**2 / softness
         self.register_buffer("colours", torch.from_numpy(palette.colours).float() / 127.5 - 1.0)
         self.register_buffer("class_of_entry", torch.from_numpy(palette.class_of_entry))
         self.register_buffer("weights", balanced_weights(shares, balance).float())
-        self.register_buffer("bits", torch.tensor(own, dtype=torch.uint8))
+        self.register_buffer("bits", torch.tensor(self.own, dtype=torch.uint8))
         self.colours: Tensor
         self.class_of_entry: Tensor
         self.weights: Tensor
         self.bits: Tensor
 
     def forward(
-        self, fake_b: Tensor, real_b: Tensor, known: Tensor | None = None, scores: Tensor | None = None
+        self,
+        fake_b: Tensor,
+        real_b: Tensor,
+        known: Tensor | None = None,
+        scores: Tensor | None = None,
+        partly: Tensor | None = None,
     ) -> ClassLosses:
         """Compares two float (N, 3, H, W) in [-1, 1].
 
         Args:
             known: uint8 (N, H, W), for each pixel the bits of the classes that are known; None: all.
             scores: (N, entries, H, W), from which a `Legend` made `fake_b`; None takes distances.
+            partly: see `geo2map.train.losses.BalancedL1.forward`.
         """
         found = self._log_shares(closeness(fake_b, self.colours) * self.scale if scores is None else scores)
         with torch.no_grad():
             truth = self.class_of_entry[nearest_entry(real_b, self.colours)]
-            true = [truth == index for index in range(len(self.bits))]
+            true = [truth == index for index in range(len(self.own))]
             if known is None:
                 known = torch.full_like(truth, self.all_bits, dtype=torch.uint8)
             known = known & self.all_bits
-            split = split_known(known, self.bits[truth], self.all_bits)
-        return ClassLosses(self._cross_entropy(found, true, known, split), self._jaccard(found, true, known))
+            certain, doubtful = split_known(known, self.bits[truth], self.all_bits)
+            total = (known != 0).sum().clamp_min(1)
+        cost = self._of_certain(found, true, certain)
+        some_known, some_doubtful, *some = of_pictures(partly, known, doubtful, *found)
+        if len(some_known):
+            cost = cost + self._of_doubtful(some, some_known, some_doubtful)
+        return ClassLosses(cost / total, self._jaccard(found, true, known))
 
     def _log_shares(self, scores: Tensor) -> list[Tensor]:
         """Log of the probability of each class, (N, H, W) each; planes, since torch is slow across them."""
-        each: list[list[Tensor]] = [[] for _ in self.bits]
-        for entry, index in zip(scores.contiguous().unbind(1), self.class_of_entry.tolist(), strict=True):
+        each: list[list[Tensor]] = [[] for _ in self.own]
+        for entry, index in zip(scores.contiguous().unbind(1), self.entry_classes, strict=True):
             each[index].append(entry)
         of_class = [reduce(torch.logaddexp, entries) for entries in each]
         total = _log_sum(of_class)
         return [score - total for score in of_class]
 
-    def _cross_entropy(
-        self, found: list[Tensor], true: list[Tensor], known: Tensor, split: tuple[Tensor, Tensor]
-    ) -> Tensor:
-        certain, doubtful = split
+    def _of_certain(self, found: list[Tensor], true: list[Tensor], certain: Tensor) -> Tensor:
         total = found[0].new_zeros(())
         for logs, here, weight in zip(found, true, self.weights, strict=True):
             total = total - weight * torch.where(here & certain, logs, 0.0).sum()
-        some = doubtful.flatten(1).any(1)
-        if some.any():
-            pairs = zip(found, self.bits, strict=True)
-            may_be = _log_sum([logs[some].masked_fill((known[some] & bit) != 0, -torch.inf) for logs, bit in pairs])
-            total = total - torch.where(doubtful[some], may_be, 0.0).sum()
-        return total / (known != 0).sum().clamp_min(1)
+        return total
+
+    def _of_doubtful(self, found: list[Tensor], known: Tensor, doubtful: Tensor) -> Tensor:
+        pairs = zip(found, self.own, strict=True)
+        may_be = _log_sum([logs.masked_fill((known & bit) != 0, -torch.inf) for logs, bit in pairs])
+        return -torch.where(doubtful, may_be, 0.0).sum()
 
     def _jaccard(self, found: list[Tensor], true: list[Tensor], known: Tensor) -> Tensor:
-        lost = []
-        for logs, here, own in zip(found, true, self.bits.tolist(), strict=True):
+        lost, there = [], []
+        for logs, here, own in zip(found, true, self.own, strict=True):
             bit = own or self.all_bits
             counts = (known & bit) == bit
             share = torch.where(counts, logs.clamp_min(LEAST).exp(), 0.0)
-            there = (here & counts).sum()
-            if there:
-                both = torch.where(here, share, 0.0).sum()
-                lost.append(1.0 - both / (share.sum() + there - both))
-        return torch.stack(lost).mean() if lost else found[0].sum() * 0.0
+            pixels = (here & counts).sum()
+            both = torch.where(here, share, 0.0).sum()
+            lost.append(1.0 - both / (share.sum() + pixels - both).clamp_min(1e-6))
+            there.append(pixels > 0)
+        present = torch.stack(there)
+        return torch.where(present, torch.stack(lost), 0.0).sum() / present.sum().clamp_min(1)
 
 
 def _log_sum(planes: list[Tensor]) -> Tensor:

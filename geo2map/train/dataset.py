@@ -7,24 +7,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from geo2map.colour import ColourStatistics
 from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.colour.statistics import HALFWAY
-from geo2map.errors import DataError
-from geo2map.threads import Budget
-from geo2map.train.augment import Crops, Look, Pair, augment, stack_crops
+from geo2map.grid import TILE_SIZE
+from geo2map.train.augment import INPUT, NOISE_ZOOM, OUTPUT, Crops, Draft, make_crops
+from geo2map.train.chosen import Chosen
 from geo2map.train.config import TrainConfig
+from geo2map.train.footprint import draw_footprints
 from geo2map.train.pictures import PairFile, Picture
 from geo2map.train.places import Places
+from geo2map.train.positions import Boxes, draw_boxes
+from geo2map.train.sensors import Curves, chain_curves, draw_sensors
+from geo2map.train.shelf import STATISTICS_STRIDE, Keeping, Shelf
 from geo2map.train.teacher import load_teacher_output
 from geo2map.types import Direction
 
-LOADERS = 16
-_MEMORY = 8 * 2**30
-"""Bytes of decoded pictures that are kept; the others are decoded again whenever they are needed."""
-STATISTICS_STRIDE = 4
 RECOGNISED = 0.7
 """Share of pixels near a palette colour from which a map is taken to be drawn in that palette."""
 
@@ -51,7 +53,7 @@ class Pairs:
         sources: the files, or more.
         config: direction, resize, crop, flatten and the augmentation are used.
         palette: of the map side, None if it has none; used to flatten it.
-        memory: bytes of decoded pictures to keep.
+        keeping: where decoded pairs are kept, and how many.
 
     Attributes:
         input_pixels, output_pixels: every fourth pixel of all own pictures in rows and columns, uint8 (pixels, 3).
@@ -67,22 +69,22 @@ class Pairs:
         sources: Sequence[PairFile] | Sources,
         config: TrainConfig,
         palette: Palette | None = None,
-        memory: int = _MEMORY,
+        keeping: Keeping | None = None,
     ) -> None:
         self.sources = sources if isinstance(sources, Sources) else Sources(sources)
         self.files, self.config, self.palette = list(self.sources.files), config, palette
-        self._kept: dict[int, Pair] = {}
-        samples: list[tuple[Picture, Picture]] = []
-        with Budget.make().pool(LOADERS, "load") as pool:
-            for index, (a, b) in enumerate(pool.map(self._load, self.files)):
-                if memory >= 2 * a.nbytes:
-                    memory -= 2 * a.nbytes
-                    self._kept[index] = Pair(a, b)
-                samples.append((_thinned(a), _thinned(b)))
-        self.input_pixels, self.output_pixels = (np.concatenate([s[side] for s in samples]) for side in (0, 1))
+        self.keeping, others = keeping or Keeping(), self.sources.other_places
+        files = [*self.files, *(file for place in others.values() for file in place)]
+        self._shelf = Shelf(files, len(self.files), config, palette, self.keeping)
+        thinned, self._shelf.thinned = self._shelf.thinned, []
+        own, abroad = thinned[: len(self)], iter(thinned[len(self) :])
+        self.input_pixels, self.output_pixels = (
+            np.concatenate([part[:, side] for part in own]) for side in (INPUT, OUTPUT)
+        )
         self.colours = ColourStatistics.of(self.input_pixels)
-        loaded = {place: [self._load_abroad(f) for f in files] for place, files in self.sources.other_places.items()}
-        self.places = Places(loaded, self.colours) if loaded else None
+        samples = {place: [next(abroad)[:, INPUT] for _ in files] for place, files in others.items()}
+        self.places = Places(samples, self.colours) if samples else None
+        self._rematched = self._rematches(own) if config.rematch else None
 
     @property
     def size(self) -> int:
@@ -97,63 +99,83 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> Pair:
-        """One of the own pairs, resized and flattened as configured."""
-        pair = self._kept[index] if index in self._kept else Pair(*self._load(self.files[index]))
-        if self.sources.teacher_output is None:
-            return pair
-        return replace(pair, teacher_output=load_teacher_output(self.sources.teacher_output, self.files[index]))
-
-    def _load(self, file: PairFile) -> tuple[Picture, Picture]:
-        a, b = self._sides(file)
-        if min(a.shape[:2]) < self.config.crop:
-            raise DataError(
-                f"{file.a}: {a.shape[1]} x {a.shape[0]} px per side, smaller than crop {self.config.crop}",
-                option="crop",
-            )
-        return a, b
-
-    def _load_abroad(self, file: PairFile) -> Pair:
-        return Pair(*self._sides(file), known=file.load_label_mask())
-
-    def _sides(self, file: PairFile) -> tuple[Picture, Picture]:
-        config = self.config
-        a, b = file.load()
-        if self.palette and config.flatten and config.direction == "a2b":
-            b = self.palette.flatten(b, config.flatten)
-        if config.resize:
-            a, b = (_resized(side, config.resize) for side in (a, b))
-        return (a, b) if config.direction == "a2b" else (b, a)
+    def __getitem__(self, index: int) -> tuple[Picture, Picture]:
+        """Input and output of one of the own pairs, resized and flattened as configured; uint8 (H, W, 3) each."""
+        pixels: Picture = self._shelf.pixels(index).cpu().numpy()
+        return pixels[..., INPUT], pixels[..., OUTPUT]
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Crops:
         """One process's crops of one step; every epoch sees each picture once, but for those that make way for other
-        places."""
-        first = (step * world + rank) * self.config.batch
-        rise = self.config.ramped(step / self.config.total_steps(len(self), world))
-        look = Look(
-            self.config.photometric * rise, self.config.holes * rise, self.colours.neutral(self.config.direction)
-        )
-        return stack_crops([self._sample(index, look) for index in range(first, first + self.config.batch)])
+        places. May be called from another thread."""
+        return make_crops(self.draft(step, rank, world), self.config, self.keeping.device)
 
-    def _sample(self, index: int, look: Look) -> Crops:
-        rng = np.random.default_rng((self.config.seed, 1, index))
-        if self.places and rng.random() < self.config.elsewhere:
-            return augment(self.places.draw(rng), self.config, look, rng)
-        epoch, position = divmod(index, len(self))
-        order = np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self))
-        pair = self[int(order[position])]
-        if self.config.rematch and rng.random() < self.config.rematch:
-            own = ColourStatistics.of(_thinned(pair.a))
-            pair = replace(pair, matches=(own.curve_to(self.colours, self.matching),))
-        return augment(pair, self.config, look, rng)
+    def draft(self, step: int, rank: int = 0, world: int = 1) -> Draft:
+        """What one process's crops of one step will be."""
+        config, count = self.config, self.config.batch
+        rise = config.ramped(step / config.total_steps(len(self), world))
+        rng = np.random.default_rng((config.seed, 1, step, rank))
+        which, curves = self._choose((step * world + rank) * count + np.arange(count), rng)
+        boxes = draw_boxes(self._shelf.shapes[which], config, rng)
+        sensors = draw_sensors(count, config.photometric * rise, rng)
+        return Draft(
+            cutouts=[self._cutout(index, box) for index, box in zip(which, _parts(boxes), strict=True)],
+            teacher=[self._taught(index, box) for index, box in zip(which, _parts(boxes), strict=True)],
+            boxes=boxes,
+            labelled=self._shelf.labelled[which],
+            sensors=replace(sensors, curves=chain_curves(curves, sensors.curves)),
+            holes=Chosen.of(rng.random(count) < config.holes * rise, draw_footprints(count, rng)),
+            noise=rng.integers((TILE_SIZE << NOISE_ZOOM) - config.crop, size=(2, count)),
+            neutral=self.colours.neutral(config.direction),
+        )
+
+    def _choose(self, indices: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], Curves]:
+        """The pairs with these places in the order of all epochs, some of them replaced by pairs of other places; and
+        the curves by which their colours are matched."""
+        epochs, positions = np.divmod(indices, len(self))
+        orders = {epoch: self._order(epoch) for epoch in set(epochs.tolist())}
+        which = np.array([orders[epoch][position] for epoch, position in zip(epochs.tolist(), positions, strict=True)])
+        curves = np.tile(np.arange(256, dtype=np.uint8), (len(which), 3, 1))
+        if self._rematched is not None:
+            matched = rng.random(len(which)) < self.config.rematch
+            curves = np.where(matched[:, None, None], self._rematched[which], curves)
+        if self.places:
+            away = rng.random(len(which)) < self.config.elsewhere
+            pairs, matches = self.places.draw(len(which), rng)
+            which = np.where(away, len(self) + pairs, which)
+            curves = np.where(away[:, None, None], matches, curves)
+        return which, curves
+
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        return np.random.default_rng((self.config.seed, 0, epoch)).permutation(len(self))
+
+    def _rematches(self, own: Sequence[Picture]) -> Curves:
+        """The curve from each own picture's colours to those of all, uint8 (pairs, 3, 256)."""
+        single = [ColourStatistics.of(part[:, INPUT]) for part in own]
+        return np.stack([colours.curve_to(self.colours, self.matching) for colours in single])
+
+    def _cutout(self, index: int, part: tuple[slice, slice]) -> Tensor:
+        return self._near(self._shelf.pixels(index)[part])
+
+    def _taught(self, index: int, part: tuple[slice, slice]) -> Tensor | None:
+        folder = self.sources.teacher_output
+        if folder is None or index >= len(self):
+            return None
+        return self._near(torch.from_numpy(np.array(load_teacher_output(folder, self.files[index])[part])))
+
+    def _near(self, cutout: Tensor) -> Tensor:
+        """The cut-out, ready to be sent if it is in main memory and the device has its own."""
+        waits = self.keeping.device.type == "cuda" and cutout.device.type == "cpu"
+        return cutout.contiguous().pin_memory() if waits else cutout
+
+
+def _parts(boxes: Boxes) -> list[tuple[slice, slice]]:
+    """The part of each picture that its box covers."""
+    edges = zip(*boxes.rows, *boxes.columns, strict=True)
+    return [(slice(top, bottom), slice(left, right)) for top, bottom, left, right in edges]
 
 
 def _thinned(picture: Picture) -> Picture:
     return picture[::STATISTICS_STRIDE, ::STATISTICS_STRIDE].reshape(-1, 3)
-
-
-def _resized(picture: Picture, side: int) -> Picture:
-    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def recognise_palette(files: Sequence[PairFile], direction: Direction) -> Palette | None:

@@ -56,6 +56,11 @@ def split_known(known: Tensor, own: Tensor, all_bits: int) -> tuple[Tensor, Tens
     return certain, ~certain & (known != 0)
 
 
+def of_pictures(which: Tensor | None, *tensors: Tensor) -> list[Tensor]:
+    """The pictures of these numbers, int64, of (N, ...) each; all for None."""
+    return [*tensors] if which is None else [tensor.index_select(0, which) for tensor in tensors]
+
+
 def balanced_weights(shares: Tensor, balance: float) -> Tensor:
     """What a pixel of each class counts, float64 (classes,): (class share)^-`balance`, 1 in the mean over pixels."""
     weights = shares.double().clamp_min(1e-3) ** -balance
@@ -147,11 +152,15 @@ class BalancedL1(nn.Module):
         self.weights: Tensor
         self.bits: Tensor
 
-    def forward(self, fake_b: Tensor, real_b: Tensor, known: Tensor | None = None) -> Tensor:
+    def forward(
+        self, fake_b: Tensor, real_b: Tensor, known: Tensor | None = None, partly: Tensor | None = None
+    ) -> Tensor:
         """Weighted mean absolute difference of two float (N, 3, H, W) in [-1, 1].
 
         Args:
             known: uint8 (N, H, W), for each pixel the bits of the classes that are known; None: all.
+            partly: numbers of the pictures of which only some classes are known, int64; None: it may be any. So that
+                nobody has to wait for the device to say.
         """
         nearest = nearest_entry(real_b, self.colours)
         loss = self.weights[nearest] * (fake_b - real_b).abs().mean(1)
@@ -161,10 +170,10 @@ class BalancedL1(nn.Module):
             return loss.mean()
         known = known & self.all_bits
         certain, doubtful = split_known(known, self.bits[nearest], self.all_bits)
-        some = doubtful.flatten(1).any(1)
         total = (loss * certain).sum()
-        if some.any():
-            total = total + (self._excluded(fake_b[some], known[some]) * doubtful[some]).sum()
+        some_b, some_known, some_doubtful = of_pictures(partly, fake_b, known, doubtful)
+        if len(some_b):
+            total = total + (self._excluded(some_b, some_known) * some_doubtful).sum()
         return total / (known != 0).sum().clamp_min(1)
 
     def _excluded(self, fake_b: Tensor, known: Tensor) -> Tensor:

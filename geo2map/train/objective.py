@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from geo2map.errors import DataError
-from geo2map.train.augment import HAS_TEACHER, SEEN
+from geo2map.train.augment import HAS_TEACHER, SEEN, Crops
 from geo2map.train.class_loss import ClassLoss
 from geo2map.train.dataset import Pairs
 from geo2map.train.losses import BalancedL1, masked_mean, nearest_entry, palette_commitment
@@ -42,27 +42,27 @@ class Objective(nn.Module):
             raise DataError(f"{unmet[0]}: the target pictures have no classes; leave it out", option=unmet[0])
 
     def forward(
-        self, fake_b: Tensor, real_b: Tensor, known: Tensor, teacher_output: Tensor, scores: Tensor | None = None
+        self, fake_b: Tensor, real_b: Tensor, crops: Crops, teacher_output: Tensor | None, scores: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum and its parts by name.
 
         Args:
             fake_b, real_b, teacher_output: float (N, 3, H, W) in [-1, 1].
-            known: uint8 (N, H, W), see `geo2map.train.augment.Crops`.
+            crops: what is known of them.
             scores: see `ClassLoss`.
         """
-        config, seen = self.config, (known & SEEN) != 0
-        found = {"l1": self._l1(fake_b, real_b, known)}
+        config, known = self.config, crops.known
+        found = {"l1": self._l1(fake_b, real_b, crops)}
         loss = config.lambda_l1 * found["l1"]
-        if config.teacher and config.lambda_teacher:
+        if config.teacher and config.lambda_teacher and teacher_output is not None:
             mask, teacher_output = (known & HAS_TEACHER) != 0, self._committed(teacher_output)
             found["teacher"] = masked_mean((fake_b - teacher_output).abs().mean(1), mask)
             loss = loss + config.lambda_teacher * found["teacher"]
         if config.lambda_commit and self.balanced is not None:
-            found["commit"] = palette_commitment(fake_b, self.balanced.colours, seen)
+            found["commit"] = palette_commitment(fake_b, self.balanced.colours, (known & SEEN) != 0)
             loss = loss + config.lambda_commit * found["commit"]
         if self.classes is not None:
-            found |= self.classes(fake_b, real_b, known, scores)._asdict()
+            found |= self.classes(fake_b, real_b, known, scores, crops.partly)._asdict()
             loss = loss + config.lambda_cross_entropy * found["cross_entropy"]
             loss = loss + config.lambda_jaccard * found["jaccard"]
         return loss, found
@@ -75,12 +75,7 @@ class Objective(nn.Module):
         goal = colours[nearest_entry(teacher_output, colours)].permute(0, 3, 1, 2)
         return teacher_output + self.config.teacher_commit * (goal - teacher_output)
 
-    def _l1(self, fake_b: Tensor, real_b: Tensor, known: Tensor) -> Tensor:
+    def _l1(self, fake_b: Tensor, real_b: Tensor, crops: Crops) -> Tensor:
         if self.balanced is not None:
-            return self.balanced(fake_b, real_b, known)
-        return masked_mean((fake_b - real_b).abs().mean(1), (known & ALL_LABELS) == ALL_LABELS)
-
-
-def judged(known: Tensor) -> Tensor:
-    """Crops that a discriminator may compare, bool (N,): where there is imagery, every class is known."""
-    return (((known & ALL_LABELS) == ALL_LABELS) | ((known & SEEN) == 0)).flatten(1).all(1)
+            return self.balanced(fake_b, real_b, crops.known, crops.partly)
+        return masked_mean((fake_b - real_b).abs().mean(1), (crops.known & ALL_LABELS) == ALL_LABELS)

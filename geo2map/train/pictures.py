@@ -65,8 +65,11 @@ class PairFile:
             )
         return a, b
 
-    def load_label_mask(self) -> LabelMask | None:
+    def load_label_mask(self, shape: tuple[int, ...] | None = None) -> LabelMask | None:
         """What is known where, see `LABEL_BITS`; uint8 (H, W). None: everything everywhere.
+
+        Args:
+            shape: the pair's height and width; None decodes it to see.
 
         Raises:
             DataError: a broken file, or one of another size than the pair.
@@ -75,7 +78,7 @@ class PairFile:
         path = next(filter(Path.is_file, (self.a.with_name(self.a.stem + suffix) for suffix in spelled)), None)
         if path is None:
             return None
-        known, shape = _read_label_mask(path), self.load()[0].shape[:2]
+        known, shape = _read_label_mask(path), shape or self.load()[0].shape[:2]
         if known.shape != shape:
             raise DataError(
                 f"{path} is {known.shape[1]} x {known.shape[0]} px, unlike the halves of its pair; make it again"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from geo2map.colour import ColourStatistics
 from geo2map.colour.statistics import HALFWAY
-from geo2map.train.augment import Pair
+from geo2map.train.sensors import Curves
 
 UNMATCHED, BY_PLACE, BY_PICTURE = 1, 2, 2
 """How often a crop's colours are left alone, matched over the whole place, matched over its picture."""
@@ -20,30 +20,38 @@ class Places:
     others and a tiny one is not learned by heart.
 
     Args:
-        pairs: of each place, at least one.
+        samples: of each place, pixels of each of its inputs, at least one, uint8 (pixels, 3); as many as its area says.
         colours: what a renderer matches scenes to, the card's.
+
+    Attributes:
+        names: of the places.
+        shares: how often each is drawn.
     """
 
-    def __init__(self, pairs: Mapping[str, Sequence[Pair]], colours: ColourStatistics) -> None:
-        self.names = tuple(pairs)
-        self._pairs = [_matched(pairs[name], colours) for name in self.names]
-        areas = np.array([sum(pair.a.shape[0] * pair.a.shape[1] for pair in place) for place in self._pairs], float)
+    def __init__(self, samples: Mapping[str, Sequence[npt.NDArray[np.uint8]]], colours: ColourStatistics) -> None:
+        self.names = tuple(samples)
+        areas = np.array([sum(map(len, samples[name])) for name in self.names], float)
         self.shares = np.sqrt(areas) / np.sqrt(areas).sum()
+        self._counts = np.array([len(samples[name]) for name in self.names])
+        self._curves = np.concatenate([_matches(samples[name], colours) for name in self.names])
 
     def __len__(self) -> int:
-        return sum(map(len, self._pairs))
+        return int(self._counts.sum())
 
-    def draw(self, rng: np.random.Generator) -> Pair:
-        """A random pair of a random place."""
-        place = self._pairs[int(rng.choice(len(self._pairs), p=self.shares))]
-        return place[int(rng.integers(len(place)))]
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], Curves]:
+        """Random pairs of random places.
+
+        Returns:
+            Their numbers, counted through all places, int64 (count,); their curves, uint8 (count, 3, 256).
+        """
+        place = rng.choice(len(self.names), size=count, p=self.shares)
+        pair = (np.cumsum(self._counts) - self._counts)[place] + rng.integers(self._counts[place])
+        return pair, self._curves[pair, rng.integers(self._curves.shape[1], size=count)]
 
 
-def _matched(pairs: Sequence[Pair], colours: ColourStatistics) -> list[Pair]:
-    pixels = [pair.a[::4, ::4].reshape(-1, 3) for pair in pairs]
-    place = ColourStatistics.of(np.concatenate(pixels)).curve_to(colours, HALFWAY)
-    single = [ColourStatistics.of(part).curve_to(colours, HALFWAY) for part in pixels]
-    return [
-        replace(pair, matches=(None,) * UNMATCHED + (place,) * BY_PLACE + (own,) * BY_PICTURE)
-        for pair, own in zip(pairs, single, strict=True)
-    ]
+def _matches(samples: Sequence[npt.NDArray[np.uint8]], colours: ColourStatistics) -> Curves:
+    """The curves of each of a place's pairs, one of which is drawn, uint8 (pairs, choices, 3, 256)."""
+    plain = np.broadcast_to(np.arange(256, dtype=np.uint8), (3, 256))
+    place = ColourStatistics.of(np.concatenate(samples)).curve_to(colours, HALFWAY)
+    single = [ColourStatistics.of(part).curve_to(colours, HALFWAY) for part in samples]
+    return np.stack([[plain] * UNMATCHED + [place] * BY_PLACE + [own] * BY_PICTURE for own in single])

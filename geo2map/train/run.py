@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ from geo2map.train.trainer import Trainer
 log = logging.getLogger(__name__)
 SAMPLES = 4
 SAMPLE_RECALIBRATION = 8
+READ_STEPS, READ_SECONDS = 50, 2.0
+"""After so many steps, or so long, the losses are read: a device that is asked after every step waits for the host."""
 
 
 @dataclass(frozen=True)
@@ -84,24 +88,18 @@ class Run:
             DataError: training diverged; the last checkpoint is from before.
         """
         last = min(self.until or trainer.total, trainer.total)
-        record = _Record(self, trainer) if trainer.world.is_main else None
-        with Budget(torch.get_num_threads()).pool(1, "batch") as pool:
+        record = _Record(self, trainer)
+        with _beside() as pool, closing(record):
             coming = pool.submit(trainer.batch, trainer.step)
             try:
                 while trainer.step < last:
-                    batch, epoch = coming.result(), trainer.epoch
+                    crops, epoch = coming.result(), trainer.epoch
                     coming = pool.submit(trainer.batch, trainer.step + 1)
-                    trainer.train_step(batch)
-                    if record:
-                        record.after_step(epoch_ended=trainer.epoch > epoch)
+                    trainer.train_step(crops)
+                    record.after_step(epoch_ended=trainer.epoch > epoch)
             except KeyboardInterrupt:
-                if record:
-                    record.save()
+                record.save()
                 raise
-            finally:
-                if record:
-                    record.losses.close()
-        if record:
             record.save()
 
     def write_samples(self, trainer: Trainer) -> None:
@@ -110,44 +108,61 @@ class Run:
         generator = trainer.exported(min(SAMPLE_RECALIBRATION, trainer.config.recalibrate))
         chosen = np.linspace(0, len(pairs) - 1, min(SAMPLES, len(pairs))).round().astype(int)
         whole = [pairs[int(index)] for index in chosen]
-        sides = [(_middle(pair.a, trainer.config.crop), _middle(pair.b, trainer.config.crop)) for pair in whole]
+        sides = [tuple(_middle(side, trainer.config.crop) for side in pair) for pair in whole]
         rows = [(a, _translated(generator, a), b) for a, b in sides]
         write_sample_sheet(self.folder / "samples" / f"epoch-{trainer.epoch:04d}.png", rows)
 
 
 class _Record:
-    """What the leading process does after every step: tell, write the losses, now and then a checkpoint."""
+    """What a process does after every step: now and then read the losses; the leading one tells, and writes them and
+    checkpoints."""
 
     def __init__(self, run: Run, trainer: Trainer) -> None:
-        self.run, self.trainer = run, trainer
-        self.losses = LossLog(run.folder / "losses.csv", trainer.step)
+        self.run, self.trainer, self.leads = run, trainer, trainer.world.is_main
+        self.losses = LossLog(run.folder / "losses.csv", trainer.step) if self.leads else None
         self.first, self.started = trainer.step, time.monotonic()
-        self.saved = self.started
+        self.saved = self.read = self.started
+        self.rows: list[dict[str, float]] = []
         self.smooth: dict[str, float] = {}
 
     def after_step(self, epoch_ended: bool) -> None:
         run, trainer, now = self.run, self.trainer, time.monotonic()
-        for name, value in trainer.losses.items():
-            self.smooth[name] = 0.98 * self.smooth.get(name, value) + 0.02 * value
         rate = trainer.optimise_g.param_groups[0]["lr"]
-        self.losses.write(
-            step=trainer.step,
-            epoch=trainer.epoch,
-            learning_rate=rate,
-            seconds=now - self.started,
-            **trainer.losses,
-        )
+        row = {"step": trainer.step, "epoch": trainer.epoch, "learning_rate": rate, "seconds": now - self.started}
+        self.rows.append(row)
+        if epoch_ended or len(self.rows) >= READ_STEPS or now - self.read > READ_SECONDS:
+            self.read_losses()
+        if not self.leads:
+            return
         pace = (trainer.step - self.first) / (now - self.started)
         run.on_step(TrainingProgress(trainer.step, trainer.total, trainer.epoch, pace, dict(self.smooth)))
         if epoch_ended:
-            self.losses.flush()
             run.write_samples(trainer)
         if now - self.saved > 60 * run.minutes:
             self.save()
 
+    def read_losses(self) -> None:
+        """Waits for the device; raises an error if the training diverged."""
+        rows, self.rows = self.rows, []
+        for row, losses in zip(rows, self.trainer.read_losses(), strict=True):
+            for name, value in losses.items():
+                self.smooth[name] = 0.98 * self.smooth.get(name, value) + 0.02 * value
+            if self.losses:
+                self.losses.write(**row, **losses)
+        if self.losses:
+            self.losses.flush()
+        self.read = time.monotonic()
+
     def save(self) -> None:
-        self.trainer.save(self.run.checkpoint)
-        self.saved = time.monotonic()
+        """Writes a checkpoint, unless the training diverged before it."""
+        self.read_losses()
+        if self.leads:
+            self.trainer.save(self.run.checkpoint)
+            self.saved = time.monotonic()
+
+    def close(self) -> None:
+        if self.losses:
+            self.losses.close()
 
 
 def train(
@@ -171,6 +186,16 @@ def train(
     training |= facts.pop("training", {})
     facts["training"] = training
     return export(trainer, out, name=name, zoom=zoom, ground_resolution=ground_resolution, facts=facts)
+
+
+@contextmanager
+def _beside() -> Iterator[Executor]:
+    """A thread that makes crops beside the steps, alone: torch counts threads for each of those that call it."""
+    threads = torch.get_num_threads()
+    with Budget(threads).pool(1, "batch") as pool:
+        pool.submit(torch.set_num_threads, 1).result()
+        torch.set_num_threads(threads)  # of this one
+        yield pool
 
 
 def _middle(picture: Picture, side: int) -> Picture:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import update_bn
 
 from geo2map.errors import DataError, OutputError
 from geo2map.families import find_family
@@ -20,10 +20,10 @@ from geo2map.files.atomic import output_errors, whole_file
 from geo2map.train.augment import SEEN, Crops
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
-from geo2map.train.losses import adversarial, feature_matching, fooling
-from geo2map.train.objective import Objective, judged
+from geo2map.train.losses import adversarial, feature_matching, fooling, of_pictures
+from geo2map.train.moving_average import MovingAverage
+from geo2map.train.objective import Objective
 from geo2map.train.patchgan import PatchGAN
-from geo2map.train.pictures import Picture
 from geo2map.train.world import World
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Trainer:
     Attributes:
         network: the generator's literal configuration.
         step, total: optimiser steps done and to do.
-        losses: of the last step, by name.
+        losses: of the last step whose losses were read, by name.
     """
 
     def __init__(self, pairs: Pairs, world: World | None = None) -> None:
@@ -58,13 +58,17 @@ class Trainer:
         self._shared_generator = self.world.shared(self.generator, broadcast_buffers=True)
         # two forward passes before one backward forbid touching the buffers in between
         self._shared_discriminator = self.world.shared(self.discriminator, broadcast_buffers=False)
-        self.average = AveragedModel(self.generator, multi_avg_fn=warmed_up_average(config.ema), use_buffers=True)
-        self.optimise_g = torch.optim.Adam(self.generator.parameters(), config.learning_rate, config.betas)
-        self.optimise_d = torch.optim.Adam(self.discriminator.parameters(), config.learning_rate, config.betas)
+        self.average = MovingAverage(self.generator, config.ema)
+        fused = self.device.type in ("cpu", "cuda")
+        self.optimise_g, self.optimise_d = (
+            torch.optim.Adam(network.parameters(), config.learning_rate, config.betas, fused=fused)
+            for network in (self.generator, self.discriminator)
+        )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.autocast == "fp16")
         self.objective = Objective(pairs).to(self.device)
         self.step = 0
         self.losses: Losses = {}
+        self._unread: list[dict[str, Tensor]] = []
 
     @property
     def epoch(self) -> int:
@@ -81,45 +85,56 @@ class Trainer:
         return self.pairs.batch(step, self.world.rank, self.world.size)
 
     def train_step(self, crops: Crops) -> None:
-        """One pix2pix step on a batch of crops: discriminator first, then generator.
-
-        Raises:
-            DataError: the losses are no longer numbers.
-        """
+        """One pix2pix step on a batch of crops: discriminator first, then generator. Does not wait for the device;
+        `read_losses` does."""
         seed = np.random.SeedSequence((self.config.seed, 2, self.step, self.world.rank))
         torch.manual_seed(int(seed.generate_state(1)[0]))
         rate = self.config.learning_rate_at(self.step / self.total)
         for optimiser in (self.optimise_g, self.optimise_d):
             for group in optimiser.param_groups:
                 group["lr"] = rate
-        real_a, real_b, teacher_output = (self._tensor(side) for side in (crops.a, crops.b, crops.teacher_output))
-        known = torch.from_numpy(crops.known).to(self.device)
+        real_a, real_b = self._tensor(crops.a), self._tensor(crops.b)
+        teacher_output = None if crops.teacher_output is None else self._tensor(crops.teacher_output)
         with self._autocast():
             drawn = self._shared_generator(real_a, return_logits=True).float()
         fake_b = self.generator.head(drawn)
-        loss, parts = self.objective(fake_b, real_b, known, teacher_output, drawn if self.config.legend else None)
-        found = self._discriminator_step(real_a, real_b, fake_b, known) if self.adversarial_active else {}
+        loss, parts = self.objective(fake_b, real_b, crops, teacher_output, drawn if self.config.legend else None)
+        found = self._discriminator_step(real_a, real_b, fake_b, crops) if self.adversarial_active else {}
         self._minimise(loss + found.pop("fooling", 0.0), self.optimise_g)
         self.scaler.update()
-        self.average.update_parameters(self.generator)
+        self.average.update(self.generator)
         self.step += 1
-        self.losses = {name: value.item() for name, value in (parts | found).items()}
-        if not np.isfinite(list(self.losses.values())).all():
-            raise DataError(
-                f"training diverged at step {self.step}; lower the learning rate and resume", option="learning_rate"
-            )
+        self._unread.append({name: value.detach() for name, value in (parts | found).items()})
 
-    def _discriminator_step(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor, known: Tensor) -> dict[str, Tensor]:
+    def read_losses(self) -> list[Losses]:
+        """The losses of each step since they were last read, by name. Waits for the device.
+
+        Raises:
+            DataError: they are no longer numbers.
+        """
+        unread, self._unread = self._unread, []
+        if not unread:
+            return []
+        values = iter(torch.stack([value.float() for step in unread for value in step.values()]).tolist())
+        rows = [{name: next(values) for name in step} for step in unread]
+        for step, row in enumerate(rows, start=self.step - len(rows) + 1):
+            if not np.isfinite(list(row.values())).all():
+                raise DataError(
+                    f"training diverged at step {step}; lower the learning rate and resume", option="learning_rate"
+                )
+        self.losses = rows[-1]
+        return rows
+
+    def _discriminator_step(self, real_a: Tensor, real_b: Tensor, fake_b: Tensor, crops: Crops) -> dict[str, Tensor]:
         """The discriminator's step, and what the generator loses to it ("fooling") with its parts.
 
         It sees the crops of which every class is known; where there is no imagery, the true map on both sides.
         """
-        chosen = judged(known)
-        if not chosen.any():
+        if not len(crops.wholly):
             return {}
-        seen = ((known[chosen] & SEEN) != 0)[:, None]
-        real_a, real_b = real_a[chosen, :3], real_b[chosen]  # noise is the generator's alone
-        fake_b = torch.where(seen, fake_b[chosen], real_b)
+        real_a, real_b, fake_b, known = of_pictures(crops.wholly, real_a, real_b, fake_b, crops.known)
+        real_a = real_a[:, :3]  # noise is the generator's alone
+        fake_b = torch.where(((known & SEEN) != 0)[:, None], fake_b, real_b)
         found = {"discriminator": self._train_discriminator(real_a, real_b, fake_b.detach())}
         self.discriminator.requires_grad_(False)
         with self._autocast():
@@ -152,8 +167,8 @@ class Trainer:
         dtype = torch.float16 if kind == "fp16" else torch.bfloat16
         return torch.autocast(self.device.type, dtype, enabled=kind != "none")
 
-    def _tensor(self, batch: Picture) -> Tensor:
-        tensor = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    def _tensor(self, batch: Tensor) -> Tensor:
+        tensor = batch.permute(0, 3, 1, 2).float() / 127.5 - 1.0
         return tensor.contiguous(memory_format=torch.channels_last)
 
     def exported(self, recalibrate: int | None = None) -> Generator:
@@ -234,20 +249,6 @@ class Trainer:
             "optimise_d": self.optimise_d,
             "scaler": self.scaler,
         }
-
-
-def warmed_up_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """A moving average for `AveragedModel` whose window grows with the steps done, up to that of `decay`.
-
-    With the full window from the start, the first weights would still make up a sixth of the average after 900 steps
-    of 0.998. The growth, (1 + steps) / (10 + steps), is that of TensorFlow's ExponentialMovingAverage.
-    """
-
-    def update(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        steps = int(count)
-        get_ema_multi_avg_fn(min(decay, (1 + steps) / (10 + steps)))(averaged, current, count)
-
-    return update
 
 
 def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -15,18 +15,13 @@ from geo2map.colour.palette import MAPS_PALETTE, Palette
 from geo2map.colour.statistics import HALFWAY
 from geo2map.colour.transform import make_rendition
 from geo2map.errors import DataError
-from geo2map.grid.fill import fill_pixels
-from geo2map.train.augment import HAS_TEACHER, SEEN, Look, Pair, augment
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs, Sources
 from geo2map.train.export import export
-from geo2map.train.footprint import random_footprint
 from geo2map.train.losses import BalancedL1, near_border, nearest_entry, palette_commitment
-from geo2map.train.objective import judged
 from geo2map.train.pictures import ALL_LABELS, LABEL_BITS, has_places, list_pairs, list_places
 from geo2map.train.places import Places
 from geo2map.train.run import Run
-from geo2map.train.sensors import other_sensor
 from geo2map.train.teacher import distill, load_teacher_output
 from geo2map.train.trainer import Trainer
 
@@ -120,50 +115,6 @@ def test_commitment_pulls_to_the_class_a_pixel_has() -> None:
     assert palette_commitment(blend, colours, ~mask) == 0
 
 
-def test_small_pictures_lie_in_the_crop_filled_as_scenes_are() -> None:
-    small = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
-    config, look = replace(TINY, scale_jitter=1.0), Look(0.0, neutral=(1, 2, 3))
-    for seed in range(10):
-        crops = augment(Pair(small, small), config, look, np.random.default_rng(seed))
-        seen = (crops.known & SEEN) != 0
-        assert seen.sum() == small.shape[0] * small.shape[1]
-        np.testing.assert_array_equal(crops.a[seen], crops.b[seen])
-        np.testing.assert_array_equal(crops.a, fill_pixels(crops.a * seen[..., None], seen, (1, 2, 3)))
-        assert not (crops.known[~seen]).any()
-        assert not (crops.known & HAS_TEACHER).any()
-
-
-def test_what_is_known_moves_with_the_picture() -> None:
-    rng = np.random.default_rng(0)
-    codes = rng.integers(0, 16, (90, 90), dtype=np.uint8)
-    b = np.repeat(codes[..., None] * 16, 3, axis=2)
-    for seed in range(10):
-        crops = augment(
-            Pair(b, b, known=codes, teacher_output=b),
-            replace(TINY, scale_jitter=1.0),
-            Look(0.0, 1.0),
-            np.random.default_rng(seed),
-        )
-        seen = (crops.known & SEEN) != 0
-        np.testing.assert_array_equal((crops.known & ALL_LABELS)[seen], crops.b[..., 0][seen] // 16)
-        assert (crops.known[seen] & HAS_TEACHER).all()
-
-
-def test_footprints_have_data_and_none() -> None:
-    shares = [random_footprint(64, np.random.default_rng(seed)).mean() for seed in range(40)]
-    assert min(shares) < 0.5 < max(shares) < 1
-    assert np.mean([0.02 < share < 0.999 for share in shares]) > 0.9
-
-
-def test_other_sensors_change_light_and_nothing_else() -> None:
-    a = np.random.default_rng(0).integers(0, 255, (32, 32, 3), dtype=np.uint8)
-    assert other_sensor(a, 0.0, np.random.default_rng(0)) is a
-    changed = [other_sensor(a, 1.0, np.random.default_rng(seed)) for seed in range(20)]
-    assert all(c.shape == a.shape and c.dtype == np.uint8 for c in changed)
-    assert np.mean([not np.array_equal(c, a) for c in changed]) > 0.7
-    np.testing.assert_array_equal(changed[3], other_sensor(a, 1.0, np.random.default_rng(3)))
-
-
 def test_strength_rises() -> None:
     config = replace(TINY, ramp=0.5)
     assert [config.ramped(p) for p in (0.0, 0.25, 0.5, 0.9)] == pytest.approx([1 / 3, 2 / 3, 1, 1])
@@ -172,23 +123,31 @@ def test_strength_rises() -> None:
 
 def test_places_are_drawn_by_the_root_of_their_area() -> None:
     rng = np.random.default_rng(0)
-    big, small = ([Pair(*rng.integers(0, 255, (2, side, side, 3), dtype=np.uint8))] for side in (90, 30))
+    big, small = ([rng.integers(0, 255, (count, 3), dtype=np.uint8)] for count in (900, 100))
     own = ColourStatistics.of(rng.integers(0, 99, (500, 3), dtype=np.uint8))
     places = Places({"big": big, "small": small}, own)
     assert places.shares.tolist() == pytest.approx([0.75, 0.25])
-    drawn = [places.draw(rng).a.shape[0] for _ in range(400)]
-    assert 0.18 < np.mean(np.array(drawn) == 30) < 0.32
+    assert 0.18 < np.mean(places.draw(400, rng)[0]) < 0.32
+
+
+def test_pairs_of_places_are_counted_through_all_of_them() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (7, 100, 3), dtype=np.uint8)
+    places = Places({"few": [*pixels[:2]], "many": [*pixels[2:]]}, ColourStatistics.of(pixels[0]))
+    found, _ = places.draw(300, np.random.default_rng(1))
+    assert sorted(set(found.tolist())) == list(range(7)) == list(range(len(places)))
 
 
 def test_colours_of_places_are_matched_as_a_renderer_matches() -> None:
+    """One time in five not at all, in two to the whole place's colours, in two to the picture's."""
     rng = np.random.default_rng(0)
-    a, b = rng.integers(0, 255, (2, 90, 90, 3), dtype=np.uint8)
+    pixels = rng.integers(0, 255, (500, 3), dtype=np.uint8)
     own = ColourStatistics.of(rng.integers(0, 99, (500, 3), dtype=np.uint8))
-    match = Places({"there": [Pair(a, b)]}, own).draw(rng).matches[-1]
-    rendition, _ = make_rendition(a[::4, ::4].reshape(-1, 3), own, "auto", matching=HALFWAY)
-    assert match is not None
-    np.testing.assert_array_equal(match, rendition.curves)
-    assert match[0][128] < 110  # towards the darker colours of the card
+    matches = Places({"there": [pixels]}, own).draw(1000, rng)[1]
+    rendition, _ = make_rendition(pixels, own, "auto", matching=HALFWAY)
+    matched = (matches == rendition.curves).all((1, 2))
+    assert 0.75 < matched.mean() < 0.85
+    assert (matches[~matched] == np.arange(256)).all()
+    assert (matches[matched, :, 128] < 110).all()  # towards the darker colours of the card
 
 
 def make_pairs(folder: Path, count: int, side: int, known: int | None = None) -> None:
@@ -265,8 +224,14 @@ def test_training_with_places_and_a_teacher(tmp_path: Path) -> None:
     trainer = Trainer(Pairs(sources, config, MAPS_PALETTE))
     Run(folder=tmp_path / "run").train(trainer)
     assert {"l1", "teacher", "commit"} <= trainer.losses.keys()
-    crops = trainer.batch(2)
-    whole = judged(torch.from_numpy(crops.known))
-    assert whole.tolist() == [bool((part[part != 0] & ALL_LABELS == ALL_LABELS).all()) for part in crops.known]
+    partial = 0
+    for step in range(6):
+        crops = trainer.batch(step)
+        whole = [bool((part[part != 0] & ALL_LABELS == ALL_LABELS).all()) for part in crops.known]
+        assert [whole[number] for number in crops.partly] == [False] * len(crops.partly)
+        assert [whole[number] for number in crops.wholly] == [True] * len(crops.wholly)
+        assert sorted([*crops.partly.tolist(), *crops.wholly.tolist()]) == list(range(len(whole)))
+        partial += len(crops.partly)
+    assert 0 < partial < 18
     with pytest.raises(DataError, match="of the teacher cannot be read"):
         load_teacher_output(tmp_path / "nowhere", files[0])
