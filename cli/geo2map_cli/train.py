@@ -18,9 +18,11 @@ from geo2map_cli.reporting import json_text, report_options
 from geo2map_cli.storing import out_option
 
 if TYPE_CHECKING:
+    from geo2map.train.pace import Pace
     from geo2map.train.run import TrainingProgress
 
 TELL_EVERY = 60.0  # seconds, where there is no terminal
+EVENING, LONG = 4 * 3600, 6 * 3600  # seconds; of longer trainings users hear what an evening would do
 
 
 @click.command("train", cls=GroupedCommand)
@@ -63,6 +65,7 @@ TELL_EVERY = 60.0  # seconds, where there is no terminal
 @click.option("--resume", is_flag=True, help="Resume from the run's checkpoint, with its options.")
 @expert_option("--until", type=click.IntRange(1), help="Stop after this step; --resume continues.")
 @expert_option("--early", is_flag=True, help="Also write the unfinished model to OUT at --until.")
+@expert_option("--compile", "compiled", is_flag=True, help="Compile the generator: slow to start, faster on CUDA.")
 @expert_option("--deterministic", is_flag=True, help="Same seed, same weights on CUDA too; slower there.")
 @grouped(
     "Machine",
@@ -94,7 +97,10 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     from geo2map.api.training import train_model
 
     with open_progress() as bar:
-        summary = train_model(data, out, on_step=_teller(bar), on_start=_tell_cost, progress=bar, **options)
+        teller = _teller(bar)
+        summary = train_model(
+            data, out, on_step=teller, on_start=_tell_cost, on_pace=_tell_pace, progress=bar, **options
+        )
     if summary is None:  # another process is the main one
         return
     words = f"{out}: {summary['name']} after {summary['steps']} steps, {summary['seconds']:.0f} s"
@@ -104,6 +110,14 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
 def _tell_cost(cost: dict[str, Any]) -> None:
     told = "{gflop_per_tile:.3g} GFLOP a tile of 256 px, margin {margin} px, {parameters} weights"
     click.echo(told.format(**cost), err=True)
+
+
+def _tell_pace(pace: Pace) -> None:
+    click.echo(str(pace), err=True)
+    if pace.seconds_left > LONG:
+        steps = round(EVENING * pace.steps_per_second)
+        said = f"An evening of {EVENING // 3600} hours is some {steps} steps of this recipe (--steps {steps})"
+        click.echo(f"{said}; what else fits into one, and what a GPU changes: docs/training.md.", err=True)
 
 
 def _teller(bar: Silence) -> Callable[[TrainingProgress], None]:

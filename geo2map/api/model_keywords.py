@@ -114,6 +114,8 @@ class TrainKeywords(RecipeKeywords, total=False):
     """Step to stop after."""
     early: bool
     """Write the model at `until`, too."""
+    compiled: bool
+    """Torch compiles the generator: slow to start, then faster steps on CUDA."""
     preset: PresetName | None
     """The recipe that the others override; None is "geo2map"."""
     device: str

@@ -14,7 +14,7 @@ import torch
 from geo2map.api.keywords import pick_options, require_known
 from geo2map.api.model_keywords import RecipeKeywords, TrainKeywords
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
-from geo2map.engine.device import choose_device
+from geo2map.engine.device import choose_device, require_compiler
 from geo2map.engine.transfer import torch_threads
 from geo2map.families import find_family
 from geo2map.files.place import check_place, require_writable
@@ -23,6 +23,7 @@ from geo2map.protocols import Progress
 from geo2map.threads import Budget
 from geo2map.train.config import TrainConfig, make_config
 from geo2map.train.dataset import Pairs, Sources, recognise_palette
+from geo2map.train.pace import Pace
 from geo2map.train.pictures import PairFile, list_places, list_splits, read_facts
 from geo2map.train.run import Run, TrainingProgress
 from geo2map.train.run import train as run_training
@@ -53,6 +54,7 @@ class Training:
         minutes: between checkpoints.
         resume: go on from the checkpoint.
         until, early: stop after this step; write the model then, too.
+        compiled: torch compiles the generator: a minute or more at the start, then faster steps on CUDA.
     """
 
     data: Path
@@ -73,6 +75,7 @@ class Training:
     resume: bool = False
     until: int | None = None
     early: bool = False
+    compiled: bool = False
 
     @property
     def run_folder(self) -> Path:
@@ -89,6 +92,7 @@ def train_model(
     *,
     on_step: Callable[[TrainingProgress], None] | None = None,
     on_start: Callable[[dict[str, Any]], None] | None = None,
+    on_pace: Callable[[Pace], None] | None = None,
     progress: Progress | None = None,
     **options: Unpack[TrainKeywords],
 ) -> dict[str, Any] | None:
@@ -98,12 +102,13 @@ def train_model(
         data, out: see `Training`.
         on_step: called after every step.
         on_start: called with what the network costs, before the first step.
+        on_pace: called once with how fast it is, after some ten seconds of steps.
         progress: told ("teacher", done, total) while a teacher's output is made.
         options: see `geo2map.api.model_keywords.TrainKeywords`.
 
     Returns:
-        What was done: out, name, finished, gflop_per_tile, margin, parameters, steps, seconds and the last losses; None
-        in a process that is not the main one.
+        What was done: out, name, finished, gflop_per_tile, margin, parameters, steps, seconds, crops_per_second (if
+        there were enough steps to measure) and the last losses; None in a process that is not the main one.
 
     Raises:
         DataError: the pairs are missing or broken, or the training diverged.
@@ -116,9 +121,12 @@ def train_model(
     for place in (asked.out, asked.run_folder / "checkpoint.pt"):
         require_writable(place)
     device, budget = choose_device(options.get("device", "auto")), Budget.make(options.get("threads"))
+    if asked.compiled:
+        require_compiler(device)
     deterministic = options.get("deterministic", False)
     with torch_threads(budget.threads), _algorithms(deterministic), open_world(device) as world:
-        callbacks = _Callbacks(on_step or (lambda _: None), on_start or (lambda _: None), progress)
+        nothing: Callable[[Any], None] = lambda _: None  # noqa: E731
+        callbacks = _Callbacks(on_step or nothing, on_start or nothing, on_pace or nothing, progress)
         summary = _train(asked, {"preset": options.get("preset"), **recipe}, world, callbacks)
         return summary if world.is_main else None
 
@@ -141,6 +149,7 @@ class _Callbacks:
 
     on_step: Callable[[TrainingProgress], None]
     on_start: Callable[[dict[str, Any]], None]
+    on_pace: Callable[[Pace], None]
     progress: Progress | None
 
 
@@ -158,17 +167,19 @@ def _train(asked: Training, choices: dict[str, Any], world: World, callbacks: _C
     cost, name = _cost(trainer), asked.name or asked.out.stem
     if world.is_main:
         callbacks.on_start(cost)
+    run = Run(
+        folder=asked.run_folder,
+        minutes=asked.minutes,
+        until=asked.until,
+        early=asked.early,
+        samples=Pairs(kept_aside[:: max(1, len(kept_aside) // 8)], config, style) if kept_aside else None,
+        on_step=callbacks.on_step,
+        on_pace=callbacks.on_pace,
+    )
     started = time.monotonic()
     run_training(
         trainer,
-        Run(
-            folder=asked.run_folder,
-            minutes=asked.minutes,
-            until=asked.until,
-            early=asked.early,
-            samples=Pairs(kept_aside[:: max(1, len(kept_aside) // 8)], config, style) if kept_aside else None,
-            on_step=callbacks.on_step,
-        ),
+        run,
         asked.out,
         name=name,
         zoom=zoom if asked.zoom is None else asked.zoom,
@@ -178,7 +189,8 @@ def _train(asked: Training, choices: dict[str, Any], world: World, callbacks: _C
     )
     summary = {"out": asked.out.as_posix(), "name": name, "finished": trainer.step == trainer.total}
     seconds = time.monotonic() - started
-    return {**summary, **cost, "steps": trainer.step, "seconds": seconds, **trainer.losses}
+    pace = {"crops_per_second": run.pace.crops_per_second} if run.pace else {}
+    return {**summary, **cost, "steps": trainer.step, "seconds": seconds, **pace, **trainer.losses}
 
 
 def _trainer(
@@ -194,7 +206,8 @@ def _trainer(
     places = list_places(asked.other_places, asked.held_out) if asked.other_places else {}
     teacher_output = _teacher_output(files, asked, config.teacher, world, progress) if config.teacher else None
     keeping = Keeping.on(world.device, asked.picture_memory)
-    trainer = Trainer(Pairs(Sources(files, places, teacher_output), config, style, keeping), world)
+    pairs = Pairs(Sources(files, places, teacher_output), config, style, keeping)
+    trainer = Trainer(pairs, world, compiled=asked.compiled)
     if asked.resume:
         trainer.load(asked.checkpoint)
     elif asked.start:

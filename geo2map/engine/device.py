@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 
 import torch
 
@@ -62,6 +64,18 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     if precision == "fp16" and device.type == "cpu":
         raise DeviceError("precision fp16: slower than fp32 on the CPU; give fp32 or bf16", option="precision")
     return DTYPES[precision]
+
+
+def require_compiler(device: torch.device) -> None:
+    """Makes sure that torch.compile has what it needs: Triton on CUDA, a C++ compiler elsewhere.
+
+    Raises:
+        DeviceError: it has not.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if not (importlib.util.find_spec("triton") if device.type == "cuda" else shutil.which(compiler)):
+        needed = "the package triton" if device.type == "cuda" else f"a C++ compiler ({compiler})"
+        raise DeviceError(f"compiling needs {needed}, which is not there; install it or do without", option="compiled")
 
 
 def device_name(device: torch.device) -> str:

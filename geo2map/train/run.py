@@ -20,6 +20,7 @@ from geo2map.threads import Budget
 from geo2map.train.augment import noisy
 from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
+from geo2map.train.pace import Pace, PaceMeter
 from geo2map.train.pictures import Picture
 from geo2map.train.record import LossLog, write_sample_sheet
 from geo2map.train.trainer import Trainer
@@ -68,6 +69,8 @@ class Run:
         early: write a model there, too, of what the averages are by then.
         samples: pairs for the sample sheets; default the first of the training's own.
         on_step: called after every step.
+        on_pace: called once, as soon as it is known how fast the run is.
+        pace: what it was called with.
     """
 
     folder: Path
@@ -76,6 +79,8 @@ class Run:
     early: bool = False
     samples: Pairs | None = None
     on_step: Callable[[TrainingProgress], None] = field(default=lambda _: None)
+    on_pace: Callable[[Pace], None] = field(default=lambda _: None)
+    pace: Pace | None = field(default=None, init=False)
 
     @property
     def checkpoint(self) -> Path:
@@ -93,9 +98,11 @@ class Run:
             coming = pool.submit(trainer.batch, trainer.step)
             try:
                 while trainer.step < last:
-                    crops, epoch = coming.result(), trainer.epoch
-                    coming = pool.submit(trainer.batch, trainer.step + 1)
-                    trainer.train_step(crops)
+                    epoch = trainer.epoch
+                    with record.meter.step():
+                        crops = coming.result()
+                        coming = pool.submit(trainer.batch, trainer.step + 1)
+                        trainer.train_step(crops)
                     record.after_step(epoch_ended=trainer.epoch > epoch)
             except KeyboardInterrupt:
                 record.save()
@@ -124,6 +131,9 @@ class _Record:
         self.saved = self.read = self.started
         self.rows: list[dict[str, float]] = []
         self.smooth: dict[str, float] = {}
+        self.meter = PaceMeter(
+            trainer.device, trainer.config.batch * trainer.world.size, look_inside=not trainer.compiled
+        )
 
     def after_step(self, epoch_ended: bool) -> None:
         run, trainer, now = self.run, self.trainer, time.monotonic()
@@ -134,8 +144,11 @@ class _Record:
             self.read_losses()
         if not self.leads:
             return
-        pace = (trainer.step - self.first) / (now - self.started)
-        run.on_step(TrainingProgress(trainer.step, trainer.total, trainer.epoch, pace, dict(self.smooth)))
+        rate = (trainer.step - self.first) / (now - self.started)
+        run.on_step(TrainingProgress(trainer.step, trainer.total, trainer.epoch, rate, dict(self.smooth)))
+        if run.pace is None and (pace := self.meter.pace(trainer.total - trainer.step)):
+            run.pace = pace
+            run.on_pace(pace)
         if epoch_ended:
             run.write_samples(trainer)
         if now - self.saved > 60 * run.minutes:

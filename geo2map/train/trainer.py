@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,12 @@ class Trainer:
 
     Attributes:
         network: the generator's literal configuration.
+        compiled: whether torch compiles the generator.
         step, total: optimiser steps done and to do.
         losses: of the last step whose losses were read, by name.
     """
 
-    def __init__(self, pairs: Pairs, world: World | None = None) -> None:
+    def __init__(self, pairs: Pairs, world: World | None = None, *, compiled: bool = False) -> None:
         config = pairs.config
         self.pairs, self.config, self.world = pairs, config, world or World()
         self.device = self.world.device
@@ -55,7 +56,8 @@ class Trainer:
         self.discriminator = PatchGAN(config.discriminator_width, config.discriminator_layers)
         for network in (self.generator, self.discriminator):
             network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._shared_generator = self.world.shared(self.generator, broadcast_buffers=True)
+        self.compiled, shared = compiled, self.world.shared(self.generator, broadcast_buffers=True)
+        self._shared_generator: Callable[..., Tensor] = torch.compile(shared) if compiled else shared
         # two forward passes before one backward forbid touching the buffers in between
         self._shared_discriminator = self.world.shared(self.discriminator, broadcast_buffers=False)
         self.average = MovingAverage(self.generator, config.ema)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.model import load_card
+from geo2map.train import pace
 
 Command = Callable[..., Any]
 QUICK = ("--device", "cpu", "--threads", 1, "--crop", 64, "--batch", 2, "--steps", 2, "--autocast", "none")
@@ -63,6 +65,18 @@ def test_widths_places_and_a_teacher(geo2map: Command, tmp_path: Path) -> None:
     assert card.resolutions == pytest.approx((0.905 / 1.2, 0.905 * 1.2), abs=0.001)
     assert card.training["recipe"]["teacher"].endswith("teacher.safetensors")
     assert len(list((tmp_path / "student.run" / "teacher").glob("*.npy"))) == 3
+
+
+def test_how_long_it_takes_is_said_before_it_does(
+    geo2map: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "MEASURED_SECONDS", 0.0)
+    pairs, steps = make_pairs(tmp_path / "pairs", 70), ("--steps", 5_000_000, "--until", 5)
+    result = geo2map("train", pairs, "--out", tmp_path / "m.safetensors", *QUICK, *LITTLE, *steps, "--json")
+    assert result.code == 0, result.err
+    assert re.search(r"[\d.]+ steps/s, [\d.]+ crops/s, \d+% of it in convolutions: [\d.]+ h to go", result.err)
+    assert re.search(r"An evening of 4 hours is some \d+ steps of this recipe \(--steps \d+\)", result.err)
+    assert json.loads(result.out)["crops_per_second"] > 0
 
 
 def test_widths_that_are_no_numbers_are_refused(geo2map: Command, tmp_path: Path) -> None:

@@ -13,12 +13,15 @@ from PIL import Image
 
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.engine import load_engine
-from geo2map.errors import DataError, OutputError
+from geo2map.engine.device import require_compiler
+from geo2map.errors import DataError, DeviceError, OutputError
 from geo2map.model import load_card, load_weights
+from geo2map.train import pace
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs
 from geo2map.train.export import export
 from geo2map.train.moving_average import MovingAverage
+from geo2map.train.pace import Pace
 from geo2map.train.pictures import list_pairs, list_pictures, load_pair
 from geo2map.train.record import LossLog
 from geo2map.train.run import Run
@@ -131,6 +134,64 @@ def test_resuming_equals_never_having_stopped(pairs_folder: Path, tmp_path: Path
     assert [p.name for p in sorted((tmp_path / "stopped" / "samples").iterdir())] == [
         f"epoch-000{n}.png" for n in (1, 2, 3, 4)
     ]
+
+
+def test_the_pace_is_told_once_and_measuring_it_changes_nothing(
+    pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paces: list[Pace] = []
+    plain, measured = trainer(pairs_folder), trainer(pairs_folder)
+    Run(folder=tmp_path / "plain", on_pace=paces.append).train(plain)
+    assert not paces  # six steps of nothing are too few to say
+    monkeypatch.setattr(pace, "MEASURED_SECONDS", 0.0)
+    Run(folder=tmp_path / "measured", on_pace=paces.append).train(measured)
+    (found,) = paces
+    assert found.crops_per_second == pytest.approx(2 * found.steps_per_second)
+    assert found.seconds_left == pytest.approx(2 / found.steps_per_second)  # told after the fourth step of six
+    assert 0 < (found.convolution_share or 0) <= 1
+    assert f"{found.convolution_share:.0%} of it in convolutions" in str(found)
+    expected = weights(plain)
+    for name, tensor in weights(measured).items():
+        assert torch.equal(tensor, expected[name]), name
+
+
+def test_convolutions_are_timed_both_ways() -> None:
+    """A network of convolutions alone spends nearly all its time in them; one without any, none."""
+    x = torch.randn(4, 16, 128, 128, requires_grad=True)
+    layer = torch.nn.Conv2d(16, 16, 3)
+    shares = []
+    for step in (lambda: layer(x).mean().backward(), lambda: (x * x).mean().backward()):
+        meter = pace.PaceMeter(torch.device("cpu"), 4, look_inside=True)
+        for _ in range(pace.MEASURED_STEPS + 2):
+            with meter.step():
+                step()
+        known = meter.pace(10)
+        assert known is not None
+        shares.append(known.convolution_share)
+    assert shares[1] == 0.0
+    assert shares[0] > 0.5
+
+
+@pytest.mark.slow
+def test_a_compiled_generator_trains_as_the_plain_one(pairs_folder: Path) -> None:
+    try:
+        require_compiler(torch.device("cpu"))
+    except DeviceError as error:
+        pytest.skip(str(error))
+    plain, compiled = trainer(pairs_folder), Trainer(Pairs(list_pairs(pairs_folder), TINY), compiled=True)
+    for state in (plain, compiled):
+        for step in range(3):
+            state.train_step(state.batch(step))
+    expected = weights(plain)
+    assert weights(compiled).keys() == expected.keys()
+    for name, tensor in weights(compiled).items():
+        torch.testing.assert_close(tensor, expected[name], rtol=0.02, atol=2e-3, msg=name)
+
+
+def test_compiling_needs_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(DeviceError, match=r"C\+\+ compiler \(no-such-compiler\)"):
+        require_compiler(torch.device("cpu"))
 
 
 def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
