@@ -113,12 +113,12 @@ def _stack(draft: Draft, device: torch.device) -> Tensor:
     room, bands = max(max(shape[:2]) for shape in shapes), 6 if all(part is None for part in draft.teacher) else 9
     stack = torch.empty((len(shapes), room, room, bands + 1), dtype=torch.uint8, device=device)
     for own, cutout, taught in zip(stack, draft.cutouts, draft.teacher, strict=True):
-        place = own[: cutout.shape[0], : cutout.shape[1]]
-        place[..., SIDES].copy_(cutout[..., SIDES], non_blocking=True)
+        place, pixels = own[: cutout.shape[0], : cutout.shape[1]], send(cutout, device)
+        place[..., SIDES] = pixels[..., SIDES]
         if cutout.shape[2] > LABELS:
-            place[..., -1].copy_(cutout[..., LABELS], non_blocking=True)
+            place[..., -1] = pixels[..., LABELS]
         if taught is not None:
-            place[..., TEACHER].copy_(taught, non_blocking=True)
+            place[..., TEACHER] = send(taught, device)
     return stack
 
 

@@ -118,8 +118,8 @@ class Pairs:
         boxes = draw_boxes(self._shelf.shapes[which], config, rng)
         sensors = draw_sensors(count, config.photometric * rise, rng)
         return Draft(
-            cutouts=[self._cutout(index, box) for index, box in zip(which, _parts(boxes), strict=True)],
-            teacher=[self._taught(index, box) for index, box in zip(which, _parts(boxes), strict=True)],
+            cutouts=[self._shelf.pixels(index)[part] for index, part in zip(which, _parts(boxes), strict=True)],
+            teacher=[self._taught(index, part) for index, part in zip(which, _parts(boxes), strict=True)],
             boxes=boxes,
             labelled=self._shelf.labelled[which],
             sensors=replace(sensors, curves=chain_curves(curves, sensors.curves)),
@@ -153,19 +153,11 @@ class Pairs:
         single = [ColourStatistics.of(part[:, INPUT]) for part in own]
         return np.stack([colours.curve_to(self.colours, self.matching) for colours in single])
 
-    def _cutout(self, index: int, part: tuple[slice, slice]) -> Tensor:
-        return self._near(self._shelf.pixels(index)[part])
-
     def _taught(self, index: int, part: tuple[slice, slice]) -> Tensor | None:
         folder = self.sources.teacher_output
         if folder is None or index >= len(self):
             return None
-        return self._near(torch.from_numpy(np.array(load_teacher_output(folder, self.files[index])[part])))
-
-    def _near(self, cutout: Tensor) -> Tensor:
-        """The cut-out, ready to be sent if it is in main memory and the device has its own."""
-        waits = self.keeping.device.type == "cuda" and cutout.device.type == "cpu"
-        return cutout.contiguous().pin_memory() if waits else cutout
+        return torch.from_numpy(np.array(load_teacher_output(folder, self.files[index])[part]))
 
 
 def _parts(boxes: Boxes) -> list[tuple[slice, slice]]:

@@ -94,7 +94,7 @@ class Run:
         """
         last = min(self.until or trainer.total, trainer.total)
         record = _Record(self, trainer)
-        with _beside() as pool, closing(record):
+        with _beside(trainer.device) as pool, closing(record):
             coming = pool.submit(trainer.batch, trainer.step)
             try:
                 while trainer.step < last:
@@ -202,12 +202,15 @@ def train(
 
 
 @contextmanager
-def _beside() -> Iterator[Executor]:
-    """A thread that makes crops beside the steps, alone: torch counts threads for each of those that call it."""
+def _beside(device: torch.device) -> Iterator[Executor]:
+    """A thread that makes crops beside the steps, alone: torch counts threads, and has a device, for each of those that
+    call it."""
     threads = torch.get_num_threads()
     with Budget(threads).pool(1, "batch") as pool:
         pool.submit(torch.set_num_threads, 1).result()
         torch.set_num_threads(threads)  # of this one
+        if device.type == "cuda" and device.index is not None:
+            pool.submit(torch.cuda.set_device, device).result()
         yield pool
 
 
