@@ -31,7 +31,7 @@ from geo2map.train.trainer import Trainer
 pytestmark = pytest.mark.slow
 
 SMALL = TrainConfig(
-    steps=180,
+    steps=300,
     batch=2,
     crop=96,
     widths=(16, 32, 64, 64),
