@@ -39,6 +39,15 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def accelerator() -> torch.device:
+    """A CUDA device, or what the environment says instead: a rehearsal shows that the tests run, not that they hold."""
+    name = os.environ.get("GEO2MAP_TEST_DEVICE", "cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    return torch.device(name)
+
+
+@pytest.fixture(scope="session")
 def engine() -> Engine:
     """The packaged model on the CPU in fp32."""
     return load_engine("sat2map", device="cpu", precision="fp32")
