@@ -157,7 +157,7 @@ class _Record:
     def read_losses(self) -> None:
         """Waits for the device; raises an error if the training diverged."""
         rows, self.rows = self.rows, []
-        for row, losses in zip(rows, self.trainer.read_losses(), strict=True):
+        for row, losses in zip(rows, self.trainer.read_losses(), strict=False):  # Ctrl-C may come between the two
             for name, value in losses.items():
                 self.smooth[name] = 0.98 * self.smooth.get(name, value) + 0.02 * value
             if self.losses:

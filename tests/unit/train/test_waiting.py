@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError
+from geo2map.train.augment import Crops
 from geo2map.train.config import TrainConfig
 from geo2map.train.dataset import Pairs, Sources
 from geo2map.train.pictures import list_pairs, list_places
@@ -121,6 +122,25 @@ def test_losses_are_read_of_every_step(sources: Sources) -> None:
     assert len({row["l1"] for row in rows}) == 3
     assert trainer.losses == rows[-1]
     assert trainer.read_losses() == []
+
+
+def test_an_interruption_right_after_a_step_saves_it(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(Pairs(sources, replace(EVERYTHING, steps=5), MAPS_PALETTE))
+    step = trainer.train_step
+
+    def interrupted(crops: Crops) -> None:
+        step(crops)
+        if trainer.step == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Run(folder=tmp_path).train(trainer)
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
+    rows = (tmp_path / "losses.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "1", "2"]
 
 
 def test_a_training_that_diverges_leaves_the_checkpoint_before(sources: Sources, tmp_path: Path) -> None:
