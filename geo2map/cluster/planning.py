@@ -9,7 +9,8 @@ from itertools import islice
 from typing import Any, Unpack, cast
 
 from geo2map.api.keywords import RenderKeywords, ShardKeywords, require_known
-from geo2map.api.models import open_engine
+from geo2map.api.models import ResolvedModel, open_engine
+from geo2map.api.planning import plan_with
 from geo2map.api.requests import RenderRequest, ResolvedRequest, resolve
 from geo2map.cluster.jobfile import JobFile
 from geo2map.errors import PlanError
@@ -123,13 +124,21 @@ def plan_request(resolved: ResolvedRequest, shard_zoom: int | None = None) -> Jo
     request.require_whole("a cluster")
     if model.translates and model.options is None:
         raise PlanError("a loaded engine cannot be sent to other machines: name the model", option="model")
-    with resolved.open() as opened, resolved.closing():
-        plan = resolved.plan(opened)
+    with resolved.open() as opened, _planner(model) as planner:
+        plan = plan_with(planner, opened, request.planning, out=request.out)
         job = resolved.job(opened, plan)
         sheets = SheetIndex.of(opened, plan.maxzoom) if isinstance(opened, SceneCollection) else None
     job = replace(job, device=_this_device()) if job.device == ANY_DEVICE else job
     zoom, scenes = choose_shard_zoom(plan, shard_zoom), tuple(resolved.scenes.full_paths)
     return JobFile(job=job, scenes=scenes, model=model.options, shard_zoom=zoom, sheets=sheets)
+
+
+def _planner(model: ResolvedModel) -> ResolvedModel:
+    """The same model on the CPU: who plans may lack the device of those who render."""
+    options = model.options
+    if options is None:
+        return model
+    return ResolvedModel(replace(options, device="cpu", precision="fp32"), translates=model.translates)
 
 
 def _this_device() -> str:

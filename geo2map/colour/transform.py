@@ -49,7 +49,10 @@ class ColourTransform:
 
     def __call__(self, values: npt.NDArray[np.generic]) -> Image:
         """Any numbers (..., 3) to uint8 (..., 3)."""
-        image = self.stretched(values)
+        return self.match(self.stretched(values))
+
+    def match(self, image: Image) -> Image:
+        """The match alone, of uint8 (..., 3)."""
         if self.curves is None:
             return image
         curves = np.array(self.curves, dtype=np.uint8)

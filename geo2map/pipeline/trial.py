@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import reduce
+from itertools import product
 from operator import add
 from typing import Protocol
 
@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map.colour.trial import MatchOutcome, best_outcome
-from geo2map.grid import Block, add_noise
-from geo2map.pipeline.reading import prepare
+from geo2map.grid import Block, PixelWindow, add_noise, tile_range
+from geo2map.grid.fill import fill_pixels
 from geo2map.plan import Plan
 from geo2map.scene import Imagery
 from geo2map.types import Batch
@@ -39,7 +39,7 @@ class TrialTranslator(Protocol):
 def choose_plan(scene: Imagery, plans: Sequence[Plan], load: Callable[[], TrialTranslator]) -> int | None:
     """The place of the plan that suits a scene best, by what a network makes of up to four samples of it.
 
-    The samples are those of the whole scene, so that a part of it is rendered as the whole is.
+    The samples are those of the whole scene, so that a part of it is rendered as the whole is. They are read once.
 
     Args:
         plans: plans of the scene that differ in colours; the first is without a match.
@@ -52,31 +52,34 @@ def choose_plan(scene: Imagery, plans: Sequence[Plan], load: Callable[[], TrialT
         SceneError: the samples cannot be read.
         DeviceError: the device ran out of memory even for one sample.
     """
-    whole = scene.window(plans[0].maxzoom)
-    plans = [replace(plan, window=whole, aoi=None, clip=False) for plan in plans]
+    plain = plans[0]
     outcomes: list[list[MatchOutcome]] = [[] for _ in plans]
-    for block in _samples(plans[0]):
+    with scene.at(plain.view) as source:
+        images = [source.read(block) for block in _samples(plain.maxzoom, scene.window(plain.maxzoom))]
+    for image in images:
+        if not image.mask.any():
+            continue
+        translator = load()
         for plan, found in zip(plans, outcomes, strict=True):
-            with scene.at(plan.view) as source:
-                image = prepare(plan, source, block).image.core()
-            if not image.mask.any():
-                break
-            translator = load()
-            batch = add_noise(image.pixels, block.window, block.z, translator.noise)[None]
+            pixels = fill_pixels(plan.view.rendition.match(image.pixels), image.mask, plan.neutral)
+            batch = add_noise(pixels, image.block.window, image.block.z, translator.noise)[None]
             found.append(MatchOutcome.of(translator.outcome_planes(batch)[0], image.mask))
     return best_outcome([reduce(add, found) for found in outcomes]) if outcomes[0] else None
 
 
-def _samples(plan: Plan) -> Iterator[Block]:
-    """Squares of tiles: in the middle of few tiles, or of each quarter of many."""
-    tiles = plan.tiles
-    for top in _starts(tiles.top, tiles.height):
-        for left in _starts(tiles.left, tiles.width):
-            columns, rows = min(SIDE, tiles.right - left), min(SIDE, tiles.bottom - top)
-            yield Block(plan.maxzoom, left, top, columns, rows, plan.margin)
+def _samples(zoom: int, window: PixelWindow) -> Iterator[Block]:
+    """Squares of tiles: one in the middle of few tiles, one in the middle of each quarter of more, three of many, since
+    each may have to be fetched from far away."""
+    tiles = tile_range(window)
+    across, down = _starts(tiles.left, tiles.width), _starts(tiles.top, tiles.height)
+    places = zip((0, 2, 0), range(3), strict=True) if len(across) == len(down) == 3 else product((0, -1), (0, -1))
+    for left, top in dict.fromkeys((across[column], down[row]) for column, row in places):
+        yield Block(zoom, left, top, min(SIDE, tiles.right - left), min(SIDE, tiles.bottom - top), 0)
 
 
 def _starts(first: int, count: int) -> list[int]:
+    """Where samples may begin along a side."""
     if count <= 2 * SIDE:
         return [first + max(0, count - SIDE) // 2]
-    return [first + (quarter * count) // 4 - SIDE // 2 for quarter in (1, 3)]
+    quarters = (1, 3) if count <= 4 * SIDE else (1, 2, 3)
+    return [first + (quarter * count) // 4 - SIDE // 2 for quarter in quarters]

@@ -76,7 +76,6 @@ def make_plan(
         content=sample_digest(sample, scene),
         aoi=aoi,
         clip=options.clip,
-        notes=(*scene.notes, *_scale_notes(scene, card, zoom), *margin_notes),
     )
     matching = card.matching if options.match == "auto" else 1.0
     if trial is not None and options.match == "auto" and card.can_try and colours.rendition.curves is not None:
@@ -84,7 +83,8 @@ def make_plan(
         plans = [replace(plan, view=replace(plan.view, rendition=found)) for found in renditions.values()]
         if (number := trial(scene, plans)) is not None:
             matching, plan = list(renditions)[number], plans[number]
-    return replace(plan, notes=(*plan.notes, *_match_notes(colours, plan.view.rendition, card, matching)))
+    colour_notes = _match_notes(colours, plan.view.rendition, card, matching)
+    return replace(plan, notes=(*scene.notes, *_scale_notes(scene, card, zoom), *colour_notes, *margin_notes))
 
 
 def sample_digest(sample: npt.NDArray[np.generic], scene: Imagery) -> str:

@@ -170,7 +170,7 @@ def test_each_scene_gets_its_share(
     near, far = write_scene("near.tif"), write_scene("far.tif", transform=Affine(0.9, 0, WEST + 9000, 0, -0.9, NORTH))
     command = ("render", near, far, "--each", "--out", tmp_path / "maps", "--aoi", triangle, "--model", tiny_model)
     result = geo2map(*command, "--json")
-    reports = json.loads(result.out)
+    reports = [json.loads(line) for line in result.out.splitlines()]
     assert result.code == 1
     assert [report["error"] is None for report in reports] == [True, False]
     assert "km west of far" in reports[1]["error"]

@@ -203,14 +203,19 @@ def render(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     return run
 
 
-def test_a_map_of_a_small_area_far_away(web: Web, cog: Path, render: Callable[..., Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("match", "most"), [("none", 0.2), ("auto", 0.35)])
+def test_a_map_of_a_small_area_far_away(
+    web: Web, cog: Path, render: Callable[..., Any], tmp_path: Path, match: str, most: float
+) -> None:
+    """Little of the scene is fetched; where the match is tried, three samples, however large the scene."""
     with open_scenes([str(cog)]) as scene:
         west, north = rasterio.warp.transform("EPSG:32618", "EPSG:4326", [591_800], [4_508_200])
     bounds = f"{west[0]},{north[0] - 0.001},{west[0] + 0.001},{north[0]}"
-    code, out, err = render("tile", f"{web.url('cog.tif')}?token=secret", "--bounds", bounds, "--json", "-vv")
+    command = ("tile", f"{web.url('cog.tif')}?token=secret", "--bounds", bounds, "--json", "-vv", "--match", match)
+    code, out, err = render(*command)
     assert code == 0, err
     assert json.loads(out)["name"] == scene.name == "cog"
-    assert web.sent < 0.2 * cog.stat().st_size
+    assert web.sent < most * cog.stat().st_size
     written = b"".join(path.read_bytes() for path in (tmp_path / "map").rglob("*.json"))
     assert b"secret" not in written + out.encode() + err.encode()
 

@@ -161,7 +161,7 @@ def test_an_unknown_architecture_and_wrong_types_are_named(sound: Path, tmp_path
 
 
 def test_the_engine_checks_before_it_builds(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from geo2map.engine import engine, network
+    from geo2map.engine import load_engine, network
 
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("a network was built")
@@ -171,7 +171,7 @@ def test_the_engine_checks_before_it_builds(sound: Path, tmp_path: Path, monkeyp
     path = put_together(tmp_path / "bad.safetensors", header, tensors)
     monkeypatch.setattr(network, "build", fail)
     with pytest.raises(ModelFileError, match="do not fit its card"):
-        engine.load_engine(path)
+        load_engine(path)
 
 
 @pytest.mark.parametrize(
