@@ -120,7 +120,7 @@ class _Colours:
 def _choose_colours(scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions) -> _Colours:
     if scene.colours_for == card.name:
         found = choose_rendition(sample, card, replace(options, match="none"), scene.bits)
-        return _Colours(*found, scene.favours)
+        return _Colours(*found, card.favours_elsewhere if scene.favours else ())  # the numbers are the card's to say
     rendition, distance = choose_rendition(sample, card, options, scene.bits)
     favours = card.favours_elsewhere if distance > DIFFERENT else ()
     if options.rendition is not None:
