@@ -106,8 +106,8 @@ def evaluate_model(
             others += table.rows(other, replace(chosen, palette=config.palette))
             notes += more
     constant = constant_baseline([file for files in places.values() for file in files], config)
-    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0, vectors=False, tries=False)
-    plain = replace(plain, favours_elsewhere=())
+    plain = replace(config, name=constant.name, size_multiple=1, margin=0, seams=0, vectors=False)
+    plain = replace(plain, tries=False, favours_elsewhere=())
     table = replace(table, protocols=protocols[:1])  # the same in all of them
     return Evaluation(own, [*others, *table.rows(constant, plain)], notes)
 

@@ -125,11 +125,7 @@ def preview_request(request: RenderRequest, span: int = 3, *, begin: Begin | Non
         if begin is not None:
             begin(plan.name, plan.notes)
         block = middle_block(plan, opened, span)
-        shown = block.core.intersection(plan.window)
-        part = np.s_[
-            shown.top - block.core.top : shown.bottom - block.core.top,
-            shown.left - block.core.left : shown.right - block.core.left,
-        ]
+        part = block.core.intersection(plan.window).slices(block.core)
         seen = prepared_block(plan, opened, loaded, block)
         source, drawn = (hatched(image.pixels[part], image.mask[part]) for image in seen)
         return source, drawn, plan

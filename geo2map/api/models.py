@@ -64,6 +64,11 @@ class ResolvedModel(Closing):
         return as_engine(self.options)
 
     @property
+    def is_card_alone(self) -> bool:
+        """Whether there is no network to load."""
+        return self.options is None and self.loaded is None
+
+    @property
     def engine(self) -> Engine | None:
         """What translates, loaded; None where nothing is translated. Raises what `loaded` raises."""
         return self.loaded if self.translates else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from geo2map.api.models import ResolvedModel
 from geo2map.ledger.complete import recorded_plan
@@ -10,6 +11,9 @@ from geo2map.pipeline.trial import choose_plan
 from geo2map.plan import Plan, PlanOptions, make_plan
 from geo2map.scene import Imagery
 from geo2map.types import PathLike
+
+if TYPE_CHECKING:
+    from geo2map.engine import Engine
 
 
 def plan_with(model: ResolvedModel, imagery: Imagery, options: PlanOptions, *, out: PathLike | None = None) -> Plan:
@@ -26,11 +30,14 @@ def plan_with(model: ResolvedModel, imagery: Imagery, options: PlanOptions, *, o
     def made(plan: Plan) -> Plan:
         return plan if model.translates else plan.untranslated()
 
+    def load() -> Engine:
+        assert model.loaded is not None, "a card alone is not tried"
+        return model.loaded
+
     def trial(scene: Imagery, plans: Sequence[Plan]) -> int | None:
         known, recorded = [made(plan).fingerprint for plan in plans], None if out is None else recorded_plan(out)
         if recorded in known:
             return known.index(recorded)
-        loaded = model.loaded
-        return None if loaded is None else choose_plan(scene, plans, lambda: loaded)
+        return None if model.is_card_alone else choose_plan(scene, plans, load)
 
     return made(make_plan(imagery, model.card, options, trial=trial))

@@ -88,7 +88,7 @@ def send_request(
         delivery.forget()
     if (report := delivery.send()) is not None:
         return report.at(str(request.out))
-    with resolved.open() as imagery:
+    with resolved.open() as imagery, resolved.closing():
         return _of_complete(resolved.job(imagery, resolved.plan(imagery))).at(str(request.out))
 
 

@@ -34,15 +34,15 @@ class ColourTransform:
             scaled = (values.astype(exact) - low) * (255.0 / (high - low))
         return np.rint(np.clip(np.nan_to_num(scaled), 0.0, 255.0)).astype(np.uint8)
 
-    def matched(self, statistics: ColourStatistics, target: ColourStatistics | None, share: float) -> ColourTransform:
+    def matched(self, statistics: ColourStatistics, target: ColourStatistics, share: float) -> ColourTransform:
         """The same stretch, then a match of what it gives.
 
         Args:
             statistics: of the stretched values.
-            target: what to match them to; None for no match.
-            share: how much of the way to go, from 0 to 1.
+            target: what to match them to.
+            share: how much of the way to go, from 0 (no match) to 1.
         """
-        if target is None:
+        if not share:
             return ColourTransform(self.stretch)
         curves = statistics.curve_to(target, share)
         return ColourTransform(self.stretch, tuple(tuple(int(level) for level in band) for band in curves))

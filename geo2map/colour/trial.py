@@ -66,6 +66,11 @@ class MatchOutcome:
         return self.road + _CONFIDENCE * self.confidence - _WATER * abs(self.water - plain.water)
 
 
+def shares_to_try(matching: float) -> list[float]:
+    """How much of the way to the model's colours a trial goes: none, as far as the card says, all."""
+    return sorted({0.0, matching, 1.0})
+
+
 def best_outcome(outcomes: Sequence[MatchOutcome]) -> int:
     """The place of the best of some outcomes, of which the first is without a match; the first of equals."""
     return int(np.argmax([outcome.merit(outcomes[0]) for outcome in outcomes]))

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from geo2map.colour import ColourStatistics
 from geo2map.colour.statistics import DIFFERENT
 from geo2map.colour.transform import make_rendition
-from geo2map.colour.trial import MatchOutcome, best_outcome
+from geo2map.colour.trial import MatchOutcome, best_outcome, shares_to_try
 from geo2map.errors import DataError
 from geo2map.evaluate.config import EvaluateConfig
 from geo2map.grid import MAX_ZOOM, PixelWindow, add_noise
@@ -36,11 +36,10 @@ def as_scene(image: Image, translator: PixelTranslator, config: EvaluateConfig) 
     colours, pixels = config.colours, image.reshape(-1, 3)
     rendition, distance = make_rendition(pixels, colours, "auto", matching=config.matching)
     favoured = translator.favouring(config.favours_elsewhere) if distance > DIFFERENT else translator
-    if rendition.curves is None or not config.tries:
+    if colours is None or rendition.curves is None or not config.tries:
         return rendition(image), favoured
     statistics = ColourStatistics.of(pixels)
-    shares = sorted({0.0, config.matching, 1.0})
-    shown = [rendition.matched(statistics, colours if share else None, share)(image) for share in shares]
+    shown = [rendition.matched(statistics, colours, share)(image) for share in shares_to_try(config.matching)]
     top, left, height, width = _middle(image, config.size_multiple)
     if not height * width:
         return rendition(image), favoured

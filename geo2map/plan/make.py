@@ -14,6 +14,7 @@ from geo2map.aoi import make_aoi
 from geo2map.colour.statistics import DIFFERENT, ColourStatistics
 from geo2map.colour.stretch import stretch_of_bits
 from geo2map.colour.transform import ColourTransform, make_rendition
+from geo2map.colour.trial import shares_to_try
 from geo2map.errors import PlanError, ResolutionError, ZoomError
 from geo2map.grid.fill import FILL_RADIUS
 from geo2map.model.card import ModelCard
@@ -79,7 +80,7 @@ def make_plan(
     )
     matching = card.matching if options.match == "auto" else 1.0
     if trial is not None and options.match == "auto" and card.can_try and colours.rendition.curves is not None:
-        renditions = {share: colours.towards(card, share) for share in sorted({0.0, card.matching, 1.0})}
+        renditions = {share: colours.towards(card, share) for share in shares_to_try(card.matching)}
         plans = [replace(plan, view=replace(plan.view, rendition=found)) for found in renditions.values()]
         if (number := trial(scene, plans)) is not None:
             matching, plan = list(renditions)[number], plans[number]
@@ -114,7 +115,8 @@ class _Colours:
     def towards(self, card: ModelCard, share: float) -> ColourTransform:
         """The rendition, matched by a share of the way instead."""
         assert self.statistics is not None, "who matches has looked at the scene's colours"
-        return self.rendition.matched(self.statistics, card.colours if share else None, share)
+        assert card.colours is not None, "there is something to match to"
+        return self.rendition.matched(self.statistics, card.colours, share)
 
 
 def _choose_colours(scene: Imagery, sample: npt.NDArray[np.generic], card: ModelCard, options: PlanOptions) -> _Colours:
