@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import shapely
 from scipy import ndimage as ndi
 
@@ -27,8 +28,6 @@ LARGEST = 160
 """Most extent of a building that is squared, pixels."""
 STEPS = 0.45
 """Tolerance that takes the raster's steps off an outline; less than half of what two are apart at least. Pixels."""
-_TILE = 1024
-"""Side of the squares whose buildings are traced at once, pixels."""
 APART = 0.75
 """Pixels around a squared outline that must be nearer to its own building than to any other."""
 STICKING = 8
@@ -72,11 +71,15 @@ class Buildings:
             for index, candidate in zip(rest.tolist(), squaring(outlines[rest]), strict=True):
                 if candidate is not None and self._own_ground(candidate, numbers[index]):
                     outlines[index] = candidate
-        for number, outline in zip(numbers, outlines, strict=True):
-            rows, columns = self.boxes[number - 1]
-            corner = UNITS * np.array((window.left + columns.start, window.top + rows.start))
-            moved = shapely.transform(outline, lambda points, corner=corner: points + corner)
-            yield Region("building", moved, outline.area / UNITS**2 * metres**2, self._confidence(number))
+        areas = shapely.area(outlines) / UNITS**2 * metres**2
+        corners = self._corners(numbers) + UNITS * np.array((window.left, window.top))
+        for number, outline, area in zip(numbers, _moved(outlines, corners), areas.tolist(), strict=True):
+            yield Region("building", outline, area, self._confidence(number))
+
+    def _corners(self, numbers: list[int]) -> npt.NDArray[np.int64]:
+        """The upper left corners of buildings' boxes, int64 (N, 2), units in the window."""
+        boxes = [self.boxes[number - 1] for number in numbers]
+        return UNITS * np.array([(columns.start, rows.start) for rows, columns in boxes], np.int64).reshape(-1, 2)
 
     def _confidence(self, number: int) -> float | None:
         if self.score is None:
@@ -95,15 +98,11 @@ class Buildings:
         at = np.array(corners, np.int64).reshape(-1, 2) + np.array((window.left, window.top))
         x, y = at[:, 0], at[:, 1]
         owned = np.append(False, self.small & core.contains(x, y))
-        found: dict[int, shapely.Polygon] = {}
-        for tile in core.tiled(_TILE):
-            mine = owned & np.append(False, tile.contains(x, y))
-            if mine.any():
-                top, left = max(0, tile.top - window.top - 1), max(0, tile.left - window.left - LARGEST)
-                bottom, right = tile.bottom - window.top + LARGEST + 1, tile.right - window.left + LARGEST
-                outlines = _traced(mine[self.number[top:bottom, left:right]], left, top)
-                found.update(self._largest(outlines, mine))
-        return found
+        if not owned.any():
+            return {}
+        rows, columns = core.grown(LARGEST + 1).clipped(window).part(window)
+        outlines = _traced(owned[self.number[rows, columns]], columns.start, rows.start)
+        return self._largest(outlines, owned)
 
     def _largest(self, outlines: list[shapely.Polygon], mine: Mask) -> dict[int, shapely.Polygon]:
         """Each number's largest outline: where pixels touch at corners only, a building has several."""
@@ -121,10 +120,7 @@ class Buildings:
         plain = np.array(outlines, object)[order[largest]]
         shapes = shapely.simplify(plain, STEPS * UNITS, preserve_topology=False)
         shapes = np.where(shapely.is_valid(shapes) & (shapely.area(shapes) > 0), shapes, plain)
-        boxes = [self.boxes[number - 1] for number in found.tolist()]
-        corner = UNITS * np.array([(columns.start, rows.start) for rows, columns in boxes], np.int64).reshape(-1, 2)
-        points, of = shapely.get_coordinates(shapes, return_index=True)
-        return dict(zip(found.tolist(), shapely.set_coordinates(shapes, points - corner[of]), strict=True))
+        return dict(zip(found.tolist(), _moved(shapes, -self._corners(found.tolist())), strict=True))
 
     def _own_ground(self, outline: shapely.Polygon, number: int) -> bool:
         """Whether all pixels of an outline are nearer to its building than to any other."""
@@ -145,6 +141,13 @@ class Buildings:
         if max(y.max() - around.shape[0], x.max() - around.shape[1]) >= 0:
             return False
         return bool((around[tuple(axis[y, x] for axis in nearest)] == number).all() and depth[y, x].max() <= STICKING)
+
+
+def _moved(outlines: npt.NDArray[np.object_], by: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+    """Outlines, each moved by its own step."""
+    points, of = shapely.get_coordinates(outlines, return_index=True)
+    moved: npt.NDArray[np.object_] = shapely.set_coordinates(outlines.copy(), points + by[of])
+    return moved
 
 
 def _traced(mask: Mask, left: int, top: int) -> list[shapely.Polygon]:

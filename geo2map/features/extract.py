@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from geo2map.errors import DataError
@@ -37,8 +38,8 @@ HALO = SKELETON_REACH + max(LINES_REACH, AREAS_REACH)
 """Pixels around a core that its features may depend on."""
 _BEYOND = 128
 """Pixels for which the map's border goes on beyond it, so that roads run over it."""
-CORE = 2048
-"""Side of a core unless another is given, pixels."""
+CORE = 3072
+"""Most extent of a core unless another is given, pixels."""
 
 Feature = RoadLine | Region
 
@@ -57,7 +58,7 @@ def extract(source: ClassMap, core: int = CORE) -> Iterator[Feature]:
 
     Args:
         source: the map.
-        core: side of the squares worked on at once, a multiple of `BLOCK`; memory grows with its square.
+        core: most extent of what is worked on at once, a multiple of `BLOCK`; memory grows with its square.
 
     Raises:
         DataError: `core` is not a multiple of `BLOCK`.
@@ -66,10 +67,23 @@ def extract(source: ClassMap, core: int = CORE) -> Iterator[Feature]:
 
 
 def cores(bounds: Box, core: int = CORE) -> list[Box]:
-    """The cores of a map, row by row."""
+    """The cores of a map, row by row: of whole blocks, as few as can be, and alike, since each has a halo."""
     if core < BLOCK or core % BLOCK:
         raise DataError(f"cores of {core} px: give a multiple of {BLOCK}")
-    return list(bounds.tiled(core))
+    columns = _divided(bounds.left, bounds.right, core)
+    return [
+        Box(left, top, right, bottom)
+        for top, bottom in _divided(bounds.top, bounds.bottom, core)
+        for left, right in columns
+    ]
+
+
+def _divided(start: int, stop: int, most: int) -> list[tuple[int, int]]:
+    """Stretches of whole blocks, at most so long, that cover one."""
+    first, last = start // BLOCK, -(-stop // BLOCK)
+    count = max(1, -(-(last - first) * BLOCK // most))
+    borders = [BLOCK * (first + (last - first) * number // count) for number in range(count + 1)]
+    return list(pairwise(borders))
 
 
 def extract_core(source: ClassMap, core: Box) -> CoreParts:

@@ -218,13 +218,12 @@ class _Measure:
     ) -> None:
         """Measures all streets' pixels at once."""
         self._states, self._score, self._degree = states.ravel(), evidence.score.ravel(), chains.degree.ravel()
-        self._pixels = np.unique(np.concatenate([street.path for street in streets] or [np.empty(0, np.int64)]))
-        self._half, own = evidence.half_width(self._pixels), evidence.own_width(self._pixels)
+        pixels = np.unique(np.concatenate([street.path for street in streets] or [np.empty(0, np.int64)]))
+        own = evidence.own_width(pixels)
+        self._half, self._bin = (np.zeros(self._states.shape, np.uint8) for _ in range(2))
+        self._half[pixels] = evidence.half_width(pixels)  # whole ones, at most what a road has
         doubled = np.minimum(np.rint(2 * (2 * own - EDGE)), BINS - 1)
-        self._bin = np.where(own > 0, doubled, BINS).astype(np.int64)
-
-    def _at(self, pixels: PixelPath) -> PixelPath:
-        return np.searchsorted(self._pixels, pixels)
+        self._bin[pixels] = np.where(own > 0, doubled, BINS)
 
     def state(self, street: Street) -> int:
         """The state of all pixels but those at a chain's ends, which may be another chain's."""
@@ -250,7 +249,7 @@ class _Measure:
         return self._counted(onward[self._crossing(onward[0]) : AHEAD])
 
     def _crossing(self, node: int) -> int:
-        return int(self._half[np.searchsorted(self._pixels, node)]) + 2 if self._degree[node] > 2 else 0
+        return int(self._half[node]) + 2 if self._degree[node] > 2 else 0
 
     def _counted(self, path: PixelPath) -> _Ints:
-        return np.bincount(self._bin[self._at(path)], minlength=BINS + 1)[:BINS]
+        return np.bincount(self._bin[path], minlength=BINS + 1)[:BINS]

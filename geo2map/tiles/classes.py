@@ -7,11 +7,12 @@ import zlib
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import PIL.Image
 
 from geo2map.colour.palette import Palette
 from geo2map.colour.quantizer import PaletteQuantizer
-from geo2map.tiles.codec import decode_tile
+from geo2map.tiles.codec import decode_tile, readable_tile
 from geo2map.types import Image, Mask, TileFormat
 
 _OPTIONS: dict[str, Any] = {"format": "PNG", "compress_level": 6, "compress_type": zlib.Z_DEFAULT_STRATEGY}
@@ -48,6 +49,25 @@ class ClassCodec:
         file = io.BytesIO()
         picture.save(file, **_OPTIONS, transparency=count)
         return file.getvalue()
+
+
+def read_codes(data: bytes, palette: Palette) -> npt.NDArray[np.uint8] | None:
+    """The codes of a tile that a `ClassCodec` of this palette made, without a detour over their colours.
+
+    Returns:
+        uint8 (256, 256), one more than the last where nothing is known; None for any other tile.
+
+    Raises:
+        TileSetError: the tile is damaged.
+    """
+    count = len(palette.classes)
+    with readable_tile(data) as picture:
+        if picture.mode != "P" or picture.info.get("transparency") != count:
+            return None
+        colours = np.array(picture.getpalette("RGB"), np.uint8)
+        codes = np.array(picture)
+    known = np.array_equal(colours[: 3 * count], class_colours(palette).ravel())
+    return codes if known and codes.max() <= count else None
 
 
 def code_legend(palette: Palette) -> list[list[Any]]:

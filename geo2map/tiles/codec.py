@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -168,12 +170,23 @@ def decode_tile(data: bytes) -> tuple[Image, Mask]:
     Raises:
         TileSetError: not such an image, or not 256 x 256 px; does not name the file.
     """
+    with readable_tile(data) as picture:
+        return _arrays(picture)
+
+
+@contextmanager
+def readable_tile(data: bytes) -> Iterator[PIL.Image.Image]:
+    """Open a tile of 256 x 256 px as a picture.
+
+    Raises:
+        TileSetError: not such an image, or it turns out to be broken while it is read; does not name the file.
+    """
     if not data:
         raise TileSetError("empty file; delete it or create it again")
     try:
         with PIL.Image.open(io.BytesIO(data), formats=_READABLE) as picture:
             _check(picture)
-            return _arrays(picture)
+            yield picture
     except TileSetError:
         raise
     except (*_BROKEN, PIL.Image.DecompressionBombError) as error:

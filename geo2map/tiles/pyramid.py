@@ -67,12 +67,12 @@ def encode_pyramid(tiles: Mapping[Tile, Pixels], codec: Codec, levels: int) -> d
     Returns:
         Encoded tiles, children before parents.
     """
-    encoded: dict[Tile, bytes] = {}
-    for _ in range(levels + 1):
-        fresh = {tile: codec.encode(*pixels) for tile, pixels in tiles.items()}
-        encoded |= fresh
+    encoded = fresh = {tile: codec.encode(*pixels) for tile, pixels in tiles.items()}
+    for _ in range(levels):
         stored = tiles if codec.lossless else {tile: codec.decode(data) for tile, data in fresh.items()}
         tiles = _parents(stored, codec.majority)
+        fresh = {tile: codec.encode(*pixels) for tile, pixels in tiles.items()}
+        encoded = encoded | fresh
     return encoded
 
 

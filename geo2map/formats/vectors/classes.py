@@ -14,6 +14,7 @@ from geo2map.formats.vectors.frame import MapFrame
 from geo2map.grid import PixelWindow, tile_range
 from geo2map.grid.window import tile_window
 from geo2map.protocols import StoredTiles
+from geo2map.tiles.classes import read_codes
 from geo2map.tiles.codec import decode_tile
 from geo2map.tiles.layer import read_evidence
 from geo2map.types import Tile
@@ -69,6 +70,8 @@ class StoredClasses:
         """Class codes of a tile, uint8 (256, 256); one more than the last where nothing is known."""
         if (data := self.tiles.get(_in_world(tile))) is None:
             return None
+        if (stored := read_codes(data, self.palette)) is not None:
+            return stored
         pixels, mask = decode_tile(data)
         codes = self.palette.class_of_entry.astype(np.uint8)[self._quantizer.indices(pixels)]
         return np.where(mask, codes, np.uint8(len(self.palette.classes)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,23 @@ def test_cores_do_not_matter_in_a_town(tmp_path: Path) -> None:
     assert len(whole) > 300
     assert keys(source, 512) == whole
     assert keys(source, 1024) == whole
+
+
+@given(
+    st.integers(-9000, 9000), st.integers(-9000, 9000), st.integers(1, 9000), st.integers(1, 9000), st.integers(1, 6)
+)
+def test_cores_are_even(left: int, top: int, width: int, height: int, blocks: int) -> None:
+    bounds = Box(left, top, left + width, top + height)
+    found = cores(bounds, 512 * blocks)
+    for low, high in (("left", "right"), ("top", "bottom")):
+        sides = sorted({(getattr(core, low), getattr(core, high)) for core in found})
+        assert all(start % 512 == stop % 512 == 0 for start, stop in sides)
+        assert all(before[1] == after[0] for before, after in pairwise(sides))
+        assert sides[0][0] <= getattr(bounds, low) < sides[0][0] + 512
+        assert sides[-1][1] - 512 < getattr(bounds, high) <= sides[-1][1]
+        lengths = [stop - start for start, stop in sides]
+        assert max(lengths) <= min(512 * blocks, min(lengths) + 512)
+    assert len(set(found)) == len(found) == len({core[0] for core in found}) * len({core[1] for core in found})
 
 
 def test_order_of_cores_does_not_matter() -> None:
