@@ -141,6 +141,13 @@ def test_islands(more: int) -> None:
         assert not agrees(step, lines, ISLAND - 8)
 
 
+def bridged(plane: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Bridges of a skeleton of sure roads, with so much around it that every dead end has room."""
+    seam = LONGEST_BRIDGE + NEAR + 1
+    whole = np.pad(plane.astype(bool), seam)
+    return bridges(whole, trace(whole), evidence_of(whole, 255), inside(whole))[seam:-seam, seam:-seam]
+
+
 def test_bridges() -> None:
     rng = np.random.default_rng(4)
     seen = False
@@ -149,18 +156,22 @@ def test_bridges() -> None:
         for row in rng.integers(0, 400, 14):
             start = rng.integers(0, 400)
             lines[row, start : start + rng.integers(10, 150)] = True
+        seen = seen or bool(bridged(lines)[200:208, 200:208].any())
+        assert agrees(bridged, lines, BRIDGING_REACH)
+    assert seen or bridged(lines).any()
 
-        def step(plane: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-            mask = plane.astype(bool)
-            whole = np.pad(mask, LONGEST_BRIDGE + NEAR + 1)  # so that every end has room
-            evidence = evidence_of(whole, 255)
-            found = bridges(whole, trace(whole), evidence, inside(whole))
-            seam = LONGEST_BRIDGE + NEAR + 1
-            return found[seam:-seam, seam:-seam]
 
-        seen = seen or bool(step(lines)[200:208, 200:208].any())
-        assert agrees(step, lines, BRIDGING_REACH)
-    assert seen or step(lines).any()
+def test_a_bridge_sees_its_other_end_and_which_way_that_points() -> None:
+    gap = np.zeros((400, 400), bool)
+    gap[200, 150:204] = gap[200, 203 + LONGEST_BRIDGE : 330] = True
+    assert bridged(gap)[200, 204 : 203 + LONGEST_BRIDGE].all()
+    assert agrees(bridged, gap, BRIDGING_REACH)
+    assert not agrees(bridged, gap, LONGEST_BRIDGE - 8)  # the window's middle is 8 pixels wide
+    turned = gap.copy()  # the other end comes down from above: it does not point back
+    turned[200, 206 + LONGEST_BRIDGE :] = False
+    turned[100:201, 205 + LONGEST_BRIDGE] = True
+    assert not bridged(turned)[200, 204:].any()
+    assert agrees(bridged, turned, BRIDGING_REACH)
 
 
 def test_evidence() -> None:
