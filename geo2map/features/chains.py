@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,24 +35,42 @@ class Chains:
         return bool(path[0] == path[-1]) and not self.node.flat[path[0]]
 
 
-def links(skeleton: Mask) -> tuple[PixelSet, PixelSet]:
-    """Pairs of neighbouring skeleton pixels, the first one first in the raster; diagonally only where there is no
-    way around a corner, so that two links never cross."""
+def links(skeleton: Mask) -> tuple[PixelSet, PixelSet, PixelSet]:
+    """Pixels of a skeleton, and the numbers of pairs of neighbours, the first one first in the raster; diagonally only
+    where there is no way around a corner, so that two links never cross."""
     width = skeleton.shape[1] + 2
     padded = np.pad(skeleton, 1)
     at = np.flatnonzero(padded)
     there = padded.ravel()
-    east, south = there[at + 1], there[at + width]
-    west = there[at - 1]
+    west, east, south = there[at - 1], there[at + 1], there[at + width]
+    number = np.arange(len(at))
+    below = np.searchsorted(at, at + width)  # the pixel to the south, or the first one after it
     pairs = (
-        (at[east], 1),
-        (at[there[at + width - 1] & ~(west | south)], width - 1),
-        (at[south], width),
-        (at[there[at + width + 1] & ~(east | south)], width + 1),
+        (east, number + 1),
+        (there[at + width - 1] & ~(west | south), below - 1),
+        (south, below),
+        (there[at + width + 1] & ~(east | south), below),
     )
-    first = np.concatenate([pixels for pixels, _ in pairs])
-    second = np.concatenate([pixels + step for pixels, step in pairs])
-    return tuple((p // width - 1) * (width - 2) + p % width - 1 for p in (first, second))
+    first = np.concatenate([number[linked] for linked, _ in pairs])
+    second = np.concatenate([other[linked] for linked, other in pairs])
+    return (at // width - 1) * (width - 2) + at % width - 1, first, second
+
+
+class _Steps(NamedTuple):
+    """Each link of a skeleton as a step from a pixel to a neighbour, and as one back; in the order of their pixels.
+
+    Attributes:
+        pixels: of the skeleton, indices into the raster.
+        begins: the number of each pixel's first step.
+        source, target: numbers of the pixels of each step.
+        back: the number of each step's way back.
+    """
+
+    pixels: PixelSet
+    begins: PixelSet
+    source: PixelSet
+    target: PixelSet
+    back: PixelSet
 
 
 def trace(skeleton: Mask, state: npt.NDArray[np.uint8] | None = None) -> Chains:
@@ -59,34 +78,43 @@ def trace(skeleton: Mask, state: npt.NDArray[np.uint8] | None = None) -> Chains:
 
     The order of the chains and of their pixels depends on the raster's own order only, not on where it begins.
     """
-    first, second = links(skeleton)
-    source, target = np.concatenate((first, second)), np.concatenate((second, first))
-    order = np.lexsort((target, source))
-    source, target = source[order], target[order]
-    pixels, begins, count = np.unique(source, return_index=True, return_counts=True)
+    steps = _steps(skeleton)
     degree, node = np.zeros(skeleton.shape, np.int8), np.zeros(skeleton.shape, bool)
-    degree.flat[pixels] = count
-    node.flat[pixels] = count != 2
+    count = np.bincount(steps.source, minlength=len(steps.pixels))
+    ends = (count != 2) & (count > 0)
     if state is not None:
-        node.flat[first[state.flat[first] != state.flat[second]]] = True
-    return Chains(_paths(source, target, begins, node.ravel()), degree, node)
+        states = state.flat[steps.pixels]
+        ends[steps.source[(states[steps.source] != states[steps.target]) & (steps.source < steps.target)]] = True
+    degree.flat[steps.pixels] = count
+    node.flat[steps.pixels] = ends
+    return Chains(_paths(steps, ends), degree, node)
 
 
-def _paths(source: PixelSet, target: PixelSet, begins: PixelSet, node: npt.NDArray[np.bool_]) -> list[PixelPath]:
+def _steps(skeleton: Mask) -> _Steps:
+    pixels, first, second = links(skeleton)
+    source, target = np.concatenate((first, second)), np.concatenate((second, first))
+    order = np.argsort(source * len(pixels) + target)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    back = back[(order + len(first)) % len(order)] if len(order) else order
+    source, target = source[order], target[order]
+    return _Steps(pixels, np.searchsorted(source, np.arange(len(pixels))), source, target, back)
+
+
+def _paths(steps: _Steps, node: npt.NDArray[np.bool_]) -> list[PixelPath]:
     """Every chain once: from its end that comes first in the raster, rings from their first pixel on.
 
-    Each link is a step from a pixel to a neighbour, and one back. After a step to a pixel that is no node comes the
-    step from there that does not lead back.
+    After a step to a pixel that is no node comes the step from there that does not lead back.
     """
+    pixels, begins, source, target, back = steps
     if not len(source):
         return []
-    there = begins[np.searchsorted(source[begins], target)]
+    there = begins[target]
     onward = np.where(node[target], -1, there + (target[there] == source))
-    back = np.lexsort((source, target))
     paths, done = [], np.zeros(len(source), bool)
     for run in runs(onward):
         if not done[run[0]]:
-            paths.append(np.append(source[run[0]], target[run]))
+            paths.append(pixels[np.append(source[run[0]], target[run])])
             done[run] = done[back[run]] = True
     return paths
 
@@ -105,8 +133,9 @@ def run_order(onward: PixelSet) -> tuple[PixelSet, PixelSet]:
     goes = onward >= 0
     before = np.full(len(onward), -1)
     before[onward[goes]] = np.flatnonzero(goes)
-    _, part = scipy.sparse.csgraph.connected_components(_graph(onward), connection="weak")
-    _, first, sizes = np.unique(part, return_index=True, return_counts=True)
+    count, part = scipy.sparse.csgraph.connected_components(_graph(onward), connection="weak")
+    first, sizes = np.empty(count, np.int64), np.bincount(part)
+    first[part[::-1]] = np.arange(len(part))[::-1]
     heads, tails = np.flatnonzero(before < 0), np.flatnonzero(~goes)
     first[part[heads]] = heads
     last = before[first]
@@ -127,7 +156,6 @@ def _graph(onward: PixelSet) -> scipy.sparse.csr_array:
 
 def connected(skeleton: Mask) -> tuple[PixelSet, npt.NDArray[np.int32]]:
     """Pixels of a skeleton, and the number of the connected part of each, from 0 on."""
-    pixels = np.flatnonzero(skeleton)
-    first, second = (np.searchsorted(pixels, ends) for ends in links(skeleton))
+    pixels, first, second = links(skeleton)
     graph = scipy.sparse.csr_array((np.ones(len(first)), (first, second)), (len(pixels), len(pixels)))
     return pixels, scipy.sparse.csgraph.connected_components(graph, directed=False)[1]

@@ -62,10 +62,9 @@ class RoadGraph:
         closed = ndi.binary_closing(padded, DISK)[_CUT:-_CUT, _CUT:-_CUT] & valid
         whole = ~without_small(~without_small(closed, SPECK, most), HOLE, most)
         skeleton = thin_lines(whole, _PASSES)
-        first, second = links(skeleton)
-        pixels, number = np.unique(np.concatenate((first, second)), return_inverse=True)
+        pixels, first, second = links(skeleton)
         points = np.stack((pixels % roads.shape[1], pixels // roads.shape[1]), -1) + 0.5
-        return cls._made(points, number[: len(first)], number[len(first) :], valid, _link_length)
+        return cls._made(points, first, second, valid, _link_length)
 
     @classmethod
     def of_lines(cls, lines: Iterable[_Points], valid: Mask) -> RoadGraph:
