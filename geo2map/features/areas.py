@@ -87,12 +87,16 @@ class AreaLayer(NamedTuple):
     score: CodesArray | None = None
 
 
-def layers(evidence: Evidence, lines: Mask, scored: bool) -> list[AreaLayer]:
-    """What areas of a window are traced from: roads, then the ground that they cut."""
+def layers(evidence: Evidence, lines: Mask, scored: bool) -> Iterator[AreaLayer]:
+    """What areas of a window are traced from: roads, then the ground that they cut; one at a time, for memory."""
     paved = _paved(evidence)._replace(score=evidence.score if scored else None)
-    cut = smoothed(_corridor(evidence, lines) | (eroded(paved.top > 0)), CUT_BLUR)
+    cutting = eroded(paved.top > 0)
+    yield paved
+    del paved
+    cut = smoothed(_corridor(evidence, lines) | cutting, CUT_BLUR)
     kinds = tuple(dict.fromkeys(name for name in evidence.names[:-1] if name not in GROUND))
-    return [paved, *([_ground(evidence, kinds, cut)] if kinds else [])]
+    if kinds:
+        yield _ground(evidence, kinds, cut)
 
 
 def _paved(evidence: Evidence) -> AreaLayer:

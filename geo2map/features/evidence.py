@@ -53,11 +53,17 @@ class Evidence:
     highway: Mask
     depth: Depth
 
-    def cropped(self, part: tuple[slice, slice]) -> Evidence:
-        """The evidence of a part of the window."""
+    def cropped(self, part: tuple[slice, slice], *, shared: bool = False) -> Evidence:
+        """The evidence of a part of the window.
+
+        Args:
+            shared: in the memory of the whole window, which it keeps alive.
+        """
         names = ("kind", "road", "sure", "score", "highway")
-        planes: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[part]) for name in names}
-        return replace(self, depth=self.depth.cropped(part), **planes)
+        planes: dict[str, Any] = {name: getattr(self, name)[part] for name in names}
+        if not shared:
+            planes = {name: np.ascontiguousarray(plane) for name, plane in planes.items()}
+        return replace(self, depth=self.depth.cropped(part, shared=shared), **planes)
 
     def where(self, *classes: str) -> Mask:
         """Pixels of some classes, bool (H, W)."""
@@ -96,8 +102,7 @@ def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     names = (*classes, "unknown")
     kind = np.minimum(reading.codes, np.uint8(len(classes)))
     drawn = pixels_of(kind, names, ROADS)
-    share = smoothed(drawn, BLUR)
-    sure = share > int(SURE * smooth_weight(BLUR))
+    sure = smoothed(drawn, BLUR) > int(SURE * smooth_weight(BLUR))
     road = sure
     score = _averaged(smoothed(np.uint8(255) * drawn if reading.road is None else reading.road, BLUR))
     if reading.road is not None:
@@ -109,9 +114,11 @@ def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
 
 
 def _averaged(sums: Sums) -> npt.NDArray[np.uint8]:
-    """Means in whole levels of a plane that was smoothed with `BLUR`."""
+    """Means in whole levels of a plane that was smoothed with `BLUR`; in place, but for the last step."""
     whole = smooth_weight(BLUR)  # a power of two
-    return ((sums + np.uint16(whole // 2)) >> np.uint16(whole.bit_length() - 1)).astype(np.uint8)
+    sums += np.uint16(whole // 2)
+    sums >>= np.uint16(whole.bit_length() - 1)
+    return sums.astype(np.uint8)
 
 
 def _ridges(score: npt.NDArray[np.uint8], kind: npt.NDArray[np.uint8], names: tuple[str, ...], asked: Mask) -> Mask:

@@ -38,7 +38,7 @@ HALO = SKELETON_REACH + max(LINES_REACH, AREAS_REACH)
 """Pixels around a core that its features may depend on."""
 _BEYOND = 128
 """Pixels for which the map's border goes on beyond it, so that roads run over it."""
-CORE = 3072
+CORE = 2560
 """Most extent of a core unless another is given, pixels."""
 
 Feature = RoadLine | Region
@@ -90,19 +90,19 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
     """What one core holds; depends on nothing farther than `HALO` from it."""
     inner, whole = core.clipped(source.bounds), source.bounds.grown(_BEYOND)
     window, near = (inner.grown(by).clipped(whole) for by in (HALO, NEAR_CORE))
-    reading = source.beyond(window)
-    evidence = gather_evidence(reading, source.classes)
+    reading, part = source.beyond(window), near.part(window)
+    score = None if reading.building is None else reading.building[part].copy()
+    scored, evidence = reading.road is not None, gather_evidence(reading, source.classes)
+    del reading  # the window is large, and memory is held by each core under way
     skeleton, state = road_skeleton(evidence, window, near, source.bounds)
-    part, scored = near.part(window), reading.road is not None
     evidence = evidence.cropped(part)
     roads = road_parts(skeleton, state, evidence, near, inner, source.bounds)
-    score = None if reading.building is None else reading.building[part]
+    areas: list[AreaPart] = []
+    for layer in layers(evidence, skeleton, scored):
+        areas += area_parts(layer, near, core, source.bounds)
+        del layer
     buildings = Buildings(evidence, score, source.bounds.clipped(near).part(near))
-    areas = [
-        found
-        for layer in (*layers(evidence, skeleton, scored), buildings.layer)
-        for found in area_parts(layer, near, core, source.bounds)
-    ]
+    areas += area_parts(buildings.layer, near, core, source.bounds)
     return CoreParts(list(buildings.squared(near, inner, source.metres)), roads, areas, scored)
 
 

@@ -90,19 +90,27 @@ class Depth:
     def __init__(self, mask: Mask, most: int) -> None:
         self.most = most
         self._columns = np.minimum(_runs(mask, most + 1), _runs(mask[::-1], most + 1)[::-1])
+        self._top, self._left, self._width = 0, 0, mask.shape[1]
 
-    def cropped(self, part: tuple[slice, slice]) -> Depth:
-        """The same for a part of the raster."""
+    def cropped(self, part: tuple[slice, slice], *, shared: bool) -> Depth:
+        """The same for a part of the raster, in the same memory or in its own."""
         cropped = copy(self)
-        cropped._columns = np.ascontiguousarray(self._columns[part])
+        top, left = self._top + part[0].start, self._left + part[1].start
+        height, cropped._width = (side.stop - side.start for side in part)
+        if not shared:
+            cropped._columns = np.ascontiguousarray(self._columns[top : top + height, left : left + cropped._width])
+            top = left = 0
+        cropped._top, cropped._left = top, left
         return cropped
 
     def at(self, pixels: PixelSet) -> npt.NDArray[np.float32]:
         """The distance of each pixel, float32; those beyond `most` have at least `most + 1`."""
         width = self._columns.shape[1]
         columns = self._columns.ravel()
+        row, column = np.divmod(pixels, self._width)
+        column += self._left
+        pixels = (row + self._top) * width + column
         square = columns[pixels].astype(np.int32) ** 2
-        column = pixels % width
         open_ = np.arange(len(pixels))
         for step in range(1, self.most + 1):
             open_ = open_[square[open_] > step * step]

@@ -23,31 +23,28 @@ def thin_lines(mask: Mask, passes: int) -> Mask:
     padded = np.pad(mask, 2)
     flat, width = padded.ravel(), padded.shape[1]
     steps = np.array([row * width + column for row, column in _AROUND])
-    stamp = np.empty(len(flat), np.int32)
     due = np.flatnonzero(flat & ~eroded(padded).ravel())  # pixels whose surroundings changed
     number = np.full(len(flat), 255, np.uint8)  # that the neighbours of pixels make, a bit each
     number[due] = np.bitwise_or.reduce([flat[due + step].view(np.uint8) << bit for bit, step in enumerate(steps)])
+    queued = np.zeros(len(flat), bool)
     for _ in range(passes):
         touched = due[:0]
         for removable in _removable():
-            seen = np.concatenate((due, touched))
+            seen = np.concatenate((due[~queued[due]], touched))
             removed = seen[removable[number[seen]]]
             flat[removed] = False
-            around = [removed + step for step in steps]
-            for bit, pixels in enumerate(around):  # to which the removed ones lie the other way
+            parts = [touched]
+            for bit, step in enumerate(steps):
+                pixels = removed + step  # to which the removed ones lie the other way
                 number[pixels] &= ~np.uint8(1 << (bit + 4) % 8)
-            near = np.concatenate(around)
-            touched = _distinct(np.concatenate((touched, near[flat[near]])), stamp)
+                parts.append(pixels[flat[pixels] & ~queued[pixels]])
+                queued[parts[-1]] = True
+            touched = np.concatenate(parts)
+        queued[touched] = False
         due = touched[flat[touched]]
         if not len(due):
             break
     return padded[2:-2, 2:-2]
-
-
-def _distinct(pixels: npt.NDArray[np.int64], stamp: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    order = np.arange(len(pixels), dtype=np.int32)
-    stamp[pixels] = order
-    return pixels[stamp[pixels] == order]
 
 
 @cache
