@@ -28,6 +28,8 @@ LARGEST = 160
 """Most extent of a building that is squared, pixels."""
 STEPS = 0.45
 """Tolerance that takes the raster's steps off an outline; less than half of what two are apart at least. Pixels."""
+_ROWS = 1024
+"""Rows whose buildings are traced at once."""
 APART = 0.75
 """Pixels around a squared outline that must be nearer to its own building than to any other."""
 STICKING = 8
@@ -59,7 +61,7 @@ class Buildings:
             beyond = [
                 (side.start, length - side.stop) for side, length in zip((rows, columns), built.shape, strict=True)
             ]
-            top = np.pad(large.view(np.uint8)[self.number[inside]], beyond, mode="edge")
+            top = np.pad(_looked_up(large, self.number[inside]).view(np.uint8), beyond, mode="edge")
         self.layer = AreaLayer(("building",), top, (), building)
 
     def squared(self, window: Box, core: Box, metres: float) -> Iterator[Region]:
@@ -98,11 +100,15 @@ class Buildings:
         at = np.array(corners, np.int64).reshape(-1, 2) + np.array((window.left, window.top))
         x, y = at[:, 0], at[:, 1]
         owned = np.append(False, self.small & core.contains(x, y))
-        if not owned.any():
-            return {}
-        rows, columns = core.grown(LARGEST + 1).clipped(window).part(window)
-        outlines = _traced(owned[self.number[rows, columns]], columns.start, rows.start)
-        return self._largest(outlines, owned)
+        found: dict[int, shapely.Polygon] = {}
+        for top in range(core.top, core.bottom, _ROWS):
+            strip = Box(core.left, top, core.right, min(top + _ROWS, core.bottom))
+            mine = owned & np.append(False, strip.contains(x, y))
+            if mine.any():
+                rows, columns = strip.grown(LARGEST + 1).clipped(window).part(window)
+                outlines = _traced(_looked_up(mine, self.number[rows, columns]), columns.start, rows.start)
+                found.update(self._largest(outlines, mine))
+        return found
 
     def _largest(self, outlines: list[shapely.Polygon], mine: Mask) -> dict[int, shapely.Polygon]:
         """Each number's largest outline: where pixels touch at corners only, a building has several."""
@@ -141,6 +147,14 @@ class Buildings:
         if max(y.max() - around.shape[0], x.max() - around.shape[1]) >= 0:
             return False
         return bool((around[tuple(axis[y, x] for axis in nearest)] == number).all() and depth[y, x].max() <= STICKING)
+
+
+def _looked_up(table: npt.NDArray[np.bool_], numbers: npt.NDArray[np.int32]) -> Mask:
+    """What a table says of each pixel's number; row by row, as NumPy makes indices of 64 bits."""
+    found = np.empty(numbers.shape, bool)
+    for row, out in zip(numbers, found, strict=True):
+        np.take(table, row, out=out)
+    return found
 
 
 def _moved(outlines: npt.NDArray[np.object_], by: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:

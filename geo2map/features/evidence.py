@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.features.rasters import Depth, PixelSet, Sums, smooth_weight, smoothed, without_small
+from geo2map.features.rasters import Depth, PixelSet, Sums, smooth_reach, smooth_weight, smoothed, without_small
 from geo2map.features.window import Reading
 from geo2map.types import Mask
 
@@ -25,6 +25,10 @@ WIDEST_ROAD = 24
 """Half width beyond which what roads look like is treated as a hole: no centre line of a lot is a road. Pixels."""
 LEAST_HOLE, HOLE_EXTENT = 48, 16
 """Square pixels and extent of the least hole in a road; smaller ones are filled."""
+PAVED_REACH = 2 * smooth_reach(BLUR) + ACROSS + HOLE_EXTENT + 1
+"""Pixels around one that decide whether it is paved."""
+_STRIP = 512
+"""Rows that are looked at together: what is only held meanwhile does not grow with a window."""
 ROADS, GROUND = ("road", "highway"), ("land", "building", "road", "highway")
 """Classes that are roads, and those that roads may lead over."""
 AROUND = (8, 8)
@@ -100,7 +104,31 @@ def pixels_of(kind: npt.NDArray[np.uint8], names: tuple[str, ...], classes: tupl
 def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     """What a window shows, by the names of its classes."""
     names = (*classes, "unknown")
-    kind = np.minimum(reading.codes, np.uint8(len(classes)))
+    height, width = reading.codes.shape
+    kind, score = (np.empty((height, width), np.uint8) for _ in range(2))
+    sure, paved, highway = (np.empty((height, width), bool) for _ in range(3))
+    for top in range(0, height, _STRIP):
+        own = slice(top, min(top + _STRIP, height))
+        around = slice(max(0, top - PAVED_REACH), min(own.stop + PAVED_REACH, height))
+        strip = _look(reading.rows(around), names)
+        for whole, part in zip((kind, score, sure, paved, highway), strip, strict=True):
+            whole[own] = part[own.start - around.start : own.stop - around.start]
+    depth = Depth(paved, WIDEST_ROAD)
+    return Evidence(names, kind, paved & ~depth.beyond(WIDEST_ROAD), sure, score, highway, depth)
+
+
+class _Strip(NamedTuple):
+    """What some rows show; `paved` is road or a lot."""
+
+    kind: npt.NDArray[np.uint8]
+    score: npt.NDArray[np.uint8]
+    sure: Mask
+    paved: Mask
+    highway: Mask
+
+
+def _look(reading: Reading, names: tuple[str, ...]) -> _Strip:
+    kind = np.minimum(reading.codes, np.uint8(len(names) - 1))
     drawn = pixels_of(kind, names, ROADS)
     sure = smoothed(drawn, BLUR) > int(SURE * smooth_weight(BLUR))
     road = sure
@@ -108,9 +136,8 @@ def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     if reading.road is not None:
         road = sure | _ridges(score, kind, names, ~sure)
     paved = ~without_small(~road, LEAST_HOLE, HOLE_EXTENT)
-    depth = Depth(paved, WIDEST_ROAD)
     highway = _mostly(pixels_of(kind, names, ("highway",)), drawn)
-    return Evidence(names, kind, paved & ~depth.beyond(WIDEST_ROAD), sure, score, highway, depth)
+    return _Strip(kind, score, sure, paved, highway)
 
 
 def _averaged(sums: Sums) -> npt.NDArray[np.uint8]:

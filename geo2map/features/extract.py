@@ -10,7 +10,7 @@ from geo2map.errors import DataError
 from geo2map.features.areas import AREA_BLUR, BESIDE, CUT_BLUR, AreaPart, Region, area_parts, layers
 from geo2map.features.bridging import BRIDGING_REACH
 from geo2map.features.buildings import BUILDING_BLUR, LARGEST, STICKING, Buildings
-from geo2map.features.evidence import ACROSS, BLUR, HOLE_EXTENT, WIDEST_ROAD, gather_evidence
+from geo2map.features.evidence import PAVED_REACH, WIDEST_ROAD, Evidence, gather_evidence
 from geo2map.features.lines import NODING_CELL
 from geo2map.features.pruning import ISLAND, LONGEST_SPUR, PRUNING_ROUNDS
 from geo2map.features.rasters import smooth_reach
@@ -18,8 +18,9 @@ from geo2map.features.roads import AHEAD, TIDY, TIDY_PASSES, RoadLine, RoadPart,
 from geo2map.features.stitching import AreaStitcher, RoadStitcher
 from geo2map.features.streets import AWAY, CLUSTER, FADE, SMOOTHED
 from geo2map.features.window import BLOCK, Box, ClassMap
+from geo2map.types import Mask
 
-EVIDENCE_REACH = 2 * smooth_reach(BLUR) + ACROSS + HOLE_EXTENT + WIDEST_ROAD + 1
+EVIDENCE_REACH = PAVED_REACH + WIDEST_ROAD
 """Pixels around one that decide whether it is road."""
 SKELETON_REACH = (
     EVIDENCE_REACH + 2 * (TIDY_PASSES + TIDY) + (PRUNING_ROUNDS + 1) * (LONGEST_SPUR + 1) + ISLAND + BRIDGING_REACH
@@ -38,8 +39,8 @@ HALO = SKELETON_REACH + max(LINES_REACH, AREAS_REACH)
 """Pixels around a core that its features may depend on."""
 _BEYOND = 128
 """Pixels for which the map's border goes on beyond it, so that roads run over it."""
-CORE = 2560
-"""Most extent of a core unless another is given, pixels."""
+WINDOW = 2048 + 2 * HALO
+"""Most extent of a core with its halo unless the cores' size is given, pixels: memory grows with its square."""
 
 Feature = RoadLine | Region
 
@@ -53,12 +54,12 @@ class CoreParts(NamedTuple):
     scored: bool
 
 
-def extract(source: ClassMap, core: int = CORE) -> Iterator[Feature]:
+def extract(source: ClassMap, core: int | None = None) -> Iterator[Feature]:
     """Features of a whole map, each as soon as it is complete; the same ones whatever the core.
 
     Args:
         source: the map.
-        core: most extent of what is worked on at once, a multiple of `BLOCK`; memory grows with its square.
+        core: most extent of what is worked on at once, a multiple of `BLOCK`; None is what fits into `WINDOW`.
 
     Raises:
         DataError: `core` is not a multiple of `BLOCK`.
@@ -66,9 +67,9 @@ def extract(source: ClassMap, core: int = CORE) -> Iterator[Feature]:
     return stitch(source, (extract_core(source, window) for window in cores(source.bounds, core)))
 
 
-def cores(bounds: Box, core: int = CORE) -> list[Box]:
+def cores(bounds: Box, core: int | None = None) -> list[Box]:
     """The cores of a map, row by row: of whole blocks, as few as can be, and alike, since each has a halo."""
-    if core < BLOCK or core % BLOCK:
+    if core is not None and (core < BLOCK or core % BLOCK):
         raise DataError(f"cores of {core} px: give a multiple of {BLOCK}")
     columns = _divided(bounds.left, bounds.right, core)
     return [
@@ -78,12 +79,20 @@ def cores(bounds: Box, core: int = CORE) -> list[Box]:
     ]
 
 
-def _divided(start: int, stop: int, most: int) -> list[tuple[int, int]]:
-    """Stretches of whole blocks, at most so long, that cover one."""
+def _divided(start: int, stop: int, most: int | None) -> list[tuple[int, int]]:
+    """Stretches of whole blocks that cover one, at most so long, or such that they fit into `WINDOW`."""
     first, last = start // BLOCK, -(-stop // BLOCK)
-    count = max(1, -(-(last - first) * BLOCK // most))
-    borders = [BLOCK * (first + (last - first) * number // count) for number in range(count + 1)]
-    return list(pairwise(borders))
+    for count in range(1, last - first + 1):
+        borders = [BLOCK * (first + (last - first) * number // count) for number in range(count + 1)]
+        parts = list(pairwise(borders))
+        if max(high - low if most else _extent(low, high, start, stop) for low, high in parts) <= (most or WINDOW):
+            break
+    return parts
+
+
+def _extent(low: int, high: int, start: int, stop: int) -> int:
+    """How much is read for a stretch of a map, which goes on for a little beyond its border."""
+    return min(high + HALO, stop + _BEYOND) - max(low - HALO, start - _BEYOND)
 
 
 def extract_core(source: ClassMap, core: Box) -> CoreParts:
@@ -97,13 +106,23 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
     skeleton, state = road_skeleton(evidence, window, near, source.bounds)
     evidence = evidence.cropped(part)
     roads = road_parts(skeleton, state, evidence, near, inner, source.bounds)
-    areas: list[AreaPart] = []
-    for layer in layers(evidence, skeleton, scored):
-        areas += area_parts(layer, near, core, source.bounds)
-        del layer
+    areas = list(_areas(evidence, skeleton, near, inner, source.bounds, scored=scored))
+    del skeleton, state
     buildings = Buildings(evidence, score, source.bounds.clipped(near).part(near))
     areas += area_parts(buildings.layer, near, core, source.bounds)
     return CoreParts(list(buildings.squared(near, inner, source.metres)), roads, areas, scored)
+
+
+def _areas(
+    evidence: Evidence, skeleton: Mask, window: Box, inner: Box, bounds: Box, *, scored: bool
+) -> Iterator[AreaPart]:
+    """Parts of a core's areas, a row of blocks at a time: the shares of all classes are many planes."""
+    for top in range(inner.top // BLOCK * BLOCK, inner.bottom, BLOCK):
+        row = Box(inner.left, top, inner.right, top + BLOCK).clipped(inner)
+        around = row.grown(AREAS_REACH).clipped(window)
+        part = around.part(window)
+        for layer in layers(evidence.cropped(part, shared=True), skeleton[part], scored):
+            yield from area_parts(layer, around, row, bounds)
 
 
 def stitch(source: ClassMap, parts: Iterable[CoreParts]) -> Iterator[Feature]:

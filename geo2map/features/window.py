@@ -72,6 +72,12 @@ class Reading(NamedTuple):
     road: CodesArray | None = None
     building: CodesArray | None = None
 
+    def rows(self, some: slice) -> Reading:
+        """A part of it."""
+        codes, *scores = (None if plane is None else plane[some] for plane in self)
+        assert codes is not None
+        return Reading(codes, *scores)
+
 
 @dataclass(frozen=True)
 class ClassMap:

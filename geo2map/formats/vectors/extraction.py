@@ -19,7 +19,7 @@ from geo2map.tiles.tilejson import TileSet
 from geo2map.types import Tile
 
 _MOST_CORES = 4
-"""Cores worked on at once: each takes some 500 MB."""
+"""Cores worked on at once: each takes some 150 MB."""
 STAGE = "features"
 
 

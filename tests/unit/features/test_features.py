@@ -19,6 +19,7 @@ from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.demo import make_town
 from geo2map.errors import DataError
 from geo2map.features import Box, ClassMap, Reading, Region, RoadLine, cores, extract, extract_core, stitch
+from geo2map.features.extract import WINDOW
 from geo2map.metrics import classify
 
 CLASSES = ("land", "building", "road", "water", "park", "highway", "highway")
@@ -121,11 +122,11 @@ def test_cores_do_not_matter_in_a_town(tmp_path: Path) -> None:
 
 
 @given(
-    st.integers(-9000, 9000), st.integers(-9000, 9000), st.integers(1, 9000), st.integers(1, 9000), st.integers(1, 6)
+    st.integers(-9000, 9000), st.integers(-9000, 9000), st.integers(1, 9000), st.integers(1, 9000), st.integers(0, 6)
 )
 def test_cores_are_even(left: int, top: int, width: int, height: int, blocks: int) -> None:
-    bounds = Box(left, top, left + width, top + height)
-    found = cores(bounds, 512 * blocks)
+    bounds, most = Box(left, top, left + width, top + height), 512 * blocks
+    found = cores(bounds, most or None)
     for low, high in (("left", "right"), ("top", "bottom")):
         sides = sorted({(getattr(core, low), getattr(core, high)) for core in found})
         assert all(start % 512 == stop % 512 == 0 for start, stop in sides)
@@ -133,7 +134,11 @@ def test_cores_are_even(left: int, top: int, width: int, height: int, blocks: in
         assert sides[0][0] <= getattr(bounds, low) < sides[0][0] + 512
         assert sides[-1][1] - 512 < getattr(bounds, high) <= sides[-1][1]
         lengths = [stop - start for start, stop in sides]
-        assert max(lengths) <= min(512 * blocks, min(lengths) + 512)
+        assert max(lengths) <= min(lengths) + 512
+        read = [min(stop, getattr(bounds, high)) - max(start, getattr(bounds, low)) for start, stop in sides]
+        assert max(lengths) <= most if most else max(read) <= WINDOW - 2 * 128
+        if len(sides) > 2 and not most:  # the inner ones have a whole halo on both sides
+            assert max(lengths[1:-1]) <= 2048
     assert len(set(found)) == len(found) == len({core[0] for core in found}) * len({core[1] for core in found})
 
 
