@@ -12,7 +12,7 @@ from geo2map.features.bridging import BRIDGING_REACH
 from geo2map.features.buildings import BUILDING_BLUR, LARGEST, STICKING, Buildings
 from geo2map.features.evidence import PAVED_REACH, WIDEST_ROAD, Evidence, gather_evidence
 from geo2map.features.lines import NODING_CELL
-from geo2map.features.pruning import ISLAND, LONGEST_SPUR, PRUNING_ROUNDS
+from geo2map.features.pruning import ISLAND, LONGEST_SPUR, PRUNING_ROUNDS, TAIL
 from geo2map.features.rasters import smooth_reach
 from geo2map.features.roads import AHEAD, TIDY, TIDY_PASSES, RoadLine, RoadPart, road_parts, road_skeleton
 from geo2map.features.stitching import AreaStitcher, RoadStitcher
@@ -23,7 +23,12 @@ from geo2map.types import Mask
 EVIDENCE_REACH = PAVED_REACH + WIDEST_ROAD
 """Pixels around one that decide whether it is road."""
 SKELETON_REACH = (
-    EVIDENCE_REACH + 2 * (TIDY_PASSES + TIDY) + (PRUNING_ROUNDS + 1) * (LONGEST_SPUR + 1) + ISLAND + BRIDGING_REACH
+    EVIDENCE_REACH
+    + 2 * (TIDY_PASSES + TIDY)
+    + (PRUNING_ROUNDS + 1) * (LONGEST_SPUR + 1)
+    + (2 * TAIL + 1)
+    + ISLAND
+    + BRIDGING_REACH
 )
 """Pixels that a skeleton's pixel depends on, each step after the one before it."""
 LINES_REACH = max(2 * CLUSTER + NODING_CELL + (CLUSTER + FADE + SMOOTHED), CLUSTER + AHEAD + AWAY)

@@ -1,4 +1,4 @@
-"""Removes false roads from a skeleton: spurs at uneven borders, and parts with little evidence."""
+"""Mends a skeleton: spurs at uneven borders, parts with little evidence, roads that turn where the data end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from geo2map.features.chains import Chains, PixelPath, connected, trace
 from geo2map.features.evidence import Evidence
-from geo2map.features.rasters import PixelSet
+from geo2map.features.rasters import Depth, PixelSet
 from geo2map.types import Mask
 
 PRUNING_ROUNDS = 2
@@ -20,12 +20,17 @@ ISLAND = 48
 """Extent up to which a part of its own needs evidence, pixels."""
 LEAST_EVIDENCE = 14.0
 """Sum of the score along a part's pixels."""
+TAIL = 20
+"""Most pixels of a road that are straightened where the data end."""
+AXIS = 12
+"""Pixels before them that tell the direction."""
 
 
 def pruned(skeleton: Mask, evidence: Evidence, inside: tuple[slice, slice]) -> Mask:
-    """A skeleton without spurs, and without islands of little evidence inside the map."""
+    """A skeleton without spurs, without islands of little evidence inside the map, straight to where the data end."""
     for _ in range(PRUNING_ROUNDS):
         skeleton = without_spurs(skeleton, evidence)
+    skeleton = straightened(skeleton, evidence)
     skeleton[inside] = _without_islands(skeleton[inside], evidence.score[inside])
     return skeleton
 
@@ -48,6 +53,42 @@ def without_spurs(skeleton: Mask, evidence: Evidence, weak: float = SPUR_MORE) -
         for path in arms[1:] if len(arms) >= degree[junction] - 1 else arms:
             kept.flat[path] = False
     return kept
+
+
+def straightened(skeleton: Mask, evidence: Evidence) -> Mask:
+    """A skeleton whose dead ends go straight on where the data end; thinning leads into a corner of what is cut off."""
+    known = evidence.kind < len(evidence.names) - 1
+    if known.all():
+        return skeleton
+    ends, alone = dead_ends(trace(skeleton))
+    ends = [path for path, other in zip(ends, alone, strict=True) if len(path) > TAIL + (TAIL if other else AXIS)]
+    tips, before = (np.array([path[at] for path in ends], np.int64) for at in (0, TAIL))
+    halves = evidence.half_width(before)
+    kept, added = skeleton.copy(), np.zeros_like(skeleton)
+    for number in np.flatnonzero(Depth(known, TAIL).at(tips) <= halves):
+        path = ends[number]
+        tail = path[: min(TAIL, int(2 * halves[number]))]
+        kept.flat[tail] = False
+        added.flat[_straight(path, len(tail), evidence.road)] = True
+    return kept | added
+
+
+def _straight(path: PixelPath, turn: int, road: Mask) -> PixelPath:
+    """Pixels that go on as a path came, from the one where it is cut to beside its tip or to the end of the road."""
+    rows, columns = np.divmod(path[[turn, turn + AXIS, 0]], road.shape[1])
+    down, right = rows[0] - rows[1], columns[0] - columns[1]
+    onward = (rows[2] - rows[0]) * down + (columns[2] - columns[0]) * right
+    longer = max(abs(down), abs(right), 1)
+    step = np.arange(1, onward * longer // max(down**2 + right**2, 1) + 1)
+    # rounded before the place is added, so that the place has no part in it
+    row = rows[0] + np.rint(step * down / longer).astype(np.int64)
+    column = columns[0] + np.rint(step * right / longer).astype(np.int64)
+    inside = (row >= 0) & (row < road.shape[0]) & (column >= 0) & (column < road.shape[1])
+    on_road = np.zeros(len(step), bool)
+    on_road[inside] = road[row[inside], column[inside]]
+    there = np.logical_and.accumulate(on_road)
+    straight: PixelPath = row[there] * road.shape[1] + column[there]
+    return straight
 
 
 def _without_islands(skeleton: Mask, scores: npt.NDArray[np.uint8]) -> Mask:

@@ -348,6 +348,31 @@ def test_nothing_known_nothing_there() -> None:
     assert not list(extract(class_map(blank(600, 600, 255))))
 
 
+@pytest.mark.parametrize("half", [5, 8, 12])
+@pytest.mark.parametrize("slope", [0.0, 0.1, -0.3, 0.5])
+def test_a_street_is_straight_to_where_the_data_end(half: int, slope: float) -> None:
+    y, x = np.mgrid[:400, :400]
+    away = (x - 200 - slope * (y - 200)) / np.hypot(1, slope)
+    codes = np.where(np.abs(away) < half, ROAD, LAND).astype(np.uint8)
+    codes[:40] = codes[360:] = 255
+    (street,) = roads(class_map(codes))
+    found_x, found_y = (street.line / 16).T
+    assert (np.abs(found_x - 200 - slope * (found_y - 200)) / np.hypot(1, slope)).max() < 2.5
+    assert found_y.min() < 41 + half
+    assert found_y.max() > 359 - half
+
+
+@pytest.mark.slow
+def test_cores_do_not_matter_where_data_end() -> None:
+    codes, road = noise(8, 1050, 8)
+    y, x = np.mgrid[:1050, :1050]
+    outside = (x + 0.1 * y < 480) | ((x - 700) ** 2 + (y - 500) ** 2 < 60**2)
+    source = class_map(np.where(outside, 255, codes).astype(np.uint8), np.where(outside, 0, road).astype(np.uint8))
+    whole = keys(source, 2048)
+    assert len(whole) > 50
+    assert keys(source, 512) == whole
+
+
 def test_only_what_is_unfinished_is_held() -> None:
     source = class_map(*noise(7, 1024, 4))
     seen = 0

@@ -17,7 +17,7 @@ from geo2map.features.buildings import BUILDING_BLUR
 from geo2map.features.chains import trace
 from geo2map.features.evidence import BLUR, WIDEST_ROAD, Evidence, gather_evidence
 from geo2map.features.extract import EVIDENCE_REACH
-from geo2map.features.pruning import ISLAND, LONGEST_SPUR, pruned, without_spurs
+from geo2map.features.pruning import AXIS, ISLAND, LONGEST_SPUR, TAIL, pruned, straightened, without_spurs
 from geo2map.features.rasters import EVERY, Depth, smooth_reach, smoothed, without_small
 from geo2map.features.thinning import thin_lines
 from geo2map.types import Mask
@@ -124,6 +124,25 @@ def test_spurs() -> None:
     assert step(spur(LONGEST_SPUR + 1))[middle]
     assert agrees(step, spur(LONGEST_SPUR), LONGEST_SPUR + 1)
     assert not agrees(step, spur(LONGEST_SPUR), LONGEST_SPUR - 8)  # the window's middle is 8 pixels wide
+
+
+def test_straightening() -> None:
+    lines = np.zeros((200, 200), bool)
+    lines[100:108, 100] = True  # where a road as wide as they get turns, just before the data end beside it
+    lines[108, 100:140] = True
+    lines[90:130, 140] = True
+
+    def step(plane: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        mask = plane.astype(bool)
+        evidence = evidence_of(mask, 255)
+        evidence.kind[:, : mask.shape[1] // 2 - 6] = len(CLASSES)
+        return straightened(mask, evidence)
+
+    middle = np.s_[100:104, 100]
+    assert lines[middle].all()
+    assert not step(lines)[middle].any()
+    assert agrees(step, lines, 2 * TAIL + 1)
+    assert not agrees(step, lines, TAIL + AXIS - 16)
 
 
 @pytest.mark.parametrize("more", [0, 1])
