@@ -13,7 +13,7 @@ import shapely
 
 from geo2map.features.coverage import Labels, Shares, trace_fields
 from geo2map.features.evidence import GROUND, ROADS, Evidence
-from geo2map.features.rasters import Depth, eroded, painted, smooth_weight, smoothed, within
+from geo2map.features.rasters import Depth, eroded, painted, smooth_reach, smooth_weight, smoothed, within
 from geo2map.features.streets import UNITS
 from geo2map.features.window import BLOCK, Box, CodesArray
 from geo2map.types import Mask
@@ -30,6 +30,8 @@ _WIDE = 11
 """Half width from which on a road is an area, too, pixels."""
 BESIDE = 14
 """Pixels from a highway within which a road is an area."""
+COVERED_REACH = max(2 * _WIDE + 1, BESIDE) + smooth_reach(AREA_BLUR)
+"""Pixels around one that decide whether a road's area covers it."""
 INSET = 0.75
 """By how much a road's own half width is more than what it cuts out of parks and water, pixels."""
 _TOLERANCE = 0.8
@@ -87,13 +89,20 @@ class AreaLayer(NamedTuple):
     score: CodesArray | None = None
 
 
-def layers(evidence: Evidence, lines: Mask, scored: bool) -> Iterator[AreaLayer]:
-    """What areas of a window are traced from: roads, then the ground that they cut; one at a time, for memory."""
+def layers(evidence: Evidence, lines: Mask, unseen: Mask, scored: bool) -> Iterator[AreaLayer]:
+    """What areas of a window are traced from: roads, then the ground that they cut; one at a time, for memory.
+
+    Args:
+        evidence: of the window.
+        lines: centre lines of its roads, bool (H, W).
+        unseen: those that only areas show, bool (H, W); where there is no area, they cut nothing.
+        scored: whether the map has scores.
+    """
     paved = _paved(evidence)._replace(score=evidence.score if scored else None)
-    cutting = eroded(paved.top > 0)
+    covered = paved.top > 0
     yield paved
     del paved
-    cut = smoothed(_corridor(evidence, lines) | cutting, CUT_BLUR)
+    cut = smoothed(_corridor(evidence, lines & (covered | ~unseen)) | eroded(covered), CUT_BLUR)
     kinds = tuple(dict.fromkeys(name for name in evidence.names[:-1] if name not in GROUND))
     if kinds:
         yield _ground(evidence, kinds, cut)

@@ -7,14 +7,14 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from geo2map.errors import DataError
-from geo2map.features.areas import AREA_BLUR, BESIDE, CUT_BLUR, AreaPart, Region, area_parts, layers
+from geo2map.features.areas import COVERED_REACH, CUT_BLUR, AreaPart, Region, area_parts, layers
 from geo2map.features.bridging import BRIDGING_REACH
 from geo2map.features.buildings import BUILDING_BLUR, LARGEST, STICKING, Buildings
 from geo2map.features.evidence import PAVED_REACH, WIDEST_ROAD, Evidence, gather_evidence
 from geo2map.features.lines import NODING_CELL
 from geo2map.features.pruning import ISLAND, LONGEST_SPUR, PRUNING_ROUNDS, TAIL
 from geo2map.features.rasters import smooth_reach
-from geo2map.features.roads import AHEAD, TIDY, TIDY_PASSES, RoadLine, RoadPart, road_parts, road_skeleton
+from geo2map.features.roads import AHEAD, HIGHWAY, TIDY, TIDY_PASSES, RoadLine, RoadPart, road_parts, road_skeleton
 from geo2map.features.stitching import AreaStitcher, RoadStitcher
 from geo2map.features.streets import AWAY, CLUSTER, FADE, SMOOTHED
 from geo2map.features.window import BLOCK, Box, ClassMap
@@ -34,7 +34,7 @@ SKELETON_REACH = (
 LINES_REACH = max(2 * CLUSTER + NODING_CELL + (CLUSTER + FADE + SMOOTHED), CLUSTER + AHEAD + AWAY)
 """Pixels of skeleton around a core that its lines depend on: two that cross and are off their pixels by a cluster at
 most, a cell of the other, what bends and smooths that; or the widths of what goes on."""
-AREAS_REACH = max(WIDEST_ROAD + smooth_reach(CUT_BLUR), BESIDE) + smooth_reach(AREA_BLUR) + 1
+AREAS_REACH = WIDEST_ROAD + smooth_reach(CUT_BLUR) + COVERED_REACH + 1
 """Pixels of skeleton and evidence around a core that its areas depend on."""
 BUILDINGS_REACH = LARGEST + 2 * STICKING + smooth_reach(BUILDING_BLUR) + 1
 """Pixels of codes around a core that its buildings depend on."""
@@ -111,7 +111,7 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
     skeleton, state = road_skeleton(evidence, window, near, source.bounds)
     evidence = evidence.cropped(part)
     roads = road_parts(skeleton, state, evidence, near, inner, source.bounds)
-    areas = list(_areas(evidence, skeleton, near, inner, source.bounds, scored=scored))
+    areas = list(_areas(evidence, skeleton, state == HIGHWAY, near, inner, source.bounds, scored=scored))
     del skeleton, state
     buildings = Buildings(evidence, score, source.bounds.clipped(near).part(near))
     areas += area_parts(buildings.layer, near, core, source.bounds)
@@ -119,14 +119,14 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
 
 
 def _areas(
-    evidence: Evidence, skeleton: Mask, window: Box, inner: Box, bounds: Box, *, scored: bool
+    evidence: Evidence, lines: Mask, unseen: Mask, window: Box, inner: Box, bounds: Box, *, scored: bool
 ) -> Iterator[AreaPart]:
     """Parts of a core's areas, a row of blocks at a time: the shares of all classes are many planes."""
     for top in range(inner.top // BLOCK * BLOCK, inner.bottom, BLOCK):
         row = Box(inner.left, top, inner.right, top + BLOCK).clipped(inner)
         around = row.grown(AREAS_REACH).clipped(window)
         part = around.part(window)
-        for layer in layers(evidence.cropped(part, shared=True), skeleton[part], scored):
+        for layer in layers(evidence.cropped(part, shared=True), lines[part], unseen[part], scored):
             yield from area_parts(layer, around, row, bounds)
 
 

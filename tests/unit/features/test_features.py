@@ -323,6 +323,17 @@ def test_highways_are_areas_with_a_line() -> None:
     assert all(line.kind == "highway" and line.area for line in roads(source))
 
 
+def test_what_only_scores_show_of_a_highway_leaves_no_gap_in_a_park() -> None:
+    codes = blank(300, 300, PARK)
+    codes[140:161] = HIGHWAY
+    road = np.where(codes == HIGHWAY, 250, 0).astype(np.uint8)
+    spur = road.copy()
+    spur[161:177, 147:154] = 110
+    assert len(roads(class_map(codes, spur))) > 1
+    whole, cut = (sum(park.polygon.area for park in regions(class_map(codes, score), "park")) for score in (road, spur))
+    assert whole - cut < 20 * 256
+
+
 def test_areas_have_the_mean_probability_of_their_pixels() -> None:
     codes = blank(300, 1200)
     codes[100:160, 100:1100] = BUILDING  # over three blocks
