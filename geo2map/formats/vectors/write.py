@@ -22,7 +22,7 @@ from geo2map.tiles.tilejson import TileSet
 
 FACTS = "geo2map"
 """Key of geo2map's facts in a file's metadata."""
-_AT_ONCE = 20_000
+_AT_ONCE = 5_000
 _DATE = "1970-01-01T00:00:00.000Z"
 """GDAL writes the time into a GeoPackage; the same features shall give the same bytes."""
 _STYLES = (
