@@ -23,7 +23,7 @@ from geo2map.formats.opened import find_layers, open_tiles
 from geo2map.formats.stored import require_pictures
 from geo2map.formats.subset import Subset, select
 from geo2map.formats.vectors.read import FeatureFile, is_vector_file
-from geo2map.ledger.derivation import ClassTiles, DrawnArea, WindowArea
+from geo2map.ledger.derivation import ClassTiles, CoveredArea, DrawnArea
 from geo2map.ledger.feature_conversion import FeatureConversion, Features
 from geo2map.ledger.finished import require_complete
 from geo2map.plan.storage import CLASSES, SCORES, Storage
@@ -117,7 +117,7 @@ def _run(
 
 
 def _stored(features: FeatureFile, folder: Path, progress: Progress | None) -> tuple[FeatureFile, DrawnArea]:  # noqa: ARG001
-    return features, WindowArea(features)
+    return features, CoveredArea(features)
 
 
 def _extracted(

@@ -89,7 +89,7 @@ class FeaturesCheck:
         for name in expected:
             if name not in self._features.layers:
                 self._report.problems.append(Problem("missing", name, "a layer of the map is not in the file"))
-        for name, layer in self._features.layers.items():
+        for name, layer in self._features.stored_layers.items():
             try:
                 self._report.features[name] = sum(self._check_rows(layer, rows) for rows in self._features.rows(layer))
                 for window in _squares(self._features.frame.window):

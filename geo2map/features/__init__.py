@@ -4,12 +4,13 @@ Pure: reads what a caller gives for windows of pixels, opens no file. Works core
 what it finds depends neither on the cores nor on their order, and memory not on the map.
 """
 
-from geo2map.features.areas import Region
+from geo2map.features.areas import COVERAGE, Region
 from geo2map.features.extract import CoreParts, Feature, cores, extract, extract_core, stitch
 from geo2map.features.roads import WIDTHS, RoadLine
 from geo2map.features.streets import UNITS
 from geo2map.features.style import STYLES, Rgb, Rule, Style, find_style
 from geo2map.features.table import (
+    COVERAGE_LAYER,
     KINDS_OF_COLUMNS,
     FeatureLayer,
     attributes_of,
@@ -20,6 +21,8 @@ from geo2map.features.table import (
 from geo2map.features.window import Box, ClassMap, Reading
 
 __all__ = [
+    "COVERAGE",
+    "COVERAGE_LAYER",
     "KINDS_OF_COLUMNS",
     "STYLES",
     "UNITS",

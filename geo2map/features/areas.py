@@ -18,6 +18,8 @@ from geo2map.features.streets import UNITS
 from geo2map.features.window import BLOCK, Box, CodesArray
 from geo2map.types import Mask
 
+COVERAGE = "coverage"
+"""Kind of the areas where a map is, whatever their class."""
 LEAST_AREA = 150
 """Square pixels of the least park or water, of the least wide road, and of the least hole in them."""
 AREA_BLUR, CUT_BLUR = (4, 4, 4, 2), (2, 2)
@@ -34,8 +36,6 @@ COVERED_REACH = max(2 * _WIDE + 1, BESIDE) + smooth_reach(AREA_BLUR)
 """Pixels around one that decide whether a road's area covers it."""
 INSET = 0.75
 """By how much a road's own half width is more than what it cuts out of parks and water, pixels."""
-_TOLERANCE = 0.8
-"""Tolerance of simplification, pixels."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Region:
     """An area of one class.
 
     Attributes:
-        kind: a class that is an area, "building", or "road" or "highway" where it is too wide for a line alone.
+        kind: a class that is an area, "building", "road" or "highway" where it is too wide for a line alone, or
+            `COVERAGE`.
         polygon: in sixteenths of a pixel, whole numbers.
         area: square metres.
         confidence: mean probability, 0 to 1; None where it was not kept.
@@ -81,12 +82,14 @@ class AreaLayer(NamedTuple):
         top: uint8 (H, W), 1 plus the index of each pixel's class; 0 where there is none.
         shares: uint16 (H, W) of nothing and of each class, which draw the borders; empty for half way.
         score: uint8 (H, W), 255 times the probability of the classes; None where it was not kept.
+        tolerance: by how much outlines are simplified, pixels.
     """
 
     kinds: tuple[str, ...]
     top: Labels
     shares: tuple[Shares, ...]
     score: CodesArray | None = None
+    tolerance: float = 0.8
 
 
 def layers(evidence: Evidence, lines: Mask, unseen: Mask, scored: bool) -> Iterator[AreaLayer]:
@@ -106,6 +109,11 @@ def layers(evidence: Evidence, lines: Mask, unseen: Mask, scored: bool) -> Itera
     kinds = tuple(dict.fromkeys(name for name in evidence.names[:-1] if name not in GROUND))
     if kinds:
         yield _ground(evidence, kinds, cut)
+
+
+def coverage_layer(evidence: Evidence) -> AreaLayer:
+    """Where anything is known, to the pixel."""
+    return AreaLayer((COVERAGE,), (evidence.kind < len(evidence.names) - 1).view(np.uint8), (), tolerance=0.0)
 
 
 def _paved(evidence: Evidence) -> AreaLayer:
@@ -187,7 +195,7 @@ def area_parts(layer: AreaLayer, window: Box, core: Box, bounds: Box) -> Iterato
         }
         shares = [share[rows, columns] for share in layer.shares]
         score = None if layer.score is None else layer.score[rows, columns]
-        top_here, tolerance = layer.top[rows, columns], _TOLERANCE * UNITS
+        top_here, tolerance = layer.top[rows, columns], layer.tolerance * UNITS
         for region in trace_fields(top_here, shares, x, y, tolerance=tolerance, values=score):
             border = frozenset(key for key in region.border if (key[0], key[3 - key[0]]) not in edges)
             total = None if score is None else region.total

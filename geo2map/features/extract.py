@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 from geo2map.errors import DataError
-from geo2map.features.areas import COVERED_REACH, CUT_BLUR, AreaPart, Region, area_parts, layers
+from geo2map.features.areas import COVERED_REACH, CUT_BLUR, AreaPart, Region, area_parts, coverage_layer, layers
 from geo2map.features.bridging import BRIDGING_REACH
 from geo2map.features.buildings import BUILDING_BLUR, LARGEST, STICKING, Buildings
 from geo2map.features.evidence import PAVED_REACH, WIDEST_ROAD, Evidence, gather_evidence
@@ -126,7 +126,8 @@ def _areas(
         row = Box(inner.left, top, inner.right, top + BLOCK).clipped(inner)
         around = row.grown(AREAS_REACH).clipped(window)
         part = around.part(window)
-        for layer in layers(evidence.cropped(part, shared=True), lines[part], unseen[part], scored):
+        there = evidence.cropped(part, shared=True)
+        for layer in chain(layers(there, lines[part], unseen[part], scored), (coverage_layer(there),)):
             yield from area_parts(layer, around, row, bounds)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import shapely
 
-from geo2map.features.areas import LEAST_AREA, AreaPart, Region
+from geo2map.features.areas import COVERAGE, LEAST_AREA, AreaPart, Region
 from geo2map.features.roads import RoadLine, RoadPart
 from geo2map.features.streets import UNITS
 
@@ -102,9 +102,10 @@ class AreaStitcher:
 
     def _finished(self, group: _Group) -> Iterator[Region]:
         polygon = group.polygons[0] if len(group.polygons) == 1 else shapely.union_all(group.polygons)
-        if polygon.area < LEAST_AREA * UNITS**2:
+        least = 0 if group.kind == COVERAGE else LEAST_AREA * UNITS**2
+        if polygon.area < least:
             return
-        holes = [ring for ring in polygon.interiors if shapely.Polygon(ring).area >= LEAST_AREA * UNITS**2]
+        holes = [ring for ring in polygon.interiors if shapely.Polygon(ring).area >= least]
         if len(holes) < len(polygon.interiors):
             polygon = shapely.Polygon(polygon.exterior, holes)
         confidence = None if group.score is None else round(group.score / 255 / group.pixels, 4)

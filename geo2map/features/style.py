@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError
+from geo2map.features.areas import COVERAGE
 from geo2map.files.encoding import read_text_file
 
 Rgb = tuple[int, int, int]
@@ -88,6 +89,11 @@ class Style:
                     rules.append(Rule(kind, "casing", paint.casing, least + 2 * _CASING, _CASING, _CASING_ZOOM))
                 rules += [Rule(kind, "area", paint.colour), Rule(kind, "line", paint.colour, least)]
         return tuple(rules)
+
+    @property
+    def ground(self) -> Rule:
+        """The background, where it is drawn as an area."""
+        return Rule(COVERAGE, "area", self.background)
 
     def colour_of(self, kind: str) -> Rgb:
         """The colour of a class, for a legend.

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from geo2map.features.areas import Region
+from geo2map.features.areas import COVERAGE, Region
 from geo2map.features.evidence import ROADS as ROAD_CLASSES
 from geo2map.features.extract import Feature
 from geo2map.features.roads import RoadLine
@@ -57,6 +57,10 @@ class FeatureLayer(NamedTuple):
     def geometry_type(self) -> str:
         """By GDAL's name."""
         return "LineString" if self.is_line else "Polygon"
+
+
+COVERAGE_LAYER = FeatureLayer(COVERAGE, (COVERAGE,))
+"""Where the map is: a layer of its GeoPackage alone, the lowest."""
 
 
 def feature_layers(classes: Iterable[str]) -> dict[str, FeatureLayer]:

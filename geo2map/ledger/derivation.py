@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import shapely
 
 from geo2map.colour.palette import Palette
-from geo2map.features import Style
+from geo2map.features import UNITS, Style
 from geo2map.features.style import palette_style
-from geo2map.formats.subset import rescale
 from geo2map.formats.vectors.classes import StoredClasses
 from geo2map.formats.vectors.drawing import drawn_tiles, tiles_touched
 from geo2map.formats.vectors.extraction import extract_features
 from geo2map.formats.vectors.frame import MapFrame
 from geo2map.formats.vectors.read import FeatureFile
 from geo2map.formats.vectors.tiles import vector_tiles
-from geo2map.grid import TILE_SIZE
+from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.grid.window import tile_window
 from geo2map.plan.storage import Storage
 from geo2map.protocols import Codec, Progress, StoredTiles, TileStore
@@ -79,25 +80,45 @@ class ClassTiles:
 
 
 @dataclass(frozen=True)
-class WindowArea:
-    """All of a map's window, at any zoom."""
+class CoveredArea:
+    """Where a file of features says that its map is, at any zoom."""
 
     features: FeatureFile
 
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        polygons = self.features.coverage()
+        shapely.prepare(polygons)
+        return shapely.STRtree(polygons)
+
     def tiles(self, zoom: int) -> Iterator[Tile]:
-        """Where there is a map."""
-        return tiles_touched(self.features, zoom)
+        """Tiles that the map may reach."""
+        return (tile for tile in tiles_touched(self.features, zoom) if any(self._near(tile)))
 
     def mask(self, tile: Tile) -> Mask:
-        """Which pixels of a tile belong to the map."""
-        frame = self.features.frame
-        window, mask = rescale(frame.window, frame.zoom, tile.z), np.zeros((TILE_SIZE, TILE_SIZE), bool)
-        for columns in (0, TILE_SIZE << tile.z):
-            span = tile_window(tile).shift(columns)
-            part = window.intersection(span)
-            if not part.empty:
-                mask[part.slices(span)] = True
+        """Which pixels of a tile belong to the map: those whose middle does."""
+        mask = np.zeros((TILE_SIZE, TILE_SIZE), bool)
+        for window, polygons in zip(_spans(tile), self._near(tile), strict=True):
+            x, y = ((start + np.arange(TILE_SIZE) + 0.5) * self._unit(tile.z) for start in (window.left, window.top))
+            for polygon in polygons:
+                mask |= shapely.contains_xy(polygon, x[None], y[:, None])
         return mask
+
+    def _near(self, tile: Tile) -> list[list[shapely.Polygon]]:
+        """The polygons that come near a tile, where it is and once around the world."""
+        boxes = [shapely.box(*(edge * self._unit(tile.z) for edge in window)) for window in _spans(tile)]
+        return [
+            [self._tree.geometries[index] for index in sorted(self._tree.query(box, "intersects"))] for box in boxes
+        ]
+
+    def _unit(self, zoom: int) -> float:
+        """Units of a pixel's side."""
+        return UNITS * 2.0 ** (self.features.frame.zoom - zoom)
+
+
+def _spans(tile: Tile) -> tuple[PixelWindow, PixelWindow]:
+    """Pixels of a tile, and those beyond the world's right edge, as maps across the antimeridian have them."""
+    return tile_window(tile), tile_window(tile).shift(TILE_SIZE << tile.z)
 
 
 class DrawnArea(Protocol):
@@ -155,4 +176,6 @@ def _drawn(
     features: FeatureFile, style: Style, area: DrawnArea, zoom: int, codec: Codec
 ) -> Iterator[tuple[Tile, bytes]]:
     for tile, pixels in drawn_tiles(features, style, area.tiles(zoom)):
-        yield tile, codec.encode(pixels, area.mask(tile))
+        mask = area.mask(tile)
+        if mask.any():
+            yield tile, codec.encode(pixels, mask)

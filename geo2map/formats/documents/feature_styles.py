@@ -27,10 +27,9 @@ def layer_style(style: Style, classes: Sequence[str], *, is_line: bool) -> bytes
         name = str(number)
         category = {"value": kind, "label": kind, "symbol": name, "render": "true", "type": "string"}
         SubElement(categories, "category", category)
-        rules = [rule for rule in style.rules if rule.kind == kind]
+        rules = [(str(order), rule) for order, rule in enumerate((style.ground, *style.rules)) if rule.kind == kind]
         symbol = SubElement(symbols, "symbol", type="line" if is_line else "fill", name=name)
-        for rule in rules:
-            order = str(style.rules.index(rule))
+        for order, rule in rules:
             if is_line and rule.shape != "area":
                 _line(symbol, rule, order)
             elif not is_line and rule.shape == "area":

@@ -31,11 +31,12 @@ def export_geopackage(features: FeatureFile, path: Path, style: Style, crs: str,
         OutputError: it cannot be written.
         TileSetError: the CRS does not reach the map, or the source is damaged.
     """
-    for layer in features.layers.values():
+    layers = features.stored_layers
+    for layer in layers.values():
         for number, rows in enumerate(_some(features, layer, crs)):
             write_rows(path, layer, rows, facts=facts_of(features.tileset), crs=crs)
             _tell(progress, layer.name, number)
-    finish_geopackage(path, features.layers, style)
+    finish_geopackage(path, layers, style)
 
 
 Exporter = Callable[[FeatureFile, Path, Style, str, "Progress | None"], None]

@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from geo2map.errors import TileSetError
-from geo2map.features import Feature, FeatureLayer, Style
+from geo2map.features import COVERAGE_LAYER, UNITS, Feature, FeatureLayer, Style
 from geo2map.files.rasterio_internals import GDAL_ERRORS
 from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.vectors.frame import MapFrame
@@ -45,14 +45,16 @@ class FeatureFile:
     Attributes:
         path: of the file.
         tileset: describes the map that the features were read from.
-        layers: those present, by name; the lowest is drawn first.
+        layers: those of features that are present, by name; the lowest is drawn first.
         crs: of the coordinates.
+        is_covered: whether a layer says where the map is.
     """
 
     path: Path
     tileset: TileSet
     layers: dict[str, FeatureLayer]
     crs: str = DEGREES
+    is_covered: bool = False
 
     @classmethod
     def open(cls, path: str | Path) -> FeatureFile:
@@ -88,7 +90,23 @@ class FeatureFile:
                 f"{path}: none of the layers {', '.join(known)}; give the GeoPackage as geo2map wrote it"
             )
         crs = pyogrio.read_info(path, layer=next(iter(layers)))["crs"]
-        return cls(path, tileset, layers, str(crs or DEGREES))
+        return cls(path, tileset, layers, str(crs or DEGREES), COVERAGE_LAYER.name in names)
+
+    @property
+    def stored_layers(self) -> dict[str, FeatureLayer]:
+        """All layers of the file, by name."""
+        return {COVERAGE_LAYER.name: COVERAGE_LAYER, **self.layers} if self.is_covered else self.layers
+
+    def coverage(self) -> list[shapely.Polygon]:
+        """Where the map is, in units: all of its window, if the file does not say.
+
+        Raises:
+            TileSetError: the file is damaged.
+        """
+        pages = self.rows(COVERAGE_LAYER) if self.is_covered else ()
+        shapes = [shape for rows in pages for shape in self._in_degrees(rows).shapes]
+        whole = shapely.box(*(UNITS * edge for edge in self.frame.window))
+        return [shapely.transform(shape, self.frame.to_units) for shape in shapes] or [whole]
 
     @property
     def frame(self) -> MapFrame:

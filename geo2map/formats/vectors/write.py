@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 
 from geo2map.errors import OutputError
-from geo2map.features import Feature, FeatureLayer, Style, feature_layers, layer_of
+from geo2map.features import COVERAGE_LAYER, Feature, FeatureLayer, Style, feature_layers, layer_of
 from geo2map.files.atomic import output_errors
 from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.documents.feature_styles import layer_style
@@ -51,7 +51,8 @@ class FeatureWriter:
             classes: of the map.
         """
         self.path, self._tileset = path, tileset
-        self.frame, self.layers = MapFrame(tileset.maxzoom, tileset.window), feature_layers(classes)
+        self.frame = MapFrame(tileset.maxzoom, tileset.window)
+        self.layers = {COVERAGE_LAYER.name: COVERAGE_LAYER, **feature_layers(classes)}
         self._waiting: dict[str, list[Feature]] = {name: [] for name in self.layers}
         self._begun: set[str] = set()
 

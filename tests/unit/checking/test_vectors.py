@@ -23,7 +23,7 @@ from geo2map.errors import Geo2MapError, TileSetError
 from geo2map.formats.mbtiles import write_mbtiles
 from geo2map.formats.opened import open_tiles
 
-COUNTS = {"water": 1, "parks": 1, "buildings": 2, "road_areas": 0, "roads": 4}
+COUNTS = {"coverage": 0, "water": 1, "parks": 1, "buildings": 2, "road_areas": 0, "roads": 4}
 
 
 def kinds(report: CheckReport) -> list[str]:

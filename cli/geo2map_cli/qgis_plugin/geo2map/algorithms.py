@@ -28,7 +28,7 @@ from .running import CommandCancelledError, CommandFailedError, run
 MATCHES = ("auto", "model", "none")
 MAIN_STAGE, MAIN_SHARE = "blocks", 90.0
 """What takes longest, and its part of the progress in percent."""
-ORDER = ("water", "parks", "buildings", "road_areas", "roads")
+ORDER = ("coverage", "water", "parks", "buildings", "road_areas", "roads")
 """Layers of features from the lowest to the highest."""
 
 
