@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from geo2map.checking.doubt import Doubt
 from geo2map.files.plain_json import plain_json
 from geo2map.grid import lnglat_bounds, tile_window
 from geo2map.pipeline.report import box_polygon
-from geo2map.tiles.layer import DOUBTFUL, MAP
+from geo2map.tiles.doubt import DOUBTFUL, Doubt
+from geo2map.tiles.layer import MAP
 from geo2map.types import Tile
 
 _Kind = Literal[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 from geo2map.cluster.jobfile import JobFile
@@ -13,13 +14,14 @@ from geo2map.formats import find_container
 from geo2map.ledger import Output, OutputOptions, check_output, find_complete, finish_publishing, open_output
 from geo2map.ledger.journal import Journal
 from geo2map.ledger.overlay import OverlayStore
-from geo2map.ledger.part import count_part, part_content
+from geo2map.ledger.part import count_part, part_content, part_doubt
 from geo2map.ledger.parts_store import PartsStore
 from geo2map.ledger.spool import SpoolStore
 from geo2map.pipeline.report import Report
 from geo2map.plan import Shard, Storage
 from geo2map.plan.shards import shard_levels
 from geo2map.protocols import Begin, Progress, TileStore
+from geo2map.tiles.doubt import Doubt
 
 _AT_ONCE = 256
 """Tiles of a part that are flushed together."""
@@ -72,6 +74,7 @@ def merge_parts(
                 if progress is not None:
                     progress("parts", done, total)
             _finish(output, folder, records, progress)
+    report.doubt = Doubt.of(chain.from_iterable(part_doubt(folder.part(shard)) for shard in records))
     report.add_seconds("shards", sum(record.seconds for record in records.values()))
     return report.at(out)
 

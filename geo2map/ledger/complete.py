@@ -19,6 +19,7 @@ from geo2map.ledger.origin import Origin
 from geo2map.ledger.workspace import Workspace
 from geo2map.pipeline.report import Report
 from geo2map.plan.job import Job, version_changes
+from geo2map.tiles.doubt import Doubt
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.layer import MAP, layer_path
 from geo2map.tiles.tilejson import FILE_NAME
@@ -50,7 +51,8 @@ def find_complete(path: str | Path, job: Job, options: OutputOptions | None = No
             return None
         _require_whole(Path(path), final, journal)
         changes = version_changes(journal.job.versions, job.versions)
-        return Report.of_complete(journal.job, len(journal.blocks()), changes)
+        doubt = Doubt.of(journal.doubt.counts())
+        return Report.of_complete(journal.job, len(journal.blocks()), changes, doubt)
 
 
 def recorded_plan(path: str | Path) -> str | None:

@@ -15,10 +15,11 @@ from pathlib import Path
 from geo2map.errors import OtherVersionError, OutputError
 from geo2map.files.atomic import sync_folder
 from geo2map.ledger.database import Database
+from geo2map.ledger.doubt_records import DoubtRecords
 from geo2map.ledger.layer_records import LayerRecords
 from geo2map.ledger.origin import Origin
 from geo2map.ledger.pending import Pending
-from geo2map.ledger.schema import TABLES, WORKING, copy_records, copy_tiles, create_tables, journal_errors
+from geo2map.ledger.schema import TABLES, WORKING, copy_records, copy_tiles, create_tables, journal_errors, remove_block
 from geo2map.ledger.state import Seal, Stage
 from geo2map.ledger.workspace import Workspace
 from geo2map.pipeline.blocks import LayerTiles
@@ -27,7 +28,7 @@ from geo2map.pipeline.records import BlockRecord
 from geo2map.plan.job import Job
 from geo2map.tiles.layer import MAP
 
-_VERSION = "2"
+_VERSION = "3"
 
 
 class Journal(Database):
@@ -98,7 +99,7 @@ class Journal(Database):
             damaged = (("to be repaired", "damaged", y, x) for x, y in pending.damaged)
             db.executemany("UPDATE blocks SET pending = ?, inputs = ? WHERE y = ? AND x = ?", damaged)
             for key in pending.removed:
-                _remove_block(db, job, key)
+                remove_block(db, job, key)
                 db.execute("DELETE FROM blocks WHERE y = ? AND x = ?", (key[1], key[0]))
             orphans = ((name, tile.z, tile.x, tile.y) for name, tiles in pending.orphans.items() for tile in tiles)
             db.executemany("INSERT OR IGNORE INTO removed VALUES (?, ?, ?, ?)", orphans)
@@ -171,12 +172,17 @@ class Journal(Database):
     def clear_blocks(self) -> None:
         """Empty the records of blocks and tiles, which the parts hold."""
         with self.access():
-            for name in ("blocks", "tiles", "data"):
+            for name in ("blocks", "tiles", "doubt", "data"):
                 self.db.execute(f"DELETE FROM {name}")
 
     def layer(self, name: str = MAP) -> LayerRecords:
         """The records of one layer's tiles."""
         return LayerRecords(self, name)
+
+    @property
+    def doubt(self) -> DoubtRecords:
+        """What is recorded of the confidence of tiles."""
+        return DoubtRecords(self)
 
     def blocks(self) -> dict[BlockKey, BlockRecord]:
         """The record of each block, by key; some hundred bytes a block."""
@@ -199,9 +205,10 @@ class Journal(Database):
                 self.db.execute("UPDATE blocks SET pending = :pending WHERE y = :y AND x = :x", row)
                 self.db.execute("INSERT OR IGNORE INTO blocks VALUES (:y, :x, :inputs, :tiles, :pending)", row)
                 return
-            _remove_block(self.db, self.job, done.key)
+            remove_block(self.db, self.job, done.key)
             for name, some in tiles.items():
                 self.layer(name).add(some)
+            self.doubt.add(done.doubt)
             self.db.execute("INSERT OR REPLACE INTO blocks VALUES (:y, :x, :inputs, :tiles, NULL)", row)
 
     def write_final(self, path: Path, parts: Sequence[Path] = (), *, seals: dict[str, Seal] | None = None) -> None:
@@ -228,6 +235,7 @@ class Journal(Database):
                 self.db.execute("INSERT INTO final.meta SELECT * FROM meta WHERE key IN ('job', 'version') ORDER BY 1")
                 self.db.executemany("INSERT INTO final.meta VALUES (?, ?)", sorted(sealed.items()))
                 self.db.execute("INSERT INTO final.blocks SELECT * FROM main.blocks ORDER BY 1, 2")
+                self.db.execute("INSERT INTO final.doubt SELECT * FROM main.doubt ORDER BY 1, 2, 3")
                 copy_tiles(self.db, "main", "final", working)
                 self.db.execute("COMMIT")
                 for part in parts:
@@ -271,20 +279,6 @@ def read_partial(workspace: Workspace) -> Journal | None:
         return Journal(workspace.journal) if workspace.exists and is_initialized(workspace.journal) else None
     except OutputError:
         return None
-
-
-def _remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
-    """Mark the tiles of a block and its overviews for removal, in every layer."""
-    plan = job.plan
-    span, world = plan.block_span, 2**plan.maxzoom
-    for level in range(plan.block_levels + 1):
-        side = span >> level
-        left, top = key[0] * span % world >> level, key[1] * side
-        inside = "layer = ? AND z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?"
-        for name in job.block_layers:
-            box = (name, plan.maxzoom - level, left, left + side, top, top + side)
-            db.execute(f"INSERT OR IGNORE INTO removed SELECT layer, z, x, y FROM tiles WHERE {inside}", box)
-            db.execute(f"DELETE FROM tiles WHERE {inside}", box)
 
 
 def _is_text(path: Path) -> bool:

@@ -33,6 +33,7 @@ from geo2map.pipeline.records import BlockRecord
 from geo2map.pipeline.run import pending_blocks
 from geo2map.plan.storage import CLASSES, SCORES
 from geo2map.protocols import Progress, StoredTiles, TileStore
+from geo2map.tiles.doubt import Doubt
 from geo2map.tiles.folder import XyzFolder
 from geo2map.tiles.layer import MAP, Layer
 from geo2map.tiles.store import FolderStore, MemoryStore
@@ -50,6 +51,7 @@ class Output:
         records: the record of each block when the output was opened.
         resumed: whether an interrupted run is resumed.
         complete: whether nothing is left to do.
+        doubt: where the map is doubtful by the records of this journal, once it is complete.
         lowest_complete_zoom: lowest zoom whose tiles are all stored, overviews included; None is the lowest zoom that
             blocks hold.
         stores: the tiles of each layer; replaced by a sink's stores.
@@ -58,6 +60,7 @@ class Output:
 
     lowest_complete_zoom: int | None = None
     parts: Sequence[Path] = ()
+    doubt: Doubt | None = None
     _incomplete = False
 
     def __init__(
@@ -241,7 +244,7 @@ class Output:
     def settle(self) -> None:
         """End the run of a published output. The workspace is removed, unless unreadable blocks are pending: a later
         run rebuilds the file with them."""
-        self.complete = True
+        self.complete, self.doubt = True, Doubt.of(self.journal.doubt.counts())
         rebuilt = (
             self.container.is_folder and not self.job.storage.is_derived
         )  # tile by tile, without the blocks kept here

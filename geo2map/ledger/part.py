@@ -20,6 +20,8 @@ from geo2map.pipeline.records import BlockRecord, tile_digest
 from geo2map.plan.job import Job
 from geo2map.plan.shards import Shard, shard_levels
 from geo2map.protocols import Progress
+from geo2map.tiles.doubt import Doubt, TileDoubt
+from geo2map.types import Tile
 
 
 class PartContent(NamedTuple):
@@ -37,6 +39,8 @@ class PartContent(NamedTuple):
 
 class PartOutput:
     """A part being written (a `geo2map.pipeline.run.BlockSink`). A draft cannot be resumed."""
+
+    doubt: Doubt | None = None
 
     def __init__(self, draft: Path, job: Job, shard: Shard, publish: Callable[[Path, PartContent], None]) -> None:
         """
@@ -83,7 +87,7 @@ class PartOutput:
             records = self._journal.layer(name)
             build_overviews(self.job, layer, self._stores[name], records, down_to=bottom, progress=progress)
         self._journal.make_single_file()
-        content = part_content(self._journal)
+        content, self.doubt = part_content(self._journal), Doubt.of(self._journal.doubt.counts())
         self._journal.close()
         self._publish(self._draft, content)
         self.complete = True
@@ -117,3 +121,9 @@ def count_part(path: Path) -> tuple[int, int, int]:
     with journal_errors(path), closing(connect(path, read_only=True)) as db:
         blocks, full, tiles = db.execute("SELECT count(*), sum(tiles > 0), sum(tiles) FROM blocks").fetchone()
     return blocks, full or 0, tiles or 0
+
+
+def part_doubt(path: Path) -> Iterator[tuple[Tile, TileDoubt]]:
+    """The tiles of a part that have a confidence, and what is counted in them."""
+    with closing(Journal(path, read_only=True)) as journal:
+        yield from journal.doubt.counts()

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from geo2map.errors import Geo2MapError, OutputError
+from geo2map.pipeline.reading import BlockKey
+from geo2map.plan.job import Job
 
 _PLACE = "layer TEXT, z INTEGER, x INTEGER, y INTEGER"
 _KEY = "PRIMARY KEY (layer, z, x, y)"
@@ -15,6 +17,8 @@ TABLES = {
     "meta": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
     "blocks": "y INTEGER, x INTEGER, inputs TEXT NOT NULL, tiles INTEGER NOT NULL, pending TEXT, PRIMARY KEY (y, x)",
     "tiles": f"{_PLACE}, digest BLOB NOT NULL, {_KEY}",
+    "doubt": "z INTEGER, x INTEGER, y INTEGER, judged INTEGER NOT NULL, doubtful INTEGER NOT NULL, "
+    "total INTEGER NOT NULL, PRIMARY KEY (z, x, y)",
 }
 """Tables of every journal; a finished output keeps these."""
 WORKING = {"removed": f"{_PLACE}, {_KEY}", "data": f"{_PLACE}, data BLOB NOT NULL, {_KEY}"}
@@ -56,7 +60,7 @@ def journal_errors(path: Path, *, finished: bool = False) -> Iterator[None]:
 
 
 def copy_records(db: sqlite3.Connection, part: Path, schema: str, *, without: Iterable[str] = ()) -> None:
-    """Copy the blocks and tiles of another journal, in one transaction.
+    """Copy the blocks, tiles and counts of another journal, in one transaction.
 
     Args:
         schema: the connection's database to copy into, e.g. "main".
@@ -65,7 +69,8 @@ def copy_records(db: sqlite3.Connection, part: Path, schema: str, *, without: It
     db.execute("ATTACH ? AS part", (f"{part.resolve().as_uri()}?immutable=1",))
     try:
         db.execute("BEGIN")
-        db.execute(f"INSERT OR REPLACE INTO {schema}.blocks SELECT * FROM part.blocks")
+        for name in ("blocks", "doubt"):
+            db.execute(f"INSERT OR REPLACE INTO {schema}.{name} SELECT * FROM part.{name}")
         copy_tiles(db, "part", schema, without)
         db.execute("COMMIT")
     finally:
@@ -84,3 +89,18 @@ def copy_tiles(db: sqlite3.Connection, source: str, schema: str, without: Iterab
     chosen = f"layer NOT IN ({', '.join('?' * len(names))})" if names else "true"
     query = f"INSERT OR REPLACE INTO {schema}.tiles SELECT * FROM {source}.tiles WHERE {chosen} ORDER BY 1, 2, 3, 4"
     db.execute(query, names)
+
+
+def remove_block(db: sqlite3.Connection, job: Job, key: BlockKey) -> None:
+    """Mark the tiles of a block and its overviews for removal, in every layer, within a transaction."""
+    plan = job.plan
+    span, world = plan.block_span, 2**plan.maxzoom
+    for level in range(plan.block_levels + 1):
+        side = span >> level
+        left, top = key[0] * span % world >> level, key[1] * side
+        inside = "layer = ? AND z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?"
+        for name in job.block_layers:
+            box = (name, plan.maxzoom - level, left, left + side, top, top + side)
+            db.execute(f"INSERT OR IGNORE INTO removed SELECT layer, z, x, y FROM tiles WHERE {inside}", box)
+            db.execute(f"DELETE FROM tiles WHERE {inside}", box)
+        db.execute("DELETE FROM doubt WHERE z = ? AND x >= ? AND x < ? AND y >= ? AND y < ?", box[1:])

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from functools import partial
 from queue import SimpleQueue
 from threading import BoundedSemaphore
 
-from geo2map.grid.block import BlockImage
 from geo2map.live.block_queue import BlockQueue, PendingBlock, Tiles
 from geo2map.live.cache import BlockCache
 from geo2map.live.keeping import PersistedBlocks
 from geo2map.live.tally import Tally
-from geo2map.pipeline.blocks import MOST_ENCODERS, encode_layers
+from geo2map.pipeline.blocks import MOST_ENCODERS, encode_block, encode_layers
 from geo2map.pipeline.reading import BlockDone, read_block
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Prediction, Source, Translator, Untranslated
 from geo2map.threads import start_threads
-from geo2map.tiles.layer import MAP, Layer, viewed_layers
+from geo2map.tiles.layer import viewed_layers
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +49,7 @@ class BlockMaker:
         """
         self.kept: PersistedBlocks | None = None
         self._plan, self._storage, self._translator = plan, storage, translator or Untranslated()
-        self._cut, self._layers = plan.untranslated(), storage.tile_layers
+        self._cut, self._layers, self._levels = plan.untranslated(), storage.tile_layers, storage.levels(plan)
         self._imagery = [layer for layer in viewed_layers(self._layers).values() if layer.is_imagery]
         self._queue, self._cache, self._tally = queue, cache, tally
         self._sources: SimpleQueue[Source] = SimpleQueue()
@@ -99,7 +97,8 @@ class BlockMaker:
             self._resolve(pending, prepared.done, {})
         elif work == "imagery":
             imagery = prepared.image.core()
-            self._resolve(pending, prepared.done, self._encode(self._imagery, imagery, Prediction(imagery)))
+            tiles = encode_layers(self._imagery, imagery, Prediction(imagery), self._levels)
+            self._resolve(pending, prepared.done, tiles)
         else:
             self._queue.move(pending, "ready", prepared)
         self._tally.add("seconds", "read", by=time.perf_counter() - started)
@@ -128,16 +127,14 @@ class BlockMaker:
         started = time.perf_counter()
         try:
             with self._turns:
-                tiles = self._encode(self._layers, pending.payload.image.core(), prediction)
-            self._resolve(pending, pending.payload.done, tiles)
+                imagery = pending.payload.image.core()
+                rendered = encode_block(pending.payload.done, self._layers, imagery, prediction, self._levels)
+            self._resolve(pending, *rendered)
         except Exception as error:
             self._fail([pending], error)
         finally:
             self._encoding.release()
             self._tally.add("seconds", "encode", by=time.perf_counter() - started)
-
-    def _encode(self, layers: Iterable[Layer], imagery: BlockImage, prediction: Prediction) -> Tiles:
-        return encode_layers(layers, imagery, prediction, self._storage.levels(self._plan))
 
     def _resolve(self, pending: PendingBlock, done: BlockDone, tiles: Tiles) -> None:
         work = pending.key.work
@@ -145,8 +142,7 @@ class BlockMaker:
         self._tally.add("blocks", work, "made" if tiles else "empty")
         self._queue.resolve(pending, tiles)
         if work == "map" and self.kept is not None:
-            count = sum(tile.z == self._plan.maxzoom for tile in tiles.get(MAP, ()))
-            self.kept.keep(replace(done, tiles=count), tiles)
+            self.kept.keep(done, tiles)
 
     def _fail(self, blocks: Sequence[PendingBlock], error: Exception) -> None:
         for pending in blocks:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-
-import numpy as np
 
 from geo2map.grid.block import Block, BlockImage
 from geo2map.pipeline.reading import BlockDone, BlockKey, BlockReader, Prepared
 from geo2map.plan.storage import Storage
 from geo2map.plan.value import Plan
 from geo2map.protocols import Prediction, Source, Translator, Untranslated
-from geo2map.tiles.layer import DOUBTFUL, PERCENT_UNIT, Layer
+from geo2map.tiles.doubt import TileDoubt
+from geo2map.tiles.layer import PERCENT_UNIT, Layer
 from geo2map.tiles.pyramid import encode_pyramid
 from geo2map.types import OnError, Tile
 
@@ -153,19 +152,24 @@ class _Pipeline:
     def _encode(self, prepared: Prepared, prediction: Prediction, translating: float) -> Rendered:
         started, done = time.perf_counter(), prepared.done
         imagery = prediction.image if prepared.image is None else prepared.image.core()
-        encoded = encode_layers(self.layers, imagery, prediction, self.storage.levels(self.plan))
-        count = sum(tile.z == self.plan.maxzoom for tile in encoded[self.layers[0].name])
+        done, encoded = encode_block(done, self.layers, imagery, prediction, self.storage.levels(self.plan))
         seconds = {**done.seconds, "translate": translating, "encode": time.perf_counter() - started}
-        judged, doubtful = _count_doubt(self.layers, prediction)
-        return replace(done, tiles=count, seconds=seconds, judged=judged, doubtful=doubtful), encoded
+        return replace(done, seconds=seconds), encoded
 
 
-def _count_doubt(layers: Iterable[Layer], prediction: Prediction) -> tuple[int, int]:
-    """Pixels with a confidence, where a layer shows it, and how many of them are doubtful."""
-    if prediction.confidence is None or all(layer.unit != PERCENT_UNIT for layer in layers):
-        return 0, 0
-    percents = prediction.confidence[prediction.image.mask]
-    return percents.size, int(np.count_nonzero(percents < DOUBTFUL))
+def encode_block(
+    done: BlockDone, layers: Sequence[Layer], imagery: BlockImage, prediction: Prediction, levels: int
+) -> Rendered:
+    """The tiles of a translated block, and its outcome with what is counted in them; see `encode_layers`."""
+    tiles = encode_layers(layers, imagery, prediction, levels)
+    count = sum(tile.z == done.block.z for tile in tiles[layers[0].name])
+    doubt = {
+        tile: TileDoubt.of(pixels[..., 0], mask)
+        for layer in layers
+        if layer.unit == PERCENT_UNIT and layer.pixels is not None
+        for tile, pixels, mask in layer.pixels(imagery, prediction).tiles()
+    }
+    return replace(done, tiles=count, doubt=doubt), tiles
 
 
 def encode_layers(layers: Iterable[Layer], imagery: BlockImage, prediction: Prediction, levels: int) -> LayerTiles:

@@ -22,7 +22,8 @@ from geo2map.pipeline.strips import Layout, cut_block, cut_strips
 from geo2map.plan.value import Plan
 from geo2map.protocols import Source, SplitSource, TranslatorInput
 from geo2map.threads import Budget
-from geo2map.types import OnError
+from geo2map.tiles.doubt import TileDoubt
+from geo2map.types import OnError, Tile
 
 READ_AHEAD = 4
 """Blocks read ahead of their use, one by one in a single thread."""
@@ -43,8 +44,7 @@ class BlockDone:
         unchanged: whether it was skipped, since the digest is unchanged.
         error: why it could not be read, else None.
         seconds: by stage; shared evenly among blocks processed together.
-        judged: pixels to write whose confidence was asked for.
-        doubtful: of these, those more likely wrong than right.
+        doubt: the confidence of its tiles at maxzoom, where a layer shows it.
     """
 
     block: Block
@@ -54,8 +54,7 @@ class BlockDone:
     unchanged: bool = False
     error: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
-    judged: int = 0
-    doubtful: int = 0
+    doubt: Mapping[Tile, TileDoubt] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from geo2map.files.plain_json import plain_json
 from geo2map.grid.window import lnglat_bounds
 from geo2map.pipeline.reading import BlockDone
 from geo2map.plan.job import Job
+from geo2map.tiles.doubt import Doubt
 from geo2map.types import LngLatBounds, PathLike
 
 
@@ -28,8 +29,7 @@ class Report:
         unchanged: blocks that were read again, but had not changed.
         resumed: blocks finished by an earlier run.
         tiles: tiles written at maxzoom by this run.
-        judged: pixels at maxzoom written by this run whose confidence is a layer of the output.
-        doubtful: of these, those more likely wrong than right.
+        doubt: where the whole map is doubtful, blocks of earlier runs included; None without a layer of confidence.
         failed: unreadable blocks: zoom, columns and rows of tiles, degrees, and the error.
         seconds: wall-clock of the run ("total") and of each stage; stages overlap.
         notes: the plan's notes.
@@ -50,8 +50,7 @@ class Report:
     unchanged: int = 0
     resumed: int = 0
     tiles: int = 0
-    judged: int = 0
-    doubtful: int = 0
+    doubt: Doubt | None = None
     failed: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -74,9 +73,10 @@ class Report:
         )
 
     @classmethod
-    def of_complete(cls, job: Job, blocks: int, since: tuple[str, ...] = ()) -> Report:
+    def of_complete(cls, job: Job, blocks: int, since: tuple[str, ...] = (), doubt: Doubt | None = None) -> Report:
         """The report of a job whose output is already complete."""
-        return replace(cls.of(job), resumed=blocks, complete=True, since=since, seconds={"total": 0.0})
+        found = replace(cls.of(job), resumed=blocks, since=since, doubt=doubt)
+        return replace(found, complete=True, seconds={"total": 0.0})
 
     def at(self, path: PathLike) -> Report:
         """The report with the path of its output."""
@@ -93,17 +93,11 @@ class Report:
         else:
             self.empty += 1
         self.tiles += done.tiles
-        self.judged, self.doubtful = self.judged + done.judged, self.doubtful + done.doubtful
         for stage, seconds in done.seconds.items():
             self.add_seconds(stage, seconds)
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-
-    @property
-    def doubtful_share(self) -> float | None:
-        """What part of the pixels judged is doubtful; None without any."""
-        return self.doubtful / self.judged if self.judged else None
 
     @property
     def state(self) -> Literal["finished", "incomplete", "failed"]:
@@ -113,7 +107,8 @@ class Report:
         return "incomplete" if self.failed else "finished"
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"state": self.state, "doubtful_share": self.doubtful_share}
+        doubt = None if self.doubt is None else self.doubt.to_dict()
+        return asdict(self) | {"state": self.state, "doubt": doubt}
 
     def failed_geojson(self) -> str:
         """Outlines of the unreadable blocks as a GeoJSON FeatureCollection."""
@@ -132,7 +127,6 @@ class Report:
         found = thumbnail(self.path) if self.path else None
         picture = "" if found is None else png_picture(found, f"map of {self.name}")
         bounds = ", ".join(f"{degrees:.5f}" for degrees in self.bounds or ())
-        doubt = self.doubtful_share
         entries = {
             "output": self.path,
             "zooms": f"{self.minzoom} to {self.maxzoom}",
@@ -140,7 +134,7 @@ class Report:
             "bounds": f"{bounds} (west, south, east, north)" if bounds else "",
             "tiles": "" if self.complete else f"{self.tiles} at zoom {self.maxzoom}",
             "blocks": complete_note(self.since) if self.complete else self._blocks,
-            "doubtful": "" if doubt is None else f"{100 * doubt:.1f} %",
+            "doubtful": "" if self.doubt is None else f"{100 * self.doubt.share:.1f} %",
             "time": "" if self.complete else f"{self.seconds.get('total', 0.0):.1f} s",
         }
         return notebook_html(self.name, entries.items(), picture=picture, remarks=self.notes)
@@ -157,9 +151,9 @@ class Report:
     def __str__(self) -> str:
         if self.error:
             return f"{self.name}: failed: {self.error}"
+        doubt = "" if self.doubt is None else f"; {100 * self.doubt.share:.1f} % of the map is doubtful"
         if self.complete:
-            return f"{self.name}: {complete_note(self.since)}"
-        doubt = "" if self.doubtful_share is None else f"; {100 * self.doubtful_share:.1f} % of it doubtful"
+            return f"{self.name}: {complete_note(self.since)}{doubt}"
         return (
             f"{self.name}: {self.tiles} tiles at zoom {self.maxzoom}, overviews down to zoom {self.minzoom}; "
             f"{self._blocks}, {self.seconds.get('total', 0.0):.1f} s{doubt}"

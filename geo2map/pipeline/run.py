@@ -19,6 +19,7 @@ from geo2map.pipeline.report import Report
 from geo2map.plan.job import Job
 from geo2map.protocols import Begin, Progress, Source, Translator
 from geo2map.threads import start_threads
+from geo2map.tiles.doubt import Doubt
 from geo2map.types import OnError
 
 WAITING = 4
@@ -35,12 +36,14 @@ class BlockSink(Protocol):
         records: the record of each block when it was opened.
         complete: whether nothing is left to do.
         resumed: whether an interrupted run is resumed.
+        doubt: where the whole map is doubtful, once it is complete; None without a layer of confidence.
     """
 
     job: Job
     records: dict[BlockKey, BlockRecord]
     complete: bool
     resumed: bool
+    doubt: Doubt | None
 
     @property
     def block_count(self) -> int:
@@ -114,6 +117,7 @@ def run(
         report.add_seconds("finish", time.perf_counter() - finishing)
     else:
         report.complete = True
+    report.doubt = output.doubt
     report.seconds["total"] = time.perf_counter() - started
     log.info("%s", report)
     return report

@@ -19,6 +19,7 @@ from geo2map.pipeline.run import pending_blocks
 from geo2map.plan import Job, Plan, Storage
 from geo2map.protocols import PixelTranslator, Progress, Translator
 from geo2map.scene import ReadingOptions, SceneIdentity
+from geo2map.tiles.doubt import Doubt
 from geo2map.tiles.layer import MAP
 from geo2map.tiles.pyramid import build_parents
 from geo2map.tiles.store import MemoryStore
@@ -93,6 +94,7 @@ class MemoryOutput:
         store: the tiles.
         done: the blocks that came, in order.
         finished: whether `finish` was called.
+        doubt: where the map is doubtful, once it is finished.
     """
 
     def __init__(self, plan: Plan, storage: Storage | None = None, translator: Translator | None = None) -> None:
@@ -102,6 +104,7 @@ class MemoryOutput:
         self.store = MemoryStore()
         self.done: list[BlockDone] = []
         self.finished = False
+        self.doubt: Doubt | None = None
 
     @property
     def block_count(self) -> int:
@@ -127,6 +130,7 @@ class MemoryOutput:
         for _ in build_parents(self.store, storage.codec, children, storage.minzoom or 0, progress=progress):
             pass
         self.finished = True
+        self.doubt = Doubt.of(count for done in self.done for count in done.doubt.items())
 
     @property
     def tiles(self) -> dict[Tile, tuple[Image, Mask]]:

@@ -24,8 +24,6 @@ MAP = "map"
 """Name of an output's first layer."""
 PERCENT_UNIT = "percent"
 """`Layer.unit` of a confidence."""
-DOUBTFUL = 50
-"""Percent of confidence below which a pixel is more likely wrong than right."""
 ClassLegend = tuple[tuple[str, tuple[int, int, int]], ...]
 """Names and colours of palette entries; a class may have several."""
 LayerPixels = Callable[[BlockImage, Prediction], BlockImage]

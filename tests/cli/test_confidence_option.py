@@ -38,6 +38,6 @@ def test_translated_tiles_have_it_and_the_report_too(
     ran = geo2map("translate", tiles, "--confidence", "--out", out, "--json")
     assert ran.code == 0, ran.err
     assert (out / "confidence" / "tilejson.json").is_file()
-    report = json.loads(ran.out)
-    assert report["judged"] > 1000
-    assert report["doubtful_share"] == report["doubtful"] / report["judged"]
+    checked = geo2map("check", out, "--json")
+    assert json.loads(ran.out)["doubt"] == json.loads(checked.out)["doubt"]
+    assert len(json.loads(ran.out)["doubt"]["worst"]) > 1

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from asking import fetch
 from test_layers import files, tiles_in
@@ -154,13 +155,79 @@ def test_the_report_says_what_is_doubtful(made: Path, model: ModelOptions, tmp_p
     report = render(made / "a.tif", tmp_path / "t", engine=model, **SURE)
     told = check(tmp_path / "t").doubt
     assert told is not None
-    assert report.doubtful_share == told.share
+    assert report.doubt == told
     assert 0 < told.share < 1
-    assert report.to_dict()["doubtful_share"] == told.share
-    assert f"{100 * told.share:.1f} % of it doubtful" in str(report)
-    assert render(made / "a.tif", tmp_path / "t", engine=model, **SURE).doubtful_share is None  # nothing was written
+    assert len(told.worst) > 3
+    assert report.to_dict()["doubt"] == told.to_dict()
+    assert f"{100 * told.share:.1f} % of the map is doubtful" in str(report)
+    again = render(made / "a.tif", tmp_path / "t", engine=model, **SURE)
+    assert again.complete
+    assert again.doubt == told
     plain = render(made / "a.tif", tmp_path / "plain", engine=model, block_span=2)
-    assert plain.doubtful_share is None
+    assert plain.doubt is None
     assert "doubtful" not in str(plain)
     hidden = render(made / "a.tif", tmp_path / "hidden", engine=model, min_confidence=50, block_span=2)
-    assert hidden.doubtful_share is None  # what is doubtful is not in the map
+    assert hidden.doubt is None  # what is doubtful is not in the map
+
+
+@pytest.mark.parametrize("name", ["t", "t.mbtiles", "t.tif"])
+def test_a_resumed_run_reports_the_whole_map(made: Path, model: ModelOptions, tmp_path: Path, name: str) -> None:
+    def stop(stage: str, done: int, total: int) -> None:  # noqa: ARG001
+        if (stage, done) == ("blocks", 1):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        render(made / "a.tif", tmp_path / name, engine=model, progress=stop, **SURE)
+    resumed = render(made / "a.tif", tmp_path / name, engine=model, **SURE)
+    assert resumed.resumed
+    assert resumed.translated
+    assert resumed.doubt == check(made / "tiles").doubt == check(tmp_path / name).doubt
+
+
+def test_a_kept_map_reports_what_was_served(made: Path, model: ModelOptions, tmp_path: Path) -> None:
+    with open_live(made / "a.tif", engine=model, keep=tmp_path / "t", **SURE) as live:
+        tile = next(tile for tile in tiles_in(made / "tiles")["map"] if tile.z == 17)
+        assert fetch(make_app(ServedSite.of(live)), f"/{tile.z}/{tile.x}/{tile.y}.png").content
+    finished = render(made / "a.tif", tmp_path / "t", engine=model, **SURE)
+    assert finished.resumed == 1
+    assert finished.doubt == check(made / "tiles").doubt
+
+
+@pytest.mark.parametrize("name", ["tiles", "town.pmtiles"])
+def test_an_updated_map_is_reported_as_a_whole(
+    model: ModelOptions, write_sheet: Any, tmp_path: Path, name: str
+) -> None:
+    a, b = write_sheet("a.tif", side=300), write_sheet("b.tif", east=900, south=100, seed=4, side=300)
+    first = render(a, tmp_path / name, engine=model, with_confidence=True, block_span=1)
+    report = update(b, tmp_path / name, engine=model)
+    assert report.resumed
+    assert report.doubt == check(tmp_path / name).doubt != first.doubt
+
+
+@pytest.mark.parametrize("name", ["merged", "merged.pmtiles"])
+def test_a_merge_reports_the_whole_map(made: Path, model: ModelOptions, tmp_path: Path, name: str) -> None:
+    job = plan_job(made / "a.tif", model=model, shard_zoom=16, **SURE)
+    for shard in job.shards():
+        render_shard(job, shard, tmp_path / "parts")
+    expected = check(made / "tiles").doubt
+    assert expected is not None
+    assert merge_parts(tmp_path / "parts", tmp_path / name).doubt == expected
+    assert merge_parts(tmp_path / "parts", tmp_path / name).doubt == expected  # complete: from its record
+
+
+def test_what_is_gone_from_the_map_is_not_counted(model: ModelOptions, write_sheet: Any, tmp_path: Path) -> None:
+    """A scene that lost half of its pixels: the tiles of the lost half, and their counts, go."""
+    a = write_sheet("a.tif", side=600)
+    render(a, tmp_path / "t", engine=model, with_confidence=True, block_span=1)
+    with rasterio.open(a, "r+") as scene:
+        scene.nodata = 0
+        pixels = scene.read()
+        pixels[:, :, :300] = 0
+        scene.write(pixels)
+    report = update(a, tmp_path / "t", engine=model)
+    journal = load_journal(tmp_path / "t")
+    assert journal is not None
+    counted = {tile for tile, _ in journal.doubt.counts()}
+    journal.close()
+    assert counted == {tile for tile in tiles_in(tmp_path / "t")["confidence"] if tile.z == report.maxzoom}
+    assert report.doubt == check(tmp_path / "t").doubt
