@@ -8,7 +8,7 @@ from typing import Unpack
 
 from geo2map.api.jobs import on_engine
 from geo2map.api.keywords import RenderKeywords
-from geo2map.api.models import ModelLike
+from geo2map.api.models import ModelLike, ResolvedModel, as_choice
 from geo2map.api.requests import RenderRequest, resolve
 from geo2map.errors import PlanError, TileSetError
 from geo2map.files.atomic import write_whole
@@ -55,16 +55,28 @@ def tile(
     scenes: Scenes,
     out: PathLike,
     *,
-    card: ModelCard,
+    engine: ModelLike = "sat2map",
+    card: ModelCard | None = None,
     progress: Progress | None = None,
     begin: Begin | None = None,
     **options: Unpack[RenderKeywords],
 ) -> Report:
     """Cuts a scene, or several as one, into XYZ tiles for a model, colours applied, nothing translated. Lossless (PNG).
 
-    Rendering the tiles gives the same pixels at maxzoom as rendering the scene.
+    Translating the tiles with the model gives the same pixels at maxzoom as rendering the scene.
+
+    Args:
+        engine: the model that the tiles are for. Its network is loaded only where its card leaves open how far to match
+            the colours of this scene: it is tried on samples, as by `render`.
+        card: of a model that is not at hand, instead of it. Nothing can be tried, so colours that differ are matched as
+            far as the card says for any scene, which may be further or less far than `render` matches this one.
+        out, progress, begin, options: see `render`; no layers, and no format but PNG.
+
+    Raises:
+        Geo2MapError: one of its children, with one plain sentence.
     """
-    return render_request(RenderRequest.of(scenes, out, card, options), progress=progress, begin=begin)
+    with ResolvedModel(as_choice(engine) if card is None else card, translates=False) as model:
+        return render_request(RenderRequest.of(scenes, out, model, options), progress=progress, begin=begin)
 
 
 def translate_tiles(

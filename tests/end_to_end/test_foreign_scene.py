@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import rasterio.warp
 
 import geo2map
 from geo2map.api.models import ResolvedModel
-from geo2map.api.rendering import render_request, translate_tiles
+from geo2map.api.rendering import translate_tiles
 from geo2map.api.requests import RenderRequest, resolve
 from geo2map.cluster import plan_job
 from geo2map.engine import Engine
-from geo2map.model import ModelOptions
-from geo2map.plan import Plan
+from geo2map.ledger.finished_record import load_journal
+from geo2map.plan import Plan, PlanOptions, make_plan
+from geo2map.scene import ReadingOptions, open_imagery
 from geo2map.tiles.folder import XyzFolder
 
 
@@ -36,6 +38,13 @@ def plan_of(scene: Path, **options: object) -> Plan:
     resolved = resolve(RenderRequest.of(scene, None, "sat2map", options))  # type: ignore[arg-type]
     with resolved.open() as imagery, resolved.closing():
         return resolved.plan(imagery)
+
+
+def recorded(output: Path) -> Plan:
+    journal = load_journal(output)
+    assert journal is not None
+    with closing(journal):
+        return journal.job.plan
 
 
 def test_the_plan_records_the_decision_and_part_of_the_scene_has_the_same(hazy: Path) -> None:
@@ -66,12 +75,22 @@ def test_shards_follow_the_same_plan(hazy: Path) -> None:
     assert plan_job(hazy).job.plan == plan_of(hazy)
 
 
+def test_tiles_are_cut_in_the_colours_that_a_map_would_have(hazy: Path, engine: Engine, tmp_path: Path) -> None:
+    """By a model, named or loaded; its card alone cannot try, and says how far for any scene."""
+    tried = plan_of(hazy)
+    for name, choice in {"named": "sat2map", "loaded": engine}.items():
+        geo2map.tile(hazy, tmp_path / name, engine=choice)
+        assert recorded(tmp_path / name).fingerprint == tried.untranslated().fingerprint
+    geo2map.tile(hazy, tmp_path / "card", card=engine.card)
+    with open_imagery(hazy, ReadingOptions()) as imagery:
+        said = make_plan(imagery, engine.card, PlanOptions()).view.rendition
+    assert recorded(tmp_path / "card").view.rendition == said != tried.view.rendition
+
+
 @pytest.mark.slow
 def test_cut_tiles_are_rendered_as_the_scene(hazy: Path, engine: Engine, tmp_path: Path) -> None:
     geo2map.render(hazy, tmp_path / "whole", engine=engine)
-    cutting = ResolvedModel(ModelOptions(), translates=False)
-    render_request(RenderRequest.of(hazy, tmp_path / "cut", cutting, {}))
-    cutting.close()
+    geo2map.tile(hazy, tmp_path / "cut", engine=engine)
     translate_tiles(tmp_path / "cut", tmp_path / "again", engine=engine)
     whole, again = XyzFolder(tmp_path / "whole"), XyzFolder(tmp_path / "again")
     tiles = list(whole.tiles(17))
