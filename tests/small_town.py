@@ -21,7 +21,7 @@ LEFT, TOP, ZOOM = 38600, 49273, 17
 """Column and row of the north-western of three tiles a side, in New York."""
 WINDOW = PixelWindow(256 * LEFT, 256 * TOP, 256 * (LEFT + 3), 256 * (TOP + 3))
 LEGEND = [[name, list(colour)] for name, colour in MAPS_PALETTE.entries]
-TILESET = TileSet("small town", "mvt", 15, ZOOM, WINDOW, {"model": "sat2map 0123456789ab", "legend": LEGEND})
+TILESET = TileSet("small town", "mvt", 14, ZOOM, WINDOW, {"model": "sat2map 0123456789ab", "legend": LEGEND})
 NODE = (300, 400)
 """Pixels from the corner: where three roads meet."""
 

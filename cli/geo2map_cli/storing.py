@@ -35,7 +35,9 @@ bounds_option = grouped(
     ),
 )
 minzoom_option = expert_option(
-    "--minzoom", type=click.IntRange(0, 24), help="Lowest overview. [default: where the scene fits one tile]"
+    "--minzoom",
+    type=click.IntRange(0, 24),
+    help="Lowest overview. [default: where the scene fits one tile; for vector tiles one less]",
 )
 quality_option = expert_option(
     "--quality",

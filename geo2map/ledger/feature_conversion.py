@@ -11,7 +11,6 @@ from geo2map.formats.containers import Container
 from geo2map.formats.documents.sidecars import stored_sidecars
 from geo2map.formats.subset import Subset, rescale
 from geo2map.formats.vectors.read import FeatureFile
-from geo2map.grid import one_tile_zoom
 from geo2map.ledger.checks import OutputOptions, check_final
 from geo2map.ledger.conversion import Conversion
 from geo2map.ledger.derivation import DrawnArea, fill_tiles
@@ -97,7 +96,7 @@ def tileset_like(tileset: TileSet, storage: Storage, zoom: int | None = None) ->
     """
     largest = tileset.maxzoom if zoom is None else zoom
     window = rescale(tileset.window, tileset.maxzoom, largest)
-    lowest = one_tile_zoom(window, largest) if storage.minzoom is None else storage.minzoom
+    lowest = storage.lowest_zoom(window, largest)
     dropped = ("classes", "layers", *(("style",) if storage.redraw else ()))
     extra = {name: fact for name, fact in tileset.extra.items() if name not in dropped}
     if (style := storage.feature_style) is not None:

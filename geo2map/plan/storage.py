@@ -15,7 +15,7 @@ from geo2map.colour.quantizer import PaletteQuantizer
 from geo2map.errors import DataError, ZoomError
 from geo2map.features import Style
 from geo2map.grid.raster import RasterGrid
-from geo2map.grid.window import MAX_ZOOM, one_tile_zoom
+from geo2map.grid.window import MAX_ZOOM, PixelWindow, one_tile_zoom
 from geo2map.plan.value import Plan
 from geo2map.protocols import Codec, ScoreKind
 from geo2map.tiles.classes import ClassCodec
@@ -39,7 +39,7 @@ class Storage:
 
     Attributes:
         format: tile format; None is PNG.
-        minzoom: lowest overview; None goes down to where the scene fits one tile.
+        minzoom: lowest overview; None goes down as `lowest_zoom` says.
         palette: quantizes tiles to at most 255 colours, stored as indexed PNG: "maps" for those of the maps data set,
             a JSON file of colours, or the colours; None keeps the network's colours. PNG only.
         compress: lossless compression of a GeoTIFF: "deflate", "zstd" or "webp"; None is deflate.
@@ -237,10 +237,23 @@ class Storage:
         Raises:
             ZoomError: minzoom is above the plan's zoom.
         """
-        minzoom = one_tile_zoom(plan.window, plan.maxzoom) if self.minzoom is None else self.minzoom
+        minzoom = self.lowest_zoom(plan.window, plan.maxzoom)
         if minzoom > plan.maxzoom:
             raise ZoomError(f"minzoom {minzoom}: above the map's zoom {plan.maxzoom}; lower it", option="minzoom")
         return replace(self, format=self.codec.format, minzoom=minzoom)
+
+    def lowest_zoom(self, window: PixelWindow, zoom: int) -> int:
+        """The lowest overview of a map: as asked, else where the map fits one tile.
+
+        Vector tiles begin a zoom lower: clients show one on 512 px, more than a phone is wide, and nothing below the
+        lowest zoom.
+
+        Args:
+            window: global pixels of the map at its `zoom`.
+        """
+        if self.minzoom is not None:
+            return self.minzoom
+        return max(0, one_tile_zoom(window, zoom) - self.vector)
 
     def levels(self, plan: Plan) -> int:
         """Zooms of overviews built with each block; the storage must be resolved."""

@@ -227,6 +227,37 @@ def _look_around(visit: Visit) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("size", [(390, 844), (360, 560), (900, 600)])
+def test_it_opens_with_the_whole_map_beside_the_panel(visit: Visit, outputs: Path, size: tuple[int, int]) -> None:
+    """On a phone, too, and again when the whole map is asked for."""
+    width, height = size
+    visit.page.set_viewport_size({"width": width, "height": height})
+    with stored_site(outputs / "v") as site, running(make_app(site)) as address:
+        visit.page.goto(address)
+        assert wait_for_features(visit) > 0
+        _require_whole(visit, width, height)
+        if not visit.page.locator("#extent").is_visible():
+            visit.page.locator("#fold").click()
+        visit.page.evaluate("panel.map.jumpTo({ zoom: 18 })")
+        visit.page.locator("#extent").click()
+        assert wait_for_features(visit) > 0
+        _require_whole(visit, width, height)
+    assert visit.complaints == []
+
+
+def _require_whole(visit: Visit, width: int, height: int) -> None:
+    """The map is within the window, as large as it can be but for margins, and does not touch the panel."""
+    (left, top), (right, bottom) = on_screen(visit, 0, 0), on_screen(visit, 3 * 256, 3 * 256)
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    panel = visit.page.locator("#panel").bounding_box()
+    assert panel is not None
+    assert right <= panel["x"] or top >= panel["y"] + panel["height"]
+    free = panel["x"] if right <= panel["x"] else width
+    assert right - left > 0.8 * free or bottom - top > 0.8 * height
+
+
+@pytest.mark.slow
 def test_two_zooms_beyond_the_last_edges_are_sharp(visit: Visit, outputs: Path) -> None:
     """Between the colours of water and land there is at most one pixel."""
     with stored_site(outputs / "v.pmtiles") as site, running(make_app(site)) as address:

@@ -97,7 +97,7 @@ def test_the_archive_is_as_the_reference_reader_wants_it(outputs: Path) -> None:
     assert found == {(tile.z, tile.x, tile.y): data for tile, data in stored.items()}
     ids = [zxy_to_tileid(*place) for place in found]
     assert ids == sorted(ids)
-    assert (header["addressed_tiles_count"], header["min_zoom"], header["max_zoom"]) == (len(stored), 15, 17)
+    assert (header["addressed_tiles_count"], header["min_zoom"], header["max_zoom"]) == (len(stored), 14, 17)
     edges = [header[f"{edge}_e7"] / 1e7 for edge in ("min_lon", "min_lat", "max_lon", "max_lat")]
     assert edges == pytest.approx(list(BOUNDS), abs=2e-7)
     listed = {layer["id"]: layer["fields"] for layer in metadata["vector_layers"]}
@@ -117,7 +117,7 @@ def test_tippecanoe_reads_every_tile(name: str, outputs: Path) -> None:
     said = {line.rpartition(": ")[2] for line in ran.stderr.splitlines()} - {"minzoom", "maxzoom", "geo2map"}
     assert (ran.returncode, said - {"non-string in metadata"}) == (0, set())  # which it passes over
     told = json.loads(ran.stdout)
-    assert (told["properties"]["minzoom"], told["properties"]["maxzoom"]) == ("15", "17")
+    assert (told["properties"]["minzoom"], told["properties"]["maxzoom"]) == ("14", "17")
     places = {tuple(tile["properties"][key] for key in ("x", "y", "zoom")) for tile in told["features"]}
     assert places == set(town_tiles(outputs / "town.gpkg").data)
     for layer in (layer for tile in told["features"] for layer in tile["features"]):

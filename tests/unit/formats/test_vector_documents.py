@@ -48,7 +48,7 @@ def test_the_styles_of_a_map() -> None:
         style, source = find_style(name), document["sources"]["map"]
         assert (document["version"], document["name"], [*document["sources"]]) == (8, name, ["map"])
         assert source["tiles"] == ["./{z}/{x}/{y}.pbf"]
-        assert (source["minzoom"], source["maxzoom"], source["scheme"]) == (15, 17, "xyz")
+        assert (source["minzoom"], source["maxzoom"], source["scheme"]) == (14, 17, "xyz")
         background, *layers = document["layers"]
         assert background["paint"]["background-color"] == "#{:02x}{:02x}{:02x}".format(*style.background)
         assert len({layer["id"] for layer in layers}) == len(layers)

@@ -85,7 +85,7 @@
     }
   }
 
-  function whole() { map.fitBounds(facts.bounds, { padding: panel.around(), duration: 0 }); }
+  function whole() { map.fitBounds(facts.bounds, { padding: panel.makeRoom(), duration: 0 }); }
 
   function controls() {
     for (const { name } of facts.styles) add(chooser, "option", name, { value: name });
@@ -111,7 +111,7 @@
 
   function begin() {
     map = panel.map = new maplibregl.Map({
-      container: "map", bounds: facts.bounds, fitBoundsOptions: { padding: panel.around() },
+      container: "map", bounds: facts.bounds, fitBoundsOptions: { padding: panel.makeRoom() },
       hash: true, minZoom: facts.minzoom,
       maxZoom: facts.maxzoom + 2, dragRotate: false, touchPitch: false, pitchWithRotate: false, fadeDuration: 0,
       attributionControl: false, style: { version: 8, sources: {}, layers: [] },

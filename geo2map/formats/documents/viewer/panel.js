@@ -42,10 +42,13 @@ const panel = (function () {
   find("fold").addEventListener("click", () => unfold(find("details").hidden));
   unfold(!narrow.matches);
 
-  // Pixels to leave free around the map: it fits beside the panel, where there is room.
-  function around() {
-    const beside = narrow.matches || find("panel").hidden ? 0 : find("panel").offsetWidth + 10;
-    return { top: 20, bottom: 30, left: 20, right: 20 + beside };
+  // Pixels to leave free around the map: it fits beside the panel, on a phone below its title, to which it is folded.
+  function makeRoom() {
+    const panel = find("panel"), free = { top: 20, bottom: 30, left: 20, right: 20 };
+    if (panel.hidden) return free;
+    if (!narrow.matches) return { ...free, right: 30 + panel.offsetWidth };
+    unfold(false);
+    return { ...free, top: 20 + panel.offsetTop + panel.offsetHeight };
   }
 
   // Groups are [words, {key: action}]: keys that do one thing, in two directions or one.
@@ -68,5 +71,5 @@ const panel = (function () {
     });
   }
 
-  return { facts, find, add, legend, listen, around };
+  return { facts, find, add, legend, listen, makeRoom };
 })();

@@ -58,7 +58,7 @@
 
   // Fits at any zoom; from there on, the map goes by whole zooms, at which tiles are sharp.
   function whole() {
-    const { top, bottom, left, right } = panel.around(), snap = map.options.zoomSnap;
+    const { top, bottom, left, right } = panel.makeRoom(), snap = map.options.zoomSnap;
     map.options.zoomSnap = 0;
     map.fitBounds(bounds, { paddingTopLeft: [left, top], paddingBottomRight: [right, bottom] });
     map.options.zoomSnap = snap;
@@ -66,7 +66,7 @@
 
   // A map that is made on demand opens at the model's zoom, where a tile takes least work, or closer where all fits.
   function open() {
-    const { top, bottom, left, right } = panel.around();
+    const { top, bottom, left, right } = panel.makeRoom();
     const close = map.getBoundsZoom(bounds, false, L.point(left + right, top + bottom)) >= maxzoom;
     if (facts.live && !close) map.setView(bounds.getCenter(), maxzoom); else whole();
   }
