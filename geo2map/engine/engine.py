@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Sequence
 from copy import copy
 from functools import partial
@@ -14,9 +13,9 @@ from torch import Tensor, nn
 
 from geo2map.colour.trial import TRIED_CLASSES
 from geo2map.engine.device import DTYPES, hold_instructions
+from geo2map.engine.memory import BatchLimit, is_out_of_memory
 from geo2map.engine.squares import cut_squares, distinct_squares, join_squares
 from geo2map.engine.transfer import Download, torch_threads, upload
-from geo2map.errors import DeviceError
 from geo2map.families import find_family
 from geo2map.families.runner import Runner, Step
 from geo2map.families.scores import ScorePlanes
@@ -25,8 +24,6 @@ from geo2map.model import ModelCard
 from geo2map.protocols import EVIDENCE, PixelTranslator, Scored, ScoreKind
 from geo2map.threads import Budget, start_threads
 from geo2map.types import Batch, Favours
-
-log = logging.getLogger(__name__)
 
 _Levels = npt.NDArray[np.uint8]
 
@@ -48,8 +45,6 @@ class Engine(PixelTranslator, Closing):
     Attributes:
         card: the model's card.
         device, dtype: where and in which number format the network runs.
-        batch: most pictures at once; where the card is not exact, tiles, on the CPU eights of them. Halved for good
-            when the device runs out of memory.
         threads: CPU threads that torch has while translating; None leaves the process's setting.
         ahead: batches that are worth beginning before the first of them is waited for.
     """
@@ -66,7 +61,7 @@ class Engine(PixelTranslator, Closing):
         """The family may copy the generator's weights; otherwise the generator itself moves to the device."""
         hold_instructions(device, dtype)
         self.card, self.device, self.dtype, self.threads = card, device, dtype, threads
-        self.batch = batch or (min(_AT_ONCE, threads or 1) if device.type == "cpu" else 8)
+        self._limit = BatchLimit(batch or (min(_AT_ONCE, threads or 1) if device.type == "cpu" else 8))
         self.noise = card.noise
         self.ahead = 1 if device.type == "cuda" else 0
         self._favours: Favours = ()
@@ -89,7 +84,8 @@ class Engine(PixelTranslator, Closing):
         return runner
 
     def favouring(self, favours: Favours) -> Engine:
-        """An engine whose network holds these favours in its last bias, at no cost a pixel; it shares these threads.
+        """An engine whose network holds these favours in its last bias, at no cost a pixel. Both share threads and
+        batch.
 
         Raises:
             PlanError: the card knows of no favours elsewhere.
@@ -106,6 +102,16 @@ class Engine(PixelTranslator, Closing):
             other._favours, other._runner = favours, other._make_runner(generator)
             self._favouring[favours] = other
         return self._favouring[favours]
+
+    @property
+    def batch(self) -> int:
+        """Most pictures at once; where the card is not exact, tiles, on the CPU eights of them. Halved for good when
+        the device runs out of memory, here or in an engine that `favouring` made."""
+        return self._limit.pictures
+
+    @batch.setter
+    def batch(self, most: int) -> None:
+        self._limit.pictures = most
 
     @property
     def budget(self) -> Budget:
@@ -218,21 +224,10 @@ class Engine(PixelTranslator, Closing):
                     parts.append(self._forward(part, margin, beside))
                 start += len(part)
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
-                self._halve(batch.shape, error)
+                self._limit.halve(self.device, batch.shape, error)
         return parts
-
-    def _halve(self, shape: tuple[int, ...], error: Exception) -> None:
-        if self.batch == 1:
-            raise DeviceError(
-                f"{self.device}: out of memory on one block of {shape[2]} x {shape[1]} px; use smaller blocks",
-                option="block_span",
-            ) from error
-        self.batch //= 2
-        log.warning("%s out of memory: continuing with batches of %d", self.device, self.batch)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
 
     @torch.inference_mode()
     def _forward(self, batch: Batch, margin: int, beside: Step | None) -> list[Download]:
@@ -293,8 +288,3 @@ def _all(parts: Sequence[Sequence[Download]]) -> list[_Levels]:
     """What each kind of download brings, the parts of a batch together."""
     arrived = [[part.wait() for part in kind] for kind in zip(*parts, strict=True)]
     return [kind[0] if len(kind) == 1 else np.concatenate(kind) for kind in arrived]
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether memory ran out: torch has a class of error for devices, but only a message for the CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from geo2map.families.unet.inference import FoldedUNet
 from geo2map.grid import Block, BlockImage
 from geo2map.protocols import EVIDENCE, ScoreKind, TranslatorInput
 from geo2map.testing import make_card
+from geo2map.types import Batch
 
 CLASSES = ("land", "building", "road", "water", "highway", "highway")
 LEGEND = [[10 * number, 0, 0] for number in range(len(CLASSES))]
@@ -171,6 +173,30 @@ def test_an_engine_tells_only_what_is_wanted() -> None:
     (other,) = engine.translate([block], score_kinds={"confidence"})
     np.testing.assert_array_equal(other.confidence, both.planes[0, 0])
     assert other.probabilities is None
+
+
+def test_an_engine_with_favours_shares_what_fits_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of the two runs out of memory."""
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
+    favours = (("road", 0.5),)
+    card = replace(scoring_engine("exact").card, training={"calibration": {"elsewhere": dict(favours)}})
+    engine = Engine(scoring_network(), card, torch.device("cpu"), torch.float32, 8)
+    favoured, forward, sizes, fits = engine.favouring(favours), Engine._forward, [], 4
+
+    def greedy(self: Engine, batch: Batch, *more: Any) -> Any:
+        sizes.append((self is favoured, len(batch)))
+        if len(batch) > fits:
+            raise torch.OutOfMemoryError
+        return forward(self, batch, *more)
+
+    monkeypatch.setattr(Engine, "_forward", greedy)
+    engine.translate_pixels(pictures)
+    assert engine.batch == favoured.batch == 4
+    fits = 2
+    favoured.translate_pixels(pictures)
+    assert engine.batch == favoured.batch == 2
+    engine.translate_pixels(pictures[:3])
+    assert sizes == [(False, 8), *[(False, 4)] * 2, (True, 4), *[(True, 2)] * 4, (False, 2), (False, 1)]
 
 
 def test_favours_draw_as_a_calibrated_model_does_and_make_nothing_likelier() -> None:
