@@ -17,7 +17,7 @@ from geo2map.features import FeatureLayer, Style
 from geo2map.files.vector_gdal import vector_gdal
 from geo2map.formats.vectors.read import DEGREES, FeatureFile, moved
 from geo2map.formats.vectors.table import COLUMN_DTYPES, Rows
-from geo2map.formats.vectors.write import facts_of, finish_geopackage, write_rows, writing
+from geo2map.formats.vectors.write import facts_of, finish_geopackage, highest_first, write_rows, writing
 from geo2map.protocols import Progress
 
 _COLUMNS: dict[str, type] = {"layer": object, **COLUMN_DTYPES}
@@ -32,7 +32,7 @@ def export_geopackage(features: FeatureFile, path: Path, style: Style, crs: str,
         TileSetError: the CRS does not reach the map, or the source is damaged.
     """
     layers = features.stored_layers
-    for layer in layers.values():
+    for layer in highest_first(layers):
         for number, rows in enumerate(_some(features, layer, crs)):
             write_rows(path, layer, rows, facts=facts_of(features.tileset), crs=crs)
             _tell(progress, layer.name, number)

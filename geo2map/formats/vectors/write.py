@@ -54,7 +54,6 @@ class FeatureWriter:
         self.frame = MapFrame(tileset.maxzoom, tileset.window)
         self.layers = {COVERAGE_LAYER.name: COVERAGE_LAYER, **feature_layers(classes)}
         self._waiting: dict[str, list[Feature]] = {name: [] for name in self.layers}
-        self._begun: set[str] = set()
 
     def add(self, feature: Feature) -> None:
         """Write a feature, sooner or later.
@@ -73,16 +72,25 @@ class FeatureWriter:
         Raises:
             OutputError: the file cannot be written.
         """
-        for name, waiting in self._waiting.items():
-            if waiting or name not in self._begun:
-                self._flush(name)
+        for name in self._waiting:
+            self._flush(name)
         finish_geopackage(self.path, self.layers, style)
 
     def _flush(self, name: str) -> None:
-        layer, waiting = self.layers[name], self._waiting[name]
-        self._waiting[name] = []
-        write_rows(self.path, layer, to_rows(waiting, layer, self.frame), facts=facts_of(self._tileset))
-        self._begun.add(name)
+        if not self.path.exists():
+            for layer in highest_first(self.layers):
+                self._append(layer, [])
+        waiting, self._waiting[name] = self._waiting[name], []
+        if waiting:
+            self._append(self.layers[name], waiting)
+
+    def _append(self, layer: FeatureLayer, features: list[Feature]) -> None:
+        write_rows(self.path, layer, to_rows(features, layer, self.frame), facts=facts_of(self._tileset))
+
+
+def highest_first(layers: dict[str, FeatureLayer]) -> list[FeatureLayer]:
+    """Layers in the order that they have in a file: QGIS puts the first one on top."""
+    return list(layers.values())[::-1]
 
 
 def facts_of(tileset: TileSet) -> dict[str, str]:
