@@ -1,11 +1,12 @@
-"""Takes the picture of QGIS for the documentation, on a screen of its own (Debian: qgis, python3-qgis, xvfb):
+"""Takes the pictures of QGIS for the documentation, on a screen of its own (Debian: qgis, python3-qgis, xvfb):
 
     geo2map demo --size 2048 --out town
     geo2map serve town/town.tif
     xvfb-run -s "-screen 0 1280x800x24" python examples/lab/picture_qgis.py ADDRESS docs/qgis-live.png
+    xvfb-run -s "-screen 0 1280x800x24" python examples/lab/picture_qgis.py town/town.gpkg docs/qgis-features.png
 
-where ADDRESS is what `serve` tells for QGIS. QGIS has a fresh profile, adds the layer as it does after "Add", waits
-until the map is drawn, and saves the picture of its window.
+where ADDRESS is what `serve` tells for QGIS. QGIS has a fresh profile, adds the layer as it does after "Add", or opens
+the file, waits until the map is drawn, and saves the picture of its window.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QDockWidget
 from qgis.utils import iface
 
+ADDRESS = os.environ["GEO2MAP_WMTS"]
 SOURCE = ("crs=EPSG:3857&dpiMode=7&format=image/png&layers=layer0&styles=default"
-          "&tileMatrixSet=GoogleMapsCompatible&url=" + os.environ["GEO2MAP_WMTS"])
+          "&tileMatrixSet=GoogleMapsCompatible&url=" + ADDRESS)
 
 def begin():
     window = iface.mainWindow()
@@ -34,9 +36,10 @@ def begin():
     for dock in window.findChildren(QDockWidget):
         dock.setVisible(dock.objectName() in ("Layers", "Browser"))
     QgsProject.instance().setCrs(QgsCoordinateReferenceSystem("EPSG:3857"))
-    layer = QgsRasterLayer(SOURCE, "town", "wms")
-    QgsProject.instance().addMapLayer(layer)
-    extent = layer.extent()
+    if ADDRESS:
+        layer = QgsRasterLayer(SOURCE, "town", "wms")
+        QgsProject.instance().addMapLayer(layer)
+    extent = layer.extent() if ADDRESS else iface.mapCanvas().fullExtent()
     extent.scale(1.05)
     iface.mapCanvas().setExtent(extent)
     iface.mapCanvas().refresh()
@@ -54,16 +57,17 @@ QTimer.singleShot(3000, begin)
 """
 
 
-def take_picture(address: str, picture: Path) -> None:
-    """Has QGIS show the first layer of a WMTS."""
+def take_picture(source: str, picture: Path) -> None:
+    """Has QGIS show the first layer of a WMTS by its address, or a file."""
+    file = [str(Path(source).resolve())] if Path(source).exists() else []
     with tempfile.TemporaryDirectory() as home:
         script = Path(home) / "inside.py"
         script.write_text(INSIDE, encoding="utf-8")
-        given = {"GEO2MAP_WMTS": address, "GEO2MAP_PICTURE": str(picture.resolve())}
+        given = {"GEO2MAP_WMTS": "" if file else source, "GEO2MAP_PICTURE": str(picture.resolve())}
         given |= {name: word for name, word in os.environ.items() if name in ("DISPLAY", "XAUTHORITY")}
         given |= {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": home}  # QGIS looks for the system's Python
         command = ["/usr/bin/qgis", "--nologo", "--noversioncheck", "--profiles-path", home, "--code", str(script)]
-        subprocess.run(command, check=True, env=given, timeout=120)
+        subprocess.run([*command, *file], check=True, env=given, timeout=120)
     shown = Image.open(picture).convert("RGB")
     shown.quantize(256, dither=Image.Dither.NONE).save(picture, optimize=True)
 
