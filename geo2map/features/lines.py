@@ -171,7 +171,10 @@ def _split(found: list[Street], pieces: list[Piece], window: Box) -> list[Piece]
 
 
 def _canonical(line: _Ints) -> _Ints:
-    return min(line, line[::-1], key=lambda points: points.tolist()).copy()
+    first, last = line[:1].tolist(), line[-1:].tolist()
+    if first == last:  # a ring: or nothing, where there are no lines
+        return min(line, line[::-1], key=lambda points: points.tolist())
+    return line if first < last else line[::-1]
 
 
 def _along(piece: Piece, whole: shapely.LineString, parts: list[_Ints], street: Street, window: Box) -> list[Piece]:

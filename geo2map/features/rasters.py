@@ -141,8 +141,9 @@ def _runs(mask: Mask, most: int) -> npt.NDArray[np.uint8]:
     runs = np.empty(mask.shape, np.uint8)
     now = np.full(mask.shape[1], most, np.uint8)
     for row, out in zip(mask, runs, strict=True):
-        np.minimum(now + 1, most, out=now)
-        np.multiply(now, row, out=out)
+        now += 1
+        np.minimum(now, most, out=out)
+        np.multiply(out, row, out=out)
         now = out.copy()
     return runs
 
