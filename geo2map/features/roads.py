@@ -69,7 +69,7 @@ class RoadPart(NamedTuple):
     Attributes:
         line: int64 (N, 2), units.
         start, end: the pixel where another core goes on, or None at a node or the map's border.
-        ring: whether the whole road ends where it begins without meeting another there.
+        ring: whether a core saw that the whole road ends where it begins without meeting another there.
         state: bits of `BRIDGED` and `HIGHWAY`.
         score: sum of 255 times the probability over the pixels.
         pixels: their number.
@@ -103,7 +103,8 @@ class RoadPart(NamedTuple):
 
     def finished(self, metres: float, scored: bool) -> RoadLine:
         """The road that has no more parts."""
-        line = _canonical(self.line, self.ring)
+        closed = self.start is not None  # where cores go on with it: none of them need see that it is a ring
+        line = _canonical(self.line, self.ring or closed)
         length = float(np.hypot(*np.diff(line, axis=0).T).sum()) / UNITS * metres
         counted = np.cumsum(self.widths)
         width = USUAL

@@ -60,7 +60,7 @@ def key(feature: RoadLine | Region) -> str:
     return repr((feature.kind, feature.confidence, shapely.to_wkt(feature.polygon)))
 
 
-def keys(source: ClassMap, core: int) -> list[str]:
+def keys(source: ClassMap, core: int | None) -> list[str]:
     return sorted(key(feature) for feature in extract(source, core))
 
 
@@ -382,6 +382,33 @@ def test_cores_do_not_matter_where_data_end() -> None:
     whole = keys(source, 2048)
     assert len(whole) > 50
     assert keys(source, 512) == whole
+
+
+def test_a_ring_begins_where_it_does_whichever_core_sees_all_of_it() -> None:
+    y, x = np.mgrid[:1000, :1000]
+    ring = np.abs(np.hypot(x - 560, y - 500) - 200) < 5
+    source = class_map(np.where(ring, ROAD, LAND).astype(np.uint8))
+    assert keys(source, 512) == keys(source, 1024)
+    (street,) = roads(source)
+    assert street.line[0].tolist() == street.line[-1].tolist() == min(street.line.tolist(), key=lambda at: at[::-1])
+
+
+@pytest.mark.slow
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1.0, 3.0, 12.0]), st.booleans())
+@example(17, 12.0, True)
+def test_cores_do_not_matter_where_little_is_known(seed: int, scale: float, scored: bool) -> None:
+    """Noise with holes, from single pixels to wide ones."""
+    rng = np.random.default_rng(seed)
+    codes, road = noise(seed, 900, rng.choice([6.0, 9.0, 14.0]))
+    unseen = ndi.gaussian_filter(rng.normal(size=codes.shape), scale)
+    holes = unseen > np.quantile(unseen, rng.choice([0.8, 0.97, 0.995]))
+    codes[holes], road[holes] = 255, 0
+    left, top = rng.integers(-600, 600, 2).tolist()
+    source = class_map(codes, road if scored else None, (left, top))
+    whole = keys(source, 4096)
+    assert any("coverage" in found for found in whole)
+    assert all(keys(source, core) == whole for core in (512, 1024, None))
 
 
 def test_only_what_is_unfinished_is_held() -> None:
