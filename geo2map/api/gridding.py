@@ -14,6 +14,8 @@ from rasterio.warp import transform as move
 
 from geo2map.errors import PlanError
 from geo2map.files.rasterio_internals import GDAL_ERRORS
+from geo2map.formats.vectors.frame import MapFrame
+from geo2map.formats.vectors.read import DEGREES
 from geo2map.grid import HALF_WORLD, PixelWindow, ground_resolution, mercator_resolution, window_bounds
 from geo2map.grid.raster import RasterGrid
 from geo2map.plan import Plan, Storage
@@ -85,17 +87,19 @@ def feature_crs(text: str, window: PixelWindow, zoom: int, name: str) -> str:
         name: of the map, for messages.
 
     Raises:
-        PlanError: no such CRS, or it does not reach the map.
+        PlanError: no such CRS, or it does not reach the map, or cuts it.
     """
     crs = _parse(text)
-    left, bottom, right, top = window_bounds(window, zoom)
-    across, up = np.meshgrid(np.linspace(left, right, _POINTS), np.linspace(bottom, top, _POINTS))
+    west, south, east, north = MapFrame(zoom, window).bounds_of(window)
+    across, up = np.meshgrid(np.linspace(west, east, _POINTS), np.linspace(south, north, _POINTS))
     try:
-        placed = move("EPSG:3857", crs, across.ravel(), up.ravel())
+        placed = np.array(move(DEGREES, crs, across.ravel(), up.ravel())[:2])
     except GDAL_ERRORS as error:
         raise _out_of_reach(crs, name) from error
     if not np.isfinite(placed).all():
         raise _out_of_reach(crs, name)
+    if east > 180 and _jumps(placed.reshape(2, _POINTS, _POINTS)[:, [0, -1]]):
+        raise _cut(crs, name)
     return f"EPSG:{code}" if (code := crs.to_epsg()) else str(crs.to_wkt())
 
 
@@ -161,10 +165,7 @@ def _covered(plan: Plan, crs: CRS, matrix: Affine, near: float) -> tuple[int, in
         turn = 2 * np.pi / crs.units_factor[1]
         places[0] = near + (places[0] - near + turn / 2) % turn - turn / 2
     elif right > HALF_WORLD and _jumps(places[:, : 2 * _POINTS]):
-        raise PlanError(
-            f"{crs.to_string()[:60]} is cut at the antimeridian, which {plan.name} lies across: choose another CRS",
-            option="crs_out",
-        )
+        raise _cut(crs, plan.name)
     inverse = ~matrix
     columns = inverse.a * places[0] + inverse.b * places[1] + inverse.c
     rows = inverse.d * places[0] + inverse.e * places[1] + inverse.f
@@ -175,6 +176,13 @@ def _covered(plan: Plan, crs: CRS, matrix: Affine, near: float) -> tuple[int, in
 
 def _out_of_reach(crs: CRS, name: str) -> PlanError:
     return PlanError(f"{crs.to_string()[:60]} does not reach all of {name}: choose another CRS", option="crs_out")
+
+
+def _cut(crs: CRS, name: str) -> PlanError:
+    return PlanError(
+        f"{crs.to_string()[:60]} is cut at the antimeridian, which {name} lies across: choose another CRS",
+        option="crs_out",
+    )
 
 
 def _jumps(places: np.ndarray) -> bool:

@@ -16,7 +16,7 @@ from geo2map.checking.tiles import add_pending_blocks
 from geo2map.errors import Geo2MapError, OtherVersionError, TileSetError
 from geo2map.features import UNITS, FeatureLayer, geometries_of
 from geo2map.files.vector_gdal import vector_gdal
-from geo2map.formats.vectors.read import DEGREES, FeatureFile, moved
+from geo2map.formats.vectors.read import FeatureFile
 from geo2map.formats.vectors.table import Rows
 from geo2map.grid import TILE_SIZE, PixelWindow
 from geo2map.ledger.content import content_digest
@@ -127,7 +127,7 @@ class FeaturesCheck:
             return shapely.Point()
         found = np.empty(1, object)
         found[0] = shape
-        return shapely.transform(moved(found, self._features.crs, DEGREES)[0], self._features.frame.to_units)
+        return shapely.transform(self._features.in_degrees(found)[0], self._features.frame.to_units)
 
     def _check_together(self, layer: FeatureLayer, window: PixelWindow) -> None:
         """Compare features of one layer with each other, each pair in one square only."""

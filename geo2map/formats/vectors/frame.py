@@ -48,6 +48,12 @@ class MapFrame:
         shares = np.column_stack(((degrees[:, 0] + 180) / 360, rows))
         return np.rint(shares * self._side).astype(np.int64)
 
+    def unwrapped(self, degrees: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Longitudes and latitudes, float64 (N, 2), with longitudes counted on beyond 180 where the map goes on."""
+        west, _, east, _ = self.bounds_of(self.window)
+        turns = np.rint(((west + east) / 2 - degrees[:, 0]) / 360)
+        return np.column_stack((degrees[:, 0] + 360 * turns, degrees[:, 1]))
+
     def length(self, line: npt.NDArray[np.int64]) -> float:
         """Metres along a line in units, on the ellipsoid."""
         return float(segment_lengths(self.to_degrees(line)).sum())

@@ -104,7 +104,7 @@ class FeatureFile:
             TileSetError: the file is damaged.
         """
         pages = self.rows(COVERAGE_LAYER) if self.is_covered else ()
-        shapes = [shape for rows in pages for shape in self._in_degrees(rows).shapes]
+        shapes = [shape for rows in pages for shape in self.in_degrees(rows.shapes)]
         whole = shapely.box(*(UNITS * edge for edge in self.frame.window))
         return [shapely.transform(shape, self.frame.to_units) for shape in shapes] or [whole]
 
@@ -134,7 +134,7 @@ class FeatureFile:
         for name, layer in self.layers.items():
             if where is None or name in where:
                 condition = (where or {}).get(name) or None
-                found += from_rows(self._in_degrees(self._rows(layer, bbox=bounds, where=condition)), layer, self.frame)
+                found += self._features(self._rows(layer, bbox=bounds, where=condition), layer)
         return found
 
     def features(self) -> Iterator[Feature]:
@@ -145,7 +145,7 @@ class FeatureFile:
         """
         for layer in self.layers.values():
             for rows in self.rows(layer):
-                yield from from_rows(self._in_degrees(rows), layer, self.frame)
+                yield from self._features(rows, layer)
 
     def rows(self, layer: FeatureLayer) -> Iterator[Rows]:
         """All rows of a layer, some thousands at once, in the file's CRS.
@@ -176,10 +176,19 @@ class FeatureFile:
         chosen = [columns[name] for name in layer.columns]
         return Rows(shapely.from_wkb(shapes), chosen, [_known(column) for column in chosen])
 
-    def _in_degrees(self, rows: Rows) -> Rows:
+    def in_degrees(self, shapes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Geometries of the file in longitude and latitude; beyond 180 where the map goes on across the antimeridian.
+
+        Raises:
+            TileSetError: they have no place there.
+        """
         if self.crs == DEGREES:
-            return rows
-        return rows._replace(shapes=moved(rows.shapes, self.crs, DEGREES))
+            return shapes
+        placed: npt.NDArray[Any] = shapely.transform(moved(shapes, self.crs, DEGREES), self.frame.unwrapped)
+        return placed
+
+    def _features(self, rows: Rows, layer: FeatureLayer) -> list[Feature]:
+        return from_rows(rows._replace(shapes=self.in_degrees(rows.shapes)), layer, self.frame)
 
 
 def moved(shapes: npt.NDArray[Any], crs: str, to: str) -> npt.NDArray[Any]:
