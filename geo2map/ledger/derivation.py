@@ -13,6 +13,7 @@ import numpy as np
 import shapely
 
 from geo2map.colour.palette import Palette
+from geo2map.errors import ZoomError
 from geo2map.features import UNITS, Style
 from geo2map.features.style import palette_style
 from geo2map.formats.vectors.classes import StoredClasses
@@ -149,12 +150,15 @@ def fill_tiles(
     Raises:
         OutputError: a tile cannot be stored.
         TileSetError: the features are damaged.
+        ZoomError: no pixel of a drawing has its middle in the map.
     """
     if storage.vector:
         _store(store, vector_tiles(features, tileset.minzoom), record)
         return
     style, codec = storage.feature_style or features.style, storage.codec
     _store(store, _drawn(features, style, area, tileset.maxzoom, codec), record)
+    if next(iter(store.tiles(tileset.maxzoom)), None) is None:
+        raise ZoomError(f"no pixel of {tileset.name} at zoom {tileset.maxzoom}; choose a higher one", option="zoom")
     parents = build_parents(store, codec, store.tiles(tileset.maxzoom), tileset.minzoom, progress=progress)
     while some := dict(islice(parents, _AT_ONCE)):
         store.sync()

@@ -103,10 +103,10 @@ class FeatureFile:
         Raises:
             TileSetError: the file is damaged.
         """
-        pages = self.rows(COVERAGE_LAYER) if self.is_covered else ()
-        shapes = [shape for rows in pages for shape in self.in_degrees(rows.shapes)]
-        whole = shapely.box(*(UNITS * edge for edge in self.frame.window))
-        return [shapely.transform(shape, self.frame.to_units) for shape in shapes] or [whole]
+        if not self.is_covered:
+            return [shapely.box(*(UNITS * edge for edge in self.frame.window))]
+        shapes = [shape for rows in self.rows(COVERAGE_LAYER) for shape in self.in_degrees(rows.shapes)]
+        return [shapely.transform(shape, self.frame.to_units) for shape in shapes]
 
     @property
     def frame(self) -> MapFrame:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from small_town import TILESET, ZOOM
 
 from geo2map.api.converting import convert
 from geo2map.checking import check
@@ -18,7 +19,6 @@ from geo2map.features.style import palette_style
 from geo2map.formats.vectors.read import FeatureFile
 from geo2map.formats.vectors.write import FeatureWriter
 from geo2map.grid import PixelWindow
-from tests.small_town import TILESET, ZOOM
 
 SEAM, TOP = 256 << ZOOM, 73_000 * 256
 WINDOW = PixelWindow(SEAM - 512, TOP, SEAM + 512, TOP + 512)

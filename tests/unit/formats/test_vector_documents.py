@@ -9,7 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from small_town import TILESET, WINDOW, ZOOM, write_town
+from small_town import FEATURES, TILESET, WINDOW, ZOOM, area, write_town
 
 from geo2map.api.converting import convert
 from geo2map.api.drawing import draw
@@ -167,7 +167,7 @@ def test_a_folder_with_styles_is_one_of_tiles(tmp_path: Path) -> None:
 
 
 def test_pictures_say_in_which_style_they_are_drawn(tmp_path: Path) -> None:
-    town = write_town(tmp_path / "town.gpkg")
+    town = write_town(tmp_path / "town.gpkg", (*FEATURES, area("coverage", 0, 0, 768, 768)))
     draw(town, tmp_path / "dark", style="dark")
     draw(town, tmp_path / "maps")
     assert "road\t92\t98\t110" in (tmp_path / "dark" / "legend.tsv").read_text()
