@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from geo2map.errors import PlanError
+from geo2map.features import require_layer_names
 from geo2map.model import ModelCard
 from geo2map.plan import Storage
 
@@ -31,6 +32,7 @@ def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:
     """The storage with the legend of the model's palette, where a layer needs it.
 
     Raises:
+        DataError: it has classes whose features have no layer of their own.
         PlanError: nothing is translated, or the model has no palette.
     """
     if not storage.needs_legend or storage.legend is not None:
@@ -42,4 +44,6 @@ def resolve_legend(storage: Storage, card: ModelCard | None) -> Storage:
         raise PlanError(f"{what} need a translated map: leave them out", option=option)
     if card.palette is None:
         raise PlanError(f"the model {card.name} has no classes{hence}: choose another model", option=option)
+    if storage.is_derived:
+        require_layer_names(card.palette.classes)
     return replace(storage, legend=card.palette.entries, scored=storage.is_derived and card.legend_classes is not None)

@@ -15,7 +15,7 @@ from geo2map.api.keywords import DrawKeywords
 from geo2map.api.requests import ConvertRequest, DrawRequest
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
 from geo2map.errors import DataError, OutputError, TileSetError
-from geo2map.features import Style
+from geo2map.features import Style, require_layer_names
 from geo2map.formats.containers import Container, find_container
 from geo2map.formats.documents.companions import class_legend
 from geo2map.formats.documents.sidecars import legend_of
@@ -130,6 +130,7 @@ def _open_classes(stack: ExitStack, request: ConvertRequest) -> tuple[ClassTiles
     """The tiles of a finished map that features are read from, and the description of its map.
 
     Raises:
+        DataError: classes whose features have no layer of their own.
         TileSetError: nothing tells which colour is which class.
     """
     source = Path(request.source)
@@ -143,6 +144,7 @@ def _open_classes(stack: ExitStack, request: ConvertRequest) -> tuple[ClassTiles
     require_complete(source, {MAP: tiles[MAP]})
     codes = tiles.get(CLASSES, tiles[MAP])
     palette = _palette_of(request, source, codes.tileset)
+    require_layer_names(palette.classes)
     extra = {**codes.tileset.extra, "legend": [[name, list(colour)] for name, colour in palette.entries]}
     return ClassTiles(codes, tiles.get(SCORES), palette), replace(codes.tileset, extra=extra, scheme="xyz")
 

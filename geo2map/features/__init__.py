@@ -17,6 +17,7 @@ from geo2map.features.table import (
     feature_layers,
     geometries_of,
     layer_of,
+    require_layer_names,
 )
 from geo2map.features.window import Box, ClassMap, Reading
 
@@ -46,5 +47,6 @@ __all__ = [
     "find_style",
     "geometries_of",
     "layer_of",
+    "require_layer_names",
     "stitch",
 ]

@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from geo2map.errors import DataError
 from geo2map.features.areas import COVERAGE, Region
 from geo2map.features.evidence import ROADS as ROAD_CLASSES
 from geo2map.features.extract import Feature
 from geo2map.features.roads import RoadLine
 
 ROADS, ROAD_AREAS = "roads", "road_areas"
+_STYLES_TABLE = "layer_styles"
+"""Where QGIS looks for the styles of a GeoPackage."""
 _NOT_AREAS = ("land", *ROAD_CLASSES)
 _PLURALS = {"building": "buildings", "park": "parks"}
 """Layers of classes that are not named as their class is."""
@@ -73,6 +76,22 @@ def feature_layers(classes: Iterable[str]) -> dict[str, FeatureLayer]:
         first = _FIRST_ZOOMS["road"]
         layers += [FeatureLayer(ROAD_AREAS, roads, first_zoom=first), FeatureLayer(ROADS, roads, True, first)]
     return {layer.name: layer for layer in layers}
+
+
+def require_layer_names(classes: Iterable[str]) -> None:
+    """Refuse classes whose layer would have the name of another one; file formats take no notice of case.
+
+    Raises:
+        DataError: there is such a class.
+    """
+    taken = {COVERAGE, _STYLES_TABLE, ROADS, ROAD_AREAS}
+    for kind in dict.fromkeys(classes):
+        if kind in _NOT_AREAS:
+            continue
+        name = _PLURALS.get(kind, kind).lower()
+        if name in taken:
+            raise DataError(f"class {kind!r}: a layer {name} of features is there already; give the class another name")
+        taken.add(name)
 
 
 def layer_of(feature: Feature) -> str:
