@@ -216,6 +216,12 @@ def test_public_functions_spell_out_their_options() -> None:
     assert not found
 
 
+def test_each_test_file_has_a_name_of_its_own() -> None:
+    """pytest imports them by name."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted({name for name in names if names.count(name) > 1})
+
+
 def test_few_rooms() -> None:
     """Whoever opens the package sees at most 30 names."""
     names = {path.name for path in PACKAGE.iterdir()} - {"__init__.py", "py.typed", "__pycache__"}
