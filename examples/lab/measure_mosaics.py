@@ -91,13 +91,13 @@ def main() -> None:
         vectors, drawn = measure(Path(sys.argv[1]), Path(sys.argv[2]), component)
         nets = (("truth", vectors.truth, None), ("network", vectors.network, drawn))
         for name, net, scores in (*nets, ("redrawn", vectors.lines, vectors.redrawn)):
-            told = None if scores is None else scores.report()
-            alike = "1 | 1" if told is None else f"{told['class_iou']['road']:.3f} | {told['road_f1']:.3f}"
+            pixels = None if scores is None else scores.report()
+            overlap = "1 | 1" if pixels is None else f"{pixels['class_iou']['road']:.3f} | {pixels['road_f1']:.3f}"
             row = net.report()
             figures = (
                 f"{row['dead_ends_per_km']:.2f} | {row['parts']:.0f} | {row['largest_part']:.3f} | {row['apls']:.3f}"
             )
-            print(f"| {component} | {name} | {alike} | {figures} |", flush=True)
+            print(f"| {component} | {name} | {overlap} | {figures} |", flush=True)
 
 
 if __name__ == "__main__":

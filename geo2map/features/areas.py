@@ -113,7 +113,7 @@ def layers(evidence: Evidence, lines: Mask, unseen: Mask, scored: bool) -> Itera
 
 def coverage_layer(evidence: Evidence) -> AreaLayer:
     """Where anything is known, to the pixel."""
-    return AreaLayer((COVERAGE,), (evidence.kind < len(evidence.names) - 1).view(np.uint8), (), tolerance=0.0)
+    return AreaLayer((COVERAGE,), evidence.known.view(np.uint8), (), tolerance=0.0)
 
 
 def _paved(evidence: Evidence) -> AreaLayer:

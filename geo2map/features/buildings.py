@@ -61,7 +61,7 @@ class Buildings:
             beyond = [
                 (side.start, length - side.stop) for side, length in zip((rows, columns), built.shape, strict=True)
             ]
-            top = np.pad(_looked_up(large, self.number[inside]).view(np.uint8), beyond, mode="edge")
+            top = np.pad(_by_number(large, self.number[inside]).view(np.uint8), beyond, mode="edge")
         self.layer = AreaLayer(("building",), top, (), building)
 
     def squared(self, window: Box, core: Box, metres: float) -> Iterator[Region]:
@@ -106,7 +106,7 @@ class Buildings:
             mine = owned & np.append(False, strip.contains(x, y))
             if mine.any():
                 rows, columns = strip.grown(LARGEST + 1).clipped(window).part(window)
-                outlines = _traced(_looked_up(mine, self.number[rows, columns]), columns.start, rows.start)
+                outlines = _traced(_by_number(mine, self.number[rows, columns]), columns.start, rows.start)
                 found.update(self._largest(outlines, mine))
         return found
 
@@ -149,8 +149,8 @@ class Buildings:
         return bool((around[tuple(axis[y, x] for axis in nearest)] == number).all() and depth[y, x].max() <= STICKING)
 
 
-def _looked_up(table: npt.NDArray[np.bool_], numbers: npt.NDArray[np.int32]) -> Mask:
-    """What a table says of each pixel's number; row by row, as NumPy makes indices of 64 bits."""
+def _by_number(table: npt.NDArray[np.bool_], numbers: npt.NDArray[np.int32]) -> Mask:
+    """The table's value for each pixel's number; row by row, since NumPy converts indices to 64 bits."""
     found = np.empty(numbers.shape, bool)
     for row, out in zip(numbers, found, strict=True):
         np.take(table, row, out=out)

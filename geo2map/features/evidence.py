@@ -73,6 +73,12 @@ class Evidence:
         """Pixels of some classes, bool (H, W)."""
         return pixels_of(self.kind, self.names, classes)
 
+    @property
+    def known(self) -> Mask:
+        """Pixels of any class, bool (H, W)."""
+        known: Mask = self.kind < len(self.names) - 1
+        return known
+
     @cached_property
     def blocking(self) -> npt.NDArray[np.bool_]:
         """Whether no gap in a road is bridged over each index of `kind`."""
@@ -110,7 +116,7 @@ def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
     for top in range(0, height, _STRIP):
         own = slice(top, min(top + _STRIP, height))
         around = slice(max(0, top - PAVED_REACH), min(own.stop + PAVED_REACH, height))
-        strip = _look(reading.rows(around), names)
+        strip = _strip_evidence(reading.rows(around), names)
         for whole, part in zip((kind, score, sure, paved, highway), strip, strict=True):
             whole[own] = part[own.start - around.start : own.stop - around.start]
     depth = Depth(paved, WIDEST_ROAD)
@@ -127,7 +133,7 @@ class _Strip(NamedTuple):
     highway: Mask
 
 
-def _look(reading: Reading, names: tuple[str, ...]) -> _Strip:
+def _strip_evidence(reading: Reading, names: tuple[str, ...]) -> _Strip:
     kind = np.minimum(reading.codes, np.uint8(len(names) - 1))
     drawn = pixels_of(kind, names, ROADS)
     sure = smoothed(drawn, BLUR) > int(SURE * smooth_weight(BLUR))

@@ -57,7 +57,7 @@ def without_spurs(skeleton: Mask, evidence: Evidence, weak: float = SPUR_MORE) -
 
 def straightened(skeleton: Mask, evidence: Evidence) -> Mask:
     """A skeleton whose dead ends go straight on where the data end; thinning leads into a corner of what is cut off."""
-    known = evidence.kind < len(evidence.names) - 1
+    known = evidence.known
     if known.all():
         return skeleton
     ends, alone = dead_ends(trace(skeleton))

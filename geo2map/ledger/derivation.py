@@ -82,7 +82,7 @@ class ClassTiles:
 
 @dataclass(frozen=True)
 class CoveredArea:
-    """Where a file of features says that its map is, at any zoom."""
+    """The coverage of a map whose features are in a file, at any zoom."""
 
     features: FeatureFile
 
@@ -102,15 +102,21 @@ class CoveredArea:
         for window, polygons in zip(_spans(tile), self._near(tile), strict=True):
             x, y = ((start + np.arange(TILE_SIZE) + 0.5) * self._unit(tile.z) for start in (window.left, window.top))
             for polygon in polygons:
-                mask |= shapely.contains_xy(polygon, x[None], y[:, None])
+                if shapely.contains_properly(polygon, self._box(window, tile.z)):  # as of most tiles
+                    mask[:] = True
+                else:
+                    mask |= shapely.contains_xy(polygon, x[None], y[:, None])
         return mask
 
     def _near(self, tile: Tile) -> list[list[shapely.Polygon]]:
         """The polygons that come near a tile, where it is and once around the world."""
-        boxes = [shapely.box(*(edge * self._unit(tile.z) for edge in window)) for window in _spans(tile)]
+        boxes = [self._box(window, tile.z) for window in _spans(tile)]
         return [
             [self._tree.geometries[index] for index in sorted(self._tree.query(box, "intersects"))] for box in boxes
         ]
+
+    def _box(self, window: PixelWindow, zoom: int) -> shapely.Polygon:
+        return shapely.box(*(edge * self._unit(zoom) for edge in window))
 
     def _unit(self, zoom: int) -> float:
         """Units of a pixel's side."""

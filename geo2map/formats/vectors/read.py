@@ -47,7 +47,7 @@ class FeatureFile:
         tileset: describes the map that the features were read from.
         layers: those of features that are present, by name; the lowest is drawn first.
         crs: of the coordinates.
-        is_covered: whether a layer says where the map is.
+        is_covered: whether it has the layer `COVERAGE_LAYER`.
     """
 
     path: Path
@@ -98,7 +98,7 @@ class FeatureFile:
         return {COVERAGE_LAYER.name: COVERAGE_LAYER, **self.layers} if self.is_covered else self.layers
 
     def coverage(self) -> list[shapely.Polygon]:
-        """Where the map is, in units: all of its window, if the file does not say.
+        """Where the map is, in units: its whole window, unless the file has a layer for it.
 
         Raises:
             TileSetError: the file is damaged.
