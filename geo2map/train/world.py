@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from geo2map.errors import DeviceError
+
+LETTING_GO = 0.3
+"""Seconds for gloo's threads to let go of the last step's tensors: they need the interpreter for that, and abort the
+process where they ask for it as it exits (github.com/pytorch/pytorch/pull/179291)."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,11 @@ def open_world(device: torch.device) -> Iterator[World]:
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend)
     try:
         yield World(distributed.get_rank(), distributed.get_world_size(), device)
     finally:
         distributed.destroy_process_group()
+        if backend == "gloo":
+            time.sleep(LETTING_GO)
