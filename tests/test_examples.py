@@ -8,6 +8,7 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from geo2map_cli.main import cli
 from waiting import PATIENCE
 
 from geo2map import make_pairs, make_town
+from geo2map.model import load_card
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +111,32 @@ def test_ablate(run: Callable[..., str], tmp_path: Path) -> None:
     said = run("lab/ablate.py", folder, "--validation", kept_aside, *rows)
     assert "| L1 alone | 2 |" in said
     assert run("lab/ablate.py", folder, "--validation", kept_aside, *rows) == said, "rows are not trained twice"
+
+
+def test_train_sat2map(run: Callable[..., str], tmp_path: Path) -> None:
+    """The whole recipe, tiny: trained from nothing on two places, calibrated on what was kept aside, measured."""
+    for name, seed in (("maps", 3), ("places/other", 4)):
+        make_town(tmp_path / "town.tif", tmp_path / "truth.tif", size=600, seed=seed)
+        options = {"zoom": 17, "size": 128, "shares": (80, 20, 0), "block": 1}
+        make_pairs(tmp_path / "town.tif", tmp_path / "truth.tif", tmp_path / name, **options)
+    first = {name: sorted((tmp_path / name / "train").glob("*.png"))[0] for name in ("maps", "places/other")}
+    (tmp_path / "places" / "town").mkdir()
+    for path in (tmp_path / "places" / "other" / "train").glob("*.png"):
+        path.rename(tmp_path / "places" / "town" / path.name)
+    shutil.rmtree(tmp_path / "places" / "other")
+    aside, elsewhere = tmp_path / "aside.txt", tmp_path / "elsewhere.txt"
+    aside.write_text(first["maps"].name, encoding="utf-8")
+    elsewhere.write_text(f"town/{first['places/other'].name}", encoding="utf-8")
+    files = ("--out", tmp_path / "mine.safetensors", "--aside", aside, "--elsewhere-aside", elsewhere)
+    tiny = ("--steps", "30", "--batch", "2", "--crop", "64", "--widths", "8,8,8", "--residual-blocks", "0,0,0")
+    tiny += ("--learning-rate", "0.02")  # so that it draws classes that these maps have
+    said = run("lab/train_sat2map.py", tmp_path / "maps", tmp_path / "places", *files, *tiny)
+    assert "mine-trained after 30 steps" in said
+    assert "road F1" in said
+    card = load_card(tmp_path / "mine.safetensors")
+    assert card.certainty == 8
+    assert card.temperature is not None
+    assert {"New York", "town"} <= set(card.places)
 
 
 @pytest.mark.parametrize("script", sorted((EXAMPLES / "lab").glob("*.py")), ids=lambda script: script.name)

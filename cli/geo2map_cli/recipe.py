@@ -87,7 +87,9 @@ recipe_options = grouped(
     click.option("--learning-rate", type=float, help="Learning rate of Adam. [3e-4; 2e-4]"),
     expert_option("--ema", type=click.FloatRange(0, 1), help="Decay of the weights' moving average. [0.998; 0]"),
     expert_option("--recalibrate", type=click.IntRange(0), help="Batches to recalibrate BatchNorm on. [60; 0]"),
-    expert_option("--autocast", type=click.Choice(["bf16", "fp16", "none"]), help="Mixed precision. [bf16; none]"),
+    expert_option(
+        "--autocast", type=click.Choice(["bf16", "fp16", "none"]), help="Mixed precision. [bf16 where it is fast; none]"
+    ),
     click.option("--seed", type=int, help="Random seed. [0]"),
 )
 """The fields of `geo2map.train.config.TrainConfig`; without a value the preset's counts."""

@@ -51,7 +51,9 @@ EVENING, LONG = 4 * 3600, 6 * 3600  # seconds; of longer trainings users hear wh
 @expert_option("--teacher-cache", type=click.Path(path_type=Path), help="Folder for its output. [default: in --run]")
 @click.option("--palette", default="auto", show_default=True, help="Palette of the map: auto, maps, none or a .tsv.")
 @click.option(
-    "--preset", type=click.Choice(["geo2map", "pix2pix"]), help="Recipe; other options override it. [geo2map]"
+    "--preset",
+    type=click.Choice(["geo2map", "sat2map", "pix2pix"]),
+    help="Recipe; other options override it. [geo2map]",
 )
 @recipe_options
 @click.option("--from", "start", help="Start from the weights of this model (fine-tuning).")
@@ -84,10 +86,11 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     DATA holds side-by-side A|B pictures as the `maps` data set, two parallel folders A and B, or the folders train
     and val of `geo2map pairs`. In brackets: what the preset geo2map sets for a2b; after a semicolon, what pix2pix
     sets. For b2a the preset geo2map has the discriminator join early, feature matching, and no jitter of light.
+    The preset sat2map has the network and the losses of the packaged model: classes instead of a discriminator.
 
     \b
     geo2map train pairs/ --out mine.safetensors
-    geo2map train pairs/ --out mine.safetensors --from sat2map --steps 2000
+    geo2map train pairs/ --out mine.safetensors --preset sat2map --from sat2map --steps 4000
     torchrun --nproc-per-node 4 -m geo2map_cli train pairs/ --out mine.safetensors
     """
     if options["steps"] is not None and options["epochs"] is not None:

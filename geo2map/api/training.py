@@ -15,8 +15,9 @@ import torch
 from geo2map.api.keywords import pick_options, require_known
 from geo2map.api.model_keywords import RecipeKeywords, TrainKeywords
 from geo2map.colour.palette import MAPS_PALETTE, Palette, load_palette
-from geo2map.engine.device import choose_device, require_compiler
+from geo2map.engine.device import choose_device, computes_bf16, require_compiler
 from geo2map.engine.transfer import torch_threads
+from geo2map.errors import DataError
 from geo2map.families import find_family
 from geo2map.files.place import check_place, require_writable
 from geo2map.model import find_model, load_card, load_weights
@@ -161,8 +162,14 @@ def _train(asked: Training, choices: dict[str, Any], world: World, callbacks: _C
     wanted = choices.get("legend")
     if asked.start and not asked.resume:
         choices = _network(asked.start) | {name: value for name, value in choices.items() if value is not None}
-    config = _config(asked.checkpoint if asked.resume else None, choices)
+    config = _config(asked.checkpoint if asked.resume else None, choices, world.device)
     style = _palette(asked.palette, files, config)
+    if style is None and choices.get("preset") == "sat2map":
+        raise DataError(
+            "the preset sat2map learns the classes of a map: the target pictures have none that are known; say which "
+            "colours they are, or take another preset",
+            option="palette",
+        )
     if style is None and not wanted:  # of the model to start from, which knew a palette
         config = config.with_choices(legend=False)
     trainer = _trainer(asked, files, config, style, world, callbacks.progress)
@@ -225,10 +232,14 @@ def _network(start: str) -> dict[str, Any]:
     return own | ({"noise": card.noise} if card.noise else {}) | ({"legend": True} if "legend" in card.config else {})
 
 
-def _config(checkpoint: Path | None, choices: dict[str, Any]) -> TrainConfig:
+def _config(checkpoint: Path | None, choices: dict[str, Any], device: torch.device) -> TrainConfig:
     """The preset's configuration or the checkpoint's, with the caller's choices."""
     preset, choices = choices.get("preset"), {name: value for name, value in choices.items() if name != "preset"}
     if checkpoint is None:
+        # a teacher's engine holds a CPU to instructions that have no bf16
+        slow = not computes_bf16(device) or (device.type == "cpu" and choices.get("teacher"))
+        if slow and choices.get("autocast") is None:
+            choices["autocast"] = "none"
         return make_config(preset or "geo2map", **choices)
     saved = TrainConfig.from_json(load_checkpoint(checkpoint)["config"])
     return saved.with_choices(**choices)

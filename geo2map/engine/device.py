@@ -29,6 +29,13 @@ def hold_instructions(device: torch.device, dtype: torch.dtype) -> None:
         os.environ.setdefault(INSTRUCTIONS, "AVX2")
 
 
+def computes_bf16(device: torch.device) -> bool:
+    """Whether a device computes bf16 faster than fp32; CPUs without AVX-512, or held to less, are many times slower."""
+    if device.type != "cpu":
+        return True
+    return torch.backends.cpu.get_cpu_capability().startswith("AVX512") and os.environ.get(INSTRUCTIONS) != "AVX2"
+
+
 def choose_device(name: str) -> torch.device:
     """The device for "auto", "cpu", "cuda", "cuda:N" or "mps".
 

@@ -13,7 +13,7 @@ from geo2map.types import Direction, GanMode
 
 TrainableNorm = Literal["batch", "renorm"]
 Autocast = Literal["bf16", "fp16", "none"]
-PresetName = Literal["geo2map", "pix2pix"]
+PresetName = Literal["geo2map", "sat2map", "pix2pix"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +181,22 @@ class TrainConfig:
 
 PRESETS: dict[PresetName, dict[str, Any]] = {
     "geo2map": {},
+    "sat2map": {
+        "decay_from": 0.3,
+        "crop": 256,
+        "holes": 0.2,
+        "rematch": 0.2,
+        "widths": (16, 48, 96, 144, 64),
+        "residual_blocks": (0, 0, 1, 2, 0),
+        "legend": True,
+        "norm": "renorm",
+        "lambda_gan": 0.0,
+        "lambda_l1": 40.0,
+        "lambda_cross_entropy": 2.5,
+        "lambda_jaccard": 3.0,
+        "learning_rate": 2e-4,
+        "recalibrate": 0,
+    },
     "pix2pix": {
         "epochs": 200.0,
         "decay_from": 0.5,
@@ -204,7 +220,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "autocast": "none",
     },
 }
-"""What a preset sets; the paper's recipe (Isola et al., CVPR 2017) and ours, which is the defaults."""
+"""What a preset sets: ours, which is the defaults; the packaged sat2map's; the paper's (Isola et al., CVPR 2017)."""
 
 
 TO_PHOTOGRAPHS: dict[str, Any] = {

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 
 from geo2map.colour.palette import MAPS_PALETTE
-from geo2map.model import load_card
+from geo2map.engine.device import INSTRUCTIONS
+from geo2map.model import find_model, load_card
 from geo2map.train import pace
 
 Command = Callable[..., Any]
@@ -65,6 +66,64 @@ def test_widths_places_and_a_teacher(geo2map: Command, tmp_path: Path) -> None:
     assert card.resolutions == pytest.approx((0.905 / 1.2, 0.905 * 1.2), abs=0.001)
     assert card.training["recipe"]["teacher"].endswith("teacher.safetensors")
     assert len(list((tmp_path / "student.run" / "teacher").glob("*.npy"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("capability", "held_to", "teacher", "taken"),
+    [
+        ("AVX512", None, False, "bf16"),
+        ("AVX512", "AVX2", False, "none"),
+        ("AVX512", None, True, "none"),
+        ("AVX2", None, False, "none"),
+        ("DEFAULT", None, False, "none"),
+    ],
+)
+def test_bf16_where_the_processor_is_fast_at_it(
+    geo2map: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capability: str,
+    held_to: str | None,
+    teacher: bool,
+    taken: str,
+) -> None:
+    """Without AVX-512, bf16 takes many times as long as fp32; so it does once an engine held the process to AVX2."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.delenv(INSTRUCTIONS, raising=False)
+    if held_to:
+        monkeypatch.setenv(INSTRUCTIONS, held_to)
+    pairs, out = make_pairs(tmp_path / "pairs", 70), tmp_path / "m.safetensors"
+    more = ("--teacher", "sat2map") if teacher else ()
+    assert geo2map("train", pairs, "--out", out, *QUICK[:-2], *LITTLE, *more).code == 0
+    assert load_card(out).training["recipe"]["autocast"] == taken
+
+
+def test_the_preset_of_the_packaged_model(geo2map: Command, tmp_path: Path) -> None:
+    """Its network and its losses; where the target is no map, it says how to go on."""
+    pairs, out, packaged = (
+        make_pairs(tmp_path / "pairs", 70),
+        tmp_path / "m.safetensors",
+        load_card(find_model("sat2map")),
+    )
+    assert geo2map("train", pairs, "--out", out, "--preset", "sat2map", *QUICK).code == 0
+    card = load_card(out)
+    assert card.config == packaged.config
+    same = (
+        "legend",
+        "lambda_gan",
+        "lambda_l1",
+        "lambda_cross_entropy",
+        "lambda_jaccard",
+        "norm",
+        "recalibrate",
+        "holes",
+    )
+    ours, theirs = card.training["recipe"], packaged.training["recipe"]
+    assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
+    refused = geo2map("train", pairs, "--out", out, "--preset", "sat2map", "--direction", "b2a", *QUICK)
+    assert refused.code == 1
+    assert "learns the classes of a map" in refused.err
+    assert "(--palette)" in refused.err
 
 
 def test_how_long_it_takes_is_said_before_it_does(

@@ -53,20 +53,9 @@ class Scale:
 
 DRAW = "import sys, geo2map; geo2map.make_town(sys.argv[1], *sys.argv[3:], size=int(sys.argv[2]))"
 """Draws a town: where, pixels along a side, where to put its true map."""
-COMMON = (
-    "--legend",
-    "--lambda-gan",
-    "0",
-    "--lambda-l1",
-    "40",
-    "--lambda-cross-entropy",
-    "2.5",
-    "--lambda-jaccard",
-    "3",
-)
-COMMON += ("--holes", "0.2", "--rematch", "0.2", "--decay-from", "0.4", "--seed", "1")
+COMMON = ("--preset", "sat2map", "--norm", "batch", "--recalibrate", "60", "--learning-rate", "3e-4")
+COMMON += ("--decay-from", "0.4", "--seed", "1")
 LARGE = ("--widths", "64,128,160,192,128", "--residual-blocks", "1,3,3,2,0")  # 19.6 GFLOP a tile, 14.6 MB
-LEAN = ("--widths", "16,48,96,144,64", "--residual-blocks", "0,0,1,2,0")  # sat2map's
 FULL = Scale(
     seconds={
         "unpack": 25,
@@ -81,8 +70,8 @@ FULL = Scale(
     training={"large": 215, "lean": 50},
     town=8192,
     blocks=64,
-    large=(*COMMON, *LARGE, "--batch", "32", "--crop", "256", "--elsewhere-share", "0.35"),
-    lean=(*COMMON, *LEAN, "--batch", "48", "--crop", "256", "--elsewhere-share", "0.35"),
+    large=(*COMMON, *LARGE, "--batch", "32", "--elsewhere-share", "0.35"),
+    lean=(*COMMON, "--batch", "48", "--elsewhere-share", "0.35"),
     trial=120,
     limit=64,
 )
