@@ -122,7 +122,8 @@ class FeatureFile:
         """Features that touch a window of pixels at the map's zoom, or come within `margin` pixels.
 
         Args:
-            where: layers to read, each with a condition on its columns in SQL, "" for none; None reads all.
+            where: layers to read, each with a condition on its columns in SQL, "" for none; None reads all but the
+                coverage.
 
         Raises:
             TileSetError: the file is damaged.
@@ -131,8 +132,8 @@ class FeatureFile:
         if self.crs != DEGREES:
             bounds = _moved_box(bounds, self.crs)
         found: list[Feature] = []
-        for name, layer in self.layers.items():
-            if where is None or name in where:
+        for name, layer in self.stored_layers.items():
+            if name in (self.layers if where is None else where):
                 condition = (where or {}).get(name) or None
                 found += self._features(self._rows(layer, bbox=bounds, where=condition), layer)
         return found

@@ -60,6 +60,14 @@ def test_what_features_share_is_named(wrong: object, kind: str, where: str, tmp_
     assert report.problems[0].tile in set(town_tiles(tmp_path / "town.gpkg").tiles(TILESET.maxzoom))
 
 
+def test_pieces_of_the_coverage_are_compared(tmp_path: Path) -> None:
+    one, beside, over = (area("coverage", left, 0, left + 300, 900) for left in (0, 300, 500))
+    assert check(write_town(tmp_path / "fine.gpkg", (*FEATURES, one, beside))).problems == []
+    report = check(write_town(tmp_path / "town.gpkg", (*FEATURES, one, beside, over)))
+    assert kinds(report) == ["overlap"]
+    assert "coverage at" in report.problems[0].what
+
+
 def test_what_features_may_share(tmp_path: Path) -> None:
     """Borders, nodes, a loop at a node; areas of two classes may overlap."""
     fine = (
