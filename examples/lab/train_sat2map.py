@@ -20,12 +20,15 @@ FAVOUR_ELSEWHERE = "water=-0.5,road=0.7,highway=0.4,building=0.2"
 
 
 def geo2map(*arguments: object) -> None:
-    """Runs the command line, as you would in a shell."""
-    subprocess.run([sys.executable, "-m", "geo2map_cli", *map(str, arguments)], check=True)
+    """Runs the command line, as you would in a shell; it says itself why it fails."""
+    if code := subprocess.run([sys.executable, "-m", "geo2map_cli", *map(str, arguments)]).returncode:
+        sys.exit(code)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("maps", type=Path)
     parser.add_argument("places", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="model file; before it is calibrated beside it")
