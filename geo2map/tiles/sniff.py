@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import zlib
 
 import PIL.Image
 
 from geo2map.errors import TileSetError
+from geo2map.files.gzipped import gzipped
 from geo2map.types import TileFormat
 
 _GZIP = b"\x1f\x8b"
@@ -54,7 +54,7 @@ def parse_format(text: str) -> TileFormat | None:
 
 def pack(data: bytes, format: TileFormat) -> bytes:
     """A tile as archives store it: vector tiles compressed by gzip. Deterministic."""
-    return gzip.compress(data, mtime=0) if format == "mvt" else data
+    return gzipped(data) if format == "mvt" else data
 
 
 def unpack(data: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 from array import array
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from pmtiles.tile import Compression, TileType, serialize_header
 
 from geo2map.files.atomic import output_errors
+from geo2map.files.gzipped import gzipped
 from geo2map.files.plain_text import plain_text
 from geo2map.formats.pmtiles.hilbert import in_hilbert_order
 from geo2map.formats.stored import DuplicateIndex, TileCounter, require_tile, require_zooms
@@ -107,7 +107,7 @@ def pack_directory(ids: Column, offsets: Column, lengths: Column, runs: Column) 
     places[1:][offsets[1:] == offsets[:-1] + lengths[:-1]] = 0
     count = np.array([len(ids)], dtype=np.uint64)
     columns = (count, np.diff(ids, prepend=np.uint64(0)), runs, lengths, places)
-    return gzip.compress(b"".join(map(_varints, columns)), mtime=0)
+    return gzipped(b"".join(map(_varints, columns)))
 
 
 def _varints(values: npt.NDArray[np.uint64]) -> bytes:
@@ -138,7 +138,7 @@ def _write_tiles(
 def _write_directories(file: BinaryIO, entries: _Entries, tileset: TileSet, zooms: tuple[int, ...]) -> None:
     """Write leaves and metadata behind the tiles, then header and root at the front."""
     root, leaves = _directories(entries)
-    metadata = gzip.compress(json.dumps(metadata_of(tileset)).encode(), mtime=0)
+    metadata = gzipped(json.dumps(metadata_of(tileset)).encode())
     behind = _HEAD + entries.size
     places = {
         "root": (_HEADER, len(root)),
