@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def test_directories_are_those_of_the_reference(count: int) -> None:
     offsets = np.where(rng.random(count) < 0.6, lengths.cumsum() - lengths, rng.integers(0, 2**50, count))
     ids, runs = rng.integers(1, 2**20, count).cumsum(), rng.integers(0, 300, count)
     rows = zip(ids.tolist(), offsets.tolist(), lengths.tolist(), runs.tolist(), strict=True)
-    assert pack_directory(ids, offsets, lengths, runs) == serialize_directory([Entry(*row) for row in rows])
+    expected = serialize_directory([Entry(*row) for row in rows])  # whose gzip header is this Python's
+    assert gzip.decompress(pack_directory(ids, offsets, lengths, runs)) == gzip.decompress(expected)
 
 
 @pytest.mark.parametrize("name", ["m.pmtiles", "m.mbtiles", "tiles"])
