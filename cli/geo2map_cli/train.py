@@ -86,7 +86,7 @@ def command(data: Path, out: Path, as_json: bool, **options: Any) -> None:
     DATA holds side-by-side A|B pictures as the `maps` data set, two parallel folders A and B, or the folders train
     and val of `geo2map pairs`. In brackets: what the preset geo2map sets for a2b; after a semicolon, what pix2pix
     sets. For b2a the preset geo2map has the discriminator join early, feature matching, and no jitter of light.
-    The preset sat2map has the network and the losses of the packaged model: classes instead of a discriminator.
+    The preset sat2map uses the network and losses of the packaged model: class losses instead of a discriminator.
 
     \b
     geo2map train pairs/ --out mine.safetensors

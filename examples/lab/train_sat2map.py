@@ -3,8 +3,8 @@
     python examples/lab/train_sat2map.py maps/ places/ --out mine.safetensors --steps 12000 --batch 24
 
 MAPS is the pix2pix `maps` data set with its folders train and val, PLACES a folder of pairs for each other place
-(docs/training.md). Options after those of this script are those of `geo2map train`. What is kept aside is fitted on and
-is not trained on; val is only measured.
+(docs/training.md). Other options are passed to `geo2map train`. The pairs in the two lists are held out of training and
+used for calibration; val is used for evaluation alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FAVOUR_ELSEWHERE = "water=-0.5,road=0.7,highway=0.4,building=0.2"
 
 
 def geo2map(*arguments: object) -> None:
-    """Runs the command line, as you would in a shell; it says itself why it fails."""
+    """Runs the command line, as you would in a shell; ends with its exit code if it fails."""
     if code := subprocess.run([sys.executable, "-m", "geo2map_cli", *map(str, arguments)]).returncode:
         sys.exit(code)
 
@@ -31,10 +31,12 @@ def main() -> None:
     )
     parser.add_argument("maps", type=Path)
     parser.add_argument("places", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="model file; before it is calibrated beside it")
-    parser.add_argument("--aside", type=Path, default=EXAMPLES / "maps-validation.txt", help="list of maps/train")
+    parser.add_argument("--out", type=Path, required=True, help="model file; the uncalibrated one lies beside it")
     parser.add_argument(
-        "--elsewhere-aside", type=Path, default=EXAMPLES / "elsewhere-validation.txt", help="list of PLACE/NAME"
+        "--aside", type=Path, default=EXAMPLES / "maps-validation.txt", help="pairs of maps/train to hold out"
+    )
+    parser.add_argument(
+        "--elsewhere-aside", type=Path, default=EXAMPLES / "elsewhere-validation.txt", help="PLACE/NAME to hold out"
     )
     asked, options = parser.parse_known_args()
     home, trained = asked.maps / "train", asked.out.with_name(f"{asked.out.stem}-trained.safetensors")

@@ -236,7 +236,7 @@ def _config(checkpoint: Path | None, choices: dict[str, Any], device: torch.devi
     """The preset's configuration or the checkpoint's, with the caller's choices."""
     preset, choices = choices.get("preset"), {name: value for name, value in choices.items() if name != "preset"}
     if checkpoint is None:
-        # a teacher's engine holds a CPU to instructions that have no bf16
+        # on a CPU, the teacher's engine limits oneDNN to AVX2, which has no bf16
         slow = not computes_bf16(device) or (device.type == "cpu" and choices.get("teacher"))
         if slow and choices.get("autocast") is None:
             choices["autocast"] = "none"

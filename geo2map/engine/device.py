@@ -30,7 +30,7 @@ def hold_instructions(device: torch.device, dtype: torch.dtype) -> None:
 
 
 def computes_bf16(device: torch.device) -> bool:
-    """Whether a device computes bf16 faster than fp32; CPUs without AVX-512, or held to less, are many times slower."""
+    """Whether a device computes bf16 faster than fp32; CPUs without AVX-512, or limited to AVX2, are far slower."""
     if device.type != "cpu":
         return True
     return torch.backends.cpu.get_cpu_capability().startswith("AVX512") and os.environ.get(INSTRUCTIONS) != "AVX2"

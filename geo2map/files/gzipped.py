@@ -1,4 +1,4 @@
-"""Compression by gzip, without a clock and the system's number in the header."""
+"""gzip compression with a reproducible header: no time, no operating system."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import io
 
 
 def gzipped(data: bytes) -> bytes:
-    """Data compressed by gzip, the same bytes with every Python; `gzip.compress` took the header from zlib up to 3.12,
-    which names the operating system in it."""
+    """Data compressed by gzip, with the same header in every Python version; up to 3.12, `gzip.compress` leaves the
+    header to zlib, which writes the operating system into it."""
     packed = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
         file.write(data)

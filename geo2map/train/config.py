@@ -220,7 +220,7 @@ PRESETS: dict[PresetName, dict[str, Any]] = {
         "autocast": "none",
     },
 }
-"""What a preset sets: ours, which is the defaults; the packaged sat2map's; the paper's (Isola et al., CVPR 2017)."""
+"""The options of each preset: the defaults; the packaged sat2map's; the paper's (Isola et al., CVPR 2017)."""
 
 
 TO_PHOTOGRAPHS: dict[str, Any] = {

@@ -14,9 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from geo2map.errors import DeviceError
 
-LETTING_GO = 0.3
-"""Seconds for gloo's threads to let go of the last step's tensors: they need the interpreter for that, and abort the
-process where they ask for it as it exits (github.com/pytorch/pytorch/pull/179291)."""
+GLOO_GRACE = 0.3
+"""Seconds for gloo's worker threads to release the last step's tensors. Releasing takes the GIL, and a thread that
+waits for it while the interpreter shuts down aborts the process (github.com/pytorch/pytorch/pull/179291)."""
 
 
 @dataclass(frozen=True)
@@ -80,4 +80,4 @@ def open_world(device: torch.device) -> Iterator[World]:
     finally:
         distributed.destroy_process_group()
         if backend == "gloo":
-            time.sleep(LETTING_GO)
+            time.sleep(GLOO_GRACE)
