@@ -13,7 +13,7 @@ import shapely
 
 from geo2map.features.coverage import Labels, Shares, trace_fields
 from geo2map.features.evidence import GROUND, ROADS, Evidence
-from geo2map.features.rasters import Depth, eroded, painted, smooth_reach, smooth_weight, smoothed, within
+from geo2map.features.rasters import eroded, painted, smooth_reach, smooth_weight, smoothed, within
 from geo2map.features.streets import UNITS
 from geo2map.features.window import BLOCK, Box, CodesArray
 from geo2map.types import Mask
@@ -28,11 +28,9 @@ WHOLE = smooth_weight(AREA_BLUR)
 """The share of a class that has all of a pixel."""
 CUT_SHARE = WHOLE * 8 // 5
 """The share that roads have of a pixel in their midst."""
-_WIDE = 11
-"""Half width from which on a road is an area, too, pixels."""
 BESIDE = 14
 """Pixels from a highway within which a road is an area."""
-COVERED_REACH = max(2 * _WIDE + 1, BESIDE) + smooth_reach(AREA_BLUR)
+COVERED_REACH = BESIDE + smooth_reach(AREA_BLUR)
 """Pixels around one that decide whether a road's area covers it."""
 INSET = 0.75
 """By how much a road's own half width is more than what it cuts out of parks and water, pixels."""
@@ -118,9 +116,7 @@ def coverage_layer(evidence: Evidence) -> AreaLayer:
 
 def _paved(evidence: Evidence) -> AreaLayer:
     """Highways, and roads too wide for a line."""
-    fast = evidence.where("highway")
-    wide = _wide(evidence, fast)
-    return _layer(ROADS, [_share(wide), _share(fast)])
+    return _layer(ROADS, [_share(_wide(evidence)), _share(evidence.highway)])
 
 
 def _share(mask: Mask) -> Shares:
@@ -160,12 +156,12 @@ def _chosen(kinds: tuple[str, ...], shares: tuple[Shares, ...]) -> AreaLayer:
     return AreaLayer(kinds, top, shares)
 
 
-def _wide(evidence: Evidence, fast: Mask) -> Mask:
-    """Plazas, lots and broad roads: opened by a disk; and roads along highways, which share a centre line."""
-    lots = within(Depth(evidence.sure, _WIDE).beyond(_WIDE), _WIDE + 1) & evidence.sure
-    if not fast.any():
-        return lots
-    return (lots | within(fast, BESIDE) & evidence.where("road")) & ~fast
+def _wide(evidence: Evidence) -> Mask:
+    """Broad roads, and roads along highways, which share a centre line."""
+    if not evidence.highway.any():
+        return evidence.broad
+    beside = within(evidence.highway, BESIDE) & evidence.where("road")
+    return (evidence.broad | beside) & ~(evidence.highway | evidence.where("highway"))
 
 
 def _corridor(evidence: Evidence, lines: Mask) -> Mask:

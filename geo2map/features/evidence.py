@@ -31,8 +31,6 @@ _STRIP = 512
 """Rows that are looked at together: what is only held meanwhile does not grow with a window."""
 ROADS, GROUND = ("road", "highway"), ("land", "building", "road", "highway")
 """Classes that are roads, and those that roads may lead over."""
-AROUND = (8, 8)
-"""Running sums in which highways outnumber roads where a road is a highway."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,8 @@ class Evidence:
         road: bool, where roads and highways are, without lots.
         sure: bool, where the classes themselves show roads.
         score: uint8, 255 times the probability of road or highway, smoothed.
-        highway: bool, where most of the roads around are highways.
+        highway: bool, where highways are.
+        broad: bool, where a road is too broad to be a line alone.
         depth: how far into what is paved pixels lie, lots included, up to `WIDEST_ROAD`.
     """
 
@@ -55,6 +54,7 @@ class Evidence:
     sure: Mask
     score: npt.NDArray[np.uint8]
     highway: Mask
+    broad: Mask
     depth: Depth
 
     def cropped(self, part: tuple[slice, slice], *, shared: bool = False) -> Evidence:
@@ -63,7 +63,7 @@ class Evidence:
         Args:
             shared: in the memory of the whole window, which it keeps alive.
         """
-        names = ("kind", "road", "sure", "score", "highway")
+        names = ("kind", "road", "sure", "score", "highway", "broad")
         planes: dict[str, Any] = {name: getattr(self, name)[part] for name in names}
         if not shared:
             planes = {name: np.ascontiguousarray(plane) for name, plane in planes.items()}
@@ -120,7 +120,7 @@ def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
         for whole, part in zip((kind, score, sure, paved, highway), strip, strict=True):
             whole[own] = part[own.start - around.start : own.stop - around.start]
     depth = Depth(paved, WIDEST_ROAD)
-    return Evidence(names, kind, paved & ~depth.beyond(WIDEST_ROAD), sure, score, highway, depth)
+    return Evidence(names, kind, paved & ~depth.beyond(WIDEST_ROAD), sure, score, highway, sure, depth)
 
 
 class _Strip(NamedTuple):
@@ -142,8 +142,7 @@ def _strip_evidence(reading: Reading, names: tuple[str, ...]) -> _Strip:
     if reading.road is not None:
         road = sure | _ridges(score, kind, names, ~sure)
     paved = ~without_small(~road, LEAST_HOLE, HOLE_EXTENT)
-    highway = _mostly(pixels_of(kind, names, ("highway",)), drawn)
-    return _Strip(kind, score, sure, paved, highway)
+    return _Strip(kind, score, sure, paved, pixels_of(kind, names, ("highway",)))
 
 
 def _averaged(sums: Sums) -> npt.NDArray[np.uint8]:
@@ -173,10 +172,3 @@ def _ridges(score: npt.NDArray[np.uint8], kind: npt.NDArray[np.uint8], names: tu
     ridge = np.zeros_like(asked)
     ridge.flat[at] = height[here] > lower.astype(np.int16) + 255 * RISE
     return ridge
-
-
-def _mostly(some: Mask, of: Mask) -> Mask:
-    """Where some pixels are most of others that lie around."""
-    if not some.any():
-        return some
-    return np.uint16(2) * smoothed(some, AROUND) > smoothed(of, AROUND)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from geo2map.errors import DataError
 from geo2map.features.areas import COVERED_REACH, CUT_BLUR, AreaPart, Region, area_parts, coverage_layer, layers
 from geo2map.features.bridging import BRIDGING_REACH
+from geo2map.features.broad import evened
 from geo2map.features.buildings import BUILDING_BLUR, LARGEST, STICKING, Buildings
 from geo2map.features.evidence import PAVED_REACH, WIDEST_ROAD, Evidence, gather_evidence
 from geo2map.features.lines import NODING_CELL
@@ -108,10 +109,11 @@ def extract_core(source: ClassMap, core: Box) -> CoreParts:
     score = None if reading.building is None else reading.building[part].copy()
     scored, evidence = reading.road is not None, gather_evidence(reading, source.classes)
     del reading  # the window is large, and memory is held by each core under way
+    evidence = evened(evidence)
     skeleton, state = road_skeleton(evidence, window, near, source.bounds)
     evidence = evidence.cropped(part)
     roads = road_parts(skeleton, state, evidence, near, inner, source.bounds)
-    areas = list(_areas(evidence, skeleton, state == HIGHWAY, near, inner, source.bounds, scored=scored))
+    areas = list(_areas(evidence, skeleton, state & HIGHWAY > 0, near, inner, source.bounds, scored=scored))
     del skeleton, state
     buildings = Buildings(evidence, score, source.bounds.clipped(near).part(near))
     areas += area_parts(buildings.layer, near, core, source.bounds)

@@ -35,8 +35,13 @@ def pruned(skeleton: Mask, evidence: Evidence, inside: tuple[slice, slice]) -> M
     return skeleton
 
 
-def without_spurs(skeleton: Mask, evidence: Evidence, weak: float = SPUR_MORE) -> Mask:
-    """A skeleton without dead ends too short for the road that they leave; `weak` is for those of little score."""
+def without_spurs(skeleton: Mask, evidence: Evidence, weak: float = SPUR_MORE, highway: Mask | None = None) -> Mask:
+    """A skeleton without dead ends too short for the road that they leave.
+
+    Args:
+        weak: pixels instead of `SPUR_MORE` for those of little score.
+        highway: where highways are, or their borders waver, bool (H, W): no short dead end there is a road.
+    """
     chains = trace(skeleton)
     degree = chains.degree.ravel()
     dead = [path if degree[path[0]] == 1 else path[::-1] for path in chains.paths if len(path) <= LONGEST_SPUR + 1]
@@ -44,7 +49,9 @@ def without_spurs(skeleton: Mask, evidence: Evidence, weak: float = SPUR_MORE) -
     widths = evidence.half_width(np.array([path[-1] for path in dead], np.int64))
     spurs: dict[int, list[PixelPath]] = {}
     for inward, half in zip(dead, widths, strict=True):
-        if len(inward) - 1 <= SPUR * half + (weak if evidence.score.flat[inward].mean() < 255 * WEAK else SPUR_MORE):
+        more = weak if evidence.score.flat[inward].mean() < 255 * WEAK else SPUR_MORE
+        within = highway is not None and bool(highway.flat[inward].all())
+        if within or len(inward) - 1 <= SPUR * half + more:
             spurs.setdefault(int(inward[-1]), []).append(inward[:-1])
     kept = skeleton.copy()
     for junction, arms in spurs.items():

@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from geo2map.features.bridging import BRIDGING_REACH, bridges
 from geo2map.features.chains import Chains, PixelPath, trace
-from geo2map.features.evidence import Evidence
+from geo2map.features.evidence import ROADS, Evidence
 from geo2map.features.lines import Piece, noded
 from geo2map.features.pruning import LONGEST_SPUR, STUB, pruned, without_spurs
+from geo2map.features.rasters import smoothed
 from geo2map.features.streets import UNITS, Street
 from geo2map.features.thinning import thin_lines
 from geo2map.features.window import Box
@@ -25,6 +26,8 @@ TIDY = 3
 """Passes after bridges were added."""
 BRIDGED, HIGHWAY = 1, 2
 """Bits of a skeleton pixel's state."""
+AROUND = (8, 8)
+"""Running sums in which highways outnumber roads where what is left of a road is a highway's wavering border."""
 AHEAD = 72
 """Pixels of a street beyond a crossing whose width counts on this side, too."""
 EDGE = -0.25
@@ -36,6 +39,8 @@ WIDTHS = (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 25, 28, 32, 3
 """Widths that roads have, metres."""
 USUAL = 8.0
 """Width where nothing was measured, metres."""
+LEAST_HIGHWAY = 10.0
+"""Least width of a highway, whatever remains of it where it ends: that of one carriageway. Metres."""
 
 _Ints = npt.NDArray[np.int64]
 
@@ -51,7 +56,7 @@ class RoadLine:
         length: metres.
         confidence: mean probability of road along the line, 0 to 1; None where it was not kept.
         bridged: whether it was inferred over a gap.
-        area: whether an area of its class shows it, as with all highways but bridged ones.
+        area: whether an area of its class shows it, as with all highways.
     """
 
     kind: str
@@ -111,9 +116,11 @@ class RoadPart(NamedTuple):
         if counted[-1]:
             width = (int(np.searchsorted(counted, (counted[-1] + 1) // 2)) / 2) * metres
         kind = "highway" if self.state & HIGHWAY else "road"
+        if kind == "highway":
+            width = max(width, LEAST_HIGHWAY)
         confidence = round(self.score / 255 / self.pixels, 4) if scored else None
         bridged = bool(self.state & BRIDGED)
-        return RoadLine(kind, line, _snapped(width), length, confidence, bridged, kind == "highway" and not bridged)
+        return RoadLine(kind, line, _snapped(width), length, confidence, bridged, kind == "highway")
 
 
 def _snapped(width: float) -> float:
@@ -148,10 +155,18 @@ def road_skeleton(evidence: Evidence, window: Box, near: Box, bounds: Box) -> tu
     sure, part = sure[bridged.part(window)], evidence.cropped(bridged.part(window), shared=True)
     added = bridges(sure, trace(sure), part, bounds.clipped(bridged).part(bridged))
     evidence, inner = evidence.cropped(tidied.part(window), shared=True), tidied.part(bridged)
-    lines = without_spurs(thin_lines((sure | added)[inner], TIDY), evidence, STUB)
+    beside = evidence.highway | _mostly(evidence.where("highway"), evidence.where(*ROADS))
+    lines = without_spurs(thin_lines((sure | added)[inner], TIDY), evidence, STUB, beside)
     state = BRIDGED * added[inner].astype(np.uint8) | HIGHWAY * evidence.highway.astype(np.uint8)
     wanted = near.part(tidied)
     return lines[wanted], np.where(lines, state, 0).astype(np.uint8)[wanted]
+
+
+def _mostly(some: Mask, of: Mask) -> Mask:
+    """Where some pixels are most of others that lie around."""
+    if not some.any():
+        return some
+    return np.uint16(2) * smoothed(some, AROUND) > smoothed(of, AROUND)
 
 
 def road_parts(

@@ -25,9 +25,6 @@ SIGMA = 6.0
 """Standard deviation of the Gaussian along a street, pixels; truncated at three."""
 SMOOTHED = 18
 """Pixels along a street on either side that a point of its line depends on."""
-_WEIGHTS = np.exp(-0.5 * (np.arange(-SMOOTHED, SMOOTHED + 1) / SIGMA) ** 2)
-KERNEL = np.rint(FINE * _WEIGHTS / _WEIGHTS.sum()).astype(np.int64)
-KERNEL[SMOOTHED] += FINE - KERNEL.sum()
 AWAY = 14
 """Pixels from a node at which the direction of a chain is read."""
 STRAIGHT = -0.8
@@ -54,6 +51,17 @@ class Street(NamedTuple):
     line: _Points
     ring: bool
     through: tuple[PixelPath | None, PixelPath | None]
+
+
+def gaussian(sigma: float, reach: int) -> npt.NDArray[np.int64]:
+    """Weights of a Gaussian cut off at so many pixels, int64 (2 * reach + 1,); their sum is `FINE`."""
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    whole: npt.NDArray[np.int64] = np.rint(FINE * weights / weights.sum()).astype(np.int64)
+    whole[reach] += FINE - whole.sum()
+    return whole
+
+
+_ALONG = gaussian(SIGMA, SMOOTHED)
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ def _smoothed(chains: list[tuple[PixelPath | None, PixelPath, PixelPath | None]]
     if not rows:
         return []
     points = np.concatenate(rows)
-    smooth = np.stack([np.convolve(points[:, axis], KERNEL, "same") for axis in (0, 1)], -1)
+    smooth = np.stack([np.convolve(points[:, axis], _ALONG, "same") for axis in (0, 1)], -1)
     ends = np.cumsum([len(row) for row in rows])
     return [smooth[start:end] for start, end in zip(ends[0::3], ends[1::3], strict=True)]
 

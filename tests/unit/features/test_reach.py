@@ -100,7 +100,7 @@ def evidence_of(road: Mask, score: int) -> Evidence:
     everywhere = ~zero
     kind = np.full(road.shape, ROAD, np.uint8)
     scores = (road * score).astype(np.uint8)
-    return Evidence((*CLASSES, "unknown"), kind, everywhere, zero, scores, zero, Depth(everywhere, WIDEST_ROAD))
+    return Evidence((*CLASSES, "unknown"), kind, everywhere, zero, scores, zero, zero, Depth(everywhere, WIDEST_ROAD))
 
 
 def inside(plane: npt.NDArray[np.generic]) -> tuple[slice, slice]:
