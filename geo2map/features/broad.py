@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from geo2map.features.areas import AREA_BLUR, WHOLE
 from geo2map.features.chains import trace
-from geo2map.features.evidence import PAVED_REACH, WIDEST_ROAD, Evidence
+from geo2map.features.evidence import BROAD, PAVED_REACH, WIDEST_ROAD, Evidence
 from geo2map.features.pruning import LONGEST_SPUR, PRUNING_ROUNDS, without_spurs
 from geo2map.features.rasters import Depth, PixelSet, eroded, painted, smooth_reach, smoothed, within
 from geo2map.features.roads import TIDY_PASSES
@@ -19,15 +19,13 @@ from geo2map.types import Mask
 
 _Halves = npt.NDArray[np.float32]
 
-_WIDE = 11
-"""Half width from which on a road is an area, too, pixels."""
 _SIGMA, _ALONG = 12.0, 36
 """Standard deviation of the Gaussian that smooths widths along a street, and where it ends. Pixels."""
 _AT_END = 2 * WIDEST_ROAD
 """Pixels from where the data end within which areas stay as they are: centre lines end before, in the round."""
 BROAD_REACH = (
     PAVED_REACH
-    + (2 * _WIDE + 1)
+    + (2 * BROAD + 1)
     + smooth_reach(AREA_BLUR)
     + WIDEST_ROAD
     + 2 * TIDY_PASSES
@@ -39,9 +37,8 @@ BROAD_REACH = (
 
 
 def evened(evidence: Evidence) -> Evidence:
-    """The evidence with even highways, and with plazas, lots and broad roads: what a disk opens."""
-    broad = within(Depth(evidence.sure, _WIDE).beyond(_WIDE), _WIDE + 1) & evidence.sure
-    return replace(evidence, highway=_evened(evidence.highway, evidence), broad=_evened(broad, evidence))
+    """The evidence with highways and broad roads whose borders do not waver."""
+    return replace(evidence, highway=_evened(evidence.highway, evidence), broad=_evened(evidence.broad, evidence))
 
 
 def _evened(mask: Mask, evidence: Evidence) -> Mask:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from geo2map.features.rasters import Depth, PixelSet, Sums, smooth_reach, smooth_weight, smoothed, without_small
+from geo2map.features.rasters import Depth, PixelSet, Sums, smooth_reach, smooth_weight, smoothed, within, without_small
 from geo2map.features.window import Reading
 from geo2map.types import Mask
 
@@ -27,6 +27,8 @@ LEAST_HOLE, HOLE_EXTENT = 48, 16
 """Square pixels and extent of the least hole in a road; smaller ones are filled."""
 PAVED_REACH = 2 * smooth_reach(BLUR) + ACROSS + HOLE_EXTENT + 1
 """Pixels around one that decide whether it is paved."""
+BROAD = 11
+"""Half width from which on a road is an area, too, pixels."""
 _STRIP = 512
 """Rows that are looked at together: what is only held meanwhile does not grow with a window."""
 ROADS, GROUND = ("road", "highway"), ("land", "building", "road", "highway")
@@ -44,7 +46,7 @@ class Evidence:
         sure: bool, where the classes themselves show roads.
         score: uint8, 255 times the probability of road or highway, smoothed.
         highway: bool, where highways are.
-        broad: bool, where a road is too broad to be a line alone.
+        broad: bool, where the classes show plazas, lots and roads too broad to be lines alone; opened by a disk.
         depth: how far into what is paved pixels lie, lots included, up to `WIDEST_ROAD`.
     """
 
@@ -120,7 +122,8 @@ def gather_evidence(reading: Reading, classes: tuple[str, ...]) -> Evidence:
         for whole, part in zip((kind, score, sure, paved, highway), strip, strict=True):
             whole[own] = part[own.start - around.start : own.stop - around.start]
     depth = Depth(paved, WIDEST_ROAD)
-    return Evidence(names, kind, paved & ~depth.beyond(WIDEST_ROAD), sure, score, highway, sure, depth)
+    broad = within(Depth(sure, BROAD).beyond(BROAD), BROAD + 1) & sure
+    return Evidence(names, kind, paved & ~depth.beyond(WIDEST_ROAD), sure, score, highway, broad, depth)
 
 
 class _Strip(NamedTuple):
