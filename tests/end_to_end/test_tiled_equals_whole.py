@@ -20,7 +20,7 @@ from geo2map.pipeline.blocks import render_blocks
 from geo2map.pipeline.reading import prepare
 from geo2map.pipeline.run import run
 from geo2map.plan import Plan, Storage
-from geo2map.protocols import Translator
+from geo2map.protocols import Translator, TranslatorInput
 from geo2map.scene import View
 from geo2map.testing import ArraySource, BlurTranslator, MemoryOutput, make_card
 from geo2map.tiles.codec import decode_tile
@@ -184,11 +184,15 @@ def test_a_grid_shifted_by_half_a_block(engine: Engine) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("span", SPANS)
 def test_what_the_scores_tell_differs_by_at_most_one_level(engine: Engine, span: int) -> None:
-    """Probabilities of blocks against those of one pass; the picture beside them is the one without scores."""
+    """Probabilities of blocks against those of one pass; the picture beside them is the one without scores.
+
+    Where two classes have equal scores, the last bit decides which one is drawn, and so whose confidence counts.
+    """
     source = ragged_source(1003 * 256 + 100, 771 * 256 + 30, 720, 640)
     plan = make_plan(source, span, engine.card.margin)
     block = render_whole(plan, source, engine)[0]
-    (whole,) = engine.translate([prepare(plan, source, block)], score_kinds={"confidence", "probabilities"})
+    prepared = prepare(plan, source, block)
+    (whole,) = engine.translate([prepared], score_kinds={"confidence", "probabilities"})
     assert whole.confidence is not None
     assert whole.probabilities is not None
     storage = Storage(minzoom=plan.maxzoom, layers=("evidence", "confidence"))
@@ -201,8 +205,30 @@ def test_what_the_scores_tell_differs_by_at_most_one_level(engine: Engine, span:
         "evidence": np.stack((*whole.probabilities, np.zeros_like(whole.confidence)), axis=-1),
         "confidence": whole.confidence[..., None].repeat(3, axis=2),
     }
-    for name, found in told.items():
-        assert differences(found, whole.image.block, expected[name], whole.image.mask) <= 1
+    assert differences(told["evidence"], whole.image.block, expected["evidence"], whole.image.mask) <= 1
+    clear = whole.image.mask & ~equal_scores(engine, prepared)
+    assert clear.sum() > 0.99 * whole.image.mask.sum()
+    shown = {
+        tile: (pixels, mask & part_of(clear, whole.image.block, tile))
+        for tile, (pixels, mask) in told["confidence"].items()
+    }
+    assert differences(shown, whole.image.block, expected["confidence"], clear) <= 1
+
+
+def equal_scores(engine: Engine, prepared: TranslatorInput) -> Mask:
+    """Where the two likeliest classes of a block are equally likely, to 1 of 255 levels."""
+    assert engine.card.legend_classes is not None
+    classes = [(name,) for name in dict.fromkeys(engine.card.legend_classes)]
+    image = prepared.image
+    planes = engine.translate_tempered(image.pixels[None], image.block.margin, (), classes).planes[0]
+    ordered = np.sort(planes.astype(int), axis=0)
+    equal: Mask = ordered[-1] - ordered[-2] <= 1
+    return equal
+
+
+def part_of(plane: Mask, block: Block, tile: tuple[int, ...]) -> Mask:
+    x, y = 256 * (tile[0] - block.x), 256 * (tile[1] - block.y)
+    return plane[y : y + 256, x : x + 256]
 
 
 def test_too_small_a_margin_for_the_model_is_noticed(engine: Engine) -> None:
