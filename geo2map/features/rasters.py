@@ -127,11 +127,11 @@ class Depth:
         deep = self._columns > than
         if not deep.any():
             return deep
-        row = self._columns > 0
+        row, square = self._columns > 0, deep
         for step in _doublings(than):
-            row = _both_sides(row, step)
+            row, square = _both_sides(row, step), _both_sides(square, step)
         deep &= row
-        where = np.flatnonzero(deep)
+        where = np.flatnonzero(deep & ~square)  # a square of so many pixels each way is all within the mask elsewhere
         deep.flat[where] = self.at(where) > than
         return deep
 

@@ -93,6 +93,17 @@ def test_holes() -> None:
     assert not agrees(step, longer, 7)
 
 
+@pytest.mark.parametrize("than", [3, 11, 24])
+def test_depth_is_the_distance_to_the_nearest_pixel_outside(than: int) -> None:
+    rng = np.random.default_rng(than)
+    for _ in range(8):
+        mask = rng.random((160, 160)) > 0.3 / than**2
+        expected = ndi.distance_transform_edt(mask) > than
+        assert 0 < expected.mean() < 1
+        assert np.array_equal(Depth(mask, 24).beyond(than), expected)
+    assert Depth(np.ones((9, 9), bool), 24).beyond(than).all()
+
+
 def evidence_of(road: Mask, score: int) -> Evidence:
     """Evidence of a mask of roads with one probability; all of it on a plaza, so that half widths are as great as
     they get."""
