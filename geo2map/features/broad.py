@@ -1,4 +1,4 @@
-"""Roads that are areas with even borders: painted anew around their centre lines, as wide as they are along these."""
+"""Highways and broad roads as areas with even borders: redrawn along their centre lines, in smoothed widths."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ _Halves = npt.NDArray[np.float32]
 
 _SIGMA, _ALONG = 12.0, 36
 """Standard deviation of the Gaussian that smooths widths along a street, and where it ends. Pixels."""
+_WEIGHTS = gaussian(_SIGMA, _ALONG)
 _AT_END = 2 * WIDEST_ROAD
-"""Pixels from where the data end within which areas stay as they are: centre lines end before, in the round."""
+"""Pixels from the edge of the data within which areas keep their shape: centre lines stop short of it, and an area
+redrawn along one would end in a semicircle."""
 BROAD_REACH = (
     PAVED_REACH
     + (2 * BROAD + 1)
@@ -37,7 +39,7 @@ BROAD_REACH = (
 
 
 def evened(evidence: Evidence) -> Evidence:
-    """The evidence with highways and broad roads whose borders do not waver."""
+    """The evidence with even borders of highways and of broad roads."""
     return replace(evidence, highway=_evened(evidence.highway, evidence), broad=_evened(evidence.broad, evidence))
 
 
@@ -51,7 +53,7 @@ def _evened(mask: Mask, evidence: Evidence) -> Mask:
 
 
 def _around(mask: Mask) -> tuple[slice, slice]:
-    """Rows and columns of a mask's pixels, and of what decides there."""
+    """Rows and columns of a mask's bounding box with all that its new borders depend on."""
     found = []
     for axis, length in ((1, mask.shape[0]), (0, mask.shape[1])):
         there = np.flatnonzero(mask.any(axis))
@@ -60,7 +62,7 @@ def _around(mask: Mask) -> tuple[slice, slice]:
 
 
 def _repainted(mask: Mask, evidence: Evidence) -> Mask:
-    """A mask without what wavers about its borders; lots, and what lies where the data end, stay."""
+    """A mask redrawn with even borders; lots, and what lies near the edge of the data, keep their shape."""
     mask = smoothed(mask, AREA_BLUR) > WHOLE // 2
     depth = Depth(mask, WIDEST_ROAD)
     lots = depth.beyond(WIDEST_ROAD)
@@ -71,7 +73,7 @@ def _repainted(mask: Mask, evidence: Evidence) -> Mask:
     even = within(lots, WIDEST_ROAD)
     if found := streets(trace(lines), alone):
         even |= _painted(found, alone)
-    even |= mask & ~eroded(~even)  # a centre line lies half a pixel beside the middle where there are two
+    even |= mask & ~eroded(~even)  # an even width has two middle rows, and the centre line follows one
     known = evidence.known
     if not known.all():
         changed = np.flatnonzero(even != mask)
@@ -81,7 +83,7 @@ def _repainted(mask: Mask, evidence: Evidence) -> Mask:
 
 
 def _painted(found: list[Street], evidence: Evidence) -> Mask:
-    """Pixels around streets, as far as these are wide there."""
+    """Pixels within a street's smoothed half width of its centre line, bool (H, W)."""
     height, width = evidence.road.shape
     halves = evidence.half_width(np.concatenate([street.path for street in found]))
     ends = np.cumsum([len(street.path) for street in found])
@@ -97,5 +99,5 @@ def _smoothed(halves: _Halves, ring: bool) -> _Halves:
     """Half widths through a Gaussian along a street: in whole numbers, alike whichever way it was followed."""
     whole: PixelSet = np.rint(UNITS * halves).astype(np.int64)
     rows = np.pad(whole[:-1], _ALONG, mode="wrap") if ring else np.pad(whole, _ALONG, mode="symmetric")
-    smooth = np.convolve(rows, gaussian(_SIGMA, _ALONG), "valid")
+    smooth = np.convolve(rows, _WEIGHTS, "valid")
     return (np.append(smooth, smooth[:1]) if ring else smooth).astype(np.float32) / np.float32(FINE * UNITS)

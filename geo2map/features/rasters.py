@@ -131,7 +131,7 @@ class Depth:
         for step in _doublings(than):
             row, square = _both_sides(row, step), _both_sides(square, step)
         deep &= row
-        where = np.flatnonzero(deep & ~square)  # a square of so many pixels each way is all within the mask elsewhere
+        where = np.flatnonzero(deep & ~square)  # elsewhere a whole square lies in the mask
         deep.flat[where] = self.at(where) > than
         return deep
 

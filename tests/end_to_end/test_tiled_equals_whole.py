@@ -6,8 +6,10 @@ Scenes here have a ragged rim, a hole and an empty stretch; comparisons are of p
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -77,14 +79,18 @@ def render_whole(plan: Plan, source: ArraySource, translator: Translator, offset
 def differences(tiles: dict[tuple[int, ...], tuple[Image, Mask]], block: Block, pixels: Image, mask: Mask) -> int:
     """Largest difference on valid pixels; the sets of tiles must agree too."""
     worst, seen = 0, 0
-    for (x, y, _), (tile, tile_mask) in tiles.items():
-        rows = slice((y - block.y) * 256, (y - block.y + 1) * 256)
-        columns = slice((x - block.x) * 256, (x - block.x + 1) * 256)
-        np.testing.assert_array_equal(tile_mask, mask[rows, columns])
-        delta = np.abs(tile.astype(int) - pixels[rows, columns].astype(int))[tile_mask]
+    for place, (tile, tile_mask) in tiles.items():
+        np.testing.assert_array_equal(tile_mask, part_of(mask, block, place))
+        delta = np.abs(tile.astype(int) - part_of(pixels, block, place).astype(int))[tile_mask]
         worst, seen = max(worst, int(delta.max())), seen + int(tile_mask.sum())
     assert seen == mask.sum()
     return worst
+
+
+def part_of(plane: npt.NDArray[Any], block: Block, tile: tuple[int, ...]) -> npt.NDArray[Any]:
+    """The pixels of one tile in an array of a block."""
+    x, y = 256 * (tile[0] - block.x), 256 * (tile[1] - block.y)
+    return plane[y : y + 256, x : x + 256]
 
 
 @pytest.fixture(scope="module")
@@ -224,11 +230,6 @@ def equal_scores(engine: Engine, prepared: TranslatorInput) -> Mask:
     ordered = np.sort(planes.astype(int), axis=0)
     equal: Mask = ordered[-1] - ordered[-2] <= 1
     return equal
-
-
-def part_of(plane: Mask, block: Block, tile: tuple[int, ...]) -> Mask:
-    x, y = 256 * (tile[0] - block.x), 256 * (tile[1] - block.y)
-    return plane[y : y + 256, x : x + 256]
 
 
 def test_too_small_a_margin_for_the_model_is_noticed(engine: Engine) -> None:
