@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import shapely
 from PIL import Image, ImageFilter
@@ -9,7 +11,7 @@ from PIL import Image, ImageFilter
 from geo2map.demo import site as ink
 from geo2map.demo.blocks import SIDEWALK
 from geo2map.demo.draw import Canvas, Field, smooth_noise
-from geo2map.demo.plan import ASPHALT, Array, RoadKind, TownPlan, ball_field
+from geo2map.demo.plan import ASPHALT, CARRIAGEWAY_OFFSET, Array, Road, RoadKind, TownPlan, ball_field
 from geo2map.demo.roofs import SUN
 from geo2map.demo.scatter import Shapes, Town
 from geo2map.types import Image as Picture
@@ -77,7 +79,14 @@ def _roads(canvas: Canvas, plan: TownPlan) -> None:
     canvas.shape(plan.promenade, ink.GRASS)
     canvas.shape(plan.water.buffer(5), BANK)
     canvas.shape(plan.water, WATER)
-    for road in plan.roads:
+    _surfaces(canvas, [road for road in plan.roads if road.kind != "highway"])
+    canvas.shape(plan.deck, WALK)
+    canvas.shape(plan.highway.buffer(CARRIAGEWAY_OFFSET), VERGE)
+    _surfaces(canvas, [road for road in plan.roads if road.kind == "highway"])
+
+
+def _surfaces(canvas: Canvas, roads: Sequence[Road]) -> None:
+    for road in roads:
         canvas.shape(road.area(ASPHALT[road.kind]), SURFACE[road.kind])
         if road.kind in ("main", "highway"):
             canvas.shape(road.area(0.8), MARKING)

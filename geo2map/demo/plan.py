@@ -24,6 +24,9 @@ ASPHALT: dict[RoadKind, float] = {"street": 8.5, "main": 13.0, "highway": 11.5, 
 CARRIAGEWAY_OFFSET = 7.5
 """From the middle of the highway to the middle of a carriageway, metres."""
 
+PARAPET = 1.0
+"""Beside the highway's carriageways, metres."""
+
 RIVERSIDE = 40.0
 """From the water to the middle of the avenue along it, metres."""
 
@@ -105,6 +108,11 @@ class TownPlan:
     def promenade(self) -> Polygon:
         """The river and the green strip between it and the avenues along it."""
         return self.water.buffer(RIVERSIDE - 9)
+
+    @property
+    def deck(self) -> Polygon:
+        """What the highway lies on, above the streets, parapets included: no real one crosses streets on the level."""
+        return self.highway.buffer(CARRIAGEWAY_OFFSET + ASPHALT["highway"] / 2 + PARAPET)
 
 
 def lay_out_town(side: float, rng: np.random.Generator) -> TownPlan:

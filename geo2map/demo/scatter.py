@@ -15,7 +15,6 @@ from geo2map.demo.plan import (
     RIVERSIDE,
     Array,
     District,
-    Road,
     RoadKind,
     TownPlan,
     ball_field,
@@ -82,7 +81,7 @@ def build_town(size: int, resolution: float, rng: np.random.Generator) -> Town:
     trees += [_roadside_trees(plan, rng), _shore_trees(plan, rng)]
     free = _may_root(np.concatenate(trees), plan, quarters, owner)
     # Chance order, so that no kind of tree always covers another.
-    return Town(plan, quarters, _street_cars(plan.roads, rng), rng.permutation(free))
+    return Town(plan, quarters, _street_cars(plan, rng), rng.permutation(free))
 
 
 def _owners(plan: TownPlan, size: int, resolution: float) -> Canvas:
@@ -145,16 +144,18 @@ def _beside(place: Array, ahead: Array, offset: Array | float) -> Array:
     return place + np.stack([-ahead[:, 1], ahead[:, 0]], axis=1) * np.reshape(offset, (-1, 1))
 
 
-def _street_cars(roads: list[Road], rng: np.random.Generator) -> Shapes:
-    """Cars parked at both kerbs of streets, and driving on wider roads."""
+def _street_cars(plan: TownPlan, rng: np.random.Generator) -> Shapes:
+    """Cars parked at both kerbs of streets, and driving on wider roads; none is seen below the highway."""
     spacing: dict[RoadKind, float] = {"street": 9.0, "main": 9.0, "highway": 26.0, "ramp": 60.0}
-    parts = []
-    for road in roads:
+    deck, parts = plan.deck, []
+    for road in plan.roads:
         if road.kind in spacing:
             place, ahead = _along(road.line, spacing[road.kind] / 2, rng)
             kerb = ASPHALT[road.kind] / 2 - 1.2
             lane = rng.choice([-1, 1], len(place)) * np.where(rng.random(len(place)) < 0.85, kerb, 0.4 * kerb)
-            parts.append(_cars(_beside(place, ahead, lane), ahead, rng))
+            cars = _cars(_beside(place, ahead, lane), ahead, rng)
+            seen = np.full(len(place), True) if road.kind == "highway" else ~shapely.contains_xy(deck, place)
+            parts.append(Shapes(cars.corners[seen], cars.colours[seen]))
     return Shapes(np.concatenate([p.corners for p in parts]), np.concatenate([p.colours for p in parts]))
 
 

@@ -9,9 +9,12 @@ import numpy.typing as npt
 import pytest
 import rasterio
 import rasterio.warp
+import shapely
 
 from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.demo import make_town
+from geo2map.demo.aerial import paint_aerial
+from geo2map.demo.scatter import build_town
 from geo2map.errors import OutputError, PlanError
 
 pytestmark = pytest.mark.slow
@@ -90,6 +93,29 @@ def test_classes_look_as_in_the_imagery(town: tuple[Path, Path]) -> None:
     level = {name: scene[valid & (kind == k)].mean() for k, name in enumerate(MAPS_PALETTE.classes)}
     assert 40 < scene[valid].mean() < 80
     assert level["water"] < level["park"] < level["road"] < level["building"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_streets_pass_below_the_highway(seed: int) -> None:
+    layout, look = np.random.default_rng(seed).spawn(2)
+    town = build_town(2 * SIZE, 0.9, layout)
+    picture = paint_aerial(town, 2 * SIZE, 0.9, look).mean(axis=-1)
+    crossed = [road.line.intersection(town.plan.highway) for road in town.plan.roads if road.kind in ("street", "main")]
+    crossings = shapely.get_coordinates(crossed)
+    elsewhere = shapely.get_coordinates(shapely.line_interpolate_point(town.plan.highway, np.arange(0, 900, 7.0)))
+
+    def median_strip(places: npt.NDArray[np.float64]) -> float:
+        column, row = (places / 0.9).astype(int).T
+        inside = (np.minimum(row, column) >= 0) & (np.maximum(row, column) < 2 * SIZE)
+        return float(np.median(picture[row[inside], column[inside]]))
+
+    assert len(crossings) > 3
+    assert median_strip(crossings) == pytest.approx(median_strip(elsewhere), abs=12)
+    cars = town.cars.corners[shapely.contains_xy(town.plan.deck.buffer(-3), town.cars.corners.mean(axis=1))]
+    along = shapely.line_locate_point(town.plan.highway, shapely.points(cars[:, :2]))
+    assert len(cars) > 20
+    along = along[(along > 0).all(axis=1) & (along < town.plan.highway.length).all(axis=1)]
+    assert (np.abs(np.diff(along, axis=1)) > 4.2).all()  # cars of 4.6 m, all of them on the highway
 
 
 def test_resolution_is_kept(tmp_path: Path) -> None:
