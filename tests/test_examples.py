@@ -8,12 +8,15 @@ import json
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import PIL.Image
 import pytest
 import rasterio
 import torch
@@ -21,7 +24,10 @@ from geo2map_cli.main import cli
 from waiting import PATIENCE
 
 from geo2map import make_pairs, make_town
+from geo2map.colour.palette import MAPS_PALETTE
+from geo2map.metrics import classify
 from geo2map.model import load_card
+from geo2map.train.pictures import LABEL_BITS, PairFile
 
 pytestmark = pytest.mark.slow
 
@@ -133,6 +139,32 @@ def test_train_sat2map(run: Callable[..., str], tmp_path: Path) -> None:
     assert card.certainty == 8
     assert card.temperature is not None
     assert {"New York", "town"} <= set(card.places)
+
+
+def test_label_by_agreement(run: Callable[..., str], tmp_path: Path) -> None:
+    make_town(tmp_path / "town.tif", tmp_path / "truth.tif", size=600, seed=4)
+    make_pairs(tmp_path / "town.tif", tmp_path / "truth.tif", tmp_path / "cut", zoom=17, size=128, shares=(100, 0, 0))
+    pairs = sorted((tmp_path / "cut" / "train").glob("*.png"))[:2]
+    places = tmp_path / "places" / "town"
+    places.mkdir(parents=True)
+    buildings, aside = LABEL_BITS["building"], tmp_path / "aside.txt"
+    for pair in pairs:
+        shutil.copy(pair, places)
+        PIL.Image.fromarray(np.full((128, 128), buildings, np.uint8)).save(places / f"{pair.stem}_valid.png")
+    aside.write_text(f"town/{pairs[0].name}", encoding="utf-8")
+    for _ in range(2):
+        run("lab/label_by_agreement.py", places.parent, tmp_path / "out", "--aside", aside)
+    held, labelled = (PairFile(tmp_path / "out" / "town" / pair.name) for pair in pairs)
+    assert held.a.read_bytes() == pairs[0].read_bytes()
+    known, before, (image, after) = labelled.load_label_mask(), PairFile(pairs[1]).load(), labelled.load()
+    assert known is not None
+    assert (known & buildings).all()
+    assert 0.1 < (known != buildings).mean() < 1
+    np.testing.assert_array_equal(image, before[0])
+    is_building = classify(before[1], MAPS_PALETTE) == MAPS_PALETTE.classes.index("building")
+    assert is_building.any()
+    np.testing.assert_array_equal(classify(after, MAPS_PALETTE)[is_building], MAPS_PALETTE.classes.index("building"))
+    assert not (classify(after, MAPS_PALETTE)[~is_building] == MAPS_PALETTE.classes.index("building")).any()
 
 
 @pytest.mark.parametrize("script", sorted((EXAMPLES / "lab").glob("*.py")), ids=lambda script: script.name)
