@@ -17,9 +17,13 @@ from geo2map.evaluate.vectors import VectorScores, measure_vectors
 from geo2map.metrics import finite
 from geo2map.metrics.reliability import plainness
 from geo2map.model.card import MID_GREY
-from geo2map.protocols import PixelTranslator, Progress
+from geo2map.protocols import PixelTranslator, Progress, ScoreKind
 from geo2map.train.pictures import PairFile
 from geo2map.types import Direction, Image
+
+SCORES: frozenset[ScoreKind] = frozenset({"confidence"})
+SCORES_OF_FEATURES: frozenset[ScoreKind] = frozenset({"confidence", "probabilities"})
+"""What is asked of a translator with scores, and if features are read out of its translations."""
 
 
 class PictureDistances(Protocol):
@@ -118,8 +122,12 @@ def _score(
         image, translator = as_scene(image, translator, config) if config.direction == "a2b" else (image, translator)
     sides, told, evidence = (config.size_multiple, config.margin, neutral), None, None
     if translator.has_scores and config.palette and config.protocol in ("native", "scene"):
-        drawn = translate_scored(image, translator, *sides)
-        prediction, told, evidence = drawn.pixels[0], (drawn.planes[0, 0], plain), drawn.planes[0, 1:]
+        kinds = SCORES_OF_FEATURES if config.vectors else SCORES
+        drawn = translate_scored(
+            image, translator, *sides, scores=lambda some: translator.begin_scored(some, 0, kinds)()
+        )
+        prediction, told = drawn.pixels[0], (drawn.planes[0, 0], plain)
+        evidence = drawn.planes[0, 1:] if config.vectors else None
     else:
         prediction = translate_picture(image, translator, *sides)
     seams = measure_seams(image, truth, prediction, translator, config) if with_seams else Seams()

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import shapely
 
 from geo2map.colour.palette import Palette
+from geo2map.errors import DataError
 from geo2map.evaluate.scores import ROAD_CLASSES, Scores
 from geo2map.features import Box, ClassMap, Reading, Region, RoadLine, extract
 from geo2map.features.buildings import LEAST_BUILDING
@@ -21,6 +22,7 @@ from geo2map.features.style import palette_style
 from geo2map.metrics import Classes, Mean, Summed, classify, finite
 from geo2map.metrics.buildings import BuildingMatches, outlines
 from geo2map.metrics.road_graph import RoadGraph, apls, roughness
+from geo2map.protocols import EVIDENCE
 from geo2map.train.pictures import LABEL_BITS, LabelMask
 from geo2map.types import Image, Mask
 
@@ -137,6 +139,8 @@ def measure_vectors(
         DataError: the shapes differ.
     """
     shape = truth.shape[:2]
+    if evidence is not None and evidence.shape != (len(EVIDENCE), *shape):
+        raise DataError(f"evidence of shape {evidence.shape}: give a plane of {shape} for each of {EVIDENCE}")
     true, drawn = classify(truth, palette), classify(prediction, palette)
     features = _features(drawn, evidence, palette, metres)
     redrawn = Drawing(features, palette_style(palette.entries), metres).draw(0, 0, max(shape))[: shape[0], : shape[1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from geo2map.colour.palette import MAPS_PALETTE
 from geo2map.errors import DataError
 from geo2map.evaluate import EvaluateConfig, evaluate, table, to_json
 from geo2map.evaluate.vectors import measure_vectors
-from geo2map.protocols import PixelTranslator
+from geo2map.protocols import PixelTranslator, Scored, ScoreKind
 from geo2map.train.pictures import LABEL_BITS, list_pairs
 from geo2map.types import Batch, Image
 
@@ -77,6 +78,38 @@ def test_probabilities_are_used() -> None:
     found = measure_vectors(town(), bare, evidence, palette=MAPS_PALETTE, metres=1.0)
     assert found.lines.kilometres == pytest.approx(0.56, abs=0.03)
     assert found.redrawn.roads.f1 > 0.9
+
+
+class Doubtful(Negative):
+    """Draws no roads, and knows better."""
+
+    has_scores = True
+
+    def translate_pixels(self, batch: Batch, _: int = 0) -> Batch:
+        truth = 255 - batch
+        return np.where((truth == ROAD).all(-1, keepdims=True), np.array(LAND, np.uint8), truth)
+
+    def begin_scored(
+        self, batch: Batch, margin: int = 0, kinds: Collection[ScoreKind] = frozenset({"confidence"})
+    ) -> Callable[[], Scored]:
+        road = np.where((255 - batch == ROAD).all(-1), 120, 0).astype(np.uint8)
+        planes = {"confidence": (np.full_like(road, 50),), "probabilities": (road, np.zeros_like(road))}
+        told = [plane for kind in ("confidence", "probabilities") if kind in kinds for plane in planes[kind]]
+        return lambda: Scored(self.translate_pixels(batch, margin), np.stack(told, 1))
+
+
+def test_an_evaluation_asks_a_translator_for_probabilities(tmp_path: Path) -> None:
+    Pillow.fromarray(np.concatenate([255 - town(), town()], axis=1)).save(tmp_path / "1.png")
+    row = evaluate(list_pairs(tmp_path), Doubtful(), CONFIG)
+    assert row.vectors is not None
+    assert row.vectors.network.kilometres == 0
+    assert row.vectors.lines.kilometres == pytest.approx(0.56, abs=0.03)
+    assert row.scores.reliability.report()
+
+
+def test_half_the_evidence_is_refused() -> None:
+    with pytest.raises(DataError, match="a plane of"):
+        measure_vectors(town(), town(), np.zeros((0, 240, 320), np.uint8), palette=MAPS_PALETTE, metres=1.0)
 
 
 def test_what_is_not_known_is_not_measured() -> None:
