@@ -18,7 +18,7 @@ WEAK, STUB = 0.6, 16.0
 LONGEST_SPUR = 32
 ISLAND = 48
 """Extent up to which a part of its own needs evidence, pixels."""
-LEAST_EVIDENCE = 14.0
+LEAST_EVIDENCE = 28.0
 """Sum of the score along a part's pixels."""
 TAIL = 20
 """Most pixels of a road that are straightened where the data end."""
