@@ -14,7 +14,7 @@ from geo2map.types import Mask
 TRIED_CLASSES: tuple[tuple[str, ...], ...] = (("road", "highway"), ("water",))
 """The classes whose probabilities a trial looks at, a plane each."""
 _PERCENT, _LEVELS = 100.0, 255.0
-_CONFIDENCE = 0.2
+_CONFIDENCE = 0.8
 _WATER = 3.0
 """What confidence and a change of water weigh beside roads. Chosen on pictures that training had kept aside:
 examples/lab/match.md."""
