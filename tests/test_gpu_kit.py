@@ -32,7 +32,9 @@ def test_the_rehearsal(tmp_path: Path) -> None:
     assert summary["unpack"]["home"] > 10
     assert summary["unpack"]["elsewhere"] > 10
     assert " passed" in summary["tests"]["said"]
-    assert 0 < summary["engine"]["fp32"]["sat2map"]["share"] < 1.5
+    engine = summary["engine"]["fp32"]
+    assert engine["sat2map"]["share"] == pytest.approx(engine["sat2map"]["tflops"] / engine["matrix_tflops"])
+    assert engine["sat2map"]["share"] > 0
     assert summary["precision"]["fp32"]["levels_at_most"] == 0
     assert summary["bench"]["bf16"]["rate"] > 0
     assert load_card(tmp_path / "out" / "lean.safetensors").training["recipe"]["teacher"].endswith("large.safetensors")
