@@ -178,6 +178,34 @@ def test_label_by_agreement(run: Callable[..., str], tmp_path: Path) -> None:
     np.testing.assert_array_equal(is_building, is_now)
 
 
+@pytest.fixture(scope="module")
+def town_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of places with one of them, two pairs of 128 px."""
+    folder = tmp_path_factory.mktemp("places")
+    make_town(folder / "town.tif", folder / "truth.tif", size=600, seed=4)
+    make_pairs(folder / "town.tif", folder / "truth.tif", folder / "cut", zoom=17, size=128, shares=(100, 0, 0))
+    town = folder / "places" / "town"
+    town.mkdir(parents=True)
+    for pair in sorted((folder / "cut" / "train").glob("*.png"))[5:7]:
+        pair.rename(town / pair.name)
+    return folder / "places"
+
+
+@pytest.mark.parametrize(
+    ("script", "asked"),
+    [
+        ("measure_favour.py", ["sat2map", "HOME", "PLACES"]),
+        ("measure_match.py", ["PLACES", "sat2map"]),
+        ("measure_second_opinion.py", ["sat2map", "HOME", "--places", "PLACES", "--every", "2"]),
+    ],
+)
+def test_a_measure_of_the_lab(script: str, asked: list[str], run: Callable[..., str], town_pairs: Path) -> None:
+    folders = {"HOME": town_pairs / "town", "PLACES": town_pairs}
+    said = run(f"lab/{script}", *(folders.get(word, word) for word in asked))
+    assert "elsewhere" in said or "town" in said
+    assert re.search(r"\d\.\d", said)
+
+
 @pytest.mark.parametrize("script", sorted((EXAMPLES / "lab").glob("*.py")), ids=lambda script: script.name)
 def test_a_lab_script_imports_only_what_exists(script: Path) -> None:
     runpy.run_path(str(script), run_name="imported")

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from geo2map.colour.transform import make_rendition
 from geo2map.evaluate.scores import certain_of, folded
-from geo2map.evaluate.translate import as_scene, translate_picture
+from geo2map.evaluate.translate import translate_picture
 from geo2map.families import build
 from geo2map.families.unet.generator import UNetGenerator
 from geo2map.metrics import classify, overlap, overlap_iou
@@ -56,13 +57,13 @@ class Listener(PixelTranslator):
 
 
 def listen(network: UNetGenerator, card: ModelCard, file: PairFile, scene: bool) -> Sample:
-    """Scores of a picture, at home as it is, elsewhere as a scene."""
+    """Scores of a picture: at home as it is, elsewhere with its colours matched as far as the card says."""
     (image, drawn), palette = file.load(), card.palette
     assert palette is not None
     known, neutral = (file.load_label_mask(), card.neutral) if scene else (None, None)
     listener, margin = Listener(network), card.margin
-    shown = as_scene(image, card.colours, card.matching) if scene else image
-    translate_picture(shown, listener, card.size_multiple, margin, neutral)
+    rendition, _ = make_rendition(image.reshape(-1, 3), card.colours if scene else None, "auto", matching=card.matching)
+    translate_picture(rendition(image), listener, card.size_multiple, margin, neutral)
     inside = listener.scores[margin : margin + image.shape[0], margin : margin + image.shape[1]]
     truth = classify(drawn, palette)
     certain = certain_of(palette, known, np.ones(truth.shape, bool))
@@ -76,9 +77,11 @@ def ious(samples: Sequence[Sample], card: ModelCard, favours: Floats, scene: boo
     """Of each class, pooled; nan where it is nowhere."""
     palette = card.palette
     assert palette is not None
+    assert card.legend_classes is not None
+    class_of_score = np.array([palette.classes.index(name) for name in card.legend_classes])
     total = np.zeros((len(palette.classes), 2), np.int64)
     for scores, truth, certain in samples:
-        drawn = palette.class_of_entry[(scores + favours[palette.class_of_entry]).argmax(2)]
+        drawn = class_of_score[(scores + favours[class_of_score]).argmax(2)]
         total += overlap(truth, folded(drawn, palette) if scene else drawn, certain)
     return overlap_iou(total)
 

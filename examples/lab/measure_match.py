@@ -20,10 +20,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from geo2map.colour import ColourStatistics, Palette
+from geo2map.colour.transform import make_rendition
 from geo2map.engine import Engine, load_engine
 from geo2map.evaluate import Scores, translate_picture
-from geo2map.evaluate.translate import as_scene
-from geo2map.train.pictures import ALL_LABELS, LABEL_BITS, list_pairs, list_places
+from geo2map.train.pictures import ALL_LABELS, LABEL_BITS, PairFile, list_pairs, list_places
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 QUANTILES = (0.5, 0.72, 0.78, 0.82, 0.85, 0.88, 0.94)
@@ -45,8 +45,14 @@ def abroad(folder: Path, names: set[str] | None) -> dict[str, list[Sample]]:
     for place, files in list_places(folder).items():
         kept = [file for file in files if names is None or f"{place}/{file.a.name}" in names]
         if kept:
-            found[place] = [Sample(*file.load(), known=file.load_label_mask()) for file in kept]
+            found[place] = [sample(file) for file in kept]
     return found
+
+
+def sample(file: PairFile) -> Sample:
+    image, truth = file.load()
+    known = file.load_label_mask()
+    return Sample(image, truth, np.full(image.shape[:2], ALL_LABELS, np.uint8) if known is None else known)
 
 
 def squares(folder: Path) -> Iterator[Sample]:
@@ -57,6 +63,12 @@ def squares(folder: Path) -> Iterator[Sample]:
 
 def draw(engine: Engine, image: Picture, neutral: Colour) -> Picture:
     return translate_picture(image, engine, engine.card.size_multiple, engine.card.margin, neutral)
+
+
+def matched(image: Picture, colours: ColourStatistics, share: float) -> Picture:
+    """The picture in colours so far of the way to those of the model, where they differ at all."""
+    rendition, _ = make_rendition(image.reshape(-1, 3), colours, "auto", matching=share)
+    return rendition(image)
 
 
 def mean(values: list[float | None]) -> float:
@@ -72,7 +84,7 @@ def match_table(engine: Engine, places: dict[str, list[Sample]], colours: Colour
             scores = [
                 Scores.of(
                     s.truth,
-                    draw(engine, as_scene(s.image, colours, share), engine.card.neutral),
+                    draw(engine, matched(s.image, colours, share), engine.card.neutral),
                     palette,
                     known=s.known,
                 )
@@ -113,7 +125,7 @@ def main() -> None:
     places = abroad(asked.places, names)
     match_table(engine, places, colours, palette)
     there = [
-        sample._replace(image=as_scene(sample.image, colours, engine.card.matching))
+        sample._replace(image=matched(sample.image, colours, engine.card.matching))
         for samples in places.values()
         for sample in samples
     ]

@@ -55,10 +55,10 @@ def measure(file: PairFile, engine: Engine, config: EvaluateConfig, abroad: bool
     assert palette is not None
     control = plainness(image)
     neutral = engine.card.neutral if abroad else None
-    image = as_scene(image, config.colours, config.matching) if abroad else image
+    image, drawer = as_scene(image, engine, config) if abroad else (image, engine)
 
     def look(shown: Image) -> tuple[Image, Image]:
-        found = translate_scored(shown, engine, config.size_multiple, config.margin, neutral)
+        found = translate_scored(shown, drawer, config.size_multiple, config.margin, neutral)
         return classify(found.pixels[0], palette), found.planes[0, 0].astype(float)
 
     drawn, first = look(image)
@@ -94,7 +94,7 @@ def main() -> None:
         for file in some[:: asked.every]:
             for name, one in measure(file, engine, config, bool(place)).items():
                 total[name] = total[name] + one if name in total else one
-        if not total["alone"].ranking.counts.any():
+        if not total or not total["alone"].ranking.counts.any():
             continue
         figures = [each.ranking.aurc for each in total.values()] + [total["alone"].control_ranking.aurc]
         print(f"| {place or 'home'} | " + " | ".join(f"{figure:.3f}" for figure in figures) + " |", flush=True)
