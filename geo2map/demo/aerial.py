@@ -79,10 +79,11 @@ def _roads(canvas: Canvas, plan: TownPlan) -> None:
     canvas.shape(plan.promenade, ink.GRASS)
     canvas.shape(plan.water.buffer(5), BANK)
     canvas.shape(plan.water, WATER)
-    _surfaces(canvas, [road for road in plan.roads if road.kind != "highway"])
+    raised = ("ramp", "highway")
+    _surfaces(canvas, [road for road in plan.roads if road.kind not in raised])
     canvas.shape(plan.deck, WALK)
     canvas.shape(plan.highway.buffer(CARRIAGEWAY_OFFSET), VERGE)
-    _surfaces(canvas, [road for road in plan.roads if road.kind == "highway"])
+    _surfaces(canvas, [road for road in plan.roads if road.kind in raised])  # a ramp leads through the parapet
 
 
 def _surfaces(canvas: Canvas, roads: Sequence[Road]) -> None:

@@ -154,7 +154,8 @@ def _street_cars(plan: TownPlan, rng: np.random.Generator) -> Shapes:
             kerb = ASPHALT[road.kind] / 2 - 1.2
             lane = rng.choice([-1, 1], len(place)) * np.where(rng.random(len(place)) < 0.85, kerb, 0.4 * kerb)
             cars = _cars(_beside(place, ahead, lane), ahead, rng)
-            seen = np.full(len(place), True) if road.kind == "highway" else ~shapely.contains_xy(deck, place)
+            below = road.kind != "highway" and shapely.intersects(deck, shapely.polygons(cars.corners))
+            seen = np.full(len(place), True) & ~np.asarray(below)
             parts.append(Shapes(cars.corners[seen], cars.colours[seen]))
     return Shapes(np.concatenate([p.corners for p in parts]), np.concatenate([p.colours for p in parts]))
 
@@ -201,11 +202,12 @@ def _park_trees(plan: TownPlan, size: int, resolution: float, rng: np.random.Gen
 
 
 def _may_root(trees: Array, plan: TownPlan, quarters: list[Quarter], owner: Canvas) -> Array:
-    """The trees that stand neither on a roof nor a road nor in the water."""
+    """The trees that stand neither on a roof nor a road nor the highway's deck nor in the water."""
     taken = Canvas.blank("L", owner.image.width, owner.resolution)
     for quarter in quarters:
         taken.shape(shapely.polygons(quarter.buildings), 1)
     for road in plan.roads:
         taken.shape(road.area(ASPHALT[road.kind]), 1)
     taken.shape(plan.water, 1)
+    taken.shape(plan.deck, 1)
     return trees[taken.at(trees[:, :2]) == 0]

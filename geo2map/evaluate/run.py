@@ -21,10 +21,6 @@ from geo2map.protocols import PixelTranslator, Progress, ScoreKind
 from geo2map.train.pictures import PairFile
 from geo2map.types import Direction, Image
 
-SCORES: frozenset[ScoreKind] = frozenset({"confidence"})
-SCORES_OF_FEATURES: frozenset[ScoreKind] = frozenset({"confidence", "probabilities"})
-"""What is asked of a translator with scores, and if features are read out of its translations."""
-
 
 class PictureDistances(Protocol):
     """A distance between the distributions of translations and true pictures, such as FID."""
@@ -122,7 +118,7 @@ def _score(
         image, translator = as_scene(image, translator, config) if config.direction == "a2b" else (image, translator)
     sides, told, evidence = (config.size_multiple, config.margin, neutral), None, None
     if translator.has_scores and config.palette and config.protocol in ("native", "scene"):
-        kinds = SCORES_OF_FEATURES if config.vectors else SCORES
+        kinds: frozenset[ScoreKind] = frozenset(("confidence", "probabilities") if config.vectors else ("confidence",))
         drawn = translate_scored(
             image, translator, *sides, scores=lambda some: translator.begin_scored(some, 0, kinds)()
         )

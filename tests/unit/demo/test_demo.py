@@ -111,11 +111,13 @@ def test_streets_pass_below_the_highway(seed: int) -> None:
 
     assert len(crossings) > 3
     assert median_strip(crossings) == pytest.approx(median_strip(elsewhere), abs=12)
-    cars = town.cars.corners[shapely.contains_xy(town.plan.deck.buffer(-3), town.cars.corners.mean(axis=1))]
+    cars = town.cars.corners[shapely.intersects(town.plan.deck, shapely.polygons(town.cars.corners))]
     along = shapely.line_locate_point(town.plan.highway, shapely.points(cars[:, :2]))
     assert len(cars) > 20
     along = along[(along > 0).all(axis=1) & (along < town.plan.highway.length).all(axis=1)]
     assert (np.abs(np.diff(along, axis=1)) > 4.2).all()  # cars of 4.6 m, all of them on the highway
+    in_sight = town.plan.deck.buffer(-1).intersection(shapely.box(1, 1, town.plan.side - 1, town.plan.side - 1))
+    assert not shapely.contains_xy(in_sight, town.trees[:, :2]).any()
 
 
 def test_resolution_is_kept(tmp_path: Path) -> None:

@@ -107,9 +107,10 @@ def test_an_evaluation_asks_a_translator_for_probabilities(tmp_path: Path) -> No
     assert row.scores.reliability.report()
 
 
-def test_half_the_evidence_is_refused() -> None:
+@pytest.mark.parametrize("planes", [0, 1])
+def test_a_part_of_the_evidence_is_refused(planes: int) -> None:
     with pytest.raises(DataError, match="a plane of"):
-        measure_vectors(town(), town(), np.zeros((0, 240, 320), np.uint8), palette=MAPS_PALETTE, metres=1.0)
+        measure_vectors(town(), town(), np.zeros((planes, 240, 320), np.uint8), palette=MAPS_PALETTE, metres=1.0)
 
 
 def test_what_is_not_known_is_not_measured() -> None:

@@ -171,6 +171,14 @@ def test_islands(more: int) -> None:
         assert not agrees(step, lines, ISLAND - 8)
 
 
+@pytest.mark.parametrize(("length", "stays"), [(26, False), (30, True)])
+def test_how_much_evidence_an_island_needs(length: int, stays: bool) -> None:
+    """Of full score: a part of some 25 m is a driveway or a truck, not a road."""
+    line = np.zeros((100, 100), bool)
+    line[50, 30 : 30 + length] = True
+    assert pruned(line, evidence_of(line, 255), inside(line)).any() == stays
+
+
 def bridged(plane: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
     """Bridges of a skeleton of sure roads, with so much around it that every dead end has room."""
     seam = LONGEST_BRIDGE + NEAR + 1
