@@ -1,10 +1,13 @@
-"""Takes the picture of the page for vector tiles for the documentation (Debian: chromium; pip: playwright):
+"""Takes the pictures of the page of a map for the documentation (Debian: chromium; pip: playwright):
 
     geo2map demo --out town
+    geo2map render town/town.tif --out map/ --with-source
     geo2map render town/town.tif --out town.pmtiles --vector
-    python examples/lab/picture_vectors.py town.pmtiles docs/viewer-vector.jpg
+    python examples/lab/picture_viewer.py map/ docs/viewer.jpg
+    python examples/lab/picture_viewer.py town.pmtiles docs/viewer-vector.jpg
 
-Left is the style maps with a street that was clicked on, right the style dark, two zooms closer.
+The first is the page of a folder, with imagery left of the slider. In the second, left is the style maps with a street
+that was clicked on, right the style dark, two zooms closer.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-SIZE = {"width": 800, "height": 600}
+SIZE: ViewportSize = {"width": 800, "height": 600}
+SIZE_OF_FOLDER: ViewportSize = {"width": 900, "height": 600}
 DRAWN = "panel.map !== undefined && panel.map.loaded() && panel.map.areTilesLoaded()"
 STREET = """() => {
   const { x, y } = panel.map.project(panel.map.getCenter());
@@ -55,12 +59,30 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(500)
 
 
-def take(page: Page) -> Image.Image:
+def shot(page: Page) -> Image.Image:
     settle(page)
     return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
 
 
-def take_picture(path: Path, picture: Path) -> None:
+def take_folder(folder: Path, picture: Path, closer: int = 1) -> None:
+    """Saves the page of a folder of tiles, opened from the disk.
+
+    Args:
+        closer: zooms, from the whole map on.
+    """
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport=SIZE_OF_FOLDER)
+        page.goto((folder / "index.html").resolve().as_uri())
+        for _ in range(closer):
+            page.wait_for_timeout(500)
+            page.click(".leaflet-control-zoom-in")
+        page.wait_for_timeout(2000)
+        page.screenshot(path=picture, type="jpeg", quality=85)
+        browser.close()
+
+
+def take_vectors(path: Path, picture: Path) -> None:
     """Saves both styles side by side."""
     with served(path) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -68,11 +90,11 @@ def take_picture(path: Path, picture: Path) -> None:
         page.goto(address)
         settle(page)
         page.mouse.click(*page.evaluate(STREET))
-        left = take(page)
+        left = shot(page)
         page.select_option("#style", "dark")
         settle(page)
         page.evaluate("panel.map.zoomTo(panel.map.getZoom() + 2, { duration: 0 })")
-        right = take(page)
+        right = shot(page)
         browser.close()
     both = Image.new("RGB", (left.width + right.width + 8, left.height), (255, 255, 255))
     both.paste(left, (0, 0))
@@ -81,4 +103,5 @@ def take_picture(path: Path, picture: Path) -> None:
 
 
 if __name__ == "__main__":
-    take_picture(Path(sys.argv[1]), Path(sys.argv[2]))
+    take = take_folder if Path(sys.argv[1]).is_dir() else take_vectors
+    take(Path(sys.argv[1]), Path(sys.argv[2]))
