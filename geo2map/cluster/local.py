@@ -18,11 +18,13 @@ WORKERS_LIKE_ANY_PROCESS = {
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 2,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**26,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
+    "distributed.nanny.pre-spawn-environ.DASK_LOGGING": str({"distributed.worker": "critical"}),
     "distributed.worker.profile.enabled": False,
 }
 """By default Dask makes workers return memory at once, so that every image is allocated from the system again, and
 profiles them a hundred times a second: half as much processor time again. These are the thresholds that glibc adapts
-to by itself; the arenas are those of the command line."""
+to by itself; the arenas are those of the command line. On a busy machine, workers that close print the traceback of a
+heartbeat that nobody answered; what fails in a shard is the driver's error in any case."""
 
 
 def require_cluster(asked: object) -> None:

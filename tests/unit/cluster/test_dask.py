@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -78,6 +79,13 @@ def test_workers_of_this_machine_keep_their_memory_and_their_share_and_are_not_w
 
     kept, share = os.environ.get("MALLOC_MMAP_THRESHOLD_", str(2**25)), max(1, available_threads() // 4)
     assert set(four.run(tell).values()) == {(kept, False, share)}
+
+
+@pytest.mark.slow
+def test_workers_of_this_machine_print_no_traceback_when_they_close(four: Any) -> None:
+    """As they do on a busy machine, where nobody answers their last heartbeat."""
+    shown = four.run(lambda: logging.getLogger("distributed.worker").isEnabledFor(logging.ERROR))
+    assert set(shown.values()) == {False}
 
 
 @pytest.mark.slow
