@@ -14,10 +14,10 @@ from geo2map.types import Mask
 TRIED_CLASSES: tuple[tuple[str, ...], ...] = (("road", "highway"), ("water",))
 """The classes whose probabilities a trial looks at, a plane each."""
 _PERCENT, _LEVELS = 100.0, 255.0
-_CONFIDENCE = 0.8
+_CONFIDENCE = 1.2
 _WATER = 3.0
 """What confidence and a change of water weigh beside roads. Water's weight was chosen on pictures kept aside, where 0.2
-to 1 are as good for confidence; looking at scenes decided among these (examples/lab/match.md)."""
+to 1.2 are as good for confidence; looking at scenes decided among these (examples/lab/match.md)."""
 
 
 @dataclass(frozen=True)

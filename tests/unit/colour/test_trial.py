@@ -18,8 +18,8 @@ PLAIN = MatchOutcome(confidence=0.70, road=0.10, water=0.05)
         (MatchOutcome(0.70, 0.12, 0.08), False),  # roads, but ground became water
         (MatchOutcome(0.70, 0.12, 0.02), False),  # or water ground
         (MatchOutcome(0.55, 0.12, 0.05), False),  # roads, but much less sure
-        (MatchOutcome(0.67, 0.12, 0.05), False),  # confidence weighs nearly as much as roads
-        (MatchOutcome(0.68, 0.12, 0.05), True),
+        (MatchOutcome(0.68, 0.12, 0.05), False),  # confidence weighs a little more than roads
+        (MatchOutcome(0.69, 0.12, 0.05), True),
         (PLAIN, False),  # no reason to change anything
     ],
 )
