@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     "colours",
     type=click.Path(),
     metavar="maps|FILE",
-    help="Which colour is which class, where SOURCE does not say: a table of class, red, green, blue.",
+    help="Which colour is which class, where SOURCE does not say: a table as in legend.tsv.",
 )
 @as_output(tmp_option, overwrite_option)
 @requested(convert_kind)

@@ -26,7 +26,7 @@ LOG_FAULTS: tuple[tuple[type[OSError], str], ...] = (
     (PermissionError, "you may not write there"),
 )
 
-_SINGULAR = {"layers": "layer", "zooms": "zoom"}
+_SPELLED = {"layers": "layer", "zooms": "zoom", "colours": "palette"}
 
 
 def report_options(function: F) -> F:
@@ -55,8 +55,8 @@ def _set_up_logging(verbose: int, log_file: Path | None) -> None:
         except OSError as error:
             fault = next((text for kind, text in LOG_FAULTS if isinstance(error, kind)), error.strerror)
             raise click.ClickException(f"{log_file}: cannot write the log, {fault}; choose another path") from error
-        handlers[0].setLevel(logging.WARNING if not verbose else logging.NOTSET)
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    handlers[0].setLevel(level)  # Dask sets the level of its own logger when it is imported
     if log_file is not None:
         level = min(level, logging.INFO)
     for handler in handlers:
@@ -90,8 +90,8 @@ def show(result: Any, as_json: bool) -> None:
 
 
 def flag_of(option: str) -> str:
-    """The command line's spelling of an option, e.g. "--on-error" of "on_error"; what may be repeated is singular."""
-    return f"--{_SINGULAR.get(option, option).replace('_', '-')}"
+    """The command line's spelling of an option, e.g. "--on-error" of "on_error", "--layer" of "layers"."""
+    return f"--{_SPELLED.get(option, option).replace('_', '-')}"
 
 
 def spell_option(option: str | None) -> str:

@@ -78,6 +78,7 @@ def estimate_request(request: RenderRequest) -> DryRun:
     resolved = resolve(replace(request, out=None))
     with resolved.open() as opened, plan_loaded(resolved, opened) as (plan, loaded):
         storage = resolve_legend(request.storage, loaded.card).resolve(plan)
+        container.check_size(plan.window)
         found = estimate(plan, storage, opened, loaded, container)
         if container.is_raster:  # an ordinary GeoTIFF is made first, and laid out anew
             found = replace(found, spool=found.spool + found.bytes)

@@ -18,7 +18,9 @@ WORKERS_LIKE_ANY_PROCESS = {
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 2,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**26,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
-    "distributed.nanny.pre-spawn-environ.DASK_LOGGING": str({"distributed.worker": "critical"}),
+    "distributed.nanny.pre-spawn-environ.DASK_LOGGING": str(
+        {"distributed": "warning", "distributed.worker": "critical"}
+    ),
     "distributed.worker.profile.enabled": False,
 }
 """By default Dask makes workers return memory at once, so that every image is allocated from the system again, and

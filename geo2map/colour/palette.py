@@ -101,8 +101,9 @@ def load_palette(path: Path) -> Palette:
     except FileNotFoundError as error:
         raise DataError(f"palette not found: {path}; check the path", option="palette") from error
     except (OSError, KeyError, TypeError, ValueError) as error:
+        fault = f"its first line doesn't name the column {error}" if isinstance(error, KeyError) else error
         raise DataError(
-            f"palette {path} is not a tab-separated table of class, red, green, blue ({error})",
+            f"palette {path} is not a tab-separated table of class, red, green, blue ({fault})",
             option="palette",
         ) from error
     return Palette(entries)

@@ -158,16 +158,21 @@ def load_style(path: Path) -> Style:
     Raises:
         DataError: no such file, or no style.
     """
+    if path.suffix and not path.is_file():
+        raise DataError(f"style {path}: not found; check the path", option="style")
     if not path.is_file():
         known = ", ".join(STYLES)
         raise DataError(f"style {path}: not known; give {known}, or a JSON file", option="style")
     try:
         values = json.loads(read_text_file(path))
+        if "layers" in values and "sources" in values:
+            raise ValueError("a style for MapLibre")
         paints = tuple(_paint(str(kind), entry) for kind, entry in values["classes"].items())
         return Style(str(values.get("name") or path.stem), _parse_colour(values["background"]), paints)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        fault = f"{error} is missing" if isinstance(error, KeyError) else error
         raise DataError(
-            f'style {path}: not a style ({error}); give e.g. {{"background": "#ffffff", "classes": '
+            f'style {path}: not a style ({fault}); give e.g. {{"background": "#ffffff", "classes": '
             '{"road": "#808080"}}',
             option="style",
         ) from error

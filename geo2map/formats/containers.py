@@ -24,7 +24,7 @@ from geo2map.grid import PixelWindow
 from geo2map.grid.raster import RasterGrid
 from geo2map.plan.storage import Storage
 from geo2map.protocols import Progress, StoredTiles
-from geo2map.tiles.tilejson import TileSet
+from geo2map.tiles.tilejson import FILE_NAME, TileSet
 
 if TYPE_CHECKING:
     from geo2map.formats.vectors.read import FeatureFile
@@ -128,10 +128,12 @@ class Container:
             raise OutputError(
                 f"address: {self.name} has no sidecar documents; leave it out", option="address", usage=True
             )
-        if storage.has_own_grid and not self.is_vector and self.configure is None:
+        placed = [name for name in ("grid", "crs_out", "resolution") if getattr(storage, name) is not None]
+        if placed and not self.is_vector and self.configure is None:
+            fitting = "a vector file" if storage.vector else "a .tif"
             raise OutputError(
-                f"grid: {self.name} is on the web-mercator grid; choose a .tif for another",
-                option="grid",
+                f"{placed[0]}: {self.name} is on the web-mercator grid; choose {fitting} for another",
+                option=placed[0],
                 usage=True,
             )
         if storage.compress is not None and self.configure is None:
@@ -232,8 +234,8 @@ _FILE_SUFFIX = re.compile(r"\.[a-z][a-z0-9]*")
 def find_container(path: str | Path) -> Container:
     """The output type of a path.
 
-    A path is a folder of tiles if it has no suffix, ends in a slash, or is an existing folder; so is a name like "v1.2"
-    or "houses_0.3m", whose last dot starts no suffix.
+    A path is a folder of tiles if it has no suffix, ends in a slash, or is one already; so is a name like "v1.2" or
+    "houses_0.3m", whose last dot starts no suffix.
 
     Raises:
         OutputError: a cloud address, or an unsupported suffix.
@@ -243,7 +245,9 @@ def find_container(path: str | Path) -> Container:
     separators = tuple(filter(None, ("/", os.sep, os.altsep)))
     asked_folder = str(path).endswith(separators)
     with output_errors(Path(path)):
-        if asked_folder or Path(path).is_dir():
+        if asked_folder or (Path(path) / FILE_NAME).is_file():
+            return CONTAINERS[""]
+        if Path(path).is_dir() and PurePath(path).suffix.lower() not in CONTAINERS:
             return CONTAINERS[""]
     return container_of_name(path)
 

@@ -160,7 +160,7 @@ def require_pictures(path: Path, format: TileFormat) -> None:
     """
     if format == "mvt":
         raise TileSetError(
-            f"{path}: pbf tiles are vector tiles, which have no pixels; give raster tiles, or draw them first"
+            f"{path}: pbf tiles are vector tiles, which have no pixels; give raster tiles, or the GeoPackage of the map"
         )
 
 

@@ -165,6 +165,8 @@ class Journal(Database):
             records: the part's journal, to copy blocks and tiles from; None leaves them in the part.
         """
         if records is not None:
+            with self.transaction():  # commits what was spooled: within a transaction, no database can be attached
+                pass
             with self.access():
                 copy_records(self.db, records, "main")
         self._set(f"shard {shard}", digest)

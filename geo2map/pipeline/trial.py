@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from geo2map.colour.trial import MatchOutcome, best_outcome
-from geo2map.grid import Block, PixelWindow, add_noise, tile_range
+from geo2map.errors import SceneError
+from geo2map.files.address import is_remote
+from geo2map.grid import Block, BlockImage, PixelWindow, add_noise, tile_range
 from geo2map.grid.fill import fill_pixels
 from geo2map.plan import Plan
+from geo2map.protocols import Source
 from geo2map.scene import Imagery
 from geo2map.types import Batch
 
@@ -49,15 +52,15 @@ def choose_plan(scene: Imagery, plans: Sequence[Plan], load: Callable[[], TrialT
         None where no sample has data.
 
     Raises:
-        SceneError: the samples cannot be read.
+        SceneError: the samples cannot be read, unless the scene leaves out damage.
         DeviceError: the device ran out of memory even for one sample.
     """
     plain = plans[0]
     outcomes: list[list[MatchOutcome]] = [[] for _ in plans]
     with scene.at(plain.view) as source:
-        images = [source.read(block) for block in _samples(plain.maxzoom, scene.window(plain.maxzoom))]
+        images = [_read(source, block, scene) for block in _samples(plain.maxzoom, scene.window(plain.maxzoom))]
     for image in images:
-        if not image.mask.any():
+        if image is None or not image.mask.any():
             continue
         translator = load()
         for plan, found in zip(plans, outcomes, strict=True):
@@ -65,6 +68,17 @@ def choose_plan(scene: Imagery, plans: Sequence[Plan], load: Callable[[], TrialT
             batch = add_noise(pixels, image.block.window, image.block.z, translator.noise)[None]
             found.append(MatchOutcome.of(translator.outcome_planes(batch)[0], image.mask))
     return best_outcome([reduce(add, found) for found in outcomes]) if outcomes[0] else None
+
+
+def _read(source: Source, block: Block, scene: Imagery) -> BlockImage | None:
+    """A sample; None where it is damaged and the scene leaves that out."""
+    try:
+        return source.read(block)
+    except SceneError:
+        remote = any(is_remote(identity.path) for identity in scene.identities)
+        if scene.on_error == "fail" or remote:  # a server's faults would differ next time
+            raise
+        return None
 
 
 def _samples(zoom: int, window: PixelWindow) -> Iterator[Block]:

@@ -37,6 +37,7 @@ class Imagery(Protocol):
         identities: which scenes it consists of.
         files: every file of this machine that it is read from.
         notes: sentences a user should read.
+        on_error: whether damage is an error for `sample`, or left out.
         layout_digest: changes when scene positions or reading options change; independent of their pixels.
     """
 
@@ -55,6 +56,9 @@ class Imagery(Protocol):
 
     @property
     def bits(self) -> int | None: ...
+
+    @property
+    def on_error(self) -> OnError: ...
 
     @property
     def identities(self) -> tuple[SceneIdentity, ...]: ...
@@ -124,5 +128,5 @@ def open_imagery(
         opened = SceneCollection(
             chosen.paths, chosen.name, order=reading.order, feather=reading.feather, open_one=open_one
         )
-    opened.remarks = chosen.remarks
+    opened.remarks, opened.on_error = chosen.remarks, on_error
     return opened

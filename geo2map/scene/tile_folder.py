@@ -75,7 +75,7 @@ class TileFolder:
         Raises:
             TileSetError: no such folder, no tiles in it, or a tilejson.json that cannot be read.
         """
-        self._on_error = on_error
+        self.on_error = on_error
         self.folder = XyzFolder(path)
         self.zooms: tuple[int, ...] | None = self.folder.require_zooms()
         self._tileset = TileSet.load(self.folder.path)
@@ -136,7 +136,7 @@ class TileFolder:
     @property
     def notes(self) -> tuple[str, ...]:
         """A note on broken tiles in the sample."""
-        broken = 0 if self._on_error == "fail" else self._sample[1]
+        broken = 0 if self.on_error == "fail" else self._sample[1]
         said = f"warning: {broken} of the sampled tiles cannot be read; the others decide the colours"
         return (said,) if broken else ()
 
@@ -150,7 +150,7 @@ class TileFolder:
                 read = self.folder.read(tile)
             except TileSetError as error:
                 errors.append(error)
-                if self._on_error == "fail":
+                if self.on_error == "fail":
                     raise
             else:
                 found += [] if read is None else [read[0][::4, ::4][read[1][::4, ::4]]]

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from geo2map_cli.gathering import ExpertOption
 from geo2map_cli.main import COMMANDS, LazyGroup, cli
 from geo2map_cli.reporting import flag_of, show_notes
+from PIL import Image
 
 RENDER = ("render", "SCENE", "--out")
 
@@ -199,3 +200,8 @@ def test_errors_spell_options_as_the_help_does(run: Run, tmp_path: Path) -> None
     assert set(spelled.values()) <= opts
     result = run(("render", tmp_path / "none.tif", "--out", tmp_path / "t", "--layer", "heights"))
     assert "(--layer)" in result.err
+    (tmp_path / "foreign" / "0" / "0").mkdir(parents=True)
+    Image.new("RGB", (256, 256)).save(tmp_path / "foreign" / "0" / "0" / "0.png")
+    result = run(("convert", tmp_path / "foreign", tmp_path / "town.gpkg"))
+    assert "does not say which colour is which class" in result.err
+    assert "(--palette)" in result.err

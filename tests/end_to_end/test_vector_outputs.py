@@ -19,6 +19,7 @@ from pyogrio.raw import read
 from geo2map.api import render
 from geo2map.api.converting import convert
 from geo2map.api.drawing import POORER, draw
+from geo2map.checking import check
 from geo2map.cluster import merge_parts, plan_job, render_shard
 from geo2map.engine import Engine
 from geo2map.errors import Geo2MapError
@@ -148,6 +149,18 @@ def test_spans_and_shards_give_the_same_rows(made: Path, engine: Engine, tmp_pat
     assert (tmp_path / "merged.gpkg").read_bytes() == (made / "town.gpkg").read_bytes()
     merge_parts(tmp_path / "parts", tmp_path / "merged.pmtiles")
     assert tiles_in(tmp_path / "merged.pmtiles") == tiles_in(made / "vector")
+    merge_parts(tmp_path / "parts", tmp_path / "merged")
+    assert tiles_in(tmp_path / "merged") == tiles_in(made / "vector")
+    assert check(tmp_path / "merged").ok
+
+
+def test_shards_of_redrawn_tiles_give_the_same_tiles(made: Path, engine: Engine, tmp_path: Path) -> None:
+    order = plan_job(made / "town.tif", shard_zoom=15, redraw=True)
+    for shard in order.shards():
+        render_shard(order, shard, tmp_path / "parts", engine=engine)
+    for name in ("merged", "merged.mbtiles"):
+        merge_parts(tmp_path / "parts", tmp_path / name)
+        assert tiles_in(tmp_path / name) == tiles_in(made / "redrawn")
 
 
 def test_workers_of_a_cluster_give_the_same_rows(made: Path, tmp_path: Path) -> None:
@@ -156,6 +169,7 @@ def test_workers_of_a_cluster_give_the_same_rows(made: Path, tmp_path: Path) -> 
     command = [sys.executable, "-m", "geo2map_cli", "render", made / "town.tif", "--out", out, "--dask", "local:2"]
     done = subprocess.run([*command, "--block-span", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "INFO" not in done.stderr
     assert rows_of(out) == rows_of(made / "town.gpkg")
 
 
@@ -287,6 +301,7 @@ def test_a_finished_output_is_left_as_it_is(made: Path, engine: Engine, tmp_path
         ("map", "a.gpkg", {"style": "bright"}, "style bright: not known"),
         ("map", "a.gpkg", {"format": "webp"}, "no tile format|no pixels"),
         ("map", "a.pmtiles", {"style": "dark"}, "only features have one"),
+        ("town.gpkg", "a.pmtiles", {"crs_out": "EPSG:32618"}, "web-mercator grid; choose a vector file"),
         ("vector", "a.gpkg", {}, "vector tiles"),
         ("town.tif", "a.gpkg", {}, "not a|which colour is which class"),
     ],
@@ -303,13 +318,20 @@ def test_files_that_hold_no_such_features_are_named(made: Path, tmp_path: Path) 
     pyogrio.raw.write(
         tmp_path / "other.gpkg", shapely.to_wkb([shapely.Point(0, 0)]), [], [], crs="EPSG:4326", geometry_type="Point"
     )
-    for path, said in ((tmp_path / "other.gpkg", "made by another program"), (made / "town.tif", "not a vector file")):
+    refused = {
+        tmp_path / "other.gpkg": "made by another program",
+        made / "town.tif": "not a vector file",
+        made / "vector": "tiles, which are drawn already",
+    }
+    for path, said in refused.items():
         with pytest.raises(Geo2MapError, match=said):
             draw(path, tmp_path / "drawn")
     (tmp_path / "strange.json").write_text('{"background": "#000000", "classes": {"forest": "#00ff00"}}')
     with pytest.raises(Geo2MapError, match="class 'forest' is not one of the map's"):
         draw(made / "town.gpkg", tmp_path / "drawn", style=tmp_path / "strange.json")
     assert not (tmp_path / "drawn").exists()
+    with pytest.raises(Geo2MapError, match="it holds features, no imagery"):
+        render(made / "town.gpkg", tmp_path / "again")
 
 
 def test_nothing_is_left_beside_a_vector_file(made: Path, tmp_path: Path) -> None:

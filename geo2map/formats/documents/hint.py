@@ -20,7 +20,7 @@ def way_to_open(out: str | Path) -> str:
     in_qgis_only = {*GEOTIFF_SUFFIXES, *VECTOR_SUFFIXES} - {".gpkg"}
     if path.suffix.lower() in in_qgis_only and path.is_file():
         return f"{path}: drag it into QGIS"
-    if path.is_file():
+    if path.is_file() and path.suffix.lower() != ".pmtiles":  # which QGIS reads as vector tiles alone, since 3.32
         return f"{path}: drag it into QGIS, or view it with: geo2map view {_quoted(path)}"
     with suppress(Geo2MapError):
         if (tileset := TileSet.load(path)) is not None:

@@ -65,6 +65,8 @@ class FeatureFile:
         from pyogrio.errors import DataSourceError
 
         path = Path(path)
+        if path.is_dir() or path.suffix.lower() in (".pmtiles", ".mbtiles"):
+            raise TileSetError(f"{path}: tiles, which are drawn already; give the GeoPackage of the map")
         if not path.is_file():
             raise TileSetError(f"{path}: not found; check the path")
         if is_vector_file(path) and path.suffix.lower() != ".gpkg":

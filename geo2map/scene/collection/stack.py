@@ -25,7 +25,7 @@ from geo2map.scene.reader import Scene
 from geo2map.scene.sample import SAMPLE_SIDE
 from geo2map.scene.source import SceneSource
 from geo2map.scene.view import View
-from geo2map.types import Favours, Mask, Order, RawPixels
+from geo2map.types import Favours, Mask, OnError, Order, RawPixels
 
 OPEN_SCENES = 32
 """Scenes that a source keeps open; a system may limit a process to 256 files."""
@@ -57,6 +57,7 @@ class SceneCollection:
     colours_for: str = ""
     favours: Favours = ()
     remarks: tuple[str, ...] = ()
+    on_error: OnError = "fail"
 
     def __init__(
         self,

@@ -79,3 +79,20 @@ def test_a_format_means_nothing_to_a_geotiff() -> None:
     with pytest.raises(OutputError, match="no tile format") as caught:
         find_container("map.tif").check_storage(Storage(format="webp"))
     assert caught.value.option == "format"
+
+
+def test_a_folder_that_is_there_does_not_decide_against_a_suffix(tmp_path: Path) -> None:
+    for name in ("empty.gpkg", "tiles.tif", "v1.2"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "tiles.tif" / "tilejson.json").touch()
+    assert find_container(tmp_path / "empty.gpkg").is_vector
+    assert find_container(f"{tmp_path / 'empty.gpkg'}/").is_folder
+    assert find_container(tmp_path / "tiles.tif").is_folder
+    assert find_container(tmp_path / "v1.2").is_folder
+
+
+def test_an_option_of_another_grid_is_named() -> None:
+    for vector, fitting in ((False, "a .tif"), (True, "a vector file")):
+        with pytest.raises(OutputError, match=f"web-mercator grid; choose {fitting}") as caught:
+            find_container("map.pmtiles").check_storage(Storage(crs_out="EPSG:32618", vector=vector))
+        assert caught.value.option == "crs_out"

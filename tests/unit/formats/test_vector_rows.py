@@ -184,6 +184,21 @@ def test_what_is_no_style_is_refused(text: str, tmp_path: Path) -> None:
         Style.of(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"classes": {"road": "#ffffff"}}', "'background' is missing"),
+        ('{"version": 8, "sources": {}, "layers": []}', "a style for MapLibre"),
+        (None, "not found"),
+    ],
+)
+def test_what_is_wrong_with_a_style_is_said(text: str | None, said: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "a.json").write_text(text)
+    with pytest.raises(DataError, match=said):
+        Style.of(tmp_path / "a.json")
+
+
 def test_classes_of_other_legends_lie_below() -> None:
     style = palette_style([("land", (1, 1, 1)), ("road", (2, 2, 2)), ("field", (3, 3, 3)), ("water", (4, 4, 4))])
     assert style.kinds == ("field", "water", "road")

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geo2map.aoi import make_aoi
+from geo2map.errors import SceneError
 from geo2map.grid import TILE_SIZE, Block, BlockImage, PixelWindow, to_lnglat, window_bounds
 from geo2map.pipeline.trial import SIDE, _samples, choose_plan
 from geo2map.plan import Plan
 from geo2map.scene import ColourTransform, View
-from geo2map.types import Batch
+from geo2map.scene.identity import SceneIdentity
+from geo2map.types import Batch, OnError
 
 WINDOW = PixelWindow(256_000, 512_000, 256_000 + 2600, 512_000 + 2600)
 PLAIN = Plan(name="town", view=View(17), window=WINDOW, block_span=4)
@@ -33,6 +35,9 @@ class Ground:
 
     first: int = 0
     level: int = 20
+    damaged: bool = False
+    on_error: OnError = "fail"
+    identities: tuple[SceneIdentity, ...] = ()
 
     def window(self, zoom: int) -> PixelWindow:
         assert zoom == 17
@@ -44,6 +49,8 @@ class Ground:
         yield self
 
     def read(self, block: Block) -> BlockImage:
+        if self.damaged and block.window.left < WINDOW.left + 1300:
+            raise SceneError("cannot read it")
         pixels = np.full((block.window.height, block.window.width, 3), self.level, np.uint8)
         mask = np.zeros(pixels.shape[:2], np.bool_)
         mask[:, max(0, self.first - block.window.left) :] = True
@@ -107,3 +114,16 @@ def test_samples_lie_in_the_scene_and_apart(left: int, top: int, columns: int, r
     assert all(left <= x < left + columns and top <= y < top + rows for x, y in tiles)
     assert 1 <= len(samples) <= 4
     assert len(tiles) >= min(4, columns * rows) or min(columns, rows) == 1
+
+
+def test_damaged_samples_are_left_out_where_the_scene_leaves_out_damage() -> None:
+    sees = Sees(60)
+    broken: Any = Ground(damaged=True, on_error="skip")
+    assert choose_plan(broken, PLANS, lambda: sees) == 1
+    assert 0 < len(sees.seen) < 9
+    strict: Any = Ground(damaged=True)
+    with pytest.raises(SceneError):
+        choose_plan(strict, PLANS, lambda: sees)
+    far: Any = Ground(damaged=True, on_error="skip", identities=(SceneIdentity("https://example.org/a.tif"),))
+    with pytest.raises(SceneError):
+        choose_plan(far, PLANS, lambda: sees)
