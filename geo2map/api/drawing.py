@@ -68,9 +68,9 @@ def draw_request(request: DrawRequest, *, progress: Progress | None = None) -> C
         )
     features = FeatureFile.open(request.source)
     storage = _checked(storage, features.tileset)
-    return _run(
-        request, container, storage, partial(_stored, features), features.tileset, zoom=request.zoom, progress=progress
-    )
+    read = partial(_stored, features)
+    made = _run(request, container, storage, read, features.tileset, zoom=request.zoom, progress=progress)
+    return replace(made, notes=_notes(features))
 
 
 def needs_features(request: ConvertRequest) -> bool:
@@ -89,7 +89,8 @@ def convert_features(request: ConvertRequest, *, progress: Progress | None = Non
         storage = _checked(
             request.storage if request.storage.redraw else replace(request.storage, vector=True), features.tileset
         )
-        return _run(request, container, storage, partial(_stored, features), features.tileset, progress=progress)
+        made = _run(request, container, storage, partial(_stored, features), features.tileset, progress=progress)
+        return replace(made, notes=_notes(features))
     with ExitStack() as stack:
         classes, tileset = _open_classes(stack, request)
         storage = _checked(container.adapt(request.storage), tileset)
@@ -97,6 +98,13 @@ def convert_features(request: ConvertRequest, *, progress: Progress | None = Non
         read = partial(_extracted, classes, tileset, storage.feature_style)
         made = _run(request, container, storage, read, tileset, progress=progress)
     return made if classes.evidence is not None else replace(made, notes=(POORER,))
+
+
+def _notes(features: FeatureFile) -> tuple[str, ...]:
+    """What to say of a file that is drawn or converted."""
+    if not features.lacking:
+        return ()
+    return (f"{features.path} lacks these layers, which are left out: {', '.join(features.lacking)}",)
 
 
 def _run(

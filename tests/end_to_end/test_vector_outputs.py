@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +335,18 @@ def test_files_that_hold_no_such_features_are_named(made: Path, tmp_path: Path) 
     assert not (tmp_path / "drawn").exists()
     with pytest.raises(Geo2MapError, match="it holds features, no imagery"):
         render(made / "town.gpkg", tmp_path / "again")
+
+
+def test_layers_that_a_file_lacks_are_named(made: Path, tmp_path: Path) -> None:
+    part = tmp_path / "part.gpkg"
+    shutil.copy(made / "town.gpkg", part)
+    with closing(sqlite3.connect(part)) as db, db:
+        for table in ("gpkg_contents", "gpkg_geometry_columns"):
+            db.execute(f"DELETE FROM {table} WHERE table_name IN ('water', 'coverage')")
+    said = (f"{part} lacks these layers, which are left out: coverage, water",)
+    assert draw(part, tmp_path / "drawn").notes == said
+    assert convert(part, tmp_path / "part.geojson").notes == said
+    assert convert(made / "town.gpkg", tmp_path / "town.geojson").notes == ()
 
 
 def test_nothing_is_left_beside_a_vector_file(made: Path, tmp_path: Path) -> None:

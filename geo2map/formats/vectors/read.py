@@ -99,6 +99,13 @@ class FeatureFile:
         """All layers of the file, by name."""
         return {COVERAGE_LAYER.name: COVERAGE_LAYER, **self.layers} if self.is_covered else self.layers
 
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Layers that the map has and the file has not, as when another program saved some of it."""
+        return tuple(
+            name for name in (COVERAGE_LAYER.name, *self.tileset.feature_layers) if name not in self.stored_layers
+        )
+
     def coverage(self) -> list[shapely.Polygon]:
         """Where the map is, in units: its whole window, unless the file has a layer for it.
 
