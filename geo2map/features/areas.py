@@ -158,8 +158,6 @@ def _chosen(kinds: tuple[str, ...], shares: tuple[Shares, ...]) -> AreaLayer:
 
 def _wide(evidence: Evidence) -> Mask:
     """Broad roads, and roads along highways, which share a centre line."""
-    if not evidence.highway.any():
-        return evidence.broad
     beside = within(evidence.highway, BESIDE) & evidence.where("road")
     return (evidence.broad | beside) & ~(evidence.highway | evidence.where("highway"))
 

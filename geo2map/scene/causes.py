@@ -15,7 +15,7 @@ from geo2map.errors import TOO_MANY_FILES, SceneError
 from geo2map.files.address import is_file_path, redact
 
 DAMAGED = "check the file, it may be damaged or truncated"
-FEATURES = (".gpkg", ".fgb", ".parquet", ".geojson")
+VECTOR_FILES = (".gpkg", ".fgb", ".parquet", ".geojson")
 NOT_A_RASTER = "check the file: it may be damaged, or of a kind that GDAL cannot read here"
 MISSING = "a file that it refers to is missing; check the paths in it"
 PREFIXED = "check the path; GDAL takes what is before the colon for a driver's name"
@@ -63,7 +63,7 @@ def advise(path: str | Path, error: BaseException, otherwise: str = DAMAGED) -> 
         return MISSING
     if not unknown:
         return otherwise
-    if Path(text).suffix.lower() in FEATURES:
+    if Path(text).suffix.lower() in VECTOR_FILES:
         return "it holds features, no imagery: draw or convert it"
     return NOT_A_RASTER if otherwise == DAMAGED and Path(text).suffix.lower() not in RASTERS | PICTURES else otherwise
 
