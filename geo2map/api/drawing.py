@@ -68,9 +68,7 @@ def draw_request(request: DrawRequest, *, progress: Progress | None = None) -> C
         )
     features = FeatureFile.open(request.source)
     storage = _checked(storage, features.tileset)
-    read = partial(_stored, features)
-    made = _run(request, container, storage, read, features.tileset, zoom=request.zoom, progress=progress)
-    return replace(made, notes=_notes(features))
+    return _run_stored(request, container, storage, features, zoom=request.zoom, progress=progress)
 
 
 def needs_features(request: ConvertRequest) -> bool:
@@ -89,8 +87,7 @@ def convert_features(request: ConvertRequest, *, progress: Progress | None = Non
         storage = _checked(
             request.storage if request.storage.redraw else replace(request.storage, vector=True), features.tileset
         )
-        made = _run(request, container, storage, partial(_stored, features), features.tileset, progress=progress)
-        return replace(made, notes=_notes(features))
+        return _run_stored(request, container, storage, features, progress=progress)
     with ExitStack() as stack:
         classes, tileset = _open_classes(stack, request)
         storage = _checked(container.adapt(request.storage), tileset)
@@ -100,11 +97,23 @@ def convert_features(request: ConvertRequest, *, progress: Progress | None = Non
     return made if classes.evidence is not None else replace(made, notes=(POORER,))
 
 
-def _notes(features: FeatureFile) -> tuple[str, ...]:
-    """What to say of a file that is drawn or converted."""
+def _run_stored(
+    request: ConvertRequest | DrawRequest,
+    container: Container,
+    storage: Storage,
+    features: FeatureFile,
+    *,
+    zoom: int | None = None,
+    progress: Progress | None,
+) -> Converted:
+    """Carry out a conversion of the features of a file; a note names the layers that it lacks."""
+    read = partial(_stored, features)
+    made = _run(request, container, storage, read, features.tileset, zoom=zoom, progress=progress)
     if not features.lacking:
-        return ()
-    return (f"{features.path} lacks these layers, which are left out: {', '.join(features.lacking)}",)
+        return made
+    return replace(
+        made, notes=(f"{features.path} lacks these layers, which are left out: {', '.join(features.lacking)}",)
+    )
 
 
 def _run(

@@ -154,8 +154,7 @@ def _street_cars(plan: TownPlan, rng: np.random.Generator) -> Shapes:
             kerb = ASPHALT[road.kind] / 2 - 1.2
             lane = rng.choice([-1, 1], len(place)) * np.where(rng.random(len(place)) < 0.85, kerb, 0.4 * kerb)
             cars = _cars(_beside(place, ahead, lane), ahead, rng)
-            below = road.kind != "highway" and shapely.intersects(deck, shapely.polygons(cars.corners))
-            seen = np.full(len(place), True) & ~np.asarray(below)
+            seen = ~shapely.intersects(deck, shapely.polygons(cars.corners)) | (road.kind == "highway")
             parts.append(Shapes(cars.corners[seen], cars.colours[seen]))
     return Shapes(np.concatenate([p.corners for p in parts]), np.concatenate([p.colours for p in parts]))
 

@@ -158,11 +158,9 @@ def load_style(path: Path) -> Style:
     Raises:
         DataError: no such file, or no style.
     """
-    if path.suffix and not path.is_file():
-        raise DataError(f"style {path}: not found; check the path", option="style")
     if not path.is_file():
-        known = ", ".join(STYLES)
-        raise DataError(f"style {path}: not known; give {known}, or a JSON file", option="style")
+        unknown = f"not known; give {', '.join(STYLES)}, or a JSON file"
+        raise DataError(f"style {path}: {'not found; check the path' if path.suffix else unknown}", option="style")
     try:
         values = json.loads(read_text_file(path))
         if "layers" in values and "sources" in values:

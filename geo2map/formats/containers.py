@@ -128,12 +128,12 @@ class Container:
             raise OutputError(
                 f"address: {self.name} has no sidecar documents; leave it out", option="address", usage=True
             )
-        placed = [name for name in ("grid", "crs_out", "resolution") if getattr(storage, name) is not None]
-        if placed and not self.is_vector and self.configure is None:
+        if storage.grid_options and not self.is_vector and self.configure is None:
+            option = storage.grid_options[0]
             fitting = "a vector file" if storage.vector else "a .tif"
             raise OutputError(
-                f"{placed[0]}: {self.name} is on the web-mercator grid; choose {fitting} for another",
-                option=placed[0],
+                f"{option}: {self.name} is on the web-mercator grid; choose {fitting} for another",
+                option=option,
                 usage=True,
             )
         if storage.compress is not None and self.configure is None:

@@ -218,7 +218,12 @@ class Storage:
     @property
     def has_own_grid(self) -> bool:
         """Whether a raster is on another grid than the tiles'."""
-        return not self.vector and any(value is not None for value in (self.grid, self.crs_out, self.resolution))
+        return not self.vector and bool(self.grid_options)
+
+    @property
+    def grid_options(self) -> tuple[str, ...]:
+        """The options given that put the output on another grid, or into another CRS."""
+        return tuple(name for name in ("grid", "crs_out", "resolution") if getattr(self, name) is not None)
 
     @property
     def codec(self) -> Codec:

@@ -86,8 +86,8 @@ def main() -> None:
         rate = matrix_rate(name, asked.side, device, asked.runs)
         reports = {model: measure(model, name, device, asked.span, asked.runs) for model in asked.models.split(",")}
         rate = max(rate, matrix_rate(name, asked.side, device, asked.runs))
-        found[name] = {"matrix_tflops": rate}
-        found[name] |= {model: report | {"share": report["tflops"] / rate} for model, report in reports.items()}
+        shares = {model: report | {"share": report["tflops"] / rate} for model, report in reports.items()}
+        found[name] = {"matrix_tflops": rate, **shares}
     print(json.dumps(found))
 
 
